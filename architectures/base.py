@@ -1,0 +1,115 @@
+"""The interface that every architecture keeps."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar, TypeVar, cast
+
+from torch import Tensor, nn
+
+from architectures.state import State
+from architectures.trace import Trace
+
+M = TypeVar("M", bound=nn.Module)
+
+
+class Encoder(nn.Module, ABC):
+    """A sequence in, a sequence of the same length out.
+
+    A subclass sets `output_size`, implements `encode`, `trace`, `path_length` and `state_size`, and says whether it
+    is causal and how far it reaches. Every argument of its constructor but `input_size` is an option that users may
+    set, so each has a type, a default (save `hidden_size`) and a line in the docstring.
+    """
+
+    causal: ClassVar[bool] = True
+    """Whether y[:, t] depends on x[:, :t+1] alone."""
+
+    input_size: int
+    output_size: int
+
+    def __init__(self, input_size: int) -> None:
+        super().__init__()
+        positive(input_size=input_size)
+        self.input_size = input_size
+
+    def forward(self, x: Tensor, state: State = None, lengths: Tensor | None = None) -> tuple[Tensor, State]:
+        """Encodes a batch.
+
+        Args:
+            x: (batch, time, input_size).
+            state: where an earlier call stopped; `None` is the start.
+            lengths: (batch,) the valid steps of a right-padded batch. A causal encoder needs it for nothing.
+
+        Returns:
+            y (batch, time, output_size), and the state to go on from.
+
+        Raises:
+            ValueError: if x has another shape or another number of features, or no step at all.
+        """
+        self.check(x)
+        return self.encode(x, state, lengths)
+
+    @abstractmethod
+    def encode(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
+        """What `forward` does, once its input has been checked."""
+
+    @abstractmethod
+    def trace(self, x: Tensor, state: State = None, lengths: Tensor | None = None) -> Trace:
+        """What happens inside while x is encoded, step by step. Takes what `forward` takes; dropout is left out."""
+
+    @property
+    def receptive_field(self) -> int | None:
+        """The number of steps that y[:, t] can depend on, step t included (each way, where not causal);
+        `None` where there is no bound."""
+        return None
+
+    @abstractmethod
+    def path_length(self, lag: int) -> int:
+        """The number of hops from the input of `lag` steps back to the output.
+
+        Raises:
+            ValueError: if the lag is negative or lies beyond the receptive field.
+        """
+
+    @abstractmethod
+    def state_size(self, time: int) -> int:
+        """The number of numbers that one sequence carries on from after `time` steps."""
+
+    def check(self, x: Tensor) -> None:
+        """Refuses an x that this encoder cannot take."""
+        if x.ndim != 3:
+            raise ValueError(f"x must be (batch, time, {self.input_size}), not of shape {tuple(x.shape)}")
+        if x.shape[2] != self.input_size:
+            raise ValueError(f"x has {x.shape[2]} features a step, but the encoder has input_size={self.input_size}")
+        if 0 in x.shape:
+            raise ValueError(f"x of shape {tuple(x.shape)} is empty: at least one sequence of one step is needed")
+
+    def check_lag(self, lag: int) -> None:
+        """Refuses a lag that this encoder cannot see."""
+        field = self.receptive_field
+        if lag < 0:
+            raise ValueError(f"a lag is 0 or more steps back, not {lag}")
+        if field is not None and lag >= field:
+            raise ValueError(f"lag {lag} lies beyond the receptive field of {field} steps")
+
+
+def positive(**counts: int) -> None:
+    """Refuses a size or count that is no whole number of at least 1."""
+    for name, value in counts.items():
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"{name} must be a whole number, not {value!r}")
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, not {value}")
+
+
+def probability(**rates: float) -> None:
+    """Refuses a dropout rate outside [0, 1)."""
+    for name, value in rates.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise TypeError(f"{name} must be a number, not {value!r}")
+        if not 0 <= value < 1:
+            raise ValueError(f"{name} must lie in [0, 1), not {value}")
+
+
+def typed(modules: nn.Module, kind: Callable[..., M]) -> list[M]:
+    """The members of a ModuleList, whose own type forgets what they are."""
+    return cast(list[M], list(modules.children()))

@@ -1,0 +1,48 @@
+"""The gated recurrent unit."""
+
+from torch import Tensor, nn
+
+from architectures.recurrent import Recurrent, TorchLayer, stacked
+from architectures.trace import Trace
+
+
+class GRU(Recurrent):
+    """h_t = z_t h_{t-1} + (1 - z_t) n_t, with the reset gate behind the recurrent product, as cuDNN has it
+    (Cho et al. 2014, arXiv 1406.1078v1, section 2.3, whose z this is).
+
+    Args:
+        input_size: features a step.
+        hidden_size: units a layer.
+        num_layers: layers, each reading the one below.
+        dropout: rate between layers.
+        learn_initial_state: whether h_0 is learned, or 0.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        learn_initial_state: bool = False,
+    ) -> None:
+        layers = stacked(GRULayer, input_size, hidden_size, num_layers, learn_initial_state)
+        super().__init__(input_size, layers, hidden_size, dropout)
+
+
+class GRULayer(TorchLayer):
+    """One layer; it carries h."""
+
+    carried = 1
+    blocks = 3
+
+    def __init__(self, input_size: int, hidden_size: int, learn_initial_state: bool) -> None:
+        super().__init__(nn.GRU, input_size, hidden_size, learn_initial_state)
+
+    def trace(self, x: Tensor, state: tuple[Tensor, ...]) -> Trace:
+        """The gates r and z; n is the content."""
+        y, _ = self(x, state)
+        (fed_r, fed_z, fed_n), (back_r, back_z, back_n) = self.products(x, y, state[0])
+        r, z = (fed_r + back_r).sigmoid(), (fed_z + back_z).sigmoid()
+        n = (fed_n + r * back_n).tanh()
+        return Trace(y=y, retention=z, write=1 - z, content=n, gates={"r": r, "z": z})

@@ -1,0 +1,175 @@
+"""The hierarchical attention encoder."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout
+
+from architectures.base import Encoder, positive, probability, typed
+from architectures.initialisation import xavier_
+from architectures.kernels.sliding import rotate, sliding_attention, sliding_weights
+from architectures.state import State
+from architectures.trace import Trace
+
+LARGEST_WINDOW = 100
+"""What the source has a module look at; where the reach asks for more, another level is added."""
+
+
+class HAN(Encoder):
+    """Levels of attention, each looking at k outputs of the level below, spaced k^level apart (Culurciello 2018,
+    "The fall of RNN / LSTM": modules that look at the recent past, say 100 vectors, under modules that look at 100 of
+    those):
+
+        c^{l+1}_t = Attention(query(c^l_t); keys and values of { c^l_{t - j k^l} : j = 0 .. k-1 })
+
+    L levels reach back exactly k^L steps, each of them along one path of L hops: the digits of its lag in base k.
+    A level is pre-normalised attention with rotary positions floor(t / k^l), then a feed-forward network, each beside
+    its residual. The windows slide: every step has its own, and shifting the input shifts the output.
+
+    Args:
+        input_size: features a step.
+        hidden_size: size of the vectors at every level.
+        window: outputs of the level below that a module looks at, k; by default the fewest that cover `reach`.
+        num_layers: levels L; by default 2, or as many as it takes to cover `reach` with windows of at most 100.
+        reach: steps to cover where `window` and `num_layers` do not say.
+        num_heads: attention heads; by default the largest divisor of `hidden_size` up to 4.
+        dropout: rate behind attention and feed-forward network.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        window: int | None = None,
+        num_layers: int | None = None,
+        reach: int = 1000,
+        num_heads: int | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(input_size)
+        positive(hidden_size=hidden_size, reach=reach)
+        probability(dropout=dropout)
+        if num_heads is None:
+            num_heads = next(heads for heads in (4, 3, 2, 1) if hidden_size % heads == 0)
+        positive(num_heads=num_heads)
+        if hidden_size % num_heads:
+            raise ValueError(f"hidden_size {hidden_size} cannot be divided among {num_heads} heads")
+        self.window, num_layers = plan(reach, window, num_layers)
+        self.output_size = hidden_size
+        self.project = nn.Linear(input_size, hidden_size)
+        self.levels = nn.ModuleList(
+            Level(hidden_size, num_heads, self.window, self.window**level, dropout) for level in range(num_layers)
+        )
+        self.norm = nn.RMSNorm(hidden_size)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                xavier_(module.weight, module.in_features, module.out_features)
+                nn.init.zeros_(module.bias)
+        for level in typed(self.levels, Level):
+            # Queries, keys and values are three maps stored as one.
+            xavier_(level.qkv.weight, hidden_size, hidden_size)
+
+    def encode(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
+        c, stops = self.project(x), []
+        for level, start in zip(typed(self.levels, Level), self._starts(state), strict=True):
+            c, stop = level(c, start)
+            stops.append(stop)
+        return self.norm(c), tuple(stops)
+
+    def trace(self, x: Tensor, state: State = None, lengths: Tensor | None = None) -> Trace:
+        """`maps` holds each level's attention, `levels` the vectors below the first level, then above each."""
+        self.check(x)
+        training = self.training
+        try:
+            self.eval()
+            vectors, maps = [self.project(x)], []
+            for level, start in zip(typed(self.levels, Level), self._starts(state), strict=True):
+                maps.append(level.weights(vectors[-1], start))
+                vectors.append(level(vectors[-1], start)[0])
+            y = self.norm(vectors[-1])
+        finally:
+            self.train(training)
+        return Trace(y=y, maps=tuple(maps), levels=tuple(vectors))
+
+    @property
+    def receptive_field(self) -> int:
+        return int(self.window ** len(self.levels))
+
+    def path_length(self, lag: int) -> int:
+        """One hop a level, whatever the lag."""
+        self.check_lag(lag)
+        return len(self.levels)
+
+    def state_size(self, time: int) -> int:
+        """A key and a value for each step that a level can still look back to."""
+        return sum(2 * self.output_size * min(time, level.span) for level in typed(self.levels, Level))
+
+    def _starts(self, state: State) -> tuple[State, ...]:
+        if state is None:
+            return (None,) * len(self.levels)
+        if not isinstance(state, tuple) or len(state) != len(self.levels):
+            raise ValueError(f"the state is not one of this encoder, which has {len(self.levels)} levels")
+        return state
+
+
+class Level(nn.Module):
+    """One level: (batch, time, size) -> the same, and the keys and values of the steps that it can still see."""
+
+    def __init__(self, size: int, heads: int, window: int, spacing: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.window, self.spacing, self.dropout = heads, window, spacing, dropout
+        self.span = (window - 1) * spacing
+        self.attention_norm, self.feed_norm = nn.RMSNorm(size), nn.RMSNorm(size)
+        self.qkv = nn.Linear(size, 3 * size)
+        self.out = nn.Linear(size, size)
+        self.feed = nn.Sequential(nn.Linear(size, 4 * size), nn.GELU(), nn.Linear(4 * size, size))
+
+    def forward(self, c: Tensor, state: State) -> tuple[Tensor, State]:
+        q, k, v = self.look(c, state)
+        seen = sliding_attention(*self.turn(q, k), v, window=self.window, spacing=self.spacing)
+        c = c + dropout(self.out(seen.flatten(2)), self.dropout, self.training)
+        c = c + dropout(self.feed(self.feed_norm(c)), self.dropout, self.training)
+        kept = k.shape[1] - min(k.shape[1], self.span)
+        return c, (k[:, kept:], v[:, kept:])
+
+    def weights(self, c: Tensor, state: State) -> Tensor:
+        """The attention map, (batch, heads, time, window)."""
+        q, k, _ = self.look(c, state)
+        return sliding_weights(*self.turn(q, k), window=self.window, spacing=self.spacing)
+
+    def look(self, c: Tensor, state: State) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries of the steps of c; keys and values of these and of the steps carried over."""
+        q, k, v = self.qkv(self.attention_norm(c)).unflatten(2, (3, self.heads, -1)).unbind(2)
+        if isinstance(state, tuple):
+            k, v = (torch.cat([before, now], dim=1) for before, now in zip(state, (k, v), strict=True))  # type: ignore[list-item]
+        return q, k, v
+
+    def turn(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        """Rotary positions floor(t / spacing), counted from the first query: only differences matter."""
+        steps = torch.arange(q.shape[1] - k.shape[1], q.shape[1], device=q.device)
+        positions = steps.div(self.spacing, rounding_mode="floor")
+        return rotate(q, positions[k.shape[1] - q.shape[1] :]), rotate(k, positions)
+
+
+def plan(reach: int, window: int | None, num_layers: int | None) -> tuple[int, int]:
+    """The window k and the number of levels L: what is given stays, the rest is the least with k^L >= reach."""
+    if window is not None:
+        positive(window=window)
+    if num_layers is not None:
+        positive(num_layers=num_layers)
+    if window is not None and num_layers is not None:
+        return window, num_layers
+    if window is not None:
+        if window == 1 and reach > 1:
+            raise ValueError(f"windows of 1 step never reach {reach} steps back; give a window of at least 2")
+        num_layers = 1
+        while window**num_layers < reach:
+            num_layers += 1
+        return window, num_layers
+    if num_layers is None:
+        num_layers = 2
+        while LARGEST_WINDOW**num_layers < reach:
+            num_layers += 1
+    window = max(1, round(reach ** (1 / num_layers)) - 1)
+    while window**num_layers < reach:
+        window += 1
+    return window, num_layers

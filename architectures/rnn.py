@@ -1,0 +1,45 @@
+"""The plain recurrent network."""
+
+from torch import Tensor, nn
+
+from architectures.recurrent import Recurrent, TorchLayer, stacked
+from architectures.trace import Trace
+
+
+class RNN(Recurrent):
+    """h_t = tanh(W x_t + U h_{t-1} + b) (Elman 1990, "Finding structure in time").
+
+    Args:
+        input_size: features a step.
+        hidden_size: units a layer.
+        num_layers: layers, each reading the one below.
+        dropout: rate between layers.
+        learn_initial_state: whether h_0 is learned, or 0.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        learn_initial_state: bool = False,
+    ) -> None:
+        layers = stacked(RNNLayer, input_size, hidden_size, num_layers, learn_initial_state)
+        super().__init__(input_size, layers, hidden_size, dropout)
+
+
+class RNNLayer(TorchLayer):
+    """One layer; it carries h."""
+
+    carried = 1
+    blocks = 1
+
+    def __init__(self, input_size: int, hidden_size: int, learn_initial_state: bool) -> None:
+        super().__init__(nn.RNN, input_size, hidden_size, learn_initial_state)
+
+    def trace(self, x: Tensor, state: tuple[Tensor, ...]) -> Trace:
+        """No gate keeps or writes; `gates` holds the argument of the tanh, as `a`."""
+        y, _ = self(x, state)
+        (fed,), (back,) = self.products(x, y, state[0])
+        return Trace(y=y, gates={"a": fed + back})

@@ -1,0 +1,172 @@
+"""An experiment: every field that can change a number, and the identity that follows from them."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, Self, TypeVar, get_args
+
+from architectures.suggest import near
+from workbench.errors import UserError
+
+T = TypeVar("T")
+
+SCHEMA = 1
+"""Counted up whenever the same configuration comes to mean other numbers, so that old results are not taken for new."""
+
+Optimizer = Literal["adam", "adamw", "rmsprop", "sgd"]
+Clip = Literal["value", "norm", "none"]
+Schedule = Literal["constant", "linear", "cosine"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A task or an architecture: a name of its catalogue (or a dotted path) and all of its options."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    source: str | None = None
+    """For one's own code, the hash of the file that it is in: a changed file is another experiment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimization:
+    """How the parameters move. The defaults are those of the RDA paper, section 6.1.
+
+    Args:
+        optimizer: the rule.
+        learning_rate: its step size, at its highest.
+        weight_decay: decoupled for adamw, an L2 term for the others.
+        momentum: for rmsprop and sgd.
+        clip: gradients clipped element by element (value), by their common norm (norm), or not at all (none).
+        clip_at: where they are clipped.
+        schedule: the learning rate after the warm-up: constant, or falling to 0 at the last step.
+        warmup_steps: steps over which the learning rate rises linearly from 0.
+    """
+
+    optimizer: Optimizer = "adam"
+    learning_rate: float = 0.001
+    weight_decay: float = 0.0
+    momentum: float = 0.0
+    clip: Clip = "value"
+    clip_at: float = 1.0
+    schedule: Schedule = "constant"
+    warmup_steps: int = 0
+
+    def __post_init__(self) -> None:
+        one_of("optimizer", self.optimizer, Optimizer)
+        one_of("clip", self.clip, Clip)
+        one_of("schedule", self.schedule, Schedule)
+        for name in ("learning_rate", "clip_at"):
+            number(name, getattr(self, name), above=0)
+        for name in ("weight_decay", "momentum"):
+            number(name, getattr(self, name), least=0)
+        whole("warmup_steps", self.warmup_steps, least=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What an experiment may use, and how closely it is watched.
+
+    Args:
+        steps: optimiser steps.
+        seconds: training seconds after which it ends, done or not; by default there is no such limit. What a run
+            reaches then depends on the machine.
+        batch_size: sequences a step.
+        log_every: steps from one row of metrics to the next.
+        evaluation_size: validation sequences at every row, and test sequences at the end.
+    """
+
+    steps: int = 2000
+    seconds: float | None = None
+    batch_size: int = 20
+    log_every: int = 100
+    evaluation_size: int = 500
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "log_every", "evaluation_size"):
+            whole(name, getattr(self, name), least=1)
+        if self.seconds is not None:
+            number("seconds", self.seconds, above=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """One training run, resolved: nothing in it depends on a default elsewhere."""
+
+    task: Part
+    architecture: Part
+    optimization: Optimization = field(default_factory=Optimization)
+    budget: Budget = field(default_factory=Budget)
+    embedding_size: int | None = None
+    """Symbols become learned vectors of this size; `None`: one-hot vectors."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        whole("seed", self.seed, least=0)
+        if self.embedding_size is not None:
+            whole("embedding_size", self.embedding_size, least=1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists, strings and numbers: what is written to `config.yaml`."""
+        return {"schema": SCHEMA, **json.loads(json.dumps(asdict(self)))}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`.
+
+        Raises:
+            UserError: if a key is unknown or missing, a value impossible, or the schema another one.
+        """
+        rest = dict(values)
+        if rest.pop("schema", None) != SCHEMA:
+            raise UserError(f"the configuration is of schema {values.get('schema')!r}; this version reads {SCHEMA}")
+        parts = {"task": Part, "architecture": Part, "optimization": Optimization, "budget": Budget}
+        made = {key: strict(parts[key], rest.pop(key, {}), key) for key in parts}
+        return strict(cls, {**rest, **made}, "the configuration")
+
+    @property
+    def identity(self) -> str:
+        """The hash of the resolved configuration, seed apart."""
+        resolved = self.to_dict()
+        del resolved["seed"]
+        canonical = json.dumps(resolved, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def strict(cls: type[T], values: Any, where: str) -> T:
+    """`cls(**values)`, where an unknown or missing key is the user's mistake."""
+    if not isinstance(values, Mapping):
+        raise UserError(f"{where} must be a mapping, not {values!r}")
+    known = [item.name for item in fields(cls)]  # type: ignore[arg-type]
+    for key in values:
+        if key not in known:
+            raise UserError(f"{where} has no key {key!r}{near(str(key), known)}")
+    try:
+        return cls(**values)
+    except TypeError as error:
+        raise UserError(f"{where} is incomplete: {error}") from None
+
+
+def one_of(name: str, value: Any, choices: Any) -> None:
+    """Refuses a value that is none of a Literal's."""
+    if value not in get_args(choices):
+        raise UserError(f"{name} {value!r} is unknown{near(str(value), get_args(choices))}")
+
+
+def whole(name: str, value: Any, *, least: int) -> None:
+    """Refuses what is no whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise UserError(f"{name} must be a whole number, not {value!r}")
+    if value < least:
+        raise UserError(f"{name} must be at least {least}, not {value}")
+
+
+def number(name: str, value: Any, *, above: float | None = None, least: float | None = None) -> None:
+    """Refuses what is no finite number, or lies too low."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < float("inf"):
+        raise UserError(f"{name} must be a number, not {value!r}")
+    if above is not None and value <= above:
+        raise UserError(f"{name} must be above {above:g}, not {value:g}")
+    if least is not None and value < least:
+        raise UserError(f"{name} must be at least {least:g}, not {value:g}")

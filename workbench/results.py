@@ -1,0 +1,80 @@
+"""Finished runs, read back from their folders: the one door through which reports, mirrors and probes see them."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from workbench.config import Experiment
+from workbench.errors import UserError
+from workbench.files import read_json, read_yaml
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One finished run."""
+
+    folder: Path
+    experiment: Experiment
+    result: dict[str, Any]
+    """`result.json`: status, steps, parameters, state_size, trivial_loss, solved, test and so on."""
+    timing: dict[str, Any]
+    """`timing.json`: seconds, seconds_per_step, and the machine; apart, because no two runs agree in it."""
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the loss stopped being a number."""
+        return bool(self.result["status"] == "diverged")
+
+    def metrics(self) -> pd.DataFrame:
+        """`metrics.csv`: a row every `log_every` steps, with columns step, train/loss, val/loss, val/accuracy, ..."""
+        return pd.read_csv(self.folder / "metrics.csv")
+
+    def test(self, metric: str) -> float:
+        """A metric on the test set at the end of training; NaN where there is none or the run diverged."""
+        value = (self.result.get("test") or {}).get(metric)
+        return math.nan if value is None else float(value)
+
+
+REQUIRED = {
+    "identity", "status", "diverged_at", "steps", "parameters", "state_size", "receptive_field", "time",
+    "trivial_loss", "criterion", "solved_at", "solved_at_mean50", "test",
+}  # fmt: skip
+
+
+def read(folder: Path) -> Run:
+    """The finished run in a folder.
+
+    Raises:
+        UserError: if what is there is not a run of this bench, or not the run that its configuration describes.
+    """
+    experiment = Experiment.from_dict(read_yaml(folder / "config.yaml"))
+    result = read_json(folder / "result.json")
+    missing = REQUIRED - set(result)
+    if missing:
+        raise UserError(
+            f"{folder / 'result.json'} was not written by this bench: it lacks {', '.join(sorted(missing))}; "
+            "move it away and run again"
+        )
+    if result["identity"] != experiment.identity or result.get("seed") != experiment.seed:
+        raise UserError(
+            f"{folder / 'result.json'} belongs to another configuration ({result['identity']}, seed "
+            f"{result.get('seed')}) than the config.yaml beside it ({experiment.identity}, seed {experiment.seed}); "
+            "move the folder away and run again"
+        )
+    timing = folder / "timing.json"
+    return Run(folder=folder, experiment=experiment, result=result, timing=read_json(timing) if timing.exists() else {})
+
+
+def finished(out: Path) -> Iterator[Run]:
+    """Every finished run below a comparison's folder, in a stable order."""
+    for path in sorted((out / "runs").glob("*/*/*/seed-*/result.json"), key=_order):
+        yield read(path.parent)
+
+
+def _order(path: Path) -> tuple[str, str, str, int]:
+    *_, task, architecture, identity, seed, _ = path.parts
+    return task, architecture, identity, int(seed.removeprefix("seed-") or 0)
