@@ -1,12 +1,12 @@
 """Names, and what they build."""
 
-import importlib
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from architectures.base import Encoder
+from architectures.dotted import load_class
 from architectures.suggest import near
 
 
@@ -60,7 +60,7 @@ def entry(name: str) -> Entry:
     if ":" in name:
         return Entry(path=name, summary="brought by the user")
     raise ValueError(
-        f"unknown architecture {name!r}{near(name, CATALOGUE)}; one of your own is named package.module:Class"
+        f"unknown architecture {name!r} (one of your own is named package.module:Class){near(name, CATALOGUE)}"
     )
 
 
@@ -70,23 +70,7 @@ def load(name: str) -> type[Encoder]:
     Raises:
         ValueError: if there is no such name, module or class, or the class does not keep the interface.
     """
-    path = entry(name).path
-    module_name, _, class_name = path.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and (module_name == error.name or module_name.startswith(error.name + ".")):
-            raise ValueError(f"there is no module {module_name!r} for architecture {name!r} on the path") from None
-        raise
-    found = getattr(module, class_name, None)
-    if not inspect.isclass(found):
-        public = [key for key, value in vars(module).items() if inspect.isclass(value)]
-        raise ValueError(f"module {module_name!r} has no class {class_name!r}{near(class_name, public)}")
-    if not issubclass(found, Encoder):
-        raise ValueError(f"{name!r} is no subclass of architectures.Encoder, so the bench cannot use it")
-    if inspect.isabstract(found):
-        missing = ", ".join(sorted(found.__abstractmethods__))
-        raise ValueError(f"{name!r} cannot be built: it does not implement {missing}")
+    found: type[Encoder] = load_class(entry(name).path, "architecture", Encoder)
     return found
 
 

@@ -121,8 +121,13 @@ class Experiment:
         rest = dict(values)
         if rest.pop("schema", None) != SCHEMA:
             raise UserError(f"the configuration is of schema {values.get('schema')!r}; this version reads {SCHEMA}")
-        parts = {"task": Part, "architecture": Part, "optimization": Optimization, "budget": Budget}
-        made = {key: strict(parts[key], rest.pop(key, {}), key) for key in parts}
+        parts: dict[str, type[Any]] = {
+            "task": Part,
+            "architecture": Part,
+            "optimization": Optimization,
+            "budget": Budget,
+        }
+        made: dict[str, Any] = {key: strict(parts[key], rest.pop(key, {}), key) for key in parts}
         return strict(cls, {**rest, **made}, "the configuration")
 
     @property

@@ -1,0 +1,41 @@
+# Two commands: `make demo` shows what the bench does, `make test` whether it is sound. Both make what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: demo test test-slow lint types format clean
+
+demo: $(VENV)/use.stamp  ## every architecture on real digits and on addition, and the report
+	$(BIN)/workbench compare --config examples/demo.yaml --out demo
+	@echo "open demo/report.html in a browser"
+
+test: $(VENV)/dev.stamp lint types  ## what every change has to pass
+	$(BIN)/pytest -n auto -m "not slow and not gpu"
+
+test-slow: $(VENV)/dev.stamp  ## the checks that take minutes
+	$(BIN)/pytest -n auto -m "slow and not gpu"
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/dev.stamp
+	$(BIN)/mypy
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) demo
+
+$(VENV)/use.stamp: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -e ".[wandb]"
+	touch $@
+
+$(VENV)/dev.stamp: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -e ".[wandb,dev]"
+	touch $@ $(VENV)/use.stamp

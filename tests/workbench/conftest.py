@@ -1,0 +1,28 @@
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """Several workers share the cores; tiny matrices gain nothing from more than one."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def on_path(tmp_path, monkeypatch):
+    """Writes a module that can be imported while the test runs; returns its name."""
+    import sys
+
+    folder = tmp_path / "modules"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    written = []
+
+    def write(name: str, text: str) -> str:
+        (folder / f"{name}.py").write_text(text)
+        written.append(name)
+        return name
+
+    yield write
+    for name in written:
+        sys.modules.pop(name, None)

@@ -1,0 +1,32 @@
+"""Small experiments for tests."""
+
+from typing import Any
+
+from workbench.comparison import Comparison
+from workbench.config import Budget, Experiment, Optimization
+
+
+def small(
+    architecture: str = "gru",
+    task: str = "addition",
+    *,
+    seed: int = 0,
+    steps: int = 12,
+    log_every: int = 5,
+    task_options: dict[str, Any] | None = None,
+    architecture_options: dict[str, Any] | None = None,
+    **optimization: Any,
+) -> Experiment:
+    """An experiment that takes a fraction of a second."""
+    options = task_options if task_options is not None else ({"length": 8} if task == "addition" else {})
+    comparison = Comparison(
+        tasks=(task,),
+        architectures=(architecture,),
+        seeds=seed + 1,
+        hidden_size=5,
+        task={task: options},
+        architecture={architecture: architecture_options or {}},
+        optimization=Optimization(**optimization),
+        budget=Budget(steps=steps, batch_size=4, log_every=log_every, evaluation_size=10),
+    )
+    return comparison.experiments()[seed]

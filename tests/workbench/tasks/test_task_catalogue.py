@@ -1,0 +1,181 @@
+"""Names, options, and what is said to those who get them wrong."""
+
+import dataclasses
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workbench.tasks import CATALOGUE, SUMMARIES, build, load, names, options
+from workbench.tasks.copy import Copy
+
+OWN = """
+from dataclasses import dataclass, field
+import torch
+from workbench.tasks import Batch, Task
+
+@dataclass(frozen=True, kw_only=True)
+class Own(Task):
+    readout = "last"
+    input_size = 1
+    output_size = 1
+    width: int
+    name: str = "none"
+    seen: list[int] = field(default_factory=list)
+    area: int = field(init=False, default=4)
+    steps = 3
+    trivial_loss = 1.0
+    def sample(self, size, generator):
+        return Batch(x=torch.zeros(size, 3, 1), target=torch.zeros(size, 1))
+    def loss(self, prediction, batch):
+        return prediction.sum()
+
+class Unfinished(Task):
+    steps = 3
+    trivial_loss = 1.0
+
+class Plain(Own):
+    pass
+
+class Undeclared(Task):
+    steps, trivial_loss, sample, loss = 3, 1.0, None, None
+
+NotAClass = 3
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A module of the user's own."""
+    (tmp_path / "own_tasks.py").write_text(OWN)
+    (tmp_path / "own_broken.py").write_text("import surely_not_installed")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield "own_tasks"
+    sys.modules.pop("own_tasks", None)
+
+
+def test_every_name_has_a_class_and_a_summary() -> None:
+    assert names() == tuple(CATALOGUE) == tuple(SUMMARIES)
+    assert len({load(name) for name in names()}) == len(names())
+
+
+def test_options_are_the_fields_of_the_class() -> None:
+    assert {key: field.default for key, field in options("copy").items()} == {
+        "length": 100,
+        "items": 10,
+        "categories": 8,
+    }
+    assert options("digits") == {}
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_option_is_described(name: str) -> None:
+    described = (load(name).__doc__ or "").partition("Args:")[2]
+    for key in options(name):
+        assert f"\n        {key}: " in described
+
+
+def test_build_passes_the_options_on() -> None:
+    assert build("copy", length=7, items=2) == Copy(length=7, items=2)
+
+
+def test_a_task_of_ones_own(own: str) -> None:
+    task = build(f"{own}:Own", width=3, name="mine")
+    assert dataclasses.asdict(task) == {"width": 3, "name": "mine", "seen": [], "area": 4}  # type: ignore[call-overload]
+    assert list(options(f"{own}:Own")) == ["width", "name", "seen"]
+    assert load(f"{own}:Plain").__name__ == "Plain"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("adition", "unknown task 'adition' (one of your own is named package.module:Class); did you mean 'addition'?"),
+        ("zzz", "package.module:Class); known: addition, classify-length, copy"),
+        ("no_such_module:Task", "no module 'no_such_module'"),
+        ("workbench.no_such:Task", "no module 'workbench.no_such'"),
+        ("workbench.tasks.copy.deeper:Copy", "no module 'workbench.tasks.copy.deeper'"),
+        (":Copy", "'' is no module's name"),
+        (".copy:Copy", "'.copy' is no module's name"),
+        ("workbench.tasks.copy:Copi", "has no class 'Copi'; did you mean 'Copy'"),
+        ("workbench.tasks.copy:", "has no class ''"),
+        ("workbench.tasks.base:Batch", "is no subclass of workbench.tasks.Task"),
+        ("workbench.tasks.base:Task", "does not implement loss, sample, steps, trivial_loss"),
+        ("own_tasks:Unfinished", "does not implement loss, sample"),
+        ("own_tasks:Undeclared", "is no dataclass"),
+        ("own_tasks:NotAClass", "has no class 'NotAClass'"),
+    ],
+)
+def test_a_wrong_name(own: str, name: str, message: str) -> None:
+    for use in (load, options, build):
+        with pytest.raises(ValueError) as caught:  # noqa: PT011
+            use(name)
+        assert message in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_what_a_task_of_ones_own_lacks_is_not_taken_for_a_wrong_name(own: str) -> None:
+    with pytest.raises(ModuleNotFoundError, match="surely_not_installed"):
+        load("own_broken:Task")
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("addition", {"lenght": 5}, "addition has no option 'lenght'; did you mean 'length'?"),
+        ("copy", {"symbols": 5}, "copy has no option 'symbols'; known: length, items, categories"),
+        ("digits", {"length": 5}, "digits has no option 'length'"),
+        ("own_tasks:Own", {}, "needs width="),
+        ("own_tasks:Own", {"width": 1, "area": 2}, "no option 'area'"),
+    ],
+)
+def test_a_wrong_option(own: str, name: str, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        build(name, **given)
+    assert message in str(caught.value)
+
+
+SIZES = [
+    ("addition", "length", 2),
+    ("classify-length", "length", 2),
+    ("alternation", "length", 2),
+    ("copy", "length", 1),
+    ("copy", "items", 1),
+    ("copy", "categories", 2),
+    ("copy-memory", "length", 1),
+    ("copy-memory", "items", 1),
+    ("copy-memory", "categories", 2),
+    ("multicopy", "copies", 1),
+    ("multicopy", "items", 1),
+    ("multicopy", "gap", 1),
+    ("multicopy", "categories", 2),
+]
+
+
+def test_every_option_is_tried_with_wrong_values() -> None:
+    tried = {(name, key) for name, key, _ in SIZES} | {("alternation", "amplitude")}
+    assert tried == {(name, key) for name in names() for key in options(name)}
+
+
+@pytest.mark.parametrize(("name", "key", "least"), SIZES)
+def test_a_wrong_size(name: str, key: str, least: int) -> None:
+    assert getattr(build(name, **{key: least}), key) == least
+    for value in (least - 1, 0, -3):
+        with pytest.raises(ValueError, match=f"^{key} must be at least {least}, not {value}$"):
+            build(name, **{key: value})
+    for wrong in (True, "5", 5.0, None, float("nan")):
+        with pytest.raises(TypeError, match=f"^{key} must be a whole number, not {wrong!r}$"):
+            build(name, **{key: wrong})
+
+
+@pytest.mark.parametrize("value", [0, 1, 0.0, 1.0, -0.5, 1.5, float("nan"), float("inf")])
+def test_a_wrong_amplitude(value: float) -> None:
+    with pytest.raises(ValueError, match=r"^amplitude must lie between 0 and 1, both excluded, not "):
+        build("alternation", amplitude=value)
+
+
+@pytest.mark.parametrize("value", [True, "0.5", None])
+def test_an_amplitude_of_a_wrong_type(value: object) -> None:
+    with pytest.raises(TypeError, match=r"^amplitude must be a number, not "):
+        build("alternation", amplitude=value)

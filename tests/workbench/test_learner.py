@@ -1,0 +1,127 @@
+"""How an experiment is trained."""
+
+import math
+from dataclasses import replace
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from torch.nn.functional import mse_loss
+
+from tests.workbench.experiments import small
+from workbench.config import Optimization
+from workbench.learner import Learner, share_of_learning_rate
+from workbench.run import run
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*")
+
+
+def fit(experiment, *callbacks, **options):
+    learner = Learner(experiment)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_steps=experiment.budget.steps,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=list(callbacks),
+        **options,
+    )
+    trainer.fit(learner)
+    return learner
+
+
+def test_the_same_experiment_starts_from_the_same_weights_and_another_seed_from_others():
+    one, same, other = (Learner(small(seed=seed)).state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(one[key], same[key]) for key in one)
+    assert not all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_training_is_the_textbook_loop():
+    """Lightning, clipping, schedule and all equal a loop written out by hand."""
+    experiment = small(steps=6, learning_rate=0.05, clip="value", clip_at=0.01, schedule="linear", warmup_steps=2)
+    learner = Learner(experiment)
+    by_hand = Learner(experiment)
+    rates = []
+
+    class Watch(pl.Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+    learner = fit(experiment, Watch(), gradient_clip_val=0.01, gradient_clip_algorithm="value")
+    optimizer = torch.optim.Adam(by_hand.parameters(), lr=0.05)
+    expected = [0.025, 0.05, 0.05, 0.05 * 3 / 4, 0.05 * 2 / 4, 0.05 * 1 / 4]
+    assert rates == pytest.approx(expected)
+    for step, rate in enumerate(expected):
+        batch = by_hand.task.train(step, 4, 0, torch.device("cpu"))
+        optimizer.param_groups[0]["lr"] = rate
+        optimizer.zero_grad()
+        mse_loss(by_hand(batch.x, batch.lengths), batch.target).backward()
+        for parameter in by_hand.parameters():
+            parameter.grad.clamp_(-0.01, 0.01)
+        optimizer.step()
+    for mine, theirs in zip(learner.parameters(), by_hand.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("constant", [0.5, 1.0, 1.0, 1.0, 1.0, 1.0]),
+        ("linear", [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]),
+        ("cosine", [0.5, 1.0, 1.0, (1 + math.sqrt(0.5)) / 2, 0.5, (1 - math.sqrt(0.5)) / 2]),
+    ],
+)
+def test_the_learning_rate_follows_its_schedule(schedule, expected):
+    options = Optimization(schedule=schedule, warmup_steps=2)
+    assert [share_of_learning_rate(options, step, 6) for step in range(6)] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd"])
+def test_every_optimizer_moves_every_parameter(optimizer):
+    experiment = small(optimizer=optimizer, learning_rate=0.01, weight_decay=0.1, momentum=0.5)
+    before = Learner(experiment).state_dict()
+    after = fit(experiment).state_dict()
+    assert all(not torch.equal(before[key], after[key]) for key in before)
+
+
+@pytest.mark.parametrize("clip", ["value", "norm", "none"])
+def test_gradients_are_clipped_as_asked(clip, tmp_path, monkeypatch):
+    """The gradients that the optimiser sees, with a bound that they would exceed."""
+    seen = []
+    original = torch.optim.SGD.step
+
+    def step(self, *args, **kwargs):
+        result = original(self, *args, **kwargs)
+        seen.append([p.grad.clone() for group in self.param_groups for p in group["params"]])
+        return result
+
+    monkeypatch.setattr(torch.optim.SGD, "step", step)
+    run(small(optimizer="sgd", clip=clip, clip_at=1e-3, steps=3), tmp_path)
+    largest = max(float(g.abs().max()) for grads in seen for g in grads)
+    norm = max(float(torch.cat([g.flatten() for g in grads]).norm()) for grads in seen)
+    assert len(seen) == 3
+    if clip == "value":
+        assert largest == pytest.approx(1e-3)
+        assert norm > 1.5e-3
+    elif clip == "norm":
+        assert norm == pytest.approx(1e-3, rel=1e-3)
+    else:
+        assert norm > 2e-3
+
+
+def test_evaluation_is_the_mean_over_the_whole_set_and_leaves_no_trace():
+    experiment = small("lstm", "digits", architecture_options={"num_layers": 2, "dropout": 0.5})
+    experiment = replace(experiment, budget=replace(experiment.budget, evaluation_size=230))
+    learner = Learner(experiment).train()
+    state = torch.get_rng_state()
+    scores = learner.evaluate("validation")
+    assert torch.equal(state, torch.get_rng_state())
+    assert learner.training
+    whole = learner.eval().fixed("validation")
+    assert len(whole.x) == 230
+    with torch.no_grad():
+        answers = learner(whole.x)
+    assert scores["loss"] == pytest.approx(float(torch.nn.functional.cross_entropy(answers, whole.target)), rel=1e-6)
+    assert scores["accuracy"] == pytest.approx(float((answers.argmax(1) == whole.target).double().mean()))

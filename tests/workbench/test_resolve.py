@@ -1,0 +1,168 @@
+"""From names to experiments in which nothing is left open."""
+
+import pytest
+import torch
+
+import architectures
+from tests.workbench.experiments import small
+from workbench.comparison import Comparison
+from workbench.config import Budget
+from workbench.errors import UserError
+from workbench.model import Model, count, parameters
+from workbench.resolve import resolve_architecture, resolve_task, warnings
+
+
+@pytest.mark.parametrize("name", architectures.names())
+def test_every_option_is_written_down(name):
+    _, task = resolve_task("addition", {})
+    part = resolve_architecture(name, {}, task, hidden_size=12)
+    assert set(part.options) == set(architectures.options(name))
+    assert part.options["hidden_size"] == 12
+    assert part.options.get("reach", task.steps) == task.steps
+
+
+@pytest.mark.parametrize("name", architectures.names())
+@pytest.mark.parametrize("task_name", ["addition", "copy"])
+def test_parameters_are_counted_without_making_them(name, task_name):
+    _, task = resolve_task(task_name, {"length": 20})
+    part = resolve_architecture(name, {}, task, hidden_size=6)
+    assert count(task, part) == parameters(Model(task, part))
+
+
+def test_the_count_of_an_lstm_is_the_textbook_one():
+    _, task = resolve_task("addition", {})
+    part = resolve_architecture("lstm", {}, task, hidden_size=10)
+    # Four gates of 10 units over 2 inputs and 10 units, PyTorch's two biases, and a read-out of 10 weights and a bias.
+    assert count(task, part) == 4 * 10 * (2 + 10) + 2 * 4 * 10 + 10 + 1
+
+
+@pytest.mark.parametrize("target", [500, 5_000, 50_000])
+def test_matched_widths_are_the_nearest_there_are(target):
+    comparison = Comparison(
+        tasks=("addition",), architectures=architectures.names(), seeds=1, match="parameters", parameters=target
+    )
+    for experiment in comparison.experiments():
+        part = experiment.architecture
+        _, task = resolve_task("addition", {})
+        width = part.options["hidden_size"]
+
+        def off(hidden_size, part=part, task=task):
+            changed = {**part.options, "hidden_size": hidden_size}
+            return abs(count(task, type(part)(name=part.name, options=changed)) - target)
+
+        assert off(width) <= off(width + 1), part.name
+        assert width == 1 or off(width) <= off(width - 1), part.name
+
+
+def test_the_first_architecture_sets_the_number_to_match():
+    comparison = Comparison(tasks=("addition",), architectures=("lstm", "rnn"), hidden_size=32, match="parameters")
+    lstm, rnn = comparison.experiments()[:2]
+    _, task = resolve_task("addition", {})
+    assert lstm.architecture.options["hidden_size"] == 32
+    target, found = count(task, lstm.architecture), count(task, rnn.architecture)
+    assert abs(found - target) / target < 0.02
+
+
+def test_one_seed_after_another_so_that_early_results_compare_everything():
+    comparison = Comparison(tasks=("addition", "digits"), architectures=("rnn", "gru"), seeds=2)
+    order = [(e.seed, e.task.name, e.architecture.name) for e in comparison.experiments()]
+    assert order == [(s, t, a) for s in (0, 1) for t in ("addition", "digits") for a in ("rnn", "gru")]
+
+
+def test_a_comparison_survives_being_written_and_read():
+    comparison = Comparison(
+        tasks=("copy",),
+        architectures=("tcn",),
+        task={"copy": {"length": 30}},
+        architecture={"tcn": {"kernel_size": 3}},
+        budget=Budget(steps=7),
+        embedding_size=4,
+    )
+    again = Comparison.from_dict(comparison.to_dict())
+    assert again == comparison
+    assert [e.identity for e in again.experiments()] == [e.identity for e in comparison.experiments()]
+
+
+def test_whole_numbers_where_floats_are_meant_are_the_same_experiment():
+    one = small("tcn", architecture_options={"dropout": 0})
+    assert one.identity == small("tcn", architecture_options={"dropout": 0.0}).identity
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tasks": ()}, "name at least one task"),
+        ({"tasks": ("addition", "addition")}, "named 2 times"),
+        ({"task": {"copy": {}}}, "options are given for task 'copy', which is not compared"),
+        ({"task": {"addition": 3}}, "must be a mapping"),
+        ({"seeds": 0}, "seeds must be at least 1"),
+        ({"match": "size"}, "match 'size' is unknown"),
+        ({"parameters": 100}, "add --match parameters"),
+        ({"embedding_size": 5}, "none of the tasks has symbols"),
+        ({"task": {"addition": {"length": 0}}}, "task addition: length"),
+        ({"architecture": {"tcn": {"kernel_size": 1}}}, "architecture tcn: kernel_size"),
+        ({"architecture": {"tcn": {"kernel": 1}}}, "no option 'kernel'; did you mean 'kernel_size'"),
+        ({"match": "parameters", "parameters": 10**15}, "has fewer than"),
+    ],
+)
+def test_impossible_comparisons_are_refused(change, message):
+    given = {"tasks": ("addition",), "architectures": ("tcn",), **change}
+    with pytest.raises(UserError, match=message):
+        Comparison(**given).experiments()
+
+
+def test_a_depth_that_reaches_less_than_the_task_is_warned_of():
+    blind = small("tcn", task_options={"length": 50}, architecture_options={"num_layers": 1, "kernel_size": 3})
+    (line,) = warnings(blind)
+    assert "tcn sees 5 steps back" in line
+    assert "addition have 50" in line
+    assert warnings(small("tcn")) == []
+    assert warnings(small("lstm")) == []
+
+
+def test_ones_own_code_is_part_of_the_identity(on_path):
+    text = "from architectures.gru import GRU\n\n\nclass Mine(GRU):\n    pass\n"
+    name = on_path("own_encoder", text) + ":Mine"
+    before = small(name)
+    on_path("own_encoder", text + "# changed\n")
+    assert small(name).identity != before.identity
+
+
+def test_an_architecture_without_a_width_cannot_be_matched(on_path):
+    name = on_path(
+        "without_width",
+        """
+from architectures.gru import GRU
+
+
+class Narrow(GRU):
+    def __init__(self, input_size: int) -> None:
+        super().__init__(input_size, 3)
+""",
+    )
+    comparison = Comparison(tasks=("addition",), architectures=("lstm", f"{name}:Narrow"), match="parameters")
+    with pytest.raises(UserError, match="has no hidden_size"):
+        comparison.experiments()
+    assert len(Comparison(tasks=("addition",), architectures=(f"{name}:Narrow",)).experiments()) == 3
+
+
+def test_symbols_are_one_hot_or_embedded():
+    _, task = resolve_task("copy", {"length": 5})
+    part = resolve_architecture("gru", {}, task, hidden_size=4)
+    batch = task.train(0, 3, 0, torch.device("cpu"))
+    plain, embedded = Model(task, part), Model(task, part, embedding_size=6)
+    features = plain.features(batch.x)
+    assert torch.equal(features.argmax(-1), batch.x)
+    assert torch.equal(features.sum(-1), torch.ones_like(features[..., 0]))
+    assert torch.equal(embedded.features(batch.x), embedded.embedding.weight[batch.x])
+
+
+def test_the_answer_is_read_at_the_last_valid_step():
+    _, task = resolve_task("classify-length", {"length": 9})
+    part = resolve_architecture("gru", {}, task, hidden_size=4)
+    batch = task.train(0, 6, 0, torch.device("cpu"))
+    model = Model(task, part)
+    answers, _ = model(batch.x, batch.lengths)
+    for row, length in enumerate(batch.lengths.tolist()):
+        alone, _ = model(batch.x[row : row + 1, :length])
+        torch.testing.assert_close(answers[row : row + 1], alone)

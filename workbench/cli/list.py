@@ -1,0 +1,79 @@
+"""`workbench list`: architectures and tasks, and their options."""
+
+import inspect
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING
+from inspect import Parameter
+from typing import Any
+
+import architectures
+from architectures.catalogue import CATALOGUE, load
+from workbench import tasks
+from workbench.cli.parser import Parser
+from workbench.docs import arguments
+from workbench.resolve import users_mistake
+
+DESCRIPTION = "Show every architecture and every task; with a name, what it is and which options it takes."
+EXAMPLES = """examples:
+  workbench list
+  workbench list rda
+  workbench list addition
+"""
+
+
+def main(given: list[str]) -> int:
+    """Runs the command; returns the exit status."""
+    parser = Parser(prog="workbench list", description=DESCRIPTION, examples=EXAMPLES)
+    parser.add_argument("name", nargs="?", default=None, type=str, help="one of them", metavar="NAME")
+    name = parser.parse_args(given).name
+    print(everything() if name is None else one(name))
+    return 0
+
+
+def everything() -> str:
+    """All names in a line each."""
+    entries = {name: entry.summary for name, entry in CATALOGUE.items()}
+    return "\n".join(["architectures:", *lines(entries), "", "tasks:", *lines(tasks.SUMMARIES)])
+
+
+def one(name: str) -> str:
+    """What an architecture or a task is, and its options with types and defaults.
+
+    Raises:
+        UserError: if there is none of that name.
+    """
+    with users_mistake(name):
+        if name in tasks.names():
+            cls: type = tasks.load(name)
+            defaults = {key: item.default for key, item in tasks.options(name).items()}
+            hints, kind = typing.get_type_hints(cls), "task"
+        else:
+            cls, kind = load(name), "architecture"
+            defaults = {key: item.default for key, item in architectures.options(name).items()}
+            hints = typing.get_type_hints(cls.__init__)
+    texts = arguments(cls)
+    described = {
+        f"--{kind}.{name}.{key}": f"{texts.get(key, '')} ({kind_of(hints.get(key))}{default_of(default)})"
+        for key, default in defaults.items()
+    }
+    about = (inspect.getdoc(cls) or name).split("Args:")[0].rstrip()
+    return "\n".join([about, "", "options:", *lines(described)])
+
+
+def lines(entries: Mapping[str, str]) -> list[str]:
+    """Names and texts in two columns."""
+    width = max(map(len, entries), default=0)
+    return [f"  {name:<{width}}  {text}" for name, text in entries.items()]
+
+
+def kind_of(hint: Any) -> str:
+    """A type in a user's words."""
+    if typing.get_origin(hint) is typing.Literal:
+        return " | ".join(map(str, typing.get_args(hint)))
+    return str(getattr(hint, "__name__", hint)) if isinstance(hint, type) else str(hint)
+
+
+def default_of(default: Any) -> str:
+    """A default in a user's words."""
+    return "" if default is MISSING or default is Parameter.empty else f", default {default}"

@@ -1,0 +1,61 @@
+"""The command line's ground floor: finds the command, and turns a user's mistake into one line."""
+
+import importlib
+import os
+import sys
+
+COMMANDS = {
+    "list": ("workbench.cli.list", "architectures and tasks, and their options"),
+    "train": ("workbench.cli.train", "one architecture on one task"),
+    "compare": ("workbench.cli.compare", "architectures on tasks, with several seeds, and a report"),
+    "report": ("workbench.cli.report", "the report of what has been run, made again"),
+}
+
+HELP = """usage: workbench COMMAND [options]
+
+A comparative workbench for sequence architectures: which one remembers, how far back, and at what cost.
+
+commands:
+{commands}
+
+Each command explains itself: workbench COMMAND --help
+
+examples:
+  workbench list
+  workbench compare --tasks digits,addition --architectures lstm,rda-exp-tanh,tcn --out results
+  workbench report results
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command and returns the exit status: 0 done, 1 a run failed, 2 the user's mistake, 130 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(HELP.format(commands="\n".join(f"  {name:<10}{text}" for name, (_, text) in COMMANDS.items())), end="")
+        return 0 if arguments else 2
+    from workbench.errors import UserError
+
+    try:
+        name = arguments[0]
+        if name not in COMMANDS:
+            from architectures.suggest import near
+
+            raise UserError(f"unknown command {name!r}{near(name, COMMANDS)}")
+        # A module of the user's own is looked for where the user is, behind everything installed.
+        sys.path.append(os.getcwd())
+        status: int = importlib.import_module(COMMANDS[name][0]).main(arguments[1:])
+        return status
+    except UserError as error:
+        print(f"workbench: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("workbench: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python must not try to flush it once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""jsonargparse in the bench's way: dashes, one line for a mistake, options described where they are defined."""
+
+import re
+import typing
+from argparse import RawDescriptionHelpFormatter
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import Any, NoReturn
+
+import yaml
+from jsonargparse import ArgumentParser, DefaultHelpFormatter
+
+from architectures.suggest import near
+from workbench.docs import arguments
+from workbench.errors import UserError
+
+Options = dict[str, dict[str, Any]]
+"""Options by the name of the task or architecture that they belong to."""
+
+PART = re.compile(r"--(task|architecture)\.(.+)\.(\w[\w-]*)$")
+
+
+class Formatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
+    """Types and defaults in the help, and examples as they were written."""
+
+
+class Parser(ArgumentParser):
+    """A parser whose mistakes are `UserError`s."""
+
+    def __init__(self, prog: str, description: str, examples: str) -> None:
+        super().__init__(
+            prog=prog,
+            usage=f"{prog} [options]",
+            description=description,
+            epilog=examples,
+            formatter_class=Formatter,
+            print_config=None,
+        )
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        raise UserError(self._explain(" ".join(message.split())))
+
+    def _explain(self, message: str) -> str:
+        options = [option for action in self._actions for option in action.option_strings if option.startswith("--")]
+        if found := re.search(r"[Uu]nrecognized arguments: (\S+)", message):
+            return f"unknown option {found[1]}{near(found[1].partition('=')[0], options)}"
+        if found := re.search(r"Option '([^']+)' is not accepted|[Kk]ey '([^']+)' is not expected", message):
+            key = found[1] or found[2]
+            return f"unknown key {key!r}{near(key, [option[2:].replace('-', '_') for option in options])}"
+        if found := re.search(r'Parser key "([^"]+)": (.*)', message):
+            key, reason = found.groups()
+            reason = re.sub(r"<class '(\w+)'>", r"\1", reason).replace("typing.", "")
+            reason = re.sub(r"^Expected an? (.*)\. Got value: (.*)$", r"expected \1, got \2", reason)
+            return f"--{key.replace('_', '-')}: {reason}"
+        return message
+
+    def add_fields(self, described: type, title: str, skip: tuple[str, ...] = ()) -> None:
+        """An option for each field of a dataclass, with its type, its default and its line of the docstring."""
+        hints, texts = typing.get_type_hints(described), arguments(described)
+        group = self.add_argument_group(title)
+        for item in fields(described):
+            if item.name in texts and item.name not in skip:
+                default = None if item.default is MISSING else item.default
+                kind = list[str] | str if hints[item.name] == tuple[str, ...] else hints[item.name]
+                group.add_argument(
+                    "--" + item.name.replace("_", "-"), type=kind, default=default, help=texts[item.name]
+                )
+
+
+def chosen(parser: Parser, given: list[str]) -> tuple[dict[str, Any], dict[str, Options]]:
+    """Parses a command's arguments, over the YAML file that `--config` names where the command takes one.
+
+    Returns:
+        The values; and what `--task.NAME.OPTION VALUE` and `--architecture.NAME.OPTION VALUE` say, by kind and name.
+    """
+    plain, parts = split_parts(given)
+    return parser.parse_args(plain).as_dict(), parts
+
+
+def merged(from_file: Mapping[str, Any], given: Options) -> Options:
+    """A file's options of tasks or architectures, overridden by those of the command line."""
+    return {name: {**(from_file.get(name) or {}), **given.get(name, {})} for name in {**from_file, **given}}
+
+
+def split_parts(given: list[str]) -> tuple[list[str], dict[str, Options]]:
+    """Takes the options of tasks and architectures out of a command line.
+
+    Returns:
+        The other arguments; and the options by kind, name and option, their values read as YAML.
+
+    Raises:
+        UserError: if a value is missing or unreadable.
+    """
+    plain: list[str] = []
+    parts: dict[str, Options] = {}
+    rest = iter(given)
+    for argument in rest:
+        flag, equals, text = argument.partition("=")
+        found = PART.fullmatch(flag)
+        if found is None:
+            plain.append(argument)
+            continue
+        if not equals:
+            text = next(rest, "")
+            if text == "" or text.startswith("--"):
+                raise UserError(f"{flag} needs a value")
+        kind, name, option = found.groups()
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise UserError(f"{flag}: {text!r} is no readable value") from None
+        parts.setdefault(kind, {}).setdefault(name, {})[option.replace("-", "_")] = value
+    return plain, parts

@@ -1,0 +1,65 @@
+"""What every command that trains is told about where, and not what, to train."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from workbench.config import one_of, whole
+from workbench.errors import UserError
+
+Device = Literal["auto", "cpu", "cuda"]
+WandB = Literal["off", "offline", "online"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where to train.
+
+    Args:
+        out: folder of the results; what is finished there is read, what is interrupted goes on.
+        device: auto takes a GPU where there is one.
+        workers: experiments side by side; by default one for each core, or one on a GPU.
+        threads: threads of each; results are the same for any number of workers, not for any number of threads.
+        wandb: a Weights & Biases mirror of every finished run in OUT/wandb: off, offline, or sent (online).
+        wandb_project: the W&B project.
+    """
+
+    out: str
+    device: Device = "auto"
+    workers: int | None = None
+    threads: int = 1
+    wandb: WandB = "offline"
+    wandb_project: str = "sequence-workbench"
+
+    def __post_init__(self) -> None:
+        if not self.out:
+            raise UserError("name a folder for the results: --out DIR")
+        one_of("device", self.device, Device)
+        one_of("wandb", self.wandb, WandB)
+        whole("threads", self.threads, least=1)
+        if self.workers is not None:
+            whole("workers", self.workers, least=1)
+
+    @property
+    def folder(self) -> Path:
+        """`out` as a path."""
+        return Path(self.out)
+
+    def side_by_side(self, device: str) -> int:
+        """How many experiments run at once."""
+        if self.workers is not None:
+            return self.workers
+        return 1 if device == "cuda" else max(1, len(os.sched_getaffinity(0)) // self.threads)
+
+
+def split(values: dict[str, Any]) -> tuple[Settings, dict[str, Any]]:
+    """Takes the settings out of a command's values.
+
+    Raises:
+        UserError: if `out` is missing or a value cannot be.
+    """
+    rest = dict(values)
+    names = ("out", "device", "workers", "threads", "wandb", "wandb_project")
+    mine = {name: rest.pop(name) for name in names if name in rest}
+    return Settings(**{**mine, "out": mine.get("out") or ""}), rest

@@ -1,0 +1,73 @@
+"""`workbench train`: one architecture on one task."""
+
+from dataclasses import dataclass, replace
+
+from workbench.cli.execute import complain, execute
+from workbench.cli.parser import Parser, chosen
+from workbench.cli.progress import summary
+from workbench.cli.settings import Settings, split
+from workbench.comparison import Comparison
+from workbench.config import Budget, Optimization, whole
+from workbench.errors import UserError
+from workbench.resolve import warnings
+
+DESCRIPTION = """Train one architecture on one task with one seed.
+
+The result is the same as within a comparison, and is kept in the same place: OUT/runs/<task>/<architecture>/<hash>/
+seed-<n>. A finished run is read, an interrupted one goes on."""
+
+EXAMPLES = """examples:
+  workbench train --task digits --architecture gru --out results
+  workbench train --task addition --task.addition.length 200 --architecture rda --architecture.rda.attention softplus \\
+      --steps 5000 --seed 3 --out results
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What to train.
+
+    Args:
+        task: a name, or package.module:Class for one of your own.
+        architecture: a name, or package.module:Class for one of your own.
+        seed: of the initial weights and of the training data.
+        hidden_size: units, unless the architecture's own options say otherwise.
+        embedding_size: learned vectors of this size for tasks of symbols; by default symbols are one-hot.
+    """
+
+    task: str
+    architecture: str
+    seed: int = 0
+    hidden_size: int = 64
+    embedding_size: int | None = None
+
+
+def main(given: list[str]) -> int:
+    """Runs the command; returns the exit status."""
+    values, parts = chosen(parser(), given)
+    settings, values = split(values)
+    seed = values.pop("seed")
+    whole("seed", seed, least=0)
+    for kind in ("task", "architecture"):
+        if not values[kind]:
+            raise UserError(f"name the {kind}: --{kind} NAME (workbench list shows them)")
+        values[kind + "s"] = [values[kind]]
+        values[kind] = parts.get(kind, {})
+    comparison = Comparison.from_dict({key: value for key, value in values.items() if value is not None})
+    experiment = replace(comparison.experiments()[0], seed=seed)
+    for line in warnings(experiment):
+        complain(f"warning: {line}")
+    finished, status = execute([experiment], settings)
+    for run in finished:
+        print(f"{run.folder}: {summary(run)}")
+    return status
+
+
+def parser() -> Parser:
+    """The command's options."""
+    made = Parser(prog="workbench train", description=DESCRIPTION, examples=EXAMPLES)
+    made.add_fields(Choice, "what to train")
+    made.add_fields(Budget, "what it may use")
+    made.add_fields(Optimization, "how it is trained")
+    made.add_fields(Settings, "where", skip=("workers",))
+    return made

@@ -1,0 +1,141 @@
+"""Every architecture on every task under the same rules, for several seeds."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, Self
+
+from architectures.suggest import near
+from workbench.config import Budget, Experiment, Optimization, Part, one_of, strict, whole
+from workbench.errors import UserError
+from workbench.model import count
+from workbench.resolve import matched, resolve_architecture, resolve_task
+
+Match = Literal["width", "parameters"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What to compare.
+
+    Args:
+        tasks: names, separated by commas; a task of your own is named package.module:Class.
+        architectures: names, separated by commas; one of your own is named package.module:Class.
+        seeds: runs of each, with seeds 0, 1, 2, ...
+        hidden_size: units of every architecture, unless its own options say otherwise.
+        match: equal widths, or widths solved so that the numbers of parameters are equal.
+        parameters: the number to match; by default that of the first architecture at hidden_size.
+        embedding_size: learned vectors of this size for tasks of symbols; by default symbols are one-hot.
+    """
+
+    tasks: tuple[str, ...]
+    architectures: tuple[str, ...]
+    seeds: int = 3
+    hidden_size: int = 64
+    match: Match = "width"
+    parameters: int | None = None
+    embedding_size: int | None = None
+    optimization: Optimization = field(default_factory=Optimization)
+    budget: Budget = field(default_factory=Budget)
+    task: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    architecture: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for kind, names, given in (
+            ("task", self.tasks, self.task),
+            ("architecture", self.architectures, self.architecture),
+        ):
+            if not names:
+                raise UserError(f"name at least one {kind}: --{kind}s NAME,NAME (workbench list shows them)")
+            for name in names:
+                if names.count(name) > 1:
+                    raise UserError(f"{kind} {name!r} is named {names.count(name)} times; once is enough")
+            for name, options in given.items():
+                if name not in names:
+                    raise UserError(f"options are given for {kind} {name!r}, which is not compared{near(name, names)}")
+                if not isinstance(options, Mapping):
+                    raise UserError(f"the options of {kind} {name} must be a mapping, not {options!r}")
+        whole("seeds", self.seeds, least=1)
+        whole("hidden_size", self.hidden_size, least=1)
+        one_of("match", self.match, Match)
+        if self.parameters is not None:
+            whole("parameters", self.parameters, least=1)
+            if self.match != "parameters":
+                raise UserError("parameters is given, but match is width; add --match parameters")
+
+    def experiments(self) -> list[Experiment]:
+        """All runs, resolved; the seeds in the outer loop, so that early results already compare everything.
+
+        Raises:
+            UserError: if a name or an option is unknown, or a value cannot be.
+        """
+        parts = list(self._parts())
+        return [
+            Experiment(
+                task=task,
+                architecture=architecture,
+                optimization=self.optimization,
+                budget=self.budget,
+                embedding_size=embedding_size,
+                seed=seed,
+            )
+            for seed in range(self.seeds)
+            for task, architecture, embedding_size in parts
+        ]
+
+    def _parts(self) -> Iterator[tuple[Part, Part, int | None]]:
+        tasks = [resolve_task(name, self.task.get(name, {})) for name in self.tasks]
+        if self.embedding_size is not None and all(task.symbols is None for _, task in tasks):
+            raise UserError("embedding_size is given, but none of the tasks has symbols to embed")
+        for part, task in tasks:
+            embedding_size = self.embedding_size if task.symbols is not None else None
+            resolved = [
+                resolve_architecture(
+                    name,
+                    self.architecture.get(name, {}),
+                    task,
+                    hidden_size=self.hidden_size,
+                    embedding_size=embedding_size,
+                )
+                for name in self.architectures
+            ]
+            if self.match == "parameters":
+                target = self.parameters or count(task, resolved[0], embedding_size)
+                resolved = [matched(each, task, target, embedding_size) for each in resolved]
+            for each in resolved:
+                yield part, each, embedding_size
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as in the YAML file that `from_dict` reads back."""
+        values = asdict(self)
+        nested = {key: values.pop(key) for key in ("optimization", "budget")}
+        return {
+            **values,
+            "tasks": list(self.tasks),
+            "architectures": list(self.architectures),
+            **nested["optimization"],
+            **nested["budget"],
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """A comparison from one flat mapping: its own fields beside those of the optimisation and the budget.
+
+        Raises:
+            UserError: if a key is unknown or missing, or a value cannot be.
+        """
+        rest = dict(values)
+        inner: dict[str, Any] = {}
+        for key, kind in (("optimization", Optimization), ("budget", Budget)):
+            chosen = {item.name: rest.pop(item.name) for item in fields(kind) if item.name in rest}
+            inner[key] = strict(kind, chosen, key)
+        for key in ("tasks", "architectures"):
+            rest[key] = named(rest.get(key, ()), key)
+        return strict(cls, {**rest, **inner}, "the comparison")
+
+
+def named(value: Any, key: str) -> tuple[str, ...]:
+    """A list of names, or one string with commas between them."""
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{key} must be names separated by commas, not {value!r}")
+    return tuple(name.strip() for name in names if name.strip())

@@ -1,0 +1,74 @@
+"""The folder of a run: where it is, whose it is, and what may be found in it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from workbench.config import Experiment
+from workbench.errors import UserError
+from workbench.files import read_yaml, write_yaml
+
+
+def folder_of(out: Path, experiment: Experiment) -> Path:
+    """`out/runs/<task>/<architecture>/<hash>/seed-<n>`."""
+    parts = (experiment.task.name, experiment.architecture.name)
+    task, architecture = (name.replace(":", "-").replace("/", "-") for name in parts)
+    return out / "runs" / task / architecture / experiment.identity / f"seed-{experiment.seed}"
+
+
+def writable(out: Path) -> Path:
+    """Makes sure that results can be written below `out`.
+
+    Raises:
+        UserError: if it is a file, or nothing can be made in it.
+    """
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file; --out names a folder for the results")
+    try:
+        (out / "runs").mkdir(parents=True, exist_ok=True)
+        probe = out / f".writable.{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"cannot write to {out}: {error.strerror}; --out names a folder for the results") from None
+    return out
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds a run's folder for this process alone. The lock goes with the process, however that ends.
+
+    Raises:
+        UserError: if another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UserError(f"another process is at work on {folder}; wait until it has ended, or stop it") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def claim(folder: Path, experiment: Experiment) -> None:
+    """Writes `config.yaml`, or makes sure that the one there is this experiment's.
+
+    Raises:
+        UserError: if it is another's: edited by hand, or written by something else.
+    """
+    path = folder / "config.yaml"
+    if not path.exists():
+        write_yaml(path, experiment.to_dict())
+        return
+    found = Experiment.from_dict(read_yaml(path))
+    if (found.identity, found.seed) != (experiment.identity, experiment.seed):
+        raise UserError(
+            f"{path} was changed: it describes {found.identity}, seed {found.seed}, but the folder is that of "
+            f"{experiment.identity}, seed {experiment.seed}; put it back, or move the folder away"
+        )

@@ -1,0 +1,123 @@
+"""One LightningModule for every architecture and every task."""
+
+import math
+from collections.abc import Iterator
+from itertools import count
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+
+from workbench.config import Experiment, Optimization
+from workbench.model import seeded_model
+from workbench.seeding import seed_everything
+from workbench.tasks import Batch
+
+EVALUATED_AT_ONCE = 100
+"""Sequences of a validation or test set that go through the model together."""
+
+
+class Learner(pl.LightningModule):
+    """Trains an experiment's model on its task.
+
+    The training batch of a step, and every random number drawn in that step, are functions of (seed, step) alone, so
+    there is nothing to load and nothing to restore: a resumed run goes on with the bits it would have had.
+
+    Args:
+        experiment: what to train; the weights are initialised from its seed.
+    """
+
+    def __init__(self, experiment: Experiment) -> None:
+        super().__init__()
+        self.experiment = experiment
+        self.task, self.model = seeded_model(experiment)
+        self._fixed: dict[tuple[str, torch.device], Batch] = {}
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """The model's answers; see `Model.forward`."""
+        return self.model(x, lengths)[0]  # type: ignore[no-any-return]
+
+    def training_batch(self, step: int) -> Batch:
+        """The training batch of a step, counted from 0."""
+        return self.task.train(step, self.experiment.budget.batch_size, self.experiment.seed, self.device)
+
+    def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
+        """The loss (for Lightning) and the metrics (for whoever records them) of this step's batch."""
+        seed_everything("step", self.experiment.seed, self.global_step)
+        return self.scores(self.training_batch(self.global_step))
+
+    def scores(self, batch: Batch) -> dict[str, Tensor]:
+        """The loss and the task's metrics on a batch, scalar tensors by name."""
+        prediction = self(batch.x, batch.lengths)
+        loss = self.task.loss(prediction, batch)
+        with torch.no_grad():
+            return {"loss": loss, **self.task.metrics(prediction.detach(), batch)}
+
+    @torch.no_grad()
+    def evaluate(self, split: Literal["validation", "test"]) -> dict[str, float]:
+        """The mean loss and metrics over a fixed set, as plain numbers."""
+        training = self.training
+        self.eval()
+        whole = self.fixed(split)
+        total: dict[str, float] = {}
+        for start in range(0, len(whole.x), EVALUATED_AT_ONCE):
+            part = whole[start : start + EVALUATED_AT_ONCE]
+            for name, value in self.scores(part).items():
+                total[name] = total.get(name, 0.0) + float(value) * len(part.x)
+        self.train(training)
+        return {name: value / len(whole.x) for name, value in total.items()}
+
+    def fixed(self, split: Literal["validation", "test"]) -> Batch:
+        """A fixed set, made once on the device that the model is on."""
+        key = (split, self.device)
+        if key not in self._fixed:
+            self._fixed[key] = self.task.fixed(split, self.experiment.budget.evaluation_size, self.device)
+        return self._fixed[key]
+
+    def train_dataloader(self) -> "Steps":
+        return Steps()
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        options = self.experiment.optimization
+        optimizer = make_optimizer(options, self.parameters())
+        schedule = LambdaLR(optimizer, lambda step: share_of_learning_rate(options, step, self.experiment.budget.steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class Steps:
+    """What Lightning iterates over: an endless supply of turns. The data of each is made in `training_step`."""
+
+    def __iter__(self) -> Iterator[int]:
+        return count()
+
+
+def make_optimizer(options: Optimization, parameters: Any) -> torch.optim.Optimizer:
+    """The optimiser that the options name."""
+    rate, decay, momentum = options.learning_rate, options.weight_decay, options.momentum
+    match options.optimizer:
+        case "adam":
+            return torch.optim.Adam(parameters, lr=rate, weight_decay=decay)
+        case "adamw":
+            return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay)
+        case "rmsprop":
+            return torch.optim.RMSprop(parameters, lr=rate, weight_decay=decay, momentum=momentum)
+        case "sgd":
+            return torch.optim.SGD(parameters, lr=rate, weight_decay=decay, momentum=momentum)
+
+
+def share_of_learning_rate(options: Optimization, step: int, steps: int) -> float:
+    """The factor on the learning rate at a step, counted from 0: a linear rise over the warm-up, then the schedule,
+    which reaches 0 behind the last step."""
+    if step < options.warmup_steps:
+        return (step + 1) / options.warmup_steps
+    done = min(1.0, (step - options.warmup_steps) / max(1, steps - options.warmup_steps))
+    match options.schedule:
+        case "constant":
+            return 1.0
+        case "linear":
+            return 1.0 - done
+        case "cosine":
+            return (1 + math.cos(math.pi * done)) / 2

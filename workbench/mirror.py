@@ -1,0 +1,138 @@
+"""Finished runs mirrored to Weights & Biases. The folders stay the truth; nothing here can lose or delay a result.
+
+A run is written to `out/wandb` in offline mode from its files, once it is finished, so training never waits for a
+network. Sending it to an account is a step of its own.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from workbench.files import one_line, read_json, write_json
+from workbench.results import Run
+
+Mode = Literal["off", "offline", "online"]
+MARK = "wandb.json"
+"""Beside a result: under which id it was mirrored, where, and whether it has been sent."""
+SEND_SECONDS = 120
+
+
+class Mirror:
+    """Mirrors runs while others are still being trained.
+
+    Args:
+        out: the folder of results.
+        mode: whether to mirror, and whether to send.
+        project: the W&B project.
+        say: told in one line what went wrong; nothing is ever raised.
+    """
+
+    def __init__(self, out: Path, mode: Mode, project: str, say: Callable[[str], None]) -> None:
+        self.out, self.mode, self.project, self.say = out, mode, project, say
+        if mode != "off" and find_spec("wandb") is None:
+            say("W&B is not installed, so nothing is mirrored; pip install 'sequence-workbench[wandb]' changes that")
+            self.mode = "off"
+
+    def add(self, run: Run) -> None:
+        """Mirrors a run, unless that has been done."""
+        if self.mode == "off" or (run.folder / MARK).exists():
+            return
+        try:
+            folder = write_offline(run, self.out, self.project)
+            mark = {"id": run_id(run), "project": self.project, "folder": str(folder), "sent": False}
+            write_json(run.folder / MARK, mark)
+        except Exception as error:
+            self.say(f"W&B could not mirror {run.folder}: {one_line(error)}; the results are complete without it")
+
+    def send(self, runs: list[Run]) -> None:
+        """In online mode, sends what has not been sent."""
+        if self.mode != "online":
+            return
+        unsent = [run for run in runs if (run.folder / MARK).exists() and not read_json(run.folder / MARK)["sent"]]
+        for run in unsent:
+            mark = read_json(run.folder / MARK)
+            problem = sync(self.out / mark["folder"], self.project)
+            if problem:
+                self.say(f"W&B: {len(unsent)} run(s) not sent: {problem}; they are kept in {self.out / 'wandb'}, and "
+                         "the same command sends them later")  # fmt: skip
+                return
+            write_json(run.folder / MARK, mark | {"sent": True})
+            unsent = unsent[1:]
+
+
+def run_id(run: Run) -> str:
+    """The run's id in its W&B project: the same experiment always has the same."""
+    return f"{run.experiment.identity}-{run.experiment.seed}"
+
+
+def write_offline(run: Run, out: Path, project: str) -> Path:
+    """Writes a run's configuration, metrics and result as an offline W&B run.
+
+    Returns:
+        Its folder, relative to `out`.
+    """
+    import wandb
+
+    experiment = run.experiment
+    out.joinpath("wandb").mkdir(exist_ok=True)
+    settings = wandb.Settings(
+        mode="offline",
+        silent=True,
+        console="off",
+        disable_git=True,
+        disable_code=True,
+        x_disable_stats=True,
+        x_disable_meta=True,
+    )
+    mirrored = wandb.init(
+        project=project,
+        dir=out,
+        id=run_id(run),
+        name=f"{experiment.task.name}/{experiment.architecture.name}/seed-{experiment.seed}",
+        group=experiment.identity,
+        job_type=experiment.task.name,
+        tags=[label[:64] for label in (experiment.task.name, experiment.architecture.name, run.result["status"])],
+        config=experiment.to_dict(),
+        settings=settings,
+    )
+    try:
+        folder = Path(mirrored.dir).parent
+        mirrored.define_metric("step")
+        mirrored.define_metric("*", step_metric="step")
+        for row in run.metrics().to_dict("records"):
+            mirrored.log(row)
+        mirrored.summary.update({**flat(run.result), **{f"timing/{key}": value for key, value in run.timing.items()}})
+    finally:
+        # Without it the next run would write into this one.
+        mirrored.finish()
+    return folder.resolve().relative_to(out.resolve())
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested names joined by slashes."""
+    result: dict[str, Any] = {}
+    for key, value in values.items():
+        result |= flat(value, f"{prefix}{key}/") if isinstance(value, dict) else {prefix + key: value}
+    return result
+
+
+def sync(folder: Path, project: str) -> str | None:
+    """Sends one offline run; `None`, or in one line why it could not be sent."""
+    import wandb
+
+    if not wandb.api.api_key:
+        return "no account is logged in on this machine (wandb login)"
+    command = [sys.executable, "-m", "wandb", "sync", "--project", project, str(folder)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=SEND_SECONDS, env=os.environ | {"WANDB_SILENT": "true"}
+        )
+    except subprocess.TimeoutExpired:
+        return f"the server did not answer within {SEND_SECONDS} seconds"
+    return (
+        None if done.returncode == 0 else " ".join((done.stderr or done.stdout).split())[-200:] or "wandb sync failed"
+    )

@@ -1,0 +1,164 @@
+"""What is written down while a run is trained, and when it stops."""
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pandas as pd
+import torch
+from torch import Tensor
+
+from workbench import checkpoints
+from workbench.config import Experiment
+from workbench.errors import UserError
+from workbench.files import write_text
+from workbench.learner import Learner
+from workbench.milestones import Milestones
+
+CHECKPOINT_SECONDS = 10.0
+"""Training seconds between checkpoints: what a kill can cost."""
+PROGRESS_SECONDS = 0.2
+
+
+class Recorder(pl.Callback):
+    """Records a row of metrics every `log_every` steps, saves checkpoints, notices when the task is solved and when
+    the loss stops being a number, and ends the run on request or when its time is up.
+
+    The loss of every step stays on the device until the row is written, so that no step waits for its number.
+    Everything that a resumed run needs to end with the same rows is part of the checkpoint.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        folder: Path,
+        stop: Callable[[], bool] = lambda: False,
+        progress: Callable[[int], None] = lambda step: None,
+    ) -> None:
+        self.experiment, self.folder = experiment, folder
+        self.stop, self.progress = stop, progress
+        self.rows: list[dict[str, float]] = []
+        self.milestones: Milestones | None = None
+        self.diverged_at: int | None = None
+        self.interrupted = False
+        self.seconds = 0.0
+        self._pending: list[dict[str, Tensor]] = []
+        self._resumed = self._saved = self._shown = time.perf_counter()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "identity": self.experiment.identity,
+            "rows": self.rows,
+            "milestones": None if self.milestones is None else self.milestones.state_dict(),
+            "seconds": self._elapsed(),
+            "pending": [{name: float(value) for name, value in scores.items()} for scores in self._pending],
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict["identity"] != self.experiment.identity:
+            raise UserError(
+                f"the checkpoint in {self.folder} belongs to another configuration ({state_dict['identity']}); "
+                "move the folder away and run again"
+            )
+        self.rows, self.seconds = state_dict["rows"], state_dict["seconds"]
+        self._pending = [
+            {name: torch.tensor(value, dtype=torch.float64) for name, value in scores.items()}
+            for scores in state_dict["pending"]
+        ]
+        if state_dict["milestones"] is not None:
+            self.milestones = Milestones(**state_dict["milestones"])
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        learner = learner_of(pl_module)
+        if self.milestones is None:
+            self.milestones = Milestones(criterion=learner.task.solved)
+        else:
+            self.milestones.criterion = learner.task.solved
+        self._resumed = self._saved = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        learner, step, budget = learner_of(pl_module), trainer.global_step, self.experiment.budget
+        self._pending.append({name: value.detach() for name, value in outputs.items()})
+        out_of_time = budget.seconds is not None and self._elapsed() >= budget.seconds
+        self.interrupted = self.stop()
+        now = time.perf_counter()
+        if step % budget.log_every == 0 or step >= budget.steps or out_of_time:
+            self._write_row(learner, step, trainer.optimizers[0].param_groups[0]["lr"])
+            if self.diverged_at is not None:
+                trainer.should_stop = True
+                return
+        if self.interrupted or now - self._saved > CHECKPOINT_SECONDS or step >= budget.steps or out_of_time:
+            self._save(trainer)
+        if self.interrupted or out_of_time:
+            trainer.should_stop = True
+        if now - self._shown > PROGRESS_SECONDS or trainer.should_stop:
+            self._shown = now
+            self.progress(step)
+
+    def _write_row(self, learner: Learner, step: int, learning_rate: float) -> None:
+        assert self.milestones is not None
+        table = {name: torch.stack([scores[name].cpu().double() for scores in self._pending]).tolist()
+                 for name in self._pending[0]}  # fmt: skip
+        self._pause()
+        first = step - len(self._pending) + 1
+        for offset, loss in enumerate(table["loss"]):
+            if not math.isfinite(loss):
+                self.diverged_at = first + offset
+                blame_data(learner, self.diverged_at)
+                break
+            self.milestones.see(first + offset, {name: values[offset] for name, values in table.items()})
+        row: dict[str, float] = {"step": step}
+        row |= {f"train/{name}": math.fsum(values) / len(values) for name, values in table.items()}
+        if self.diverged_at is None:
+            scores = learner.evaluate("validation")
+            row |= {f"val/{name}": value for name, value in scores.items()}
+            if not math.isfinite(scores["loss"]):
+                self.diverged_at = step
+        row["learning_rate"] = learning_rate
+        self.rows.append(row)
+        self._pending.clear()
+        write_text(self.folder / "metrics.csv", pd.DataFrame(self.rows).to_csv(index=False))
+        self._resumed = time.perf_counter()
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        self._pause()
+        checkpoints.save(trainer, self.folder)
+        self._saved = self._resumed = time.perf_counter()
+
+    def _pause(self) -> None:
+        """Stops the clock: evaluation and writing are not what a step costs."""
+        self.seconds = self._elapsed()
+        self._resumed = time.perf_counter()
+
+    def _elapsed(self) -> float:
+        return self.seconds + time.perf_counter() - self._resumed
+
+
+def learner_of(module: pl.LightningModule) -> Learner:
+    """The module, which in this bench is always a Learner."""
+    assert isinstance(module, Learner)
+    return module
+
+
+def blame_data(learner: Learner, step: int) -> None:
+    """A loss that is no number diverged, unless the data held none: then it is the data's fault.
+
+    Raises:
+        UserError: if that step's training batch holds NaN or infinity.
+    """
+    refuse_infinite(learner.training_batch(step - 1), f"the training batch of step {step}", learner.task)
+
+
+def refuse_infinite(batch: Any, what: str, task: Any) -> None:
+    """Raises UserError if a batch holds NaN or infinity."""
+    for name in ("x", "target"):
+        if not torch.isfinite(getattr(batch, name)).all():
+            raise UserError(
+                f"{what} of {type(task).__name__} holds NaN or infinity in its {name}; "
+                "an architecture can only be judged on finite numbers"
+            )

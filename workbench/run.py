@@ -1,0 +1,178 @@
+"""One experiment, from its configuration to its result."""
+
+import logging
+import platform
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from workbench import checkpoints
+from workbench.config import Experiment
+from workbench.errors import UserError
+from workbench.files import write_json
+from workbench.folder import claim, folder_of, locked
+from workbench.results import Run, read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Where a run happens; it changes how fast the numbers come, and their last digits."""
+
+    device: str = "cpu"
+    threads: int = 1
+
+
+def run(
+    experiment: Experiment,
+    out: Path,
+    machine: Machine | None = None,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    progress: Callable[[int], None] = lambda step: None,
+    note: Callable[[str], None] = lambda line: None,
+) -> Run | None:
+    """Runs an experiment, goes on with it where it was interrupted, or reads its result if it is finished.
+
+    Args:
+        experiment: what to run.
+        out: the folder of results; the run's own is made below it.
+        machine: where to run it.
+        stop: asked after every step whether to stop there, to go on another time.
+        progress: told the number of steps made, a few times a second.
+        note: told in a line what a user should know and need not act on.
+
+    Returns:
+        The finished run; `None` if it was stopped before.
+
+    Raises:
+        UserError: if the folder is in use or holds something else, or the data is not finite.
+    """
+    folder = folder_of(out, experiment)
+    with locked(folder):
+        if (folder / "result.json").exists():
+            claim(folder, experiment)
+            return read(folder)
+        claim(folder, experiment)
+        return _train(experiment, folder, machine or Machine(), stop, progress, note)
+
+
+def _train(
+    experiment: Experiment,
+    folder: Path,
+    machine: Machine,
+    stop: Callable[[], bool],
+    progress: Callable[[int], None],
+    note: Callable[[str], None],
+) -> Run | None:
+    import lightning.pytorch as pl
+
+    from workbench.learner import Learner
+    from workbench.recorder import Recorder, refuse_infinite
+
+    quiet()
+
+    torch.set_num_threads(machine.threads)
+    learner = Learner(experiment)
+    for split in ("validation", "test"):
+        refuse_infinite(learner.fixed(split), f"the {split} set", learner.task)
+    recorder = Recorder(experiment, folder, stop, progress)
+    trainer = pl.Trainer(
+        accelerator="gpu" if machine.device == "cuda" else "cpu",
+        devices=1,
+        max_steps=experiment.budget.steps,
+        max_epochs=-1,
+        callbacks=[recorder],
+        gradient_clip_val=None if experiment.optimization.clip == "none" else experiment.optimization.clip_at,
+        gradient_clip_algorithm=None if experiment.optimization.clip == "none" else experiment.optimization.clip,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+    )
+    last, notes = checkpoints.newest(folder)
+    for line in notes:
+        note(line)
+    trainer.fit(learner, ckpt_path=last, weights_only=True)
+    if recorder.interrupted and trainer.global_step < experiment.budget.steps and recorder.diverged_at is None:
+        return None
+    learner.to(machine.device)
+    write_json(folder / "timing.json", timing(recorder.seconds, trainer.global_step, machine))
+    write_json(folder / "result.json", result(experiment, learner, recorder, trainer.global_step))
+    return read(folder)
+
+
+def result(experiment: Experiment, learner: Any, recorder: Any, steps: int) -> dict[str, Any]:
+    """What is known at the end, and is the same on every machine of one kind."""
+    from workbench.model import parameters
+
+    diverged = recorder.diverged_at is not None
+    last = {} if diverged or not recorder.rows else recorder.rows[-1]
+    validation = {name.removeprefix("val/"): value for name, value in last.items() if name.startswith("val/")}
+    encoder, task = learner.model.encoder, learner.task
+    return {
+        "identity": experiment.identity,
+        "seed": experiment.seed,
+        "status": "diverged" if diverged else "finished",
+        "diverged_at": recorder.diverged_at,
+        "steps": steps,
+        "parameters": parameters(learner.model),
+        "state_size": encoder.state_size(task.steps),
+        "receptive_field": encoder.receptive_field,
+        "time": task.steps,
+        "trivial_loss": task.trivial_loss,
+        "criterion": None if task.solved is None else str(task.solved),
+        "solved_at": recorder.milestones.solved_at,
+        "solved_at_mean50": recorder.milestones.solved_at_mean50,
+        "validation": None if diverged else validation,
+        "test": None if diverged else learner.evaluate("test"),
+    }
+
+
+def timing(seconds: float, steps: int, machine: Machine) -> dict[str, Any]:
+    """What no two runs agree in."""
+    name = torch.cuda.get_device_name() if machine.device == "cuda" else processor()
+    return {
+        "seconds": seconds,
+        "seconds_per_step": seconds / max(1, steps),
+        "device": machine.device,
+        "threads": machine.threads,
+        "processor": name,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def processor() -> str:
+    """The processor's name, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def quiet() -> None:
+    """Lightning greets, advises and advertises at every start; a bench that starts hundreds of runs can do without."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    # Lightning's own use of PyTorch's trees; nothing that anyone here could change.
+    warnings.filterwarnings("ignore", message=r".*treespec, LeafSpec.*")
+
+
+def device_named(name: str) -> str:
+    """The device behind auto, cpu or cuda.
+
+    Raises:
+        UserError: if there is no such device here.
+    """
+    there = torch.cuda.is_available()
+    if name == "auto":
+        return "cuda" if there else "cpu"
+    if name == "cuda" and not there:
+        raise UserError("--device cuda: PyTorch finds no CUDA device here; use --device cpu")
+    return name

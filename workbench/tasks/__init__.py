@@ -1,0 +1,23 @@
+"""Sequences with something to remember in them, behind one interface.
+
+>>> task = build("copy", length=1000)
+>>> batch = task.train(step=0, size=100, seed=0, device=torch.device("cpu"))
+>>> task.loss(prediction, batch), task.metrics(prediction, batch), task.trivial_loss, task.solved
+"""
+
+from workbench.tasks.base import Batch, Criterion, Split, Task, seeded
+from workbench.tasks.catalogue import CATALOGUE, SUMMARIES, build, load, names, options
+
+__all__ = [
+    "CATALOGUE",
+    "SUMMARIES",
+    "Batch",
+    "Criterion",
+    "Split",
+    "Task",
+    "build",
+    "load",
+    "names",
+    "options",
+    "seeded",
+]

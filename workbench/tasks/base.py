@@ -1,0 +1,114 @@
+"""What a task owes the bench."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Generator, Tensor
+
+from workbench.seeding import seeded
+
+Split = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Some examples of a task."""
+
+    x: Tensor
+    """(batch, time, input_size) features, or (batch, time) symbols as whole numbers below `symbols`."""
+    target: Tensor
+    """What the read-out should say: a row an example where it reads the last step, else one for every step."""
+    lengths: Tensor | None = None
+    """(batch,) the valid steps of right-padded sequences; `None` where all are valid."""
+    recall: Tensor | None = None
+    """(batch, time) true where there is something to recall; accuracy is counted there and nowhere else.
+    `None` where every target counts."""
+
+    def __getitem__(self, part: slice) -> "Batch":
+        """Some of the examples."""
+        lengths = None if self.lengths is None else self.lengths[part]
+        recall = None if self.recall is None else self.recall[part]
+        return Batch(x=self.x[part], target=self.target[part], lengths=lengths, recall=recall)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Criterion:
+    """What counts as solved: a bound on a metric of one fresh training batch."""
+
+    metric: str
+    """`loss`, or a name among the task's metrics."""
+    bound: float
+    above: bool
+    """Whether the metric has to lie above the bound, or below it."""
+    or_equal: bool = False
+    """Whether the bound itself will do."""
+
+    def met(self, value: float) -> bool:
+        """Whether the value solves the task; NaN never does."""
+        if self.or_equal and value == self.bound:
+            return True
+        return value > self.bound if self.above else value < self.bound
+
+    def __str__(self) -> str:
+        sign = (">" if self.above else "<") + ("=" if self.or_equal else "")
+        return f"{self.metric} {sign} {self.bound:.6g}"
+
+
+class Task(ABC):
+    """Sequences with something to remember in them.
+
+    A task is a frozen, keyword-only dataclass; its fields are its options, each with a type and a default, described
+    under `Args:` in its docstring. The class says what kind of answer is wanted; `sample` draws examples. A task
+    whose examples are a finite set overrides `train` and `fixed` too.
+    """
+
+    readout: ClassVar[Literal["last", "every"]]
+    """Whether the answer is read at the last valid step or at every step."""
+    symbols: int | None = None
+    """The size of the alphabet where x holds symbols; `None` where x holds features."""
+    input_size: int
+    """The number of features a step; for symbols, the size of the alphabet."""
+    output_size: int
+    """The number of numbers in an answer: 1 for a value, the number of classes for a class."""
+
+    @property
+    @abstractmethod
+    def steps(self) -> int:
+        """The number of steps of the longest sequence."""
+
+    @property
+    @abstractmethod
+    def trivial_loss(self) -> float:
+        """The expected loss of the best answer that remembers nothing, in closed form."""
+
+    @property
+    def solved(self) -> Criterion | None:
+        """What counts as solved; `None` where the field has no such bound."""
+        return None
+
+    @abstractmethod
+    def sample(self, size: int, generator: Generator) -> Batch:
+        """Draws `size` fresh examples, on the generator's device."""
+
+    @abstractmethod
+    def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
+        """The mean loss of a prediction, (batch, output_size) or (batch, time, output_size), as a scalar tensor."""
+
+    def metrics(self, prediction: Tensor, batch: Batch) -> Mapping[str, Tensor]:
+        """What else is worth knowing of a prediction: scalar tensors by name, each a mean over the batch."""
+        return {}
+
+    def train(self, step: int, size: int, seed: int, device: torch.device) -> Batch:
+        """The training batch of a step: a function of (seed, step) alone, so that every architecture sees the same
+        ones in the same order, and a resumed run the ones it would have seen."""
+        return self.sample(size, seeded(device, "train", seed, step))
+
+    def fixed(self, split: Literal["validation", "test"], size: int, device: torch.device) -> Batch:
+        """At most `size` examples that are the same for every run, whatever its seed, and never trained on."""
+        return self.sample(size, seeded(device, split))
+
+
+__all__ = ["Batch", "Criterion", "Split", "Task", "seeded"]

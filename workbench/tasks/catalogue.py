@@ -1,0 +1,86 @@
+"""Names, and what they build."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from architectures.dotted import load_class
+from architectures.suggest import near
+from workbench.tasks.base import Task
+
+CATALOGUE: Mapping[str, str] = {
+    "addition": "workbench.tasks.addition:Addition",
+    "classify-length": "workbench.tasks.classify_length:ClassifyLength",
+    "copy": "workbench.tasks.copy:Copy",
+    "copy-memory": "workbench.tasks.copy_memory:CopyMemory",
+    "multicopy": "workbench.tasks.multicopy:MultiCopy",
+    "alternation": "workbench.tasks.alternation:Alternation",
+    "digits": "workbench.tasks.digits:Digits",
+}
+"""Where the class of each name is; it is imported when asked for."""
+
+SUMMARIES: Mapping[str, str] = {
+    "addition": "sum of the two marked numbers (RDA table 1)",
+    "classify-length": "is the sequence longer than half the longest? (RDA table 2)",
+    "copy": "say the symbols again when told to, at any moment (RDA table 5)",
+    "copy-memory": "say the symbols again at the end (TCN table 1)",
+    "multicopy": "many short copies in one sequence (RDA table 6)",
+    "alternation": "change sign at every step (RDA lemma 1)",
+    "digits": "handwritten digits, pixel by pixel (scikit-learn's, 8 x 8)",
+}
+"""Each name in one line."""
+
+
+def names() -> tuple[str, ...]:
+    """Every name of the catalogue. `build` knows dotted paths "package.module:Class" too."""
+    return tuple(CATALOGUE)
+
+
+def load(name: str) -> type[Task]:
+    """The class behind a name.
+
+    Args:
+        name: one of `names()`, or a dotted path "package.module:Class" to a subclass of `Task`.
+
+    Raises:
+        ValueError: if there is no such name, module or class, or the class does not keep the interface.
+    """
+    if name not in CATALOGUE and ":" not in name:
+        raise ValueError(
+            f"unknown task {name!r} (one of your own is named package.module:Class){near(name, CATALOGUE)}"
+        )
+    found: type[Task] = load_class(CATALOGUE.get(name, name), "task", Task)
+    if not dataclasses.is_dataclass(found):
+        raise ValueError(f"{name!r} is no dataclass, so its options cannot be told")
+    return found
+
+
+def options(name: str) -> dict[str, dataclasses.Field[Any]]:
+    """The options of a task: the fields of its dataclass that its constructor takes."""
+    cls = load(name)
+    assert dataclasses.is_dataclass(cls)
+    return {field.name: field for field in dataclasses.fields(cls) if field.init}
+
+
+def build(name: str, /, **given: Any) -> Task:
+    """Builds a task.
+
+    Args:
+        name: one of `names()`, or a dotted path "package.module:Class" to a subclass of `Task`.
+        given: the task's options, such as `length`.
+
+    Raises:
+        ValueError, TypeError: if the name or an option is unknown, or a value cannot be.
+
+    Example:
+        >>> build("copy", length=1000).steps
+        1020
+    """
+    known = options(name)
+    for key in given:
+        if key not in known:
+            raise ValueError(f"{name} has no option {key!r}{near(key, known)}")
+    for key, field in known.items():
+        if field.default is field.default_factory is dataclasses.MISSING and key not in given:
+            raise ValueError(f"{name} needs {key}=")
+    return load(name)(**given)

@@ -1,0 +1,70 @@
+"""Is it long?"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from workbench.tasks.base import Batch, Criterion, Task
+from workbench.tasks.checks import at_least
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifyLength(Task):
+    """Noise of random length; the answer at its last step is whether it is longer than half the longest.
+
+        length  ~ uniform over 1..T
+        x_t     ~ N(0, 1) up to the length, 0 after it
+        target  = 1 if length > T / 2 else 0
+        loss    = -target ln sigma(answer) - (1 - target) ln sigma(-answer)
+        trivial = -p ln p - (1 - p) ln(1 - p), p = P(length > T / 2) = ceil(T / 2) / T; ln 2 where T is even
+        solved  : accuracy = 1
+
+    Source: Maginnis and Richemond (2017), section 6.3 and table 2, who do not say what the elements are; in the code of
+    Ostmeyer and Cowell (2017) they are uniform in [0, 1].
+
+    Args:
+        length: T, the number of steps of the longest sequence, at least 2.
+    """
+
+    readout = "last"
+    input_size = 1
+    output_size = 1
+
+    length: int = 100
+
+    def __post_init__(self) -> None:
+        at_least(2, length=self.length)
+
+    @property
+    def steps(self) -> int:
+        return self.length
+
+    @property
+    def trivial_loss(self) -> float:
+        p = math.ceil(self.length / 2) / self.length
+        return -p * math.log(p) - (1 - p) * math.log(1 - p)
+
+    @property
+    def solved(self) -> Criterion:
+        return Criterion(metric="accuracy", bound=1.0, above=True, or_equal=True)
+
+    def sample(self, size: int, generator: Generator) -> Batch:
+        device = generator.device
+        lengths = torch.randint(1, self.length + 1, (size,), generator=generator, device=device)
+        x = torch.randn((size, self.length, 1), generator=generator, device=device)
+        padding = torch.arange(self.length, device=device) >= lengths.unsqueeze(1)
+        return Batch(
+            x=x.masked_fill_(padding.unsqueeze(2), 0),
+            target=(2 * lengths > self.length).float().unsqueeze(1),
+            lengths=lengths,
+        )
+
+    def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
+        return functional.binary_cross_entropy_with_logits(prediction, batch.target)
+
+    def metrics(self, prediction: Tensor, batch: Batch) -> Mapping[str, Tensor]:
+        return {"accuracy": ((prediction > 0) == (batch.target > 0)).float().mean()}

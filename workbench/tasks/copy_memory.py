@@ -1,0 +1,61 @@
+"""The copying memory task: recall at the end."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Generator
+
+from architectures.base import positive
+from workbench.tasks.base import Batch, Criterion
+from workbench.tasks.checks import at_least
+from workbench.tasks.recall import Recall
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyMemory(Recall):
+    """S random symbols, then T - 1 blanks, then the mark in each of the last S + 1 steps. The last S steps say the
+    symbols again, in order; every other answer is blank.
+
+        steps   = T + 2 S
+        mark    from step S + T - 1, counted from 0
+        trivial = S ln K / (T + 2 S)
+        solved  : loss < trivial / 10
+
+    Source: Bai, Kolter and Koltun (2018), section 4 and table 1, with S = 10, K = 8, T = 1000. Their code feeds the
+    number of a symbol as one feature; here it is a symbol.
+
+    Args:
+        length: T, the number of steps from the last symbol to the first mark.
+        items: S, the number of symbols to remember.
+        categories: K, the number of different symbols, at least 2.
+    """
+
+    length: int = 100
+    items: int = 10
+    categories: int = 8
+
+    def __post_init__(self) -> None:
+        positive(length=self.length, items=self.items)
+        at_least(2, categories=self.categories)
+
+    @property
+    def steps(self) -> int:
+        return self.length + 2 * self.items
+
+    @property
+    def recalled(self) -> int:
+        return self.items
+
+    @property
+    def solved(self) -> Criterion:
+        return Criterion(metric="loss", bound=self.trivial_loss / 10, above=False)
+
+    def sample(self, size: int, generator: Generator) -> Batch:
+        device = generator.device
+        items = torch.randint(self.categories, (size, self.items), generator=generator, device=device)
+        x = torch.full((size, self.steps), self.blank, device=device)
+        target = x.clone()
+        x[:, : self.items] = items
+        x[:, -self.items - 1 :] = self.mark
+        target[:, -self.items :] = items
+        return Batch(x=x, target=target, recall=target != self.blank)

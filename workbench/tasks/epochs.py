@@ -1,0 +1,35 @@
+"""The order in which a finite set is trained on."""
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from workbench.tasks.base import seeded
+
+
+def indices(count: int, step: int, size: int, seed: int) -> Tensor:
+    """Which examples make the training batch of a step, as a function of the arguments alone.
+
+    Every epoch is a permutation of the set; the batches are cut from the endless row of epochs, so that one may begin
+    in one epoch and end in the next, or be larger than the set.
+
+    Args:
+        count: the number of examples in the set.
+        step: the batch's number, from 0.
+        size: the number of examples in a batch, the same at every step.
+        seed: the seed of the run.
+
+    Returns:
+        (size,) indices below `count`, on the CPU: a run sees the same order on every device.
+    """
+    start = step * size
+    first, last = start // count, (start + size - 1) // count
+    row = torch.cat([permutation(count, seed, epoch) for epoch in range(first, last + 1)])
+    return row[start - first * count :][:size]
+
+
+@lru_cache(maxsize=4)
+def permutation(count: int, seed: int, epoch: int) -> Tensor:
+    """(count,) the order of one epoch; not to be written to. Kept, since all batches of an epoch ask for it."""
+    return torch.randperm(count, generator=seeded(torch.device("cpu"), "epoch", seed, epoch))

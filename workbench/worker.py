@@ -1,0 +1,85 @@
+"""A process that runs experiments one after another and reports to the one that started it."""
+
+import os
+import signal
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Literal
+
+from workbench.config import Experiment
+from workbench.errors import UserError
+from workbench.files import one_line, write_text
+from workbench.folder import folder_of
+
+STOP = "stop"
+"""What the parent says when the run under way shall save itself and end."""
+ASK_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened to the experiment under way."""
+
+    kind: Literal["step", "note", "finished", "stopped", "refused", "failed"]
+    step: int = 0
+    text: str = ""
+
+
+def work(connection: Connection, out: Path, device: str, threads: int) -> None:
+    """Runs the experiments that come over the connection until `None` does. Meant to be a process's target."""
+    # Ctrl-C reaches the whole group of processes; the parent decides what it means and says so.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    from workbench.run import Machine, run
+
+    line = _Line(connection)
+    while isinstance(experiment := connection.recv(), Experiment):
+        try:
+            finished = run(
+                experiment,
+                out,
+                Machine(device=device, threads=threads),
+                stop=line.stopped,
+                progress=lambda step: line.send(Event(kind="step", step=step)),
+                note=lambda text: line.send(Event(kind="note", text=text)),
+            )
+            line.send(Event(kind="stopped" if finished is None else "finished"))
+        except UserError as error:
+            line.send(Event(kind="refused", text=str(error)))
+        except Exception as error:
+            path = folder_of(out, experiment) / "error.log"
+            write_text(path, traceback.format_exc())
+            line.send(Event(kind="failed", text=f"{type(error).__name__}: {one_line(error)} (see {path})"))
+
+
+class _Line:
+    """The worker's end of the connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._asked = 0.0
+        self._stopped = False
+
+    def send(self, event: Event) -> None:
+        self.connection.send(event)
+
+    def stopped(self) -> bool:
+        """Whether the parent has said to stop; looked up at most a few times a second, since every step asks."""
+        now = time.monotonic()
+        if not self._stopped and now - self._asked > ASK_SECONDS:
+            self._asked = now
+            self._stopped = self.connection.poll() and self.connection.recv() == STOP
+        return self._stopped
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed cannot say stop: without it, nobody would wait for the result."""
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
