@@ -36,6 +36,6 @@ def load_class(path: str, kind: str, base: Any) -> Any:
         interface = f"{base.__module__.removesuffix('.base')}.{base.__name__}"
         raise ValueError(f"{path!r} is no subclass of {interface}, so the bench cannot use it")
     if inspect.isabstract(found):
-        missing = ", ".join(sorted(found.__abstractmethods__))
+        missing = ", ".join(sorted(found.__abstractmethods__))  # type: ignore[attr-defined]
         raise ValueError(f"{path!r} cannot be built: it does not implement {missing}")
     return found

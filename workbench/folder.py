@@ -51,6 +51,9 @@ def locked(folder: Path) -> Iterator[None]:
     except Timeout:
         raise UserError(f"another process is at work on {folder}; wait until it has ended, or stop it") from None
     try:
+        # What a killed process had begun to write; with the lock held, nobody is still at it.
+        for left in folder.glob(".*.tmp"):
+            left.unlink()
         yield
     finally:
         lock.release()

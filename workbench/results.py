@@ -77,4 +77,7 @@ def finished(out: Path) -> Iterator[Run]:
 
 def _order(path: Path) -> tuple[str, str, str, int]:
     *_, task, architecture, identity, seed, _ = path.parts
-    return task, architecture, identity, int(seed.removeprefix("seed-") or 0)
+    number = seed.removeprefix("seed-")
+    if not number.isdecimal():
+        raise UserError(f"{path.parent} is no run's folder, which would be named seed-<number>; move it away")
+    return task, architecture, identity, int(number)

@@ -1,13 +1,15 @@
 """`workbench train`: one architecture on one task."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from workbench.cli.execute import complain, execute
-from workbench.cli.parser import Parser, chosen
+from workbench.cli.parser import Options, Parser, chosen
 from workbench.cli.progress import summary
 from workbench.cli.settings import Settings, split
 from workbench.comparison import Comparison
-from workbench.config import Budget, Optimization, whole
+from workbench.config import Budget, Experiment, Optimization, whole
 from workbench.errors import UserError
 from workbench.resolve import warnings
 
@@ -46,21 +48,31 @@ def main(given: list[str]) -> int:
     """Runs the command; returns the exit status."""
     values, parts = chosen(parser(), given)
     settings, values = split(values)
-    seed = values.pop("seed")
-    whole("seed", seed, least=0)
-    for kind in ("task", "architecture"):
-        if not values[kind]:
-            raise UserError(f"name the {kind}: --{kind} NAME (workbench list shows them)")
-        values[kind + "s"] = [values[kind]]
-        values[kind] = parts.get(kind, {})
-    comparison = Comparison.from_dict({key: value for key, value in values.items() if value is not None})
-    experiment = replace(comparison.experiments()[0], seed=seed)
+    experiment = experiment_of(values, parts)
     for line in warnings(experiment):
         complain(f"warning: {line}")
     finished, status = execute([experiment], settings)
     for run in finished:
         print(f"{run.folder}: {summary(run)}")
     return status
+
+
+def experiment_of(values: Mapping[str, Any], parts: Mapping[str, Options]) -> Experiment:
+    """The one experiment that the command's values describe.
+
+    Raises:
+        UserError: if a name or an option is unknown or missing, or a value cannot be.
+    """
+    rest = dict(values)
+    seed = rest.pop("seed")
+    whole("seed", seed, least=0)
+    for kind in ("task", "architecture"):
+        name = rest[kind]
+        if not name:
+            raise UserError(f"name the {kind}: --{kind} NAME (workbench list shows them)")
+        rest |= {f"{kind}s": [name], kind: parts.get(kind, {})}
+    comparison = Comparison.from_dict({key: value for key, value in rest.items() if value is not None})
+    return replace(comparison.experiments()[0], seed=seed)
 
 
 def parser() -> Parser:

@@ -1,0 +1,59 @@
+"""Reads a report back: its text, its tables, its attributes."""
+
+from html.parser import HTMLParser
+
+
+class Page(HTMLParser):
+    """What a browser would make of a report."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tables: dict[str, list[list[str]]] = {}
+        """By caption, the lines of cells; headings are lines too."""
+        self.paragraphs: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        """Tag, name and value."""
+        self.text = ""
+        self._inside: list[str] = []
+        self._caption = ""
+        self.feed(source)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag in ("p", "caption", "th", "td", "tr"):
+            self._inside.append(tag)
+        if tag == "caption":
+            self._caption = ""
+        elif tag == "tr":
+            self.tables.setdefault(self._caption, []).append([])
+        elif tag in ("th", "td"):
+            self.tables[self._caption][-1].append("")
+        elif tag == "p":
+            self.paragraphs.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._inside and self._inside[-1] == tag:
+            self._inside.pop()
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if "caption" in self._inside:
+            self._caption += data
+        elif self._inside and self._inside[-1] in ("th", "td"):
+            self.tables[self._caption][-1][-1] += data
+        elif "p" in self._inside:
+            self.paragraphs[-1] += data
+
+    def results(self, title: str) -> dict[str, dict[str, str]]:
+        """The results of a section: by row's label, by column's heading.
+
+        Two columns are headed `seeds`; that of the solved ones is called `solved` here.
+        """
+        lines = [[" ".join(cell.split(" ")).strip() for cell in line] for line in self.tables[f"Results on {title}"]]
+        names = [name.replace("\n", " ") for name in lines[1]]
+        if names.count("seeds") == 2:
+            names[len(names) - 1 - names[::-1].index("seeds")] = "solved"
+        return {line[0]: dict(zip(names[1:], line[1:], strict=True)) for line in lines[2:]}

@@ -1,0 +1,66 @@
+"""Numbers as they are printed."""
+
+import math
+
+import pytest
+
+from analysis.formats import count, interval, listed, number, percent, plural, printable, seeds, span
+from analysis.statistics import Mean
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1 / 6, "0.167"),
+        (12.3456, "12.3"),
+        (123.456, "123"),
+        (0.001, "0.00100"),
+        (0.000999, "9.99 \u00d7 10⁻⁴"),
+        (1.5e-12, "1.50 \u00d7 10⁻¹²"),
+        (2.5e7, "2.50 \u00d7 10⁷"),
+        (-0.5, "-0.500"),
+        (0.0, "0.00"),
+        (math.nan, "\u2013"),
+        (None, "\u2013"),
+    ],
+)
+def test_three_significant_digits(value: float | None, text: str) -> None:
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("mean", "half", "text"),
+    [
+        (0.12345, None, "0.123"),
+        (0.12345, 0.0021, "0.1235 ± 0.0021"),
+        (0.12345, 0.021, "0.123 ± 0.021"),
+        (0.12345, 0.0, "0.123 ± 0"),
+        (0.12345, 1e-17, "0.123 ± 0"),
+        (1.234e-5, 2.1e-6, "(1.23 ± 0.21) \u00d7 10⁻⁵"),
+        (0.01, 5.0, "0.0100 ± 5.0000"),
+    ],
+)
+def test_a_mean_and_its_interval_have_the_same_decimals(mean: float, half: float | None, text: str) -> None:
+    assert interval(Mean(mean=mean, half=half, n=3)) == text
+
+
+def test_an_accuracy_is_not_rounded_to_one() -> None:
+    assert interval(Mean(mean=0.9996, half=None, n=1), least=4) == "0.9996"
+
+
+def test_no_values_no_number() -> None:
+    assert interval(Mean(mean=math.nan, half=None, n=0)) == "\u2013"
+
+
+def test_counts_and_lists() -> None:
+    assert count(1254001) == "1,254,001"
+    assert span([500, 500]) == "500"
+    assert span([2000, 500]) == "500\u20132,000"
+    assert span([None], absent="all") == "all"
+    assert seeds([2, 0, 1, 7, 9, 8, 4]) == "0\u20132, 4, 7\u20139"
+    assert listed(["a"]) == "a"
+    assert listed(["a", "b", "c"]) == "a, b and c"
+    assert plural(1, "seed") == "1 seed"
+    assert percent(1866.7) == "1,867 %"
+    assert percent(1.234) == "1.2 %"
+    assert printable("a\x00b\n") == "a\ufffdb\ufffd"

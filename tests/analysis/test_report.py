@@ -1,0 +1,270 @@
+"""The report as a whole: its numbers against independently computed ones, and what the page must not do."""
+
+import math
+import re
+import subprocess
+import sys
+from pathlib import Path
+from statistics import mean, median, stdev
+from xml.etree import ElementTree
+
+import pytest
+from scipy import stats
+
+from analysis import report
+from tests.analysis.page import Page
+from tests.analysis.report_runs import experiment, rows_in, write_run
+from workbench.errors import UserError
+
+LOSSES = {"lstm": [0.171, 0.162, 0.168], "rwa": [2.1e-4, 1.7e-4, 2.6e-4]}
+ACCURACIES = {"lstm": [0.31, 0.32, 0.36], "rwa": [0.99, 0.995, 0.9996]}
+SECONDS = {"lstm": [0.010, 0.012, 0.014], "rwa": [0.020, 0.021, 0.022]}
+HOSTILE = "<script>alert(1)</script>:X"
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A comparison of two on the addition of length 1000, one seed of one of them diverged, and one on another task."""
+    folder = tmp_path_factory.mktemp("comparison")
+    for architecture, losses in LOSSES.items():
+        for seed, loss in enumerate(losses):
+            write_run(
+                folder,
+                experiment(architecture, task_options={"length": 1000}, seed=seed, hidden_size=250),
+                loss=loss,
+                accuracy=ACCURACIES[architecture][seed],
+                solved_at=[1735, None, 1801][seed] if architecture == "rwa" else None,
+                solved_at_mean50=1900 if architecture == "rwa" and seed == 0 else None,
+                parameters=191_501 if architecture == "rwa" else 254_251,
+                losses=(0.2, loss),
+                accuracies=(0.1, ACCURACIES[architecture][seed]),
+                timing={"seconds_per_step": SECONDS[architecture][seed]},
+                receptive_field=729 if architecture == "rwa" else None,
+                time=1000,
+            )
+    diverged = experiment("lstm", task_options={"length": 1000}, seed=3, hidden_size=250)
+    write_run(folder, diverged, loss=None, diverged_at=77, steps=77, losses=(), parameters=254_251, time=1000)
+    write_run(folder, experiment(HOSTILE, task_options={"length": 200}), loss=0.1)
+    report.write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(out: Path) -> Page:
+    return Page((out / "report.html").read_text(encoding="utf-8"))
+
+
+def expected(values: list[float]) -> tuple[float, float]:
+    """Mean and half width, without any code of the report."""
+    low, high = stats.t.interval(0.95, len(values) - 1, loc=mean(values), scale=stdev(values) / math.sqrt(len(values)))
+    return mean(values), (high - low) / 2
+
+
+def test_the_results_are_those_of_the_runs(page: Page) -> None:
+    rows = page.results("addition, length=1000")
+    assert list(rows) == ["lstm", "rwa", "trivial baseline"]
+    centre, half = expected(LOSSES["lstm"])
+    assert rows["lstm"]["loss"] == f"{centre:.3f} ± {half:.3f}"
+    centre, half = expected(LOSSES["rwa"])
+    assert rows["rwa"]["loss"] == f"({centre * 1e4:.2f} ± {half * 1e4:.2f}) \u00d7 10⁻⁴"
+    centre, half = expected(ACCURACIES["rwa"])
+    assert rows["rwa"]["accuracy"] == f"{centre:.4f} ± {half:.4f}"
+    assert rows["rwa"] | {"loss": "", "accuracy": ""} == {
+        "hidden size": "250",
+        "parameters": "191,501",
+        "state": "128",
+        "reach": "729",
+        "steps": "2,000",
+        "batch": "20",
+        "s a step": f"{mean(SECONDS['rwa']):.4f}",
+        "seeds": "3",
+        "diverged": "0",
+        "loss": "",
+        "accuracy": "",
+        "solved": "2 of 3",
+        "first step": f"{median([1735, math.inf, 1801]):,.0f}",
+        "mean of 50": "not reached",
+        "published": "1,735 [a]\n1,400 [b]\n2,600 [c]",
+    }
+    assert (rows["lstm"]["seeds"], rows["lstm"]["diverged"], rows["lstm"]["reach"]) == ("4", "1", "all")
+    assert (rows["lstm"]["solved"], rows["lstm"]["first step"]) == ("0 of 4", "\u2013")
+    assert rows["trivial baseline"]["loss"] == "0.167"
+    assert rows["trivial baseline"]["accuracy"] == ""
+
+
+def test_the_lowest_loss_is_bold(out: Path) -> None:
+    source = (out / "report.html").read_text(encoding="utf-8")
+    assert re.findall(r"<td[^>]*><strong>(.*?)</strong>", source) == ["(2.13 ± 1.12) \u00d7 10⁻⁴"]
+
+
+def test_one_seed_has_no_interval(page: Page) -> None:
+    row = page.results("addition, length=200")[HOSTILE]
+    assert row["loss"] == "0.100"
+    assert "accuracy" not in row
+    assert any(f"{HOSTILE} is the only row with a test loss, 0.100; with one seed" in text for text in page.paragraphs)
+
+
+def test_published_figures_are_those_of_the_variant(page: Page) -> None:
+    table = page.tables["Published figures on addition, length=1000"]
+    assert table[1] == ["source", "measure", "lstm", "gru", "rwa", "rda-exp-tanh", "rda-sigmoid-id", "setting"]
+    assert table[2][:5] == ["[a] RDA paper, table 1", "steps until loss < 0.001", "> 10,000", "2,036", "1,735"]
+    assert "250 units, batch 100, Adam 0.001, gradients clipped" in table[2][-1]
+    assert "Published figures on addition, length=200" not in page.tables
+    assert page.paragraphs.count("Published figures: none for this variant.") == 1
+
+
+def test_sentences_are_those_of_the_runs(page: Page) -> None:
+    text = " ".join(page.paragraphs)
+    assert "rwa has the lowest mean test loss, (2.13 ± 1.12) \u00d7 10⁻⁴; its interval lies below all others" in text
+    assert "1 of 2 rows beats the trivial baseline of 0.167" in text
+    assert "First to solve it (loss < 0.001): rwa (2 of 3 seeds), at step 1,801, median over all seeds." in text
+    assert "Not all rows were trained alike: seeds differ: lstm 0\u20133, rwa 0\u20132." in text
+    assert "Cannot see the whole sequence: rwa 729 of 1,000 steps." in text
+    assert "8 finished runs, 1 to 4 seeds of each configuration; 1 diverged." in text
+
+
+def test_every_run_is_a_row_of_the_csv(out: Path) -> None:
+    rows = rows_in(out / "comparison.csv")
+    assert len(rows) == 8
+    (row,) = [row for row in rows if row["architecture"] == "rwa" and row["seed"] == 1]
+    wanted = experiment("rwa", task_options={"length": 1000}, seed=1, hidden_size=250)
+    expected_values = {
+        "task": "addition",
+        "task_options": '{"length": 1000}',
+        "architecture_options": '{"hidden_size": 250}',
+        "identity": wanted.identity,
+        "status": "finished",
+        "diverged_at": None,
+        "steps": 2000,
+        "parameters": 191_501,
+        "receptive_field": 729,
+        "time": 1000,
+        "trivial_loss": pytest.approx(1 / 6),
+        "solved_at": None,
+        "test/loss": 1.7e-4,
+        "test/accuracy": 0.995,
+        "validation/loss": 1.7e-4,
+        "seconds_per_step": 0.021,
+        "device": "cpu",
+        "optimization/learning_rate": 0.001,
+        "budget/batch_size": 20,
+    }
+    assert {key: row[key] for key in expected_values} == expected_values
+    (lost,) = [row for row in rows if row["status"] == "diverged"]
+    assert (lost["diverged_at"], lost["steps"], lost["test/loss"]) == (77, 77, None)
+    # Whole numbers stay whole although other rows have none.
+    assert ",1735," in (out / "comparison.csv").read_text()
+
+
+def test_the_same_runs_give_the_same_bytes(out: Path) -> None:
+    def written() -> dict[str, bytes]:
+        paths = [out / "report.html", out / "comparison.csv", *sorted((out / "figures").glob("*.svg"))]
+        return {path.name: path.read_bytes() for path in paths}
+
+    before = written()
+    assert len(before) == 4
+    report.write(out)
+    assert written() == before
+    # Another process has other hashes of strings.
+    subprocess.run([sys.executable, "-m", "analysis.report", str(out)], check=True, capture_output=True)
+    assert written() == before
+    assert not list(out.rglob("*.tmp"))
+
+
+def test_names_are_text_and_never_elements(out: Path, page: Page) -> None:
+    assert "script" not in page.tags
+    assert HOSTILE in page.results("addition, length=200")
+    svg = (out / "figures/addition-length-200.svg").read_text(encoding="utf-8")
+    root = ElementTree.fromstring(svg)
+    assert not [element for element in root.iter() if "script" in element.tag]
+    assert HOSTILE in [element.text for element in root.iter()]
+    assert "<script>" not in svg
+    inline = re.search(r'<svg[^>]*role="img".*?</svg>', (out / "report.html").read_text(encoding="utf-8"), re.DOTALL)
+    assert inline is not None
+
+
+def test_the_page_stands_alone(out: Path, page: Page) -> None:
+    source = (out / "report.html").read_text(encoding="utf-8")
+    assert source.startswith("<!DOCTYPE html>")
+    assert source.count("<!DOCTYPE") == 1
+    assert "<?xml" not in source
+    for tag in ("script", "iframe", "object", "embed", "img", "base"):
+        assert tag not in page.tags
+    for tag, name, value in page.attributes:
+        assert not name.startswith("on"), (tag, name)
+        if name in ("href", "src", "xlink:href"):
+            assert value.startswith("#") or value == "data:,", (tag, value)
+    assert "url(" not in source.replace("url(#", "")
+    assert "@import" not in source
+    # Nothing of this machine.
+    assert str(out) not in source
+
+
+def test_identifiers_are_unique_and_found(page: Page) -> None:
+    identifiers = [value for _, name, value in page.attributes if name == "id"]
+    assert len(set(identifiers)) == len(identifiers)
+    used = [value[1:] for _, name, value in page.attributes if name == "href" and value.startswith("#")]
+    used += [found for *_, value in page.attributes for found in re.findall(r"url\(#([^)]*)\)", value)]
+    used += [value for _, name, value in page.attributes if name == "aria-labelledby"]
+    assert len(used) > 20
+    assert set(used) <= set(identifiers)
+
+
+def test_figures_are_images_with_a_description(page: Page) -> None:
+    assert [value for tag, name, value in page.attributes if (tag, name) == ("svg", "role")] == ["img", "img"]
+    labels = [value for tag, name, value in page.attributes if (tag, name) == ("svg", "aria-label")]
+    assert labels[1].startswith("Learning curves on addition, length=1000. At the end, validation loss: lstm 0.167")
+
+
+def test_the_configuration_of_each_row_is_there(page: Page) -> None:
+    assert page.tags.count("details") == 3
+    assert "rwa: " + experiment("rwa", task_options={"length": 1000}, hidden_size=250).identity in page.text
+    assert "learning_rate: 0.001" in page.text
+    assert page.tables["Machines that trained"][1] == ["some processor", "cpu", "2", "2.13.0", "8", "80.0"]
+
+
+def test_figures_are_files_too(out: Path) -> None:
+    assert sorted(path.name for path in (out / "figures").iterdir()) == [
+        "addition-length-1000.png",
+        "addition-length-1000.svg",
+        "addition-length-200.png",
+        "addition-length-200.svg",
+    ]
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_no_finished_runs_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], made: bool) -> None:
+    folder = tmp_path / "out"
+    if made:
+        folder.mkdir()
+    with pytest.raises(UserError, match="no finished runs in") as error:
+        report.write(folder)
+    assert "\n" not in str(error.value)
+    assert report.main([str(folder)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert not list(tmp_path.rglob("*.*"))
+
+
+def test_a_comparison_of_which_all_runs_diverged(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        write_run(tmp_path, experiment("lstm", seed=seed), loss=None, losses=(0.5,), diverged_at=120, steps=120)
+    page = Page(report.write(tmp_path).read_text(encoding="utf-8"))
+    row = page.results("addition, length=100")["lstm"]
+    assert (row["loss"], row["diverged"], row["seeds"], row["solved"]) == ("\u2013", "2", "2", "0 of 2")
+    assert "No row has a test loss: every run diverged." in page.text
+    assert {row.get("test/loss") for row in rows_in(tmp_path / "comparison.csv")} == {None}
+
+
+def test_an_unfinished_run_is_no_part_of_it(tmp_path: Path) -> None:
+    write_run(tmp_path, experiment("lstm", seed=0))
+    (write_run(tmp_path, experiment("lstm", seed=1)) / "result.json").unlink()
+    report.write(tmp_path)
+    assert [row["seed"] for row in rows_in(tmp_path / "comparison.csv")] == [0]
+
+
+def test_the_command_prints_the_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(tmp_path, experiment("lstm"))
+    assert report.main([str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'report.html'}\n"

@@ -1,0 +1,99 @@
+"""Looks that can be told apart, and figures that are the same each time."""
+
+from itertools import combinations
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from analysis.style import DASHES, LOOKS, OWN_COLOURS, looks, save, theme, variant
+from architectures.catalogue import CATALOGUE
+
+# Machado, Oliveira and Fernandes (2009), severity 1.0, on linear RGB.
+DEUTERANOPIA = [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+PROTANOPIA = [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+WHITE = np.array([0.95047, 1, 1.08883])
+
+
+def linear(colour: str) -> np.ndarray:
+    values = np.array([int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)])
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb: np.ndarray) -> np.ndarray:
+    scaled = TO_XYZ @ np.clip(rgb, 0, 1) / WHITE
+    x, y, z = np.where(scaled > 0.008856, np.cbrt(scaled), 7.787 * scaled + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def test_every_architecture_of_the_catalogue_has_a_look() -> None:
+    assert list(LOOKS) == list(CATALOGUE)
+
+
+@pytest.mark.parametrize("seen", [np.eye(3), DEUTERANOPIA, PROTANOPIA], ids=["normal", "deuteranopia", "protanopia"])
+def test_colours_are_far_apart(seen: list[list[float]]) -> None:
+    colours = {name: lab(np.array(seen) @ linear(look.colour)) for name, look in LOOKS.items()}
+    for one, other in combinations(colours, 2):
+        assert np.linalg.norm(colours[one] - colours[other]) > 20, (one, other)
+
+
+def test_colours_stand_out_on_white() -> None:
+    for colour in [*(look.colour for look in LOOKS.values()), *OWN_COLOURS]:
+        luminance = TO_XYZ[1] @ linear(colour)
+        assert 1.05 / (luminance + 0.05) >= 2.95, colour
+
+
+def test_in_grey_the_marker_tells_them_apart() -> None:
+    assert len({look.marker for look in LOOKS.values()}) == len(LOOKS)
+
+
+def test_own_architectures_collide_with_none() -> None:
+    names = [f"my.models:Own{index}" for index in range(40)]
+    made = looks([*LOOKS, *names])
+    assert {name: made[name] for name in LOOKS} == dict(LOOKS)
+    assert len({(look.colour, look.dash, look.marker) for look in made.values()}) == len(made)
+    assert not {look.marker for name, look in made.items() if name in names} & {look.marker for look in LOOKS.values()}
+    # The first six differ in colour.
+    assert len({look.colour for look in looks(names[:6]).values()}) == 6
+
+
+def test_own_looks_do_not_depend_on_the_order() -> None:
+    names = [f"my.models:Own{index}" for index in range(9)]
+    assert looks(names) == looks(reversed(names))
+    # Nor on those of the catalogue that are in the same report.
+    assert looks(names)[names[0]] == looks([*names, "lstm"])[names[0]]
+
+
+def test_variants_of_one_architecture_differ_and_keep_its_colour() -> None:
+    made = [variant(LOOKS["lstm"], index) for index in range(2 * len(DASHES))]
+    assert len(set(made)) == len(made)
+    assert {look.colour for look in made} == {LOOKS["lstm"].colour}
+    assert made[0] == LOOKS["lstm"]
+
+
+def drawn() -> Figure:
+    with theme():
+        figure = Figure()
+        axes = figure.subplots()
+        axes.plot([1, 2], [3, 4], label="<a & b>", **LOOKS["rwa"].line())
+        axes.set_title("<a & b>")
+    return figure
+
+
+def test_the_same_figure_gives_the_same_bytes(tmp_path: Path) -> None:
+    one, other = (save(drawn(), tmp_path / name, "figure") for name in ("one", "other"))
+    assert one == other
+    assert (tmp_path / "one/figure.svg").read_text(encoding="utf-8") == one
+    assert (tmp_path / "one/figure.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == ["figure.png", "figure.svg"]
+
+
+def test_a_figure_is_xml_with_text_and_without_a_date(tmp_path: Path) -> None:
+    svg = save(drawn(), tmp_path, "figure")
+    root = ElementTree.fromstring(svg)
+    assert any(element.text == "<a & b>" for element in root.iter())
+    assert "date" not in svg
+    assert "metadata" not in svg

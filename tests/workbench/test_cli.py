@@ -1,0 +1,220 @@
+"""The command line as a stranger uses it, and as a stranger misuses it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from workbench.cli.main import main
+from workbench.files import read_json
+from workbench.learner import Learner
+
+QUICK = ["--steps", "4", "--batch-size", "3", "--log-every", "2", "--evaluation-size", "5", "--hidden-size", "4"]
+COMPARE = ["compare", "--tasks", "addition", "--architectures", "gru", "--task.addition.length", "6", "--wandb", "off"]
+WORKBENCH = Path(sys.executable).with_name("workbench")
+
+
+def refused(arguments, capsys):
+    """Runs what must be refused; returns the one line that says why."""
+    assert main([str(argument) for argument in arguments]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    (line,) = said.err.splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["lst"], "unknown command 'lst'; did you mean 'list'?"),
+        (
+            ["compare", "--tasks", "addtion", "--architectures", "gru"],
+            "unknown task 'addtion'.*did you mean 'addition'",
+        ),
+        (["compare", "--tasks", "addition", "--architectures", "lstn"], "unknown architecture 'lstn'.*mean 'lstm'"),
+        (["compare", "--tasks", "addition"], "name at least one architecture: --architectures"),
+        ([*COMPARE, "--stps", "3"], "unknown option --stps; did you mean '--steps'"),
+        ([*COMPARE, "--steps", "abc"], "--steps: expected int, got abc"),
+        ([*COMPARE, "--steps", "0"], "steps must be at least 1, not 0"),
+        ([*COMPARE, "--seeds", "-1"], "seeds must be at least 1, not -1"),
+        ([*COMPARE, "--batch-size", "0"], "batch_size must be at least 1"),
+        ([*COMPARE, "--workers", "0"], "workers must be at least 1"),
+        ([*COMPARE, "--clip", "vlue"], "--clip: expected .*'value'"),
+        ([*COMPARE, "--device", "tpu"], "--device: expected .*'cuda'"),
+        ([*COMPARE, "--task.addition.lenght", "3"], "addition has no option 'lenght'; did you mean 'length'"),
+        ([*COMPARE, "--task.addition.length", "abc"], "length must be a whole number, not 'abc'"),
+        ([*COMPARE, "--task.addition.length", "1"], "length must be at least 2, not 1"),
+        ([*COMPARE, "--task.addition.length"], "--task.addition.length needs a value"),
+        ([*COMPARE, "--task.copy.length", "3"], "options are given for task 'copy', which is not compared"),
+        ([*COMPARE, "--architecture.gru.hidden_sze", "3"], "no option 'hidden_sze'; did you mean 'hidden_size'"),
+        ([*COMPARE, "--architecture.gru.hidden_size", "0"], "hidden_size must be at least 1, not 0"),
+        ([*COMPARE, "--architecture.gru.dropout", "1"], r"dropout must lie in \[0, 1\)"),
+        ([*COMPARE, "--config", "absent.yaml"], "--config: File does not exist"),
+        (["compare", "--tasks", "addition", "--architectures", "absent.module:Class"], "no module 'absent.module'"),
+        (
+            ["compare", "--tasks", "addition", "--architectures", "torch.nn:LSTM"],
+            "no subclass of architectures.Encoder",
+        ),
+        (["compare", "--tasks", "json:JSONDecoder", "--architectures", "gru"], "no subclass of workbench.tasks.Task"),
+        (["train", "--task", "addition"], "name the architecture: --architecture NAME"),
+        (["train", "--task", "addition", "--architecture", "gru", "--seed", "-1"], "seed must be at least 0"),
+        (["list", "lstn"], "unknown architecture 'lstn'.*did you mean 'lstm'"),
+        (["report", "absent"], "there is no folder absent"),
+    ],
+)
+def test_a_mistake_is_one_line_and_writes_nothing(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if arguments[0] in ("compare", "train"):
+        arguments = [*arguments, "--out", "results"]
+    assert re.search(message, refused(arguments, capsys))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_out_has_to_be_a_folder_that_can_be_written(capsys, tmp_path):
+    assert "--out DIR" in refused([*COMPARE], capsys)
+    file = tmp_path / "file"
+    file.write_text("mine")
+    assert "is a file" in refused([*COMPARE, "--out", file], capsys)
+    assert file.read_text() == "mine"
+    assert "cannot write to" in refused([*COMPARE, "--out", "/proc/results"], capsys)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tasks: [addition]\narchitectures: gru\nlerning_rate: 3\n", "unknown key 'lerning_rate'; did you mean 'learn"),
+        ("tasks: [addition]\narchitectures: gru\nsteps: many\n", "--steps: expected int, got many"),
+        ("tasks: [addition]\n  architectures: - gru\n", "Problems parsing config"),
+        ("tasks: !!python/object/apply:os.getcwd []\narchitectures: gru\n", "could not determine a constructor"),
+        ("tasks: 3\narchitectures: gru\n", "tasks"),
+        ("- tasks\n", "."),
+    ],
+)
+def test_a_wrong_file_is_refused(text, message, capsys, tmp_path):
+    path = tmp_path / "comparison.yaml"
+    path.write_text(text)
+    assert re.search(message, refused(["compare", "--config", path, "--out", tmp_path / "results"], capsys))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_comparison_from_end_to_end_then_again_without_training(tmp_path, capsys, monkeypatch):
+    out = tmp_path / "results"
+    command = ["compare", "--tasks", "addition,copy", "--architectures", "gru,tcn", "--seeds", "2", *QUICK]
+    options = ["--task.addition.length", "6", "--task.copy.length", "5", "--architecture.tcn.kernel_size", "3"]
+    assert main([*command, *options, "--workers", "2", "--wandb", "off", "--out", str(out)]) == 0
+    said = capsys.readouterr()
+    assert said.out == f"{out / 'report.html'}\n"
+    assert "[8/8]" in said.err
+    results = sorted(out.glob("runs/*/*/*/*/result.json"))
+    assert len(results) == 8
+    assert (out / "comparison.csv").read_text().count("\n") == 9
+    assert "tcn" in (out / "report.html").read_text()
+    before = {path: path.stat().st_mtime_ns for path in out.glob("runs/**/*")}
+    monkeypatch.setattr(Learner, "__init__", lambda *a: pytest.fail("trained again"))
+    assert main(["compare", "--config", str(out / "comparison.yaml"), "--wandb", "off", "--out", str(out)]) == 0
+    assert "8 of 8 runs are finished already" in capsys.readouterr().err
+    assert {path: path.stat().st_mtime_ns for path in out.glob("runs/**/*")} == before
+
+
+def test_flags_override_the_file_and_what_was_resolved_is_written(tmp_path):
+    path = tmp_path / "comparison.yaml"
+    path.write_text(
+        "tasks: [addition]\narchitectures: [gru]\nseeds: 1\nsteps: 3\nbatch_size: 2\nevaluation_size: 3\n"
+        "hidden_size: 3\ntask: {addition: {length: 9}}\narchitecture: {gru: {num_layers: 2, dropout: 0.5}}\n"
+    )
+    out = tmp_path / "results"
+    flags = ["--steps", "2", "--task.addition.length", "5", "--architecture.gru.dropout", "0", "--wandb", "off"]
+    assert main(["compare", "--config", str(path), *flags, "--out", str(out)]) == 0
+    written = yaml.safe_load((out / "comparison.yaml").read_text())
+    assert (written["steps"], written["batch_size"]) == (2, 2)
+    assert written["task"] == {"addition": {"length": 5}}
+    assert written["architecture"] == {"gru": {"num_layers": 2, "dropout": 0}}
+    (config,) = out.glob("runs/*/*/*/*/config.yaml")
+    resolved = yaml.safe_load(config.read_text())
+    assert resolved["task"]["options"] == {"length": 5}
+    assert resolved["architecture"]["options"]["num_layers"] == 2
+    assert resolved["budget"]["steps"] == 2
+
+
+def test_train_and_compare_share_their_results(tmp_path, capsys):
+    out = ["--wandb", "off", "--out", str(tmp_path)]
+    train = ["train", "--task", "addition", "--task.addition.length", "6", "--architecture", "gru"]
+    assert main([*train, "--seed", "1", *QUICK, *out]) == 0
+    assert main([*COMPARE, "--seeds", "2", *QUICK, *out]) == 0
+    assert "1 of 2 runs are finished already" in capsys.readouterr().err
+
+
+def test_a_refused_run_stops_the_comparison_and_keeps_the_rest(tmp_path, capsys):
+    assert main([*COMPARE, *QUICK, "--seeds", "1", "--out", str(tmp_path)]) == 0
+    (config,) = tmp_path.glob("runs/*/*/*/*/config.yaml")
+    result = config.with_name("result.json")
+    kept = read_json(result)
+    config.write_text(config.read_text().replace("learning_rate: 0.001", "learning_rate: 0.5"))
+    capsys.readouterr()
+    assert "was changed" in refused([*COMPARE, *QUICK, "--seeds", "1", "--out", tmp_path], capsys)
+    assert read_json(result) == kept
+
+
+def test_a_depth_that_does_not_reach_is_warned_of(tmp_path, capsys):
+    blind = ["--architecture.tcn.num_layers", "1", "--architecture.tcn.kernel_size", "2"]
+    train = ["train", "--task", "addition", "--architecture", "tcn", *blind, *QUICK, "--wandb", "off"]
+    assert main([*train, "--out", str(tmp_path)]) == 0
+    assert "warning: tcn sees 3 steps back, but sequences of addition have 100" in capsys.readouterr().err
+
+
+def test_help_is_quick_and_imports_nothing_heavy():
+    code = "import sys; from workbench.cli.main import main; main(['--help']); print(sorted(sys.modules))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    heavy = {"torch", "lightning", "wandb", "optuna", "seaborn", "pandas", "numpy", "jsonargparse", "yaml"}
+    assert "compare" in said
+    assert not heavy & set(re.findall(r"'(\w+)'", said))
+
+
+@pytest.mark.parametrize("command", ["list", "train", "compare", "report"])
+def test_every_command_explains_itself_with_an_example(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert f"workbench {command}" in said.split("examples:")[1]
+
+
+def test_list_shows_every_name_and_every_option(capsys):
+    from architectures import names, options
+    from workbench import tasks
+
+    assert main(["list"]) == 0
+    everything = capsys.readouterr().out
+    for name in (*names(), *tasks.names()):
+        assert f"  {name} " in everything
+        assert main(["list", name]) == 0
+        one = capsys.readouterr().out
+        kind, known = ("task", tasks.options(name)) if name in tasks.names() else ("architecture", options(name))
+        for option in known:
+            line = next(line for line in one.splitlines() if f"--{kind}.{name}.{option} " in line)
+            assert re.search(r"--\S+ +\w", line), f"{name}.{option} is not described"
+
+
+def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path):
+    command = [str(WORKBENCH), *COMPARE, "--seeds", "2", "--workers", "2", "--batch-size", "3", "--hidden-size", "4"]
+    command += ["--steps", "1200", "--log-every", "400", "--evaluation-size", "5", "--out", str(tmp_path)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("runs/*/*/*/*/metrics.csv")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, said
+    assert "the same command goes on from there" in said
+    assert "Traceback" not in said
+    assert list(tmp_path.glob("runs/*/*/*/*/last.ckpt"))
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert len(list(tmp_path.glob("runs/*/*/*/*/result.json"))) == 2

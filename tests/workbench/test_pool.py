@@ -1,0 +1,144 @@
+"""Experiments side by side."""
+
+import os
+import signal
+import sys
+import threading
+import time
+
+import pytest
+
+from tests.workbench.experiments import small
+from tests.workbench.test_run import assert_same
+from workbench.folder import folder_of
+from workbench.pool import Pool
+from workbench.run import run
+
+
+def collect(pool, experiments, react=lambda index, event: None):
+    events = []
+
+    def listen(index, event):
+        events.append((index, event))
+        react(index, event)
+
+    pool.run(experiments, listen)
+    return events
+
+
+def test_results_are_the_same_for_any_number_of_workers(tmp_path):
+    experiments = [small(name, seed=seed) for name in ("gru", "tcn") for seed in (0, 1)]
+    for experiment in experiments:
+        run(experiment, tmp_path / "here")
+    events = collect(Pool(out=tmp_path / "there", workers=2), experiments)
+    assert sorted(index for index, event in events if event.kind == "finished") == [0, 1, 2, 3]
+    for experiment in experiments:
+        assert_same(folder_of(tmp_path / "here", experiment), folder_of(tmp_path / "there", experiment))
+
+
+def test_threads_are_as_many_as_asked_for(tmp_path, on_path):
+    name = on_path(
+        "counts_threads",
+        """
+import os
+import torch
+from architectures.gru import GRU
+
+
+class Counts(GRU):
+    def encode(self, x, state, lengths):
+        if torch.get_num_threads() != 1 or os.environ["OMP_NUM_THREADS"] != "1":
+            raise RuntimeError(f"{torch.get_num_threads()} threads")
+        return super().encode(x, state, lengths)
+""",
+    )
+    before = os.environ.get("OMP_NUM_THREADS")
+    events = collect(Pool(out=tmp_path, workers=1), [small(f"{name}:Counts", steps=2)])
+    assert events[-1][1].kind == "finished", events[-1][1].text
+    assert os.environ.get("OMP_NUM_THREADS") == before
+
+
+def test_a_process_that_dies_costs_its_own_experiment_alone(tmp_path, on_path):
+    name = on_path(
+        "dies",
+        """
+import os
+import signal
+from architectures.gru import GRU
+
+
+class Dies(GRU):
+    def encode(self, x, state, lengths):
+        os.kill(os.getpid(), signal.SIGKILL)
+""",
+    )
+    experiments = [small(f"{name}:Dies"), small("gru")]
+    events = collect(Pool(out=tmp_path, workers=1), experiments)
+    ended = {index: event for index, event in events if event.kind != "step"}
+    assert ended[0].kind == "failed"
+    assert "signal 9" in ended[0].text
+    assert ended[1].kind == "finished"
+
+
+def test_an_exception_is_kept_in_full_and_told_in_a_line(tmp_path, on_path):
+    text = """
+from architectures.gru import GRU
+
+
+class Raises(GRU):
+    def encode(self, x, state, lengths):
+        raise ArithmeticError("no\\nluck")
+"""
+    experiments = [small(on_path("raises", text) + ":Raises"), small("gru")]
+    events = collect(Pool(out=tmp_path, workers=1), experiments)
+    ended = {index: event for index, event in events if event.kind != "step"}
+    log = folder_of(tmp_path, experiments[0]) / "error.log"
+    assert (ended[0].kind, ended[0].text) == ("failed", f"ArithmeticError: no luck (see {log})")
+    assert "Traceback" in log.read_text()
+    assert ended[1].kind == "finished"
+
+
+def test_stopping_saves_what_is_under_way_and_begins_nothing_new(tmp_path):
+    experiments = [small("gru", steps=1500, log_every=500), small("rnn", steps=1500)]
+    pool = Pool(out=tmp_path / "cut", workers=1)
+    events = collect(pool, experiments, lambda index, event: pool.stop() if not pool.stopping else None)
+    assert events[-1][1].kind == "stopped"
+    assert {index for index, _ in events} == {0}
+    folder = folder_of(tmp_path / "cut", experiments[0])
+    assert (folder / "last.ckpt").exists()
+    assert not (folder / "result.json").exists()
+    collect(Pool(out=tmp_path / "cut", workers=1), experiments[:1])
+    run(experiments[0], tmp_path / "whole")
+    assert_same(folder, folder_of(tmp_path / "whole", experiments[0]))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_workers_end_with_a_parent_that_was_killed(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(
+        f"""
+from pathlib import Path
+from tests.workbench.experiments import small
+from workbench.pool import Pool
+
+if __name__ == "__main__":
+    def listen(index, event):
+        print(pool._crew[0].process.pid, flush=True)
+    pool = Pool(out=Path({str(tmp_path)!r}), workers=1)
+    pool.run([small(steps=10**7, log_every=10**6)], listen)
+"""
+    )
+    import subprocess
+
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environment)
+    assert parent.stdout is not None
+    threading.Timer(60, parent.kill).start()
+    worker = int(parent.stdout.readline())
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 20
+    while os.path.exists(f"/proc/{worker}") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not os.path.exists(f"/proc/{worker}")
