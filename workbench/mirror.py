@@ -8,9 +8,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from types import TracebackType
+from typing import Any, Literal, Self
 
 from workbench.files import one_line, read_json, write_json
 from workbench.results import Run
@@ -22,7 +24,8 @@ SEND_SECONDS = 120
 
 
 class Mirror:
-    """Mirrors runs while others are still being trained.
+    """Mirrors runs while others are still being trained: in a thread, so that whoever hands out the next experiment
+    does not wait for W&B either.
 
     Args:
         out: the folder of results.
@@ -36,11 +39,21 @@ class Mirror:
         if mode != "off" and find_spec("wandb") is None:
             say("W&B is not installed, so nothing is mirrored; pip install 'sequence-workbench[wandb]' changes that")
             self.mode = "off"
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mirror")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        """Waits until everything has been mirrored."""
+        self._thread.shutdown()
 
     def add(self, run: Run) -> None:
-        """Mirrors a run, unless that has been done."""
-        if self.mode == "off" or (run.folder / MARK).exists():
-            return
+        """Mirrors a run before long, unless that has been done."""
+        if self.mode != "off" and not (run.folder / MARK).exists():
+            self._thread.submit(self._write, run)
+
+    def _write(self, run: Run) -> None:
         try:
             folder = write_offline(run, self.out, self.project)
             mark = {"id": run_id(run), "project": self.project, "folder": str(folder), "sent": False}

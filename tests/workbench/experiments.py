@@ -1,9 +1,12 @@
 """Small experiments for tests."""
 
+from pathlib import Path
 from typing import Any
 
 from workbench.comparison import Comparison
 from workbench.config import Budget, Experiment, Optimization
+from workbench.results import Run
+from workbench.run import run
 
 
 def small(
@@ -30,3 +33,10 @@ def small(
         budget=Budget(steps=steps, batch_size=4, log_every=log_every, evaluation_size=10),
     )
     return comparison.experiments()[seed]
+
+
+def finish(experiment: Experiment, out: Path, **told: Any) -> Run:
+    """Runs an experiment that nothing stops."""
+    finished = run(experiment, out, **told)
+    assert finished is not None
+    return finished

@@ -67,12 +67,12 @@ def test_a_configuration_edited_wrongly_is_refused_in_one_line(change, message):
     [
         (lambda: Budget(steps=0), "steps must be at least 1"),
         (lambda: Budget(steps=True), "steps must be a whole number"),
-        (lambda: Budget(batch_size=1.5), "batch_size must be a whole number"),
+        (lambda: Budget(batch_size=1.5), "batch_size must be a whole number"),  # type: ignore[arg-type]
         (lambda: Budget(seconds=0), "seconds must be above 0"),
         (lambda: Optimization(learning_rate=float("nan")), "learning_rate must be a number"),
         (lambda: Optimization(learning_rate=-1), "learning_rate must be above 0"),
         (lambda: Optimization(clip_at=0), "clip_at must be above 0"),
-        (lambda: Optimization(clip="both"), "clip 'both' is unknown"),
+        (lambda: Optimization(clip="both"), "clip 'both' is unknown"),  # type: ignore[arg-type]
         (lambda: Optimization(warmup_steps=-1), "warmup_steps must be at least 0"),
     ],
 )

@@ -59,6 +59,7 @@ def test_training_is_the_textbook_loop():
         optimizer.zero_grad()
         mse_loss(by_hand(batch.x, batch.lengths), batch.target).backward()
         for parameter in by_hand.parameters():
+            assert parameter.grad is not None
             parameter.grad.clamp_(-0.01, 0.01)
         optimizer.step()
     for mine, theirs in zip(learner.parameters(), by_hand.parameters(), strict=True):

@@ -7,11 +7,10 @@ from importlib.util import find_spec
 
 import pytest
 
-from tests.workbench.experiments import small
+from tests.workbench.experiments import finish, small
 from workbench import mirror
 from workbench.files import read_json
 from workbench.mirror import Mirror, flat
-from workbench.run import run
 
 needs_wandb = pytest.mark.skipif(find_spec("wandb") is None, reason="W&B is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:wandb", "ignore::ResourceWarning")
@@ -30,8 +29,9 @@ def inspect(folder):
 
 @needs_wandb
 def test_every_number_of_a_run_is_mirrored_and_read_back(tmp_path):
-    finished = run(small(steps=12), tmp_path)
-    Mirror(tmp_path, "offline", "the-project", refuse).add(finished)
+    finished = finish(small(steps=12), tmp_path)
+    with Mirror(tmp_path, "offline", "the-project", refuse) as offline:
+        offline.add(finished)
     mark = read_json(finished.folder / "wandb.json")
     records = inspect(tmp_path / mark["folder"])
     (described,) = [record["run"] for record in records if record["type"] == "run"]
@@ -44,7 +44,7 @@ def test_every_number_of_a_run_is_mirrored_and_read_back(tmp_path):
     rows = [record["history"]["item"] for record in records if record["type"] == "history"]
     kept = [{key: value for key, value in row.items() if not key.startswith("_")} for row in rows]
     assert kept == finished.metrics().to_dict("records")
-    summary = {}
+    summary: dict[str, object] = {}
     for record in records:
         if record["type"] == "summary":
             summary |= record["summary"]["update"]
@@ -54,20 +54,21 @@ def test_every_number_of_a_run_is_mirrored_and_read_back(tmp_path):
 
 @needs_wandb
 def test_a_run_is_mirrored_once_and_each_into_a_record_of_its_own(tmp_path):
-    runs = [run(small(seed=seed, steps=4), tmp_path) for seed in (0, 1)]
+    runs = [finish(small(seed=seed, steps=4), tmp_path) for seed in (0, 1)]
     for _ in range(2):
-        for finished in runs:
-            Mirror(tmp_path, "offline", "p", refuse).add(finished)
+        with Mirror(tmp_path, "offline", "p", refuse) as offline:
+            for finished in runs:
+                offline.add(finished)
     folders = [read_json(finished.folder / "wandb.json")["folder"] for finished in runs]
     assert len({*folders}) == len(list(tmp_path.glob("wandb/offline-run-*"))) == 2
 
 
 def test_without_wandb_it_says_so_once_and_training_is_not_disturbed(tmp_path, monkeypatch):
     monkeypatch.setattr(mirror, "find_spec", lambda name: None)
-    said = []
-    silent = Mirror(tmp_path, "offline", "p", said.append)
-    for _ in range(2):
-        silent.add(run(small(steps=2), tmp_path))
+    said: list[str] = []
+    with Mirror(tmp_path, "offline", "p", said.append) as silent:
+        for _ in range(2):
+            silent.add(finish(small(steps=2), tmp_path))
     assert len(said) == 1
     assert "W&B is not installed" in said[0]
 
@@ -77,9 +78,10 @@ def test_a_mirror_that_breaks_is_one_line_and_loses_nothing(tmp_path, monkeypatc
         raise OSError("disk\nfull")
 
     monkeypatch.setattr(mirror, "write_offline", broken)
-    finished = run(small(steps=2), tmp_path)
-    said = []
-    Mirror(tmp_path, "offline", "p", said.append).add(finished)
+    finished = finish(small(steps=2), tmp_path)
+    said: list[str] = []
+    with Mirror(tmp_path, "offline", "p", said.append) as offline:
+        offline.add(finished)
     assert said == [f"W&B could not mirror {finished.folder}: disk full; the results are complete without it"]
     assert not (finished.folder / "wandb.json").exists()
 
@@ -90,10 +92,10 @@ def test_online_without_an_account_says_what_is_missing_and_keeps_everything(tmp
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    finished = run(small(steps=2), tmp_path)
-    said = []
-    online = Mirror(tmp_path, "online", "p", said.append)
-    online.add(finished)
+    finished = finish(small(steps=2), tmp_path)
+    said: list[str] = []
+    with Mirror(tmp_path, "online", "p", said.append) as online:
+        online.add(finished)
     online.send([finished])
     (line,) = said
     assert "no account is logged in" in line

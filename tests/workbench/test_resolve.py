@@ -154,6 +154,7 @@ def test_symbols_are_one_hot_or_embedded():
     features = plain.features(batch.x)
     assert torch.equal(features.argmax(-1), batch.x)
     assert torch.equal(features.sum(-1), torch.ones_like(features[..., 0]))
+    assert embedded.embedding is not None
     assert torch.equal(embedded.features(batch.x), embedded.embedding.weight[batch.x])
 
 
@@ -161,6 +162,7 @@ def test_the_answer_is_read_at_the_last_valid_step():
     _, task = resolve_task("classify-length", {"length": 9})
     part = resolve_architecture("gru", {}, task, hidden_size=4)
     batch = task.train(0, 6, 0, torch.device("cpu"))
+    assert batch.lengths is not None
     model = Model(task, part)
     answers, _ = model(batch.x, batch.lengths)
     for row, length in enumerate(batch.lengths.tolist()):

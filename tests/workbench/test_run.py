@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import architectures
-from tests.workbench.experiments import small
+from tests.workbench.experiments import finish, small
 from workbench import checkpoints, recorder
 from workbench.errors import UserError
 from workbench.files import read_json, write_json, write_yaml
@@ -41,16 +41,16 @@ def stop_after(steps):
 def test_a_run_stopped_at_every_third_step_ends_with_the_same_bits(name, tmp_path):
     options = {"num_layers": 2, "dropout": 0.3} if name in ("lstm", "rda") else {}
     experiment = small(name, architecture_options=options, schedule="cosine")
-    whole = run(experiment, tmp_path / "whole")
+    whole = finish(experiment, tmp_path / "whole")
     for _ in range(3):
         assert run(experiment, tmp_path / "parts", stop=stop_after(3)) is None
-    parts = run(experiment, tmp_path / "parts")
+    parts = finish(experiment, tmp_path / "parts")
     assert_same(whole.folder, parts.folder)
 
 
 def test_a_result_says_what_the_model_at_the_end_does(tmp_path):
     experiment = small("gru", "copy", task_options={"length": 4, "items": 2}, steps=12)
-    finished = run(experiment, tmp_path)
+    finished = finish(experiment, tmp_path)
     learner = Learner(experiment)
     learner.load_state_dict(weights(finished.folder))
     assert finished.result["test"] == learner.evaluate("test")
@@ -66,8 +66,8 @@ def test_a_result_says_what_the_model_at_the_end_does(tmp_path):
 
 
 def test_a_row_is_the_mean_over_the_steps_since_the_last(tmp_path):
-    coarse = run(small(steps=12, log_every=4), tmp_path).metrics()
-    fine = run(small(steps=12, log_every=1), tmp_path).metrics()
+    coarse = finish(small(steps=12, log_every=4), tmp_path).metrics()
+    fine = finish(small(steps=12, log_every=1), tmp_path).metrics()
     expected = fine["train/loss"].to_numpy().reshape(3, 4).mean(1)
     assert coarse["train/loss"].to_numpy() == pytest.approx(expected, rel=1e-12)
     assert coarse["val/loss"].tolist() == fine["val/loss"].tolist()[3::4]
@@ -75,10 +75,10 @@ def test_a_row_is_the_mean_over_the_steps_since_the_last(tmp_path):
 
 def test_a_finished_run_is_read_not_repeated(tmp_path, monkeypatch):
     experiment = small()
-    first = run(experiment, tmp_path)
+    first = finish(experiment, tmp_path)
     before = {path: path.stat().st_mtime_ns for path in first.folder.iterdir()}
     monkeypatch.setattr(Learner, "training_step", lambda *a: pytest.fail("trained again"))
-    second = run(experiment, tmp_path)
+    second = finish(experiment, tmp_path)
     assert second.result == first.result
     assert {path: path.stat().st_mtime_ns for path in first.folder.iterdir()} == before
 
@@ -88,7 +88,7 @@ def test_a_loss_that_stops_being_a_number_is_a_result(tmp_path):
         "rnn", "alternation", task_options={"length": 4}, optimizer="sgd", learning_rate=1e30, clip="none"
     )
     experiment = replace(experiment, budget=replace(experiment.budget, steps=40))
-    finished = run(experiment, tmp_path)
+    finished = finish(experiment, tmp_path)
     assert finished.diverged
     assert finished.result["test"] is None
     learner = Learner(experiment)
@@ -101,13 +101,13 @@ def test_a_loss_that_stops_being_a_number_is_a_result(tmp_path):
         loss.backward()
         optimizer.step()
     assert finished.result["diverged_at"] == step + 1
-    assert run(experiment, tmp_path).result == finished.result
+    assert finish(experiment, tmp_path).result == finished.result
 
 
 def test_a_time_limit_ends_a_run_and_it_is_finished(tmp_path):
     experiment = small(steps=1_000_000)
     experiment = replace(experiment, budget=replace(experiment.budget, seconds=0.3))
-    finished = run(experiment, tmp_path)
+    finished = finish(experiment, tmp_path)
     assert finished.result["status"] == "finished"
     assert 1 <= finished.result["steps"] < 1_000_000
     assert 0.3 <= finished.timing["seconds"] < 3
@@ -117,13 +117,14 @@ def test_a_time_limit_ends_a_run_and_it_is_finished(tmp_path):
 def test_a_checkpoint_cut_short_falls_back_to_the_one_before(tmp_path, monkeypatch):
     monkeypatch.setattr(recorder, "CHECKPOINT_SECONDS", 0.0)
     experiment = small()
-    whole = run(experiment, tmp_path / "whole")
+    whole = finish(experiment, tmp_path / "whole")
     assert run(experiment, tmp_path / "cut", stop=stop_after(7)) is None
     folder = folder_of(tmp_path / "cut", experiment)
     last = folder / checkpoints.LAST
     last.write_bytes(last.read_bytes()[: last.stat().st_size // 2])
-    notes, steps = [], []
-    cut = run(experiment, tmp_path / "cut", note=notes.append, progress=steps.append)
+    notes: list[str] = []
+    steps: list[int] = []
+    cut = finish(experiment, tmp_path / "cut", note=notes.append, progress=steps.append)
     assert [f"{last} is damaged and is left aside"] == notes
     assert_same(whole.folder, cut.folder)
 
@@ -141,13 +142,13 @@ def test_a_flipped_bit_in_a_checkpoint_is_noticed(tmp_path):
 
 def test_without_a_readable_checkpoint_the_run_starts_again_and_says_so(tmp_path):
     experiment = small()
-    whole = run(experiment, tmp_path / "whole")
+    whole = finish(experiment, tmp_path / "whole")
     run(experiment, tmp_path / "cut", stop=stop_after(7))
     folder = folder_of(tmp_path / "cut", experiment)
     for name in (checkpoints.LAST, checkpoints.PREVIOUS):
         (folder / name).write_bytes(b"PK")
-    notes = []
-    cut = run(experiment, tmp_path / "cut", note=notes.append)
+    notes: list[str] = []
+    cut = finish(experiment, tmp_path / "cut", note=notes.append)
     assert "starts again" in notes[-1]
     assert_same(whole.folder, cut.folder)
 
@@ -200,7 +201,7 @@ def test_a_configuration_edited_by_hand_is_refused_and_nothing_is_written(tmp_pa
 )
 def test_a_foreign_result_is_refused_and_kept(tmp_path, damage, message):
     experiment = small()
-    path = run(experiment, tmp_path).folder / "result.json"
+    path = finish(experiment, tmp_path).folder / "result.json"
     damage(path)
     before = path.read_bytes()
     for ask in (lambda: run(experiment, tmp_path), lambda: read(path.parent)):
@@ -268,6 +269,6 @@ def test_data_that_is_no_number_is_the_datas_fault(tmp_path, on_path, where, mes
 
 
 def test_metrics_are_numbers_that_pandas_reads_back_exactly(tmp_path):
-    finished = run(small(), tmp_path)
+    finished = finish(small(), tmp_path)
     rows = torch.load(finished.folder / "last.ckpt", weights_only=True)["callbacks"]["Recorder"]["rows"]
-    assert pd.read_csv(finished.folder / "metrics.csv", float_precision="round_trip").to_dict("records") == rows
+    assert pd.read_csv(finished.folder / "metrics.csv").to_dict("records") == rows

@@ -30,7 +30,6 @@ def execute(experiments: Sequence[Experiment], settings: Settings) -> tuple[list
     """
     device = device_named(settings.device)
     out = writable(settings.folder)
-    mirror = Mirror(out, settings.wandb, settings.wandb_project, complain)
     runs: dict[int, Run] = {}
     for index, experiment in enumerate(experiments):
         if (folder_of(out, experiment) / "result.json").exists():
@@ -43,7 +42,8 @@ def execute(experiments: Sequence[Experiment], settings: Settings) -> tuple[list
     refused: list[str] = []
     failed: list[str] = []
 
-    with Progress([experiments[index] for index in left]) as progress, interruptible(pool):
+    mirror = Mirror(out, settings.wandb, settings.wandb_project, complain)
+    with mirror, Progress([experiments[index] for index in left]) as progress, interruptible(pool):
 
         def listen(place: int, event: Event) -> None:
             index = left[place]

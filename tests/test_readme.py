@@ -1,0 +1,101 @@
+"""Every command and every example of the README is run."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from workbench.cli.main import main
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+COMMANDS = [
+    line
+    for kind, text in BLOCKS
+    if kind == "sh"
+    for line in text.replace("\\\n", " ").splitlines()
+    if line and not line.startswith("#")
+]
+# Appended to what trains: later flags win, and two steps show that the command works.
+QUICK = [
+    *("--steps", "2", "--batch-size", "2", "--log-every", "1", "--evaluation-size", "3"),
+    *("--hidden-size", "4", "--wandb", "off", "--workers", "1"),
+]
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    """A folder with the README's own modules in it, where its commands are given one after another."""
+    folder = tmp_path_factory.mktemp("desk")
+    for kind, text in BLOCKS:
+        if kind == "python" and (name := re.match(r"# (\w+\.py)\n", text)):
+            (folder / name[1]).write_text(text)
+    return folder
+
+
+def test_the_readme_has_what_the_tests_look_for():
+    assert len(COMMANDS) >= 9
+    assert COMMANDS[:2] == ["make demo", "make test"]
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("workbench")])
+def test_a_command_does_what_it_says(command, desk, monkeypatch, capsys):
+    monkeypatch.chdir(desk)
+    _, *arguments = shlex.split(command)
+    if arguments[0] == "report":
+        # It is made again from what the commands above it left.
+        assert main(["train", "--task", "digits", "--architecture", "rnn", *QUICK[:-2], "--out", "results"]) == 0
+    extra = {"train": QUICK[:-2], "compare": [*QUICK, "--seeds", "1"]}.get(arguments[0], [])
+    if "results/comparison.yaml" in arguments and not Path("results/comparison.yaml").exists():
+        given = ["--tasks", "addition", "--architectures", "gru", *QUICK, "--seeds", "1"]
+        assert main(["compare", *given, "--out", "results"]) == 0
+    assert main([*arguments, *extra]) == 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if not command.startswith("workbench")])
+def test_a_make_target_exists(command):
+    said = subprocess.run([*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+
+
+def test_the_demo_compares_every_architecture_on_digits_and_addition(tmp_path):
+    import yaml
+
+    import architectures
+    from workbench.comparison import Comparison
+
+    demo = Comparison.from_dict(yaml.safe_load((ROOT / "examples/demo.yaml").read_text()))
+    assert set(demo.architectures) == set(architectures.names())
+    assert {*demo.tasks} == {"digits", "addition"}
+    assert demo.seeds >= 2
+    assert len({e.identity for e in demo.experiments()}) == 20
+
+
+@pytest.mark.parametrize("text", [text for kind, text in BLOCKS if kind == "python" and not text.startswith("# ")])
+def test_an_example_runs(text):
+    done = subprocess.run([sys.executable, "-W", "error", "-c", text], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_architecture_of_ones_own_keeps_the_laws_it_claims(desk, monkeypatch):
+    import torch
+
+    import architectures
+
+    monkeypatch.syspath_prepend(str(desk))
+    encoder = architectures.build("leaky:Leaky", 3, hidden_size=4).double()
+    x = torch.randn(2, 9, 3, dtype=torch.float64)
+    y, _ = encoder(x)
+    first, state = encoder(x[:, :5])
+    second, _ = encoder(x[:, 5:], state)
+    torch.testing.assert_close(torch.cat([first, second], 1), y)
+    trace = encoder.trace(x)
+    assert trace.retention is not None
+    assert trace.write is not None
+    assert trace.content is not None
+    row, _ = architectures.influence(trace.retention, trace.write, -1)
+    torch.testing.assert_close((row * trace.content).sum(1), y[:, -1])
