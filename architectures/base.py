@@ -1,9 +1,11 @@
 """The interface that every architecture keeps."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import ClassVar, TypeVar, cast
 
+import torch
 from torch import Tensor, nn
 
 from architectures.state import State
@@ -45,7 +47,7 @@ class Encoder(nn.Module, ABC):
         Raises:
             ValueError: if x has another shape or another number of features, or no step at all.
         """
-        self.check(x)
+        self.check(x, lengths)
         return self.encode(x, state, lengths)
 
     @abstractmethod
@@ -74,14 +76,28 @@ class Encoder(nn.Module, ABC):
     def state_size(self, time: int) -> int:
         """The number of numbers that one sequence carries on from after `time` steps."""
 
-    def check(self, x: Tensor) -> None:
-        """Refuses an x that this encoder cannot take."""
+    def check(self, x: Tensor, lengths: Tensor | None = None) -> None:
+        """Refuses an x, or lengths, that this encoder cannot take."""
         if x.ndim != 3:
             raise ValueError(f"x must be (batch, time, {self.input_size}), not of shape {tuple(x.shape)}")
         if x.shape[2] != self.input_size:
             raise ValueError(f"x has {x.shape[2]} features a step, but the encoder has input_size={self.input_size}")
         if 0 in x.shape:
             raise ValueError(f"x of shape {tuple(x.shape)} is empty: at least one sequence of one step is needed")
+        if lengths is None:
+            return
+        if lengths.shape != x.shape[:1]:
+            raise ValueError(
+                f"lengths must be ({x.shape[0]},), one for each sequence, not of shape {tuple(lengths.shape)}"
+            )
+        if lengths.is_floating_point() or lengths.dtype == torch.bool:
+            raise TypeError(f"lengths must be whole numbers, not {lengths.dtype}")
+        if lengths.device.type != "cpu":
+            # Their values are trusted there: to look at them would make every call wait for the device.
+            return
+        low, high = lengths.aminmax()
+        if low < 0 or high > x.shape[1]:
+            raise ValueError(f"lengths must lie in 0 .. {x.shape[1]}, the steps of x, not in {low} .. {high}")
 
     def check_lag(self, lag: int) -> None:
         """Refuses a lag that this encoder cannot see."""
@@ -90,6 +106,18 @@ class Encoder(nn.Module, ABC):
             raise ValueError(f"a lag is 0 or more steps back, not {lag}")
         if field is not None and lag >= field:
             raise ValueError(f"lag {lag} lies beyond the receptive field of {field} steps")
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Leaves dropout out for a while; afterwards every part is in the mode that it was in."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
 
 
 def positive(**counts: int) -> None:

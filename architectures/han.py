@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from architectures.base import Encoder, positive, probability, typed
+from architectures.base import Encoder, evaluating, positive, probability, typed
 from architectures.initialisation import xavier_
 from architectures.kernels.sliding import rotate, sliding_attention, sliding_weights
 from architectures.state import State
@@ -31,7 +31,8 @@ class HAN(Encoder):
         window: outputs of the level below that a module looks at, k; by default the fewest that cover `reach`.
         num_layers: levels L; by default 2, or as many as it takes to cover `reach` with windows of at most 100.
         reach: steps to cover where `window` and `num_layers` do not say.
-        num_heads: attention heads; by default the largest divisor of `hidden_size` up to 4.
+        num_heads: attention heads; by default the largest divisor of `hidden_size` up to 4 that leaves each head at
+            least the two components that a rotary position turns.
         dropout: rate behind attention and feed-forward network.
     """
 
@@ -49,7 +50,9 @@ class HAN(Encoder):
         positive(hidden_size=hidden_size, reach=reach)
         probability(dropout=dropout)
         if num_heads is None:
-            num_heads = next(heads for heads in (4, 3, 2, 1) if hidden_size % heads == 0)
+            num_heads = next(
+                heads for heads in (4, 3, 2, 1) if heads == 1 or (hidden_size % heads == 0 and hidden_size > heads)
+            )
         positive(num_heads=num_heads)
         if hidden_size % num_heads:
             raise ValueError(f"hidden_size {hidden_size} cannot be divided among {num_heads} heads")
@@ -77,17 +80,13 @@ class HAN(Encoder):
 
     def trace(self, x: Tensor, state: State = None, lengths: Tensor | None = None) -> Trace:
         """`maps` holds each level's attention, `levels` the vectors below the first level, then above each."""
-        self.check(x)
-        training = self.training
-        try:
-            self.eval()
+        self.check(x, lengths)
+        with evaluating(self):
             vectors, maps = [self.project(x)], []
             for level, start in zip(typed(self.levels, Level), self._starts(state), strict=True):
                 maps.append(level.weights(vectors[-1], start))
                 vectors.append(level(vectors[-1], start)[0])
             y = self.norm(vectors[-1])
-        finally:
-            self.train(training)
         return Trace(y=y, maps=tuple(maps), levels=tuple(vectors))
 
     @property
@@ -129,7 +128,7 @@ class Level(nn.Module):
         c = c + dropout(self.out(seen.flatten(2)), self.dropout, self.training)
         c = c + dropout(self.feed(self.feed_norm(c)), self.dropout, self.training)
         kept = k.shape[1] - min(k.shape[1], self.span)
-        return c, (k[:, kept:], v[:, kept:])
+        return c, (k[:, kept:].clone(), v[:, kept:].clone())
 
     def weights(self, c: Tensor, state: State) -> Tensor:
         """The attention map, (batch, heads, time, window)."""

@@ -22,7 +22,8 @@ class BidirectionalHAN(Encoder):
         window: outputs of the level below that a module looks at, k; by default the fewest that cover `reach`.
         num_layers: levels L; by default 2, or as many as it takes to cover `reach` with windows of at most 100.
         reach: steps to cover each way where `window` and `num_layers` do not say.
-        num_heads: attention heads; by default the largest divisor of `hidden_size` up to 4.
+        num_heads: attention heads; by default the largest divisor of `hidden_size` up to 4 that leaves each head at
+            least the two components that a rotary position turns.
         dropout: rate behind attention and feed-forward network.
     """
 
@@ -55,7 +56,7 @@ class BidirectionalHAN(Encoder):
 
     def trace(self, x: Tensor, state: State = None, lengths: Tensor | None = None) -> Trace:
         """The levels and maps of the onward encoder, then those of the backward one, both by the input's steps."""
-        self.check(x)
+        self.check(x, lengths)
         self.refuse(state)
         order = reversal(x, lengths)
         onward, backward = self.onward.trace(x), self.backward.trace(reverse(x, order))

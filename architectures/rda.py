@@ -103,7 +103,7 @@ class AveragingLayer(Layer):
 
     def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         r, l = self.run(x, state)
-        return self.output(r), (r[:, -1], l[:, -1])
+        return self.output(r), (r[:, -1].clone(), l[:, -1].clone())
 
     def run(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         """r and l after every step, each (batch, time, units)."""

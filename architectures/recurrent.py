@@ -54,7 +54,7 @@ class Recurrent(Encoder):
         return y, tuple(states)
 
     def trace(self, x: Tensor, state: State = None, lengths: Tensor | None = None) -> Trace:
-        self.check(x)
+        self.check(x, lengths)
         traces: list[Trace] = []
         for layer, start in self._starts(x, state):
             traces.append(layer.trace(x, start))

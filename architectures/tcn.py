@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv1d, dropout
 from torch.nn.utils.parametrizations import weight_norm
 
-from architectures.base import Encoder, positive, probability, typed
+from architectures.base import Encoder, evaluating, positive, probability, typed
 from architectures.state import State
 from architectures.trace import Trace
 
@@ -57,12 +57,9 @@ class TCN(Encoder):
 
     def trace(self, x: Tensor, state: State = None, lengths: Tensor | None = None) -> Trace:
         """`levels` holds the input, then the output of every block."""
-        self.check(x)
-        training = self.training
-        try:
-            levels, _ = self.eval()._levels(x, state)
-        finally:
-            self.train(training)
+        self.check(x, lengths)
+        with evaluating(self):
+            levels, _ = self._levels(x, state)
         return Trace(y=levels[-1], levels=tuple(levels))
 
     @property
@@ -128,7 +125,8 @@ class Convolution(nn.Module):
     def forward(self, x: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
         before = x.new_zeros(x.shape[0], self.in_channels, self.context) if state is None else state
         x = torch.cat([before, x], dim=2)
-        return conv1d(x, self.conv.weight, self.conv.bias, dilation=self.dilation), x[:, :, x.shape[2] - self.context :]
+        y = conv1d(x, self.conv.weight, self.conv.bias, dilation=self.dilation)
+        return y, x[:, :, x.shape[2] - self.context :].clone()
 
 
 def field(kernel_size: int, num_layers: int) -> int:

@@ -58,6 +58,14 @@ def discounted_average(
     Returns:
         r and l after every step, each (batch, time, units).
     """
+    kind = x.device.type
+    if torch.is_autocast_enabled(kind):
+        # Sums over time and their adjoints need single precision; half precision would stop growing.
+        operands = (x, input_weight, bias, recurrent_weight, r, l)
+        with torch.autocast(kind, enabled=False):
+            return discounted_average(
+                *(value.float() for value in operands), attention=attention, hidden_tanh=hidden_tanh
+            )
     result: tuple[Tensor, Tensor] = _DiscountedAverage.apply(  # type: ignore[no-untyped-call]
         x, input_weight, bias, recurrent_weight, r, l, attention, hidden_tanh
     )

@@ -1,0 +1,148 @@
+"""Every encoder that the laws are tested on: each name of the catalogue, and the variants that its options make."""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import architectures
+from architectures import Encoder, State
+
+INPUT_SIZE = 3
+
+BIDIRECTIONAL = {"han-bidirectional"}
+"""The names that may look ahead, and so cannot go on from a state."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Case:
+    """One encoder: a name, its options, and what must follow from them."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    field: int | None = None
+    """The steps that it sees; `None`: all."""
+    extra: bool = True
+    """Whether it is a variant, beside the one that stands for its name."""
+
+    @property
+    def causal(self) -> bool:
+        return self.name not in BIDIRECTIONAL
+
+    @property
+    def id(self) -> str:
+        chosen = (f"{key}={value}" for key, value in self.options.items() if key != "hidden_size")
+        return " ".join([self.name, *chosen]) if self.extra else self.name
+
+
+def _recurrent() -> Iterator[Case]:
+    for name in ("rnn", "lstm", "gru", "rwa", "rda", "rda-exp-tanh", "rda-sigmoid-id"):
+        yield Case(name=name, options={"hidden_size": 5}, extra=False)
+    for name in ("rnn", "lstm", "gru"):
+        yield Case(name=name, options={"hidden_size": 5, "learn_initial_state": True})
+        yield Case(name=name, options={"hidden_size": 4, "num_layers": 2, "learn_initial_state": True})
+    yield Case(name="rwa", options={"hidden_size": 5, "learn_initial_state": False})
+    yield Case(name="rwa", options={"hidden_size": 4, "num_layers": 2})
+    yield Case(name="rda", options={"hidden_size": 4, "num_layers": 2, "attention": "softplus"})
+    yield Case(name="rda", options={"hidden_size": 4, "num_layers": 2, "learn_initial_state": True})
+    for attention, hidden, (output, learned) in itertools.product(
+        ("exp", "sigmoid", "softplus", "relu"),
+        ("identity", "tanh"),
+        (("identity", True), ("tanh", True), ("tanh", False)),
+    ):
+        choice = {"attention": attention, "hidden": hidden, "output": output, "learn_initial_state": learned}
+        yield Case(name="rda", options={"hidden_size": 5, **choice})
+
+
+def _of_finite_reach() -> Iterator[Case]:
+    # Widths that differ from the input's ask for a 1x1 convolution at the side of the first block; equal ones do not.
+    yield Case(name="tcn", options={"hidden_size": 6, "kernel_size": 3, "reach": 10}, field=13, extra=False)
+    yield Case(name="tcn", options={"hidden_size": INPUT_SIZE, "kernel_size": 2, "num_layers": 3}, field=15)
+    yield Case(name="tcn", options={"hidden_size": INPUT_SIZE, "kernel_size": 4, "num_layers": 1}, field=7)
+    yield Case(name="tcn", options={"hidden_size": 7, "kernel_size": 2, "num_layers": 2}, field=7)
+    # 10 steps are no power: the fewest windows that cover them are 2 levels of 4.
+    yield Case(name="han", options={"hidden_size": 8, "num_heads": 2, "reach": 10}, field=16, extra=False)
+    yield Case(name="han", options={"hidden_size": 6, "window": 3, "num_layers": 2}, field=9)
+    yield Case(name="han", options={"hidden_size": 4, "window": 2, "num_layers": 4, "num_heads": 1}, field=16)
+    yield Case(name="han", options={"hidden_size": 5, "window": 6, "num_layers": 1}, field=6)
+    yield Case(name="han", options={"hidden_size": 4, "window": 1, "num_layers": 2, "num_heads": 2}, field=1)
+    yield Case(name="han", options={"hidden_size": 8, "window": 3, "reach": 11}, field=27)
+    # Heads of an odd size leave one component unturned.
+    yield Case(name="han", options={"hidden_size": 6, "num_heads": 2, "num_layers": 3, "reach": 9}, field=27)
+    yield Case(name="han-bidirectional", options={"hidden_size": 8, "num_heads": 2, "reach": 8}, field=9, extra=False)
+    yield Case(name="han-bidirectional", options={"hidden_size": 6, "window": 2, "num_layers": 2}, field=4)
+    yield Case(
+        name="han-bidirectional", options={"hidden_size": 4, "window": 5, "num_layers": 1, "num_heads": 2}, field=5
+    )
+
+
+CASES = (*_recurrent(), *_of_finite_reach())
+CATALOGUE_CASES = tuple(case for case in CASES if not case.extra)
+
+
+def over(cases: Iterable[Case], slow: Callable[[Case], bool] = lambda case: False) -> pytest.MarkDecorator:
+    """Runs a test once for each case, which it gets as `case`."""
+    chosen = [
+        pytest.param(case, id=case.id, marks=pytest.mark.slow if case.extra and slow(case) else ()) for case in cases
+    ]
+    return pytest.mark.parametrize("case", chosen)
+
+
+def make(case: Case, *, dtype: torch.dtype = torch.float64, fresh: bool = False, **options: Any) -> Encoder:
+    """The case's encoder. Unless it is to be `fresh`, every parameter is moved away from where it starts, so that
+    none is 0 or shared by accident."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        encoder = architectures.build(case.name, INPUT_SIZE, **{**case.options, **options}).double()
+        if not fresh:
+            with torch.no_grad():
+                for parameter in encoder.parameters():
+                    parameter.add_(0.3 * torch.randn_like(parameter))
+    return encoder.to(dtype)
+
+
+def noise(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Standard normal numbers that are the same each time."""
+    return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+
+
+def gradients(loss: Tensor, encoder: Encoder, x: Tensor) -> dict[str, Tensor]:
+    """The gradient with respect to x and to each parameter, by name; 0 for what takes no part."""
+    names = ["x", *(name for name, _ in encoder.named_parameters())]
+    inputs = [x, *encoder.parameters()]
+    grads = torch.autograd.grad(loss, inputs, allow_unused=True)
+    return {
+        name: torch.zeros_like(value) if grad is None else grad
+        for name, value, grad in zip(names, inputs, grads, strict=True)
+    }
+
+
+@contextmanager
+def filled(on: bool) -> Iterator[None]:
+    """Has deterministic algorithms fill memory that `torch.empty` hands out with NaN, or leave it as it is."""
+    switch: Any = torch.utils.deterministic
+    before = switch.fill_uninitialized_memory
+    switch.fill_uninitialized_memory = on
+    try:
+        yield
+    finally:
+        switch.fill_uninitialized_memory = before
+
+
+def close(actual: object, expected: object, tolerance: float = 1e-10) -> None:
+    """Fails unless two tensors, or trees of them, agree to the tolerance, relative or absolute."""
+    torch.testing.assert_close(actual, expected, rtol=tolerance, atol=tolerance)
+
+
+def branch(state: State, *path: int) -> Tensor:
+    """The tensor at a place of a state's tree."""
+    for index in path:
+        assert isinstance(state, tuple)
+        state = state[index]
+    assert isinstance(state, Tensor)
+    return state

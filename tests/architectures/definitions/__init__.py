@@ -1,0 +1,35 @@
+"""What each architecture is: loops written from the papers' formulas, one step, tap, head and lag at a time.
+
+Each takes the encoder's parameters by name, x (batch, time, input_size), its options and the lengths of the sequences,
+and returns y (batch, time, hidden_size). Nothing else of the encoder is used, so that gradients with respect to its
+parameters can be compared too.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from tests.architectures.definitions.averaging import rda, rwa
+from tests.architectures.definitions.gru import gru
+from tests.architectures.definitions.han import han
+from tests.architectures.definitions.han_bidirectional import han_bidirectional
+from tests.architectures.definitions.lstm import lstm
+from tests.architectures.definitions.rnn import rnn
+from tests.architectures.definitions.tcn import tcn
+
+Definition = Callable[[Mapping[str, Tensor], Tensor, Mapping[str, Any], list[int]], Tensor]
+
+DEFINITIONS: Mapping[str, Definition] = {
+    "rnn": rnn,
+    "lstm": lstm,
+    "gru": gru,
+    "rwa": rwa,
+    "rda": rda,
+    "rda-exp-tanh": partial(rda, attention="exp", hidden="identity", output="tanh"),
+    "rda-sigmoid-id": partial(rda, attention="sigmoid", hidden="identity", output="identity"),
+    "tcn": tcn,
+    "han": han,
+    "han-bidirectional": han_bidirectional,
+}

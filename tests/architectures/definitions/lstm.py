@@ -1,0 +1,32 @@
+"""Long short-term memory with a forget gate (Gers, Schmidhuber and Cummins 2000)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tests.architectures.definitions.common import initial, layers
+
+
+def lstm(parameters: Mapping[str, Tensor], x: Tensor, options: Mapping[str, Any], lengths: list[int]) -> Tensor:
+    """i, f, o = sigmoid(..), g = tanh(..), c_t = f c_{t-1} + i g, h_t = o tanh(c_t), layer upon layer. The rows of
+    the weights are those of i, f, g, o in this order."""
+    for own in layers(parameters, "layers."):
+        units = own["core.weight_hh_l0"].shape[1]
+        h, c = initial(own, 0, x, units), initial(own, 1, x, units)
+        outputs = []
+        for t in range(x.shape[1]):
+            i, f, o = (torch.sigmoid(_gate(own, x[:, t], h, row, units)) for row in (0, 1, 3))
+            g = torch.tanh(_gate(own, x[:, t], h, 2, units))
+            c = f * c + i * g
+            h = o * torch.tanh(c)
+            outputs.append(h)
+        x = torch.stack(outputs, dim=1)
+    return x
+
+
+def _gate(own: Mapping[str, Tensor], x: Tensor, h: Tensor, row: int, units: int) -> Tensor:
+    rows = slice(row * units, (row + 1) * units)
+    W, U = own["core.weight_ih_l0"][rows], own["core.weight_hh_l0"][rows]
+    return x @ W.T + own["core.bias_ih_l0"][rows] + h @ U.T + own["core.bias_hh_l0"][rows]

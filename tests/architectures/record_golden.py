@@ -1,0 +1,69 @@
+"""Records what five training steps of every architecture give, for a test to compare with.
+
+    python -m tests.architectures.record_golden
+
+Run it only where a change is meant to change the numbers, and say so in the change.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+import architectures
+from tests.architectures.cases import CATALOGUE_CASES
+
+GOLDEN = Path(__file__).with_name("golden.json")
+BATCH, TIME, STEPS = 8, 16, 5
+
+
+@contextmanager
+def double_precision() -> Iterator[None]:
+    """Random numbers are drawn in double precision too: in single precision they differ between processors."""
+    kind = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            yield
+    finally:
+        torch.set_default_dtype(kind)
+
+
+def addition() -> tuple[Tensor, Tensor]:
+    """Numbers in [0, 1] beside two marks, and the sum of the marked ones."""
+    numbers, marks = torch.rand(BATCH, TIME), torch.zeros(BATCH, TIME)
+    marks.scatter_(1, torch.rand(BATCH, TIME).argsort(1)[:, :2], 1.0)
+    return torch.stack([numbers, marks], dim=2), (numbers * marks).sum(1)
+
+
+def losses(name: str) -> list[float]:
+    """Mean squared errors before each of the steps of Adam."""
+    options = next(case.options for case in CATALOGUE_CASES if case.name == name)
+    with double_precision():
+        encoder = architectures.build(name, 2, **options)
+        readout = nn.Linear(encoder.output_size, 1)
+        optimiser = torch.optim.Adam([*encoder.parameters(), *readout.parameters()], lr=1e-2)
+        recorded = []
+        for _ in range(STEPS):
+            x, target = addition()
+            y, _ = encoder(x)
+            loss = (readout(y[:, -1]).squeeze(1) - target).square().mean()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            recorded.append(loss.item())
+    return recorded
+
+
+def main() -> None:
+    """Writes the file."""
+    recorded = {name: losses(name) for name in architectures.names()}
+    GOLDEN.write_text(json.dumps(recorded, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""The averages under autocast: matrix products may be in half precision, what is summed over time may not."""
+
+import torch
+
+from architectures import build
+from architectures.state import tensors
+from tests.architectures.cases import close, noise
+
+
+def test_averages_stay_in_single_precision_under_autocast() -> None:
+    """r, l and what is put out are float32 and near what they are without autocast after 500 steps, during which a
+    bfloat16 sum would have stopped growing; the gradients are float32 and finite."""
+    x = noise(2, 500, 3, dtype=torch.float32)
+    for name in ("rwa", "rda-exp-tanh", "rda-sigmoid-id"):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            encoder = build(name, 3, hidden_size=6)
+        expected, _ = encoder(x)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            y, state = encoder(x)
+        assert y.dtype == torch.float32
+        assert {tensor.dtype for tensor in tensors(state)} == {torch.float32}
+        close(y, expected, 0.05)
+        y.sum().backward()
+        for parameter in encoder.parameters():
+            assert parameter.grad is not None
+            assert parameter.grad.dtype == torch.float32
+            assert parameter.grad.isfinite().all()

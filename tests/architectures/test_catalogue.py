@@ -1,0 +1,129 @@
+"""Names, options, and what is said of wrong ones."""
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import architectures
+from architectures.suggest import near
+from tests.architectures.cases import CASES, INPUT_SIZE, Case, make, noise, over
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("lstn", "did you mean 'lstm'?"),
+        ("lstn", "unknown architecture 'lstn'"),
+        ("rda_exp_tanh", "did you mean 'rda-exp-tanh'"),
+        ("HAN", "; known: rnn, lstm, gru"),
+        ("zzz", "named package.module:Class"),
+        (":Thing", "'' is no module's name"),
+        (".lstm:LSTM", "'.lstm' is no module's name"),
+        ("no_such_module:Thing", "there is no module 'no_such_module'"),
+        ("architectures.nothing:Thing", "there is no module 'architectures.nothing'"),
+        ("architectures.lstm:LSTN", "has no class 'LSTN'; did you mean 'LSTM'"),
+    ],
+)
+def test_an_unknown_name_is_told_the_near_ones(name: str, message: str) -> None:
+    for use in (lambda: architectures.build(name, 1), lambda: architectures.options(name)):
+        with pytest.raises(ValueError, match=r"^[^\n]*$") as raised:
+            use()
+        assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("lstm", {"hiden_size": 3}, "lstm has no option 'hiden_size'; did you mean 'hidden_size'?"),
+        ("lstm", {"hidden_size": 3, "reach": 5}, "lstm has no option 'reach'; known: hidden_size, num_layers"),
+        ("lstm", {"hidden_size": 3, "input_size": 5}, None),
+        ("lstm", {}, "lstm needs hidden_size="),
+        ("rda-exp-tanh", {"hidden_size": 3, "attention": "relu"}, "rda-exp-tanh fixes attention='exp'; use rda"),
+        ("rda", {"hidden_size": 3, "attention": "softmax"}, "attention must be one of exp, sigmoid, softplus, relu"),
+        ("rda", {"hidden_size": 3, "output": "relu"}, "output must be tanh or identity, not 'relu'"),
+        ("rda", {"hidden_size": 3, "hidden": "relu"}, "hidden must be tanh or identity, not 'relu'"),
+        ("tcn", {"hidden_size": 3, "kernel_size": 1}, "kernel_size must be a whole number of at least 2, not 1"),
+        ("tcn", {"hidden_size": 3, "kernel_size": 2.0}, "kernel_size must be a whole number of at least 2, not 2.0"),
+        ("han", {"hidden_size": 6, "num_heads": 4}, "hidden_size 6 cannot be divided among 4 heads"),
+    ],
+)
+def test_a_wrong_option_is_told_what_would_be_right(name: str, options: dict[str, object], message: str | None) -> None:
+    with pytest.raises((ValueError, TypeError)) as raised:
+        architectures.build(name, 1, **options)
+    if message is not None:
+        assert isinstance(raised.value, ValueError)
+        assert message in str(raised.value)
+
+
+@over(case for case in CASES if not case.extra)
+def test_sizes_are_whole_numbers_of_at_least_one(case: Case) -> None:
+    """Whatever is counted is refused below 1, and where it is no whole number; dropout outside [0, 1)."""
+    counts = {"hidden_size", "num_layers", "reach", "window", "num_heads", "input_size"}
+    counts &= {*architectures.options(case.name), "input_size"}
+    for key, (wrong, kind) in itertools.product(
+        counts, [(0, ValueError), (-1, ValueError), ("3", TypeError), (2.0, TypeError), (True, TypeError)]
+    ):
+        given = {"input_size": 2, **case.options, key: wrong}
+        with pytest.raises(kind, match=f"{key} must be"):
+            architectures.build(case.name, given.pop("input_size"), **given)
+    for rate, kind in ((1.0, ValueError), (-0.1, ValueError), (float("nan"), ValueError), ("0", TypeError)):
+        with pytest.raises(kind, match="dropout must"):
+            architectures.build(case.name, 2, **{**case.options, "dropout": rate})
+
+
+@over(CASES)
+def test_an_input_of_another_shape_is_refused(case: Case) -> None:
+    """By `forward` and by `trace`, with a message that says what would fit."""
+    encoder = make(case)
+    for shape, message in [
+        ((2, 5, INPUT_SIZE + 1), f"4 features a step, but the encoder has input_size={INPUT_SIZE}"),
+        ((5, INPUT_SIZE), f"must be (batch, time, {INPUT_SIZE}), not of shape (5, {INPUT_SIZE})"),
+        ((2, 0, INPUT_SIZE), "at least one sequence of one step is needed"),
+        ((0, 5, INPUT_SIZE), "at least one sequence of one step is needed"),
+    ]:
+        for use in (encoder, encoder.trace):
+            with pytest.raises(ValueError, match="x ") as raised:
+                use(noise(*shape))
+            assert message in str(raised.value)
+
+
+def test_options_are_those_left_open() -> None:
+    """Neither the input's size nor what the name fixes."""
+    assert set(architectures.options("rda")) - set(architectures.options("rda-exp-tanh")) == {
+        "attention",
+        "hidden",
+        "output",
+    }
+    for name in architectures.names():
+        known = architectures.options(name)
+        assert "input_size" not in known
+        assert [key for key, parameter in known.items() if parameter.default is parameter.empty] == ["hidden_size"]
+
+
+def test_near_names_the_nearest_or_all() -> None:
+    assert near("lstn", ["lstm", "gru"]) == "; did you mean 'lstm'?"
+    assert near("zzz", ["lstm", "gru"]) == "; known: lstm, gru"
+    assert near("zzz", []) == ""
+
+
+TORCH_ALONE = """
+import sys
+import architectures
+for name in architectures.names():
+    architectures.build(name, 2, hidden_size=4)
+wanted = ("lightning", "pytorch_lightning", "pandas", "optuna", "wandb", "sklearn", "scipy", "matplotlib", "seaborn",
+          "jsonargparse", "workbench", "sweeps", "analysis")
+print(*(name for name in wanted if name in sys.modules))
+"""
+
+
+def test_architectures_need_torch_alone() -> None:
+    """Importing them and building each loads nothing else of this project or of what it depends on."""
+    done = subprocess.run([sys.executable, "-c", TORCH_ALONE], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []

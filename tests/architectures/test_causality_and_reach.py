@@ -1,0 +1,108 @@
+"""Laws 2 and 3: what an output depends on, and what it does not."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from architectures import Encoder, build
+from tests.architectures.cases import BIDIRECTIONAL, CASES, INPUT_SIZE, Case, make, noise, over
+
+
+def sensitivity(encoder: Encoder, time: int, at: int, seed: int = 0) -> Tensor:
+    """(time,) the largest absolute gradient of a random projection of y[:, at], for every step of x."""
+    # Many sequences, so that no path is closed by rectifiers in all of them.
+    x = noise(128, time, INPUT_SIZE, seed=seed).requires_grad_()
+    y = encoder(x)[0][:, at]
+    (grad,) = torch.autograd.grad((y * noise(*y.shape, seed=seed + 1)).sum(), x)
+    return grad.abs().amax((0, 2))
+
+
+@over(CASES)
+def test_no_output_depends_on_later_inputs(case: Case) -> None:
+    """The gradient is exactly 0 for every later step, and is not for the step itself. The bidirectional depend on
+    later steps."""
+    encoder, time = make(case), 11
+    assert encoder.causal is case.causal is (case.name not in BIDIRECTIONAL)
+    for at in range(time):
+        seen = sensitivity(encoder, time, at)
+        assert seen[at] > 0
+        later = seen[at + 1 :]
+        assert torch.count_nonzero(later) == (0 if case.causal else min(len(later), (case.field or 0) - 1))
+
+
+@over(case for case in CASES if case.field is not None)
+def test_the_receptive_field_ends_where_it_says(case: Case) -> None:
+    """The gradient is nonzero at every lag of the field, the last one included, and exactly 0 beyond; for the
+    bidirectional either way."""
+    encoder = make(case)
+    field = encoder.receptive_field
+    assert field == case.field
+    assert field is not None
+    time = 2 * field + 5
+    at = time // 2
+    expected = torch.zeros(time, dtype=torch.bool)
+    expected[at - field + 1 : at + 1 if case.causal else at + field] = True
+    torch.testing.assert_close(sensitivity(encoder, time, at) > 0, expected)
+
+
+@over(case for case in CASES if case.field is None)
+def test_an_unbounded_field_reaches_the_first_step(case: Case) -> None:
+    """No bound is claimed, and the first of 60 steps is still felt."""
+    encoder = make(case)
+    assert encoder.receptive_field is None
+    assert sensitivity(encoder, 60, 59)[0] > 0
+
+
+@over(CASES)
+def test_path_length_counts_hops_within_the_field_alone(case: Case) -> None:
+    """A recurrence takes a hop for each step and each layer, a hierarchy one a level, convolutions two a block, and
+    the bidirectional one more for their projection. Negative lags and lags beyond the field are errors."""
+    encoder = make(case)
+    lags = range(case.field or 1000)
+    if case.field is None:
+        layers = case.options.get("num_layers", 1)
+        expected = [lag + layers for lag in lags]
+    elif case.name == "tcn":
+        expected = [2 * (len(list(encoder.trace(noise(1, 1, INPUT_SIZE)).levels or ())) - 1)] * len(lags)
+    else:
+        levels = case.options.get("num_layers", 3 if case.field == 27 else 2)
+        expected = [levels + (0 if case.causal else 1)] * len(lags)
+    assert [encoder.path_length(lag) for lag in lags] == expected
+    with pytest.raises(ValueError, match="0 or more steps back"):
+        encoder.path_length(-1)
+    if case.field is not None:
+        with pytest.raises(ValueError, match=f"beyond the receptive field of {case.field} steps"):
+            encoder.path_length(case.field)
+
+
+@pytest.mark.parametrize("reach", [1, 2, 4, 5, 27, 28, 784, 1000, 1001, 9999, 10_000, 10_001, 1_000_000, 1_000_001])
+def test_depth_and_window_are_the_least_that_cover_a_reach(reach: int) -> None:
+    """Where a reach is asked for, the field covers it, and one block or one step of window less would not. Another
+    level is added only where windows of 100 do not suffice."""
+    han = build("han", 1, hidden_size=2, reach=reach)
+    levels, field = han.path_length(0), han.receptive_field
+    assert levels == next(n for n in (2, 3, 4) if 100**n >= reach)
+    k = next(k for k in range(1, 101) if k**levels >= reach)
+    assert field == k**levels
+    tcn = build("tcn", 1, hidden_size=1, kernel_size=3, reach=reach)
+    blocks = next(n for n in range(1, 30) if 1 + 4 * (2**n - 1) >= reach)
+    assert tcn.path_length(0) == 2 * blocks
+    assert tcn.receptive_field == 1 + 4 * (2**blocks - 1)
+
+
+def test_a_given_window_or_depth_stays() -> None:
+    """The other one is then the least that covers the reach; both given, the reach has no say."""
+    for window, num_layers, reach, expected in [
+        (10, None, 1000, 10**3),
+        (10, None, 1001, 10**4),
+        (None, 3, 1000, 10**3),
+        (None, 3, 1001, 11**3),
+        (None, 1, 777, 777),
+        (7, 2, 1000, 49),
+        (1, None, 1, 1),
+    ]:
+        encoder = build("han", 1, hidden_size=2, window=window, num_layers=num_layers, reach=reach)
+        assert encoder.receptive_field == expected
+    with pytest.raises(ValueError, match="windows of 1 step never reach 1000"):
+        build("han", 1, hidden_size=2, window=1)
+    assert build("tcn", 1, hidden_size=1, kernel_size=2, num_layers=2, reach=1000).receptive_field == 7

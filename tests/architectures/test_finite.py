@@ -1,0 +1,22 @@
+"""Law 6: long sequences of large numbers give finite values and gradients."""
+
+import torch
+
+from tests.architectures.cases import CASES, INPUT_SIZE, Case, make, noise, over
+
+TIME = 20_000
+
+
+@over(CASES, slow=lambda case: case.name in ("rda", "rwa", "gru", "rnn"))
+def test_long_and_large_stays_finite(case: Case) -> None:
+    """20,000 steps in single precision, a thousand times larger than usual. Architectures that are told how far to
+    reach are told the whole length."""
+    reach = {"reach": TIME} if "reach" in case.options else {}
+    encoder = make(case, dtype=torch.float32, fresh=True, **reach)
+    x = (1000 * noise(1, TIME, INPUT_SIZE, dtype=torch.float32)).requires_grad_()
+    y, _ = encoder(x)
+    assert y.isfinite().all()
+    (y * noise(*y.shape, seed=1, dtype=torch.float32)).sum().backward()
+    for name, value in [("x", x), *encoder.named_parameters()]:
+        assert value.grad is not None, name
+        assert value.grad.isfinite().all(), name

@@ -1,0 +1,156 @@
+"""Law 8 for the recurrent: every layer's trace, scanned step by step, gives its outputs."""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from architectures import State, Trace, influence
+from tests.architectures.cases import CASES, INPUT_SIZE, Case, branch, close, make, noise, over
+from tests.architectures.definitions.averaging import activations
+from tests.architectures.definitions.common import initial, layers
+from tests.architectures.definitions.gru import gates
+
+TIME = 13
+AVERAGES = ("rwa", "rda", "rda-exp-tanh", "rda-sigmoid-id")
+
+
+def of(*names: str) -> Iterator[Case]:
+    return (case for case in CASES if case.name in names)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What one layer did, from the start or from a carried state."""
+
+    trace: Trace
+    own: Mapping[str, Tensor]
+    """Its parameters."""
+    fed: Tensor
+    start: tuple[Tensor, ...]
+    """(h,), (h, c) or (r, l) before the first step."""
+
+
+def traced(case: Case) -> Iterator[Seen]:
+    """Every layer, from the start, then from a carried state."""
+    encoder, x = make(case), noise(2, TIME, INPUT_SIZE)
+    parameters = layers(dict(encoder.named_parameters()), "layers.")
+    _, carried = encoder(x[:, :4])
+    starts: list[tuple[Tensor, State]] = [(x, None), (x[:, 4:], carried)]
+    for fed, state in starts:
+        trace = encoder.trace(fed, state)
+        assert len(trace.layers) == len(parameters)
+        assert torch.equal(trace.y, trace.layers[-1].y)
+        for index, (own, layer) in enumerate(zip(parameters, trace.layers, strict=True)):
+            if state is None:
+                start = beginning(case, own, layer.y)
+            else:
+                start = tuple(branch(state, index, part) for part in range(1 if case.name in ("rnn", "gru") else 2))
+            yield Seen(trace=layer, own=own, fed=fed, start=start)
+            fed = layer.y
+
+
+def beginning(case: Case, own: Mapping[str, Tensor], y: Tensor) -> tuple[Tensor, ...]:
+    """What a layer starts from. An average starts from the s of h_0 = f_h(s), and from d = 0."""
+    if case.name in AVERAGES:
+        r = own["initial"].repeat(len(y), 1) if "initial" in own else torch.zeros_like(y[:, 0])
+        return r, torch.full_like(r, -torch.inf)
+    return initial(own, 0, y, y.shape[2]), initial(own, 1, y, y.shape[2])
+
+
+def held(trace: Trace, start: Tensor) -> Tensor:
+    """retention_t held_{t-1} + write_t content_t, checked against the rows of influence."""
+    assert trace.retention is not None
+    assert trace.write is not None
+    assert trace.content is not None
+    values = []
+    now = start
+    for t in range(trace.y.shape[1]):
+        now = trace.retention[:, t] * now + trace.write[:, t] * trace.content[:, t]
+        row, share = influence(trace.retention, trace.write, at=t)
+        close((row * trace.content[:, : t + 1]).sum(1) + share * start, now)
+        values.append(now)
+    return torch.stack(values, dim=1)
+
+
+@over(of("rnn"))
+def test_rnn_is_the_tanh_of_its_trace(case: Case) -> None:
+    for seen in traced(case):
+        assert seen.trace.gates is not None
+        close(seen.trace.gates["a"].tanh(), seen.trace.y)
+
+
+@over(of("lstm"))
+def test_lstm_follows_from_its_gates(case: Case) -> None:
+    """c from f, i and g; then o tanh(c)."""
+    for seen in traced(case):
+        trace = seen.trace
+        assert trace.gates is not None
+        assert trace.gates["f"] is trace.retention
+        assert trace.gates["i"] is trace.write
+        close(trace.gates["o"] * held(trace, seen.start[1]).tanh(), trace.y)
+
+
+@over(of("gru"))
+def test_gru_follows_from_its_gates(case: Case) -> None:
+    """h from z and n; r, which acts inside n, is the definition's."""
+    for seen in traced(case):
+        trace, h_0 = seen.trace, seen.start[0]
+        assert trace.gates is not None
+        assert trace.content is not None
+        close(held(trace, h_0), trace.y)
+        before = torch.cat([h_0.unsqueeze(1), trace.y[:, :-1]], dim=1)
+        for t in range(trace.y.shape[1]):
+            r, z, n = gates(seen.own, seen.fed[:, t], before[:, t])
+            close((trace.gates["r"][:, t], trace.gates["z"][:, t], trace.content[:, t]), (r, z, n))
+
+
+@over(of(*AVERAGES))
+def test_averages_follow_from_their_traces(case: Case) -> None:
+    """n and d from z, log a and log gamma, as the paper has them; r from w and z by influence; then f_h and f_o. What
+    goes in and what stays sum to 1, as do a row of influence and the share left of the start."""
+    fixed = {
+        "rwa": {"attention": "exp", "hidden": "tanh", "output": "identity"},
+        "rda-sigmoid-id": {"attention": "sigmoid", "output": "identity"},
+    }.get(case.name, {})
+    _, hidden, output = activations({**case.options, **fixed})
+    for seen in traced(case):
+        trace, (r_0, l_0) = seen.trace, seen.start
+        gate, z, alpha, discount = trace.gates, trace.content, trace.log_attention, trace.log_discount
+        assert gate is not None
+        assert z is not None
+        assert alpha is not None
+        assert discount is not None
+        assert trace.retention is not None
+        assert trace.write is not None
+        n, d = r_0 * l_0.exp(), l_0.exp()
+        averages = []
+        for t in range(trace.y.shape[1]):
+            a, gamma = alpha[:, t].exp(), discount[:, t].exp()
+            n, d = gamma * n + a * z[:, t], gamma * d + a
+            begun = d > 0
+            averages.append(torch.where(begun, n / torch.where(begun, d, 1), r_0))
+            close(gate["l"][:, t][begun], d[begun].log())
+            row, share = influence(trace.retention, trace.write, at=t)
+            close(row.sum(1) + share, torch.ones_like(share))
+        r = torch.stack(averages, dim=1)
+        close(gate["r"], r)
+        close(held(trace, r_0), r)
+        close(gate["u"] * gate["g"].tanh(), z)
+        close(trace.retention + trace.write, torch.ones_like(trace.write))
+        h = r.tanh() if hidden == "tanh" else r
+        close(h.tanh() if output == "tanh" else h, trace.y)
+
+
+def test_rows_of_influence_sum_to_one_in_single_precision() -> None:
+    """Over 300 steps, for every f_a, within 1e-5."""
+    for attention, hidden in itertools.product(("exp", "sigmoid", "softplus", "relu"), ("identity", "tanh")):
+        case = Case(name="rda", options={"hidden_size": 6, "attention": attention, "hidden": hidden})
+        trace = make(case, dtype=torch.float32).trace(noise(2, 300, INPUT_SIZE, dtype=torch.float32))
+        assert trace.retention is not None
+        assert trace.write is not None
+        for at in (0, 1, 17, 299):
+            row, share = influence(trace.retention, trace.write, at)
+            close(row.sum(1) + share, torch.ones_like(share), tolerance=1e-5)
