@@ -41,7 +41,7 @@ def sliding_attention(q: Tensor, k: Tensor, v: Tensor, *, window: int, spacing: 
         x = pad(x, (0, 0, 0, 0, before, after))
         return x.view(batch, -1, spacing, heads, size)[:, :, :residues]
 
-    queries = fold(q, 0, 0).unfold(1, block, block).permute(0, 1, 2, 3, 5, 4)
+    queries = fold(q, 0, 0).unflatten(1, (blocks, block)).permute(0, 1, 3, 4, 2, 5)
     keys, values = fold(k, context * spacing - past, context), fold(v, context * spacing - past, context)
     parts = []
     if not context:
@@ -77,7 +77,7 @@ def sliding_weights(q: Tensor, k: Tensor, *, window: int, spacing: int) -> Tenso
 
 
 def rotate(x: Tensor, positions: Tensor) -> Tensor:
-    """Rotary position embedding (Su et al. 2021, arXiv 2104.09864, section 3.4.2): the pair (x_i, x_{i + size/2})
+    """Rotary position embedding (Su et al. 2021, arXiv 2104.09864, section 3.4.2): the pair (x_i, x_{i + half})
     turns by position * 10000^(-2i / size), so that a product of two depends on their distance alone. An odd last
     component is left as it is.
 
