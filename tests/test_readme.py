@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,7 @@ def desk(tmp_path_factory):
     for kind, text in BLOCKS:
         if kind == "python" and (name := re.match(r"# (\w+\.py)\n", text)):
             (folder / name[1]).write_text(text)
+    shutil.copytree(ROOT / "examples", folder / "examples")
     return folder
 
 
