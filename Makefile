@@ -3,8 +3,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
-# Python compiles what is imported when it first is; to compile all of PyTorch at installation takes half a minute.
-PIP_INSTALL := $(BIN)/pip install --quiet --no-compile
 
 .PHONY: demo test test-slow lint types format clean
 
@@ -34,10 +32,10 @@ clean:
 
 $(VENV)/use.stamp: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(PIP_INSTALL) -e ".[wandb]"
+	$(BIN)/pip install --quiet -e ".[wandb]"
 	touch $@
 
 $(VENV)/dev.stamp: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(PIP_INSTALL) -e ".[wandb,dev]"
+	$(BIN)/pip install --quiet -e ".[wandb,dev]"
 	touch $@ $(VENV)/use.stamp
