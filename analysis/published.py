@@ -100,11 +100,12 @@ PUBLISHED: tuple[Published, ...] = (
     ),
     Published(
         task="copy",
+        # How many symbols the paper leaves open; ten, the RWA author's number, is the variant that it stands beside.
         options={"length": 1000, "items": 10},
         unstated=frozenset({"categories"}),
         source="RDA paper, table 5",
         measure="steps until accuracy > 0.999",
-        setting=f"{RDA}; the paper does not state the alphabet",
+        setting=f"{RDA}; the paper states neither the number of symbols nor the alphabet",
         figures={
             "gru": "5,329",
             "lstm": "> 20,000",

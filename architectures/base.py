@@ -48,7 +48,11 @@ class Encoder(nn.Module, ABC):
             ValueError: if x has another shape or another number of features, or no step at all.
         """
         self.check(x, lengths)
-        return self.encode(x, state, lengths)
+        y, stop = self.encode(x, state, lengths)
+        if y.shape != (*x.shape[:2], self.output_size):
+            due = (*x.shape[:2], self.output_size)
+            raise ValueError(f"{type(self).__name__} put out {tuple(y.shape)} where {due} is due")
+        return y, stop
 
     @abstractmethod
     def encode(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:

@@ -77,10 +77,11 @@ def load(name: str) -> type[Encoder]:
 def options(name: str) -> dict[str, inspect.Parameter]:
     """The options that a name leaves open: its constructor's parameters save `input_size` and what the name fixes."""
     parameters = inspect.signature(load(name)).parameters
+    gathered = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
     return {
         key: parameter
         for key, parameter in parameters.items()
-        if key != "input_size" and key not in entry(name).fixed and parameter.kind is not parameter.VAR_KEYWORD
+        if key != "input_size" and key not in entry(name).fixed and parameter.kind not in gathered
     }
 
 

@@ -20,17 +20,19 @@ def load_class(path: str, kind: str, base: Any) -> Any:
     """
     module_name, _, class_name = path.partition(":")
     if not all(part.isidentifier() for part in module_name.split(".")):
-        raise ValueError(f"{module_name!r} is no module's name; a {kind} of your own is named package.module:Class")
+        raise ValueError(f"{module_name!r} is no module's name; one of your own is named package.module:Class")
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        # Any other module is one that the user's own needs: then the traceback says more than we could.
         if error.name is not None and (module_name == error.name or module_name.startswith(error.name + ".")):
             raise ValueError(f"there is no module {module_name!r} for {kind} {path!r} on the path") from None
-        raise
+        raise ValueError(f"module {module_name!r} cannot be imported: it needs {error.name}") from error
+    except Exception as error:
+        raise ValueError(f"module {module_name!r} cannot be imported: {type(error).__name__}: {error}") from error
     found = getattr(module, class_name, None)
     if not inspect.isclass(found):
-        public = [key for key, value in vars(module).items() if inspect.isclass(value)]
+        classes = {key for key, value in vars(module).items() if inspect.isclass(value) and issubclass(value, base)}
+        public = sorted(classes - {base.__name__})
         raise ValueError(f"module {module_name!r} has no class {class_name!r}{near(class_name, public)}")
     if not issubclass(found, base):
         interface = f"{base.__module__.removesuffix('.base')}.{base.__name__}"

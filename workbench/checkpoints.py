@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from workbench.errors import UserError
 from workbench.files import written_aside
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
@@ -21,28 +22,43 @@ def save(trainer: Any, folder: Path) -> None:
             last.replace(folder / PREVIOUS)
 
 
-def newest(folder: Path) -> tuple[Path | None, list[str]]:
-    """The newest checkpoint that can be read, or `None`; and a line for each that could not."""
+def newest(folder: Path, identity: str) -> tuple[Path | None, list[str]]:
+    """The newest checkpoint that can be read, or `None`; and a line for each that could not.
+
+    Raises:
+        UserError: if it is one of another configuration.
+    """
     notes: list[str] = []
     for name in (LAST, PREVIOUS):
         path = folder / name
         if not path.exists():
             continue
-        if readable(path):
+        owner = owner_of(path)
+        if owner == identity:
             return path, notes
+        if owner is not None:
+            raise UserError(
+                f"{path} belongs to another configuration ({owner}, not {identity}); move the folder away and run again"
+            )
         notes.append(f"{path} is damaged and is left aside")
     if notes:
         notes.append(f"no checkpoint in {folder} can be read: the run starts again")
     return None, notes
 
 
-def readable(path: Path) -> bool:
-    """Whether a checkpoint is whole. Weights only: loading never executes what a file says."""
+def owner_of(path: Path) -> str | None:
+    """The identity of the experiment whose checkpoint this is; `None` if it is not whole, or none of this bench.
+
+    Weights only: loading never executes what a file says.
+    """
     try:
         # The archive's checksums first: a flipped byte inside a tensor loads without complaint.
         with zipfile.ZipFile(path) as archive:
             if archive.testzip() is not None:
-                return False
-        return isinstance(torch.load(path, map_location="cpu", weights_only=True), dict)
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, zipfile.BadZipFile, pickle.UnpicklingError):
-        return False
+                return None
+        found = torch.load(path, map_location="cpu", weights_only=True)
+        return str(found["callbacks"]["Recorder"]["identity"])
+    except (OSError, EOFError, LookupError, RuntimeError, TypeError, ValueError):
+        return None
+    except (pickle.UnpicklingError, zipfile.BadZipFile):
+        return None

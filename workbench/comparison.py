@@ -8,7 +8,7 @@ from architectures.suggest import near
 from workbench.config import Budget, Experiment, Optimization, Part, one_of, strict, whole
 from workbench.errors import UserError
 from workbench.model import count
-from workbench.resolve import matched, resolve_architecture, resolve_task
+from workbench.resolve import matched, resolve_architecture, resolve_task, users_mistake
 
 Match = Literal["width", "parameters"]
 
@@ -57,6 +57,10 @@ class Comparison:
         whole("seeds", self.seeds, least=1)
         whole("hidden_size", self.hidden_size, least=1)
         one_of("match", self.match, Match)
+        if self.match == "parameters":
+            for name, options in self.architecture.items():
+                if "hidden_size" in options:
+                    raise UserError(f"{name} is given a hidden_size, but --match parameters solves for it; drop one")
         if self.parameters is not None:
             whole("parameters", self.parameters, least=1)
             if self.match != "parameters":
@@ -95,11 +99,13 @@ class Comparison:
                     task,
                     hidden_size=self.hidden_size,
                     embedding_size=embedding_size,
+                    buildable=self.match == "width",
                 )
                 for name in self.architectures
             ]
             if self.match == "parameters":
-                target = self.parameters or count(task, resolved[0], embedding_size)
+                with users_mistake(f"architecture {resolved[0].name}"):
+                    target = self.parameters or count(task, resolved[0], embedding_size)
                 resolved = [matched(each, task, target, embedding_size) for each in resolved]
             for each in resolved:
                 yield part, each, embedding_size

@@ -127,6 +127,10 @@ class Experiment:
             "optimization": Optimization,
             "budget": Budget,
         }
+        try:
+            json.dumps(rest | dict(values), allow_nan=False)
+        except (TypeError, ValueError):
+            raise UserError("the configuration holds what is no number, string, list or mapping") from None
         made: dict[str, Any] = {key: strict(parts[key], rest.pop(key, {}), key) for key in parts}
         return strict(cls, {**rest, **made}, "the configuration")
 
@@ -150,7 +154,7 @@ def strict(cls: type[T], values: Any, where: str) -> T:
     try:
         return cls(**values)
     except TypeError as error:
-        raise UserError(f"{where} is incomplete: {error}") from None
+        raise UserError(f"{where} cannot be read: {error}") from None
 
 
 def one_of(name: str, value: Any, choices: Any) -> None:

@@ -9,7 +9,7 @@ from filelock import FileLock, Timeout
 
 from workbench.config import Experiment
 from workbench.errors import UserError
-from workbench.files import read_yaml, write_yaml
+from workbench.files import one_line, read_yaml, write_yaml
 
 
 def folder_of(out: Path, experiment: Experiment) -> Path:
@@ -25,15 +25,16 @@ def writable(out: Path) -> Path:
     Raises:
         UserError: if it is a file, or nothing can be made in it.
     """
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file; --out names a folder for the results")
     try:
+        if out.exists() and not out.is_dir():
+            raise UserError(f"{out} is a file; --out names a folder for the results")
         (out / "runs").mkdir(parents=True, exist_ok=True)
         probe = out / f".writable.{os.getpid()}"
         probe.touch()
         probe.unlink()
-    except OSError as error:
-        raise UserError(f"cannot write to {out}: {error.strerror}; --out names a folder for the results") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or one_line(error)
+        raise UserError(f"cannot write to {out}: {why}; --out names a folder for the results") from None
     return out
 
 
@@ -44,7 +45,10 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         UserError: if another process holds it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {folder}: {error.strerror}; move away what stands there") from None
     lock = FileLock(folder / ".lock", blocking=False)
     try:
         lock.acquire()

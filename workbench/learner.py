@@ -16,6 +16,8 @@ from workbench.model import seeded_model
 from workbench.seeding import seed_everything
 from workbench.tasks import Batch
 
+HERE = torch.device("cpu")
+"""Where data is drawn: every device has random numbers of its own, and an experiment has the same data on each."""
 EVALUATED_AT_ONCE = 100
 """Sequences of a validation or test set that go through the model together."""
 
@@ -42,7 +44,8 @@ class Learner(pl.LightningModule):
 
     def training_batch(self, step: int) -> Batch:
         """The training batch of a step, counted from 0."""
-        return self.task.train(step, self.experiment.budget.batch_size, self.experiment.seed, self.device)
+        batch = self.task.train(step, self.experiment.budget.batch_size, self.experiment.seed, HERE)
+        return batch.to(self.device) if isinstance(batch, Batch) else batch
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
         """The loss (for Lightning) and the metrics (for whoever records them) of this step's batch."""
@@ -74,7 +77,8 @@ class Learner(pl.LightningModule):
         """A fixed set, made once on the device that the model is on."""
         key = (split, self.device)
         if key not in self._fixed:
-            self._fixed[key] = self.task.fixed(split, self.experiment.budget.evaluation_size, self.device)
+            whole = self.task.fixed(split, self.experiment.budget.evaluation_size, HERE)
+            self._fixed[key] = whole.to(self.device) if isinstance(whole, Batch) else whole
         return self._fixed[key]
 
     def train_dataloader(self) -> "Steps":

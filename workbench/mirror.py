@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from workbench.errors import UserError
 from workbench.files import one_line, read_json, write_json
 from workbench.results import Run
 
@@ -50,7 +51,7 @@ class Mirror:
 
     def add(self, run: Run) -> None:
         """Mirrors a run before long, unless that has been done."""
-        if self.mode != "off" and not (run.folder / MARK).exists():
+        if self.mode != "off" and mark_of(run) is None:
             self._thread.submit(self._write, run)
 
     def _write(self, run: Run) -> None:
@@ -65,16 +66,25 @@ class Mirror:
         """In online mode, sends what has not been sent."""
         if self.mode != "online":
             return
-        unsent = [run for run in runs if (run.folder / MARK).exists() and not read_json(run.folder / MARK)["sent"]]
-        for run in unsent:
-            mark = read_json(run.folder / MARK)
+        marks = [(run, mark) for run in runs if (mark := mark_of(run)) and not mark.get("sent")]
+        unsent = len(marks)
+        for run, mark in marks:
             problem = sync(self.out / mark["folder"], self.project)
             if problem:
-                self.say(f"W&B: {len(unsent)} run(s) not sent: {problem}; they are kept in {self.out / 'wandb'}, and "
+                self.say(f"W&B: {unsent} run(s) not sent: {problem}; they are kept in {self.out / 'wandb'}, and "
                          "the same command sends them later")  # fmt: skip
                 return
             write_json(run.folder / MARK, mark | {"sent": True})
-            unsent = unsent[1:]
+            unsent -= 1
+
+
+def mark_of(run: Run) -> dict[str, Any] | None:
+    """What is known of a run's mirror; `None` where it has none that can be read."""
+    try:
+        mark = read_json(run.folder / MARK)
+    except UserError:
+        return None
+    return mark if isinstance(mark.get("folder"), str) else None
 
 
 def run_id(run: Run) -> str:

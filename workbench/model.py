@@ -77,8 +77,17 @@ def count(task: Task, architecture: Part, embedding_size: int | None = None) -> 
     Raises:
         ValueError, TypeError: if it cannot be built so.
     """
-    with torch.device("meta"):
-        return parameters(Model(task, architecture, embedding_size))
+    return parameters(imagined(task, architecture, embedding_size))
+
+
+def imagined(task: Task, architecture: Part, embedding_size: int | None = None) -> Model:
+    """A model of the right form that holds no numbers, where its architecture lets itself be built so."""
+    try:
+        with torch.device("meta"):
+            return Model(task, architecture, embedding_size)
+    except NotImplementedError:
+        # Its constructor looks at values, so it needs real ones.
+        return Model(task, architecture, embedding_size)
 
 
 def seeded_model(experiment: Experiment) -> tuple[Task, Model]:

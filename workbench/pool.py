@@ -2,10 +2,12 @@
 
 import multiprocessing
 import os
+import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -26,6 +28,11 @@ class Worker:
     process: BaseProcess
     connection: Connection
     index: int | None = None
+
+    def tell(self, what: Experiment | str | None) -> None:
+        """Sends something; a process that has died is noticed where its answers are read."""
+        with suppress(OSError):
+            self.connection.send(what)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,7 +71,7 @@ class Pool:
         self.stopping = True
         for worker in self._crew:
             if worker.index is not None:
-                worker.connection.send(STOP)
+                worker.tell(STOP)
 
     def kill(self) -> None:
         """Ends every process at once; what was saved until then is what there is."""
@@ -75,14 +82,21 @@ class Pool:
         ours, theirs = SPAWN.Pipe()
         with _environment(OMP_NUM_THREADS=str(self.threads), MKL_NUM_THREADS=str(self.threads)):
             process = SPAWN.Process(target=work, args=(theirs, self.out, self.device, self.threads), daemon=True)
-            process.start()
+            # Ctrl-C reaches the whole group of processes. A worker never sees it, not even while it starts: the mask is
+            # inherited. What it means is for the parent to say. (Starting the tracker would lift the mask again.)
+            resource_tracker.ensure_running()
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                process.start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         theirs.close()
         return Worker(process=process, connection=ours)
 
     def _assign(self, worker: Worker, waiting: deque[int], experiments: Sequence[Experiment]) -> None:
         worker.index = waiting.popleft() if waiting and not self.stopping else None
         if worker.index is not None:
-            worker.connection.send(experiments[worker.index])
+            worker.tell(experiments[worker.index])
 
     def _ready(self) -> list[Worker]:
         ready = wait([worker.connection for worker in self._crew if worker.index is not None], timeout=0.5)
@@ -96,9 +110,7 @@ class Pool:
         except (EOFError, OSError):
             worker.process.join()
             self._crew.remove(worker)
-            code = worker.process.exitcode or 0
-            how = f"signal {-code}" if code < 0 else f"status {code}"
-            listen(index, Event(kind="failed", text=f"its process ended with {how}, perhaps for want of memory"))
+            listen(index, Event(kind="stopped") if self.stopping else lost(worker.process.exitcode or 0))
             return
         if event.kind not in ("step", "note"):
             self._assign(worker, waiting, experiments)
@@ -107,13 +119,20 @@ class Pool:
     def _dismiss(self) -> None:
         for worker in self._crew:
             if worker.index is None and worker.process.is_alive():
-                worker.connection.send(None)
+                worker.tell(None)
             else:
                 worker.process.terminate()
         for worker in self._crew:
             worker.process.join(timeout=10)
             worker.process.kill()
         self._crew.clear()
+
+
+def lost(status: int) -> Event:
+    """What became of an experiment whose process died."""
+    how = f"status {status}" if status >= 0 else f"signal {-status}"
+    why = ", perhaps for want of memory" if status == -signal.SIGKILL else ""
+    return Event(kind="failed", text=f"its process ended with {how}{why}")
 
 
 @contextmanager

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from workbench import checkpoints
 from workbench.config import Experiment
-from workbench.errors import UserError
 from workbench.files import write_text
 from workbench.learner import Learner
 from workbench.milestones import Milestones
+from workbench.soundness import refuse_infinite
 
 CHECKPOINT_SECONDS = 10.0
 """Training seconds between checkpoints: what a kill can cost."""
@@ -46,6 +46,7 @@ class Recorder(pl.Callback):
         self.interrupted = False
         self.seconds = 0.0
         self._pending: list[dict[str, Tensor]] = []
+        self._learning_rate = 0.0
         self._resumed = self._saved = self._shown = time.perf_counter()
 
     def state_dict(self) -> dict[str, Any]:
@@ -58,11 +59,6 @@ class Recorder(pl.Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        if state_dict["identity"] != self.experiment.identity:
-            raise UserError(
-                f"the checkpoint in {self.folder} belongs to another configuration ({state_dict['identity']}); "
-                "move the folder away and run again"
-            )
         self.rows, self.seconds = state_dict["rows"], state_dict["seconds"]
         self._pending = [
             {name: torch.tensor(value, dtype=torch.float64) for name, value in scores.items()}
@@ -78,6 +74,13 @@ class Recorder(pl.Callback):
         else:
             self.milestones.criterion = learner.task.solved
         self._resumed = self._saved = time.perf_counter()
+        self.progress(trainer.global_step)
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        # By the end of the step the schedule will have moved on.
+        self._learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -88,7 +91,7 @@ class Recorder(pl.Callback):
         self.interrupted = self.stop()
         now = time.perf_counter()
         if step % budget.log_every == 0 or step >= budget.steps or out_of_time:
-            self._write_row(learner, step, trainer.optimizers[0].param_groups[0]["lr"])
+            self._write_row(learner, step)
             if self.diverged_at is not None:
                 trainer.should_stop = True
                 return
@@ -100,7 +103,7 @@ class Recorder(pl.Callback):
             self._shown = now
             self.progress(step)
 
-    def _write_row(self, learner: Learner, step: int, learning_rate: float) -> None:
+    def _write_row(self, learner: Learner, step: int) -> None:
         assert self.milestones is not None
         table = {name: torch.stack([scores[name].cpu().double() for scores in self._pending]).tolist()
                  for name in self._pending[0]}  # fmt: skip
@@ -109,17 +112,18 @@ class Recorder(pl.Callback):
         for offset, loss in enumerate(table["loss"]):
             if not math.isfinite(loss):
                 self.diverged_at = first + offset
-                blame_data(learner, self.diverged_at)
+                what = f"the training batch of step {self.diverged_at}"
+                refuse_infinite(learner.training_batch(self.diverged_at - 1), what, learner.task)
                 break
             self.milestones.see(first + offset, {name: values[offset] for name, values in table.items()})
         row: dict[str, float] = {"step": step}
-        row |= {f"train/{name}": math.fsum(values) / len(values) for name, values in table.items()}
+        row |= {f"train/{name}": sum(values) / len(values) for name, values in table.items()}
         if self.diverged_at is None:
             scores = learner.evaluate("validation")
             row |= {f"val/{name}": value for name, value in scores.items()}
             if not math.isfinite(scores["loss"]):
                 self.diverged_at = step
-        row["learning_rate"] = learning_rate
+        row["learning_rate"] = self._learning_rate
         self.rows.append(row)
         self._pending.clear()
         write_text(self.folder / "metrics.csv", pd.DataFrame(self.rows).to_csv(index=False))
@@ -143,22 +147,3 @@ def learner_of(module: pl.LightningModule) -> Learner:
     """The module, which in this bench is always a Learner."""
     assert isinstance(module, Learner)
     return module
-
-
-def blame_data(learner: Learner, step: int) -> None:
-    """A loss that is no number diverged, unless the data held none: then it is the data's fault.
-
-    Raises:
-        UserError: if that step's training batch holds NaN or infinity.
-    """
-    refuse_infinite(learner.training_batch(step - 1), f"the training batch of step {step}", learner.task)
-
-
-def refuse_infinite(batch: Any, what: str, task: Any) -> None:
-    """Raises UserError if a batch holds NaN or infinity."""
-    for name in ("x", "target"):
-        if not torch.isfinite(getattr(batch, name)).all():
-            raise UserError(
-                f"{what} of {type(task).__name__} holds NaN or infinity in its {name}; "
-                "an architecture can only be judged on finite numbers"
-            )

@@ -1,7 +1,8 @@
 """From names and a few options to an experiment in which nothing is left open."""
 
 import hashlib
-import importlib.util
+import inspect
+import json
 import typing
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,16 +10,17 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import architectures
 from architectures.catalogue import load
 from workbench import tasks
 from workbench.config import Experiment, Part
 from workbench.errors import UserError
-from workbench.model import Model, count
+from workbench.files import one_line
+from workbench.model import count, imagined
 from workbench.tasks import Task
 
+COARSEST = 128
+"""Architectures that take only multiples of something as widths take multiples of at most this."""
 WIDEST = 2**17
 """Widths looked at when parameters are matched; far beyond what would fit anywhere."""
 
@@ -32,20 +34,35 @@ def resolve_task(name: str, given: Mapping[str, Any]) -> tuple[Part, Task]:
     with users_mistake(f"task {name}"):
         kinds = typing.get_type_hints(tasks.load(name))
         task = tasks.build(name, **{key: as_declared(value, kinds.get(key)) for key, value in given.items()})
-        options = {item.name: getattr(task, item.name) for item in fields(task)}  # type: ignore[arg-type]
-        return Part(name=name, options=options, source=source(name)), task
+        options = {item.name: getattr(task, item.name) for item in fields(task) if item.init}  # type: ignore[arg-type]
+        return Part(name=name, options=plain(options), source=source(tasks.load(name), name)), task
 
 
 def resolve_architecture(
-    name: str, given: Mapping[str, Any], task: Task, *, hidden_size: int, embedding_size: int | None = None
+    name: str,
+    given: Mapping[str, Any],
+    task: Task,
+    *,
+    hidden_size: int,
+    embedding_size: int | None = None,
+    buildable: bool = True,
 ) -> Part:
     """An architecture with all of its options, for a task: one of finite reach covers the task's length, unless
     the options given say otherwise.
+
+    Args:
+        name, given: as on the command line.
+        task: what it is to be trained on.
+        hidden_size: its width, unless the options given say otherwise.
+        embedding_size: as in `Model`.
+        buildable: whether it has to be possible at this width already.
 
     Raises:
         UserError: if the name or an option is unknown, or a value cannot be.
     """
     with users_mistake(f"architecture {name}"):
+        if "input_size" in given:
+            raise ValueError("input_size is what the task has, and cannot be given")
         known = architectures.options(name)
         kinds = typing.get_type_hints(load(name).__init__)
         defaults = {key: parameter.default for key, parameter in known.items()}
@@ -53,15 +70,21 @@ def resolve_architecture(
             if key in known:
                 defaults[key] = value
         chosen = {**defaults, **{key: as_declared(value, kinds.get(key)) for key, value in given.items()}}
-        part = Part(name=name, options=chosen, source=source(name))
-        count(task, part, embedding_size)
+        part = Part(name=name, options=plain(chosen), source=source(load(name), name))
+        if buildable:
+            count(task, part, embedding_size)
         return part
 
 
 def as_declared(value: Any, kind: Any) -> Any:
-    """A whole number where a float is declared is that float, so that 1 and 1.0 are one configuration."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return float(value) if kind is float and whole else value
+    """A number where a float is declared is that float: 1 and 1.0 are one configuration, and YAML takes 1e-3, which
+    has no point, for a string."""
+    if kind is float and isinstance(value, int | str) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
 
 
 def matched(part: Part, task: Task, target: int, embedding_size: int | None = None) -> Part:
@@ -79,25 +102,35 @@ def matched(part: Part, task: Task, target: int, embedding_size: int | None = No
     def size(width: int) -> int:
         return count(task, at(width), embedding_size)
 
-    # The count grows with the width: double until it is passed, then halve the gap.
-    low, high = 0, 1
-    while size(high) < target:
-        low, high = high, 2 * high
-        if high > WIDEST:
-            raise UserError(f"architecture {part.name} has fewer than {target:,} parameters even {low:,} units wide")
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if size(middle) < target else (low, middle)
-    nearest = min((width for width in (low, high) if width), key=lambda width: abs(size(width) - target))
-    return at(nearest)
+    def possible(width: int) -> bool:
+        try:
+            size(width)
+        except ValueError:
+            return False
+        return True
+
+    with users_mistake(f"architecture {part.name}"):
+        # Where heads have to divide the width, only multiples can be built.
+        grain = next((g for g in range(1, COARSEST + 1) if possible(g) and possible(2 * g)), None)
+        if grain is None:
+            raise ValueError(f"no width up to {COARSEST} can be built with these options")
+        # The count grows with the width: double until it is passed, then halve the gap.
+        low, high = 0, grain
+        while size(high) < target:
+            low, high = high, 2 * high
+            if high > WIDEST:
+                raise UserError(f"architecture {part.name} has fewer than {target:,} parameters at a width of {low:,}")
+        while high - low > grain:
+            middle = (low + high) // (2 * grain) * grain
+            low, high = (middle, high) if size(middle) < target else (low, middle)
+        nearest = min((width for width in (low, high) if width), key=lambda width: abs(size(width) - target))
+        return at(nearest)
 
 
 def warnings(experiment: Experiment) -> list[str]:
     """What is allowed and yet likely not meant."""
     _, task = resolve_task(experiment.task.name, experiment.task.options)
-    with torch.device("meta"):
-        model = Model(task, experiment.architecture, experiment.embedding_size)
-    field = model.encoder.receptive_field
+    field = imagined(task, experiment.architecture, experiment.embedding_size).encoder.receptive_field
     if field is not None and field < task.steps:
         return [
             f"{experiment.architecture.name} sees {field} steps back, but sequences of {experiment.task.name} have "
@@ -106,21 +139,43 @@ def warnings(experiment: Experiment) -> list[str]:
     return []
 
 
-def source(name: str) -> str | None:
-    """For a dotted path the hash of the module's file; `None` for a name of a catalogue."""
+def source(cls: type, name: str) -> str | None:
+    """For a dotted path the hash of the files in which the class and what it inherits from are written, those of the
+    bench and of PyTorch left out; `None` for a name of a catalogue."""
     if ":" not in name:
         return None
-    found = importlib.util.find_spec(name.partition(":")[0])
-    if found is None or found.origin is None:
-        return None
-    return hashlib.sha256(Path(found.origin).read_bytes()).hexdigest()[:12]
+    known = ("architectures", "workbench", "torch", "builtins", "abc", "typing", "dataclasses")
+    own = [base for base in cls.__mro__ if base.__module__.partition(".")[0] not in known]
+    files = {inspect.getsourcefile(base) for base in own}
+    hashed = hashlib.sha256()
+    for path in sorted(path for path in files if path is not None):
+        hashed.update(Path(path).read_bytes())
+    return hashed.hexdigest()[:12]
 
 
 @contextmanager
 def users_mistake(what: str) -> Iterator[None]:
-    """Turns the refusals of tasks and architectures into the user's one line."""
+    """Turns the refusals of tasks and architectures, and whatever goes wrong in the user's own, into one line."""
     try:
         yield
+    except UserError:
+        raise
     except (ValueError, TypeError) as error:
-        message = " ".join(str(error).split())
+        message = one_line(error)
         raise UserError(message if message.startswith(("unknown", what)) else f"{what}: {message}") from error
+    except Exception as error:
+        raise UserError(f"{what}: {type(error).__name__}: {one_line(error)}") from error
+
+
+def plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options, if they are numbers, strings, lists and mappings: what a YAML file can hold.
+
+    Raises:
+        ValueError: if one of them is anything else.
+    """
+    for key, value in options.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            raise ValueError(f"{key} must be a plain value that a YAML file can hold, not {value!r}") from None
+    return dict(options)

@@ -39,10 +39,22 @@ class Run:
         return math.nan if value is None else float(value)
 
 
-REQUIRED = {
-    "identity", "status", "diverged_at", "steps", "parameters", "state_size", "receptive_field", "time",
-    "trivial_loss", "criterion", "solved_at", "solved_at_mean50", "test",
-}  # fmt: skip
+REQUIRED: dict[str, Any] = {
+    "identity": str,
+    "status": str,
+    "diverged_at": int | None,
+    "steps": int,
+    "parameters": int,
+    "state_size": int,
+    "receptive_field": int | None,
+    "time": int,
+    "trivial_loss": int | float,
+    "criterion": str | None,
+    "solved_at": int | None,
+    "solved_at_mean50": int | None,
+    "test": dict | None,
+}
+"""What a result always has."""
 
 
 def read(folder: Path) -> Run:
@@ -53,10 +65,17 @@ def read(folder: Path) -> Run:
     """
     experiment = Experiment.from_dict(read_yaml(folder / "config.yaml"))
     result = read_json(folder / "result.json")
-    missing = REQUIRED - set(result)
+    missing = REQUIRED.keys() - result.keys()
     if missing:
         raise UserError(
             f"{folder / 'result.json'} was not written by this bench: it lacks {', '.join(sorted(missing))}; "
+            "move it away and run again"
+        )
+    wrong = [key for key, kinds in REQUIRED.items() if not isinstance(result[key], kinds)]
+    wrong += [key for key in ("test", "validation") if not numbers(result.get(key))]
+    if wrong:
+        raise UserError(
+            f"{folder / 'result.json'} was not written by this bench: its {', '.join(wrong)} cannot be; "
             "move it away and run again"
         )
     if result["identity"] != experiment.identity or result.get("seed") != experiment.seed:
@@ -65,8 +84,17 @@ def read(folder: Path) -> Run:
             f"{result.get('seed')}) than the config.yaml beside it ({experiment.identity}, seed {experiment.seed}); "
             "move the folder away and run again"
         )
-    timing = folder / "timing.json"
-    return Run(folder=folder, experiment=experiment, result=result, timing=read_json(timing) if timing.exists() else {})
+    timing = read_json(folder / "timing.json") if (folder / "timing.json").exists() else {}
+    if not all(isinstance(timing.get(key, 0.0), int | float) for key in ("seconds", "seconds_per_step")):
+        raise UserError(f"{folder / 'timing.json'} was not written by this bench; move the folder away and run again")
+    return Run(folder=folder, experiment=experiment, result=result, timing=timing)
+
+
+def numbers(scores: object) -> bool:
+    """Whether these are scores by name, or none."""
+    if scores is None:
+        return True
+    return isinstance(scores, dict) and all(isinstance(value, int | float | None) for value in scores.values())
 
 
 def finished(out: Path) -> Iterator[Run]:

@@ -1,6 +1,7 @@
 """One experiment, from its configuration to its result."""
 
 import logging
+import math
 import platform
 import warnings
 from collections.abc import Callable
@@ -57,6 +58,7 @@ def run(
             claim(folder, experiment)
             return read(folder)
         claim(folder, experiment)
+        (folder / "error.log").unlink(missing_ok=True)
         return _train(experiment, folder, machine or Machine(), stop, progress, note)
 
 
@@ -71,14 +73,14 @@ def _train(
     import lightning.pytorch as pl
 
     from workbench.learner import Learner
-    from workbench.recorder import Recorder, refuse_infinite
+    from workbench.recorder import Recorder
+    from workbench.soundness import refuse_unsound
 
     quiet()
 
     torch.set_num_threads(machine.threads)
     learner = Learner(experiment)
-    for split in ("validation", "test"):
-        refuse_infinite(learner.fixed(split), f"the {split} set", learner.task)
+    refuse_unsound(learner)
     recorder = Recorder(experiment, folder, stop, progress)
     trainer = pl.Trainer(
         accelerator="gpu" if machine.device == "cuda" else "cpu",
@@ -94,7 +96,7 @@ def _train(
         enable_model_summary=False,
         default_root_dir=folder,
     )
-    last, notes = checkpoints.newest(folder)
+    last, notes = checkpoints.newest(folder, experiment.identity)
     for line in notes:
         note(line)
     trainer.fit(learner, ckpt_path=last, weights_only=True)
@@ -110,7 +112,10 @@ def result(experiment: Experiment, learner: Any, recorder: Any, steps: int) -> d
     """What is known at the end, and is the same on every machine of one kind."""
     from workbench.model import parameters
 
-    diverged = recorder.diverged_at is not None
+    test = None if recorder.diverged_at is not None else learner.evaluate("test")
+    if test is not None and not math.isfinite(test["loss"]):
+        recorder.diverged_at, test = steps, None
+    diverged = test is None
     last = {} if diverged or not recorder.rows else recorder.rows[-1]
     validation = {name.removeprefix("val/"): value for name, value in last.items() if name.startswith("val/")}
     encoder, task = learner.model.encoder, learner.task
@@ -128,9 +133,14 @@ def result(experiment: Experiment, learner: Any, recorder: Any, steps: int) -> d
         "criterion": None if task.solved is None else str(task.solved),
         "solved_at": recorder.milestones.solved_at,
         "solved_at_mean50": recorder.milestones.solved_at_mean50,
-        "validation": None if diverged else validation,
-        "test": None if diverged else learner.evaluate("test"),
+        "validation": None if diverged else finite(validation),
+        "test": None if test is None else finite(test),
     }
+
+
+def finite(scores: dict[str, float]) -> dict[str, float | None]:
+    """The scores, with `None` for what is no number: JSON has none either."""
+    return {name: value if math.isfinite(value) else None for name, value in scores.items()}
 
 
 def timing(seconds: float, steps: int, machine: Machine) -> dict[str, Any]:

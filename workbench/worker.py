@@ -1,7 +1,6 @@
 """A process that runs experiments one after another and reports to the one that started it."""
 
 import os
-import signal
 import threading
 import time
 import traceback
@@ -32,8 +31,6 @@ class Event:
 
 def work(connection: Connection, out: Path, device: str, threads: int) -> None:
     """Runs the experiments that come over the connection until `None` does. Meant to be a process's target."""
-    # Ctrl-C reaches the whole group of processes; the parent decides what it means and says so.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     from workbench.run import Machine, run
 
@@ -52,9 +49,17 @@ def work(connection: Connection, out: Path, device: str, threads: int) -> None:
         except UserError as error:
             line.send(Event(kind="refused", text=str(error)))
         except Exception as error:
-            path = folder_of(out, experiment) / "error.log"
-            write_text(path, traceback.format_exc())
-            line.send(Event(kind="failed", text=f"{type(error).__name__}: {one_line(error)} (see {path})"))
+            line.send(Event(kind="failed", text=f"{type(error).__name__}: {one_line(error)}{kept(experiment, out)}"))
+
+
+def kept(experiment: Experiment, out: Path) -> str:
+    """Writes the traceback of the present exception beside the run, and says where."""
+    path = folder_of(out, experiment) / "error.log"
+    try:
+        write_text(path, traceback.format_exc())
+    except OSError:
+        return ""
+    return f" (see {path})"
 
 
 class _Line:

@@ -64,7 +64,11 @@ def refused(arguments, capsys):
         (["compare", "--tasks", "json:JSONDecoder", "--architectures", "gru"], "no subclass of workbench.tasks.Task"),
         (["train", "--task", "addition"], "name the architecture: --architecture NAME"),
         (["train", "--task", "addition", "--architecture", "gru", "--seed", "-1"], "seed must be at least 0"),
-        (["list", "lstn"], "unknown architecture 'lstn'.*did you mean 'lstm'"),
+        ([*COMPARE, "--task.addition.length", "2020-01-01"], "length must be a whole number"),
+        ([*COMPARE, "--hidden-size", "10000000000"], "architecture gru: "),
+        ([*COMPARE, "--device", "cuda"], "PyTorch finds no CUDA device"),
+        (["list", "addtion"], "unknown name 'addtion'; did you mean 'addition'"),
+        (["list", "lstn"], "unknown name 'lstn'; did you mean 'lstm'"),
         (["report", "absent"], "there is no folder absent"),
     ],
 )
@@ -83,6 +87,7 @@ def test_out_has_to_be_a_folder_that_can_be_written(capsys, tmp_path):
     assert "is a file" in refused([*COMPARE, "--out", file], capsys)
     assert file.read_text() == "mine"
     assert "cannot write to" in refused([*COMPARE, "--out", "/proc/results"], capsys)
+    assert "cannot write to" in refused([*COMPARE, "--out", "a" * 300], capsys)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +99,8 @@ def test_out_has_to_be_a_folder_that_can_be_written(capsys, tmp_path):
         ("tasks: !!python/object/apply:os.getcwd []\narchitectures: gru\n", "could not determine a constructor"),
         ("tasks: 3\narchitectures: gru\n", "tasks"),
         ("- tasks\n", "."),
+        ("tasks: addition\narchitectures: gru\ntask: {addition: 5}\n", "the file must have options by name"),
+        ("tasks: addition\narchitectures: gru\ntask: {3: {}}\n", "the file must have options by name"),
     ],
 )
 def test_a_wrong_file_is_refused(text, message, capsys, tmp_path):
@@ -199,6 +206,21 @@ def test_list_shows_every_name_and_every_option(capsys):
         for option in known:
             line = next(line for line in one.splitlines() if f"--{kind}.{name}.{option} " in line)
             assert re.search(r"--\S+ +\w", line), f"{name}.{option} is not described"
+
+
+@pytest.mark.parametrize("seconds", [2.0, 4.0])
+def test_ctrl_c_while_workers_start_is_as_clean(tmp_path, seconds):
+    command = [str(WORKBENCH), *COMPARE, "--steps", "1000000", "--workers", "2", "--out", str(tmp_path / "results")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "results/comparison.yaml").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert "failed" not in said
 
 
 def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path):

@@ -51,7 +51,7 @@ def test_a_configuration_survives_being_written_and_read():
         ({"budget": {"stesp": 3}}, "budget has no key 'stesp'; did you mean 'steps'?"),
         ({"budget": 3}, "budget must be a mapping"),
         ({"optimization": {"optimizer": "adm"}}, "optimizer 'adm' is unknown; did you mean 'adam'"),
-        ({"task": {}}, "task is incomplete"),
+        ({"task": {}}, "task cannot be read"),
         ({"seed": -1}, "seed must be at least 0"),
         ({"seed": "a"}, "seed must be a whole number"),
     ],

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import mse_loss
 
-from tests.workbench.experiments import small
+from tests.workbench.experiments import finish, small
 from workbench.config import Optimization
 from workbench.learner import Learner, share_of_learning_rate
 from workbench.run import run
@@ -77,6 +77,11 @@ def test_training_is_the_textbook_loop():
 def test_the_learning_rate_follows_its_schedule(schedule, expected):
     options = Optimization(schedule=schedule, warmup_steps=2)
     assert [share_of_learning_rate(options, step, 6) for step in range(6)] == pytest.approx(expected)
+
+
+def test_the_table_shows_the_learning_rate_that_was_used(tmp_path):
+    finished = finish(small(steps=4, log_every=1, schedule="linear", learning_rate=1.0, clip="norm"), tmp_path)
+    assert finished.metrics()["learning_rate"].tolist() == [1.0, 0.75, 0.5, 0.25]
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd"])

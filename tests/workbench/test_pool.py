@@ -133,12 +133,27 @@ if __name__ == "__main__":
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
     parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environment)
     assert parent.stdout is not None
-    threading.Timer(60, parent.kill).start()
+    rescue = threading.Timer(60, parent.kill)
+    rescue.start()
     worker = int(parent.stdout.readline())
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
+    rescue.cancel()
     deadline = time.monotonic() + 20
     while os.path.exists(f"/proc/{worker}") and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not os.path.exists(f"/proc/{worker}")
+
+
+def test_stopping_while_a_worker_dies_is_no_crash(tmp_path):
+    pool = Pool(out=tmp_path, workers=1)
+
+    def react(index, event):
+        if not pool.stopping:
+            pool._crew[0].process.kill()
+            pool._crew[0].process.join()
+            pool.stop()
+
+    events = collect(pool, [small(steps=10**6)], react)
+    assert events[-1][1].kind == "stopped"

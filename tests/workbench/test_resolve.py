@@ -98,6 +98,8 @@ def test_whole_numbers_where_floats_are_meant_are_the_same_experiment():
         ({"seeds": 0}, "seeds must be at least 1"),
         ({"match": "size"}, "match 'size' is unknown"),
         ({"parameters": 100}, "add --match parameters"),
+        ({"match": "parameters", "architecture": {"tcn": {"hidden_size": 5}}}, "is given a hidden_size"),
+        ({"architecture": {"tcn": {"input_size": 5}}}, "input_size is what the task has"),
         ({"embedding_size": 5}, "none of the tasks has symbols"),
         ({"task": {"addition": {"length": 0}}}, "task addition: length"),
         ({"architecture": {"tcn": {"kernel_size": 1}}}, "architecture tcn: kernel_size"),
@@ -126,6 +128,60 @@ def test_ones_own_code_is_part_of_the_identity(on_path):
     before = small(name)
     on_path("own_encoder", text + "# changed\n")
     assert small(name).identity != before.identity
+
+
+def test_a_class_that_is_only_passed_on_is_hashed_where_it_is_written(on_path):
+    text = "from architectures.gru import GRU\n\n\nclass Mine(GRU):\n    pass\n"
+    on_path("written_here", text)
+    name = on_path("passed_on", "from written_here import Mine\n") + ":Mine"
+    before = small(name)
+    on_path("written_here", text + "# changed\n")
+    assert small(name).identity != before.identity
+
+
+def test_widths_that_heads_do_not_divide_are_passed_over():
+    heads = {"han": {"num_heads": 3}}
+    comparison = Comparison(
+        tasks=("addition",), architectures=("han",), match="parameters", parameters=9_000, architecture=heads
+    )
+    part = comparison.experiments()[0].architecture
+    assert part.options["hidden_size"] % 3 == 0
+    _, task = resolve_task("addition", {})
+    assert abs(count(task, part) - 9_000) < 2_000
+
+
+def test_an_encoder_that_looks_at_its_values_is_built_all_the_same(on_path):
+    name = on_path(
+        "looks",
+        """
+import torch
+from architectures.gru import GRU
+
+
+class Looks(GRU):
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size)
+        self.steps = torch.linspace(0, 1, hidden_size).tolist()
+""",
+    )
+    assert small(f"{name}:Looks").architecture.options == {"hidden_size": 5}
+
+
+def test_an_option_that_no_file_can_hold_is_refused(on_path):
+    name = on_path(
+        "holds_a_function",
+        """
+import torch
+from architectures.gru import GRU
+
+
+class Holds(GRU):
+    def __init__(self, input_size: int, hidden_size: int, act=torch.tanh) -> None:
+        super().__init__(input_size, hidden_size)
+""",
+    )
+    with pytest.raises(UserError, match="act must be a plain value"):
+        small(f"{name}:Holds")
 
 
 def test_an_architecture_without_a_width_cannot_be_matched(on_path):

@@ -8,7 +8,6 @@ from workbench.cli.settings import Settings, split
 from workbench.comparison import Comparison
 from workbench.config import Budget, Optimization
 from workbench.files import write_yaml
-from workbench.folder import writable
 from workbench.resolve import warnings
 
 DESCRIPTION = """Train every architecture on every task under the same rules, and write a report.
@@ -31,14 +30,15 @@ def main(given: list[str]) -> int:
     settings, values = split(values)
     del values["config"]
     for kind in ("task", "architecture"):
-        values[kind] = merged(values[kind], parts.get(kind, {}))
+        values[kind] = merged(kind, values[kind], parts.get(kind, {}))
     comparison = Comparison.from_dict({key: value for key, value in values.items() if value is not None})
     experiments = comparison.experiments()
-    out = writable(settings.folder)
     for line in dict.fromkeys(line for experiment in experiments for line in warnings(experiment)):
         complain(f"warning: {line}")
-    write_yaml(out / "comparison.yaml", comparison.to_dict())
-    finished, status = execute(experiments, settings)
+    out = settings.folder
+    finished, status = execute(
+        experiments, settings, begin=lambda: write_yaml(out / "comparison.yaml", comparison.to_dict())
+    )
     if finished:
         from analysis.report import write
 

@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -18,8 +18,15 @@ from workbench.run import device_named
 from workbench.worker import Event
 
 
-def execute(experiments: Sequence[Experiment], settings: Settings) -> tuple[list[Run], int]:
+def execute(
+    experiments: Sequence[Experiment], settings: Settings, begin: Callable[[], None] = lambda: None
+) -> tuple[list[Run], int]:
     """Runs what has not been run yet.
+
+    Args:
+        experiments: what to run.
+        settings: where.
+        begin: called once nothing has been refused, before anything is trained.
 
     Returns:
         All runs that are finished, in the order of the experiments; and the exit status: 0 if that is all of them,
@@ -36,6 +43,7 @@ def execute(experiments: Sequence[Experiment], settings: Settings) -> tuple[list
             claim(folder_of(out, experiment), experiment)
             runs[index] = read(folder_of(out, experiment))
     left = [index for index in range(len(experiments)) if index not in runs]
+    begin()
     if runs:
         print(f"{len(runs)} of {len(experiments)} runs are finished already and are read", file=sys.stderr)
     pool = Pool(out=out, workers=settings.side_by_side(device), device=device, threads=settings.threads)
@@ -74,11 +82,11 @@ def execute(experiments: Sequence[Experiment], settings: Settings) -> tuple[list
     finished = [runs[index] for index in sorted(runs)]
     for line in failed:
         complain(line)
-    mirror.send(finished)
     if len(runs) + len(failed) < len(experiments):
         done = f"{len(runs)} of {len(experiments)} runs are finished"
         complain(f"interrupted: {done}; the same command goes on from there")
         return finished, 130
+    mirror.send(finished)
     return finished, 1 if failed else 0
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import architectures
 from architectures.catalogue import CATALOGUE, load
+from architectures.suggest import near
 from workbench import tasks
 from workbench.cli.parser import Parser
 from workbench.docs import arguments
@@ -44,7 +45,9 @@ def one(name: str) -> str:
         UserError: if there is none of that name.
     """
     with users_mistake(name):
-        if name in tasks.names():
+        if name not in CATALOGUE and name not in tasks.names() and ":" not in name:
+            raise ValueError(f"unknown name {name!r}{near(name, [*CATALOGUE, *tasks.names()])}")
+        if name in tasks.names() or (":" in name and is_task(name)):
             cls: type = tasks.load(name)
             defaults = {key: item.default for key, item in tasks.options(name).items()}
             hints, kind = typing.get_type_hints(cls), "task"
@@ -59,6 +62,15 @@ def one(name: str) -> str:
     }
     about = (inspect.getdoc(cls) or name).split("Args:")[0].rstrip()
     return "\n".join([about, "", "options:", *lines(described)])
+
+
+def is_task(name: str) -> bool:
+    """Whether a dotted path leads to a task; if not, it should lead to an architecture."""
+    try:
+        tasks.load(name)
+    except ValueError:
+        return False
+    return True
 
 
 def lines(entries: Mapping[str, str]) -> list[str]:

@@ -51,7 +51,10 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("workbench: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            print(f"workbench: {error}; free the way, then run the same command again", file=sys.stderr)
+            return 2
         # Whoever read our output has gone; Python must not try to flush it once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

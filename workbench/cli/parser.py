@@ -74,12 +74,23 @@ def chosen(parser: Parser, given: list[str]) -> tuple[dict[str, Any], dict[str, 
         The values; and what `--task.NAME.OPTION VALUE` and `--architecture.NAME.OPTION VALUE` say, by kind and name.
     """
     plain, parts = split_parts(given)
-    return parser.parse_args(plain).as_dict(), parts
+    try:
+        return parser.parse_args(plain).as_dict(), parts
+    except UnicodeDecodeError as error:
+        raise UserError(f"the file given as --config is not UTF-8: {error}") from None
 
 
-def merged(from_file: Mapping[str, Any], given: Options) -> Options:
-    """A file's options of tasks or architectures, overridden by those of the command line."""
-    return {name: {**(from_file.get(name) or {}), **given.get(name, {})} for name in {**from_file, **given}}
+def merged(kind: str, from_file: Mapping[Any, Any] | None, given: Options) -> Options:
+    """A file's options of tasks or architectures, overridden by those of the command line.
+
+    Raises:
+        UserError: if the file has anything but a mapping of options by name.
+    """
+    file = from_file or {}
+    for name, options in file.items():
+        if not isinstance(name, str) or not isinstance(options, Mapping | None):
+            raise UserError(f"under {kind!r}, the file must have options by name, not {name}: {options!r}")
+    return {name: {**(file.get(name) or {}), **given.get(name, {})} for name in {**file, **given}}
 
 
 def split_parts(given: list[str]) -> tuple[list[str], dict[str, Options]]:

@@ -21,6 +21,7 @@ class Progress:
         self.steps = [experiment.budget.steps for experiment in experiments]
         self.labels = [label(experiment) for experiment in experiments]
         self.made = [0] * len(experiments)
+        self.begun: set[int] = set()
         self.ended = 0
         self.bar: Any = None
 
@@ -42,8 +43,9 @@ class Progress:
     def step(self, index: int, step: int) -> None:
         """An experiment has made so many steps."""
         if self.bar is not None:
-            if self.made[index] == 0 and step > self.steps[index] // 50 + 1:
-                # It went on from a checkpoint: those steps took no time now, so the time left must not count them.
+            if index not in self.begun:
+                # It may go on from a checkpoint: those steps took no time now, so the time left must not count them.
+                self.begun.add(index)
                 self.bar.initial += step
             self.bar.update(step - self.made[index])
             self.bar.set_postfix_str(f"({self.ended}/{len(self.steps)} runs; {self.labels[index]})", refresh=False)

@@ -33,6 +33,12 @@ class Batch:
         recall = None if self.recall is None else self.recall[part]
         return Batch(x=self.x[part], target=self.target[part], lengths=lengths, recall=recall)
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same examples on another device."""
+        lengths = None if self.lengths is None else self.lengths.to(device)
+        recall = None if self.recall is None else self.recall.to(device)
+        return Batch(x=self.x.to(device), target=self.target.to(device), lengths=lengths, recall=recall)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Criterion:

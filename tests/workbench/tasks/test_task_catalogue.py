@@ -116,7 +116,7 @@ def test_a_wrong_name(own: str, name: str, message: str) -> None:
 
 
 def test_what_a_task_of_ones_own_lacks_is_not_taken_for_a_wrong_name(own: str) -> None:
-    with pytest.raises(ModuleNotFoundError, match="surely_not_installed"):
+    with pytest.raises(ValueError, match="cannot be imported: it needs surely_not_installed"):
         load("own_broken:Task")
 
 
