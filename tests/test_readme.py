@@ -77,6 +77,12 @@ def test_the_demo_compares_every_architecture_on_digits_and_addition(tmp_path):
     assert len({e.identity for e in demo.experiments()}) == 20
 
 
+def test_what_the_readme_links_is_there():
+    linked = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert len(linked) >= 3
+    assert [path for path in linked if not (ROOT / path).is_file()] == []
+
+
 @pytest.mark.parametrize("text", [text for kind, text in BLOCKS if kind == "python" and not text.startswith("# ")])
 def test_an_example_runs(text):
     done = subprocess.run([sys.executable, "-W", "error", "-c", text], capture_output=True, text=True)

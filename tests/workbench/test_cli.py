@@ -225,7 +225,7 @@ def test_ctrl_c_while_workers_start_is_as_clean(tmp_path, seconds):
 
 def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path):
     command = [str(WORKBENCH), *COMPARE, "--seeds", "2", "--workers", "2", "--batch-size", "3", "--hidden-size", "4"]
-    command += ["--steps", "1200", "--log-every", "400", "--evaluation-size", "5", "--out", str(tmp_path)]
+    command += ["--steps", "1200", "--log-every", "20", "--evaluation-size", "5", "--out", str(tmp_path)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
     deadline = time.monotonic() + 120

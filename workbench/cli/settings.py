@@ -1,15 +1,15 @@
 """What every command that trains is told about where, and not what, to train."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from workbench.config import one_of, whole
 from workbench.errors import UserError
+from workbench.mirror import Mode
 
 Device = Literal["auto", "cpu", "cuda"]
-WandB = Literal["off", "offline", "online"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,14 +29,14 @@ class Settings:
     device: Device = "auto"
     workers: int | None = None
     threads: int = 1
-    wandb: WandB = "offline"
+    wandb: Mode = "offline"
     wandb_project: str = "sequence-workbench"
 
     def __post_init__(self) -> None:
         if not self.out:
             raise UserError("name a folder for the results: --out DIR")
         one_of("device", self.device, Device)
-        one_of("wandb", self.wandb, WandB)
+        one_of("wandb", self.wandb, Mode)
         whole("threads", self.threads, least=1)
         if self.workers is not None:
             whole("workers", self.workers, least=1)
@@ -60,6 +60,5 @@ def split(values: dict[str, Any]) -> tuple[Settings, dict[str, Any]]:
         UserError: if `out` is missing or a value cannot be.
     """
     rest = dict(values)
-    names = ("out", "device", "workers", "threads", "wandb", "wandb_project")
-    mine = {name: rest.pop(name) for name in names if name in rest}
+    mine = {item.name: rest.pop(item.name) for item in fields(Settings) if item.name in rest}
     return Settings(**{**mine, "out": mine.get("out") or ""}), rest
