@@ -90,7 +90,15 @@ class Listing:
     text: str
 
 
-Block = Text | Table | Figure | Definitions | Listing
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heading:
+    """A heading inside a chapter, such as the task that what follows is about."""
+
+    kind: ClassVar[str] = "heading"
+    text: str
+
+
+Block = Heading | Text | Table | Figure | Definitions | Listing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,125 @@
+"""The catalogue of probes, and what they have found, kept beside each run in `analysis.json`."""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from analysis.blocks import Chapter
+from analysis.findings import Findings, NotAvailableError
+from analysis.probed import ProbedSection
+from analysis.settings import Settings
+from analysis.subjects import Subject
+from architectures.suggest import near
+from workbench.errors import UserError
+from workbench.files import one_line, read_json, write_json
+
+SCHEMA = 1
+"""Counted up whenever findings of the same name come to mean something else."""
+FILE = "analysis.json"
+
+PROBES: Mapping[str, str] = {
+    "memory_length": "how far back a model remembers",
+    "gradient_decay": "how its gradient decays with the lag",
+    "discount_dynamics": "how it discounts its past",
+    "alternation": "whether its attention has to grow, as lemma 1 of the RDA paper says",
+    "signal_survival": "how much of a signal is left after a hundred thousand steps",
+}
+"""By the name of the module in this package, in the order of the report."""
+
+
+class Probe(Protocol):
+    """What a probe's module has."""
+
+    def measure(self, subject: Subject, settings: Settings) -> Findings:
+        """Probes one model. What the model does not have is among the findings' `missing`.
+
+        Raises:
+            NotAvailableError: if there is nothing at all to be found in such a model.
+        """
+
+    def chapter(self, sections: Sequence[ProbedSection], folder: Path) -> Chapter | None:
+        """The chapter of the report, its figures written to the folder; `None` if there is nothing to say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What one probe came to in one model: findings, or why there are none."""
+
+    settings: Mapping[str, Any]
+    weights: str
+    """The hash of the weights that were probed."""
+    findings: Findings | None
+    reason: str = ""
+
+
+def load(name: str) -> Probe:
+    """A probe's module.
+
+    Raises:
+        UserError: if there is none of that name.
+    """
+    if name not in PROBES:
+        raise UserError(f"unknown probe {name!r}{near(name, PROBES)}")
+    return cast(Probe, importlib.import_module(f"analysis.{name}"))
+
+
+def analyze(subject: Subject, name: str, settings: Settings) -> Entry:
+    """Applies a probe to a model. A model that a probe cannot take costs its findings, and nothing else."""
+    probe = load(name)
+    weights = subject.weights
+    try:
+        findings, reason = probe.measure(subject, settings), ""
+    except NotAvailableError as error:
+        findings, reason = None, one_line(error)
+    except UserError:
+        raise
+    except Exception as error:
+        # The user's own architecture may fail in any way, and the other probes go on.
+        findings, reason = None, f"{type(error).__name__}: {one_line(error)}"
+    return Entry(settings=asdict(settings), weights=weights, findings=findings, reason=reason)
+
+
+def read(folder: Path) -> dict[str, Entry]:
+    """What is known of the model in a folder, by probe; nothing where it was not probed.
+
+    Raises:
+        UserError: if the file there is none of this bench.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return {}
+    plain = read_json(path)
+    if plain.get("schema") != SCHEMA or not isinstance(plain.get("probes"), dict):
+        raise UserError(f"{path} was not written by this version of the bench; move it away and analyze again")
+    try:
+        return {name: _entry(value) for name, value in plain["probes"].items() if name in PROBES}
+    except (UserError, KeyError, TypeError) as error:
+        raise UserError(f"{path} was not written by this bench ({one_line(error)}); move it away") from None
+
+
+def keep(folder: Path, entries: Mapping[str, Entry]) -> None:
+    """Writes `analysis.json` into a folder, whole or not at all, over what other probes have found there."""
+    known = {**read(folder), **entries}
+    probes = {
+        name: {
+            "status": "done" if known[name].findings is not None else "not available",
+            "reason": known[name].reason,
+            "settings": dict(known[name].settings),
+            "weights": known[name].weights,
+            **(known[name].findings or Findings()).to_dict(),
+        }
+        for name in PROBES
+        if name in known
+    }
+    write_json(folder / FILE, {"schema": SCHEMA, "probes": probes})
+
+
+def _entry(plain: Mapping[str, Any]) -> Entry:
+    return Entry(
+        settings=dict(plain["settings"]),
+        weights=str(plain["weights"]),
+        findings=Findings.from_dict(plain) if plain["status"] == "done" else None,
+        reason=str(plain["reason"]),
+    )

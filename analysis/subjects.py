@@ -1,0 +1,88 @@
+"""What is probed: the model of a run, trained or as it was before its first step."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from workbench import checkpoints
+from workbench.config import Experiment
+from workbench.errors import UserError
+from workbench.files import read_yaml
+from workbench.model import Model, seeded_model
+from workbench.results import Run
+from workbench.tasks import Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A model with the task that it is for. It is in evaluation mode, and probes leave it as they found it."""
+
+    experiment: Experiment
+    task: Task
+    model: Model
+    trained: bool
+    """Whether the weights are those of a checkpoint, or those before the first step."""
+    steps: int = 0
+    """Optimiser steps behind the weights."""
+
+    @property
+    def name(self) -> str:
+        """The architecture's name."""
+        return self.experiment.architecture.name
+
+    @property
+    def weights(self) -> str:
+        """A hash of all weights: the same findings belong to the same hash."""
+        hashed = hashlib.sha256()
+        for name, value in sorted(self.model.state_dict().items()):
+            hashed.update(name.encode())
+            hashed.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        return hashed.hexdigest()[:16]
+
+    def untrained(self) -> "Subject":
+        """The same experiment before its first step."""
+        return untrained(self.experiment)
+
+
+def untrained(experiment: Experiment) -> Subject:
+    """An experiment's model, freshly initialised from its seed."""
+    task, model = seeded_model(experiment)
+    return Subject(experiment=experiment, task=task, model=model.eval(), trained=False)
+
+
+def of_run(run: Run) -> Subject:
+    """A finished run's model, from its newest checkpoint.
+
+    Raises:
+        UserError: if the run diverged, or has no checkpoint that can be read.
+    """
+    if run.diverged:
+        raise UserError(f"{run.folder} diverged at step {run.result['diverged_at']}: it has no model to probe")
+    return of_folder(run.folder)
+
+
+def of_folder(folder: Path) -> Subject:
+    """The model in a run's folder, finished or not, from its newest checkpoint.
+
+    Raises:
+        UserError: if there is no checkpoint that can be read, or it is another experiment's.
+    """
+    experiment = Experiment.from_dict(read_yaml(folder / "config.yaml"))
+    path, _ = checkpoints.newest(folder, experiment.identity)
+    if path is None:
+        raise UserError(f"{folder} has no checkpoint that can be read; train it again")
+    fresh = untrained(experiment)
+    # Weights only: loading never executes what a file says.
+    found = torch.load(path, map_location="cpu", weights_only=True)
+    weights = {
+        name.removeprefix("model."): value for name, value in found["state_dict"].items() if name.startswith("model.")
+    }
+    try:
+        fresh.model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UserError(f"{path} does not fit {experiment.architecture.name}: {str(error).splitlines()[0]}") from None
+    return Subject(
+        experiment=experiment, task=fresh.task, model=fresh.model, trained=True, steps=int(found["global_step"])
+    )
