@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, logsigmoid
 
 from architectures.initialisation import xavier_
-from architectures.kernels import ATTENTIONS, START, Attention, discounted_average
+from architectures.kernels import ATTENTIONS, START, Attention, average, states
 from architectures.kernels.attention import log_attention
 from architectures.recurrent import Layer, Output, Recurrent, stacked, tanh_or_identity
 from architectures.trace import Trace
@@ -102,12 +102,21 @@ class AveragingLayer(Layer):
         return torch.zeros_like(l) if self.initial is None else self.initial.expand_as(l), l
 
     def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
-        r, l = self.run(x, state)
-        return self.output(r), (r[:, -1].clone(), l[:, -1].clone())
+        y, r, l = average(
+            x,
+            self.weight_x.t(),
+            self.bias,
+            self.weight_h.t(),
+            *state,
+            attention=self.attention,
+            hidden_tanh=self.hidden_tanh,
+            output_tanh=self.output_tanh,
+        )
+        return y, (r, l)
 
-    def run(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        """r and l after every step, each (batch, time, units)."""
-        return discounted_average(
+    def trace(self, x: Tensor, state: tuple[Tensor, ...]) -> Trace:
+        """The write is w, the retention 1 - w = gamma_t d_{t-1} / d_t; `gates` holds u and g beside r and l."""
+        r, l = states(
             x,
             self.weight_x.t(),
             self.bias,
@@ -116,17 +125,9 @@ class AveragingLayer(Layer):
             attention=self.attention,
             hidden_tanh=self.hidden_tanh,
         )
-
-    def output(self, r: Tensor) -> Tensor:
-        """o = f_o(f_h(r))."""
-        h = r.tanh() if self.hidden_tanh else r
-        return h.tanh() if self.output_tanh else h
-
-    def trace(self, x: Tensor, state: tuple[Tensor, ...]) -> Trace:
-        """The write is w, the retention 1 - w = gamma_t d_{t-1} / d_t; `gates` holds u and g beside r and l."""
-        r, l = self.run(x, state)
         r_before = torch.cat([state[0].unsqueeze(1), r[:, :-1]], dim=1)
         l_before = torch.cat([state[1].unsqueeze(1), l[:, :-1]], dim=1)
+        h = r.tanh() if self.hidden_tanh else r
         units = r.shape[2]
         u, *fed = linear(x, self.weight_x, self.bias).split(units, dim=2)
         back = linear(r_before.tanh() if self.hidden_tanh else r_before, self.weight_h).split(units, dim=2)
@@ -134,7 +135,7 @@ class AveragingLayer(Layer):
         alpha = log_attention(p, self.attention)
         log_discount = logsigmoid(q[0]) if q else torch.zeros_like(p)
         return Trace(
-            y=self.output(r),
+            y=h.tanh() if self.output_tanh else h,
             retention=(l_before + log_discount - l).exp(),
             write=(alpha - l).exp(),
             content=u * g.tanh(),

@@ -29,45 +29,39 @@ START = -1e30
 """l_0 = log d_0. Finite, since -inf - -inf is no number; so low that w_1 is exactly 1."""
 
 
-def discounted_average(
+def average(
     x: Tensor,
-    input_weight: Tensor,
+    weight_x: Tensor,
     bias: Tensor,
-    recurrent_weight: Tensor,
+    weight_h: Tensor,
+    r: Tensor,
+    l: Tensor,
+    *,
+    attention: Attention,
+    hidden_tanh: bool,
+    output_tanh: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`architectures.kernels.average`."""
+    rs, ls = states(x, weight_x, bias, weight_h, r, l, attention=attention, hidden_tanh=hidden_tanh)
+    h = rs.tanh() if hidden_tanh else rs
+    # Copies of the last step, so that a carried state does not hold on to all steps.
+    return h.tanh() if output_tanh else h, rs[:, -1].clone(), ls[:, -1].clone()
+
+
+def states(
+    x: Tensor,
+    weight_x: Tensor,
+    bias: Tensor,
+    weight_h: Tensor,
     r: Tensor,
     l: Tensor,
     *,
     attention: Attention,
     hidden_tanh: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Runs the recurrence over a batch of sequences.
-
-    The columns of the weights are those of [u | g | p | q] for the inputs and [g | p | q] for the recurrence;
-    without q (RWA), gamma is 1.
-
-    Args:
-        x: (batch, time, input_size).
-        input_weight: (input_size, 4 units), or 3 units without q.
-        bias: (4 units,), or 3 units without q.
-        recurrent_weight: (units, 3 units), or 2 units without q.
-        r: (batch, units) the average so far; at the start the s of h_0 = f_h(s), which the first step replaces.
-        l: (batch, units) the log of the denominator so far; `START` at the start.
-        attention: f_a.
-        hidden_tanh: whether f_h is tanh, or the identity.
-
-    Returns:
-        r and l after every step, each (batch, time, units).
-    """
-    kind = x.device.type
-    if torch.is_autocast_enabled(kind):
-        # Sums over time and their adjoints need single precision; half precision would stop growing.
-        operands = (x, input_weight, bias, recurrent_weight, r, l)
-        with torch.autocast(kind, enabled=False):
-            return discounted_average(
-                *(value.float() for value in operands), attention=attention, hidden_tanh=hidden_tanh
-            )
+    """`architectures.kernels.states`."""
     result: tuple[Tensor, Tensor] = _DiscountedAverage.apply(  # type: ignore[no-untyped-call]
-        x, input_weight, bias, recurrent_weight, r, l, attention, hidden_tanh
+        x, weight_x, bias, weight_h, r, l, attention, hidden_tanh
     )
     return result
 

@@ -4,8 +4,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from architectures.kernels import START, Attention, discounted_average
+from architectures.kernels import START, Attention, Backend, average, compiled, states
 from tests.architectures.cases import close, noise
+
+
+@pytest.fixture(params=["eager", "compiled"], autouse=True)
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Backend:
+    """Each backend that there is, in turn the one that calls get."""
+    if request.param == "compiled" and (reason := compiled.failure()):
+        pytest.skip(reason)
+    monkeypatch.setenv("WORKBENCH_BACKEND", request.param)
+    chosen: Backend = request.param
+    return chosen
 
 
 def fed_directly(
@@ -15,16 +25,21 @@ def fed_directly(
     their gradients are those of u, g, p and q."""
     columns = columns.clone().requires_grad_()
     units = columns.shape[2] // 4
-    averages, logs = discounted_average(
+    operands = (
         columns,
         torch.eye(4 * units, dtype=columns.dtype),
         columns.new_zeros(4 * units),
         columns.new_zeros(units, 3 * units),
         columns.new_zeros(len(columns), units) if r is None else r,
         columns.new_full((len(columns), units), START) if l is None else l,
-        attention=attention,
-        hidden_tanh=False,
     )
+    # With the identity for f_h and f_o, what is put out is r.
+    averages, last, log = average(*operands, attention=attention, hidden_tanh=False, output_tanh=False)
+    with torch.no_grad():
+        again, logs = states(*operands, attention=attention, hidden_tanh=False)
+    assert torch.equal(again, averages)
+    assert torch.equal(averages[:, -1], last)
+    assert torch.equal(logs[:, -1], log)
     return averages, logs, columns
 
 
