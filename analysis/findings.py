@@ -1,7 +1,7 @@
 """What a probe has found in one model, by name, and as JSON."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self, TypeVar
 
@@ -47,6 +47,11 @@ class Curve:
     low: tuple[float | None, ...] | None = None
     high: tuple[float | None, ...] | None = None
 
+    def __post_init__(self) -> None:
+        lengths = {len(part) for part in (self.x, self.y, self.low, self.high) if part is not None}
+        if len(lengths) != 1 or not all(math.isfinite(value) for value in self.x):
+            raise ValueError(f"a curve needs a value for each x, and every x finite: {self.what}")
+
     @classmethod
     def of(cls, x: Any, y: Any, *, x_unit: str, y_unit: str, what: str, low: Any = None, high: Any = None) -> Self:
         """A curve of anything that NumPy takes for a row of numbers, tensors on the CPU included."""
@@ -78,6 +83,13 @@ class Grid:
     column_name: str
     unit: str
     what: str
+
+    def __post_init__(self) -> None:
+        whole = len(self.values) == len(self.rows) and {len(row) for row in self.values} <= {len(self.columns)}
+        if not whole or not all(math.isfinite(value) for value in (*self.rows, *self.columns)):
+            raise ValueError(
+                f"a grid needs a value for each row and column, and every one of these finite: {self.what}"
+            )
 
     @classmethod
     def of(cls, values: Any, *, rows: Any, columns: Any, row_name: str, column_name: str, unit: str, what: str) -> Self:
@@ -119,6 +131,7 @@ class Findings:
             for key in ("value", "low", "high"):
                 value = number[key]
                 number[key] = None if value is None or not math.isfinite(value) else float(value)
+            number["at_least"] = bool(number["at_least"])
         return {**plain, "words": dict(self.words), "missing": dict(self.missing)}
 
     @classmethod
@@ -130,13 +143,13 @@ class Findings:
         """
         try:
             return cls(
-                numbers={name: Number(**value) for name, value in plain["numbers"].items()},
+                numbers={name: _frozen(Number, value) for name, value in plain["numbers"].items()},
                 curves={name: _frozen(Curve, value) for name, value in plain["curves"].items()},
                 grids={name: _frozen(Grid, value) for name, value in plain["grids"].items()},
-                words=dict(plain["words"]),
-                missing=dict(plain["missing"]),
+                words={name: _text(value) for name, value in plain["words"].items()},
+                missing={name: _text(value) for name, value in plain["missing"].items()},
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"no findings of a probe: {type(error).__name__}: {error}") from None
 
 
@@ -148,13 +161,21 @@ def _rounded(values: Any) -> tuple[float | None, ...]:
 
 
 def _frozen(kind: type[T], plain: Mapping[str, Any]) -> T:
-    known = {item.name for item in fields(kind)}  # type: ignore[arg-type]
-    if plain.keys() != known:
-        raise KeyError(", ".join(sorted(plain.keys() ^ known)))
-    return kind(**{key: _tuples(value) for key, value in plain.items()})
+    known = {item.name: item.type for item in fields(kind)}  # type: ignore[arg-type]
+    if plain.keys() != known.keys():
+        raise KeyError(", ".join(sorted(plain.keys() ^ known.keys())))
+    return kind(**{key: _text(value) if known[key] is str else _tuples(value) for key, value in plain.items()})
 
 
 def _tuples(value: Any) -> Any:
-    return (
-        tuple(_tuples(each) for each in value) if isinstance(value, Sequence) and not isinstance(value, str) else value
-    )
+    if isinstance(value, list | tuple):
+        return tuple(_tuples(each) for each in value)
+    if value is not None and not isinstance(value, bool | int | float):
+        raise TypeError(f"{value!r} is no number")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value

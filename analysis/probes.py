@@ -4,16 +4,18 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from analysis.blocks import Chapter
 from analysis.findings import Findings, NotAvailableError
-from analysis.probed import ProbedSection
 from analysis.settings import Settings
-from analysis.subjects import Subject
 from architectures.suggest import near
 from workbench.errors import UserError
 from workbench.files import one_line, read_json, write_json
+
+if TYPE_CHECKING:
+    from analysis.blocks import Chapter
+    from analysis.probed import ProbedSection
+    from analysis.subjects import Subject
 
 SCHEMA = 1
 """Counted up whenever findings of the same name come to mean something else."""
@@ -32,14 +34,14 @@ PROBES: Mapping[str, str] = {
 class Probe(Protocol):
     """What a probe's module has."""
 
-    def measure(self, subject: Subject, settings: Settings) -> Findings:
+    def measure(self, subject: "Subject", settings: Settings) -> Findings:
         """Probes one model. What the model does not have is among the findings' `missing`.
 
         Raises:
             NotAvailableError: if there is nothing at all to be found in such a model.
         """
 
-    def chapter(self, sections: Sequence[ProbedSection], folder: Path) -> Chapter | None:
+    def chapter(self, sections: "Sequence[ProbedSection]", folder: Path) -> "Chapter | None":
         """The chapter of the report, its figures written to the folder; `None` if there is nothing to say."""
 
 
@@ -65,7 +67,7 @@ def load(name: str) -> Probe:
     return cast(Probe, importlib.import_module(f"analysis.{name}"))
 
 
-def analyze(subject: Subject, name: str, settings: Settings) -> Entry:
+def analyze(subject: "Subject", name: str, settings: Settings) -> Entry:
     """Applies a probe to a model. A model that a probe cannot take costs its findings, and nothing else."""
     probe = load(name)
     weights = subject.weights
@@ -95,7 +97,7 @@ def read(folder: Path) -> dict[str, Entry]:
         raise UserError(f"{path} was not written by this version of the bench; move it away and analyze again")
     try:
         return {name: _entry(value) for name, value in plain["probes"].items() if name in PROBES}
-    except (UserError, KeyError, TypeError) as error:
+    except (UserError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} was not written by this bench ({one_line(error)}); move it away") from None
 
 

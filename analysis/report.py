@@ -3,13 +3,15 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from analysis import provenance, reading, tables
+from analysis import collected, latex, probes, provenance, ranking, reading, tables
 from analysis.blocks import Chapter
 from analysis.chapters import task_chapter
+from analysis.collected import Known
 from analysis.formats import plural
 from analysis.groups import Section, sections
 from workbench.errors import UserError
@@ -18,7 +20,8 @@ from workbench.results import finished
 
 
 def write(out: Path) -> Path:
-    """Writes `report.html`, `comparison.csv` and `figures/` into a comparison's folder, from its finished runs.
+    """Writes `report.html`, `comparison.csv`, `figures/` and `tables/` into a comparison's folder, from its finished
+    runs; and where some were probed, `analysis.csv`.
 
     The same runs give the same bytes, the PNG files apart.
 
@@ -31,17 +34,36 @@ def write(out: Path) -> Path:
     runs = list(finished(out))
     if not runs:
         raise UserError(f"there are no finished runs in {out}; a comparison keeps them in {out / 'runs'}")
-    found = sections(runs)
+    found, known = sections(runs), collected.known(runs)
     chapters = [
         *(task_chapter(section, out / "figures") for section in found),
         reading.chapter(),
         provenance.configurations(found),
         provenance.machines(found),
     ]
+    if known:
+        chapters[len(found) : len(found)] = probed(found, known, out / "figures")
+        chapters.insert(0, ranking.chapter(found, collected.collect(found, known)))
+        table = collected.numbers(runs, known)
+        write_text(out / "analysis.csv", table.to_csv(index=False, lineterminator="\n"))
+    latex.write(chapters, out / "tables")
     write_text(out / "comparison.csv", tables.comparison(runs).to_csv(index=False, lineterminator="\n"))
     page = out / "report.html"
-    write_text(page, render(title(found), overview(found), chapters))
+    write_text(page, render(title(found), overview(found, known), chapters))
     return page
+
+
+def probed(found: Sequence[Section], known: Known, folder: Path) -> list[Chapter]:
+    """The chapter of every probe that found something."""
+    chapters = []
+    taken = {section.anchor for section in found}
+    for name, each in collected.collect(found, known).items():
+        with_rows = [section for section in each if section.rows]
+        chapter = probes.load(name).chapter(with_rows, folder) if with_rows else None
+        if chapter is not None:
+            # A task may be named like a probe.
+            chapters.append(replace(chapter, anchor=f"probe-{name}") if chapter.anchor in taken else chapter)
+    return chapters
 
 
 def render(title: str, overview: str, chapters: Sequence[Chapter]) -> str:
@@ -62,13 +84,24 @@ def title(found: Sequence[Section]) -> str:
     return f"{plural(len(architectures), 'architecture')} on {plural(len(found), 'task')}"
 
 
-def overview(found: Sequence[Section]) -> str:
-    """How much there is to go by."""
+def overview(found: Sequence[Section], known: Known) -> str:
+    """How much there is to go by.
+
+    Args:
+        found: the sections.
+        known: what is known of the models that were probed.
+    """
     runs = [run for section in found for run in section.runs]
     seeds = sorted({len(row.runs) for section in found for row in section.rows})
     of_each = plural(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
     lost = sum(run.diverged for run in runs)
-    return f"{plural(len(runs), 'finished run')}, {of_each} of each configuration; {lost or 'none'} diverged."
+    said = f"{plural(len(runs), 'finished run')}, {of_each} of each configuration; {lost or 'none'} diverged."
+    trained = [run for run in runs if not run.diverged]
+    probed = sum(run.folder in known for run in trained)
+    if probed == len(trained):
+        return said
+    some = f" {probed} of {plural(len(trained), 'model')} {'is' if probed == 1 else 'are'} probed;" if probed else ""
+    return f"{said}{some} `workbench analyze` on this folder adds what {'the others' if probed else 'they'} remember."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import torch
 
-from workbench import checkpoints
+from architectures.catalogue import load
+from workbench import checkpoints, tasks
 from workbench.config import Experiment
 from workbench.errors import UserError
 from workbench.files import read_yaml
 from workbench.model import Model, seeded_model
+from workbench.resolve import source, users_mistake
 from workbench.results import Run
 from workbench.tasks import Task
 
@@ -47,20 +49,41 @@ class Subject:
 
 
 def untrained(experiment: Experiment) -> Subject:
-    """An experiment's model, freshly initialised from its seed."""
-    task, model = seeded_model(experiment)
-    return Subject(experiment=experiment, task=task, model=model.eval(), trained=False)
+    """An experiment's model, freshly initialised from its seed.
+
+    Raises:
+        UserError: if it cannot be built, or its code is no longer that of the experiment.
+    """
+    task, architecture = experiment.task, experiment.architecture
+    for part, find, kind in ((task, tasks.load, "task"), (architecture, load, "architecture")):
+        with users_mistake(f"{kind} {part.name}"):
+            if part.source not in (None, source(find(part.name), part.name)):
+                raise UserError(f"the code of {part.name} has changed since it was trained; train it as it is now")
+    with users_mistake(f"architecture {architecture.name}"):
+        built, model = seeded_model(experiment)
+    return Subject(experiment=experiment, task=built, model=model.eval(), trained=False)
 
 
 def of_run(run: Run) -> Subject:
-    """A finished run's model, from its newest checkpoint.
+    """A finished run's model, as its last step left it.
 
     Raises:
-        UserError: if the run diverged, or has no checkpoint that can be read.
+        UserError: if the run diverged, or the checkpoint of its last step cannot be read.
     """
     if run.diverged:
-        raise UserError(f"{run.folder} diverged at step {run.result['diverged_at']}: it has no model to probe")
-    return of_folder(run.folder)
+        raise UserError(lost(run))
+    found = of_folder(run.folder)
+    if found.steps != run.result["steps"]:
+        raise UserError(
+            f"{run.folder / checkpoints.LAST} cannot be read, and the one before is of step {found.steps} of "
+            f"{run.result['steps']}; move the folder away and train it again"
+        )
+    return found
+
+
+def lost(run: Run) -> str:
+    """Why there is nothing to probe in a diverged run."""
+    return f"{run.folder} diverged at step {run.result['diverged_at']}: it has no model to probe"
 
 
 def of_folder(folder: Path) -> Subject:
@@ -73,6 +96,20 @@ def of_folder(folder: Path) -> Subject:
     path, _ = checkpoints.newest(folder, experiment.identity)
     if path is None:
         raise UserError(f"{folder} has no checkpoint that can be read; train it again")
+    return of_checkpoint(path)
+
+
+def of_checkpoint(path: Path) -> Subject:
+    """The model in a checkpoint of the run in whose folder it lies.
+
+    Raises:
+        UserError: if it cannot be read, or is another experiment's.
+    """
+    experiment = Experiment.from_dict(read_yaml(path.parent / "config.yaml"))
+    owner = checkpoints.owner_of(path)
+    if owner != experiment.identity:
+        whose = "is damaged, or no checkpoint of this bench" if owner is None else f"belongs to {owner}"
+        raise UserError(f"{path} {whose}; the folder is that of {experiment.identity}")
     fresh = untrained(experiment)
     # Weights only: loading never executes what a file says.
     found = torch.load(path, map_location="cpu", weights_only=True)

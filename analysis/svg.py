@@ -28,10 +28,10 @@ def inline(text: str, name: str, title: str) -> Markup:
         for key, value in list(element.attrib.items()):
             if key == "id":
                 element.set(key, f"{name}-{value}")
-            elif key == HREF and value.startswith("#"):
-                # HTML's own SVG needs no XLink, and so no namespace.
+            elif key == HREF:
+                # HTML's own SVG needs no XLink, and so no namespace. An image has its data here.
                 del element.attrib[key]
-                element.set("href", f"#{name}-{value[1:]}")
+                element.set("href", f"#{name}-{value[1:]}" if value.startswith("#") else value)
             elif "url(#" in value:
                 element.set(key, value.replace("url(#", f"url(#{name}-"))
     width, height = root.get("viewBox", "0 0 1 1").split()[2:]

@@ -15,6 +15,7 @@ from analysis.published import Published, catalogue_name, published_for
 from analysis.statistics import mean_interval, median_reached
 from analysis.style import LOOKS
 from analysis.summary import rivals
+from workbench.config import Experiment
 from workbench.results import Run
 
 ACCURACY_DECIMALS = 4
@@ -164,7 +165,18 @@ def comparison(runs: Sequence[Run]) -> pd.DataFrame:
 def record(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
     """A run in one flat row, with a column for each of the metrics in every split."""
     experiment = run.experiment
-    flat = {
+    flat = identified(experiment)
+    flat |= {key: value for key, value in run.result.items() if key not in NESTED}
+    flat |= {f"{key}/{name}": (run.result.get(key) or {}).get(name) for key in NESTED for name in metrics}
+    flat |= run.timing
+    chosen = ("optimization.", "budget.", "embedding_size")
+    settings = {key.replace(".", "/"): value for key, value in flattened(experiment).items() if key.startswith(chosen)}
+    return {**flat, **settings}
+
+
+def identified(experiment: Experiment) -> dict[str, Any]:
+    """What a line of a table is about."""
+    return {
         "task": experiment.task.name,
         "task_options": json.dumps(dict(experiment.task.options), sort_keys=True),
         "architecture": experiment.architecture.name,
@@ -172,9 +184,3 @@ def record(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
         "identity": experiment.identity,
         "seed": experiment.seed,
     }
-    flat |= {key: value for key, value in run.result.items() if key not in NESTED}
-    flat |= {f"{key}/{name}": (run.result.get(key) or {}).get(name) for key in NESTED for name in metrics}
-    flat |= run.timing
-    chosen = ("optimization.", "budget.", "embedding_size")
-    settings = {key.replace(".", "/"): value for key, value in flattened(experiment).items() if key.startswith(chosen)}
-    return {**flat, **settings}

@@ -1,7 +1,9 @@
 """The gated recurrent unit."""
 
+import torch
 from torch import Tensor, nn
 
+from architectures.kernels import run
 from architectures.recurrent import Recurrent, TorchLayer, stacked
 from architectures.trace import Trace
 
@@ -38,6 +40,14 @@ class GRULayer(TorchLayer):
 
     def __init__(self, input_size: int, hidden_size: int, learn_initial_state: bool) -> None:
         super().__init__(nn.GRU, input_size, hidden_size, learn_initial_state)
+
+    def compiled(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor] | None:
+        weight_x, weight_h, bias_x, bias_h = self.core.parameters()
+        (r, z, n), (b_r, b_z, b_n), (c_r, c_z, c_n) = (value.chunk(3) for value in (weight_x, bias_x, bias_h))
+        # The kernel has n's two products apart: what depends on x first, and, among the gates, U h + c without it.
+        columns = torch.cat([n, r, z, torch.zeros_like(n)]).t()
+        found = run("gru", x, columns, torch.cat([b_n, b_r + c_r, b_z + c_z, c_n]), weight_h.t(), h.unsqueeze(0))
+        return None if found is None else (found[0], found[1][0])
 
     def trace(self, x: Tensor, state: tuple[Tensor, ...]) -> Trace:
         """The gates r and z; n is the content."""

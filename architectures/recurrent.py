@@ -87,7 +87,8 @@ def stacked(
 
 
 class TorchLayer(Layer):
-    """A layer that PyTorch (on GPUs, cuDNN) runs: RNN, LSTM or GRU."""
+    """A layer that PyTorch (on GPUs, cuDNN) runs: RNN, LSTM or GRU. Where PyTorch's own is slow, on the CPU for all but
+    the LSTM, a layer has a compiled kernel instead."""
 
     blocks: ClassVar[int]
     """How many gates stand side by side in its weights."""
@@ -111,7 +112,13 @@ class TorchLayer(Layer):
             return tuple(x.new_zeros(x.shape[0], self.core.hidden_size) for _ in range(self.carried))
         return tuple(value.expand(x.shape[0], -1) for value in self.initial)
 
+    def compiled(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor] | None:
+        """What is put out, and the last h, by a kernel of our own; `None` where PyTorch's is to serve."""
+        return None
+
     def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        if (found := self.compiled(x, state[0])) is not None:
+            return found[0], found[1:]
         start = tuple(value.unsqueeze(0).contiguous() for value in state)
         y, stop = self.core(x, start if len(start) > 1 else start[0])
         return y, tuple(value.squeeze(0) for value in (stop if isinstance(stop, tuple) else (stop,)))
@@ -120,9 +127,9 @@ class TorchLayer(Layer):
         """The gates' input products and recurrent products, biases included, of all steps at once: with the outputs
         known, nothing in them has to wait for the step before."""
         h_before = torch.cat([h.unsqueeze(1), y[:, :-1]], dim=1)
-        weight = dict(self.core.named_parameters())
-        fed = nn.functional.linear(x, weight["weight_ih_l0"], weight["bias_ih_l0"])
-        back = nn.functional.linear(h_before, weight["weight_hh_l0"], weight["bias_hh_l0"])
+        weight_x, weight_h, bias_x, bias_h = self.core.parameters()
+        fed = nn.functional.linear(x, weight_x, bias_x)
+        back = nn.functional.linear(h_before, weight_h, bias_h)
         return fed.chunk(self.blocks, dim=2), back.chunk(self.blocks, dim=2)
 
 

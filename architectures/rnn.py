@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from architectures.kernels import run
 from architectures.recurrent import Recurrent, TorchLayer, stacked
 from architectures.trace import Trace
 
@@ -37,6 +38,11 @@ class RNNLayer(TorchLayer):
 
     def __init__(self, input_size: int, hidden_size: int, learn_initial_state: bool) -> None:
         super().__init__(nn.RNN, input_size, hidden_size, learn_initial_state)
+
+    def compiled(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor] | None:
+        weight_x, weight_h, bias_x, bias_h = self.core.parameters()
+        found = run("rnn", x, weight_x.t(), bias_x + bias_h, weight_h.t(), h.unsqueeze(0))
+        return None if found is None else (found[0], found[1][0])
 
     def trace(self, x: Tensor, state: tuple[Tensor, ...]) -> Trace:
         """No gate keeps or writes; `gates` holds the argument of the tanh, as `a`."""

@@ -45,13 +45,19 @@ def test_the_readme_has_what_the_tests_look_for():
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("workbench")])
-def test_a_command_does_what_it_says(command, desk, monkeypatch, capsys):
+def test_a_command_does_what_it_says(command, desk, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(desk)
     _, *arguments = shlex.split(command)
     if arguments[0] == "report":
         # It is made again from what the commands above it left.
         assert main(["train", "--task", "digits", "--architecture", "rnn", *QUICK[:-2], "--out", "results"]) == 0
-    extra = {"train": QUICK[:-2], "compare": [*QUICK, "--seeds", "1"]}.get(arguments[0], [])
+    if arguments[0] == "analyze":
+        # A folder of its own: it takes every run of one, and those of the commands above are many.
+        monkeypatch.chdir(tmp_path)
+        assert main(["train", "--task", "digits", "--architecture", "rnn", *QUICK[:-2], "--out", "results"]) == 0
+        arguments = [*arguments, "--sequences", "2", "--directions", "2", "--longest", "50", "--workers", "1"]
+    tiny = ["--lengths", "5", "--batch-size", "2", "--hidden-size", "4", "--repeats", "1"]
+    extra = {"train": QUICK[:-2], "compare": [*QUICK, "--seeds", "1"], "profile": tiny}.get(arguments[0], [])
     if "results/comparison.yaml" in arguments and not Path("results/comparison.yaml").exists():
         given = ["--tasks", "addition", "--architectures", "gru", *QUICK, "--seeds", "1"]
         assert main(["compare", *given, "--out", "results"]) == 0

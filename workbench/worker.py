@@ -14,6 +14,7 @@ from workbench.config import Experiment
 from workbench.errors import UserError
 from workbench.files import one_line, write_text
 from workbench.folder import folder_of
+from workbench.memory import keep_memory
 
 STOP = "stop"
 """What the parent says when the run under way shall save itself and end."""
@@ -31,7 +32,9 @@ class Event:
 
 def work(connection: Connection, out: Path, device: str, threads: int) -> None:
     """Runs the experiments that come over the connection until `None` does. Meant to be a process's target."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    # Before PyTorch takes its first memory.
+    keep_memory()
     from workbench.run import Machine, run
 
     line = _Line(connection)
@@ -82,8 +85,9 @@ class _Line:
         return self._stopped
 
 
-def _end_with_parent() -> None:
-    """A parent that was killed cannot say stop: without it, nobody would wait for the result."""
+def end_with_parent() -> None:
+    """Ends this process with the one that started it: a parent that was killed cannot say stop, and without it nobody
+    would wait for the result."""
     parent = parent_process()
     if parent is not None:
         wait([parent.sentinel])

@@ -1,7 +1,7 @@
-"""The recurrence of the RWA and the RDA: its definition, and the ways to compute it."""
+"""Recurrences: their definitions, and the ways to compute them."""
 
 from architectures.kernels.attention import ATTENTIONS, Attention
-from architectures.kernels.backends import Backend, average, picked, states
+from architectures.kernels.backends import Backend, average, picked, prepare, run, states
 from architectures.kernels.eager import START
 
-__all__ = ["ATTENTIONS", "START", "Attention", "Backend", "average", "picked", "states"]
+__all__ = ["ATTENTIONS", "START", "Attention", "Backend", "average", "picked", "prepare", "run", "states"]

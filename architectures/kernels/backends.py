@@ -1,14 +1,15 @@
-"""The recurrence of the RWA and the RDA, by the fastest implementation that works where it is asked for."""
+"""Recurrences, by the fastest implementation that works where they are asked for."""
 
 import functools
 import logging
 import os
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from architectures.kernels import compiled, eager
+from architectures.kernels import build, compiled, eager
 from architectures.kernels.attention import Attention
 
 Backend = Literal["auto", "eager", "compiled"]
@@ -104,6 +105,16 @@ def states(
     return run(*operands, attention=attention, hidden_tanh=hidden_tanh)
 
 
+def run(
+    cell: Literal["gru", "rnn"], x: Tensor, weight_x: Tensor, bias: Tensor, weight_h: Tensor, start: Tensor
+) -> tuple[Tensor, Tensor] | None:
+    """The compiled recurrence of a cell that PyTorch has too (`architectures.kernels.compiled.run`); `None` where
+    PyTorch's own is to serve: by another backend, on other devices, and under autocast."""
+    if torch.is_autocast_enabled(x.device.type) or not compiled.takes(x) or picked(x) != "compiled":
+        return None
+    return compiled.run(cell, x, weight_x, bias, weight_h, start)
+
+
 def picked(x: Tensor, backend: Backend | None = None) -> Literal["eager", "compiled"]:
     """The implementation that serves operands like x.
 
@@ -129,7 +140,29 @@ def picked(x: Tensor, backend: Backend | None = None) -> Literal["eager", "compi
     return "eager"
 
 
+def prepare(note: Callable[[str], None]) -> None:
+    """Builds the compiled kernels if they are wanted and not there yet: before processes start that would each wait for
+    them. Where that fails they are not tried again, here or in the processes that are started from here.
+
+    Args:
+        note: told, in a line, what takes its time and what cannot be had.
+    """
+    if (os.environ.get(VARIABLE) or "auto") != "auto":
+        return
+    try:
+        if not build.built():
+            note("compiling the recurrent layers for this machine, once (about half a minute)")
+    except build.BuildError:
+        pass
+    if (reason := compiled.failure()) is not None:
+        note(SLOWER % reason)
+        os.environ[VARIABLE] = "eager"
+
+
+SLOWER = "recurrent layers run without their compiled kernels, more slowly: %s"
+
+
 @functools.cache
 def told(reason: str) -> None:
     """Says once what is slower than it could be, and why."""
-    logging.getLogger("architectures").warning("RWA and RDA run without their compiled kernels: %s", reason)
+    logging.getLogger("architectures").warning(SLOWER, reason)

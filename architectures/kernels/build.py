@@ -17,7 +17,7 @@ import torch
 from filelock import FileLock
 
 SOURCES = Path(__file__).parent / "native"
-MAIN = "average.cpp"
+MAIN = "recurrence.cpp"
 FLAGS = ("-std=c++20", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared", "-fopenmp")
 CACHE = "WORKBENCH_CACHE"
 """The environment variable that names another folder for what is built."""
@@ -33,20 +33,45 @@ def library() -> Path:
     Raises:
         BuildError: if there is no compiler, it fails, or there is nowhere to write to.
     """
-    compiler = shutil.which(os.environ.get("CXX", "c++"))
-    if compiler is None:
-        raise BuildError("there is no C++ compiler (c++, or what CXX names)")
-    folder = Path(os.environ.get(CACHE) or Path.home() / ".cache" / "sequence-workbench")
+    compiler = found()
+    path = place(compiler)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"averages-{key(compiler)}.so"
+        path.parent.mkdir(parents=True, exist_ok=True)
         if not whole(path):
             with FileLock(path.with_suffix(".lock")):
                 if not whole(path):
                     build(compiler, path)
     except OSError as error:
-        raise BuildError(f"cannot build in {folder}: {error.strerror}; {CACHE} may name another folder") from None
+        why = error.strerror or error
+        raise BuildError(f"cannot build in {path.parent}: {why}; {CACHE} may name another folder") from None
     return path
+
+
+def built() -> bool:
+    """Whether the library is there already.
+
+    Raises:
+        BuildError: if there is no compiler.
+    """
+    return whole(place(found()))
+
+
+def found() -> str:
+    """The compiler.
+
+    Raises:
+        BuildError: if there is none.
+    """
+    compiler = shutil.which(os.environ.get("CXX", "c++"))
+    if compiler is None:
+        raise BuildError("there is no C++ compiler (c++, or what CXX names)")
+    return compiler
+
+
+def place(compiler: str) -> Path:
+    """Where the library is, or is to be."""
+    folder = os.environ.get(CACHE) or Path.home() / ".cache" / "sequence-workbench"
+    return Path(folder) / f"recurrences-{key(compiler)}.so"
 
 
 def key(compiler: str) -> str:

@@ -32,7 +32,8 @@ def naive_discounted_average(
     """RDA paper, sections 3 and 5: n_t and d_t step by step, from the start.
 
     Args:
-        x, input_weight, bias, recurrent_weight: as in `architectures.kernels.average`; without the columns of q, gamma is 1.
+        x, input_weight, bias, recurrent_weight: as in `architectures.kernels.average`; without the columns of q, gamma
+            is 1.
         initial: (batch, units) s; h_0 = f_h(s).
         attention: f_a.
         hidden_tanh: whether f_h is tanh, or the identity.

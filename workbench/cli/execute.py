@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+from architectures.kernels import prepare
 from workbench.cli.progress import Progress, label
 from workbench.cli.settings import Settings
 from workbench.config import Experiment
@@ -46,6 +47,8 @@ def execute(
     begin()
     if runs:
         print(f"{len(runs)} of {len(experiments)} runs are finished already and are read", file=sys.stderr)
+    if left and device == "cpu":
+        prepare(complain)
     pool = Pool(out=out, workers=settings.side_by_side(device), device=device, threads=settings.threads)
     refused: list[str] = []
     failed: list[str] = []

@@ -51,6 +51,9 @@ class Parser(ArgumentParser):
             key, reason = found.groups()
             reason = re.sub(r"<class '(\w+)'>", r"\1", reason).replace("typing.", "")
             reason = re.sub(r"^Expected an? (.*)\. Got value: (.*)$", r"expected \1, got \2", reason)
+            reason = re.sub(
+                r"^Does not .* Subtypes: \[(\w+), NoneType\].* value: (.*)$", r"expected \1, got \2", reason
+            )
             return f"--{key.replace('_', '-')}: {reason}"
         return message
 

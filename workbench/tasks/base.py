@@ -26,18 +26,24 @@ class Batch:
     recall: Tensor | None = None
     """(batch, time) true where there is something to recall; accuracy is counted there and nowhere else.
     `None` where every target counts."""
+    source: Tensor | None = None
+    """(batch, time) the step at which what is to be recalled at this one was shown, so that its lag is known; -1 where
+    nothing is to be recalled. `None` where there is no one such step."""
 
     def __getitem__(self, part: slice) -> "Batch":
         """Some of the examples."""
         lengths = None if self.lengths is None else self.lengths[part]
         recall = None if self.recall is None else self.recall[part]
-        return Batch(x=self.x[part], target=self.target[part], lengths=lengths, recall=recall)
+        source = None if self.source is None else self.source[part]
+        return Batch(x=self.x[part], target=self.target[part], lengths=lengths, recall=recall, source=source)
 
     def to(self, device: torch.device) -> "Batch":
         """The same examples on another device."""
         lengths = None if self.lengths is None else self.lengths.to(device)
         recall = None if self.recall is None else self.recall.to(device)
-        return Batch(x=self.x.to(device), target=self.target.to(device), lengths=lengths, recall=recall)
+        source = None if self.source is None else self.source.to(device)
+        x, target = self.x.to(device), self.target.to(device)
+        return Batch(x=x, target=target, lengths=lengths, recall=recall, source=source)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

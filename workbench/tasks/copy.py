@@ -55,7 +55,9 @@ class Copy(Recall):
         items = torch.randint(self.categories, (size, self.items), generator=generator, device=device)
         mark = torch.randint(self.items, self.items + self.length, (size, 1), generator=generator, device=device)
         x = torch.full((size, self.steps), self.blank, device=device)
-        target = x.scatter(1, mark + torch.arange(1, self.items + 1, device=device), items)
+        places = torch.arange(self.items, device=device).expand(size, -1)
+        target = x.scatter(1, mark + 1 + places, items)
+        source = torch.full_like(x, -1).scatter_(1, mark + 1 + places, places)
         x[:, : self.items] = items
         x.scatter_(1, mark, self.mark)
-        return Batch(x=x, target=target, recall=target != self.blank)
+        return Batch(x=x, target=target, recall=target != self.blank, source=source)

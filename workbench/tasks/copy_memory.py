@@ -58,4 +58,6 @@ class CopyMemory(Recall):
         x[:, : self.items] = items
         x[:, -self.items - 1 :] = self.mark
         target[:, -self.items :] = items
-        return Batch(x=x, target=target, recall=target != self.blank)
+        source = torch.full_like(x, -1)
+        source[:, -self.items :] = torch.arange(self.items, device=device)
+        return Batch(x=x, target=target, recall=target != self.blank, source=source)

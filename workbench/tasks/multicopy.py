@@ -64,4 +64,8 @@ class MultiCopy(Recall):
         x[:, :, : self.items] = items
         x[:, :, self.items + self.gap] = self.mark
         target[:, :, -self.items :] = items
-        return Batch(x=x.flatten(1), target=target.flatten(1), recall=target.flatten(1) != self.blank)
+        source = torch.full_like(x, -1)
+        starts = self.unit * torch.arange(self.copies, device=device).unsqueeze(1)
+        source[:, :, -self.items :] = starts + torch.arange(self.items, device=device)
+        x, target, source = x.flatten(1), target.flatten(1), source.flatten(1)
+        return Batch(x=x, target=target, recall=target != self.blank, source=source)

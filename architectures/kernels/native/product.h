@@ -15,8 +15,9 @@ constexpr int kRows = sizeof(S) == 8 ? 4 : kRegisters == 32 ? (N == 1 ? 12 : 24 
 
 // sum[i][j] = sum over k of a[i * row + k * step] * b[k * stride + j * lanes ...], for R rows and N vectors of columns.
 // Of few rows there are too few sums to hide the latency of one multiply-add, so they are split U ways over k.
+// Never inlined: one version serves all cells, and a call is little beside what it does.
 template <class S, int R, int N>
-inline void product(const S* a, int64_t row, int64_t step, const S* b, int64_t stride, int64_t depth,
+__attribute__((noinline)) void product(const S* a, int64_t row, int64_t step, const S* b, int64_t stride, int64_t depth,
                     Vec<S> (&sum)[R][N]) {
   constexpr int U = R * N >= 8 ? 1 : R * N >= 4 ? 2 : 4;
   Vec<S> part[U][R][N] = {};

@@ -1,0 +1,135 @@
+"""Probes on many models: what is known already is read, and what is found is kept at once."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import torch
+
+from analysis import probes
+from analysis.jobs import Job
+from analysis.probes import Entry
+from analysis.settings import Settings
+from workbench.errors import UserError
+from workbench.folder import claim, locked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened to one probe of one model."""
+
+    kind: Literal["begun", "read", "done", "failed"]
+    """`read`: known already."""
+    job: int
+    probe: str
+    entry: Entry | None = None
+    """Of what was read or done."""
+    seconds: float = 0.0
+    text: str = ""
+    """Why it failed, in a line."""
+
+
+Listener = Callable[[Event], None]
+
+
+def run(index: int, job: Job, names: Sequence[str], settings: Settings, again: bool, listen: Listener) -> None:
+    """Applies probes to one model, one after another; each one's findings are on disk before the next begins.
+
+    Args:
+        index: of the job, for the events.
+        job: the model.
+        names: of the probes.
+        settings: how closely it is probed.
+        again: whether to repeat what is known already of these weights, probed so.
+        listen: told once of every probe, however it ends, and before when it begins.
+    """
+    left = list(names)
+    try:
+        with locked(job.folder):
+            subject, folder = job.load()
+            folder.mkdir(exist_ok=True)
+            if not job.trained:
+                claim(folder, job.experiment)
+            known, weights = probes.read(folder), subject.weights
+            while left:
+                name = left[0]
+                entry, start = known.get(name), time.perf_counter()
+                if again or entry is None or not holds(entry, weights, settings):
+                    listen(Event(kind="begun", job=index, probe=name))
+                    # Whatever the number of processes, and whatever was probed before: the same numbers.
+                    torch.manual_seed(settings.seed)
+                    try:
+                        entry = probes.analyze(subject, name, settings)
+                    except UserError as error:
+                        listen(Event(kind="failed", job=index, probe=left.pop(0), text=str(error)))
+                        continue
+                    probes.keep(folder, {name: entry})
+                    seconds = time.perf_counter() - start
+                    listen(Event(kind="done", job=index, probe=left.pop(0), entry=entry, seconds=seconds))
+                else:
+                    listen(Event(kind="read", job=index, probe=left.pop(0), entry=entry))
+    except UserError as error:
+        for name in left:
+            listen(Event(kind="failed", job=index, probe=name, text=str(error)))
+
+
+def holds(entry: Entry, weights: str, settings: Settings) -> bool:
+    """Whether an entry is what a probe would come to again."""
+    return entry.weights == weights and dict(entry.settings) == asdict(settings)
+
+
+def run_all(
+    jobs: Sequence[Job],
+    names: Sequence[str],
+    settings: Settings,
+    *,
+    again: bool = False,
+    threads: int = 1,
+    workers: int = 1,
+    listen: Listener = lambda event: None,
+) -> list[dict[str, Entry]]:
+    """Applies probes to many models.
+
+    Args:
+        jobs: the models.
+        names: of the probes.
+        settings: how closely they are probed.
+        again: whether to repeat what is known already.
+        threads: of each process.
+        workers: processes side by side; one is this one. The findings do not depend on their number.
+        listen: told what happens to every probe of every model.
+
+    Returns:
+        What came of every model, by probe: what was read or done. What failed is not among it.
+    """
+    found: list[dict[str, Entry]] = [{} for _ in jobs]
+
+    def hear(event: Event) -> None:
+        if event.entry is not None:
+            found[event.job][event.probe] = event.entry
+        listen(event)
+
+    if min(workers, len(jobs)) > 1:
+        from analysis.side_by_side import run_side_by_side
+
+        run_side_by_side(jobs, names, settings, again=again, threads=threads, workers=workers, listen=hear)
+        return found
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        for index, job in enumerate(jobs):
+            run(index, job, names, settings, again, hear)
+    finally:
+        torch.set_num_threads(before)
+    return found
+
+
+def unavailable(found: Sequence[Mapping[str, Entry]]) -> dict[tuple[str, str], list[int]]:
+    """Which models have nothing of a probe: their indices by the probe and the reason."""
+    missing: dict[tuple[str, str], list[int]] = {}
+    for index, entries in enumerate(found):
+        for name, entry in entries.items():
+            if entry.findings is None:
+                missing.setdefault((name, entry.reason), []).append(index)
+    return missing

@@ -1,0 +1,65 @@
+"""What `workbench analyze` has left beside the runs of a report, put together by probe."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+from analysis import probes
+from analysis.groups import Row, Section
+from analysis.probed import Probed, ProbedSection
+from analysis.probes import Entry
+from analysis.tables import identified
+from workbench.results import Run
+
+Known = Mapping[Path, Mapping[str, Entry]]
+"""By the run's folder, what is known of its model, by probe."""
+COLUMNS = ("probe", "name", "value", "low", "high", "at_least", "unit", "what")
+
+
+def known(runs: Iterable[Run]) -> Known:
+    """What is known of all models that were probed.
+
+    Raises:
+        UserError: if a file that should say so cannot be read.
+    """
+    found = {run.folder: probes.read(run.folder) for run in runs}
+    return {folder: entries for folder, entries in found.items() if entries}
+
+
+def collect(sections: Sequence[Section], known: Known) -> dict[str, tuple[ProbedSection, ...]]:
+    """For each probe that was used on some of the runs a probed section for every section, in their order."""
+    used = [name for name in probes.PROBES if any(name in entries for entries in known.values())]
+    return {name: tuple(_section(section, name, known) for section in sections) for name in used}
+
+
+def numbers(runs: Iterable[Run], known: Known) -> pd.DataFrame:
+    """All numbers of all probes: a line for each run, probe and number."""
+    lines = [
+        {**identified(run.experiment), "probe": probe, "name": name, **asdict(number)}
+        for run in runs
+        for probe, entry in known.get(run.folder, {}).items()
+        if entry.findings is not None
+        for name, number in entry.findings.numbers.items()
+    ]
+    columns = [*list(lines[0])[: -len(COLUMNS)], *COLUMNS] if lines else COLUMNS
+    return pd.DataFrame(lines, columns=list(columns))
+
+
+def _section(section: Section, name: str, known: Known) -> ProbedSection:
+    rows, absent = [], []
+    for row in section.rows:
+        entries = [entry for run in row.runs if (entry := known.get(run.folder, {}).get(name)) is not None]
+        findings = tuple(entry.findings for entry in entries if entry.findings is not None)
+        if findings:
+            rows.append(Probed(row=row, findings=findings))
+        else:
+            absent.append((row.label, _why(row, entries)))
+    return ProbedSection(section=section, rows=tuple(rows), absent=tuple(absent))
+
+
+def _why(row: Row, entries: Sequence[Entry]) -> str:
+    if entries:
+        return entries[0].reason
+    return "not probed" if row.trained else "all its runs diverged"

@@ -1,0 +1,107 @@
+"""The sentences that open the chapter on discount dynamics, computed from the numbers."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from analysis import ranking
+from analysis.discount.states import state
+from analysis.formats import listed
+from analysis.probed import Estimate, Probed, with_number
+from analysis.questions import Question
+
+RANKED = (
+    ("dropped_after_use", "drops the largest share of what it has put out before it is asked again"),
+    ("forgets_on_purpose", "forgets on purpose by the widest margin, the share kept while needed less that kept after"),
+    ("held_over", "still holds the largest share of earlier episodes at an episode's last step"),
+    ("time_constant_longest", "has the unit that keeps longest, by its time constant"),
+)
+"""Numbers that rows are ranked by, and what is said of the first."""
+WINDOW = "attention_window_"
+SAID = {
+    "frozen": "frozen, as the weight of what is new falls like 1 / t",
+    "live": "live to the end, as that weight does not fall",
+    "between": "between the two, or too uncertain to tell",
+}
+
+
+def summary(rows: Sequence[Probed]) -> list[str]:
+    """What the numbers say of a section's rows."""
+    sentences = []
+    for name, best in RANKED:
+        answer = [(row.row, plain(estimate)) for row, estimate in with_number(rows, name)]
+        if answer:
+            sentences.append(ranking.sentence(Question(asked="", best=best, short=""), answer))
+    sentences += freezing(rows)
+    sentences += half_lives(rows)
+    sentences += growing(rows)
+    sentences += attention(rows)
+    return sentences
+
+
+def opened(said: str, rows: Sequence[Probed], title: str = "") -> str:
+    """A sentence with the task in front, or with a capital letter; a row's label stays as it is.
+
+    Args:
+        said: the sentence, in lower case.
+        rows: whose labels it may begin with.
+        title: of the section, where there are several.
+    """
+    if title:
+        return f"On {title}: {said}"
+    return said if said.startswith(tuple(row.row.label for row in rows)) else said[:1].upper() + said[1:]
+
+
+def freezing(rows: Sequence[Probed]) -> list[str]:
+    """Who is frozen, who is live."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        slope, said = row.number("write_slope"), state(row)
+        if slope is not None and said is not None:
+            found.setdefault(said, []).append(f"{row.row.label} (slope {ranking.shown(slope)})")
+    return [f"{SAID[name]}: {listed(found[name])}." for name in SAID if name in found]
+
+
+def half_lives(rows: Sequence[Probed]) -> list[str]:
+    """How long gamma alone would keep, and what is really kept."""
+    sentences = []
+    for row, gamma in with_number(rows, "gamma_half_life"):
+        kept = row.number("discount_half_life")
+        if kept is not None:
+            sentences.append(
+                f"the median unit of {row.row.label} has a half-life of {ranking.shown(kept)}; by gamma alone it would "
+                f"be {ranking.shown(gamma)}."
+            )
+    return sentences
+
+
+def growing(rows: Sequence[Probed]) -> list[str]:
+    """Whose attention grows with time: without a discount, only louder news drowns what was before."""
+    found = [(row, estimate) for row, estimate in with_number(rows, "attention_growth") if estimate.sure]
+    up = [f"{row.row.label} by {ranking.shown(estimate)}" for row, estimate in found if estimate.low > 0]
+    level = [row.row.label for row, estimate in found if estimate.low <= 0 <= estimate.high]
+    sentences = []
+    if up:
+        sentences.append(f"log a grows with time, so that what is new drowns the past: {listed(up)}.")
+    if level:
+        sentences.append(f"no growth of log a can be told from 0: {listed(level)}.")
+    return sentences
+
+
+def attention(rows: Sequence[Probed]) -> list[str]:
+    """How widely each level of a hierarchy looks."""
+    sentences = []
+    for row in rows:
+        parts = []
+        for name in sorted({name for each in row.findings for name in each.numbers if name.startswith(WINDOW)}):
+            estimate, curve = row.number(name), row.curve(f"attention_{name.removeprefix(WINDOW)}")
+            if estimate is not None and curve is not None:
+                level = name.removeprefix(WINDOW).replace("_", " ")
+                parts.append(f"{level} to {ranking.shown(plain(estimate))} of {len(curve.x)}")
+        if parts:
+            sentences.append(f"of the outputs below, {row.row.label} attends, by the entropy, at {listed(parts)}.")
+    return sentences
+
+
+def plain(estimate: Estimate) -> Estimate:
+    """Without its unit where the sentence says it."""
+    return replace(estimate, unit="") if estimate.unit in ("share", "outputs") else estimate

@@ -1,0 +1,144 @@
+"""What the chapter on gradients says first, computed from the findings."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from analysis.formats import listed, number
+from analysis.gradient.common import NEITHER, NO_FALL
+from analysis.measures.decay_fits import EXPONENTIAL, POWER_LAW
+from analysis.probed import Estimate, Probed, ProbedSection
+from analysis.ranking import shown
+
+
+def sentences(section: ProbedSection) -> list[str]:
+    """By which law the gradient falls and how fast, what training changed, and what the state does."""
+    rows = section.rows
+    found = [
+        laws(rows, "gradient", "With the lag, the gradient of the last output"),
+        slowest(rows),
+        trained(rows),
+        laws(rows, "first_step", "As more is read, the gradient with respect to the first step"),
+        lyapunov(rows),
+        over(rows),
+    ]
+    return [sentence for sentence in found if sentence]
+
+
+def half_life(row: Probed, name: str) -> Estimate | None:
+    """A row's half-life."""
+    return positive(row.number(f"{name}_half_life"))
+
+
+def positive(found: Estimate | None) -> Estimate | None:
+    """The estimate of what cannot be negative: Student's interval may pass 0, the thing itself cannot."""
+    return None if found is None else replace(found, low=max(found.low, 0.0) if found.sure else found.low)
+
+
+def laws(rows: Sequence[Probed], name: str, what: str) -> str:
+    """The rows by the law that describes them."""
+    by_law: dict[str, list[str]] = {}
+    for row in rows:
+        if (law := row.word(f"{name}_law")) is not None:
+            found = measure(row, name, law)
+            beside = "" if found is None else f" ({found[0]} {shown(found[1])})"
+            if law == NEITHER and (explained := row.number(f"{name}_r2")) is not None:
+                beside = f" (R² of the better one {number(explained.value)})"
+            by_law.setdefault(law, []).append(row.row.label + beside)
+    said = {
+        EXPONENTIAL: "falls exponentially in {}",
+        POWER_LAW: "falls as a power law in {}",
+        NO_FALL: "does not fall in {}",
+        NEITHER: "follows neither law closely in {}",
+    }
+    parts = [text.format(listed(by_law[law])) for law, text in said.items() if law in by_law]
+    return f"{what} {'; it '.join(parts)}." if parts else ""
+
+
+def measure(row: Probed, name: str, law: str) -> tuple[str, Estimate] | None:
+    """What a law is measured by, and the number."""
+    what, found = {
+        EXPONENTIAL: ("half-life", half_life(row, name)),
+        POWER_LAW: ("exponent", row.number(f"{name}_exponent")),
+    }.get(law, ("", None))
+    return None if found is None else (what, found)
+
+
+def slowest(rows: Sequence[Probed]) -> str:
+    """Which exponential has the longest half-life, and whether the intervals tell it from the others."""
+    known = [
+        (life, row.row.label)
+        for row in rows
+        if row.word("gradient_law") == EXPONENTIAL and (life := half_life(row, "gradient")) is not None
+    ]
+    if len(known) < 2:
+        return ""
+    (first, label), *others = sorted(known, key=lambda pair: (-pair[0].value, pair[1]))
+    said = f"Of the exponential ones, {label} has the longest half-life"
+    unsure = [name for life, name in [(first, label), *others] if not life.sure]
+    near = [name for life, name in others if life.sure and first.sure and life.overlaps(first)]
+    if near:
+        which = "intervals" if len(near) > 1 else "interval"
+        verb = "overlap" if len(near) > 1 else "overlaps"
+        return f"{said}, but no winner: the {which} of {listed(near)} {verb} its own."
+    if unsure:
+        return f"{said}, but no winner: there is no interval for {listed(unsure)}."
+    return f"{said}, and its interval overlaps no other."
+
+
+def trained(rows: Sequence[Probed]) -> str:
+    """Whose half-life training has changed, beyond what the intervals leave open."""
+    longer: list[str] = []
+    shorter: list[str] = []
+    same: list[str] = []
+    for row in rows:
+        now, before = half_life(row, "gradient"), half_life(row, "start_gradient")
+        if row.word("gradient_law") != EXPONENTIAL or row.word("start_gradient_law") != EXPONENTIAL:
+            continue
+        if now is None or before is None:
+            continue
+        if not (now.sure and before.sure) or now.overlaps(before):
+            same.append(row.row.label)
+        else:
+            changed = f"{row.row.label} (from {number(before.value)} to {number(now.value)} steps)"
+            (longer if now.value > before.value else shorter).append(changed)
+    parts = [
+        text.format(listed(names))
+        for text, names in (
+            ("lengthened the half-life of {}", longer),
+            ("shortened that of {}" if longer else "shortened the half-life of {}", shorter),
+            ("changed no half-life in {} that the intervals could tell", same),
+        )
+        if names
+    ]
+    return f"Training {'; it '.join(parts)}." if parts else ""
+
+
+def lyapunov(rows: Sequence[Probed]) -> str:
+    """In which states a small change grows."""
+    by_sign: dict[str, list[str]] = {}
+    for row in rows:
+        found = row.number("lyapunov")
+        if found is None:
+            continue
+        sign = "open"
+        if found.sure and found.low > 0:
+            sign = "grows"
+        elif found.sure and found.high < 0:
+            sign = "fades"
+        by_sign.setdefault(sign, []).append(f"{row.row.label} ({shown(found)})")
+    said = {
+        "grows": "lies above 0, so that a small change grows, in {}",
+        "fades": "lies below 0, so that a small change fades, in {}",
+        "open": "is not told from 0 in {}",
+    }
+    parts = [text.format(listed(by_sign[sign])) for sign, text in said.items() if sign in by_sign]
+    return f"The largest Lyapunov exponent of the state {'; it '.join(parts)}." if parts else ""
+
+
+def over(rows: Sequence[Probed]) -> str:
+    """What the intervals are over."""
+    single = [row.row.label for row in rows if len(row.findings) == 1]
+    if not single:
+        return ""
+    who = "" if len(single) == len(rows) else f" of {listed(single)}"
+    return f"The intervals{who} are over test sequences, of one seed, and say nothing of other seeds."

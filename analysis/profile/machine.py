@@ -1,0 +1,84 @@
+"""What this machine is, and how fast it is at its best."""
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from analysis.profile.timing import Job
+from architectures.kernels import picked
+from workbench import memory
+from workbench.run import processor
+
+ORDER = {"cpu": 2048, "cuda": 8192}
+"""Rows and columns of the matrices that the peak is measured with."""
+LARGE = {"cpu": 2**24, "cuda": 2**27}
+"""Numbers in each of three vectors that no cache holds together."""
+SMALL = 2**19
+"""Numbers in each of three vectors, 6 MiB together, that the last cache holds on all but the smallest machines."""
+GEMM, MEMORY, CACHE = "peak: product", "peak: memory", "peak: cache"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peak:
+    """The best that was measured, in single precision."""
+
+    gflops: float
+    """10^9 operations a second of a matrix product, two to a multiply-add."""
+    memory: float
+    """10^9 bytes a second of c = a + 2 b over vectors in memory."""
+    cache: float
+    """The same over vectors in the last cache."""
+
+
+def jobs(device: str) -> dict[str, Job]:
+    """What measures the peak."""
+    order, large = ORDER[device], LARGE[device]
+    a, b, c = (torch.ones(order, order, device=device) for _ in range(3))
+    found = {GEMM: Job(run=lambda: torch.mm(a, b, out=c))}
+    for name, size in ((MEMORY, large), (CACHE, SMALL)):
+        x, y, z = (torch.ones(size, device=device) for _ in range(3))
+        found[name] = Job(run=lambda x=x, y=y, z=z: torch.add(x, y, alpha=2.0, out=z))  # type: ignore[misc]
+    return found
+
+
+def peak(seconds: Mapping[str, Sequence[float]], device: str) -> Peak:
+    """The peak, from the seconds that the jobs took: the fastest, as others can only slow it down."""
+    best = {name: min(seconds[name]) for name in (GEMM, MEMORY, CACHE)}
+    return Peak(
+        gflops=2 * ORDER[device] ** 3 / best[GEMM] / 1e9,
+        memory=12 * LARGE[device] / best[MEMORY] / 1e9,
+        cache=12 * SMALL / best[CACHE] / 1e9,
+    )
+
+
+def described(device: str, threads: int) -> dict[str, Any]:
+    """The machine and the software, and what they were told."""
+    told: dict[str, Any] = {
+        "device": device,
+        "processor": torch.cuda.get_device_name() if device == "cuda" else processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": threads,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "dtype": "float32",
+        "allocator": allocator(device),
+        "recurrences": picked(torch.zeros(1, device=device)),
+    }
+    if device == "cuda":
+        told["tf32"] = {"products": torch.backends.cuda.matmul.allow_tf32, "cudnn": torch.backends.cudnn.allow_tf32}
+    return told
+
+
+def allocator(device: str) -> str:
+    """Who hands out memory, with what settings."""
+    if device == "cuda":
+        settings = os.environ.get("PYTORCH_ALLOC_CONF") or os.environ.get("PYTORCH_CUDA_ALLOC_CONF")
+        return f"PyTorch's for CUDA{f' ({settings})' if settings else ''}"
+    chosen = {key: value for key, value in os.environ.items() if key.startswith(("MALLOC_", "GLIBC_TUNABLES"))}
+    chosen |= {"LD_PRELOAD": os.environ["LD_PRELOAD"]} if os.environ.get("LD_PRELOAD") else {}
+    told = [f"{key}={value}" for key, value in sorted(chosen.items())]
+    return " ".join(["the system's, told to keep what is freed", *told] if memory.kept else told) or "the system's"

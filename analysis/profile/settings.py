@@ -1,0 +1,64 @@
+"""What a profile is of."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import architectures
+from architectures.suggest import near
+from workbench.config import one_of, whole
+from workbench.errors import UserError
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What is measured, and where.
+
+    Args:
+        architectures: names, separated by commas; by default, all of the catalogue.
+        lengths: steps of a sequence; several are separated by commas.
+        batch_size: sequences at once.
+        hidden_size: units of every architecture, unless its own options say otherwise.
+        input_size: features a step.
+        repeats: rounds in which everything is timed once; six or more give intervals.
+        threads: threads of a CPU that compute at once.
+        device: auto takes a GPU where there is one.
+    """
+
+    architectures: tuple[str, ...] = architectures.names()
+    lengths: tuple[int, ...] = (200,)
+    batch_size: int = 20
+    hidden_size: int = 64
+    input_size: int = 2
+    repeats: int = 10
+    threads: int = 2
+    device: Device = "auto"
+    architecture: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Options of architectures, by name."""
+
+    def __post_init__(self) -> None:
+        if not self.architectures:
+            raise UserError("name at least one architecture: --architectures NAME,NAME (workbench list shows them)")
+        if not self.lengths:
+            raise UserError("name at least one length: --lengths 200,1000")
+        named: dict[str, tuple[Any, ...]] = {"architecture": self.architectures, "length": self.lengths}
+        for key, values in named.items():
+            for value in values:
+                if values.count(value) > 1:
+                    raise UserError(f"{key} {value!r} is named {values.count(value)} times; once is enough")
+        for length in self.lengths:
+            whole("lengths", length, least=1)
+        for name in ("batch_size", "hidden_size", "input_size", "repeats", "threads"):
+            whole(name, getattr(self, name), least=1)
+        one_of("device", self.device, Device)
+        for name in self.architecture:
+            if name not in self.architectures:
+                others = near(name, self.architectures)
+                raise UserError(f"options are given for architecture {name!r}, which is not profiled{others}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return dataclasses.asdict(self)

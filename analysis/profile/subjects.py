@@ -1,0 +1,91 @@
+"""What is timed: an encoder, or the baseline, with a batch to run it on."""
+
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import architectures
+from analysis.profile.settings import Settings
+from analysis.profile.timing import Job
+from architectures.catalogue import load
+from workbench.resolve import as_declared, plain, users_mistake
+
+BASELINE = "torch.nn.LSTM"
+"""What everything is measured beside: PyTorch's own."""
+SEED = 0
+"""Of weights and inputs: no time depends on it, save by chance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One architecture at one length. Plain values: it can be handed to another process."""
+
+    name: str
+    """`BASELINE`, or an architecture's."""
+    time: int
+    batch: int
+    input_size: int
+    hidden_size: int
+    device: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def build(self) -> nn.Module:
+        """The module, ready to learn."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(SEED)
+            made: nn.Module = (
+                nn.LSTM(self.input_size, self.hidden_size, batch_first=True)
+                if self.name == BASELINE
+                else architectures.build(self.name, self.input_size, **self.options)
+            )
+        return made.to(self.device).train()
+
+    def inputs(self, batch: int | None = None) -> Tensor:
+        """Noise, (batch, time, input_size): data, which needs no gradient."""
+        shape = (batch or self.batch, self.time, self.input_size)
+        return torch.randn(shape, generator=torch.Generator().manual_seed(SEED)).to(self.device)
+
+    def jobs(self, module: nn.Module) -> tuple[Job, Job]:
+        """Forward as in evaluation, without a graph; and forward and backward as in training, from a fixed gradient of
+        all outputs to those of all parameters."""
+        x = self.inputs()
+        with torch.no_grad():
+            y = module(x)[0]
+        gradient = torch.randn(y.shape, generator=torch.Generator().manual_seed(SEED + 1)).to(self.device)
+
+        def forward() -> None:
+            with torch.no_grad():
+                module(x)
+
+        def learn() -> None:
+            torch.autograd.backward(module(x)[0], gradient)
+
+        return Job(run=forward), Job(run=learn, prepare=lambda: module.zero_grad(set_to_none=True))
+
+
+def subjects(settings: Settings, time: int, device: str) -> list[Subject]:
+    """The baseline, then each architecture; those of finite reach cover the length, as in a comparison.
+
+    Raises:
+        UserError: if a name or an option is unknown, or one cannot be built.
+    """
+    return [*_subjects(settings, time, device)]
+
+
+def _subjects(settings: Settings, time: int, device: str) -> Iterator[Subject]:
+    sizes = {"time": time, "batch": settings.batch_size, "input_size": settings.input_size, "device": device}
+    yield Subject(name=BASELINE, hidden_size=settings.hidden_size, **sizes)  # type: ignore[arg-type]
+    for name in settings.architectures:
+        with users_mistake(f"architecture {name}"):
+            known, kinds = architectures.options(name), typing.get_type_hints(load(name).__init__)
+            chosen = {"hidden_size": settings.hidden_size, "reach": time}
+            given = settings.architecture.get(name, {})
+            options = {key: value for key, value in chosen.items() if key in known}
+            options |= {key: as_declared(value, kinds.get(key)) for key, value in given.items()}
+            subject = Subject(name=name, hidden_size=settings.hidden_size, options=plain(options), **sizes)  # type: ignore[arg-type]
+            subject.build()
+        yield subject

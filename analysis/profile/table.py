@@ -1,0 +1,124 @@
+"""A profile as text, in a hundred columns."""
+
+from collections.abc import Sequence
+from textwrap import fill
+
+from analysis.formats import ABSENT, DASH, count, decimals, listed, percent, plural
+from analysis.profile.machine import Peak
+from analysis.profile.record import Profile, Row, Timed
+from analysis.profile.spread import Spread
+from analysis.profile.subjects import BASELINE
+
+WIDTH = 100
+"""Columns."""
+WORK = ("architecture", "parameters", "state", "multiply-adds\na step", "bytes\na step", "flop\na byte", "peak\nMiB")
+TIME = ("architecture", "ms a batch", "µs a step", f"to {BASELINE}", "GFLOP/s", "of peak")
+
+
+def text(profile: Profile) -> str:
+    """The machine and how it was measured; then for each length what a step takes, and how long, each way."""
+    parts = [header(profile)]
+    for length in profile.settings.lengths:
+        rows = profile.at(length)
+        forward = [time(row, row.forward, profile.peak) for row in rows]
+        both = [time(row, row.forward_backward, profile.peak) for row in rows]
+        parts += [
+            f"{plural(length, 'step')}: what one step of one sequence takes, forward + backward",
+            aligned([WORK, *map(work, rows)]),
+            f"{plural(length, 'step')}: forward",
+            aligned([TIME, *forward]),
+            f"{plural(length, 'step')}: forward + backward",
+            aligned([TIME, *both]),
+        ]
+    return "\n\n".join([*parts, notes(profile)]) + "\n"
+
+
+def header(profile: Profile) -> str:
+    """What was measured, and on what."""
+    told, settings, peak = profile.machine, profile.settings, profile.peak
+    threads = "" if told["device"] == "cuda" else f", {plural(told['threads'], 'thread')} on {told['cores']} cores"
+    where = [name for name, on in told.get("tf32", {}).items() if on]
+    rounded = f" (TF32 in {' and '.join(where)})" if where else ""
+    lines = [
+        f"{told['processor']}{threads}; torch {told['torch']}, {told['dtype']}{rounded}",
+        f"memory handed out by: {told['allocator']}",
+        f"recurrences of rwa, rda, gru and rnn: {told['recurrences']} kernels",
+        f"peak: {peak.gflops:,.0f} GFLOP/s (product), {peak.memory:,.0f} GB/s (memory), {peak.cache:,.0f} GB/s (cache)",
+        f"batch {count(settings.batch_size)}, {plural(settings.hidden_size, 'unit')}, "
+        f"{plural(settings.input_size, 'feature')} a step; {plural(settings.repeats, 'round')}, each in a new order",
+    ]
+    return "\n".join(lines)
+
+
+def work(row: Row) -> Sequence[str]:
+    """What a step takes."""
+    amount = row.forward_backward.amount
+    amounts = (None, None, None) if amount is None else (amount.multiply_adds, amount.bytes, amount.intensity)
+    return (
+        row.architecture,
+        count(row.parameters),
+        count(row.state_size),
+        *map(count, amounts[:2]),
+        significant(amounts[2]),
+        significant(None if row.peak_memory is None else row.peak_memory / 2**20),
+    )
+
+
+def time(row: Row, each: Timed, peak: Peak) -> Sequence[str]:
+    """How long it takes, and how much of the peak its products come to."""
+    gflops = each.gflops(row.steps)
+    return (
+        row.architecture,
+        between(each.taken, 1e3),
+        significant(1e6 * each.taken.median / row.length),
+        ABSENT if row.architecture == BASELINE else between(each.ratio),
+        significant(gflops),
+        ABSENT if gflops is None else percent(100 * gflops / peak.gflops),
+    )
+
+
+def notes(profile: Profile) -> str:
+    """What the columns are."""
+    lines = [
+        "multiply-adds, bytes: of the matrix products; state: numbers that one sequence carries on",
+        f"peak MiB: {profile.memory_is}",
+        "forward: as in evaluation, without a graph; ms: the median over the rounds",
+        f"to {BASELINE}: the median of the ratios within each round",
+    ]
+    if any(row.forward.taken.low is not None for row in profile.rows):
+        lines.append("[low, high]: the 95 % interval of the median")
+    if own := sorted({row.architecture for row in profile.rows if row.counted not in (None, "formula")}):
+        lines.append(f"multiply-adds of {listed(own)}: as PyTorch's counter sees them")
+    return "\n".join(fill(line, WIDTH, subsequent_indent="  ") for line in lines)
+
+
+def between(spread: Spread, factor: float = 1) -> str:
+    """A median with the ends of its interval, to the same decimals.
+
+    Example:
+        >>> between(Spread(median=1.234, low=1.1, high=1.41))
+        '1.23 [1.10, 1.41]'
+    """
+    places = decimals(factor * spread.median)
+    ends = [f"{factor * end:.{places}f}" for end in (spread.low, spread.high) if end is not None]
+    return f"{factor * spread.median:.{places}f}" + (f" [{', '.join(ends)}]" if ends else "")
+
+
+def significant(value: float | None) -> str:
+    """Three digits."""
+    return ABSENT if value is None else f"{value:,.{decimals(value)}f}"
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Columns, the first to the left and the others to the right; the first line may have several rows."""
+    head = [cell.split("\n") for cell in lines[0]]
+    rows = max(map(len, head))
+    padded = [[""] * (rows - len(cell)) + cell for cell in head]
+    cells = [list(row) for row in zip(*padded, strict=True)] + [list(line) for line in lines[1:]]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    made = [
+        "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))])
+        for line in cells
+    ]
+    rule = DASH * len(made[0])
+    return "\n".join(line.rstrip() for line in [*made[:rows], rule, *made[rows:]])

@@ -1,0 +1,199 @@
+"""The summary of a report: the architectures ranked, question by question, and where there is no winner."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from analysis.blocks import Block, Cell, Chapter, Column, Heading, Table, Text
+from analysis.formats import ABSENT, LARGE, count, listed, number, plural, printable
+from analysis.groups import Row, Section
+from analysis.probed import Estimate
+from analysis.questions import QUESTIONS, Collected, Question
+
+UNSAID = ("", "1", "share")
+"""Units that say nothing beside a number."""
+AT_LEAST = "\u2265 "
+LEGEND = (
+    "By the mean over the seeds, with Student's 95 % interval; for one seed with the probe's own interval.",
+    "1=: the interval overlaps that of the first, so the two are not told apart.",
+    "(1): there is no interval to tell rows apart by.",
+    f"{AT_LEAST.strip()}: the measurement ended there.",
+)
+Ranked = Sequence[tuple[Row, Estimate]]
+"""Rows with their numbers, the best mean first."""
+
+
+def chapter(sections: Sequence[Section], collected: Collected) -> Chapter:
+    """The summary: a sentence for each question and task, and a table of ranks for each task."""
+    several, names = len(sections) > 1, short(sections)
+    sentences: dict[Question, list[str]] = {question: [] for question in QUESTIONS}
+    blocks: list[Block] = []
+    won = ranked = 0
+    for place, section in enumerate(sections):
+        answers = {question: question.answers(section, place, collected) for question in QUESTIONS}
+        for question, answer in answers.items():
+            if answer:
+                said = sentence(question, answer)
+                sentences[question].append(f"On {names[place]}: {said}" if several else said[:1].upper() + said[1:])
+            if len(answer) > 1 and not nothing(question, answer):
+                ranked += 1
+                won += winner(answer)
+        found = table(section, {question: answer for question, answer in answers.items() if len(answer) > 1})
+        if found is not None:
+            blocks += [*([Heading(text=section.title)] if several else []), found]
+    texts = [Text(sentences=tuple(said), lead=question.asked) for question, said in sentences.items() if said]
+    outline = tally(won, ranked, len(sections))
+    if absent := missing(collected, names):
+        texts.append(Text(sentences=tuple(absent), lead="Not available."))
+    if blocks:
+        texts.append(Text(sentences=LEGEND, lead="Ranks."))
+    opening = Text(sentences=(outline,), role="summary")
+    return Chapter(anchor="ranking", title="Who is best at what", blocks=(opening, *texts, *blocks), outline=outline)
+
+
+def short(sections: Sequence[Section]) -> list[str]:
+    """A name for each section: the task's alone, where that is enough to tell it from the others."""
+    tasks = [section.rows[0].experiment.task.name for section in sections]
+    return [
+        printable(task) if tasks.count(task) == 1 else section.title
+        for task, section in zip(tasks, sections, strict=True)
+    ]
+
+
+def tally(won: int, ranked: int, tasks: int) -> str:
+    """How many questions have an answer that the intervals allow."""
+    if not ranked:
+        return "There is nothing to rank: no two rows have a number in common."
+    of = f"of {plural(ranked, 'ranking')} on {plural(tasks, 'task')}"
+    if not won:
+        return f"None {of} has a winner: in each, intervals overlap that of the first, or there are none."
+    return f"{won} {of} {'has' if won == 1 else 'have'} a winner, whose 95 % interval overlaps no other."
+
+
+def missing(collected: Collected, names: Sequence[str]) -> list[str]:
+    """A sentence for each probe that found nothing at all on some tasks."""
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for probe, sections in collected.items():
+        for name, probed in zip(names, sections, strict=True):
+            if not probed.rows:
+                reasons = " / ".join(dict.fromkeys(reason for _, reason in probed.absent))
+                by_reason.setdefault((probe, reasons), []).append(name)
+    return [
+        f"{probe.replace('_', ' ').capitalize()} on {listed(found)}: {reasons}."
+        for (probe, reasons), found in by_reason.items()
+    ]
+
+
+def span(estimate: Estimate) -> tuple[float, float] | None:
+    """The interval, open above where the measurement ended there; `None` where there is none."""
+    if not estimate.sure:
+        return None
+    return estimate.low, math.inf if estimate.at_least else estimate.high
+
+
+def near(answer: Ranked) -> list[Row]:
+    """The rows that the intervals do not tell from the first, itself left out; also those that have no interval."""
+    first = span(answer[0][1])
+    rows = []
+    for row, estimate in answer[1:]:
+        its = span(estimate)
+        if first is None or its is None or (its[0] <= first[1] and first[0] <= its[1]):
+            rows.append(row)
+    return rows
+
+
+def winner(answer: Ranked) -> bool:
+    """Whether the first's interval lies apart from all others."""
+    return len(answer) > 1 and answer[0][1].sure and not near(answer)
+
+
+def nothing(question: Question, answer: Ranked) -> bool:
+    """Whether there is nothing of what is asked for in any row, or nothing that is certain."""
+    if question.signed:
+        return all(not estimate.sure or estimate.low <= 0 for _, estimate in answer)
+    return question.highest and all(estimate.value == 0 for _, estimate in answer)
+
+
+def sentence(question: Question, answer: Ranked) -> str:
+    """Who comes first, and whether the intervals tell it from the others."""
+    (best, first), others = answer[0], answer[1:]
+    if question.signed and nothing(question, answer):
+        return f"none that the intervals tell from 0: {listed([f'{row.label} {shown(each)}' for row, each in answer])}."
+    if nothing(question, answer):
+        none = shown(replace(first, low=math.nan))
+        return f"the {question.short} of {listed([row.label for row, _ in answer])} is {none}."
+    beside = question.beside(best)
+    value = shown(first) + (f", {beside}" if beside else "")
+    if not others:
+        return f"{best.label} is the only row with this number, {value}."
+    said = f"{best.label} {question.best}, {value}"
+    if winner(answer):
+        side = "above" if question.highest else "below"
+        second, its = others[0]
+        return f"{said}; its interval lies {side} all others, the next of which is {second.label}'s, {shown(its)}."
+    if not first.sure:
+        return f"{said}; by one seed and without an interval, so no winner."
+    close = [row for row, estimate in others if row in near(answer) and estimate.sure]
+    unsure = [row.label for row, estimate in others if not estimate.sure]
+    reasons = []
+    if close:
+        verb = "intervals of" if len(close) > 1 else "interval of"
+        overlap = "overlap" if len(close) > 1 else "overlaps"
+        reasons.append(f"the {verb} {listed([row.label for row in close])} {overlap} that of {best.label}")
+    if unsure:
+        reasons.append(f"there is no interval for {listed(unsure)}")
+    return f"{said}, but no winner: {', and '.join(reasons)}."
+
+
+def ranks(answer: Ranked) -> list[str]:
+    """`1`, `2`, ... by the mean; `1=` for the first and all whose intervals overlap its own; `(2)` where there is no
+    interval to go by."""
+    close, first = near(answer), answer[0][1]
+    shared = any(row in close and estimate.sure for row, estimate in answer)
+    found = []
+    for index, (row, estimate) in enumerate(answer):
+        if not (first.sure and estimate.sure):
+            found.append(f"({index + 1})")
+        else:
+            found.append("1=" if shared and (not index or row in close) else str(index + 1))
+    return found
+
+
+def shown(estimate: Estimate, unit: bool = True) -> str:
+    """A number with its interval.
+
+    Example:
+        >>> shown(Estimate(value=620, low=590, high=650, unit="steps", seeds=3))
+        '620 steps [590, 650]'
+    """
+    name = f" {estimate.unit}" if unit and estimate.unit not in UNSAID else ""
+    value = (AT_LEAST if estimate.at_least else "") + plain(estimate.value) + name
+    return f"{value} [{plain(estimate.low)}, {plain(estimate.high)}]" if estimate.sure else value
+
+
+def plain(value: float) -> str:
+    """A number; a whole one without decimals."""
+    return count(value) if value == round(value) and abs(value) < LARGE else number(value)
+
+
+def table(section: Section, answers: dict[Question, Ranked]) -> Table | None:
+    """The ranks and the numbers, a line a row; `None` where there are none."""
+    if not answers:
+        return None
+    columns = [Column(heading="architecture", kind="text")]
+    cells: dict[str, list[Cell]] = {row.label: [Cell(text=row.label, look=row.look)] for row in section.rows}
+    for question, answer in answers.items():
+        unit = answer[0][1].unit
+        heading = f"{'mean' if unit in UNSAID else unit}\n[95 %]"
+        columns += [Column(heading="rank", group=question.short), Column(heading=heading, group=question.short)]
+        places = [ABSENT] * len(answer) if nothing(question, answer) else ranks(answer)
+        rank = dict(zip([row.label for row, _ in answer], places, strict=True))
+        values = {row.label: shown(estimate, unit=False) for row, estimate in answer}
+        for label, line in cells.items():
+            first = rank.get(label) in ("1", "1=")
+            line += [Cell(text=texts.get(label, ABSENT), strong=first) for texts in (rank, values)]
+    return Table(
+        caption=f"Ranks on {section.title}",
+        columns=tuple(columns),
+        lines=tuple(tuple(line) for line in cells.values()),
+    )

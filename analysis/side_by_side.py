@@ -1,0 +1,143 @@
+"""Models probed by several processes at once."""
+
+import signal
+import threading
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+
+from analysis.analyze import Event, Listener, run
+from analysis.jobs import Job
+from analysis.settings import Settings
+from workbench.files import one_line
+from workbench.pool import SPAWN, lost
+from workbench.worker import end_with_parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What every process is told."""
+
+    jobs: Sequence[Job]
+    names: Sequence[str]
+    settings: Settings
+    again: bool
+    threads: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Worker:
+    """One process, the model it is at, and the probes of it that have ended."""
+
+    process: BaseProcess
+    job: int | None = None
+    ended: set[str] = field(default_factory=set)
+
+
+def run_side_by_side(
+    jobs: Sequence[Job],
+    names: Sequence[str],
+    settings: Settings,
+    *,
+    again: bool,
+    threads: int,
+    workers: int,
+    listen: Listener,
+) -> None:
+    """Applies probes to many models, a process a model; as `analysis.analyze.run_all`.
+
+    A process that dies costs the probes of its model that had not ended. If this is interrupted, all processes end.
+    """
+    order = Order(jobs=jobs, names=names, settings=settings, again=again, threads=threads)
+    waiting = deque(range(len(jobs)))
+    crew: dict[Connection, Worker] = {}
+    try:
+        while True:
+            for _ in range(min(workers, len(crew) + len(waiting)) - len(crew)):
+                connection, process = _hire(order)
+                crew[connection] = Worker(process=process)
+                _assign(connection, crew[connection], waiting)
+            if not crew:
+                return
+            ready = wait(list(crew))
+            for connection in [each for each in crew if each in ready]:
+                _hear(connection, crew, waiting, names, listen)
+    finally:
+        for worker in crew.values():
+            worker.process.kill()
+        for worker in crew.values():
+            worker.process.join()
+
+
+def _hire(order: Order) -> tuple[Connection, BaseProcess]:
+    ours, theirs = SPAWN.Pipe()
+    process = SPAWN.Process(target=_work, args=(theirs, order), daemon=True)
+    # Ctrl-C is for the parent: a worker inherits a mask, and so never sees it, not even while it starts. (Starting the
+    # tracker would lift the mask again.)
+    resource_tracker.ensure_running()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    theirs.close()
+    return ours, process
+
+
+def _assign(connection: Connection, worker: Worker, waiting: deque[int]) -> None:
+    worker.job, worker.ended = (waiting.popleft() if waiting else None), set()
+    # That a process has died is noticed where its answers are read.
+    with suppress(OSError):
+        connection.send(worker.job)
+
+
+def _hear(
+    connection: Connection,
+    crew: dict[Connection, Worker],
+    waiting: deque[int],
+    names: Sequence[str],
+    listen: Listener,
+) -> None:
+    worker = crew[connection]
+    try:
+        event = connection.recv()
+        if event is None:
+            _assign(connection, worker, waiting)
+            return
+    except (EOFError, OSError):
+        worker.process.join()
+        del crew[connection]
+        for name in () if worker.job is None else names:
+            if name not in worker.ended:
+                text = lost(worker.process.exitcode or 0).text
+                listen(Event(kind="failed", job=worker.job or 0, probe=name, text=text))
+        return
+    if event.kind != "begun":
+        worker.ended.add(event.probe)
+    listen(event)
+
+
+def _work(connection: Connection, order: Order) -> None:
+    """What a process does: probes one model after another, as it is told."""
+    import torch
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    torch.set_num_threads(order.threads)
+    while (index := connection.recv()) is not None:
+        left = list(order.names)
+
+        def tell(event: Event, left: list[str] = left) -> None:
+            if event.kind != "begun":
+                left.remove(event.probe)
+            connection.send(event)
+
+        try:
+            run(index, order.jobs[index], order.names, order.settings, order.again, tell)
+        except Exception as error:
+            for name in list(left):
+                tell(Event(kind="failed", job=index, probe=name, text=f"{type(error).__name__}: {one_line(error)}"))
+        connection.send(None)

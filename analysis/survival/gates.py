@@ -1,0 +1,146 @@
+"""What the gates of one model leave of what they held, on one long sequence."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from analysis.findings import Curve, Findings, NotAvailableError, Number
+from analysis.measures.lengths import resized
+from analysis.measures.survival import Survival, photocopier, quantile, survival
+from analysis.memory.common import CPU
+from analysis.settings import Settings
+from analysis.statistics import mean_interval
+from analysis.subjects import Subject
+from analysis.survival.hops import lags
+from workbench.model import Model
+from workbench.seeding import seeded
+from workbench.tasks import Batch
+
+STREAMS = 4
+"""Sequences followed at once: the spread between them is the interval."""
+POOL = 100
+"""Test sequences whose steps the input is drawn from."""
+LN10 = math.log(10)
+
+
+def gates(subject: Subject, settings: Settings) -> Findings:
+    """The share of what each unit held after its first step that is left, out to the longest lag, on steps drawn
+    independently from the task's test sequences."""
+    encoder = subject.model.encoder
+    if encoder.receptive_field is not None:
+        raise NotAvailableError(
+            f"it has no gates: it reads its last {encoder.receptive_field:,} steps again and again, and nothing before"
+        )
+    if not encoder.causal:
+        raise NotAvailableError("it is not causal, and carries nothing from step to step")
+    points = tuple(int(lag) for lag in lags(settings.longest))
+    batch = resized(subject.task, settings.length).fixed("test", POOL, CPU)
+    try:
+        found = survival(encoder, drawn(subject.model, batch, settings), points)
+    except ValueError as error:
+        raise NotAvailableError(str(error)) from None
+    return Findings(numbers=numbers(found), curves=curves(found))
+
+
+def drawn(model: Model, batch: Batch, settings: Settings) -> Callable[[int], Tensor]:
+    """Draws steps, each at random among all valid ones of the batch: (streams, steps, features)."""
+    valid = torch.ones(batch.x.shape[:2], dtype=torch.bool)
+    if batch.lengths is not None:
+        valid = torch.arange(batch.x.shape[1]) < batch.lengths.unsqueeze(1)
+    pool, generator = batch.x[valid], seeded(CPU, "signal survival", settings.seed)
+
+    def draw(steps: int) -> Tensor:
+        chosen = torch.randint(len(pool), (STREAMS, steps), generator=generator)
+        return model.features(pool[chosen].to(model.readout.weight.device))
+
+    return draw
+
+
+def numbers(found: Survival) -> dict[str, Number]:
+    """What is left after round numbers of steps, and after how many steps half and a hundredth are."""
+    longest = found.copies[-1]
+    median = quantile(found.log, 0.5).numpy()
+    named = {
+        "half_left": _reached(quantile(found.half, 0.5), longest, "after which half of a signal is left, median unit"),
+        "hundredth_left": _reached(
+            quantile(found.hundredth, 0.5), longest, "after which 1 % of a signal is left, median unit"
+        ),
+        "half_left_best": _reached(found.half.amax(-1), longest, "after which half of a signal is left, best unit"),
+        "retention": _interval(found.retention.mean(1).numpy(), "share", "mean retention over units and steps"),
+    }
+    for place, copies in enumerate(found.copies):
+        if copies >= 100 and (copies == longest or math.log10(copies) % 1 == 0):
+            what = f"left of a signal after {copies:,} steps, median unit"
+            log = _interval(median[place] / LN10, "log10", f"logarithm to base 10 of what is {what}")
+            named[f"log10_left_{copies}"] = log
+            low, value, high = (None if end is None else _power(end) for end in (log.low, log.value, log.high))
+            named[f"left_{copies}"] = Number(
+                value=0.0 if value is None else value,
+                low=low,
+                high=None if high is None else min(high, 1.0),
+                unit="share",
+                what=what,
+            )
+    mean = float(found.retention.mean())
+    named[f"calculated_left_{longest}"] = Number(
+        value=photocopier(mean, longest),
+        unit="share",
+        what=f"what a photocopier of this mean retention would leave after {longest:,} copies",
+    )
+    return named
+
+
+def curves(found: Survival) -> dict[str, Curve]:
+    """The share left against the steps, as a logarithm: of the median unit, of the tenth that keeps least and of the
+    tenth that keeps most, of the best, and of the photocopier of the same mean retention."""
+    at = np.array(found.copies)
+    log = found.log / LN10
+
+    def curve(values: np.ndarray, what: str, sure: bool = True) -> Curve:
+        means = [mean_interval(row) for row in values]
+        ends = {name: [getattr(each, name) for each in means] if sure else None for name in ("low", "high")}
+        middle = [each.mean if each.n == values.shape[1] else math.nan for each in means]
+        return Curve.of(at, middle, x_unit="steps", y_unit="log10 of the share left", what=what, **ends)
+
+    mean = float(found.retention.mean())
+    return {
+        "left": curve(quantile(log, 0.5).numpy(), "share left, median unit"),
+        "left_tenth": curve(quantile(log, 0.1).numpy(), "share left in the tenth of units that keeps least"),
+        "left_ninetieth": curve(quantile(log, 0.9).numpy(), "share left in the tenth of units that keeps most"),
+        "left_best": curve(log.amax(-1).numpy(), "share left, best unit"),
+        "calculated": curve(
+            (at * math.log10(mean) if mean > 0 else at * -math.inf)[:, None],
+            "share that a photocopier of the same mean retention would leave",
+            sure=False,
+        ),
+    }
+
+
+def _power(log: float) -> float:
+    return float(10.0 ** max(log, -400.0))
+
+
+def _interval(values: np.ndarray, unit: str, what: str) -> Number:
+    """The mean over streams; none where a gate shut altogether in one of them."""
+    found = mean_interval(values)
+    if found.excluded:
+        return Number(value=None, unit=unit, what=what)
+    low, high = (None, None) if found.half is None else (found.low, found.high)
+    return Number(value=found.mean, low=low, high=high, unit=unit, what=what)
+
+
+def _reached(steps: Tensor, longest: int, what: str) -> Number:
+    """The mean over streams of a number of steps, at least the longest where it was not reached."""
+    found = mean_interval(steps.clamp(max=longest).numpy())
+    ended = bool(steps.isinf().any())
+    return Number(
+        value=found.mean,
+        low=None if found.half is None else max(found.low, 1.0),
+        high=None if found.half is None or ended else found.high,
+        unit="steps",
+        what=f"steps {what}",
+        at_least=ended,
+    )

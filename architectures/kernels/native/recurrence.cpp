@@ -1,0 +1,64 @@
+// The recurrences of the RWA, the RDA, the GRU and the RNN and their gradients, as operators of PyTorch. The rows of a
+// batch are divided among threads, and each runs its sequences on its own.
+
+#include <torch/library.h>
+
+#include <string_view>
+
+#include "backward.h"
+#include "forward.h"
+
+namespace workbench {
+
+// Calls work(cell) with the cell that has this name.
+template <class S, class Work>
+auto with_cell(std::string_view name, const Options& options, Work&& work) {
+  if (name == "rwa") return work(Average<S, 2>{options});
+  if (name == "rda") return work(Average<S, 3>{options});
+  if (name == "gru") return work(GRU<S>{});
+  TORCH_CHECK_VALUE(name == "rnn", "there is no cell ", name);
+  return work(RNN<S>{});
+}
+
+std::tuple<Tensor, Tensor, Tensor, Tensor> run(std::string_view cell, const Tensor& x, const Tensor& weight_x,
+                                               const Tensor& bias, const Tensor& weight_h, const Tensor& start,
+                                               int64_t attention, bool hidden_tanh, bool output_tanh, bool keep,
+                                               bool states) {
+  const Options options{attention, hidden_tanh, output_tanh};
+  const auto as = [&]<class S>(S) {
+    return with_cell<S>(cell, options, [&]<class Cell>(const Cell& of) {
+      return forward<S, Cell>(of, x, weight_x, bias, weight_h, start, keep, states);
+    });
+  };
+  return x.scalar_type() == at::kDouble ? as(double{}) : as(float{});
+}
+
+std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> run_backward(
+    std::string_view cell, const Tensor& x, const Tensor& weight_x, const Tensor& weight_h, const Tensor& start,
+    const Tensor& y, const Tensor& saved, const std::optional<Tensor>& of_y, const std::optional<Tensor>& of_last,
+    int64_t attention, bool hidden_tanh, bool output_tanh, bool wants_x) {
+  const Options options{attention, hidden_tanh, output_tanh};
+  const auto as = [&]<class S>(S) {
+    return with_cell<S>(cell, options, [&]<class Cell>(const Cell& of) {
+      return backward<S, Cell>(of, x, weight_x, weight_h, start, y, saved, of_y, of_last, wants_x);
+    });
+  };
+  return x.scalar_type() == at::kDouble ? as(double{}) : as(float{});
+}
+
+}  // namespace workbench
+
+TORCH_LIBRARY(sequence_workbench, library) {
+  library.def(
+      "run(str cell, Tensor x, Tensor weight_x, Tensor bias, Tensor weight_h, Tensor start, int attention, bool "
+      "hidden_tanh, bool output_tanh, bool keep, bool states) -> (Tensor, Tensor, Tensor, Tensor)");
+  library.def(
+      "run_backward(str cell, Tensor x, Tensor weight_x, Tensor weight_h, Tensor start, Tensor y, Tensor saved, Tensor? "
+      "of_y, Tensor? of_last, int attention, bool hidden_tanh, bool output_tanh, bool wants_x) -> (Tensor, Tensor, "
+      "Tensor, Tensor, Tensor)");
+}
+
+TORCH_LIBRARY_IMPL(sequence_workbench, CPU, library) {
+  library.impl("run", workbench::run);
+  library.impl("run_backward", workbench::run_backward);
+}

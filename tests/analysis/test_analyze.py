@@ -1,0 +1,326 @@
+"""Probes on many models: what is kept, what is read, and what goes on when something fails."""
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from analysis import jobs, probes, subjects
+from analysis.analyze import Event, run_all
+from analysis.findings import Findings, NotAvailableError
+from analysis.jobs import Job
+from analysis.settings import Settings
+from analysis.subjects import Subject
+from tests.analysis.report_runs import experiment, write_run
+from tests.analysis.toy_probe import install, parameters
+from tests.workbench.experiments import finish, small
+from workbench.config import Part
+from workbench.errors import UserError
+from workbench.files import read_json
+from workbench.folder import locked
+from workbench.model import parameters as size
+
+SETTINGS = Settings(sequences=2, directions=2, longest=50, length=6)
+
+
+class Counted:
+    """A probe that counts how often it is used, and on what."""
+
+    def __init__(self, then: Callable[[Subject], None] = lambda subject: None) -> None:
+        self.names: list[str] = []
+        self.then = then
+
+    def __call__(self, subject: Subject, settings: Settings) -> Findings:
+        self.names.append(subject.name)
+        self.then(subject)
+        return parameters(subject, settings)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("trained")
+    for architecture in ("gru", "rnn"):
+        finish(small(architecture, steps=3, log_every=2), out)
+    return out
+
+
+@pytest.fixture
+def out(trained: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained, tmp_path / "out"))
+
+
+def heard(listed: list[Event]) -> list[tuple[str, int, str]]:
+    return [(event.kind, event.job, event.probe) for event in listed]
+
+
+def raising(error: BaseException, only: str = "") -> Callable[[Subject], None]:
+    def then(subject: Subject) -> None:
+        if only in subject.name:
+            raise error
+
+    return then
+
+
+def test_what_is_found_is_kept_beside_each_run(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, toy=parameters)
+    found, notes = jobs.below(out)
+    assert notes == []
+    events: list[Event] = []
+    entries = run_all(found, ["toy"], SETTINGS, listen=events.append)
+    assert heard(events) == [("begun", 0, "toy"), ("done", 0, "toy"), ("begun", 1, "toy"), ("done", 1, "toy")]
+    for job, kept in zip(found, entries, strict=True):
+        subject = subjects.of_folder(job.folder)
+        plain = read_json(job.folder / "analysis.json")
+        assert plain["probes"]["toy"]["numbers"]["parameters"]["value"] == size(subject.model)
+        assert plain["probes"]["toy"]["settings"] == asdict(SETTINGS)
+        assert plain["probes"]["toy"]["weights"] == subject.weights
+        assert probes.read(job.folder) == kept
+    assert len({kept["toy"].weights for kept in entries}) == 2
+
+
+def test_what_is_known_is_read(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = Counted()
+    install(monkeypatch, toy=counted, other=Counted())
+    found, _ = jobs.below(out)
+    first = run_all(found, ["toy"], SETTINGS)
+    events: list[Event] = []
+    assert run_all(found, ["toy"], SETTINGS, listen=events.append) == first
+    assert heard(events) == [("read", 0, "toy"), ("read", 1, "toy")]
+    assert counted.names == ["gru", "rnn"]
+    run_all(found, ["toy"], replace(SETTINGS, seed=1))
+    assert counted.names == ["gru", "rnn"] * 2
+    run_all(found, ["toy"], replace(SETTINGS, seed=1), again=True)
+    assert counted.names == ["gru", "rnn"] * 3
+    both = run_all(found, ["toy", "other"], replace(SETTINGS, seed=1))
+    assert counted.names == ["gru", "rnn"] * 3
+    assert [set(kept) for kept in both] == [{"toy", "other"}] * 2
+    assert set(probes.read(found[0].folder)) == {"toy", "other"}
+
+
+def test_other_weights_are_probed_anew(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = Counted()
+    install(monkeypatch, toy=counted)
+    found, _ = jobs.below(out)
+    run_all(found[:1], ["toy"], SETTINGS)
+    path = found[0].folder / "last.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["state_dict"]["model.readout.bias"] += 1
+    torch.save(checkpoint, path)
+    run_all(found[:1], ["toy"], SETTINGS)
+    assert counted.names == ["gru", "gru"]
+
+
+def test_what_was_done_before_an_interruption_is_kept(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, toy=parameters, other=Counted(raising(KeyboardInterrupt())))
+    found, _ = jobs.below(out)
+    threads = torch.get_num_threads()
+    with pytest.raises(KeyboardInterrupt):
+        run_all(found, ["toy", "other"], SETTINGS, threads=threads + 1)
+    assert torch.get_num_threads() == threads
+    assert set(probes.read(found[0].folder)) == {"toy"}
+    assert probes.read(found[1].folder) == {}
+    assert not list(out.rglob("*.tmp"))
+    # The lock went with it.
+    with locked(found[0].folder):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (NotAvailableError("it has no gates"), "it has no gates"),
+        (NotImplementedError("no trace"), "NotImplementedError: no trace"),
+        (RuntimeError("two\nlines"), "RuntimeError: two lines"),
+    ],
+)
+def test_a_model_that_a_probe_cannot_take_costs_nothing_else(
+    out: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+) -> None:
+    counted = Counted(raising(error, only="gru"))
+    install(monkeypatch, toy=counted, other=parameters)
+    found, _ = jobs.below(out)
+    entries = run_all(found, ["toy", "other"], SETTINGS)
+    assert entries[0]["toy"].findings is None
+    assert entries[0]["toy"].reason == reason
+    assert all(each.findings is not None for each in (entries[0]["other"], *entries[1].values()))
+    assert read_json(found[0].folder / "analysis.json")["probes"]["toy"]["status"] == "not available"
+    assert run_all(found, ["toy", "other"], SETTINGS) == entries
+    assert counted.names == ["gru", "rnn"]
+
+
+def test_a_users_mistake_is_told_and_not_kept(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, toy=Counted(raising(UserError("length is too long"), only="gru")), other=parameters)
+    events: list[Event] = []
+    found, _ = jobs.below(out)
+    entries = run_all(found, ["toy", "other"], SETTINGS, listen=events.append)
+    assert [(event.job, event.probe, event.text) for event in events if event.kind == "failed"] == [
+        (0, "toy", "length is too long")
+    ]
+    assert [set(kept) for kept in entries] == [{"other"}, {"toy", "other"}]
+    assert set(probes.read(found[0].folder)) == {"other"}
+
+
+def failures(found: Sequence[Job], names: Sequence[str] = ("toy",)) -> Mapping[int, str]:
+    events: list[Event] = []
+    run_all(found, names, SETTINGS, listen=events.append)
+    return {event.job: event.text for event in events if event.kind == "failed"}
+
+
+def test_a_folder_in_use_is_left_alone(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, toy=parameters)
+    found, _ = jobs.below(out)
+    with locked(found[0].folder):
+        said = failures(found)
+    assert list(said) == [0]
+    assert "another process is at work on" in said[0]
+    assert probes.read(found[1].folder)
+
+
+def test_a_checkpoint_cut_short_is_not_taken_for_the_end(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, toy=parameters)
+    found, _ = jobs.below(out)
+    last = found[0].folder / "last.ckpt"
+    whole = last.read_bytes()
+    checkpoint = torch.load(last, weights_only=True)
+    checkpoint["global_step"] = 1
+    torch.save(checkpoint, found[0].folder / "previous.ckpt")
+    last.write_bytes(whole[: len(whole) // 2])
+    assert "last.ckpt cannot be read, and the one before is of step 1 of 3" in failures(found)[0]
+    last.unlink()
+    (found[0].folder / "previous.ckpt").unlink()
+    assert "has no checkpoint that can be read" in failures(found)[0]
+    assert not (found[0].folder / "analysis.json").exists()
+
+
+def test_findings_that_nobody_here_wrote_are_not_overwritten(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, toy=parameters)
+    found, _ = jobs.below(out)
+    path = found[0].folder / "analysis.json"
+    odd = '{"schema": 1, "probes": {"toy": {"settings": "odd", "weights": 1, "status": "x", "reason": ""}}}'
+    for text in ("{", "[]", '{"schema": 0, "probes": {}}', '{"schema": 1, "probes": {"toy": 3}}', odd):
+        path.write_text(text)
+        said = failures(found)
+        assert list(said) == [0]
+        assert "analysis.json" in said[0]
+        assert path.read_text() == text
+
+
+def test_a_run_that_diverged_or_is_not_finished_is_noted(out: Path) -> None:
+    diverged = write_run(out, experiment("lstm"), loss=None, diverged_at=7)
+    begun = write_run(out, experiment("tcn"))
+    (begun / "result.json").unlink()
+    found, notes = jobs.below(out)
+    assert [job.experiment.architecture.name for job in found] == ["gru", "rnn"]
+    assert notes == [
+        f"{diverged} diverged at step 7: it has no model to probe",
+        "not finished, and so left out: 1 of the runs; name the folder of one to probe it",
+    ]
+
+
+@pytest.mark.parametrize("name", ["", "last.ckpt"])
+def test_the_folder_of_a_run_and_its_last_checkpoint_are_the_run(
+    out: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    install(monkeypatch, toy=parameters)
+    every, _ = jobs.below(out)
+    (job,), notes = jobs.below(every[1].folder / name)
+    assert notes == []
+    run_all([job], ["toy"], SETTINGS)
+    assert [(each.folder / "analysis.json").exists() for each in every] == [False, True]
+
+
+@pytest.mark.parametrize("unfinished", [True, False])
+def test_another_checkpoint_has_a_place_of_its_own(
+    out: Path, monkeypatch: pytest.MonkeyPatch, unfinished: bool
+) -> None:
+    install(monkeypatch, toy=parameters)
+    folder = jobs.below(out)[0][0].folder
+    if unfinished:
+        (folder / "result.json").unlink()
+        (job,), _ = jobs.below(folder)
+    else:
+        shutil.copy(folder / "last.ckpt", folder / "mine.ckpt")
+        (job,), _ = jobs.below(folder / "mine.ckpt")
+    run_all([job], ["toy"], SETTINGS)
+    assert not (folder / "analysis.json").exists()
+    assert probes.read(folder / "step-3")["toy"].findings is not None
+
+
+def test_what_names_no_model_is_refused(out: Path, tmp_path: Path) -> None:
+    folder = jobs.below(out)[0][0].folder
+    other = jobs.below(out)[0][1].folder
+    (tmp_path / "empty").mkdir()
+    shutil.copy(folder / "last.ckpt", tmp_path / "lost.ckpt")
+    (folder / "notes.txt").write_text("mine")
+    shutil.copy(folder / "last.ckpt", other / "foreign.ckpt")
+    for path, message in (
+        (tmp_path / "absent", "there is no folder"),
+        (tmp_path / "empty", "no finished runs in"),
+        (tmp_path / "lost.ckpt", "no config.yaml beside"),
+    ):
+        with pytest.raises(UserError, match=message):
+            jobs.below(path)
+    assert "is damaged, or no checkpoint of this bench" in failures(jobs.below(folder / "notes.txt")[0], ["x"])[0]
+    assert "foreign.ckpt belongs to" in failures(jobs.below(other / "foreign.ckpt")[0], ["x"])[0]
+
+
+def test_untrained_models_have_folders_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, toy=parameters)
+    experiments = [small("gru", seed=seed) for seed in (0, 1)]
+    made = jobs.untrained(tmp_path, experiments)
+    entries = run_all(made, ["toy"], SETTINGS)
+    folders = sorted((tmp_path / "untrained/addition/gru" / experiments[0].identity).iterdir())
+    assert [folder.name for folder in folders] == ["seed-0", "seed-1"]
+    assert [probes.read(folder) for folder in folders] == entries
+    assert all((folder / "config.yaml").exists() for folder in folders)
+    assert entries[0]["toy"].weights != entries[1]["toy"].weights
+    assert list(tmp_path.iterdir()) == [tmp_path / "untrained"]
+
+
+def test_code_that_has_changed_since_is_not_taken_for_what_was_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    text = "from architectures.gru import GRU\n\n\nclass Mine(GRU):\n    pass\n"
+    (tmp_path / "mine_once.py").write_text(text)
+    made = small("mine_once:Mine")
+    assert subjects.untrained(made).name == "mine_once:Mine"
+    other = replace(made, architecture=replace(made.architecture, source="0123456789ab"))
+    with pytest.raises(UserError, match="the code of mine_once:Mine has changed since"):
+        subjects.untrained(other)
+    gone = replace(made, architecture=Part(name="absent_module:Mine", options=made.architecture.options))
+    with pytest.raises(UserError, match="no module 'absent_module'"):
+        subjects.untrained(gone)
+
+
+KILLER = """
+import os
+from multiprocessing import parent_process
+
+from architectures.gru import GRU
+
+
+class Killer(GRU):
+    def __init__(self, input_size, hidden_size):
+        super().__init__(input_size, hidden_size)
+        if parent_process() is not None:
+            os._exit(9)
+"""
+
+
+def test_side_by_side_comes_to_the_same_and_outlives_a_process(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "killer_once.py").write_text(KILLER)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    names, (found, _) = ["discount_dynamics", "memory_length"], jobs.below(out)
+    alone = run_all(found, names, SETTINGS)
+    dying = jobs.untrained(out, [small("killer_once:Killer")])
+    events: list[Event] = []
+    together = run_all([*dying, *found], names, SETTINGS, again=True, workers=2, listen=events.append)
+    assert together == [{}, *alone]
+    failed = [(event.job, event.probe, event.text) for event in events if event.kind == "failed"]
+    assert failed == [(0, name, "its process ended with status 9") for name in names]

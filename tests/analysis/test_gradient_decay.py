@@ -1,0 +1,138 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from analysis import gradient_decay
+from analysis.findings import Findings, NotAvailableError
+from analysis.gradient.common import interval_curve
+from analysis.settings import Settings
+from analysis.subjects import Subject, untrained
+from architectures.rda import AveragingLayer
+from tests.analysis.report_runs import experiment
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+SETTINGS = Settings(sequences=6, directions=16)
+
+
+def subject(
+    architecture: str, trained: bool = False, hidden_size: int = 4, length: int = 60, **options: object
+) -> Subject:
+    made = experiment(architecture, task_options={"length": length}, hidden_size=hidden_size, options=options, seed=3)
+    return replace(untrained(made), trained=trained)
+
+
+def value(findings: Findings, name: str) -> float:
+    found = findings.numbers[name].value
+    assert found is not None
+    return found
+
+
+def test_a_diagonal_recurrence_has_its_half_life_everywhere():
+    half_life = 12.0
+    eigenvalue = 0.5 ** (1 / half_life)
+    probed = subject("tests.analysis.toy_encoders:Diagonal", trained=True, fastest=eigenvalue, slowest=eigenvalue)
+    found = gradient_decay.measure(probed, SETTINGS)
+    for name in ("gradient", "start_gradient", "first_step"):
+        assert found.words[f"{name}_law"] == "exponential"
+        assert value(found, f"{name}_half_life") == pytest.approx(half_life, rel=1e-4)
+        number = found.numbers[f"{name}_half_life"]
+        assert number.low is not None
+        assert number.high is not None
+        assert number.low <= half_life * 1.0001
+        assert number.high >= half_life * 0.9999
+    assert value(found, "lyapunov") == pytest.approx(math.log(eigenvalue), abs=1e-6)
+    assert value(found, "state_jacobian") == pytest.approx(eigenvalue, abs=1e-6)
+    norms = found.curves["state_jacobian"]
+    np.testing.assert_allclose(norms.array(), norms.array("x") * math.log10(eigenvalue), atol=1e-5)
+    assert found.curves["path_length"].y[-1] == 60
+    assert not found.missing
+    assert Findings.from_dict(found.to_dict()).words == found.words
+
+
+def test_an_average_of_constant_attention_does_not_fall_with_the_lag_but_as_more_is_read():
+    probed = subject("rwa", length=400)
+    layer = next(part for part in probed.model.modules() if isinstance(part, AveragingLayer))
+    with torch.no_grad():
+        layer.weight_h.zero_()
+        # No attention by the input either; small features keep the outer tanh linear.
+        layer.weight_x[8:].zero_()
+        layer.weight_x[:4] *= 0.01
+        layer.bias_g.fill_(1.0)
+        layer.weight_x[4:8].zero_()
+    found = gradient_decay.measure(probed, SETTINGS)
+    assert found.words["gradient_law"] == "no fall"
+    assert value(found, "gradient_exponent") == pytest.approx(0, abs=1e-4)
+    assert found.words["first_step_law"] == "power law"
+    assert value(found, "first_step_exponent") == pytest.approx(-1, abs=0.01)
+    # r keeps 1 - 1 / t at step t, and so does l.
+    steps = np.arange(400 - 128, 400) + 1
+    assert value(found, "lyapunov") == pytest.approx(np.log(1 - 1 / steps).mean(), rel=1e-3)
+
+
+def test_a_tcn_is_fitted_within_its_reach_and_has_no_state():
+    found = gradient_decay.measure(subject("tcn", kernel_size=3, num_layers=3), SETTINGS)
+    reach = 1 + 2 * 2 * 7
+    assert value(found, "gradient_fitted_to") <= reach - 1
+    curve = found.curves["gradient"]
+    assert all((y is None) == (x >= reach) for x, y in zip(curve.x, curve.y, strict=True))
+    assert found.curves["path_length"].x[-1] == reach - 1
+    assert f"{reach} steps" in found.missing["state"]
+    assert "finite" in found.missing["first_step"]
+
+
+def test_what_cannot_be_asked_of_a_bidirectional_encoder_is_missing():
+    found = gradient_decay.measure(subject("han-bidirectional"), SETTINGS)
+    assert "not causal" in found.missing["state"]
+    assert "not causal" in found.missing["first_step"]
+    assert "gradient_half_life" in found.numbers
+
+
+def test_a_foreign_encoder_costs_what_it_lacks():
+    found = gradient_decay.measure(subject("tests.analysis.toy_encoders:Silent"), SETTINGS)
+    assert found.missing["path_length"] == "NotImplementedError: no path"
+    assert "untrained" in found.missing["start_gradient"]
+    assert found.words["gradient_law"] == "exponential"
+    grown = gradient_decay.measure(subject("tests.analysis.toy_encoders:Growing"), SETTINGS)
+    assert "grows" in grown.missing["state"]
+
+
+def test_sequences_of_different_lengths_and_symbols():
+    made = experiment("gru", task="classify-length", task_options={"length": 40}, hidden_size=4)
+    found = gradient_decay.measure(untrained(made), SETTINGS)
+    assert found.numbers["gradient_half_life"].value is not None
+    # The shortest of the sequences that are probed bounds what may be read of all.
+    assert 30 <= found.curves["first_step"].x[-1] <= 40
+    symbols = gradient_decay.measure(untrained(experiment("gru", task="copy", task_options={"length": 20})), SETTINGS)
+    assert "loss_gradient" in symbols.curves
+
+
+def test_the_model_is_left_as_it_was_and_the_same_is_found_again():
+    probed = subject("lstm", trained=True)
+    before, state = probed.weights, torch.get_rng_state()
+    first = gradient_decay.measure(probed, SETTINGS)
+    assert probed.weights == before
+    assert not probed.model.training
+    assert all(parameter.grad is None for parameter in probed.model.parameters())
+    torch.set_rng_state(state)
+    assert gradient_decay.measure(probed, SETTINGS).to_dict() == first.to_dict()
+
+
+def test_nothing_at_all_is_not_available(monkeypatch):
+    def nothing(subject: Subject, settings: Settings) -> Findings:
+        raise NotAvailableError("nothing")
+
+    monkeypatch.setattr(gradient_decay, "PARTS", {"gradient": nothing})
+    with pytest.raises(NotAvailableError, match="gradient: nothing"):
+        gradient_decay.measure(subject("lstm"), SETTINGS)
+
+
+def test_a_curve_is_the_logarithm_of_the_mean_with_students_interval():
+    norms = np.array([[1.0, 0.0, np.nan], [3.0, 0.0, 2.0]])
+    curve = interval_curve(norms, np.arange(3), against="steps", what="")
+    np.testing.assert_allclose(curve.array(), [math.log10(2), math.nan, math.log10(2)], rtol=1e-5)
+    # The standard error of 1 and 3 is 1, half of the mean; Student's quantile for one degree of freedom is 12.706.
+    assert curve.high is not None
+    assert curve.high[0] == pytest.approx(math.log10(2) + 12.706 / 2 / math.log(10), rel=1e-4)

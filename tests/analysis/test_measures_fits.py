@@ -1,0 +1,98 @@
+import math
+
+import numpy as np
+import pytest
+
+from analysis.measures.decay_fits import EXPONENTIAL, POWER_LAW, fit
+
+LAGS = np.arange(400)
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def samples(g: np.ndarray, noise: float = 0.0) -> np.ndarray:
+    """(2, 16, lags) around g, with one factor for each sequence and lag."""
+    return g * np.exp(noise * rng().standard_normal((2, 16, len(g))))
+
+
+def test_an_exact_exponential_gives_its_half_life():
+    found = fit(samples(3 * 0.5 ** (LAGS / 41)), LAGS, rng())
+    assert found is not None
+    assert found.better == EXPONENTIAL
+    assert found.falls
+    assert math.log(2) / found.exponential.rate == pytest.approx(41, rel=1e-9)
+    assert found.exponential.r2 == pytest.approx(1, abs=1e-9)
+    assert found.power.r2 < 0.9
+
+
+@pytest.mark.parametrize("exponent", [0.5, 1.0, 2.0])
+def test_an_exact_power_law_gives_its_exponent(exponent):
+    found = fit(samples(np.maximum(LAGS, 1.0) ** -exponent), LAGS, rng())
+    assert found is not None
+    assert found.better == POWER_LAW
+    assert found.power.rate == pytest.approx(exponent, rel=1e-9)
+    assert found.margin > 2
+
+
+def test_what_is_level_does_not_fall():
+    # The noise of a sequence is its own: no lag is favoured.
+    found = fit(samples(np.ones(len(LAGS)), noise=0.3), LAGS, rng())
+    assert found is not None
+    assert not found.falls
+
+
+def test_what_rises_does_not_fall():
+    found = fit(samples(np.exp(LAGS / 100)), LAGS, rng())
+    assert found is not None
+    assert found.exponential.rate == pytest.approx(-0.01, rel=1e-9)
+    assert not found.falls
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says():
+    """Rates differ from sequence to sequence around 0.02, so that residuals at neighbouring lags go together."""
+    covered, widths = 0, []
+    for seed in range(100):
+        draw = np.random.default_rng(seed)
+        g = np.exp(-0.02 * LAGS)[None, None] * np.exp(0.001 * LAGS * draw.standard_normal((1, 12, 1)))
+        found = fit(g[..., :100], LAGS[:100], draw)
+        assert found is not None
+        law = found.exponential
+        covered += law.low <= 0.02 <= law.high
+        widths.append(law.high - law.low)
+    # 95 of 100 are due; below 88 or above 99 has a probability under 1 %.
+    assert 88 <= covered <= 99
+    # The standard error of the mean rate is about 0.001 / sqrt(12), and Student's quantile for 11 is 2.2.
+    assert np.mean(widths) == pytest.approx(2 * 2.2 * 0.001 / math.sqrt(12), rel=0.2)
+
+
+def test_zeros_beyond_a_reach_and_lost_values_are_left_out():
+    g = 0.5 ** (LAGS / 10.0)
+    g[100:] = 0.0
+    found = fit(samples(g), LAGS, rng())
+    assert found is not None
+    assert found.farthest == 99
+    assert math.log(2) / found.exponential.rate == pytest.approx(10, rel=1e-9)
+
+
+def test_lags_that_some_sequences_lack():
+    g = samples(0.5 ** (LAGS / 20.0))
+    g[:, 1:, 300:] = np.nan
+    found = fit(g, LAGS, rng())
+    assert found is not None
+    assert math.log(2) / found.exponential.rate == pytest.approx(20, rel=1e-6)
+
+
+def test_too_few_lags_give_no_fit():
+    g = np.zeros((2, 4, 400))
+    g[..., :4] = 1.0
+    assert fit(g, LAGS, rng()) is None
+    assert fit(np.zeros((2, 4, 400)), LAGS, rng()) is None
+
+
+def test_one_sequence_has_no_interval():
+    found = fit(samples(0.5 ** (LAGS / 10.0))[:, :1], LAGS, rng())
+    assert found is not None
+    assert math.isnan(found.exponential.low)
+    assert found.falls

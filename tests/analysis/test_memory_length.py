@@ -1,0 +1,181 @@
+"""The memory probe as a whole, on encoders whose memory is known."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from analysis import memory_length
+from analysis.findings import Findings, NotAvailableError
+from analysis.settings import Settings
+from analysis.subjects import Subject
+from architectures.state import State
+from tests.analysis.memory_toys import DelayLine, Listener, Toy, subject
+from workbench.tasks import seeded
+
+CPU = torch.device("cpu")
+FEW = Settings(sequences=8, directions=8)
+
+
+def listener(memory: int, longest: int = 10**9) -> Subject:
+    return subject("copy", {"length": 60, "items": 5, "categories": 4}, Listener(6, memory, longest))
+
+
+def values(found: Findings) -> dict[str, float | None]:
+    return {name: number.value for name, number in found.numbers.items()}
+
+
+def test_the_horizon_is_the_length_of_the_memory() -> None:
+    """Lags run from 6 to 65; what lies further back than 30 steps is answered by a guess, right in 1 of 4 cases."""
+    found = memory_length.measure(listener(30), Settings())
+    horizon = found.numbers["horizon"]
+    assert horizon.value == pytest.approx(30.5, abs=1.5)
+    low, value, high = (horizon.low or 0, horizon.value or 0, horizon.high or 0)
+    assert 26 < low <= value <= high < 34
+    assert not horizon.at_least
+    assert values(found)["recall_bound"] == 0.625
+    # 25 of the 60 lags are within the memory.
+    assert values(found)["recall_accuracy"] == pytest.approx((25 + 35 / 4) / 60, abs=0.07)
+    curve = found.curves["recall"]
+    near = curve.array()[curve.array("x") < 28]
+    assert len(near) > 3
+    assert (near == 1).all()
+    assert curve.array()[curve.array("x") > 34].max() < 0.5
+
+
+def test_the_horizon_of_a_memory_without_end() -> None:
+    horizon = memory_length.measure(listener(1000), FEW).numbers["horizon"]
+    assert (horizon.value, horizon.low, horizon.high, horizon.at_least) == (65, 65, 65, True)
+
+
+def test_what_is_not_even_recalled_at_the_smallest_lag_may_be_at_any_below() -> None:
+    horizon = memory_length.measure(listener(3), FEW).numbers["horizon"]
+    assert (horizon.value, horizon.low, horizon.high, horizon.at_least) == (0, 0, 6, False)
+
+
+def test_a_delay_line_is_found_out_in_every_way() -> None:
+    """Ten steps of one feature: a capacity of 10, and a gradient of 1 at each of ten lags."""
+    found = memory_length.measure(subject("addition", {"length": 40}, DelayLine(2, 10)), FEW)
+    assert values(found)["memory_capacity"] == pytest.approx(10, abs=0.05)
+    capacity = found.numbers["memory_capacity"]
+    assert capacity.low is not None
+    assert capacity.high is not None
+    assert capacity.low <= 10 <= capacity.high + 1e-9
+    assert found.curves["capacity"].array()[:10] == pytest.approx(1, abs=1e-5)
+    assert found.curves["capacity"].array()[10:].max() < 0.02
+    held = {name: value for name, value in values(found).items() if name in ("reach", "states")}
+    assert held == {"reach": 10, "states": 10}
+    # One random weight a lag: shares differ from sequence to sequence, by chance, but all lie within ten lags.
+    assert values(found)["field_50"] == pytest.approx(4.5, abs=1.6)
+    assert 8 <= (values(found)["field_95"] or 0) <= 9
+    assert found.curves["gradient_share"].array()[9:] == pytest.approx(1, abs=1e-12)
+    assert "step" in found.missing["recall"]
+
+
+def test_extrapolation_is_the_tasks_own_loss_at_every_length() -> None:
+    made = listener(30)
+    found = memory_length.measure(made, FEW)
+    loss, trivial = found.curves["extrapolation_loss"], found.curves["extrapolation_trivial"]
+    assert loss.x == (1, 2, 4, 8, 16)
+    for place, factor in enumerate(loss.x):
+        task = replace(made.task, length=int(60 * factor))  # type: ignore[type-var]
+        batch = task.sample(8, seeded(CPU, "test"))
+        with torch.no_grad():
+            answer = made.model(batch.x)[0]
+        assert loss.y[place] == pytest.approx(float(task.loss(answer, batch)), rel=1e-4)
+        accuracy = found.curves["extrapolation_accuracy"].y[place]
+        assert accuracy == pytest.approx(float(task.metrics(answer, batch)["accuracy"]), rel=1e-5)
+        assert trivial.y[place] == pytest.approx(task.trivial_loss, rel=1e-5)
+
+
+def test_a_perfect_answer_holds_at_any_length() -> None:
+    number = memory_length.measure(listener(10**6), FEW).numbers["extrapolation"]
+    assert (number.value, number.low, number.high, number.at_least) == (16, 16, 16, True)
+    number = memory_length.measure(listener(0), FEW).numbers["extrapolation"]
+    assert (number.value, number.low, number.high, number.at_least) == (0, 0, 0, False)
+
+
+def test_lengths_that_a_model_does_not_take_cost_only_themselves() -> None:
+    found = memory_length.measure(listener(10**6, longest=200), FEW)
+    # Nor does it have a gradient.
+    assert set(found.missing) == {"receptive_field", "extrapolation_4", "extrapolation_8", "extrapolation_16"}
+    assert found.missing["extrapolation_4"] == "ValueError: 250 steps are more than my 200 positions"
+    assert found.curves["extrapolation_loss"].x == (1, 2)
+    number = found.numbers["extrapolation"]
+    assert (number.value, number.at_least) == (2, True)
+
+
+def test_sequences_of_more_steps_than_anyone_waits_for_are_left_out() -> None:
+    found = memory_length.PARTS["extrapolation"](subject("addition", {"length": 2000}, DelayLine(2, 3)), FEW)
+    assert set(found.missing) == {"extrapolation_16"}
+    assert "32,000 steps are more than the 20,000" in found.missing["extrapolation_16"]
+
+
+@pytest.mark.parametrize("name", ["copy-memory", "multicopy"])
+def test_tasks_of_a_single_lag(name: str) -> None:
+    options = {"length": 10} if name == "copy-memory" else {"copies": 3}
+    found = memory_length.PARTS["recall"](subject(name, options), FEW)
+    assert values(found)["smallest_lag"] == values(found)["largest_lag"]
+    assert len(found.curves["recall"].x) == 1
+    assert values(found)["horizon"] == 0
+
+
+def test_an_untrained_model_has_no_answers_but_a_state_and_a_gradient() -> None:
+    found = memory_length.measure(subject("copy", {"length": 20, "items": 3}, trained=False), FEW)
+    assert set(found.missing) == {"recall", "extrapolation"}
+    assert "untrained" in found.missing["recall"]
+    assert {"memory_capacity", "field_95"} < set(found.numbers)
+    assert found.words["reach"] == "unbounded"
+
+
+def test_who_sees_the_future_has_no_memory_capacity() -> None:
+    found = memory_length.measure(subject("copy", {"length": 20}, name="han-bidirectional"), FEW)
+    assert set(found.missing) == {"memory_capacity"}
+    assert "not causal" in found.missing["memory_capacity"]
+
+
+class Broken(Toy):
+    """Fails whatever it is given."""
+
+    output_size = 3
+
+    def encode(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
+        raise RuntimeError("never\nworks")
+
+
+def test_a_model_that_nothing_can_be_measured_of() -> None:
+    with pytest.raises(NotAvailableError, match="receptive field: RuntimeError: never works"):
+        memory_length.measure(subject("digits", {}, Broken(1)), FEW)
+
+
+def test_a_length_of_ones_own() -> None:
+    made = subject("copy", {"length": 60, "items": 5}, name="rwa")
+    found = memory_length.measure(made, replace(FEW, length=40))
+    assert values(found)["largest_lag"] == pytest.approx(35, abs=2)
+    assert max(found.curves["capacity"].x) == 39
+    assert max(found.curves["gradient_share"].x) == 39
+    digits = memory_length.measure(subject("digits", {}), replace(FEW, length=40))
+    assert "receptive_field" in digits.missing
+    assert max(digits.curves["capacity"].x) == 39
+
+
+def test_the_model_and_the_random_numbers_are_left_alone_and_the_findings_are_the_same_again() -> None:
+    made = subject("copy", {"length": 20, "items": 3}, name="lstm")
+    made.model.train()
+    before, state = made.weights, torch.get_rng_state()
+    found = memory_length.measure(made, FEW)
+    assert made.weights == before
+    assert made.model.training
+    assert made.model.encoder.training
+    assert all(parameter.grad is None and parameter.requires_grad for parameter in made.model.parameters())
+    assert torch.equal(torch.get_rng_state(), state)
+    assert memory_length.measure(made, FEW) == found
+    assert memory_length.measure(made, replace(FEW, seed=1)) != found
+    assert Findings.from_dict(found.to_dict()).curves == found.curves
+
+
+def test_sequences_of_several_lengths_are_looked_at_where_they_are_long() -> None:
+    found = memory_length.PARTS["receptive_field"](subject("classify-length", {"length": 30}, name="rwa"), FEW)
+    # Of eight times as many sequences, the longest are all but as long as can be; RWA reads all steps alike.
+    assert (found.numbers["field_95"].value or 0) >= 25

@@ -1,0 +1,107 @@
+"""Findings over seeds, against SciPy's intervals."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.findings import Curve, Findings, Number
+from analysis.groups import Row, sections
+from analysis.probed import Probed, with_number
+from tests.analysis.report_runs import experiment, write_run
+from workbench.results import finished
+
+
+@pytest.fixture
+def row(tmp_path: Path) -> Row:
+    write_run(tmp_path, experiment("lstm"))
+    return sections(finished(tmp_path))[0].rows[0]
+
+
+def number(
+    value: float | None, low: float | None = None, high: float | None = None, at_least: bool = False
+) -> Findings:
+    return Findings(numbers={"n": Number(value=value, unit="steps", what="it", low=low, high=high, at_least=at_least)})
+
+
+def curve(xs: list[float], ys: list[float]) -> Findings:
+    return Findings(curves={"c": Curve.of(xs, ys, x_unit="steps", y_unit="share", what="it")})
+
+
+def test_several_seeds_have_students_interval(row: Row) -> None:
+    values = [3.0, 5.0, 10.0]
+    found = Probed(row=row, findings=tuple(number(value, value - 0.1, value + 0.1) for value in values)).number("n")
+    assert found is not None
+    low, high = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
+    assert (found.value, found.low, found.high) == pytest.approx((6.0, low, high))
+    assert (found.unit, found.seeds, found.at_least, found.sure) == ("steps", 3, False, True)
+
+
+def test_one_seed_has_the_probes_own_interval(row: Row) -> None:
+    found = Probed(row=row, findings=(number(3, 2, 7), number(None))).number("n")
+    assert found is not None
+    assert (found.value, found.low, found.high, found.seeds) == (3, 2, 7, 1)
+    bare = Probed(row=row, findings=(number(3),)).number("n")
+    assert bare is not None
+    assert not bare.sure
+    assert math.isnan(bare.low)
+
+
+def test_one_seed_at_its_limit_makes_the_mean_a_lower_bound(row: Row) -> None:
+    found = Probed(row=row, findings=(number(3), number(9, at_least=True))).number("n")
+    assert found is not None
+    assert found.at_least
+
+
+def test_what_no_seed_has_is_none(row: Row) -> None:
+    probed = Probed(row=row, findings=(number(None), Findings(missing={"n": "too short"})))
+    assert probed.number("n") is None
+    assert probed.number("other") is None
+    assert probed.curve("c") is None
+    assert probed.word("w") is None
+    assert probed.missing("n") == "too short"
+    assert probed.missing("other") is None
+
+
+def test_a_curve_is_the_mean_where_all_seeds_have_a_value(row: Row) -> None:
+    findings = (curve([1, 2, 4], [1, 2, 4]), curve([2, 3, 4], [4, 9, 8]), curve([4, 2], [12, 6]))
+    found = Probed(row=row, findings=findings).curve("c")
+    assert found is not None
+    assert found.x == (2, 4)
+    assert found.y == (4, 8)
+    assert found.low is not None
+    assert found.high is not None
+    low, high = stats.t.interval(0.95, 2, loc=4, scale=stats.sem([2, 4, 6]))
+    assert (found.low[0], found.high[0]) == pytest.approx((low, high), rel=1e-5)
+
+
+def test_a_curve_of_one_seed_is_itself(row: Row) -> None:
+    findings = curve([1, 2], [3, 4])
+    assert Probed(row=row, findings=(findings, Findings())).curve("c") == findings.curves["c"]
+
+
+def test_curves_without_a_common_place_are_empty(row: Row) -> None:
+    found = Probed(row=row, findings=(curve([1], [3]), curve([2], [4]))).curve("c")
+    assert found is not None
+    assert found.x == ()
+
+
+def test_a_seed_without_a_value_leaves_a_gap(row: Row) -> None:
+    found = Probed(row=row, findings=(curve([1, 2], [3, math.nan]), curve([1, 2], [5, 6]))).curve("c")
+    assert found is not None
+    assert found.y == (4, None)
+    assert found.low is not None
+    assert found.low[1] is None
+
+
+def test_the_word_is_that_of_most_seeds(row: Row) -> None:
+    said = [Findings(words={"w": word}) for word in ("exponential", "power law", "power law")]
+    assert Probed(row=row, findings=tuple(said)).word("w") == "power law"
+    assert Probed(row=row, findings=tuple(said[:2])).word("w") == "exponential"
+
+
+def test_rows_with_a_number_come_largest_first(row: Row) -> None:
+    rows = [Probed(row=row, findings=(number(value),)) for value in (2, None, 5)]
+    assert [estimate.value for _, estimate in with_number(rows, "n")] == [5, 2]

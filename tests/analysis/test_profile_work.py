@@ -1,0 +1,166 @@
+"""Closed forms of work against counts of what the definitions do."""
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+import architectures
+from analysis.profile.counted import counted
+from analysis.profile.subjects import BASELINE, Subject
+from analysis.profile.work import GATES, product, seen, step, work
+from architectures import Encoder
+from architectures.lstm import LSTM
+from tests.architectures.cases import INPUT_SIZE
+from tests.architectures.definitions import DEFINITIONS
+
+BATCH, TIME = 3, 12
+RECURRENT = ("rnn", "lstm", "gru", "rwa", "rda", "rda-exp-tanh", "rda-sigmoid-id")
+DEPTHS = [(name, {"hidden_size": 5, "num_layers": layers}) for name in RECURRENT for layers in (1, 2)]
+LEVELS = [
+    ("han", {"hidden_size": 4, "window": 3, "num_layers": 2}),
+    ("han", {"hidden_size": 4, "window": 20, "num_layers": 1}),
+    ("han", {"hidden_size": 4, "window": 2, "num_layers": 4}),
+    ("han-bidirectional", {"hidden_size": 4, "window": 3, "num_layers": 2}),
+]
+
+
+def naive_counts(name, options):
+    """Multiply-adds a step and sequence, forward and backward, of the definition's own products."""
+    encoder = architectures.build(name, INPUT_SIZE, **options)
+    parameters = dict(encoder.named_parameters())
+    x = torch.randn(BATCH, TIME, INPUT_SIZE)
+    with FlopCounterMode(display=False) as forward:
+        y = DEFINITIONS[name](parameters, x, options, [TIME] * BATCH)
+    with FlopCounterMode(display=False) as backward:
+        y.sum().backward()
+    return tuple(mode.get_total_flops() / 2 / BATCH / TIME for mode in (forward, backward))
+
+
+@pytest.mark.parametrize(("name", "options"), DEPTHS)
+def test_a_recurrence_does_the_products_of_its_definition(name, options):
+    # A learned start makes every step need the gradient of its recurrent product.
+    options = {**options, "learn_initial_state": True}
+    found = work(architectures.build(name, INPUT_SIZE, **options), BATCH, TIME)
+    assert found is not None
+    assert (found.forward.multiply_adds, found.backward.multiply_adds) == pytest.approx(naive_counts(name, options))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"hidden_size": 5, "kernel_size": 3, "num_layers": 2}, {"hidden_size": INPUT_SIZE, "num_layers": 1}],
+)
+def test_a_tcn_does_the_convolutions_that_pytorch_counts(options):
+    encoder = architectures.build("tcn", INPUT_SIZE, **options)
+    x = torch.randn(BATCH, TIME, INPUT_SIZE)
+    with FlopCounterMode(display=False) as forward:
+        y, _ = encoder(x)
+    with FlopCounterMode(display=False) as backward:
+        y.sum().backward()
+    found = work(encoder, BATCH, TIME)
+    assert found is not None
+    assert found.forward.multiply_adds == forward.get_total_flops() / 2 / BATCH / TIME
+    assert found.backward.multiply_adds == backward.get_total_flops() / 2 / BATCH / TIME
+
+
+@pytest.mark.parametrize(("name", "options"), LEVELS)
+def test_a_hierarchy_does_the_products_of_its_definition_and_its_attention(name, options):
+    found = work(architectures.build(name, INPUT_SIZE, **options), BATCH, TIME)
+    assert found is not None
+    # The definition has its attention as element-wise products: these are counted pair by pair.
+    window, levels, size = options["window"], options["num_layers"], options["hidden_size"]
+    pairs = sum(1 for t in range(TIME) for level in range(levels) for j in range(window) if t - j * window**level >= 0)
+    attention = 2 * size * pairs / TIME * (2 if name == "han-bidirectional" else 1)
+    forward, backward = naive_counts(name, {**options, "reach": 1})
+    assert found.forward.multiply_adds == pytest.approx(forward + attention)
+    assert found.backward.multiply_adds == pytest.approx(backward + 2 * attention)
+
+
+@pytest.mark.parametrize("name", architectures.names())
+def test_every_weight_of_the_catalogue_is_in_a_product(name):
+    encoder = architectures.build(name, INPUT_SIZE, hidden_size=8)
+    found = work(encoder, 1, 1)
+    assert found is not None
+    matrices = sum(p.numel() for key, p in encoder.named_parameters() if p.ndim > 1 and "original0" not in key)
+    # With one step a level of attention sees one pair.
+    levels = {"han": 2, "han-bidirectional": 4}.get(name, 0)
+    assert found.forward.multiply_adds == matrices + 2 * 8 * levels
+
+
+def test_the_recurrent_products_are_those_of_the_paper():
+    for name, matrices in {"rwa": 2, "rda": 3, "gru": 3, "lstm": 4, "rnn": 1}.items():
+        encoder = architectures.build(name, 1, hidden_size=1000)
+        found = work(encoder, 1, 1)
+        assert found is not None
+        assert found.forward.multiply_adds == pytest.approx(matrices * 1000**2, rel=0.005)
+
+
+def test_traffic_of_a_recurrent_step_by_hand():
+    # I = 2, H = 3, four gates: 24 + 36 weights, shared by 4 sequences. In: x, h, c, weights; out: h, c, y.
+    found = step(GATES[LSTM], 2, 3, 4, 5, data=True)
+    assert found.forward.numbers == 2 + 6 + 6 + 3 + 60 / 4
+    # In: x, h before, dy, adjoints of h and c, i f g o c, recurrent weights; out: adjoints, and (in forward) i f g o c,
+    # and once after the last of 5 steps dW.
+    assert found.backward.numbers == 2 + 3 + 3 + 6 + 15 + 36 / 4 + 6 + 15 + 60 / (4 * 5)
+    upper = step(GATES[LSTM], 2, 3, 4, 5, data=False)
+    assert upper.backward.numbers == found.backward.numbers + 2 + 24 / 4
+    assert found.both.bytes == 4 * (32 + 62)
+    assert found.both.intensity == pytest.approx(2 * (60 + 60 + 36) / (4 * 94))
+
+
+def test_traffic_of_a_product_by_hand():
+    # 2 to 3 numbers a step, 6 weights, 10 steps that share them. Backward: x, dy, dW, and for dx W and dx.
+    found = product(2, 3, 10)
+    assert found.forward.numbers == pytest.approx(2 + 3 + 0.6)
+    assert found.backward.numbers == pytest.approx(2 + 3 + 0.6 + 0.6 + 2)
+    assert product(2, 3, 10, data=True).backward.numbers == pytest.approx(5.6)
+    assert product(2, 3, 10, data=True).backward.multiply_adds == 6
+
+
+def test_steps_seen():
+    assert seen(5, 3, 1) == (1 + 2 + 3 + 3 + 3) / 5
+    assert seen(5, 3, 3) == (1 + 1 + 1 + 2 + 2) / 5
+    assert seen(4, 100, 1) == 2.5
+
+
+class Own(Encoder):
+    """y = W x, and what PyTorch cannot count."""
+
+    def __init__(self, input_size, hidden_size, counts=True):
+        super().__init__(input_size)
+        self.output_size, self.counts = hidden_size, counts
+        self.weight = torch.nn.Parameter(torch.ones(hidden_size, input_size))
+
+    def encode(self, x, state, lengths):
+        return x @ self.weight.T if self.counts else x[..., :1] * self.weight[:, 0], None
+
+    def trace(self, x, state=None, lengths=None):
+        raise NotImplementedError
+
+    def path_length(self, lag):
+        return 1
+
+    def state_size(self, time):
+        return 0
+
+
+def test_an_architecture_of_ones_own_is_counted_where_it_can_be():
+    own, x = Own(3, 4), torch.randn(1, 5, 3)
+    assert work(own, 1, 5) is None
+    found = counted(own, x)
+    assert found is not None
+    assert (found.forward.multiply_adds, found.both.multiply_adds) == (12, 24)
+    assert (found.both.bytes, found.both.intensity) == (None, None)
+    assert own.weight.grad is None
+    assert counted(Own(3, 4, counts=False), x) is None
+
+
+def test_a_subclass_of_a_known_architecture_is_not_taken_for_it():
+    class Mine(LSTM):
+        pass
+
+    assert work(Mine(2, 3), 1, 1) is None
+
+
+def test_the_baseline_is_pytorchs_own():
+    subject = Subject(name=BASELINE, time=4, batch=2, input_size=2, hidden_size=3, device="cpu")
+    assert type(subject.build()) is torch.nn.LSTM

@@ -1,0 +1,356 @@
+"""The summary: ranks, winners and sentences against numbers whose order is known, and what a report makes of probes."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis import latex, probes, report
+from analysis.blocks import Cell, Column, Table, Text
+from analysis.collected import collect, known
+from analysis.findings import Findings, Number
+from analysis.groups import Row, sections
+from analysis.probed import Estimate
+from analysis.probes import Entry
+from analysis.questions import QUESTIONS, Question
+from analysis.ranking import chapter, near, nothing, ranks, sentence, short, shown, winner
+from analysis.style import LOOKS
+from tests.analysis.page import Page
+from tests.analysis.report_runs import experiment, rows_in, write_run
+from tests.analysis.toy_probe import install, parameters
+from workbench.errors import UserError
+from workbench.results import finished
+
+MEMORY = Question(asked="Who remembers longest?", best="recalls from farthest back", short="recall", number="n")
+COST = Question(asked="What does it cost?", best="costs least", short="cost", highest=False)
+
+
+def answer(*given: tuple[str, float, float, float] | tuple[str, float]) -> list[tuple[Row, Estimate]]:
+    """Rows of these names with value, low and high, the best first."""
+    found = []
+    for name, value, *ends in given:
+        low, high = ends or (math.nan, math.nan)
+        row = Row(label=name, look=LOOKS["lstm"], runs=())
+        found.append((row, Estimate(value=value, low=low, high=high, unit="steps", seeds=3)))
+    return found
+
+
+def at_least(pairs: list[tuple[Row, Estimate]], *names: str) -> list[tuple[Row, Estimate]]:
+    """The same, where the measurement of some ended."""
+    return [
+        (row, Estimate(value=e.value, low=e.low, high=e.high, unit=e.unit, seeds=e.seeds, at_least=row.label in names))
+        for row, e in pairs
+    ]
+
+
+def test_an_interval_apart_from_all_others_wins() -> None:
+    found = answer(("rda", 620, 590, 650), ("lstm", 41, 30, 52), ("gru", 40, 20, 60))
+    assert winner(found)
+    assert ranks(found) == ["1", "2", "3"]
+    assert sentence(MEMORY, found) == (
+        "rda recalls from farthest back, 620 steps [590, 650]; its interval lies above all others, the next of which "
+        "is lstm's, 41 steps [30, 52]."
+    )
+
+
+def test_the_least_wins_where_little_is_good() -> None:
+    found = answer(("gru", 1, 0.9, 1.1), ("lstm", 2, 1.2, 2.8))
+    assert "its interval lies below all others, the next of which is lstm's" in sentence(COST, found)
+
+
+@pytest.mark.parametrize(
+    ("second", "who"),
+    [
+        (("lstm", 41.0, 30.0, 590.0), "the interval of lstm overlaps"),
+        (("lstm", 600.0, 100.0, 1100.0), "the interval of lstm overlaps"),
+    ],
+)
+def test_an_overlap_leaves_no_winner(second: tuple[str, float, float, float], who: str) -> None:
+    found = answer(("rda", 620, 590, 650), second, ("gru", 5, 4, 6))
+    assert not winner(found)
+    assert ranks(found) == ["1=", "1=", "3"]
+    assert sentence(MEMORY, found) == (
+        f"rda recalls from farthest back, 620 steps [590, 650], but no winner: {who} that of rda."
+    )
+
+
+def test_an_overlap_with_a_later_one_counts_too() -> None:
+    found = answer(("rda", 620, 400, 840), ("lstm", 300, 290, 310), ("gru", 200, 0, 450), ("rwa", 190, 0, 420))
+    assert [row.label for row in near(found)] == ["gru", "rwa"]
+    assert ranks(found) == ["1=", "2", "1=", "1="]
+    assert "the intervals of gru and rwa overlap that of rda" in sentence(MEMORY, found)
+
+
+def test_what_has_no_interval_neither_wins_nor_lets_win() -> None:
+    found = answer(("rda", 620), ("lstm", 41, 30, 52))
+    assert not winner(found)
+    assert ranks(found) == ["(1)", "(2)"]
+    assert sentence(MEMORY, found).endswith("620 steps; by one seed and without an interval, so no winner.")
+    found = answer(("rda", 620, 590, 650), ("lstm", 41), ("gru", 5, 4, 6))
+    assert not winner(found)
+    assert ranks(found) == ["1", "(2)", "3"]
+    assert sentence(MEMORY, found).endswith("but no winner: there is no interval for lstm.")
+
+
+def test_a_measurement_that_ended_may_lie_above() -> None:
+    pairs = answer(("rda", 1000, 1000, 1000), ("lstm", 900, 890, 910), ("gru", 5, 4, 6))
+    assert winner(at_least(pairs, "rda"))
+    assert not winner(at_least(pairs, "lstm"))
+    assert ranks(at_least(pairs, "rda", "lstm")) == ["1=", "1=", "3"]
+    assert sentence(MEMORY, at_least(pairs, "rda")).startswith(
+        "rda recalls from farthest back, \u2265 1000 steps [1000, 1000]".replace("1000", "1,000")
+    )
+
+
+def test_one_row_is_no_race() -> None:
+    found = answer(("rda", 620, 590, 650))
+    assert not winner(found)
+    assert sentence(MEMORY, found) == "rda is the only row with this number, 620 steps [590, 650]."
+
+
+def test_nothing_at_all_has_no_first() -> None:
+    assert sentence(MEMORY, answer(("gru", 0, 0, 0), ("lstm", 0, 0, 0))) == "the recall of gru and lstm is 0 steps."
+
+
+def test_a_sign_that_is_not_certain_is_nothing() -> None:
+    signed = Question(asked="Who forgets on purpose?", best="forgets", short="purpose", number="n", signed=True)
+    doubtful = answer(("rda", 5, -1, 11), ("lstm", -3, -5, -1), ("gru", -4))
+    assert sentence(signed, doubtful) == (
+        "none that the intervals tell from 0: rda 5 steps [-1, 11], lstm -3 steps [-5, -1] and gru -4 steps."
+    )
+    assert nothing(signed, doubtful)
+    sure = answer(("rda", 5, 1, 9), ("lstm", -3, -5, -1))
+    assert sentence(signed, sure).startswith("rda forgets, 5 steps [1, 9]; its interval lies above all others")
+
+
+def test_numbers_are_shown_with_their_unit_and_interval() -> None:
+    def made(unit: str, **ends: Any) -> Estimate:
+        return Estimate(
+            value=0.0123456, low=ends.get("low", math.nan), high=ends.get("high", math.nan), unit=unit, seeds=1
+        )
+
+    assert shown(made("s", low=0.012, high=0.5)) == "0.0123 s [0.0120, 0.500]"
+    assert shown(made("1")) == "0.0123"
+    assert shown(made("s"), unit=False) == "0.0123"
+
+
+def test_every_question_ranks_by_what_a_probe_finds_or_every_run_has() -> None:
+    for question in QUESTIONS:
+        assert (question.of is None) == (question.probe in probes.PROBES)
+        assert bool(question.number) == (question.of is None)
+    assert len({question.short for question in QUESTIONS}) == len(QUESTIONS)
+
+
+def entry(numbers: Mapping[str, Number] | None, reason: str = "") -> Entry:
+    findings = None if numbers is None else Findings(numbers=numbers)
+    return Entry(settings={}, weights="0123456789abcdef", findings=findings, reason=reason)
+
+
+def horizon(value: float) -> dict[str, Number]:
+    return {"horizon": Number(value=value, unit="steps", what="largest lag", low=value - 1, high=value + 1)}
+
+
+@pytest.fixture
+def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two seeds of three architectures on one task, and one seed on another; one was not probed, one diverged."""
+    install(monkeypatch, memory_length=parameters, toy=parameters)
+    values: dict[str, Sequence[float]] = {"lstm": (41, 43), "rda": (620, 640), "gru": ()}
+    for name, found in values.items():
+        for seed in (0, 1):
+            folder = write_run(
+                tmp_path, experiment(name, seed=seed), loss=0.1 + seed / 1000, parameters=1000 * len(name)
+            )
+            if found:
+                probes.keep(folder, {"memory_length": entry(horizon(found[seed]))})
+    write_run(tmp_path, experiment("rwa"), loss=None, diverged_at=7)
+    other = write_run(tmp_path, experiment("lstm", task="copy", task_options={"length": 5}), loss=0.3)
+    probes.keep(other, {"memory_length": entry(None, "there is nothing to recall")})
+    return tmp_path
+
+
+def test_probed_sections_have_the_rows_in_order_and_say_who_is_absent(out: Path) -> None:
+    runs = list(finished(out))
+    addition, copy = collect(sections(runs), known(runs))["memory_length"]
+    assert [probed.row.label for probed in addition.rows] == ["lstm", "rda"]
+    assert [len(probed.findings) for probed in addition.rows] == [2, 2]
+    assert addition.absent == (("gru", "not probed"), ("rwa", "all its runs diverged"))
+    assert copy.rows == ()
+    assert copy.absent == (("lstm", "there is nothing to recall"),)
+    assert list(collect(sections(runs), known(runs))) == ["memory_length"]
+    assert collect(sections(runs), {}) == {}
+
+
+def test_the_summary_ranks_question_by_question(out: Path) -> None:
+    runs = list(finished(out))
+    found = sections(runs)
+    made = chapter(found, collect(found, known(runs)))
+    texts = {block.lead: block.sentences for block in made.blocks if isinstance(block, Text)}
+    (said,) = texts["Who remembers longest?"]
+    # Student's quantile for one degree of freedom is 12.706, times the standard error 1 and 10.
+    assert said == (
+        "On addition: rda recalls from farthest back, 630 steps [503, 757]; its interval lies above all "
+        "others, the next of which is lstm's, 42 steps [29.3, 54.7]."
+    )
+    assert texts[""] == ("1 of 3 rankings on 2 tasks has a winner, whose 95 % interval overlaps no other.",)
+    assert texts["Not available."] == ("Memory length on copy: there is nothing to recall.",)
+    (learns, alone) = texts["Who learns best?"]
+    assert "but no winner: the intervals of lstm and rda overlap that of gru." in learns
+    assert alone.startswith("On copy: lstm is the only row with this number, 0.300")
+    assert "with 3,000 parameters, a state of 128 and batches of 20" in texts["What does a step cost?"][0]
+    assert "Who forgets on purpose?" not in texts
+    (table,) = [block for block in made.blocks if isinstance(block, Table)]
+    lines = {line[0].text: [cell.text for cell in line[1:]] for line in table.lines}
+    assert [name for name, _ in table.groups] == ["", "test loss", "recall horizon", "seconds a step"]
+    assert [column.heading for column in table.columns[1:]] == [
+        *("rank", "mean\n[95 %]"),
+        *("rank", "steps\n[95 %]"),
+        *("rank", "s\n[95 %]"),
+    ]
+    assert lines["rda"] == ["1=", "0.101 [0.0941, 0.107]", "1", "630 [503, 757]", "1=", "0.00500 [0.00500, 0.00500]"]
+    assert lines["lstm"][2:4] == ["2", "42 [29.3, 54.7]"]
+    assert lines["gru"][2:4] == ["\u2013", "\u2013"]
+    assert lines["rwa"][:4] == ["\u2013"] * 4
+    strong = {line[0].text: [cell.strong for cell in line[3:5]] for line in table.lines}
+    assert strong == {"lstm": [False] * 2, "gru": [False] * 2, "rwa": [False] * 2, "rda": [True] * 2}
+
+
+def test_variants_of_one_task_are_told_apart(tmp_path: Path) -> None:
+    for length in (5, 50):
+        write_run(tmp_path, experiment("lstm", task_options={"length": length}))
+    write_run(tmp_path, experiment("lstm", task="copy"))
+    assert short(sections(finished(tmp_path))) == ["addition, length=5", "addition, length=50", "copy"]
+
+
+def test_times_of_different_machines_are_not_ranked(tmp_path: Path) -> None:
+    write_run(tmp_path, experiment("lstm"), timing={"processor": "one"})
+    write_run(tmp_path, experiment("gru"), timing={"processor": "another"})
+    blocks = chapter(sections(finished(tmp_path)), {}).blocks
+    assert "What does a step cost?" not in [block.lead for block in blocks if isinstance(block, Text)]
+
+
+def test_a_report_of_probed_runs_has_the_summary_the_chapters_and_the_numbers(out: Path) -> None:
+    (folder,) = {run.folder for run in finished(out) if run.experiment.architecture.name == "rwa"}
+    source = report.write(out).read_text(encoding="utf-8")
+    page = Page(source)
+    anchors = [value[1:] for tag, name, value in page.attributes if tag == "a" and name == "href"]
+    assert anchors[:2] == ["ranking", "addition-length-100"]
+    assert anchors[3] == "toy"
+    assert anchors[-3:] == ["reading", "configurations", "machines"]
+    # The chapter is handed the sections in which something was found, with who is absent.
+    assert any("gru: not probed. rwa: all its runs diverged." in text for text in page.paragraphs)
+    assert "5 of 7 models are probed; `workbench analyze` on this folder adds what the others remember." in page.text
+    rows = rows_in(out / "analysis.csv")
+    assert len(rows) == 4
+    wanted = experiment("rda", seed=1)
+    assert rows[-1] == {
+        "task": "addition",
+        "task_options": '{"length": 100}',
+        "architecture": "rda",
+        "architecture_options": '{"hidden_size": 64}',
+        "identity": wanted.identity,
+        "seed": 1,
+        "probe": "memory_length",
+        "name": "horizon",
+        "value": 640,
+        "low": 639,
+        "high": 641,
+        "at_least": False,
+        "unit": "steps",
+        "what": "largest lag",
+    }
+    assert not (folder / "analysis.json").exists()
+    assert (out / "tables/ranks-on-addition-length-100.tex").exists()
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.suffix in (".html", ".csv", ".tex")}
+    report.write(out)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_report_of_which_every_run_was_probed_asks_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(monkeypatch, memory_length=parameters)
+    probes.keep(write_run(tmp_path, experiment("lstm")), {"memory_length": entry(horizon(5))})
+    write_run(tmp_path, experiment("gru"), loss=None, diverged_at=7)
+    assert "workbench analyze" not in Page(report.write(tmp_path).read_text(encoding="utf-8")).text
+
+
+def test_a_report_of_runs_that_nobody_probed_says_how(tmp_path: Path) -> None:
+    write_run(tmp_path, experiment("lstm"))
+    page = Page(report.write(tmp_path).read_text(encoding="utf-8"))
+    assert "`workbench analyze` on this folder adds" in page.text
+    assert not (tmp_path / "analysis.csv").exists()
+    assert "#ranking" not in [value for *_, value in page.attributes]
+
+
+def test_only_unavailable_probes_leave_no_chapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, toy=parameters)
+    probes.keep(write_run(tmp_path, experiment("lstm")), {"toy": entry(None, "it has no gates")})
+    page = Page(report.write(tmp_path).read_text(encoding="utf-8"))
+    assert "Toy on addition: it has no gates." in page.text
+    assert "#toy" not in [value for *_, value in page.attributes]
+    assert rows_in(tmp_path / "analysis.csv") == []
+
+
+def test_a_task_named_like_a_probe_keeps_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, toy=parameters)
+    folder = write_run(tmp_path, experiment("lstm", task="toy", task_options={}))
+    number = Number(value=1, unit="1", what="it")
+    probes.keep(folder, {"toy": entry({"parameters": number})})
+    page = Page(report.write(tmp_path).read_text(encoding="utf-8"))
+    identifiers = [value for _, name, value in page.attributes if name == "id"]
+    assert identifiers.count("toy") == 1
+    assert identifiers.count("probe-toy") == 1
+
+
+def test_findings_that_cannot_be_read_are_one_line(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, experiment("lstm"))
+    (folder / "analysis.json").write_text("{")
+    with pytest.raises(UserError, match=r"analysis\.json is no readable JSON"):
+        report.write(tmp_path)
+
+
+def test_a_table_as_latex() -> None:
+    table = Table(
+        caption="Results on addition_1 & 50 %",
+        columns=(
+            Column(heading="architecture", kind="text"),
+            Column(heading="hidden\nsize", group="model"),
+            Column(heading="loss", group="test"),
+            Column(heading="note", group="test", kind="prose"),
+        ),
+        lines=(
+            (
+                Cell(text="rda_{x}"),
+                Cell(text="64"),
+                Cell(text="(2.13 ± 1.12) \u00d7 10⁻⁴", strong=True),
+                Cell(text="a\nb"),
+            ),
+            (Cell(text="[a] ~^\\"), Cell(text="\u2013"), Cell(text="\u2265 5"), Cell(text="$ #")),
+        ),
+        footer=((Cell(text="trivial"), Cell(text=""), Cell(text="< 1"), Cell(text="")),),
+    )
+    assert latex.latex(table, "a-table") == "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering",
+            r"\caption{Results on addition\_1 \& 50 \%}",
+            r"\label{tab:a-table}",
+            r"\begin{tabular}{lrrp{6cm}}",
+            r"\toprule",
+            r"\multicolumn{1}{c}{} & \multicolumn{1}{c}{model} & \multicolumn{2}{c}{test} \\",
+            r"\cmidrule(lr){2-2}\cmidrule(lr){3-4}",
+            r"architecture & hidden size & loss & note \\",
+            r"\midrule",
+            r"rda\_\{x\} & 64 & "
+            r"\textbf{(2.13 \ensuremath{\pm} 1.12) \ensuremath{\times} 10\ensuremath{^{-4}}} & a b \\",
+            r"{}[a] \textasciitilde{}\textasciicircum{}\textbackslash{} & -- & \ensuremath{\geq} 5 & \$ \# \\",
+            r"\midrule",
+            r"trivial &  & \ensuremath{<} 1 &  \\",
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )

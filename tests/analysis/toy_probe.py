@@ -1,0 +1,46 @@
+"""A probe that finds a number in every model, for tests of what is around probes."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from analysis import probes
+from analysis.blocks import Cell, Chapter, Column, Table, Text
+from analysis.findings import Findings, Number
+from analysis.probed import ProbedSection
+from analysis.settings import Settings
+from analysis.subjects import Subject
+
+Measure = Callable[[Subject, Settings], Findings]
+
+
+def parameters(subject: Subject, settings: Settings) -> Findings:
+    """The number of the model's parameters."""
+    amount = sum(each.numel() for each in subject.model.parameters())
+    return Findings(numbers={"parameters": Number(value=amount, unit="1", what="numbers that training may change")})
+
+
+def chapter(sections: Sequence[ProbedSection], folder: Path) -> Chapter:
+    """A table of the number, and who has none."""
+    lines = tuple(
+        (Cell(text=probed.row.label), Cell(text=f"{number.value:g}"))
+        for section in sections
+        for probed in section.rows
+        for number in probed.findings[0].numbers.values()
+    )
+    absent = tuple(f"{label}: {reason}." for section in sections for label, reason in section.absent)
+    columns = (Column(heading="architecture", kind="text"), Column(heading="number"))
+    table = Table(caption="Toys", columns=columns, lines=lines)
+    return Chapter(anchor="toy", title="A toy", blocks=(Text(sentences=absent, role="summary"), table))
+
+
+def install(monkeypatch: pytest.MonkeyPatch, **measures: Measure) -> None:
+    """Makes probes of these functions the only ones there are, in their order."""
+    monkeypatch.setattr(probes, "PROBES", dict.fromkeys(measures, "a toy"))
+    for name, measure in measures.items():
+        module = ModuleType(f"analysis.{name}")
+        module.measure, module.chapter = measure, chapter  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, f"analysis.{name}", module)

@@ -1,0 +1,249 @@
+"""`workbench analyze` as a stranger uses it, and as a stranger misuses it."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.analysis.report_runs import experiment, write_run
+from tests.workbench.experiments import finish, small
+from workbench.cli.main import main
+
+QUICK = ["--length", "8", "--sequences", "2", "--directions", "2", "--longest", "50", "--workers", "1"]
+UNTRAINED = ["--untrained", "gru", "--task", "addition", "--task.addition.length", "8", "--hidden-size", "4"]
+WORKBENCH = Path(sys.executable).with_name("workbench")
+
+BARE = """
+import torch
+from torch import nn
+
+from architectures import Encoder
+
+
+class Bare(Encoder):
+    \"\"\"One without a trace.
+
+    Args:
+        input_size: features a step.
+        hidden_size: units.
+    \"\"\"
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size)
+        self.output_size = hidden_size
+        self.project = nn.Linear(input_size, hidden_size)
+
+    def encode(self, x, state, lengths):
+        if x.shape[1] > 12:
+            raise ValueError("it has positions for 12 steps")
+        y = self.project(x).cumsum(1)
+        return y, None
+
+    def trace(self, x, state=None, lengths=None):
+        raise NotImplementedError("it keeps no trace")
+
+    def path_length(self, lag):
+        return 1
+
+    def state_size(self, time):
+        return 0
+"""
+
+
+def run(arguments, capsys):
+    status = main(["analyze", *map(str, arguments)])
+    said = capsys.readouterr()
+    return status, said.out, said.err.splitlines()
+
+
+def refused(arguments, capsys):
+    status, out, err = run(arguments, capsys)
+    assert (status, out) == (2, "")
+    (line,) = err
+    return line
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    out = tmp_path_factory.mktemp("trained")
+    finish(small("gru", steps=3, log_every=2), out)
+    finish(small("rda-exp-tanh", steps=3, log_every=2), out)
+    return out
+
+
+@pytest.fixture
+def results(trained, tmp_path):
+    return Path(shutil.copytree(trained, tmp_path / "results"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "name what to probe: a folder of results, a run's folder, a checkpoint, or --untrained NAME"),
+        (["absent"], "there is no folder absent"),
+        (["."], r"there are no finished runs in \.; name the folder given as --out"),
+        ([".", "--probes", "memory_lenght"], "unknown probe 'memory_lenght'; did you mean 'memory_length'"),
+        ([".", "--probes", ","], "name at least one probe: --probes memory_length,"),
+        ([".", "--length", "1"], "length must be at least 2, not 1"),
+        ([".", "--length", "abc"], "--length: expected int"),
+        ([".", "--sequences", "0"], "sequences must be at least 1"),
+        ([".", "--workers", "0"], "workers must be at least 1"),
+        ([".", "--threads", "0"], "threads must be at least 1"),
+        ([".", "--lenght", "5"], "unknown option --lenght; did you mean '--length'"),
+        ([".", "--out", "there"], "name DIR to probe what is there, or --untrained"),
+        ([".", *UNTRAINED, "--out", "there"], "name DIR to probe what is there, or --untrained"),
+        ([".", "--task.addition.length", "5"], "name DIR to probe what is there, or --untrained"),
+        (["--untrained", "gru", "--out", "there"], "name the task that the untrained would be trained on: --task"),
+        (["--untrained", "gru", "--task", "addition"], "name a folder for the findings: --out DIR"),
+        (["--untrained", "gruu", "--task", "addition", "--out", "there"], "unknown architecture 'gruu'.*'gru'"),
+        (["--untrained", "gru", "--task", "adition", "--out", "there"], "unknown task 'adition'.*'addition'"),
+        ([*UNTRAINED, "--task.addition.lenght", "5", "--out", "there"], "no option 'lenght'; did you mean 'length'"),
+        ([*UNTRAINED, "--seeds", "0", "--out", "there"], "seeds must be at least 1"),
+    ],
+)
+def test_a_mistake_is_one_line_and_writes_nothing(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert re.search(message, refused(arguments, capsys))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_explains_itself(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["analyze", "--help"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert "workbench analyze results" in said.split("examples:")[1]
+    for option in ("--length", "--probes", "--again", "--untrained", "--workers"):
+        assert option in said
+
+
+def test_a_comparison_is_probed_then_read_and_the_report_made_again(results, capsys):
+    command = [results, "--probes", "memory_length,gradient-decay", *QUICK]
+    status, out, err = run(command, capsys)
+    assert status == 0
+    *_, last = out.splitlines()
+    assert last == str(results / "report.html")
+    assert [line.split("  ")[0] for line in out.splitlines()[2:-1]] == [
+        "addition gru seed 0",
+        "addition rda-exp-tanh seed 0",
+    ]
+    assert re.match(r"\[1/4\] addition gru seed 0, memory_length: \S+ s", err[0])
+    kept = {path: json.loads(path.read_text()) for path in sorted(results.rglob("analysis.json"))}
+    assert [list(each["probes"]) for each in kept.values()] == [["memory_length", "gradient_decay"]] * 2
+    rows = list(csv.DictReader((results / "analysis.csv").read_text().splitlines()))
+    assert {(row["architecture"], row["probe"]) for row in rows} == {
+        (name, probe) for name in ("gru", "rda-exp-tanh") for probe in ("memory_length", "gradient_decay")
+    }
+    page = (results / "report.html").read_text()
+    for anchor in ("ranking", "memory-length", "gradient-decay"):
+        assert f'<section id="{anchor}"' in page
+    times = {path: path.stat().st_mtime_ns for path in kept}
+    status, again, err = run(command, capsys)
+    assert (status, again) == (0, out)
+    assert err == ["4 of 4 probes known already"]
+    assert {path: path.stat().st_mtime_ns for path in kept} == times
+    status, again, err = run([*command, "--again"], capsys)
+    assert (status, again) == (0, out)
+    assert {path: json.loads(path.read_text()) for path in kept} == kept
+
+
+def test_one_run_and_one_checkpoint(results, capsys):
+    (folder,) = results.glob("runs/addition/gru/*/seed-0")
+    for path in (folder, folder / "last.ckpt"):
+        status, out, err = run([path, "--probes", "memory_length", *QUICK], capsys)
+        assert status == 0
+        assert "addition gru seed 0" in out
+        assert "report.html" not in out
+    assert err == ["1 of 1 probe known already"]
+    assert [path.parent for path in results.rglob("analysis.json")] == [folder]
+
+
+def test_a_probe_by_itself(results, capsys):
+    from analysis import alone, probes
+
+    for name in probes.PROBES:
+        text = Path(probes.__file__).with_name(f"{name}.py").read_text()
+        assert text.rstrip().endswith(f'if __name__ == "__main__":\n    sys.exit(alone.main("{name}"))')
+    assert alone.main("memory_length", [str(results), *QUICK]) == 0
+    assert str(results / "report.html") in capsys.readouterr().out
+    assert alone.main("memory_length", ["absent"]) == 2
+    assert capsys.readouterr().err.startswith("workbench: there is no folder absent")
+
+
+def test_untrained_architectures(tmp_path, capsys):
+    command = ["--untrained", "gru,tcn", "--task", "copy", "--task.copy.length", "5", "--hidden-size", "4", *QUICK]
+    status, out, _ = run([*command, "--seeds", "2", "--probes", "memory_length", "--out", tmp_path / "there"], capsys)
+    assert status == 0
+    assert [line.split("  ")[0] for line in out.splitlines()[2:]] == [
+        f"copy {name} seed {seed}" for seed in (0, 1) for name in ("gru", "tcn")
+    ]
+    assert len(list(tmp_path.glob("there/untrained/copy/*/*/seed-?/analysis.json"))) == 4
+    assert len(list(tmp_path.glob("there/untrained/copy/*/*/seed-?/config.yaml"))) == 4
+    (tmp_path / "file").write_text("mine")
+    assert run([*command, "--out", tmp_path / "file"], capsys)[0] == 2
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_what_diverged_is_a_line_and_the_others_go_on(results, capsys):
+    lost = write_run(results, experiment("lstm"), loss=None, losses=(0.5,), diverged_at=7)
+    status, out, err = run([results, "--probes", "memory_length", *QUICK], capsys)
+    assert status == 0
+    assert err[0] == f"workbench: {lost} diverged at step 7: it has no model to probe"
+    assert "addition lstm" not in out
+    shutil.rmtree(results / "runs/addition/gru")
+    shutil.rmtree(results / "runs/addition/rda-exp-tanh")
+    assert "diverged at step 7" in refused([results, *QUICK], capsys)
+    assert "diverged at step 7" in refused([lost, "--probes", "memory_length"], capsys)
+
+
+def test_a_foreign_architecture_without_a_trace(tmp_path, capsys, monkeypatch):
+    (tmp_path / "bare_once.py").write_text(BARE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    out = tmp_path / "results"
+    finish(small("bare_once:Bare", steps=3), out)
+    finish(small("gru", steps=3), out)
+    probes = ["--probes", "memory_length,discount_dynamics"]
+    status, said, err = run([out, *probes, *QUICK], capsys)
+    assert status == 0
+    (line,) = [line for line in err if "discount_dynamics is not available" in line]
+    assert "addition bare_once:Bare seed 0: " in line
+    assert (out / "report.html").exists()
+    assert len(said.splitlines()) == 5
+    # Longer than it can take: a line, and the others go on.
+    status, _, err = run([out, *probes, *QUICK, "--length", "20"], capsys)
+    assert status == 0
+    assert any("is not available for addition bare_once:Bare seed 0" in line for line in err)
+    assert not any("gru" in line for line in err if "not available for" in line)
+
+
+def test_only_what_is_not_available_is_nothing_done(results, capsys):
+    status, out, err = run([results, "--probes", "alternation", *QUICK], capsys)
+    assert (status, out) == (2, "")
+    (line,) = [line for line in err if line.startswith("workbench: ")]
+    assert "alternation is not available for any of the 2 models: " in line
+
+
+def test_ctrl_c_leaves_what_is_done(results):
+    command = [str(WORKBENCH), "analyze", str(results), "--probes", "memory_length,signal_survival"]
+    command += ["--length", "8", "--sequences", "2", "--directions", "2", "--longest", "20000000", "--workers", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while len(list(results.rglob("analysis.json"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, said
+    assert said.splitlines()[-1] == "workbench: interrupted"
+    assert "Traceback" not in said
+    kept = [json.loads(path.read_text())["probes"] for path in results.rglob("analysis.json")]
+    assert [list(each) for each in kept] == [["memory_length"]] * 2
+    assert not list(results.rglob("*.tmp"))

@@ -1,0 +1,167 @@
+"""`workbench profile` as it is used, and misused. Times are never asserted."""
+
+import re
+
+import pytest
+import torch
+
+import architectures
+from workbench.cli.main import main
+from workbench.files import read_json
+
+TINY = ["--lengths", "4", "--batch-size", "2", "--hidden-size", "4", "--threads", "1", "--repeats", "1"]
+
+
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch):
+    """Short measurements, without the large vectors and matrices of the peak."""
+    from analysis.profile import machine, timing
+
+    monkeypatch.setattr(timing, "LEAST", 1e-5)
+    monkeypatch.setitem(machine.ORDER, "cpu", 32)
+    monkeypatch.setitem(machine.LARGE, "cpu", 64)
+    monkeypatch.setattr(machine, "SMALL", 64)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--architectures", "lstn"], "unknown architecture 'lstn'.*did you mean 'lstm'"),
+        (["--architectures", ","], "name at least one architecture"),
+        (["--architectures", "gru,gru"], "architecture 'gru' is named 2 times"),
+        (["--architectures", "absent.module:Class"], "no module 'absent.module'"),
+        (["--lengths", "0"], "lengths must be at least 1, not 0"),
+        (["--lengths", "200,-5"], "lengths must be at least 1, not -5"),
+        (["--lengths", "long"], "lengths must be whole numbers separated by commas, not 'long'"),
+        (["--lengths", ","], "name at least one length"),
+        (["--lengths", "5,5"], "length 5 is named 2 times"),
+        (["--batch-size", "0"], "batch_size must be at least 1, not 0"),
+        (["--hidden-size", "0"], "hidden_size must be at least 1, not 0"),
+        (["--input-size", "0"], "input_size must be at least 1, not 0"),
+        (["--threads", "0"], "threads must be at least 1, not 0"),
+        (["--repeats", "0"], "repeats must be at least 1, not 0"),
+        (["--device", "tpu"], "--device: expected .*'cuda'"),
+        (["--lenghts", "3,4"], "unknown option --lenghts; did you mean '--lengths'"),
+        (["--architecture.gru.hidden_sze", "3"], "no option 'hidden_sze'; did you mean 'hidden_size'"),
+        (["--architectures", "gru", "--architecture.lstm.num_layers", "2"], "options are given for .*'lstm'"),
+        (["--task.copy.length", "2"], "options are given for task 'copy'"),
+        (["--json", "there.json"], "there.json is no earlier profile and is not overwritten"),
+        (["--json", "."], "is a folder; --json names a file"),
+        (["--out", "there.json"], "there.json is a file; --out names a folder"),
+        (["--out", "/proc/profile"], "cannot write to /proc/profile"),
+    ],
+)
+def test_a_mistake_is_one_line_and_measures_nothing(arguments, message, capsys, tmp_path, monkeypatch):
+    from analysis.profile import measure
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(measure, "rounds", lambda *a, **k: pytest.fail("measured"))
+    (tmp_path / "there.json").write_text("mine")
+    assert main(["profile", *arguments]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    (line,) = said.err.splitlines()
+    assert re.search(message, line)
+    assert [path.name for path in tmp_path.iterdir()] == ["there.json"]
+    assert (tmp_path / "there.json").read_text() == "mine"
+
+
+def test_a_gpu_that_is_not_there_is_refused(capsys, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert main(["profile", "--device", "cuda"]) == 2
+    assert "PyTorch finds no CUDA device" in capsys.readouterr().err
+
+
+def test_every_architecture_is_profiled_and_every_file_written(tmp_path, capsys):
+    written = tmp_path / "all.json"
+    before = torch.get_num_threads()
+    assert main(["profile", *TINY, "--json", str(written), "--out", str(tmp_path / "out")]) == 0
+    assert torch.get_num_threads() == before
+    said = capsys.readouterr()
+    assert "measuring: 4 steps" in said.err
+    assert max(map(len, said.out.splitlines())) <= 110  # Times of so few steps have wild intervals.
+    found = read_json(written)
+    assert found == read_json(tmp_path / "out/profile.json")
+    assert found["kind"] == "workbench profile"
+    assert {"machine", "settings", "peak", "peak_memory_is", "rows"} <= set(found)
+    names = ["torch.nn.LSTM", *architectures.names()]
+    assert [row["architecture"] for row in found["rows"]] == names
+    for row in found["rows"]:
+        assert row["architecture"] in said.out
+        assert row["counted"] == "formula"
+        assert row["parameters"] > 0
+        assert row["state_size"] > 0
+        for way in ("forward", "forward_backward"):
+            assert len(row[way]["seconds_by_round"]) == 1
+            assert row[way]["milliseconds"]["median"] > 0
+            assert row[way]["multiply_adds_a_step"] > 0
+            assert row[way]["flop_a_byte"] > 0
+            assert row[way]["share_of_peak"] > 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "profile.json",
+        "profile.csv",
+        "roofline.svg",
+        "roofline.png",
+    }
+    # Once more over the same file, at two lengths.
+    assert main(["profile", *TINY, "--lengths", "4,6", "--architectures", "rnn", "--json", str(written)]) == 0
+    assert [row["length"] for row in read_json(written)["rows"]] == [4, 4, 6, 6]
+
+
+def test_options_of_an_architecture_reach_it(tmp_path):
+    options = ["--architecture.rnn.num_layers", "2", "--architecture.rnn.hidden_size", "5"]
+    path = tmp_path / "profile.json"
+    assert main(["profile", *TINY, "--architectures", "rnn,tcn", *options, "--json", str(path)]) == 0
+    rows = {row["architecture"]: row for row in read_json(path)["rows"]}
+    assert rows["rnn"]["options"] == {"hidden_size": 5, "num_layers": 2}
+    assert rows["rnn"]["state_size"] == 10
+    assert rows["tcn"]["options"] == {"hidden_size": 4, "reach": 4}
+
+
+OWN = """
+import torch
+from architectures import Encoder
+
+class Own(Encoder):
+    def __init__(self, input_size: int, hidden_size: int, fails: bool = False) -> None:
+        super().__init__(input_size)
+        self.output_size, self.fails = hidden_size, fails
+        self.weight = torch.nn.Parameter(torch.ones(hidden_size, input_size))
+
+    def encode(self, x, state, lengths):
+        if self.fails:
+            raise RuntimeError("no such luck")
+        return x @ self.weight.T, None
+
+    def trace(self, x, state=None, lengths=None):
+        raise NotImplementedError
+
+    def path_length(self, lag):
+        return 1
+
+    def state_size(self, time):
+        return 0
+"""
+
+
+def test_an_architecture_of_ones_own_is_counted_by_pytorch(tmp_path, monkeypatch, capsys):
+    (tmp_path / "own_for_profile.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path = tmp_path / "profile.json"
+    given = ["profile", *TINY, "--architectures", "own_for_profile:Own"]
+    assert main([*given, "--json", str(path)]) == 0
+    own = read_json(path)["rows"][1]
+    assert own["counted"] == "PyTorch's counter"
+    assert own["forward"]["multiply_adds_a_step"] == 8
+    assert own["forward"]["bytes_a_step"] is None
+    assert own["peak_memory_bytes"] is not None
+    assert "as PyTorch's counter sees them" in capsys.readouterr().out
+    assert main([*given, "--architecture.own_for_profile:Own.fails", "true"]) == 2
+    assert "architecture own_for_profile:Own: RuntimeError: no such luck" in capsys.readouterr().err
+
+
+def test_it_explains_itself_with_an_example(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["profile", "--help"])
+    assert ended.value.code == 0
+    assert "workbench profile" in capsys.readouterr().out.split("examples:")[1]

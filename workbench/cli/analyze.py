@@ -1,0 +1,185 @@
+"""`workbench analyze`: probes of trained and untrained models."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from workbench.cli.execute import complain
+from workbench.cli.parser import Options, Parser, chosen
+from workbench.config import Experiment, whole
+from workbench.errors import UserError
+
+DESCRIPTION = """Probe what models have learned: how far back they remember, why, and what they forget.
+
+DIR is the folder of a comparison, of which every finished run is probed and the report written again; or the folder of
+one run; or a checkpoint in it. What is found is kept beside each run in analysis.json, as soon as it is known; what is
+there already is read, not repeated. Architectures that nobody has trained are probed with --untrained."""
+
+EXAMPLES = """examples:
+  workbench analyze results
+  workbench analyze results --probes memory_length,gradient_decay --length 500
+  workbench analyze results/runs/copy/lstm/0123456789abcdef/seed-0/last.ckpt --again
+  workbench analyze --untrained lstm,rda-exp-tanh --task copy --task.copy.length 50 --out untrained
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What to probe where nothing is trained.
+
+    Args:
+        untrained: names of architectures, separated by commas, to be probed before their first step.
+        task: what they would be trained on.
+        hidden_size: units, unless an architecture's own options say otherwise.
+        embedding_size: learned vectors of this size for tasks of symbols; by default symbols are one-hot.
+        seeds: models of each, with seeds 0, 1, 2, ...
+        out: folder for the findings, OUT/untrained/<task>/<architecture>/<hash>/seed-<n>.
+    """
+
+    untrained: str | None = None
+    task: str | None = None
+    hidden_size: int = 64
+    embedding_size: int | None = None
+    seeds: int = 1
+    out: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How it is done.
+
+    Args:
+        probes: names, separated by commas; by default all.
+        workers: models side by side; by default one for each core. The findings do not depend on it.
+        threads: of each.
+    """
+
+    probes: str | None = None
+    workers: int | None = None
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        whole("threads", self.threads, least=1)
+        if self.workers is not None:
+            whole("workers", self.workers, least=1)
+
+    @property
+    def side_by_side(self) -> int:
+        """How many models are probed at once."""
+        return self.workers or max(1, len(os.sched_getaffinity(0)) // self.threads)
+
+
+def main(given: list[str]) -> int:
+    """Runs the command; returns the exit status."""
+    values, parts = chosen(parser(), given)
+    where, again = values.pop("dir"), values.pop("again")
+    choice, effort = taken(Choice, values), taken(Effort, values)
+    experiments = None if where is not None else imagined(choice, parts)
+    if where is not None and (parts or choice != Choice()):
+        raise UserError("name DIR to probe what is there, or --untrained with --task and --out, but not both")
+
+    # Only now, as it takes seconds: a mistake is answered at once.
+    from analysis import analyze, jobs, probes
+    from analysis.settings import Settings
+    from workbench.cli.analyzed import Progress, notes, table
+
+    names = selected(effort.probes)
+    settings = Settings(**values)
+    for name in names:
+        probes.load(name)
+    if experiments is None:
+        found, lines = jobs.below(Path(where))
+    else:
+        found, lines = jobs.untrained(Path(choice.out or ""), experiments), []
+    for line in lines:
+        complain(line)
+    if not found:
+        return 2
+    with Progress(found, names) as progress:
+        entries = analyze.run_all(
+            found,
+            names,
+            settings,
+            again=again,
+            threads=effort.threads,
+            workers=effort.side_by_side,
+            listen=progress.hear,
+        )
+    for line in notes(found, entries, progress.failed):
+        complain(line)
+    if not any(entry.findings is not None for each in entries for entry in each.values()):
+        return 2
+    print(table(found, entries))
+    if where is not None and (Path(where) / "runs").is_dir():
+        from analysis.report import write
+
+        print(write(Path(where)))
+    return 0
+
+
+def taken(kind: Any, values: dict[str, Any]) -> Any:
+    """Takes the fields of a dataclass out of a command's values."""
+    return kind(**{item.name: values.pop(item.name) for item in fields(kind)})
+
+
+def selected(text: str | None) -> list[str]:
+    """The probes that are named, in the order of the catalogue; all where none is.
+
+    Raises:
+        UserError: if one of them is unknown.
+    """
+    from analysis.probes import PROBES
+    from architectures.suggest import near
+
+    if text is None:
+        return list(PROBES)
+    named = [name.strip().replace("-", "_") for name in text.split(",") if name.strip()]
+    for name in named:
+        if name not in PROBES:
+            raise UserError(f"unknown probe {name!r}{near(name, PROBES)}")
+    if not named:
+        raise UserError(f"name at least one probe: --probes {','.join(PROBES)}")
+    return [name for name in PROBES if name in named]
+
+
+def imagined(choice: Choice, parts: Mapping[str, Options]) -> list[Experiment]:
+    """The experiments whose models are probed before their first step.
+
+    Raises:
+        UserError: if something is not named, or a name or an option is unknown.
+    """
+    from workbench.comparison import Comparison
+
+    if choice.untrained is None:
+        raise UserError("name what to probe: a folder of results, a run's folder, a checkpoint, or --untrained NAME")
+    if choice.task is None:
+        raise UserError("name the task that the untrained would be trained on: --task NAME (workbench list shows them)")
+    if not choice.out:
+        raise UserError("name a folder for the findings: --out DIR")
+    given = {
+        "tasks": [choice.task],
+        "architectures": choice.untrained,
+        "hidden_size": choice.hidden_size,
+        "embedding_size": choice.embedding_size,
+        "seeds": choice.seeds,
+        "task": parts.get("task", {}),
+        "architecture": parts.get("architecture", {}),
+    }
+    return Comparison.from_dict({key: value for key, value in given.items() if value is not None}).experiments()
+
+
+def parser() -> Parser:
+    """The command's options."""
+    from analysis.probes import PROBES
+    from analysis.settings import Settings
+
+    known = "".join(f"  {name:<20}{text}\n" for name, text in PROBES.items())
+    made = Parser(prog="workbench analyze", description=DESCRIPTION, examples=f"probes:\n{known}\n{EXAMPLES}")
+    made.add_argument("dir", type=str, nargs="?", help="a comparison's folder, a run's, or a checkpoint", metavar="DIR")
+    made.add_fields(Settings, "how closely")
+    made.add_fields(Effort, "how it is done")
+    made.add_argument("--again", action="store_true", help="repeat what is known already")
+    made.add_fields(Choice, "what is not trained")
+    return made

@@ -1,0 +1,112 @@
+"""`workbench profile`: what a step of each architecture costs on this machine."""
+
+import sys
+from argparse import SUPPRESS
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from workbench.cli.parser import Parser, chosen
+from workbench.comparison import named
+from workbench.errors import UserError
+from workbench.files import write_json
+from workbench.memory import keep_memory
+
+DESCRIPTION = """Time every architecture beside torch.nn.LSTM, in turns, and count what a step of it takes.
+
+Prints parameters, state, multiply-adds, bytes and peak memory; and milliseconds, forward and forward + backward, with
+their ratio to torch.nn.LSTM in the same rounds and their share of the machine's measured peak. Options of one
+architecture are given by its name: --architecture.tcn.kernel_size 5."""
+
+EXAMPLES = """examples:
+  workbench profile
+  workbench profile --architectures lstm,rwa,rda-exp-tanh --lengths 200,1000 --batch-size 100 --hidden-size 250
+  workbench profile --lengths 200 --json profile.json --out profile
+"""
+
+
+def main(given: list[str]) -> int:
+    """Runs the command; returns the exit status."""
+    from analysis.profile import files, measure, table
+    from analysis.profile.settings import Settings
+
+    values, parts = chosen(parser(), given)
+    json, out = values.pop("json"), values.pop("out")
+    if tasks := parts.get("task"):
+        raise UserError(f"options are given for task {next(iter(tasks))!r}, but a profile is of no task")
+    values["architectures"] = named(values["architectures"], "architectures")
+    values["lengths"] = whole_numbers(values["lengths"])
+    values["architecture"] = parts.get("architecture", {})
+    settings = Settings(**values)
+    if json is not None:
+        files.refuse(Path(json))
+    if out is not None:
+        files.refuse_folder(Path(out))
+    # As in training.
+    keep_memory()
+    with Progress() as progress:
+        profile = measure.measure(settings, progress=progress.tell)
+    print(table.text(profile), end="")
+    if json is not None:
+        write_json(Path(json), profile.to_dict())
+    if out is not None:
+        files.write(profile, Path(out))
+    return 0
+
+
+def parser() -> Parser:
+    """The command's options."""
+    from analysis.profile.settings import Settings
+    from workbench.docs import arguments
+
+    made = Parser(prog="workbench profile", description=DESCRIPTION, examples=EXAMPLES)
+    texts, lists = arguments(Settings), ("architectures", "lengths")
+    for name in lists:
+        default = ",".join(map(str, getattr(Settings(), name)))
+        made.add_argument(f"--{name}", type=str, default=default, help=texts[name])
+    made.add_fields(Settings, "what is measured, and where", skip=lists)
+    made.add_argument("--json", type=str, default=None, help="a file for all of it, every round included")
+    made.add_argument("--out", type=str, default=None, help="a folder for profile.json, profile.csv and the roofline")
+    made.add_argument("--architecture", type=dict, default={}, help=SUPPRESS)
+    return made
+
+
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """Numbers separated by commas.
+
+    Raises:
+        UserError: if one of them is none.
+    """
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise UserError(f"lengths must be whole numbers separated by commas, not {text!r}") from None
+
+
+class Progress:
+    """How far it has come, on stderr: a bar on a terminal, else a line for each stage."""
+
+    def __init__(self) -> None:
+        self.bar: Any = None
+        self.stage = ""
+
+    def __enter__(self) -> "Progress":
+        if sys.stderr.isatty():
+            bar_format = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} measurements, {remaining} left {postfix}"
+            self.bar = tqdm(dynamic_ncols=True, smoothing=0.05, bar_format=bar_format)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def tell(self, stage: str, made: int, total: int) -> None:
+        """So many measurements of the total are made, and this is what comes now."""
+        if self.bar is not None:
+            self.bar.total = total
+            self.bar.set_postfix_str(f"({stage})", refresh=False)
+            self.bar.update(made - self.bar.n)
+        elif stage != self.stage:
+            print(f"measuring: {stage}", file=sys.stderr, flush=True)
+        self.stage = stage
