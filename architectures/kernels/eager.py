@@ -6,17 +6,18 @@ With r = n / d, the average itself, and l = log d, nothing overflows, whatever t
     m_t = l_{t-1} + lambda_t      l_t = logaddexp(m_t, alpha_t)                  w_t = exp(alpha_t - l_t)
     r_t = r_{t-1} + w_t (z_t - r_{t-1})                     1 - w_t = exp(m_t - l_t) = gamma_t d_{t-1} / d_t
 
-The backward pass is written out by hand. R_t and L_t being the total adjoints of r_t and l_t,
+The backward pass is written out by hand. R_t and L_t being the total adjoints of r_t and l_t, delta_t = alpha_t - m_t,
+w_t = sigmoid(delta_t), 1 - w_t = sigmoid(-delta_t) and c_t = w_t (1 - w_t) (z_t - r_{t-1}),
 
-    d alpha_t = w_t (R_t (z_t - r_t) + L_t)                 d z_t = R_t w_t
-    d lambda_t = L_{t-1} = (1 - w_t) (L_t - R_t (r_t - r_{t-1}))
+    d alpha_t = c_t R_t + w_t L_t                           d z_t = R_t w_t
+    d lambda_t = L_{t-1} = (1 - w_t) L_t - c_t R_t
     R_{t-1} = (1 - w_t) R_t + f_h'(r_{t-1}) ([dg | dp | dq] W_h^T)
 
-so whatever does not depend on R and L is computed for all steps at once, and all weight gradients are one matrix
-product each, after the loop.
+so whatever does not depend on R and L is computed for many steps at once (few enough to stay in the cache), and all
+weight gradients are one matrix product each, after the loop.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -42,8 +43,8 @@ def average(
     output_tanh: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """`architectures.kernels.average`."""
-    rs, ls = states(x, weight_x, bias, weight_h, r, l, attention=attention, hidden_tanh=hidden_tanh)
-    h = rs.tanh() if hidden_tanh else rs
+    hs, rs, ls = every(x, weight_x, bias, weight_h, r, l, attention, hidden_tanh)
+    h = rs if hs is None else hs
     # Copies of the last step, so that a carried state does not hold on to all steps.
     return h.tanh() if output_tanh else h, rs[:, -1].clone(), ls[:, -1].clone()
 
@@ -60,10 +61,40 @@ def states(
     hidden_tanh: bool,
 ) -> tuple[Tensor, Tensor]:
     """`architectures.kernels.states`."""
-    result: tuple[Tensor, Tensor] = _DiscountedAverage.apply(  # type: ignore[no-untyped-call]
+    _, rs, ls = every(x, weight_x, bias, weight_h, r, l, attention, hidden_tanh)
+    return rs, ls
+
+
+def every(
+    x: Tensor,
+    weight_x: Tensor,
+    bias: Tensor,
+    weight_h: Tensor,
+    r: Tensor,
+    l: Tensor,
+    attention: Attention,
+    hidden_tanh: bool,
+) -> tuple[Tensor | None, Tensor, Tensor]:
+    """tanh(r), where that is what acts back, r and l after every step, each (batch, time, units)."""
+    result: tuple[Tensor | None, Tensor, Tensor] = _DiscountedAverage.apply(  # type: ignore[no-untyped-call]
         x, weight_x, bias, weight_h, r, l, attention, hidden_tanh
     )
     return result
+
+
+def tanh(x: Tensor, out: Tensor, scratch: Tensor) -> None:
+    """tanh(x) into `out`, which may be x. On the CPU PyTorch's own takes ten times as long as its sigmoid, so there it
+    is expm1(2 x) / (expm1(2 x) + 2), which is exact near 0 too."""
+    if x.device.type != "cpu":
+        torch.tanh(x, out=out)
+        return
+    torch.mul(x, 2, out=scratch).clamp_(max=80.0).expm1_()
+    torch.add(scratch, 2, out=out)
+    torch.div(scratch, out, out=out)
+
+
+TOGETHER = 2**18
+"""Numbers of each kind that the backward pass prepares at once: a few of these fit into a cache of the second level."""
 
 
 class _DiscountedAverage(torch.autograd.Function):
@@ -71,97 +102,156 @@ class _DiscountedAverage(torch.autograd.Function):
     def forward(
         ctx: Any,
         x: Tensor,
-        input_weight: Tensor,
+        weight_x: Tensor,
         bias: Tensor,
-        recurrent_weight: Tensor,
+        weight_h: Tensor,
         r: Tensor,
         l: Tensor,
         attention: Attention,
         hidden_tanh: bool,
-    ) -> tuple[Tensor, Tensor]:
-        units = recurrent_weight.shape[0]
+    ) -> tuple[Tensor | None, Tensor, Tensor]:
+        units = weight_h.shape[0]
         batch, time, _ = x.shape
         # Time first, so that every step is one contiguous piece of memory.
         flat = x.transpose(0, 1).reshape(time * batch, -1)
-        u = torch.addmm(bias[:units], flat, input_weight[:, :units]).view(time, batch, units)
-        gates = torch.addmm(bias[units:], flat, input_weight[:, units:]).view(time, batch, -1)
-        averages, denominators = u.new_empty(time + 1, batch, units), u.new_empty(time + 1, batch, units)
-        averages[0], denominators[0] = r, l
-        h = r.tanh() if hidden_tanh else r
+        u = torch.addmm(bias[:units], flat, weight_x[:, :units]).view(time, batch, units)
+        gates = torch.addmm(bias[units:], flat, weight_x[:, units:]).view(time, batch, -1)
+        delta, averages, logs = (
+            torch.empty_like(u),
+            u.new_empty(time + 1, batch, units),
+            u.new_empty(time + 1, batch, units),
+        )
+        averages[0], logs[0] = r, l
+        hidden = torch.empty_like(averages) if hidden_tanh else averages
         m, w, z = torch.empty_like(u[0]), torch.empty_like(u[0]), torch.empty_like(u[0])
+        if hidden_tanh:
+            tanh(averages[0], hidden[0], m)
         discounted = gates.shape[2] == 3 * units
         for t in range(time):
-            gates[t].addmm_(h, recurrent_weight)
+            gates[t].addmm_(hidden[t], weight_h)
             g, p, *q = gates[t].split(units, dim=1)
-            torch.mul(u[t], g.tanh_(), out=z)
+            tanh(g, g, m)
+            torch.mul(u[t], g, out=z)
             alpha = log_attention(p, attention)
-            before = torch.add(denominators[t], logsigmoid(q[0]), out=m) if discounted else denominators[t]
-            torch.logaddexp(before, alpha, out=denominators[t + 1])
-            torch.sub(alpha, denominators[t + 1], out=w).exp_()
+            before = torch.add(logs[t], logsigmoid(q[0]), out=m) if discounted else logs[t]
+            torch.sub(alpha, before, out=delta[t])
+            torch.logaddexp(before, alpha, out=logs[t + 1])
+            torch.sigmoid(delta[t], out=w)
             torch.lerp(averages[t], z, w, out=averages[t + 1])
-            h = torch.tanh(averages[t + 1], out=m) if hidden_tanh else averages[t + 1]
-        ctx.save_for_backward(flat, input_weight, recurrent_weight, u, gates, averages, denominators)
+            if hidden_tanh:
+                tanh(averages[t + 1], hidden[t + 1], m)
+        ctx.save_for_backward(flat, weight_x, weight_h, u, gates, delta, averages, hidden)
         ctx.attention, ctx.hidden_tanh = attention, hidden_tanh
         ctx.set_materialize_grads(False)
-        return averages[1:].transpose(0, 1), denominators[1:].transpose(0, 1)
+        everything = averages[1:].transpose(0, 1), logs[1:].transpose(0, 1)
+        return hidden[1:].transpose(0, 1) if hidden_tanh else None, *everything
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_averages: Tensor | None, grad_denominators: Tensor | None) -> tuple[Tensor | None, ...]:
-        flat, input_weight, recurrent_weight, u, gates, averages, denominators = ctx.saved_tensors
+    def backward(ctx: Any, *outside: Tensor | None) -> tuple[Tensor | None, ...]:
+        flat, weight_x, weight_h, u, gates, delta, averages, hidden = ctx.saved_tensors
+        grad_h, grad_r, grad_l = (None if grad is None else grad.transpose(0, 1) for grad in outside)
         time, batch, units = u.shape
-        discounted = gates.shape[2] == 3 * units
-        tanh_g, p, *q = gates.split(units, dim=2)
-        r_before, r = averages[:-1], averages[1:]
-        alpha = log_attention(p, ctx.attention)
-        w = (alpha - denominators[1:]).exp_()
-        before = denominators[:-1] + logsigmoid(q[0]) if discounted else denominators[:-1]
-        kept = (before - denominators[1:]).exp_()
-        slope = log_attention_slope(p, ctx.attention)
-        # The coefficients of R and L in each gradient, for all steps at once.
-        g_of_r = (1 - tanh_g.square()).mul_(u).mul_(w)
-        p_of_l = w if slope is None else w * slope
-        p_of_r = (u * tanh_g).sub_(r).mul_(p_of_l)
-        l_of_r = (r - r_before).mul_(kept).neg_()
-        q_slope = torch.sigmoid(-q[0]) if discounted else None
-        hidden_slope = 1 - averages.tanh().square_() if ctx.hidden_tanh else None
-
-        grad_gates = torch.empty_like(gates)
-        total = torch.empty_like(u)
-        recurrent = recurrent_weight.t()
-        R, L, G = torch.zeros_like(u[0]), torch.zeros_like(u[0]), torch.zeros_like(u[0])
+        grad_gates, total = torch.empty_like(gates), torch.empty_like(u)
+        R, L, G, back = (torch.zeros_like(u[0]) for _ in range(4))
+        # [dg | dp | dq] W_h^T of the step after the last is 0.
+        coefficients = _Coefficients(ctx.attention, ctx.hidden_tanh, u, gates, delta, averages, hidden)
         for t in range(time - 1, -1, -1):
-            if hidden_slope is not None:
-                G.mul_(hidden_slope[t + 1])
+            now = coefficients.at(t)
+            torch.add(back, grad_h[t], out=G) if grad_h is not None else G.copy_(back)
+            if now.hidden_slope is not None:
+                G.mul_(now.hidden_slope)
             torch.add(R, G, out=total[t])
-            if grad_averages is not None:
-                total[t].add_(grad_averages[:, t])
-            if grad_denominators is not None:
-                L.add_(grad_denominators[:, t])
+            if grad_r is not None:
+                total[t].add_(grad_r[t])
+            if grad_l is not None:
+                L.add_(grad_l[t])
             dg, dp, *dq = grad_gates[t].split(units, dim=1)
-            torch.mul(g_of_r[t], total[t], out=dg)
-            torch.mul(p_of_r[t], total[t], out=dp)
-            dp.addcmul_(p_of_l[t], L)
-            L.mul_(kept[t]).addcmul_(l_of_r[t], total[t])
-            if q_slope is not None:
-                torch.mul(L, q_slope[t], out=dq[0])
-            torch.mul(kept[t], total[t], out=R)
-            torch.mm(grad_gates[t], recurrent, out=G)
-        if hidden_slope is not None:
-            G.mul_(hidden_slope[0])
-        R.add_(G)
+            torch.mul(now.g, total[t], out=dg)
+            torch.mul(now.c, total[t], out=G)
+            torch.addcmul(G, now.w, L, out=dp)
+            if now.slope is not None:
+                dp.mul_(now.slope)
+            L.mul_(now.kept).sub_(G)
+            if now.q is not None:
+                torch.mul(L, now.q, out=dq[0])
+            torch.mul(now.kept, total[t], out=R)
+            total[t].mul_(now.w_tanh_g)
+            torch.mm(grad_gates[t], weight_h.t(), out=back)
+        if ctx.hidden_tanh:
+            back.mul_(1 - hidden[0].square())
+        R.add_(back)
 
-        grad_u = total.mul_(w).mul_(tanh_g).view(time * batch, units)
-        grad_gates = grad_gates.view(time * batch, -1)
-        grad_x = grad_input_weight = grad_bias = grad_recurrent_weight = None
+        grad_u, grad_gates = total.view(time * batch, units), grad_gates.view(time * batch, -1)
+        grad_x = grad_weight_x = grad_bias = grad_weight_h = None
         if ctx.needs_input_grad[0]:
-            grad_x = grad_u @ input_weight[:, :units].t()
-            grad_x = grad_x.addmm_(grad_gates, input_weight[:, units:].t()).view(time, batch, -1).transpose(0, 1)
+            grad_x = grad_u @ weight_x[:, :units].t()
+            grad_x = grad_x.addmm_(grad_gates, weight_x[:, units:].t()).view(time, batch, -1).transpose(0, 1)
         if ctx.needs_input_grad[1]:
-            grad_input_weight = torch.cat([flat.t() @ grad_u, flat.t() @ grad_gates], dim=1)
+            grad_weight_x = torch.cat([flat.t() @ grad_u, flat.t() @ grad_gates], dim=1)
         if ctx.needs_input_grad[2]:
             grad_bias = torch.cat([grad_u.sum(0), grad_gates.sum(0)])
         if ctx.needs_input_grad[3]:
-            h = (r_before.tanh() if ctx.hidden_tanh else r_before).reshape(time * batch, units)
-            grad_recurrent_weight = h.t() @ grad_gates
-        return grad_x, grad_input_weight, grad_bias, grad_recurrent_weight, R, L, None, None
+            grad_weight_h = hidden[:-1].reshape(time * batch, units).t() @ grad_gates
+        return grad_x, grad_weight_x, grad_bias, grad_weight_h, R, L, None, None
+
+
+class _Step(NamedTuple):
+    """What one step's gradients are made of: w, 1 - w, c, the factors of dg and du, and those of dp, dq and f_h' where
+    they are not 1."""
+
+    w: Tensor
+    kept: Tensor
+    c: Tensor
+    g: Tensor
+    w_tanh_g: Tensor
+    slope: Tensor | None
+    q: Tensor | None
+    hidden_slope: Tensor | None
+
+
+class _Coefficients:
+    """Prepares what does not depend on the adjoints, for many steps at once, going backward in time."""
+
+    def __init__(
+        self,
+        attention: Attention,
+        hidden_tanh: bool,
+        u: Tensor,
+        gates: Tensor,
+        delta: Tensor,
+        averages: Tensor,
+        hidden: Tensor,
+    ) -> None:
+        self.attention, self.hidden_tanh = attention, hidden_tanh
+        self.saved = u, gates, delta, averages, hidden
+        self.steps = max(1, min(len(u), TOGETHER // u[0].numel()))
+        self.first = len(u)
+        self.room = [u.new_empty(self.steps, *u.shape[1:]) for _ in range(6)]
+
+    def at(self, t: int) -> _Step:
+        if t < self.first:
+            self.first = max(0, t + 1 - self.steps)
+            self._prepare(slice(self.first, t + 1))
+        values = [None if each is None else each[t - self.first] for each in self.prepared]
+        return _Step(*values)  # type: ignore[arg-type]
+
+    def _prepare(self, steps: slice) -> None:
+        u, gates, delta, averages, _ = (values[steps] for values in self.saved)
+        w, kept, c, g, w_tanh_g, spare = (values[: len(u)] for values in self.room)
+        tanh_g, p, *q = gates.split(u.shape[2], dim=2)
+        torch.sigmoid(delta, out=w)
+        torch.sigmoid(torch.neg(delta, out=kept), out=kept)
+        torch.mul(w, tanh_g, out=w_tanh_g)
+        # dg: w u (1 - tanh(g)^2); c: w (1 - w) (u tanh(g) - r_before)
+        torch.addcmul(w, w_tanh_g, tanh_g, value=-1, out=g).mul_(u)
+        torch.mul(u, tanh_g, out=c).sub_(averages).mul_(w).mul_(kept)
+        hidden_slope = None
+        if self.hidden_tanh:
+            after = self.saved[4][steps.start + 1 : steps.stop + 1]
+            hidden_slope = torch.addcmul(
+                torch.ones((), dtype=u.dtype, device=u.device), after, after, value=-1, out=spare
+            )
+        q_slope = torch.sigmoid(-q[0]) if q else None
+        slope = log_attention_slope(p, self.attention)
+        self.prepared = (w, kept, c, g, w_tanh_g, slope, q_slope, hidden_slope)
