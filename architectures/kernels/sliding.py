@@ -38,7 +38,8 @@ def sliding_attention(q: Tensor, k: Tensor, v: Tensor, *, window: int, spacing: 
     def fold(x: Tensor, before: int, context: int) -> Tensor:
         """(batch, steps, heads, size) -> (batch, rows, residues, heads, size), zeros where there is no step."""
         after = (context + blocks * block) * spacing - before - x.shape[1]
-        x = pad(x, (0, 0, 0, 0, before, after))
+        # Padding by nothing would still copy.
+        x = pad(x, (0, 0, 0, 0, before, after)) if before or after else x
         return x.view(batch, -1, spacing, heads, size)[:, :, :residues]
 
     queries = fold(q, 0, 0).unflatten(1, (blocks, block)).permute(0, 1, 3, 4, 2, 5)
