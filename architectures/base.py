@@ -25,6 +25,9 @@ class Encoder(nn.Module, ABC):
     causal: ClassVar[bool] = True
     """Whether y[:, t] depends on x[:, :t+1] alone."""
 
+    compiled: ClassVar[bool] = False
+    """Whether it has kernels that are compiled at their first use on a CPU."""
+
     input_size: int
     output_size: int
 

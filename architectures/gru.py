@@ -20,6 +20,8 @@ class GRU(Recurrent):
         learn_initial_state: whether h_0 is learned, or 0.
     """
 
+    compiled = True
+
     def __init__(
         self,
         input_size: int,

@@ -32,6 +32,8 @@ class RDA(Recurrent):
         learn_initial_state: whether h_0 is learned, as f_h(s), or 0.
     """
 
+    compiled = True
+
     def __init__(
         self,
         input_size: int,

@@ -21,6 +21,8 @@ class RWA(Recurrent):
         learn_initial_state: whether h_0 = tanh(s) is learned, or 0.
     """
 
+    compiled = True
+
     def __init__(
         self,
         input_size: int,

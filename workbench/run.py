@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from architectures.kernels import picked
 from workbench import checkpoints
 from workbench.config import Experiment
 from workbench.errors import UserError
@@ -152,6 +153,7 @@ def timing(seconds: float, steps: int, machine: Machine) -> dict[str, Any]:
         "device": machine.device,
         "threads": machine.threads,
         "processor": name,
+        "recurrences": picked(torch.zeros(1, device=machine.device)),
         "torch": torch.__version__,
         "python": platform.python_version(),
     }

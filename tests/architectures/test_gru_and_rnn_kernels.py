@@ -25,7 +25,7 @@ def there_is_a_compiler() -> None:
 
 def layer(name: str, units: int, inputs: int = 3, dtype: torch.dtype = torch.float64) -> TorchLayer:
     """A layer with noise for weights and biases."""
-    made = LAYERS[name](inputs, units, False)  # type: ignore[call-arg, arg-type]
+    made = LAYERS[name](inputs, units, False)  # type: ignore[call-arg]
     with torch.no_grad():
         for seed, parameter in enumerate(made.parameters()):
             parameter.copy_(noise(*parameter.shape, seed=seed) / (units**0.5 if parameter.ndim == 2 else 4))

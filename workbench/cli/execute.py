@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+from architectures.catalogue import load
 from architectures.kernels import prepare
 from workbench.cli.progress import Progress, label
 from workbench.cli.settings import Settings
@@ -47,7 +48,7 @@ def execute(
     begin()
     if runs:
         print(f"{len(runs)} of {len(experiments)} runs are finished already and are read", file=sys.stderr)
-    if left and device == "cpu":
+    if device == "cpu" and any(load(experiments[index].architecture.name).compiled for index in left):
         prepare(complain)
     pool = Pool(out=out, workers=settings.side_by_side(device), device=device, threads=settings.threads)
     refused: list[str] = []
