@@ -77,7 +77,8 @@ def place(compiler: str) -> Path:
 def key(compiler: str) -> str:
     """A hash of everything that the library depends on."""
     hashed = hashlib.sha256()
-    for part in (torch.__version__, platform.machine(), processor(), version(compiler), *FLAGS):
+    own = os.environ.get("CXXFLAGS", "")
+    for part in (torch.__version__, platform.machine(), processor(), version(compiler), own, *FLAGS):
         hashed.update(f"{part}\n".encode())
     for source in sorted(SOURCES.iterdir()):
         if source.suffix in (".h", ".cpp"):
