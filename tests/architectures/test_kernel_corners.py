@@ -119,3 +119,43 @@ def test_softplus_deep_in_its_tail_is_an_exponential(dtype: torch.dtype, depth: 
         outcomes.append((r.detach(), l.detach(), grad))
     assert outcomes[0][0].std() > 0.1
     close(outcomes[0], outcomes[1], torch.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("attention", ["exp", "sigmoid", "softplus", "relu"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_is_no_number_is_never_hidden(attention: Attention, dtype: torch.dtype) -> None:
+    """A NaN, whatever its bits, in u, g, p or q of one unit spoils that unit's average, in p and q its denominator too,
+    and nothing beside it: a training that diverges has to show it."""
+    kind, payload = (torch.int32, 0x7FC0_1234) if dtype == torch.float32 else (torch.int64, 0x7FF8_0000_0000_1234)
+    for place in range(8):
+        bias = torch.zeros(8, dtype=dtype)
+        bias.view(kind)[place] = payload
+        r, _, _ = average(
+            noise(2, 6, 8, dtype=dtype),
+            torch.eye(8, dtype=dtype),
+            bias,
+            bias.new_zeros(2, 6),
+            bias.new_zeros(2, 2),
+            bias.new_full((2, 2), START),
+            attention=attention,
+            hidden_tanh=False,
+            output_tanh=False,
+        )
+        # From the second step on h is NaN, and 0 weights do not take it away again.
+        assert r[:, 0, place % 2].isnan().all()
+        assert not r[:, 0, 1 - place % 2].isnan().any()
+        assert r[:, 1:].isnan().all()
+        one, _, of_one = average(
+            noise(2, 1, 8, dtype=dtype),
+            torch.eye(8, dtype=dtype),
+            bias,
+            bias.new_zeros(2, 6),
+            bias.new_zeros(2, 2),
+            bias.new_zeros(2, 2),
+            attention=attention,
+            hidden_tanh=False,
+            output_tanh=False,
+        )
+        assert one[..., place % 2].isnan().all()
+        assert of_one[:, place % 2].isnan().all() == (place >= 4)
+        assert not of_one[:, 1 - place % 2].isnan().any()

@@ -93,7 +93,8 @@ inline Vec<float> exp_negative(Vec<float> x) {
   std::memcpy(&scaled, &p, sizeof(p));
   scaled += bits << 23;
   std::memcpy(&p, &scaled, sizeof(p));
-  return x < -87.3f ? Vec<float>{} : p;
+  // The arithmetic on bits might make a number of a NaN.
+  return x >= -87.3f ? p : (x == x ? Vec<float>{} : x);
 }
 
 // atanh(s) for s^2 <= 1/9, relative error 4e-9.
@@ -122,7 +123,7 @@ inline Vec<float> tanh(Vec<float> x) {
   return a < 0.625f ? near : (x < 0 ? -far : far);
 }
 
-// log(x) for normal x > 0.
+// log(x) for normal x > 0, infinity and NaN.
 inline Vec<float> log(Vec<float> x) {
   Bits bits;
   std::memcpy(&bits, &x, sizeof(bits));
@@ -133,7 +134,7 @@ inline Vec<float> log(Vec<float> x) {
   std::memcpy(&m, &bits, sizeof(m));
   const Vec<float> n = __builtin_convertvector(e, Vec<float>);
   const Vec<float> l = 2.0f * atanh_small((m - 1.0f) / (m + 1.0f));
-  return (l - n * 2.12194440e-4f) + n * 0.693359375f;
+  return x <= 3.40282347e38f ? (l - n * 2.12194440e-4f) + n * 0.693359375f : x;
 }
 
 // What the logistic function and its logarithm need, from one exponential and one division:
