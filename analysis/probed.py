@@ -8,6 +8,7 @@ import numpy as np
 
 from analysis.findings import Curve, Findings
 from analysis.groups import Row, Section
+from analysis.ranges import within
 from analysis.statistics import half_width
 
 
@@ -20,15 +21,18 @@ class Estimate:
     low: float
     """NaN where there is no interval."""
     high: float
+    """Infinite where the measurement ended there."""
     unit: str
     seeds: int
     at_least: bool = False
     """Whether for some seed the measurement ended there."""
+    lacking: int = 0
+    """Seeds that were probed and do not have the number: it is the mean of the others."""
 
     @property
     def sure(self) -> bool:
         """Whether there is an interval."""
-        return math.isfinite(self.low) and math.isfinite(self.high)
+        return math.isfinite(self.low) and not math.isnan(self.high)
 
     def overlaps(self, other: "Estimate") -> bool:
         """Whether the intervals have a point in common."""
@@ -50,19 +54,26 @@ class Probed:
         if not known:
             return None
         values = np.array([number.value for number in known], dtype=float)
-        low = high = math.nan
-        if len(known) == 1:
-            low, high = (math.nan if end is None else end for end in (known[0].low, known[0].high))
-        else:
-            half = float(half_width(values[:, None])[0])
-            low, high = values.mean() - half, values.mean() + half
+        own = np.array([(number.low, number.high) for number in known], dtype=float)
+        at_least = any(number.at_least for number in known)
+        half = float(half_width(values[:, None])[0])
+        ends = np.array([math.nan, math.nan])
+        if half > 0:
+            ends = np.array([values.mean() - half, values.mean() + half])
+        elif len(known) > 1:
+            # Whole steps are often the same for all seeds, which are then no surer than each by itself.
+            ends = np.where(np.isnan(own).any(), values.mean(), own.mean(0))
+        elif len(self.findings) == 1:
+            ends = own[0]
+        low, high = within(known[0].unit, ends)
         return Estimate(
             value=float(values.mean()),
             low=float(low),
-            high=float(high),
+            high=math.inf if at_least and math.isfinite(low) else float(high),
             unit=known[0].unit,
             seeds=len(known),
-            at_least=any(number.at_least for number in known),
+            at_least=at_least,
+            lacking=len(self.findings) - len(known),
         )
 
     def curve(self, name: str) -> Curve | None:
@@ -77,14 +88,15 @@ class Probed:
             [curve.array()[[place[x] for x in shared]] for curve, place in zip(found, places, strict=True)]
         ).reshape(len(found), len(shared))
         mean, half = values.mean(0), half_width(values)
+        low, high = within(found[0].y_unit, np.stack([mean - half, mean + half]))
         return Curve.of(
             shared,
             mean,
             x_unit=found[0].x_unit,
             y_unit=found[0].y_unit,
             what=found[0].what,
-            low=mean - half,
-            high=mean + half,
+            low=low,
+            high=high,
         )
 
     def word(self, name: str) -> str | None:

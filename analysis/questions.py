@@ -4,10 +4,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from analysis.fairness import MACHINE, broken
 from analysis.formats import count, span
 from analysis.groups import Row, Section
 from analysis.probed import Estimate, ProbedSection
+from analysis.ranges import within
 from analysis.statistics import Mean, mean_interval
 
 Collected = Mapping[str, Sequence[ProbedSection]]
@@ -61,8 +64,9 @@ def estimate(mean: Mean, unit: str) -> Estimate | None:
     """A mean over runs as an estimate; `None` where there is none."""
     if not mean.n:
         return None
-    low, high = (math.nan, math.nan) if mean.half is None else (mean.low, mean.high)
-    return Estimate(value=mean.mean, low=low, high=high, unit=unit, seeds=mean.n)
+    ends = (math.nan, math.nan) if mean.half is None else (mean.low, mean.high)
+    low, high = within(unit, np.array(ends))
+    return Estimate(value=mean.mean, low=float(low), high=float(high), unit=unit, seeds=mean.n)
 
 
 def seconds(row: Row) -> Estimate | None:
@@ -130,10 +134,11 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         asked="Who keeps a signal longest?",
-        best="keeps half of a signal for longest",
-        short="half is left after",
+        # Not half of it: of an average, half is gone with the next step, whatever it has learned.
+        best="keeps a hundredth of a signal for longest",
+        short="1 % is left after",
         probe="signal_survival",
-        number="half_left",
+        number="hundredth_left",
     ),
     Question(
         asked="What does a step cost?",

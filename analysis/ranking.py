@@ -166,14 +166,32 @@ def shown(estimate: Estimate, unit: bool = True) -> str:
         >>> shown(Estimate(value=620, low=590, high=650, unit="steps", seeds=3))
         '620 steps [590, 650]'
     """
-    name = f" {estimate.unit}" if unit and estimate.unit not in UNSAID else ""
-    value = (AT_LEAST if estimate.at_least else "") + plain(estimate.value) + name
-    return f"{value} [{plain(estimate.low)}, {plain(estimate.high)}]" if estimate.sure else value
+    said = plain(estimate.value)
+    name = f" {singular(estimate.unit) if said == '1' else estimate.unit}"
+    value = (AT_LEAST if estimate.at_least else "") + said + (name if unit and estimate.unit not in UNSAID else "")
+    if estimate.sure:
+        ends = f"{plain(estimate.low)}, {plain(estimate.high)}"
+        value += f" [{AT_LEAST}{plain(estimate.low)}]" if estimate.at_least else f" [{ends}]"
+    among = f" ({estimate.seeds} of {estimate.seeds + estimate.lacking} seeds)" if estimate.lacking else ""
+    return value + among
+
+
+def singular(unit: str) -> str:
+    """The unit of one.
+
+    Example:
+        >>> singular("steps"), singular("nats / step"), singular("copies"), singular("s")
+        ('step', 'nat / step', 'copy', 's')
+    """
+    first, *rest = unit.split(" ")
+    one = f"{first[:-3]}y" if first.endswith("ies") else first[:-1] if len(first) > 1 and first[-1] == "s" else first
+    return " ".join([one, *rest])
 
 
 def plain(value: float) -> str:
     """A number; a whole one without decimals."""
-    return count(value) if value == round(value) and abs(value) < LARGE else number(value)
+    whole = abs(value) < LARGE and value == round(value)
+    return count(value) if whole else number(value)
 
 
 def table(section: Section, answers: dict[Question, Ranked]) -> Table | None:

@@ -14,6 +14,9 @@ T = TypeVar("T")
 SCHEMA = 1
 """Counted up whenever the same configuration comes to mean other numbers, so that old results are not taken for new."""
 
+MOST_THREADS = 1024
+"""Of a process that computes: PyTorch crashes where the system has no room for so many."""
+
 Optimizer = Literal["adam", "adamw", "rmsprop", "sgd"]
 Clip = Literal["value", "norm", "none"]
 Schedule = Literal["constant", "linear", "cosine"]
@@ -163,12 +166,14 @@ def one_of(name: str, value: Any, choices: Any) -> None:
         raise UserError(f"{name} {value!r} is unknown{near(str(value), get_args(choices))}")
 
 
-def whole(name: str, value: Any, *, least: int) -> None:
-    """Refuses what is no whole number of at least `least`."""
+def whole(name: str, value: Any, *, least: int, most: int | None = None) -> None:
+    """Refuses what is no whole number of at least `least`, and at most `most` where that is given."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise UserError(f"{name} must be a whole number, not {value!r}")
     if value < least:
         raise UserError(f"{name} must be at least {least}, not {value}")
+    if most is not None and value > most:
+        raise UserError(f"{name} must be at most {most}, not {value}")
 
 
 def number(name: str, value: Any, *, above: float | None = None, least: float | None = None) -> None:

@@ -10,16 +10,28 @@ from analysis.probed import Estimate, Probed, with_number
 from analysis.questions import Question
 
 RANKED = (
-    ("dropped_after_use", "drops the largest share of what it has put out before it is asked again"),
-    ("forgets_on_purpose", "forgets on purpose by the widest margin, the share kept while needed less that kept after"),
-    ("held_over", "still holds the largest share of earlier episodes at an episode's last step"),
-    ("time_constant_longest", "has the unit that keeps longest, by its time constant"),
+    (
+        "dropped_after_use",
+        "drops the largest share of what it has put out before it is asked again",
+        "share dropped after use",
+    ),
+    (
+        "forgets_on_purpose",
+        "forgets on purpose by the widest margin, the share kept while needed less that kept after",
+        "share kept while needed, less that kept after,",
+    ),
+    (
+        "held_over",
+        "still holds the largest share of earlier episodes at an episode's last step",
+        "share held of earlier episodes",
+    ),
+    ("time_constant_longest", "has the unit that keeps longest, by its time constant", "longest time constant"),
 )
-"""Numbers that rows are ranked by, and what is said of the first."""
+"""Numbers that rows are ranked by, what is said of the first, and what the number is."""
 WINDOW = "attention_window_"
 SAID = {
-    "frozen": "frozen, as the weight of what is new falls like 1 / t",
-    "live": "live to the end, as that weight does not fall",
+    "frozen": "frozen, as the weight of what is new falls about as fast as 1 / t, or faster",
+    "live": "live to the end, as that weight falls far more slowly, or not at all",
     "between": "between the two, or too uncertain to tell",
 }
 
@@ -27,10 +39,14 @@ SAID = {
 def summary(rows: Sequence[Probed]) -> list[str]:
     """What the numbers say of a section's rows."""
     sentences = []
-    for name, best in RANKED:
+    for name, best, short in RANKED:
         answer = [(row.row, plain(estimate)) for row, estimate in with_number(rows, name)]
+        question = Question(asked="", best=best, short=short, signed=name == "forgets_on_purpose")
         if answer:
-            sentences.append(ranking.sentence(Question(asked="", best=best, short=""), answer))
+            said = ranking.sentence(question, answer)
+            # That sentence is an answer to the question, which is not asked here.
+            nobody = question.signed and ranking.nothing(question, answer)
+            sentences.append(f"who forgets on purpose: {said}" if nobody else said)
     sentences += freezing(rows)
     sentences += half_lives(rows)
     sentences += growing(rows)
@@ -81,7 +97,7 @@ def growing(rows: Sequence[Probed]) -> list[str]:
     level = [row.row.label for row, estimate in found if estimate.low <= 0 <= estimate.high]
     sentences = []
     if up:
-        sentences.append(f"log a grows with time, so that what is new drowns the past: {listed(up)}.")
+        sentences.append(f"log a grows with time, so that what is new weighs more than what is old: {listed(up)}.")
     if level:
         sentences.append(f"no growth of log a can be told from 0: {listed(level)}.")
     return sentences

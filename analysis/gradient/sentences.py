@@ -1,13 +1,16 @@
 """What the chapter on gradients says first, computed from the findings."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from analysis.formats import listed, number
 from analysis.gradient.common import NEITHER, NO_FALL
 from analysis.measures.decay_fits import EXPONENTIAL, POWER_LAW
 from analysis.probed import Estimate, Probed, ProbedSection
 from analysis.ranking import shown
+
+OTHER = {EXPONENTIAL: "a power law", POWER_LAW: "an exponential"}
+EVEN = 2.0
+"""By how much the better law's AIC has to be smaller; below, the other one is about as good."""
 
 
 def sentences(section: ProbedSection) -> list[str]:
@@ -26,12 +29,7 @@ def sentences(section: ProbedSection) -> list[str]:
 
 def half_life(row: Probed, name: str) -> Estimate | None:
     """A row's half-life."""
-    return positive(row.number(f"{name}_half_life"))
-
-
-def positive(found: Estimate | None) -> Estimate | None:
-    """The estimate of what cannot be negative: Student's interval may pass 0, the thing itself cannot."""
-    return None if found is None else replace(found, low=max(found.low, 0.0) if found.sure else found.low)
+    return row.number(f"{name}_half_life")
 
 
 def laws(rows: Sequence[Probed], name: str, what: str) -> str:
@@ -39,11 +37,8 @@ def laws(rows: Sequence[Probed], name: str, what: str) -> str:
     by_law: dict[str, list[str]] = {}
     for row in rows:
         if (law := row.word(f"{name}_law")) is not None:
-            found = measure(row, name, law)
-            beside = "" if found is None else f" ({found[0]} {shown(found[1])})"
-            if law == NEITHER and (explained := row.number(f"{name}_r2")) is not None:
-                beside = f" (R² of the better one {number(explained.value)})"
-            by_law.setdefault(law, []).append(row.row.label + beside)
+            beside = "; ".join(notes(row, name, law))
+            by_law.setdefault(law, []).append(row.row.label + (f" ({beside})" if beside else ""))
     said = {
         EXPONENTIAL: "falls exponentially in {}",
         POWER_LAW: "falls as a power law in {}",
@@ -52,6 +47,21 @@ def laws(rows: Sequence[Probed], name: str, what: str) -> str:
     }
     parts = [text.format(listed(by_law[law])) for law, text in said.items() if law in by_law]
     return f"{what} {'; it '.join(parts)}." if parts else ""
+
+
+def notes(row: Probed, name: str, law: str) -> list[str]:
+    """What a law is measured by, and what stands against naming it: the other law, or other seeds."""
+    found = measure(row, name, law)
+    said = [] if found is None else [f"{found[0]} {shown(found[1])}"]
+    if law == NEITHER and (explained := row.number(f"{name}_r2")) is not None:
+        said.append(f"R² of the better one {number(explained.value)}")
+    margin = row.number(f"{name}_aic_margin")
+    if law in OTHER and margin is not None and margin.value < EVEN:
+        said.append(f"by AIC {OTHER[law]} is about as good")
+    words = [each.words[f"{name}_law"] for each in row.findings if f"{name}_law" in each.words]
+    if (agreed := words.count(law)) < len(words):
+        said.append(f"so in {agreed} of {len(words)} seeds")
+    return said
 
 
 def measure(row: Probed, name: str, law: str) -> tuple[str, Estimate] | None:

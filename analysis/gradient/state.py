@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from analysis.findings import Curve, Findings, NotAvailableError, Number
 from analysis.gradient.common import batch_of, interval_curve, read, refuse_acausal
@@ -31,7 +32,8 @@ def state(subject: Subject, settings: Settings) -> Findings:
         raise NotAvailableError(
             f"it keeps what it has read of its last {encoder.receptive_field:,} steps, and no state beside that"
         )
-    x = read(subject.model, batch_of(subject, settings))[:SEQUENCES]
+    batch = batch_of(subject, settings)
+    x = longest(read(subject.model, batch), batch.lengths)
     try:
         width = state_width(encoder, x)
     except ValueError as error:
@@ -85,6 +87,14 @@ def state(subject: Subject, settings: Settings) -> Findings:
         ),
     }
     return Findings(numbers=numbers, curves=curves)
+
+
+def longest(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """The longest sequences, all cut to the shortest of them: what lies behind a sequence's end is no part of it."""
+    if lengths is None:
+        return x[:SEQUENCES]
+    chosen = lengths.argsort(descending=True, stable=True)[:SEQUENCES]
+    return x[chosen.to(x.device), : int(lengths[chosen].min())]
 
 
 def path(subject: Subject, settings: Settings) -> Findings:

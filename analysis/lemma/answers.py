@@ -23,7 +23,7 @@ def answers(subject: Subject, task: Alternation) -> Findings:
     numbers = {
         "loss": Number(value=loss, unit="", what=f"mean squared error over {task.length:,} steps"),
         "trivial_loss": Number(value=trivial, unit="", what="loss of the best constant answer"),
-        "loss_share": Number(value=loss / trivial, unit="share", what="loss, as a share of the trivial one"),
+        "loss_share": Number(value=loss / trivial, unit="1", what="loss over the trivial one"),
         "amplitude": _amplitude(answer, task, f"over {task.length:,} steps"),
     }
     return Findings(numbers=numbers)
@@ -62,4 +62,4 @@ def curve(values: np.ndarray, unit: str, what: str) -> Curve:
 
 def _amplitude(answer: Tensor, task: Alternation, where: str) -> Number:
     share = growth.alternating(answer) / task.amplitude
-    return Number(value=share, unit="share", what=f"amplitude of what alternates in the answer, of c, {where}")
+    return Number(value=share, unit="1", what=f"amplitude of what alternates in the answer, of c, {where}")

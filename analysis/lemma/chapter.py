@@ -61,15 +61,19 @@ def summary(rows: Sequence[Probed]) -> list[str]:
     if losses:
         question = Question(asked="", best="has the lowest loss", short="", highest=False)
         sentences.append(ranking.sentence(question, [(row.row, estimate) for row, estimate in losses]))
-    idle = [row.row.label for row, estimate in with_number(rows, "loss_share") if estimate.value > 0.9]
-    if idle:
+    shares = [(row.row.label, estimate.value) for row, estimate in with_number(rows, "loss_share")]
+    if idle := [label for label, value in shares if 0.9 < value <= 1.1]:
         sentences.append(f"within a tenth of the trivial loss, that of a constant answer: {listed(idle)}.")
+    if worse := [label for label, value in shares if value > 1.1]:
+        sentences.append(f"above the trivial loss, and so worse than a constant answer: {listed(worse)}.")
     for row in rows:
         sentences += growth(row)
     lost = []
     for row in rows:
         near, far = row.number("amplitude"), row.number("amplitude_beyond")
         if near is not None and far is not None and near.value > 0.5 and far.value < 0.5 * near.value:
+            if near.sure and far.sure and near.overlaps(far):
+                continue
             near, far = replace(near, unit=""), replace(far, unit="")
             lost.append(f"{row.row.label} from {ranking.shown(near)} to {ranking.shown(far)} of c")
     if lost:

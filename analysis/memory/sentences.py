@@ -9,11 +9,15 @@ from analysis.probed import Estimate, Probed, ProbedSection, with_number
 from analysis.questions import Question
 from analysis.ranking import nothing, plain, sentence
 
-FARTHEST = Question(asked="", best="recalls from farthest back", short="")
-MOST = Question(asked="", best="recalls most", short="")
-LARGEST = Question(asked="", best="has the largest memory capacity", short="")
-WIDEST = Question(asked="", best="has 95 % of its squared gradient within the largest lag", short="")
-LONGEST = Question(asked="", best="stays below the trivial loss on the longest sequences", short="")
+FARTHEST = Question(asked="", best="recalls from farthest back", short="recall horizon")
+MOST = Question(asked="", best="recalls most", short="accuracy")
+LARGEST = Question(asked="", best="has the largest memory capacity", short="memory capacity")
+WIDEST = Question(
+    asked="",
+    best="has 95 % of its squared gradient within the largest lag",
+    short="lag within which 95 % of the squared gradient lie",
+)
+LONGEST = Question(asked="", best="stays below the trivial loss on the longest sequences", short="extrapolation")
 
 
 def sentences(section: ProbedSection) -> list[str]:
@@ -24,13 +28,9 @@ def sentences(section: ProbedSection) -> list[str]:
 
 
 def bounded(row: Probed, name: str) -> Estimate | None:
-    """A number with its interval cut to where the number can be: Student's, of few seeds, goes below 0 and, for a
-    share, above 1."""
+    """A number, none of which can be negative: neither is the lower end of its interval."""
     found = row.number(name)
-    if found is None or not found.sure:
-        return found
-    highest = min(found.high, 1.0) if found.unit == "share" else found.high
-    return replace(found, low=max(found.low, 0.0), high=highest)
+    return found if found is None or not found.sure else replace(found, low=max(found.low, 0.0))
 
 
 def answers(rows: Sequence[Probed], name: str) -> list[tuple[Row, Estimate]]:
@@ -70,9 +70,7 @@ def held(rows: Sequence[Probed]) -> str:
     most = (
         "" if states is None or nothing(LARGEST, found) else f" It can be at most {plain(states.value)}, its outputs."
     )
-    if nothing(LARGEST, found):
-        return f"The memory capacity {sentence(LARGEST, found)}"
-    return f"{sentence(LARGEST, found)}{most}"
+    return f"{capital(sentence(LARGEST, found)) if nothing(LARGEST, found) else sentence(LARGEST, found)}{most}"
 
 
 def reaching(rows: Sequence[Probed]) -> str:
@@ -80,11 +78,12 @@ def reaching(rows: Sequence[Probed]) -> str:
     found = answers(rows, "field_95")
     if not found:
         return ""
-    return (
-        f"95 % of the squared gradient: {sentence(WIDEST, found)}"
-        if nothing(WIDEST, found)
-        else sentence(WIDEST, found)
-    )
+    return capital(sentence(WIDEST, found)) if nothing(WIDEST, found) else sentence(WIDEST, found)
+
+
+def capital(said: str) -> str:
+    """With a capital letter: what does not begin with a row's label."""
+    return said[:1].upper() + said[1:]
 
 
 def coping(rows: Sequence[Probed]) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import architectures
 from architectures.suggest import near
-from workbench.config import one_of, whole
+from workbench.config import MOST_THREADS, one_of, whole
 from workbench.errors import UserError
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -51,8 +51,9 @@ class Settings:
                     raise UserError(f"{key} {value!r} is named {values.count(value)} times; once is enough")
         for length in self.lengths:
             whole("lengths", length, least=1)
-        for name in ("batch_size", "hidden_size", "input_size", "repeats", "threads"):
+        for name in ("batch_size", "hidden_size", "input_size", "repeats"):
             whole(name, getattr(self, name), least=1)
+        whole("threads", self.threads, least=1, most=MOST_THREADS)
         one_of("device", self.device, Device)
         for name in self.architecture:
             if name not in self.architectures:

@@ -8,7 +8,6 @@ import numpy as np
 from analysis import style, svg
 from analysis.blocks import Block, Cell, Chapter, Column, Figure, Heading, Table, Text
 from analysis.formats import ABSENT, count, listed
-from analysis.gradient.sentences import positive
 from analysis.plots.decay import falling, from_logs, lines_of
 from analysis.plots.panel import AID, Line, Panel, draw
 from analysis.probed import Probed, ProbedSection
@@ -118,7 +117,7 @@ def table(section: ProbedSection) -> Table:
 
 def _line(row: Probed, wanted: Sequence[int]) -> tuple[Cell, ...]:
     def steps(name: str) -> str:
-        found = positive(row.number(name))
+        found = row.number(name)
         return ABSENT if found is None else shown(found, unit=False)
 
     def log(copies: int) -> str:
@@ -129,7 +128,7 @@ def _line(row: Probed, wanted: Sequence[int]) -> tuple[Cell, ...]:
     calculated = row.curve("calculated")
     final = None if calculated is None else calculated.y[-1]
     cells = [
-        ABSENT if retention is None else f"{retention.value:.6f}".rstrip("0"),
+        ABSENT if retention is None else f"{retention.value:.6f}".rstrip("0").rstrip("."),
         steps("half_left"),
         steps("hundredth_left"),
         *(log(each) for each in wanted),

@@ -11,6 +11,7 @@ from analysis.findings import Curve, Findings, NotAvailableError, Number
 from analysis.measures.lengths import resized
 from analysis.measures.survival import Survival, photocopier, quantile, survival
 from analysis.memory.common import CPU
+from analysis.ranges import within
 from analysis.settings import Settings
 from analysis.statistics import mean_interval
 from analysis.subjects import Subject
@@ -128,8 +129,10 @@ def _interval(values: np.ndarray, unit: str, what: str) -> Number:
     found = mean_interval(values)
     if found.excluded:
         return Number(value=None, unit=unit, what=what)
-    low, high = (None, None) if found.half is None else (found.low, found.high)
-    return Number(value=found.mean, low=low, high=high, unit=unit, what=what)
+    if found.half is None:
+        return Number(value=found.mean, unit=unit, what=what)
+    low, high = within(unit, np.array([found.low, found.high]))
+    return Number(value=found.mean, low=float(low), high=float(high), unit=unit, what=what)
 
 
 def _reached(steps: Tensor, longest: int, what: str) -> Number:
@@ -139,7 +142,7 @@ def _reached(steps: Tensor, longest: int, what: str) -> Number:
     return Number(
         value=found.mean,
         low=None if found.half is None else max(found.low, 1.0),
-        high=None if found.half is None or ended else found.high,
+        high=None if found.half is None else min(found.high, float(longest)),
         unit="steps",
         what=f"steps {what}",
         at_least=ended,

@@ -16,9 +16,9 @@ LEAST = -300.0
 
 
 def sentences(section: ProbedSection) -> list[str]:
-    """The essay's photocopier, what the gates have left, who keeps half for longest, and who needs few copies."""
+    """The essay's photocopier, what the gates have left, who keeps some for longest, and who needs few copies."""
     rows = section.rows
-    found = [essay(rows), left(rows), longest_half(rows), few_copies(rows)]
+    found = [essay(rows), left(rows), keeps_longest(rows), few_copies(rows)]
     return [said for said in found if said]
 
 
@@ -64,8 +64,8 @@ def left(rows: Sequence[Probed]) -> str:
     return f"After {count(steps)} steps, the gates of the median unit have left {'; '.join(parts)}." if parts else ""
 
 
-def longest_half(rows: Sequence[Probed]) -> str:
-    """Who keeps half of a signal for longest, and whether that is certain."""
+def keeps_longest(rows: Sequence[Probed]) -> str:
+    """Who keeps a hundredth of a signal for longest, and whether that is certain."""
     question = next(question for question in QUESTIONS if question.probe == "signal_survival")
     answer = [(row.row, estimate) for row, estimate in with_number(rows, question.number)]
     if not answer:

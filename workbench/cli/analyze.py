@@ -8,7 +8,7 @@ from typing import Any
 
 from workbench.cli.execute import complain
 from workbench.cli.parser import Options, Parser, chosen
-from workbench.config import Experiment, whole
+from workbench.config import MOST_THREADS, Experiment, whole
 from workbench.errors import UserError
 
 DESCRIPTION = """Probe what models have learned: how far back they remember, why, and what they forget.
@@ -61,7 +61,7 @@ class Effort:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        whole("threads", self.threads, least=1)
+        whole("threads", self.threads, least=1, most=MOST_THREADS)
         if self.workers is not None:
             whole("workers", self.workers, least=1)
 
@@ -158,6 +158,8 @@ def imagined(choice: Choice, parts: Mapping[str, Options]) -> list[Experiment]:
         raise UserError("name the task that the untrained would be trained on: --task NAME (workbench list shows them)")
     if not choice.out:
         raise UserError("name a folder for the findings: --out DIR")
+    if not choice.untrained.strip(" ,"):
+        raise UserError("name at least one architecture: --untrained NAME,NAME (workbench list shows them)")
     given = {
         "tasks": [choice.task],
         "architectures": choice.untrained,

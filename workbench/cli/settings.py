@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from workbench.config import one_of, whole
+from workbench.config import MOST_THREADS, one_of, whole
 from workbench.errors import UserError
 from workbench.mirror import Mode
 
@@ -37,7 +37,7 @@ class Settings:
             raise UserError("name a folder for the results: --out DIR")
         one_of("device", self.device, Device)
         one_of("wandb", self.wandb, Mode)
-        whole("threads", self.threads, least=1)
+        whole("threads", self.threads, least=1, most=MOST_THREADS)
         if self.workers is not None:
             whole("workers", self.workers, least=1)
 
