@@ -92,7 +92,10 @@ def read(folder: Path) -> dict[str, Entry]:
     path = folder / FILE
     if not path.exists():
         return {}
-    plain = read_json(path)
+    try:
+        plain = read_json(path)
+    except UserError as error:
+        raise UserError(f"{error}; move it away and analyze again") from None
     if plain.get("schema") != SCHEMA or not isinstance(plain.get("probes"), dict):
         raise UserError(f"{path} was not written by this version of the bench; move it away and analyze again")
     try:

@@ -5,16 +5,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from analysis.blocks import Block, Cell, Chapter, Column, Heading, Table, Text
-from analysis.formats import ABSENT, LARGE, count, listed, number, plural, printable
+from analysis.estimates import AT_LEAST, UNSAID, shown
+from analysis.formats import ABSENT, listed, plural, printable
 from analysis.groups import Row, Section
 from analysis.probed import Estimate
 from analysis.questions import QUESTIONS, Collected, Question
 
-UNSAID = ("", "1", "share")
-"""Units that say nothing beside a number."""
-AT_LEAST = "\u2265 "
 LEGEND = (
-    "By the mean over the seeds, with Student's 95 % interval; for one seed with the probe's own interval.",
+    "By the mean over the seeds, with Student's 95 % interval, as far as the number can lie there; for one seed, and "
+    "where all seeds agree, with the probe's own.",
     "1=: the interval overlaps that of the first, so the two are not told apart.",
     "(1): there is no interval to tell rows apart by.",
     f"{AT_LEAST.strip()}: the measurement ended there.",
@@ -120,7 +119,9 @@ def sentence(question: Question, answer: Ranked) -> str:
     if question.signed and nothing(question, answer):
         return f"none that the intervals tell from 0: {listed([f'{row.label} {shown(each)}' for row, each in answer])}."
     if nothing(question, answer):
-        none = shown(replace(first, low=math.nan))
+        # What was not found may lie anywhere below the smallest that was asked for.
+        highest = max((estimate.high for _, estimate in answer if estimate.sure), default=0.0)
+        none = shown(replace(first, low=0.0 if highest > 0 else math.nan, high=highest))
         return f"the {question.short} of {listed([row.label for row, _ in answer])} is {none}."
     beside = question.beside(best)
     value = shown(first) + (f", {beside}" if beside else "")
@@ -157,41 +158,6 @@ def ranks(answer: Ranked) -> list[str]:
         else:
             found.append("1=" if shared and (not index or row in close) else str(index + 1))
     return found
-
-
-def shown(estimate: Estimate, unit: bool = True) -> str:
-    """A number with its interval.
-
-    Example:
-        >>> shown(Estimate(value=620, low=590, high=650, unit="steps", seeds=3))
-        '620 steps [590, 650]'
-    """
-    said = plain(estimate.value)
-    name = f" {singular(estimate.unit) if said == '1' else estimate.unit}"
-    value = (AT_LEAST if estimate.at_least else "") + said + (name if unit and estimate.unit not in UNSAID else "")
-    if estimate.sure:
-        ends = f"{plain(estimate.low)}, {plain(estimate.high)}"
-        value += f" [{AT_LEAST}{plain(estimate.low)}]" if estimate.at_least else f" [{ends}]"
-    among = f" ({estimate.seeds} of {estimate.seeds + estimate.lacking} seeds)" if estimate.lacking else ""
-    return value + among
-
-
-def singular(unit: str) -> str:
-    """The unit of one.
-
-    Example:
-        >>> singular("steps"), singular("nats / step"), singular("copies"), singular("s")
-        ('step', 'nat / step', 'copy', 's')
-    """
-    first, *rest = unit.split(" ")
-    one = f"{first[:-3]}y" if first.endswith("ies") else first[:-1] if len(first) > 1 and first[-1] == "s" else first
-    return " ".join([one, *rest])
-
-
-def plain(value: float) -> str:
-    """A number; a whole one without decimals."""
-    whole = abs(value) < LARGE and value == round(value)
-    return count(value) if whole else number(value)
 
 
 def table(section: Section, answers: dict[Question, Ranked]) -> Table | None:

@@ -14,6 +14,7 @@ from analysis.chapters import task_chapter
 from analysis.collected import Known
 from analysis.formats import plural
 from analysis.groups import Section, sections
+from analysis.replaced import replaced
 from workbench.errors import UserError
 from workbench.files import write_text
 from workbench.results import finished
@@ -23,7 +24,8 @@ def write(out: Path) -> Path:
     """Writes `report.html`, `comparison.csv`, `figures/` and `tables/` into a comparison's folder, from its finished
     runs; and where some were probed, `analysis.csv`.
 
-    The same runs give the same bytes, the PNG files apart.
+    The same runs give the same bytes, the PNG files apart. Figures and tables that only an earlier report had are
+    removed.
 
     Returns:
         The path of `report.html`.
@@ -35,18 +37,20 @@ def write(out: Path) -> Path:
     if not runs:
         raise UserError(f"there are no finished runs in {out}; a comparison keeps them in {out / 'runs'}")
     found, known = sections(runs), collected.known(runs)
-    chapters = [
-        *(task_chapter(section, out / "figures") for section in found),
-        reading.chapter(),
-        provenance.configurations(found),
-        provenance.machines(found),
-    ]
+    with replaced(out / "figures") as figures, replaced(out / "tables") as tex:
+        chapters = [
+            *(task_chapter(section, figures) for section in found),
+            reading.chapter(),
+            provenance.configurations(found),
+            provenance.machines(found),
+        ]
+        if known:
+            chapters[len(found) : len(found)] = probed(found, known, figures)
+            chapters.insert(0, ranking.chapter(found, collected.collect(found, known)))
+        latex.write(chapters, tex)
     if known:
-        chapters[len(found) : len(found)] = probed(found, known, out / "figures")
-        chapters.insert(0, ranking.chapter(found, collected.collect(found, known)))
         table = collected.numbers(runs, known)
         write_text(out / "analysis.csv", table.to_csv(index=False, lineterminator="\n"))
-    latex.write(chapters, out / "tables")
     write_text(out / "comparison.csv", tables.comparison(runs).to_csv(index=False, lineterminator="\n"))
     page = out / "report.html"
     write_text(page, render(title(found), overview(found, known), chapters))

@@ -76,3 +76,19 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def one_line(error: BaseException) -> str:
     """An exception's message without its line breaks."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def writable(folder: Path) -> None:
+    """Makes the folder, if it is not there.
+
+    Raises:
+        UserError: if files cannot be made in it.
+    """
+    probe = folder / f".writable.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or one_line(error)
+        raise UserError(f"cannot write to {folder}: {why}") from None

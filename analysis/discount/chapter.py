@@ -5,10 +5,11 @@ from pathlib import Path
 
 from matplotlib.figure import Figure as Drawing
 
-from analysis import ranking, style, svg
+from analysis import style, svg
 from analysis.blocks import Block, Cell, Chapter, Column, Figure, Heading, Table, Text
 from analysis.discount.sentences import opened, summary
 from analysis.discount.states import state
+from analysis.estimates import shown
 from analysis.formats import ABSENT, listed
 from analysis.measures.freeze import FROZEN, LIVE
 from analysis.plots import discount as plots
@@ -96,7 +97,7 @@ def table(section: ProbedSection) -> Table | None:
         cells = [Cell(text=row.row.label, look=row.row.look)]
         for name, _, _ in kept:
             estimate = row.number(name)
-            cells.append(Cell(text=ABSENT if estimate is None else ranking.shown(estimate, unit=False)))
+            cells.append(Cell(text=ABSENT if estimate is None else shown(estimate, unit=False)))
             if name == "write_slope":
                 cells.append(Cell(text=state(row) or ABSENT))
         lines.append(tuple(cells))

@@ -36,7 +36,7 @@ def findings(parts: Sequence[Episodes], layout: Layout) -> Findings:
             "last step of recall",
         ),
         "forgets_on_purpose": as_number(
-            two_way.two_way(np.stack([needed - left, used], axis=2), two_way.ratio),
+            two_way.two_way(np.stack([needed - left, used], axis=2), measure.margin),
             # No share: it is negative where less is kept while it is needed.
             "1",
             f"share kept over {span} steps while it was needed, less share kept over the next {span}; 0 for any steady "

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from analysis import ranking
 from analysis.discount.states import state
+from analysis.estimates import shown
 from analysis.formats import listed
 from analysis.probed import Estimate, Probed, with_number
 from analysis.questions import Question
@@ -73,7 +74,7 @@ def freezing(rows: Sequence[Probed]) -> list[str]:
     for row in rows:
         slope, said = row.number("write_slope"), state(row)
         if slope is not None and said is not None:
-            found.setdefault(said, []).append(f"{row.row.label} (slope {ranking.shown(slope)})")
+            found.setdefault(said, []).append(f"{row.row.label} (slope {shown(slope)})")
     return [f"{SAID[name]}: {listed(found[name])}." for name in SAID if name in found]
 
 
@@ -84,8 +85,8 @@ def half_lives(rows: Sequence[Probed]) -> list[str]:
         kept = row.number("discount_half_life")
         if kept is not None:
             sentences.append(
-                f"the median unit of {row.row.label} has a half-life of {ranking.shown(kept)}; by gamma alone it would "
-                f"be {ranking.shown(gamma)}."
+                f"the median unit of {row.row.label} has a half-life of {shown(kept)}; by gamma alone it would "
+                f"be {shown(gamma)}."
             )
     return sentences
 
@@ -93,7 +94,7 @@ def half_lives(rows: Sequence[Probed]) -> list[str]:
 def growing(rows: Sequence[Probed]) -> list[str]:
     """Whose attention grows with time: without a discount, only louder news drowns what was before."""
     found = [(row, estimate) for row, estimate in with_number(rows, "attention_growth") if estimate.sure]
-    up = [f"{row.row.label} by {ranking.shown(estimate)}" for row, estimate in found if estimate.low > 0]
+    up = [f"{row.row.label} by {shown(estimate)}" for row, estimate in found if estimate.low > 0]
     level = [row.row.label for row, estimate in found if estimate.low <= 0 <= estimate.high]
     sentences = []
     if up:
@@ -112,7 +113,7 @@ def attention(rows: Sequence[Probed]) -> list[str]:
             estimate, curve = row.number(name), row.curve(f"attention_{name.removeprefix(WINDOW)}")
             if estimate is not None and curve is not None:
                 level = name.removeprefix(WINDOW).replace("_", " ")
-                parts.append(f"{level} to {ranking.shown(plain(estimate))} of {len(curve.x)}")
+                parts.append(f"{level} to {shown(plain(estimate))} of {len(curve.x)}")
         if parts:
             sentences.append(f"of the outputs below, {row.row.label} attends, by the entropy, at {listed(parts)}.")
     return sentences

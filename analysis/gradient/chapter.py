@@ -5,12 +5,12 @@ from pathlib import Path
 
 from analysis import style, svg
 from analysis.blocks import Block, Cell, Chapter, Column, Figure, Heading, Table, Text
+from analysis.estimates import shown
 from analysis.formats import ABSENT, count, listed, number
 from analysis.gradient.sentences import measure, sentences
 from analysis.plots.decay import falling, from_logs, lines_of
 from analysis.plots.panel import Panel, draw
 from analysis.probed import Probed, ProbedSection
-from analysis.ranking import shown
 
 ANCHOR = "gradient-decay"
 LAG = "lag, steps"

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from analysis.estimates import shown
 from analysis.formats import listed, number
 from analysis.gradient.common import NEITHER, NO_FALL
 from analysis.measures.decay_fits import EXPONENTIAL, POWER_LAW
 from analysis.probed import Estimate, Probed, ProbedSection
-from analysis.ranking import shown
 
 OTHER = {EXPONENTIAL: "a power law", POWER_LAW: "an exponential"}
 EVEN = 2.0

@@ -7,6 +7,7 @@ from pathlib import Path
 from analysis import ranking, style, svg
 from analysis.blocks import Block, Cell, Chapter, Column, Figure, Heading, Table, Text
 from analysis.discount.sentences import opened
+from analysis.estimates import shown
 from analysis.formats import ABSENT, listed
 from analysis.plots import lemma as plots
 from analysis.probed import Estimate, Probed, ProbedSection, with_number
@@ -75,7 +76,7 @@ def summary(rows: Sequence[Probed]) -> list[str]:
             if near.sure and far.sure and near.overlaps(far):
                 continue
             near, far = replace(near, unit=""), replace(far, unit="")
-            lost.append(f"{row.row.label} from {ranking.shown(near)} to {ranking.shown(far)} of c")
+            lost.append(f"{row.row.label} from {shown(near)} to {shown(far)} of c")
     if lost:
         sentences.append(f"beyond the length of training the amplitude falls by more than half: {', '.join(lost)}.")
     return sentences
@@ -87,8 +88,8 @@ def growth(row: Probed) -> list[str]:
     margin, after = row.number("growth_margin"), row.number("growth_margin_beyond")
     if measured is None or needed is None or margin is None:
         return []
-    said = f"the attention of {row.row.label} grows by {ranking.shown(measured)}"
-    bound = f"the {ranking.shown(needed)} that lemma 1 asks for with its read-out and features"
+    said = f"the attention of {row.row.label} grows by {shown(measured)}"
+    bound = f"the {shown(needed)} that lemma 1 asks for with its read-out and features"
     if not margin.sure:
         sentences = [f"{said}, beside {bound}."]
     elif margin.low > 0:
@@ -99,11 +100,11 @@ def growth(row: Probed) -> list[str]:
         sentences = [f"{said}, which cannot be told from {bound}."]
     if after is not None and after.sure and after.high < 0:
         sentences.append(
-            f"after the length of training it falls short of that by {ranking.shown(_turned(after))}, as corollary 2 "
+            f"after the length of training it falls short of that by {shown(_turned(after))}, as corollary 2 "
             "says of any bounded attention."
         )
     elif after is not None and after.sure and after.low > 0:
-        sentences.append(f"it still grows faster, by {ranking.shown(after)}, at the steps that follow.")
+        sentences.append(f"it still grows faster, by {shown(after)}, at the steps that follow.")
     return sentences
 
 
@@ -115,7 +116,7 @@ def table(section: ProbedSection) -> Table:
         cells = [Cell(text=row.row.label, look=row.row.look)]
         for name, _, _ in kept:
             estimate = row.number(name)
-            cells.append(Cell(text=ABSENT if estimate is None else ranking.shown(estimate, unit=False)))
+            cells.append(Cell(text=ABSENT if estimate is None else shown(estimate, unit=False)))
         lines.append(tuple(cells))
     columns = (Column(heading="architecture", kind="text"), *(Column(heading=name, group=of) for _, name, of in kept))
     return Table(

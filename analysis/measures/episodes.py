@@ -93,5 +93,12 @@ def dropped(values: np.ndarray) -> np.ndarray:
     return divided(used - left, used)
 
 
+def margin(values: np.ndarray) -> np.ndarray:
+    """(samples, units, [needed - left, used]) -> the share kept while it was needed, less that kept after; rounded to
+    what single precision tells from 0."""
+    above, below = np.nansum(values[..., 0], axis=1), np.nansum(values[..., 1], axis=1)
+    return np.asarray(np.round(divided(above, below), 6) + 0.0)
+
+
 def _share(part: Tensor, whole: Tensor) -> Tensor:
     return part / whole.where(whole > 0, torch.nan)

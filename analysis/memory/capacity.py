@@ -50,7 +50,7 @@ def memory_capacity(subject: Subject, settings: Settings) -> Findings:
             value=found.total,
             low=max(0.0, found.total - half),
             high=found.total + half,
-            unit="1",
+            unit="outputs",
             what=f"sum of R^2 over the lags 0 to {lags - 1}, of past input read linearly from the output, held out",
         ),
         "states": Number(value=size, unit="1", what="outputs, the most that memory capacity can be"),

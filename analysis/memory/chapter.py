@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.blocks import Block, Cell, Chapter, Column, Heading, Table, Text
+from analysis.estimates import plain, shown
 from analysis.formats import ABSENT, count, listed
 from analysis.memory.figures import figures
-from analysis.memory.sentences import bounded, sentences
+from analysis.memory.sentences import sentences
 from analysis.probed import Probed, ProbedSection
-from analysis.ranking import plain, shown
 
 ANCHOR = "memory-length"
 NAMES = {
@@ -74,7 +74,7 @@ def table(section: ProbedSection) -> Table:
 
 def entry(row: Probed, name: str) -> str:
     """A number of a row as the table has it."""
-    found = bounded(row, name)
+    found = row.number(name)
     if name == "reach" and found is None:
         return "all" if row.word("reach") == "unbounded" else ABSENT
     if found is None:

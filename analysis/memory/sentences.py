@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from analysis.estimates import plain
 from analysis.formats import listed
 from analysis.groups import Row
 from analysis.probed import Estimate, Probed, ProbedSection, with_number
 from analysis.questions import Question
-from analysis.ranking import nothing, plain, sentence
+from analysis.ranking import nothing, sentence
 
 FARTHEST = Question(asked="", best="recalls from farthest back", short="recall horizon")
 MOST = Question(asked="", best="recalls most", short="accuracy")
@@ -27,15 +28,9 @@ def sentences(section: ProbedSection) -> list[str]:
     return [said for said in found if said]
 
 
-def bounded(row: Probed, name: str) -> Estimate | None:
-    """A number, none of which can be negative: neither is the lower end of its interval."""
-    found = row.number(name)
-    return found if found is None or not found.sure else replace(found, low=max(found.low, 0.0))
-
-
 def answers(rows: Sequence[Probed], name: str) -> list[tuple[Row, Estimate]]:
     """The rows that have a number, with it, the largest first."""
-    return [(row.row, bounded(row, name) or estimate) for row, estimate in with_number(rows, name)]
+    return [(row.row, estimate) for row, estimate in with_number(rows, name)]
 
 
 def recalled(rows: Sequence[Probed]) -> str:

@@ -10,7 +10,7 @@ from analysis import style
 from analysis.profile import roofline
 from analysis.profile.record import KIND, Profile
 from workbench.errors import UserError
-from workbench.files import one_line, write_json, write_text
+from workbench.files import writable, write_json, write_text
 
 BESIDE = ("profile.csv", "roofline.svg", "roofline.png")
 """What stands in a folder beside `profile.json`."""
@@ -51,22 +51,6 @@ def ours(path: Path) -> bool:
     except (ValueError, OSError):
         return False
     return isinstance(found, dict) and found.get("kind") == KIND
-
-
-def writable(folder: Path) -> None:
-    """Makes the folder, if it is not there.
-
-    Raises:
-        UserError: if files cannot be made in it.
-    """
-    probe = folder / ".writable"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or one_line(error)
-        raise UserError(f"cannot write to {folder}: {why}") from None
 
 
 def write(profile: Profile, folder: Path) -> None:

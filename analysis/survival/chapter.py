@@ -7,11 +7,11 @@ import numpy as np
 
 from analysis import style, svg
 from analysis.blocks import Block, Cell, Chapter, Column, Figure, Heading, Table, Text
+from analysis.estimates import shown
 from analysis.formats import ABSENT, count, listed
 from analysis.plots.decay import falling, from_logs, lines_of
 from analysis.plots.panel import AID, Line, Panel, draw
 from analysis.probed import Probed, ProbedSection
-from analysis.ranking import shown
 from analysis.survival.hops import ESSAY
 from analysis.survival.sentences import asked, power, sentences, share
 

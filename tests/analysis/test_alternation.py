@@ -8,8 +8,9 @@ import torch
 
 from analysis import alternation as probe
 from analysis.blocks import Figure, Table, Text
-from analysis.findings import Findings, NotAvailableError
+from analysis.findings import Findings, NotAvailableError, Number
 from analysis.groups import sections
+from analysis.lemma.chapter import summary
 from analysis.measures.growth import lemma
 from analysis.probed import Probed, ProbedSection
 from analysis.settings import Settings
@@ -60,7 +61,8 @@ def test_constant_attention_does_not_grow_and_freezes() -> None:
     assert value(got, "amplitude") == pytest.approx(0, abs=1e-6)
 
 
-def test_attention_that_grows_is_measured() -> None:
+def attending(rate: float, until: int = 10**6) -> Subject:
+    """An RWA whose log a grows at a rate, up to some step."""
     found = model("rwa")
     with torch.no_grad():
         found.model.readout.weight.fill_(9)
@@ -68,7 +70,7 @@ def test_attention_that_grows_is_measured() -> None:
 
     def growing(x: torch.Tensor) -> object:
         trace = trace_of(x)
-        p = 0.3 * torch.arange(x.shape[1], dtype=torch.float32).view(1, -1, 1).expand(-1, -1, 4)
+        p = rate * torch.arange(x.shape[1], dtype=torch.float32).clamp(max=until).view(1, -1, 1).expand(-1, -1, 4)
         l = p.logcumsumexp(1)
         gates = {**(trace.gates or {}), "l": l}
         return type(trace)(
@@ -82,7 +84,18 @@ def test_attention_that_grows_is_measured() -> None:
         )
 
     found.model.encoder.trace = growing  # type: ignore[method-assign,assignment]
-    got = probe.measure(found, SETTINGS)
+    return found
+
+
+def test_attention_that_stops_growing_falls_short_beyond() -> None:
+    got = probe.measure(attending(0.3, until=LENGTH), SETTINGS)
+    assert value(got, "growth_margin") == pytest.approx(0.3 - value(got, "growth_needed"), rel=1e-4)
+    assert value(got, "growth_margin_beyond") == pytest.approx(-value(got, "growth_needed"), rel=1e-4)
+
+
+def test_attention_that_grows_is_measured() -> None:
+    got = probe.measure(attending(0.3), SETTINGS)
+    assert value(got, "growth_margin_beyond") == pytest.approx(0.3 - value(got, "growth_needed"), rel=1e-4)
     assert value(got, "attention_growth") == pytest.approx(0.3, rel=1e-5)
     assert value(got, "attention_growth_largest") == pytest.approx(0.3, rel=1e-5)
     # a_t = e^{0.3 t}: in the limit the weight of what is new is 1 - e^{-0.3}, and does not fall.
@@ -149,6 +162,49 @@ def test_a_model_bound_to_its_length_costs_what_lies_beyond(monkeypatch: pytest.
     got = probe.measure(found, SETTINGS)
     assert "positions end" in got.missing["loss_beyond"]
     assert "loss" in got.numbers
+
+
+def test_who_is_no_better_than_a_constant_and_who_is_worse(tmp_path: Path) -> None:
+    shares = {"gru": 1.05, "lstm": 0.4, "rwa": 3.0}
+    for name in shares:
+        write_run(tmp_path, experiment(name, task="alternation", task_options={"length": LENGTH, "amplitude": 0.5}))
+    rows = sections(finished(tmp_path))[0].rows
+    found = {
+        name: Findings(numbers={"loss_share": Number(value=value, unit="1", what="")}) for name, value in shares.items()
+    }
+    said = summary([Probed(row=row, findings=(found[row.label],)) for row in rows])
+    assert said == [
+        "within a tenth of the trivial loss, that of a constant answer: gru.",
+        "above the trivial loss, and so worse than a constant answer: rwa.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ((0.1, 0.3), "more than the 0.200 nats / step"),
+        (
+            (-0.3, -0.1),
+            "less than the 0.200 nats / step that lemma 1 asks for with its read-out and features: it cannot",
+        ),
+        ((-0.3, 0.1), "which cannot be told from the 0.200 nats / step"),
+        ((-0.1, 0.3), "which cannot be told from the 0.200 nats / step"),
+        ((None, None), "beside the 0.200 nats / step"),
+    ],
+)
+def test_the_growth_is_told_from_the_bound_by_the_interval(
+    ends: tuple[float | None, float | None], said: str, tmp_path: Path
+) -> None:
+    write_run(tmp_path, experiment("rwa", task="alternation", task_options={"length": LENGTH, "amplitude": 0.5}))
+    low, high = ends
+    numbers = {
+        "attention_growth": Number(value=0.3, unit="nats / step", what=""),
+        "growth_needed": Number(value=0.2, unit="nats / step", what=""),
+        "growth_margin": Number(value=sum(end or 0 for end in ends) / 2, low=low, high=high, unit="1", what=""),
+    }
+    row = Probed(row=sections(finished(tmp_path))[0].rows[0], findings=(Findings(numbers=numbers),))
+    (sentence,) = summary([row])
+    assert sentence.startswith(f"the attention of rwa grows by 0.300 nats / step, {said}")
 
 
 def test_the_chapter_compares_the_growth_with_the_bound(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from analysis import discount_dynamics as probe
 from analysis.blocks import Figure, Table, Text
 from analysis.discount import sequences
+from analysis.discount.sentences import summary
 from analysis.findings import Findings, NotAvailableError
 from analysis.groups import sections
 from analysis.measures.freeze import diagnosis
@@ -62,6 +63,9 @@ def test_constant_attention_freezes() -> None:
     assert found.curves["influence_within_half"].array() == pytest.approx(
         (found.curves["influence_within_half"].array("x") + 1) / 75, rel=1e-3
     )
+    # The first step, whose write is 1 for every average, says nothing of the model.
+    assert value(found, "write_mean") == pytest.approx((1 / np.arange(2, 151)).mean(), rel=1e-3)
+    assert value(found, "retention_mean") == pytest.approx(1 - (1 / np.arange(2, 151)).mean(), rel=1e-3)
     # The product of (t - 1) / t from 2 on is 1 / 150.
     assert value(found, "time_constant_median") == pytest.approx(149 / math.log(150), rel=1e-3)
     assert "discount" in found.missing["gamma_half_life"]
@@ -193,7 +197,8 @@ def test_the_chapter_says_what_the_numbers_say(tmp_path: Path) -> None:
     assert opening.role == "summary"
     said = " ".join(opening.sentences)
     assert "lstm drops the largest share of what it has put out before it is asked again, 0.750" in said
-    assert "Frozen, as the weight of what is new falls like 1 / t: rwa (slope -1.0" in said
+    assert "Frozen, as the weight of what is new falls about as fast as 1 / t, or faster: rwa (slope -1.0" in said
+    assert "lstm forgets on purpose by the widest margin" in said
     assert "level 1 to 4.00 [4.00, 4.00] of 4" in said
     table = next(block for block in chapter.blocks if isinstance(block, Table))
     assert [line[0].text for line in table.lines] == ["lstm", "rwa"]
@@ -202,6 +207,14 @@ def test_the_chapter_says_what_the_numbers_say(tmp_path: Path) -> None:
     assert len(figures) == 7
     assert len({figure.svg for figure in figures}) == 7
     assert len(list((tmp_path / "figures").glob("*.svg"))) == 7
+
+
+def test_a_margin_that_may_be_0_is_no_purpose(tmp_path: Path) -> None:
+    steady = probe.measure(subject(f"{TOYS}:Gated", "multicopy", **MULTI), FEW)
+    probed = made(tmp_path, {"lstm": (steady,), "gru": (steady,)})
+    said = " ".join(summary(probed.rows))
+    assert "who forgets on purpose: none that the intervals tell from 0: gru " in said
+    assert "widest margin" not in said
 
 
 def test_no_rows_no_chapter(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 from analysis import gradient_decay, probes
@@ -55,7 +56,7 @@ def test_the_chapter_says_what_the_numbers_say(tmp_path):
     rows = {
         "lstm": [findings(each) for each in (40, 41, 42)],
         "gru": [findings(each, lyapunov=0.1) for each in (19, 20, 21)],
-        "rwa": [findings(each, law="power law", lyapunov=sign) for each, sign in ((10, 0.1), (10, -0.1), (10, 0.0))],
+        "rwa": [findings(each, law="power law", lyapunov=sign) for each, sign in ((10, 0.3), (10, -0.1), (10, 0.1))],
         "tcn": [findings(1, law="neither"), findings(1, law="neither")],
     }
     made = section(tmp_path, rows)
@@ -75,6 +76,19 @@ def test_the_chapter_says_what_the_numbers_say(tmp_path):
     assert "state of tcn: it has none." in notes
     assert (tmp_path / "gradient-decay-addition-lag.svg").exists()
     assert not (tmp_path / "gradient-decay-addition-start.svg").exists()
+
+
+def test_what_stands_against_a_law_is_said(tmp_path):
+    seeds = [
+        replace(each, numbers={**each.numbers, "gradient_aic_margin": Number(value=margin, unit="1", what="")})
+        for each, margin in (
+            (findings(40), 1.0),
+            (findings(41), 0.5),
+            (findings(42, law="power law"), 3.0),
+        )
+    ]
+    said = opening(section(tmp_path, {"lstm": seeds}), tmp_path)
+    assert "lstm (half-life 41 steps [38.5, 43.5]; by AIC a power law is about as good; so in 2 of 3 seeds)" in said
 
 
 def test_overlapping_intervals_have_no_winner(tmp_path):

@@ -7,7 +7,10 @@ import torch
 
 from analysis import gradient_decay
 from analysis.findings import Findings, NotAvailableError
-from analysis.gradient.common import interval_curve
+from analysis.gradient.common import batch_of, half_life, interval_curve, read
+from analysis.gradient.state import longest
+from analysis.measures.decay_fits import Law
+from analysis.measures.lyapunov import state_jacobians
 from analysis.settings import Settings
 from analysis.subjects import Subject, untrained
 from architectures.rda import AveragingLayer
@@ -50,6 +53,30 @@ def test_a_diagonal_recurrence_has_its_half_life_everywhere():
     assert found.curves["path_length"].y[-1] == 60
     assert not found.missing
     assert Findings.from_dict(found.to_dict()).words == found.words
+
+
+def test_the_state_of_a_lag_before_is_the_product_of_the_jacobians_in_order():
+    probed = subject("lstm", length=30)
+    with torch.no_grad():
+        for parameter in probed.model.parameters():
+            parameter.mul_(2)
+    found = gradient_decay.measure(probed, SETTINGS).curves["state_jacobian"]
+    x = read(probed.model, batch_of(probed, SETTINGS))[:4]
+    # 29 steps can be looked at: the first is taken from the start.
+    product = torch.eye(8, dtype=torch.float64).expand(4, -1, -1)
+    expected = {}
+    for lag, J in enumerate(torch.cat(list(state_jacobians(probed.model.encoder, x, skip=1))).double(), 1):
+        product = J @ product
+        expected[lag] = torch.linalg.matrix_norm(product, ord=2).mean().log10().item()
+    assert len(expected) == 29
+    np.testing.assert_allclose(found.array(), [expected[int(lag)] for lag in found.x], atol=1e-4)
+
+
+def test_the_state_is_looked_at_within_every_sequence():
+    x = torch.arange(40.0).reshape(5, 8, 1)
+    assert longest(x, None).tolist() == x[:4].tolist()
+    kept = longest(x, torch.tensor([3, 8, 6, 5, 7]))
+    assert kept.tolist() == x[[1, 4, 2, 3], :5].tolist()
 
 
 def test_an_average_of_constant_attention_does_not_fall_with_the_lag_but_as_more_is_read():
@@ -127,6 +154,19 @@ def test_nothing_at_all_is_not_available(monkeypatch):
     monkeypatch.setattr(gradient_decay, "PARTS", {"gradient": nothing})
     with pytest.raises(NotAvailableError, match="gradient: nothing"):
         gradient_decay.measure(subject("lstm"), SETTINGS)
+
+
+def test_the_interval_of_a_half_life_is_that_of_the_rate_turned_round():
+    law = Law(rate=0.1, low=0.05, high=0.2, intercept=0, fall=1, aic=0, r2=1)
+    found = half_life(law, "")
+    assert (found.low, found.value, found.high) == pytest.approx(
+        (math.log(2) / 0.2, math.log(2) / 0.1, math.log(2) / 0.05)
+    )
+    assert not found.at_least
+    open_end = half_life(replace(law, low=-0.01), "")
+    assert open_end.low == pytest.approx(math.log(2) / 0.2)
+    assert (open_end.high, open_end.at_least) == (None, True)
+    assert half_life(replace(law, rate=-0.1), "").value is None
 
 
 def test_a_curve_is_the_logarithm_of_the_mean_with_students_interval():

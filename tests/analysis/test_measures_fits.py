@@ -67,6 +67,24 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
     assert np.mean(widths) == pytest.approx(2 * 2.2 * 0.001 / math.sqrt(12), rel=0.2)
 
 
+def test_few_sequences_are_bridged():
+    rates = 0.02 + 0.001 * np.array([-1.0, 0.0, 1.0])
+    found = fit(np.exp(-rates[None, :, None] * LAGS[:60]), LAGS[:60], rng())
+    assert found is not None
+    law = found.exponential
+    # The deviation of the three is 0.001, and Student's quantile for 2 is 4.303.
+    assert (law.high - law.low) / 2 == pytest.approx(4.303 * 0.001 / math.sqrt(3), rel=0.1)
+
+
+def test_a_fall_that_sequences_do_not_agree_on_is_none():
+    rates = np.array([0.010, -0.004, 0.005])
+    found = fit(np.exp(-rates[None, :, None] * LAGS[:100]), LAGS[:100], rng())
+    assert found is not None
+    assert found.best.fall > 0.1
+    assert found.best.low < 0
+    assert not found.falls
+
+
 def test_zeros_beyond_a_reach_and_lost_values_are_left_out():
     g = 0.5 ** (LAGS / 10.0)
     g[100:] = 0.0

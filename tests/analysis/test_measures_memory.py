@@ -140,6 +140,11 @@ def test_gradients_that_cannot_be_squared_and_sequences_without() -> None:
     assert cumulative(np.zeros((2, 3, 4))).shape == (0, 4)
 
 
+def test_the_ends_hold_95_of_100() -> None:
+    low, high = ends(np.arange(1001.0)[:, None] * np.array([1, 2]))
+    np.testing.assert_allclose([low, high], [[25, 50], [975, 1950]])
+
+
 def test_the_bootstrap_has_the_spread_of_a_mean() -> None:
     generator = np.random.default_rng(0)
     rising = generator.normal(size=(200, 3))

@@ -41,7 +41,7 @@ def findings(
             "recall_bound": number(0.5625, unit="share"),
             "smallest_lag": number(lags[0]),
             "largest_lag": number(lags[1]),
-            "memory_capacity": number(5.0, 4.5, 5.5, unit="1"),
+            "memory_capacity": number(5.0, 4.5, 5.5, unit="outputs"),
             "states": number(32, unit="1"),
             "field_50": number(3, 2, 4),
             "field_90": number(10, 9, 11),
@@ -87,7 +87,7 @@ def test_intervals_apart_have_a_winner(tmp_path: Path) -> None:
     assert "lstm recalls from farthest back, 80 steps [75, 85]; its interval lies above all others" in said
     assert "The lags run from 11 to 110 steps." in said
     assert "lstm has the largest" not in said
-    assert "memory capacity, 5 [4.50, 5.50], but no winner" in said
+    assert "memory capacity, 5 outputs [4.50, 5.50], but no winner" in said
 
 
 def test_intervals_that_overlap_have_none(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_intervals_that_overlap_have_none(tmp_path: Path) -> None:
 def test_who_reaches_the_end_of_the_lags_is_not_told_apart(tmp_path: Path) -> None:
     end = number(110, 100, 110, at_least=True)
     said = opening(made(tmp_path, section(lstm=findings(end), gru=findings(end), rwa=findings(number(20, 10, 30)))))
-    assert "gru recalls from farthest back, ≥ 110 steps [100, 110], but no winner" in said
+    assert "gru recalls from farthest back, ≥ 110 steps [≥ 100], but no winner" in said
     assert "at the largest gru and lstm still recall more than half way from chance to all." in said
 
 
@@ -107,6 +107,17 @@ def test_nobody_recalls_anything(tmp_path: Path) -> None:
     found = made(tmp_path, section(lstm=nothing, gru=nothing))
     assert "The lags run from 11 to 110 steps, and none of gru and lstm recalls at the smallest" in opening(found)
     assert table(found)["lstm"]["recall/horizon,\nsteps"] == "< 11"
+
+
+def test_nothing_is_held(tmp_path: Path) -> None:
+    whole = findings(number(80, 75, 85))
+    nothing = replace(
+        whole,
+        numbers={**whole.numbers, "memory_capacity": number(0, 0, 0, unit="outputs"), "field_95": number(0, 0, 0)},
+    )
+    said = opening(made(tmp_path, section(lstm=nothing, gru=nothing)))
+    assert "The memory capacity of gru and lstm is 0 outputs." in said
+    assert "The lag within which 95 % of the squared gradient lie of gru and lstm is 0 steps." in said
 
 
 def test_a_single_lag_is_told_by_accuracy(tmp_path: Path) -> None:

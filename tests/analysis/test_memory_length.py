@@ -2,17 +2,20 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from analysis import memory_length
 from analysis.findings import Findings, NotAvailableError
+from analysis.measures.answers import Scores
+from analysis.memory import extrapolation
 from analysis.settings import Settings
 from analysis.subjects import Subject
 from architectures.state import State
 from tests.analysis.memory_toys import DelayLine, Listener, Toy, subject
-from workbench.tasks import seeded
+from workbench.tasks import Task, seeded
 
 CPU = torch.device("cpu")
 FEW = Settings(sequences=8, directions=8)
@@ -94,6 +97,33 @@ def test_a_perfect_answer_holds_at_any_length() -> None:
     assert (number.value, number.low, number.high, number.at_least) == (16, 16, 16, True)
     number = memory_length.measure(listener(0), FEW).numbers["extrapolation"]
     assert (number.value, number.low, number.high, number.at_least) == (0, 0, 0, False)
+
+
+def test_lags_beyond_those_asked_for_do_not_count() -> None:
+    found = memory_length.PARTS["memory_capacity"](
+        subject("addition", {"length": 60}, DelayLine(2, 12)), Settings(sequences=8, length=10)
+    )
+    assert values(found)["memory_capacity"] == pytest.approx(10, abs=0.01)
+    assert found.curves["capacity"].x[-1] == 9
+
+
+def test_the_interval_of_extrapolation_is_that_of_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mean loss of 0.8, 0.95, 1.05, 1.2 and 1.5 times the trivial one, each 0.1 to either side."""
+    shares = iter((0.8, 0.95, 1.05, 1.2, 1.5))
+
+    def scores(model: object, task: Task, batch: object) -> Scores:
+        mean, half = task.trivial_loss * next(shares), 0.1 * task.trivial_loss
+        # Student's quantile for 3 degrees of freedom is 3.182, and the deviation of these four 1.155.
+        spread = half / (3.182 * 1.1547 / 2) * np.array([-1, -1, 1, 1])
+        return Scores(loss=mean + spread, right=None, total=np.ones(4))
+
+    monkeypatch.setattr(extrapolation, "scores", scores)
+    found = memory_length.PARTS["extrapolation"](listener(10**6), FEW)
+    number = found.numbers["extrapolation"]
+    assert (number.value, number.low, number.high, number.at_least) == (2, 1, 4, False)
+    loss = found.curves["extrapolation_loss"]
+    trivial = found.curves["extrapolation_trivial"].array()
+    np.testing.assert_allclose((loss.array("high") - loss.array()) / trivial, 0.1, rtol=1e-3)
 
 
 def test_lengths_that_a_model_does_not_take_cost_only_themselves() -> None:

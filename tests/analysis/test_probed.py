@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from analysis.estimates import shown
 from analysis.findings import Curve, Findings, Number
 from analysis.groups import Row, sections
 from analysis.probed import Probed, with_number
@@ -21,38 +22,90 @@ def row(tmp_path: Path) -> Row:
 
 
 def number(
-    value: float | None, low: float | None = None, high: float | None = None, at_least: bool = False
+    value: float | None,
+    low: float | None = None,
+    high: float | None = None,
+    at_least: bool = False,
+    unit: str = "steps",
 ) -> Findings:
-    return Findings(numbers={"n": Number(value=value, unit="steps", what="it", low=low, high=high, at_least=at_least)})
+    return Findings(numbers={"n": Number(value=value, unit=unit, what="it", low=low, high=high, at_least=at_least)})
 
 
-def curve(xs: list[float], ys: list[float]) -> Findings:
-    return Findings(curves={"c": Curve.of(xs, ys, x_unit="steps", y_unit="share", what="it")})
+def curve(xs: list[float], ys: list[float], unit: str = "nats") -> Findings:
+    return Findings(curves={"c": Curve.of(xs, ys, x_unit="steps", y_unit=unit, what="it")})
 
 
 def test_several_seeds_have_students_interval(row: Row) -> None:
-    values = [3.0, 5.0, 10.0]
+    values = [13.0, 15.0, 20.0]
     found = Probed(row=row, findings=tuple(number(value, value - 0.1, value + 0.1) for value in values)).number("n")
     assert found is not None
     low, high = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
-    assert (found.value, found.low, found.high) == pytest.approx((6.0, low, high))
+    assert (found.value, found.low, found.high) == pytest.approx((16.0, low, high))
     assert (found.unit, found.seeds, found.at_least, found.sure) == ("steps", 3, False, True)
 
 
 def test_one_seed_has_the_probes_own_interval(row: Row) -> None:
-    found = Probed(row=row, findings=(number(3, 2, 7), number(None))).number("n")
+    found = Probed(row=row, findings=(number(3, 2, 7),)).number("n")
     assert found is not None
-    assert (found.value, found.low, found.high, found.seeds) == (3, 2, 7, 1)
+    assert (found.value, found.low, found.high, found.seeds, found.lacking) == (3, 2, 7, 1, 0)
     bare = Probed(row=row, findings=(number(3),)).number("n")
     assert bare is not None
     assert not bare.sure
     assert math.isnan(bare.low)
 
 
+def test_the_one_seed_of_several_that_has_a_number_speaks_for_itself_alone(row: Row) -> None:
+    found = Probed(row=row, findings=(number(3, 2, 7), number(None), Findings())).number("n")
+    assert found is not None
+    assert (found.value, found.seeds, found.lacking, found.sure) == (3, 1, 2, False)
+    assert shown(found) == "3 steps (1 of 3 seeds)"
+
+
+def test_seeds_that_agree_are_no_surer_than_each_by_itself(row: Row) -> None:
+    found = Probed(row=row, findings=(number(4, 2, 8), number(4, 1, 4))).number("n")
+    assert found is not None
+    assert (found.value, found.low, found.high) == (4, 1.5, 6)
+    exact = Probed(row=row, findings=(number(4), number(4))).number("n")
+    assert exact is not None
+    assert (exact.low, exact.high) == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("unit", "values", "ends"),
+    [("share", (0.4, 0.8), (0, 1)), ("steps", (1, 3), (0, None)), ("log10 of the share left", (-3, -1), (None, 0))],
+)
+def test_no_interval_leaves_where_its_unit_can_lie(
+    row: Row, unit: str, values: tuple[float, float], ends: tuple[float | None, float | None]
+) -> None:
+    found = Probed(row=row, findings=tuple(number(value, unit=unit) for value in values)).number("n")
+    drawn = Probed(row=row, findings=tuple(curve([1], [value], unit) for value in values)).curve("c")
+    assert found is not None
+    assert drawn is not None
+    assert drawn.low is not None
+    assert drawn.high is not None
+    half = 12.7062 * (values[1] - values[0]) / 2
+    low, high = ends
+    expected = (found.value - half if low is None else low, found.value + half if high is None else high)
+    assert (found.low, found.high) == pytest.approx(expected, rel=1e-4)
+    assert (drawn.low[0], drawn.high[0]) == pytest.approx(expected, rel=1e-4)
+    pure = Probed(row=row, findings=tuple(number(value, unit="1") for value in values)).number("n")
+    assert pure is not None
+    assert (pure.low, pure.high) == pytest.approx((pure.value - half, pure.value + half), rel=1e-4)
+
+
 def test_one_seed_at_its_limit_makes_the_mean_a_lower_bound(row: Row) -> None:
     found = Probed(row=row, findings=(number(3), number(9, at_least=True))).number("n")
     assert found is not None
     assert found.at_least
+    assert found.high == math.inf
+    assert found.sure
+    alone = Probed(row=row, findings=(number(9, 8, at_least=True),)).number("n")
+    assert alone is not None
+    assert (alone.low, alone.high, alone.sure) == (8, math.inf, True)
+    assert shown(alone) == "≥ 9 steps [≥ 8]"
+    bare = Probed(row=row, findings=(number(9, at_least=True),)).number("n")
+    assert bare is not None
+    assert not bare.sure
 
 
 def test_what_no_seed_has_is_none(row: Row) -> None:

@@ -10,12 +10,13 @@ import pytest
 from analysis import latex, probes, report
 from analysis.blocks import Cell, Column, Table, Text
 from analysis.collected import collect, known
+from analysis.estimates import shown
 from analysis.findings import Findings, Number
-from analysis.groups import Row, sections
+from analysis.groups import Row, Section, sections
 from analysis.probed import Estimate
 from analysis.probes import Entry
 from analysis.questions import QUESTIONS, Question
-from analysis.ranking import chapter, near, nothing, ranks, sentence, short, shown, winner
+from analysis.ranking import chapter, near, nothing, ranks, sentence, short, winner
 from analysis.style import LOOKS
 from tests.analysis.page import Page
 from tests.analysis.report_runs import experiment, rows_in, write_run
@@ -100,7 +101,7 @@ def test_a_measurement_that_ended_may_lie_above() -> None:
     assert not winner(at_least(pairs, "lstm"))
     assert ranks(at_least(pairs, "rda", "lstm")) == ["1=", "1=", "3"]
     assert sentence(MEMORY, at_least(pairs, "rda")).startswith(
-        "rda recalls from farthest back, \u2265 1000 steps [1000, 1000]".replace("1000", "1,000")
+        "rda recalls from farthest back, \u2265 1000 steps [\u2265 1000]".replace("1000", "1,000")
     )
 
 
@@ -112,6 +113,8 @@ def test_one_row_is_no_race() -> None:
 
 def test_nothing_at_all_has_no_first() -> None:
     assert sentence(MEMORY, answer(("gru", 0, 0, 0), ("lstm", 0, 0, 0))) == "the recall of gru and lstm is 0 steps."
+    below = answer(("gru", 0, 0, 11), ("lstm", 0, 0, 9))
+    assert sentence(MEMORY, below) == "the recall of gru and lstm is 0 steps [0, 11]."
 
 
 def test_a_sign_that_is_not_certain_is_nothing() -> None:
@@ -134,6 +137,39 @@ def test_numbers_are_shown_with_their_unit_and_interval() -> None:
     assert shown(made("s", low=0.012, high=0.5)) == "0.0123 s [0.0120, 0.500]"
     assert shown(made("1")) == "0.0123"
     assert shown(made("s"), unit=False) == "0.0123"
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "said"),
+    [
+        (1, "steps", "1 step"),
+        (1, "copies", "1 copy"),
+        (1, "nats / step", "1 nat / step"),
+        (1, "s", "1 s"),
+        (1, "1", "1"),
+        (0, "steps", "0 steps"),
+        (1.001, "steps", "1.00 steps"),
+        (-1, "steps", "-1 steps"),
+    ],
+)
+def test_one_has_the_unit_of_one(value: float, unit: str, said: str) -> None:
+    assert shown(Estimate(value=value, low=math.nan, high=math.nan, unit=unit, seeds=1)) == said
+
+
+def test_equal_values_have_no_winner() -> None:
+    found = answer(("gru", 5, 5, 5), ("lstm", 5, 5, 5))
+    assert not winner(found)
+    assert ranks(found) == ["1=", "1="]
+    assert sentence(MEMORY, found).endswith("but no winner: the interval of lstm overlaps that of gru.")
+
+
+@pytest.mark.parametrize(("highest", "order"), [(True, ["lstm", "gru", "rda"]), (False, ["rda", "gru", "lstm"])])
+def test_the_best_comes_first_by_what_is_good(highest: bool, order: list[str]) -> None:
+    pairs = answer(("gru", 2), ("lstm", 3), ("rda", 1))
+    found = {row.label: estimate for row, estimate in pairs}
+    section = Section(anchor="a", title="a", rows=tuple(row for row, _ in pairs))
+    question = Question(asked="", best="", short="", of=lambda row: found[row.label], highest=highest)
+    assert [row.label for row, _ in question.answers(section, 0, {})] == order
 
 
 def test_every_question_ranks_by_what_a_probe_finds_or_every_run_has() -> None:

@@ -8,7 +8,7 @@ import torch
 
 from analysis import signal_survival
 from analysis.blocks import Table, Text
-from analysis.findings import Findings, NotAvailableError
+from analysis.findings import Findings, NotAvailableError, Number
 from analysis.formats import ABSENT, TIMES
 from analysis.groups import Row, Section
 from analysis.probed import Estimate, Probed, ProbedSection
@@ -16,7 +16,7 @@ from analysis.settings import Settings
 from analysis.style import LOOKS
 from analysis.subjects import Subject, untrained
 from analysis.survival.hops import lags
-from analysis.survival.sentences import power, share
+from analysis.survival.sentences import left, power, share
 from architectures.rda import AveragingLayer
 from tests.analysis.report_runs import experiment, write_run
 from workbench.results import read
@@ -136,6 +136,14 @@ def section(tmp_path: Path, rows: dict[str, Findings]) -> ProbedSection:
     return ProbedSection(section=whole, rows=tuple(probed), absent=(("gru", "its code is lost"),))
 
 
+def test_the_largest_lag_that_is_seen_is_one_less_than_the_reach():
+    found = signal_survival.measure(subject("tcn", kernel_size=3, num_layers=1), SETTINGS)
+    reach = found.numbers["reach"].value
+    assert reach is not None
+    assert reach in lags(SETTINGS.longest)
+    assert found.curves["copies"].x[-1] == reach - 1
+
+
 def test_the_chapter_says_what_the_numbers_say(tmp_path):
     """Retentions on both sides of the essay's."""
     toy = "tests.analysis.toy_encoders:Diagonal"
@@ -154,7 +162,7 @@ def test_the_chapter_says_what_the_numbers_say(tmp_path):
     assert "keeps 0.9999 of a signal leaves 0.905 of it after 1,000 copies" in said
     assert "more than that in rda (0.990" in said
     assert "less than that in lstm (4.3" in said
-    assert "rda keeps half of a signal for longest, ≥" in said
+    assert "rda keeps a hundredth of a signal for longest, ≥ 1,000 steps [≥ 1,000]; its interval" in said
     assert "tcn" in said
     notes = [text for block in chapter.blocks if isinstance(block, Text) for text in block.sentences]
     assert "gru: its code is lost." in notes
@@ -162,6 +170,26 @@ def test_the_chapter_says_what_the_numbers_say(tmp_path):
     assert sum(block.kind == "figure" for block in chapter.blocks) == 2
     table = next(block for block in chapter.blocks if isinstance(block, Table))
     assert {line[0].text: line[-1].text for line in table.lines}["rnn"] == "all"
+
+
+def test_what_is_left_is_told_from_the_photocopiers_by_the_interval(tmp_path):
+    def log(low: float | None, value: float, high: float | None) -> Findings:
+        return Findings(numbers={"log10_left_1000": Number(value=value, low=low, high=high, unit="log10", what="")})
+
+    # The photocopier's is log10(0.9999^1000) = -0.0434.
+    rows = {
+        "lstm": log(-0.03, -0.02, -0.01),
+        "gru": log(-0.06, -0.02, 0.02),
+        "rwa": log(-0.06, -0.05, -0.04),
+        "rda": log(-0.06, -0.055, -0.05),
+        "rnn": log(None, -0.02, None),
+    }
+    said = left(section(tmp_path, rows).rows)
+    assert said == (
+        "After 1,000 steps, the gates of the median unit have left more than that in lstm (0.955 [0.933, 0.977]); "
+        "what the intervals do not tell from that in gru (0.955 [0.871, 1.00]), rnn (0.955) and "
+        "rwa (0.891 [0.871, 0.912]); less than that in rda (0.881 [0.871, 0.891])."
+    )
 
 
 def test_a_chapter_without_gates_or_without_rows(tmp_path):

@@ -10,6 +10,7 @@ from workbench.cli.execute import complain
 from workbench.cli.parser import Options, Parser, chosen
 from workbench.config import MOST_THREADS, Experiment, whole
 from workbench.errors import UserError
+from workbench.files import writable
 
 DESCRIPTION = """Probe what models have learned: how far back they remember, why, and what they forget.
 
@@ -91,8 +92,10 @@ def main(given: list[str]) -> int:
         probes.load(name)
     if experiments is None:
         found, lines = jobs.below(Path(where))
+        writable(Path(where) if Path(where).is_dir() else Path(where).parent)
     else:
         found, lines = jobs.untrained(Path(choice.out or ""), experiments), []
+        writable(Path(choice.out or ""))
     for line in lines:
         complain(line)
     if not found:

@@ -8,11 +8,11 @@ from typing import Any, Self
 from tqdm import tqdm
 
 from analysis.analyze import Event, unavailable
+from analysis.estimates import AT_LEAST, UNSAID, plain
 from analysis.formats import ABSENT, number, plural
 from analysis.jobs import Job
 from analysis.probes import Entry
 from analysis.questions import QUESTIONS
-from analysis.ranking import AT_LEAST, UNSAID, plain
 from workbench.cli.progress import label
 
 

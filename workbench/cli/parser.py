@@ -44,7 +44,9 @@ class Parser(ArgumentParser):
 
     def _explain(self, message: str) -> str:
         shown = [action for action in self._actions if action.help != SUPPRESS and action.dest != "print_shtab"]
-        options = [option for action in shown for option in action.option_strings if option.startswith("--")]
+        options = [
+            option for action in shown for option in action.option_strings if option[:2] == "--" and option[-1] != "+"
+        ]
         if found := re.search(r"[Uu]nrecognized arguments: (\S+)", message):
             name = found[1].partition("=")[0]
             if not name.startswith("--"):

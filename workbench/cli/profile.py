@@ -47,11 +47,12 @@ def main(given: list[str]) -> int:
     keep_memory()
     with Progress() as progress:
         profile = measure.measure(settings, progress=progress.tell)
-    print(table.text(profile), end="")
+    # Before the table: whoever reads it may be gone by then.
     if json is not None:
         write_json(Path(json), profile.to_dict())
     if out is not None:
         files.write(profile, Path(out))
+    print(table.text(profile), end="")
     return 0
 
 
