@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import nn
 
+from analysis.formats import plural
 from analysis.profile import machine, memory
 from analysis.profile.counted import counted
 from analysis.profile.record import Profile, Row, Timed
@@ -58,7 +59,7 @@ def measured(settings: Settings, device: str, meter: Meter, progress: Progress) 
     for length, each in by_length.items():
         modules = {subject.name: tried(subject) for subject in each}
         passes = {subject.name: subject.jobs(modules[subject.name]) for subject in each}
-        progress(f"memory at {length:,} steps", made, per_length * len(by_length))
+        progress(f"memory at {plural(length, 'step')}", made, per_length * len(by_length))
         heights = (
             [memory.on_cuda(passes[subject.name][1]) for subject in each]
             if device == "cuda"
@@ -68,7 +69,7 @@ def measured(settings: Settings, device: str, meter: Meter, progress: Progress) 
         def count(length: int = length) -> None:
             nonlocal made
             made += 1
-            progress(f"{length:,} steps", made, per_length * len(by_length))
+            progress(plural(length, "step"), made, per_length * len(by_length))
 
         jobs: dict[str, Job] = dict(peaks)
         for name, both in passes.items():

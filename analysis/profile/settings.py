@@ -11,6 +11,7 @@ from workbench.config import MOST_THREADS, one_of, whole
 from workbench.errors import UserError
 
 Device = Literal["auto", "cpu", "cuda"]
+Memory = Literal["kept", "returned"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class Settings:
         repeats: rounds in which everything is timed once; six or more give intervals.
         threads: threads of a CPU that compute at once.
         device: auto takes a GPU where there is one.
+        memory: on a CPU, whether what is freed is kept for the next step, as training does, or returned to the system.
     """
 
     architectures: tuple[str, ...] = architectures.names()
@@ -36,6 +38,7 @@ class Settings:
     repeats: int = 10
     threads: int = 2
     device: Device = "auto"
+    memory: Memory = "kept"
     architecture: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Options of architectures, by name."""
 
@@ -55,6 +58,7 @@ class Settings:
             whole(name, getattr(self, name), least=1)
         whole("threads", self.threads, least=1, most=MOST_THREADS)
         one_of("device", self.device, Device)
+        one_of("memory", self.memory, Memory)
         for name in self.architecture:
             if name not in self.architectures:
                 others = near(name, self.architectures)

@@ -40,6 +40,8 @@ def refused(arguments, capsys):
         (["compare", "--tasks", "addition", "--architectures", "lstn"], "unknown architecture 'lstn'.*mean 'lstm'"),
         (["compare", "--tasks", "addition"], "name at least one architecture: --architectures"),
         ([*COMPARE, "--stps", "3"], "unknown option --stps; did you mean '--steps'"),
+        ([*COMPARE, "--task", "copy"], "--task goes with an option.*did you mean '--tasks'"),
+        ([*COMPARE, "--arch", "gru"], r"unknown option --arch; did you mean '--architectures'\?$"),
         ([*COMPARE, "--steps", "abc"], "--steps: expected int, got abc"),
         ([*COMPARE, "--steps", "0"], "steps must be at least 1, not 0"),
         ([*COMPARE, "--seeds", "-1"], "seeds must be at least 1, not -1"),

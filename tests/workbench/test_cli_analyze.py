@@ -98,6 +98,10 @@ def results(trained, tmp_path):
         ([".", "--workers", "0"], "workers must be at least 1"),
         ([".", "--threads", "0"], "threads must be at least 1"),
         ([".", "--lenght", "5"], "unknown option --lenght; did you mean '--length'"),
+        ([".", "--threads", "100000"], "threads must be at most 1024"),
+        ([".", "--seq", "5"], "unknown option --seq; did you mean '--sequences'"),
+        ([*UNTRAINED, "--out", "/proc/there"], "cannot write to /proc/there: "),
+        (["--untrained", ",", "--task", "copy", "--out", "there"], "name at least one architecture: --untrained"),
         ([".", "--out", "there"], "name DIR to probe what is there, or --untrained"),
         ([".", *UNTRAINED, "--out", "there"], "name DIR to probe what is there, or --untrained"),
         ([".", "--task.addition.length", "5"], "name DIR to probe what is there, or --untrained"),
@@ -222,6 +226,14 @@ def test_a_foreign_architecture_without_a_trace(tmp_path, capsys, monkeypatch):
     assert status == 0
     assert any("is not available for addition bare_once:Bare seed 0" in line for line in err)
     assert not any("gru" in line for line in err if "not available for" in line)
+
+
+def test_a_half_written_file_of_findings_is_a_line_and_stays(results, capsys):
+    (folder,) = results.glob("runs/addition/gru/*/seed-0")
+    (folder / "analysis.json").write_text('{"schema": 1, "pro')
+    _, _, err = run([folder, "--probes", "memory_length", *QUICK], capsys)
+    assert err[-1].endswith("; move it away and analyze again")
+    assert (folder / "analysis.json").read_text() == '{"schema": 1, "pro'
 
 
 def test_only_what_is_not_available_is_nothing_done(results, capsys):

@@ -7,6 +7,7 @@ import torch
 
 import architectures
 from workbench.cli.main import main
+from workbench.cli.profile import main as profile_main
 from workbench.files import read_json
 
 TINY = ["--lengths", "4", "--batch-size", "2", "--hidden-size", "4", "--threads", "1", "--repeats", "1"]
@@ -39,6 +40,9 @@ def quickly(monkeypatch):
         (["--hidden-size", "0"], "hidden_size must be at least 1, not 0"),
         (["--input-size", "0"], "input_size must be at least 1, not 0"),
         (["--threads", "0"], "threads must be at least 1, not 0"),
+        (["--threads", "100000"], "threads must be at most 1024, not 100000"),
+        (["--length", "5"], "unknown option --length; did you mean '--lengths'"),
+        (["extra"], "unexpected argument 'extra'"),
         (["--repeats", "0"], "repeats must be at least 1, not 0"),
         (["--device", "tpu"], "--device: expected .*'cuda'"),
         (["--lenghts", "3,4"], "unknown option --lenghts; did you mean '--lengths'"),
@@ -158,6 +162,19 @@ def test_an_architecture_of_ones_own_is_counted_by_pytorch(tmp_path, monkeypatch
     assert "as PyTorch's counter sees them" in capsys.readouterr().out
     assert main([*given, "--architecture.own_for_profile:Own.fails", "true"]) == 2
     assert "architecture own_for_profile:Own: RuntimeError: no such luck" in capsys.readouterr().err
+
+
+def test_the_files_are_there_even_if_nobody_reads_the_table(tmp_path, monkeypatch):
+    from analysis.profile import table
+
+    def gone(profile):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(table, "text", gone)
+    path = tmp_path / "profile.json"
+    with pytest.raises(BrokenPipeError):
+        profile_main([*TINY, "--architectures", "rnn", "--json", str(path)])
+    assert len(read_json(path)["rows"]) == 2
 
 
 def test_it_explains_itself_with_an_example(capsys):

@@ -43,8 +43,8 @@ def main(given: list[str]) -> int:
         files.refuse(Path(json))
     if out is not None:
         files.refuse_folder(Path(out))
-    # As in training.
-    keep_memory()
+    if settings.memory == "kept":
+        keep_memory()
     with Progress() as progress:
         profile = measure.measure(settings, progress=progress.tell)
     # Before the table: whoever reads it may be gone by then.
