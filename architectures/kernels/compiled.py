@@ -77,7 +77,8 @@ def average(
     """`architectures.kernels.average`."""
     options = (ATTENTIONS.index(attention), hidden_tanh, output_tanh)
     y, last = run(kind(weight_h), x, weight_x, bias, weight_h, torch.stack([r, l]), options)
-    return y, last[0], last[1]
+    # Each on its own, so that a state that keeps one does not hold on to both.
+    return y, last[0].clone(), last[1].clone()
 
 
 def states(
