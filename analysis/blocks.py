@@ -20,6 +20,14 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Points:
+    """Sentences, a line each."""
+
+    kind: ClassVar[str] = "points"
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """A column of a table."""
 
@@ -98,7 +106,7 @@ class Heading:
     text: str
 
 
-Block = Heading | Text | Table | Figure | Definitions | Listing
+Block = Heading | Text | Points | Table | Figure | Definitions | Listing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,7 +126,7 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         asked="Who forgets on purpose?",
-        best="forgets on purpose, keeping what it still needs,",
+        best="forgets on purpose and keeps what it still needs",
         short="forgets on purpose",
         probe="discount_dynamics",
         number="forgets_on_purpose",

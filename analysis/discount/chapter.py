@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.figure import Figure as Drawing
 
 from analysis import style, svg
-from analysis.blocks import Block, Cell, Chapter, Column, Figure, Heading, Table, Text
+from analysis.blocks import Block, Cell, Chapter, Column, Figure, Heading, Points, Table, Text
 from analysis.discount.sentences import opened, summary
 from analysis.discount.states import state
 from analysis.estimates import shown
@@ -73,15 +73,18 @@ def chapter(sections: Sequence[ProbedSection], folder: Path) -> Chapter | None:
     if not found:
         return None
     several = len(sections) > 1
+    told = {section.section.anchor: summary(section.rows) for section in found}
     sentences = [
         opened(said, section.rows, section.section.title if several else "")
         for section in found
-        for said in summary(section.rows)
+        for said in told[section.section.anchor][:1]
     ]
     blocks: list[Block] = [Text(sentences=tuple(sentences), role="summary")]
     for section in sections:
         if several:
             blocks.append(Heading(text=section.section.title))
+        if rest := told.get(section.section.anchor, [])[1:]:
+            blocks.append(Points(sentences=tuple(opened(said, section.rows) for said in rest)))
         blocks += _blocks(section, folder)
     return Chapter(anchor=ANCHOR, title="How the past is discounted", blocks=tuple(blocks))
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis import style, svg
-from analysis.blocks import Block, Cell, Chapter, Column, Figure, Heading, Table, Text
+from analysis.blocks import Block, Cell, Chapter, Column, Figure, Heading, Points, Table, Text
 from analysis.estimates import shown
 from analysis.formats import ABSENT, count, listed, number
 from analysis.gradient.sentences import measure, sentences
@@ -25,8 +25,9 @@ def chapter(sections: Sequence[ProbedSection], folder: Path) -> Chapter | None:
     for section in told:
         said = sentences(section)
         several = len(sections) > 1
-        opening += [f"On {section.section.title}: {said[0]}", *said[1:]] if several and said else said
+        opening += [f"On {section.section.title}: {each}" if several else each for each in said[:1]]
         blocks += [Heading(text=section.section.title)] if several else []
+        blocks += [Points(sentences=tuple(said[1:]))] if said[1:] else []
         blocks += [*figures(section, folder), table(section)]
         if absent := [*(f"{label}: {reason}." for label, reason in section.absent), *_lacking(section.rows)]:
             blocks.append(Text(sentences=tuple(absent), lead="Not available."))

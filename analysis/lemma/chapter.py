@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from analysis import ranking, style, svg
-from analysis.blocks import Block, Cell, Chapter, Column, Figure, Heading, Table, Text
+from analysis.blocks import Block, Cell, Chapter, Column, Figure, Heading, Points, Table, Text
 from analysis.discount.sentences import opened
 from analysis.estimates import shown
 from analysis.formats import ABSENT, listed
@@ -42,15 +42,18 @@ def chapter(sections: Sequence[ProbedSection], folder: Path) -> Chapter | None:
     if not found:
         return None
     several = len(found) > 1
+    told = {section.section.anchor: summary(section.rows) for section in found}
     sentences = [
         opened(said, section.rows, section.section.title if several else "")
         for section in found
-        for said in summary(section.rows)
+        for said in told[section.section.anchor][:1]
     ]
     blocks: list[Block] = [Text(sentences=tuple(sentences), role="summary")]
     for section in found:
         if several:
             blocks.append(Heading(text=section.section.title))
+        if rest := told.get(section.section.anchor, [])[1:]:
+            blocks.append(Points(sentences=tuple(opened(said, section.rows) for said in rest)))
         blocks += _blocks(section, folder)
     return Chapter(anchor=ANCHOR, title="Lemma 1: alternation", blocks=tuple(blocks))
 

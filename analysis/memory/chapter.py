@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.blocks import Block, Cell, Chapter, Column, Heading, Table, Text
+from analysis.blocks import Block, Cell, Chapter, Column, Heading, Points, Table, Text
 from analysis.estimates import plain, shown
 from analysis.formats import ABSENT, count, listed
 from analysis.memory.figures import figures
@@ -41,8 +41,9 @@ def chapter(sections: Sequence[ProbedSection], folder: Path) -> Chapter | None:
     several = len(sections) > 1
     for section in told:
         said = sentences(section)
-        opening += [f"On {section.section.title}: {said[0]}", *said[1:]] if several and said else said
+        opening += [f"On {section.section.title}: {each}" if several else each for each in said[:1]]
         blocks += [Heading(text=section.section.title)] if several else []
+        blocks += [Points(sentences=tuple(said[1:]))] if said[1:] else []
         blocks += [*figures(section, folder, ANCHOR), table(section)]
         if absent := [*reasons(section.rows), *(f"{label}: {reason}." for label, reason in section.absent)]:
             blocks.append(Text(sentences=tuple(absent), lead="Not available."))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis import style, svg
-from analysis.blocks import Block, Cell, Chapter, Column, Figure, Heading, Table, Text
+from analysis.blocks import Block, Cell, Chapter, Column, Figure, Heading, Points, Table, Text
 from analysis.estimates import shown
 from analysis.formats import ABSENT, count, listed
 from analysis.plots.decay import falling, from_logs, lines_of
@@ -29,8 +29,9 @@ def chapter(sections: Sequence[ProbedSection], folder: Path) -> Chapter | None:
     for section in told:
         said = sentences(section)
         several = len(sections) > 1
-        opening += [f"On {section.section.title}: {said[0]}", *said[1:]] if several and said else said
+        opening += [f"On {section.section.title}: {each}" if several else each for each in said[:1]]
         blocks += [Heading(text=section.section.title)] if several else []
+        blocks += [Points(sentences=tuple(said[1:]))] if said[1:] else []
         blocks += [*figures(section, folder), table(section)]
         reasons = [(row.row.label, row.missing("survival")) for row in section.rows]
         without = [*((label, reason) for label, reason in reasons if reason), *section.absent]

@@ -16,9 +16,9 @@ LEAST = -300.0
 
 
 def sentences(section: ProbedSection) -> list[str]:
-    """The essay's photocopier, what the gates have left, who keeps some for longest, and who needs few copies."""
+    """Who keeps some for longest, the essay's photocopier, what the gates have left, and who needs few copies."""
     rows = section.rows
-    found = [essay(rows), left(rows), keeps_longest(rows), few_copies(rows)]
+    found = [keeps_longest(rows), essay(rows), left(rows), few_copies(rows)]
     return [said for said in found if said]
 
 

@@ -16,6 +16,7 @@ from analysis.probed import Probed, ProbedSection
 from analysis.settings import Settings
 from analysis.subjects import Subject
 from tests.analysis.report_runs import experiment, write_run
+from tests.analysis.said import said
 from tests.analysis.toys import still, subject
 from workbench.results import finished
 
@@ -216,12 +217,10 @@ def test_the_chapter_compares_the_growth_with_the_bound(tmp_path: Path) -> None:
     rows = tuple(Probed(row=row, findings=(found[row.label],)) for row in section.rows if row.label in found)
     made = probe.chapter([ProbedSection(section=section, rows=rows, absent=(("tcn", "why not"),))], tmp_path / "f")
     assert made is not None
-    opening = made.blocks[0]
-    assert isinstance(opening, Text)
-    said = " ".join(opening.sentences)
-    assert "the attention of rwa grows by 0 nats" in said.replace("The", "the")
-    assert "less than the" in said
-    assert "corollary 2" in said
+    text = said(made)
+    assert "the attention of rwa grows by 0 nats" in text.replace("The", "the")
+    assert "less than the" in text
+    assert "corollary 2" in text
     table = next(block for block in made.blocks if isinstance(block, Table))
     assert [line[0].text for line in table.lines] == ["gru", "rwa"]
     assert sum(isinstance(block, Figure) for block in made.blocks) == 1

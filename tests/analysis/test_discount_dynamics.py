@@ -17,6 +17,7 @@ from analysis.measures.freeze import diagnosis
 from analysis.probed import Probed, ProbedSection
 from analysis.settings import Settings
 from tests.analysis.report_runs import experiment, write_run
+from tests.analysis.said import said
 from tests.analysis.toys import logit, still, subject
 from workbench.results import finished
 
@@ -192,14 +193,11 @@ def test_the_chapter_says_what_the_numbers_say(tmp_path: Path) -> None:
     chapter = probe.chapter([probed], tmp_path / "figures")
     assert chapter is not None
     assert chapter.anchor == "discount-dynamics"
-    opening = chapter.blocks[0]
-    assert isinstance(opening, Text)
-    assert opening.role == "summary"
-    said = " ".join(opening.sentences)
-    assert "lstm drops the largest share of what it has put out before it is asked again, 0.750" in said
-    assert "Frozen, as the weight of what is new falls about as fast as 1 / t, or faster: rwa (slope -1.0" in said
-    assert "lstm forgets on purpose by the widest margin" in said
-    assert "level 1 to 4.00 [4.00, 4.00] of 4" in said
+    text = said(chapter)
+    assert "lstm drops the largest share of what it has put out before it is asked again, 0.750" in text
+    assert "Frozen, as the weight of what is new falls about as fast as 1 / t, or faster: rwa (slope -1.0" in text
+    assert "lstm forgets on purpose by the widest margin" in text
+    assert "level 1 to 4.00 [4.00, 4.00] of 4" in text
     table = next(block for block in chapter.blocks if isinstance(block, Table))
     assert [line[0].text for line in table.lines] == ["lstm", "rwa"]
     assert any(isinstance(block, Text) and "tcn: it is a toy." in block.sentences for block in chapter.blocks)

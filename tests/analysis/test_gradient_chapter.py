@@ -10,6 +10,7 @@ from analysis.settings import Settings
 from analysis.style import LOOKS
 from analysis.subjects import untrained
 from tests.analysis.report_runs import experiment, write_run
+from tests.analysis.said import said
 from workbench.results import read
 
 
@@ -46,10 +47,7 @@ def opening(made: ProbedSection, folder: Path) -> str:
     chapter = gradient_decay.chapter([made], folder)
     assert chapter is not None
     assert chapter.anchor == "gradient-decay"
-    first = chapter.blocks[0]
-    assert isinstance(first, Text)
-    assert first.role == "summary"
-    return " ".join(first.sentences)
+    return said(chapter)
 
 
 def test_the_chapter_says_what_the_numbers_say(tmp_path):

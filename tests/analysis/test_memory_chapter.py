@@ -12,6 +12,7 @@ from analysis.groups import Row, Section
 from analysis.memory_length import chapter
 from analysis.probed import Probed, ProbedSection
 from analysis.style import LOOKS
+from tests.analysis.said import said as words
 
 CURVES = (
     "recall",
@@ -69,13 +70,6 @@ def made(folder: Path, *sections: ProbedSection) -> Chapter:
     return found
 
 
-def opening(found: Chapter) -> str:
-    first = found.blocks[0]
-    assert isinstance(first, Text)
-    assert first.role == "summary"
-    return " ".join(first.sentences)
-
-
 def table(found: Chapter) -> dict[str, dict[str, str]]:
     (block,) = (block for block in found.blocks if isinstance(block, Table))
     names = [f"{column.group}/{column.heading}" for column in block.columns]
@@ -83,7 +77,7 @@ def table(found: Chapter) -> dict[str, dict[str, str]]:
 
 
 def test_intervals_apart_have_a_winner(tmp_path: Path) -> None:
-    said = opening(made(tmp_path, section(lstm=findings(number(80, 75, 85)), gru=findings(number(40, 35, 45)))))
+    said = words(made(tmp_path, section(lstm=findings(number(80, 75, 85)), gru=findings(number(40, 35, 45)))))
     assert "lstm recalls from farthest back, 80 steps [75, 85]; its interval lies above all others" in said
     assert "The lags run from 11 to 110 steps." in said
     assert "lstm has the largest" not in said
@@ -91,13 +85,13 @@ def test_intervals_apart_have_a_winner(tmp_path: Path) -> None:
 
 
 def test_intervals_that_overlap_have_none(tmp_path: Path) -> None:
-    said = opening(made(tmp_path, section(lstm=findings(number(80, 60, 85)), gru=findings(number(65, 60, 70)))))
+    said = words(made(tmp_path, section(lstm=findings(number(80, 60, 85)), gru=findings(number(65, 60, 70)))))
     assert "lstm recalls from farthest back, 80 steps [60, 85], but no winner: the interval of gru overlaps" in said
 
 
 def test_who_reaches_the_end_of_the_lags_is_not_told_apart(tmp_path: Path) -> None:
     end = number(110, 100, 110, at_least=True)
-    said = opening(made(tmp_path, section(lstm=findings(end), gru=findings(end), rwa=findings(number(20, 10, 30)))))
+    said = words(made(tmp_path, section(lstm=findings(end), gru=findings(end), rwa=findings(number(20, 10, 30)))))
     assert "gru recalls from farthest back, ≥ 110 steps [≥ 100], but no winner" in said
     assert "at the largest gru and lstm still recall more than half way from chance to all." in said
 
@@ -105,7 +99,7 @@ def test_who_reaches_the_end_of_the_lags_is_not_told_apart(tmp_path: Path) -> No
 def test_nobody_recalls_anything(tmp_path: Path) -> None:
     nothing = findings(number(0, 0, 11))
     found = made(tmp_path, section(lstm=nothing, gru=nothing))
-    assert "The lags run from 11 to 110 steps, and none of gru and lstm recalls at the smallest" in opening(found)
+    assert "The lags run from 11 to 110 steps, and none of gru and lstm recalls at the smallest" in words(found)
     assert table(found)["lstm"]["recall/horizon,\nsteps"] == "< 11"
 
 
@@ -115,23 +109,23 @@ def test_nothing_is_held(tmp_path: Path) -> None:
         whole,
         numbers={**whole.numbers, "memory_capacity": number(0, 0, 0, unit="outputs"), "field_95": number(0, 0, 0)},
     )
-    said = opening(made(tmp_path, section(lstm=nothing, gru=nothing)))
+    said = words(made(tmp_path, section(lstm=nothing, gru=nothing)))
     assert "The memory capacity of gru and lstm is 0 outputs." in said
     assert "The lag within which 95 % of the squared gradient lie of gru and lstm is 0 steps." in said
 
 
 def test_a_single_lag_is_told_by_accuracy(tmp_path: Path) -> None:
     one, other = (findings(number(12, 12, 12, at_least=True), lags=(12, 12), accuracy=each) for each in (0.9, 0.7))
-    said = opening(made(tmp_path, section("multicopy", lstm=one, rda=other)))
+    said = words(made(tmp_path, section("multicopy", lstm=one, rda=other)))
     assert "Everything is recalled at one lag, 12 steps: lstm recalls most, 0.900 [0.890, 0.910]; its interval" in said
 
 
 def test_a_single_seed_says_so_and_several_are_averaged(tmp_path: Path) -> None:
     one = findings(number(80, 75, 85))
-    assert "of one seed, and say nothing of other seeds" in opening(made(tmp_path, section(lstm=one)))
+    assert "of one seed, and say nothing of other seeds" in words(made(tmp_path, section(lstm=one)))
     other = replace(one, numbers={**one.numbers, "horizon": number(60, 55, 65), "field_50": number(1, 0, 2)})
     found = made(tmp_path, section(lstm=(one, other)))
-    assert "of one seed" not in opening(found)
+    assert "of one seed" not in words(found)
     row = table(found)["lstm"]
     # Student's t for two seeds is 12.7 standard errors: 70 -+ 127, and a horizon is not negative.
     assert row["recall/horizon,\nsteps"] == "70 [0, 197]"
@@ -184,7 +178,7 @@ def test_what_is_missing_is_named_with_its_reason_and_its_rows(tmp_path: Path) -
         "Extrapolation at 16 times the training length: too long.",
         "mine: RuntimeError: no.",
     )
-    assert "rda has 95 % of its squared gradient within the largest lag, 30 steps [28, 31]; its interval" in opening(
+    assert "rda has 95 % of its squared gradient within the largest lag, 30 steps [28, 31]; its interval" in words(
         found
     )
     assert table(found)["rda"]["recall/horizon,\nsteps"] == ABSENT
@@ -194,6 +188,6 @@ def test_a_heading_for_each_of_several_tasks_and_no_chapter_of_nothing(tmp_path:
     one, other = (section(title, lstm=findings(number(80, 75, 85))) for title in ("copy", "multicopy"))
     found = made(tmp_path, one, other)
     assert [block.text for block in found.blocks if isinstance(block, Heading)] == ["copy", "multicopy"]
-    assert "On copy: " in opening(found)
-    assert "On multicopy: " in opening(found)
+    assert "On copy: " in words(found)
+    assert "On multicopy: " in words(found)
     assert chapter([replace(one, rows=())], tmp_path) is None

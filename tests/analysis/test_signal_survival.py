@@ -19,6 +19,7 @@ from analysis.survival.hops import lags
 from analysis.survival.sentences import left, power, share
 from architectures.rda import AveragingLayer
 from tests.analysis.report_runs import experiment, write_run
+from tests.analysis.said import said
 from workbench.results import read
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -156,14 +157,12 @@ def test_the_chapter_says_what_the_numbers_say(tmp_path):
     chapter = signal_survival.chapter([section(tmp_path, rows)], tmp_path)
     assert chapter is not None
     assert chapter.anchor == "signal-survival"
-    first = chapter.blocks[0]
-    assert isinstance(first, Text)
-    said = " ".join(first.sentences)
-    assert "keeps 0.9999 of a signal leaves 0.905 of it after 1,000 copies" in said
-    assert "more than that in rda (0.990" in said
-    assert "less than that in lstm (4.3" in said
-    assert "rda keeps a hundredth of a signal for longest, ≥ 1,000 steps [≥ 1,000]; its interval" in said
-    assert "tcn" in said
+    text = said(chapter)
+    assert "keeps 0.9999 of a signal leaves 0.905 of it after 1,000 copies" in text
+    assert "more than that in rda (0.990" in text
+    assert "less than that in lstm (4.3" in text
+    assert "rda keeps a hundredth of a signal for longest, ≥ 1,000 steps [≥ 1,000]; its interval" in text
+    assert "tcn" in text
     notes = [text for block in chapter.blocks if isinstance(block, Text) for text in block.sentences]
     assert "gru: its code is lost." in notes
     assert any(note.startswith("rnn: it has no gates") for note in notes)
