@@ -32,7 +32,7 @@ RANKED = (
 WINDOW = "attention_window_"
 SAID = {
     "frozen": "frozen, as the weight of what is new falls about as fast as 1 / t, or faster",
-    "live": "live to the end, as that weight falls far more slowly, or not at all",
+    "live": "live to the end, as the weight of what is new falls far more slowly than 1 / t, or not at all",
     "between": "between the two, or too uncertain to tell",
 }
 
