@@ -17,14 +17,15 @@ so whatever does not depend on R and L is computed for many steps at once (few e
 weight gradients are one matrix product each, after the loop.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import logsigmoid
 
-from architectures.kernels.attention import Attention, log_attention, log_attention_slope
+from architectures.kernels.attention import Attention, log_attention
+from architectures.kernels.coefficients import Coefficients
 
 START = -1e30
 """l_0 = log d_0. Finite, since -inf - -inf is no number; so low that w_1 is exactly 1."""
@@ -93,10 +94,6 @@ def tanh(x: Tensor, out: Tensor, scratch: Tensor) -> None:
     torch.div(scratch, out, out=out)
 
 
-TOGETHER = 2**18
-"""Numbers of each kind that the backward pass prepares at once: a few of these fit into a cache of the second level."""
-
-
 class _DiscountedAverage(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -155,7 +152,7 @@ class _DiscountedAverage(torch.autograd.Function):
         grad_gates, total = torch.empty_like(gates), torch.empty_like(u)
         R, L, G, back = (torch.zeros_like(u[0]) for _ in range(4))
         # [dg | dp | dq] W_h^T of the step after the last is 0.
-        coefficients = _Coefficients(ctx.attention, ctx.hidden_tanh, u, gates, delta, averages, hidden)
+        coefficients = Coefficients(ctx.attention, ctx.hidden_tanh, u, gates, delta, averages, hidden)
         for t in range(time - 1, -1, -1):
             now = coefficients.at(t)
             torch.add(back, grad_h[t], out=G) if grad_h is not None else G.copy_(back)
@@ -194,64 +191,3 @@ class _DiscountedAverage(torch.autograd.Function):
         if ctx.needs_input_grad[3]:
             grad_weight_h = hidden[:-1].reshape(time * batch, units).t() @ grad_gates
         return grad_x, grad_weight_x, grad_bias, grad_weight_h, R, L, None, None
-
-
-class _Step(NamedTuple):
-    """What one step's gradients are made of: w, 1 - w, c, the factors of dg and du, and those of dp, dq and f_h' where
-    they are not 1."""
-
-    w: Tensor
-    kept: Tensor
-    c: Tensor
-    g: Tensor
-    w_tanh_g: Tensor
-    slope: Tensor | None
-    q: Tensor | None
-    hidden_slope: Tensor | None
-
-
-class _Coefficients:
-    """Prepares what does not depend on the adjoints, for many steps at once, going backward in time."""
-
-    def __init__(
-        self,
-        attention: Attention,
-        hidden_tanh: bool,
-        u: Tensor,
-        gates: Tensor,
-        delta: Tensor,
-        averages: Tensor,
-        hidden: Tensor,
-    ) -> None:
-        self.attention, self.hidden_tanh = attention, hidden_tanh
-        self.saved = u, gates, delta, averages, hidden
-        self.steps = max(1, min(len(u), TOGETHER // u[0].numel()))
-        self.first = len(u)
-        self.room = [u.new_empty(self.steps, *u.shape[1:]) for _ in range(6)]
-
-    def at(self, t: int) -> _Step:
-        if t < self.first:
-            self.first = max(0, t + 1 - self.steps)
-            self._prepare(slice(self.first, t + 1))
-        values = [None if each is None else each[t - self.first] for each in self.prepared]
-        return _Step(*values)  # type: ignore[arg-type]
-
-    def _prepare(self, steps: slice) -> None:
-        u, gates, delta, averages, _ = (values[steps] for values in self.saved)
-        w, kept, c, g, w_tanh_g, spare = (values[: len(u)] for values in self.room)
-        tanh_g, p, *q = gates.split(u.shape[2], dim=2)
-        torch.sigmoid(delta, out=w)
-        torch.sigmoid(torch.neg(delta, out=kept), out=kept)
-        torch.mul(w, tanh_g, out=w_tanh_g)
-        # dg: w u (1 - tanh(g)^2); c: w (1 - w) (u tanh(g) - r_before)
-        torch.addcmul(w, w_tanh_g, tanh_g, value=-1, out=g).mul_(u)
-        torch.mul(u, tanh_g, out=c).sub_(averages).mul_(w).mul_(kept)
-        hidden_slope = None
-        if self.hidden_tanh:
-            after = self.saved[4][steps.start + 1 : steps.stop + 1]
-            hidden_slope = torch.addcmul(
-                torch.ones((), dtype=u.dtype, device=u.device), after, after, value=-1, out=spare
-            )
-        q_slope = torch.sigmoid(-q[0]) if q else None
-        slope = log_attention_slope(p, self.attention)
-        self.prepared = (w, kept, c, g, w_tanh_g, slope, q_slope, hidden_slope)

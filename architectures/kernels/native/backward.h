@@ -1,120 +1,13 @@
-// The gradient of the recurrence. The pointwise formulas of a step follow at once on the product that brings its gradient
-// back, and the weights' gradients are added up every few steps, while what they are made of is still in the cache.
+// The gradient of the recurrence: all steps of all rows, and what comes of them.
 #pragma once
 
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
 
-#include "recurrence.h"
+#include "adjoint.h"
 
 namespace workbench {
-
-// The recurrent weights in the order in which the products read them: for each pair of panels [k][units], k running over
-// the gates.
-template <class S, class Cell>
-void pack_backward(const Sizes<S>& n, const Tensor& weight_h, Vec<S>* to) {
-  constexpr int G = Cell::gates;
-  const auto wh = weight_h.accessor<S, 2>();
-  for (int64_t unit = 0; unit < n.units; ++unit) {
-    const int64_t panel = unit / kLanes<S>, lane = unit % kLanes<S>;
-    for (int j = 0; j < G; ++j)
-      for (int64_t k = 0; k < n.units; ++k)
-        to[((panel / 2 * G + j) * n.padded + k) * 2 + panel % 2][lane] = wh[unit][j * n.units + k];
-  }
-}
-
-// Steps whose gradients are kept together until they are multiplied with what they came from: few enough rows to stay in
-// the nearest cache but one.
-inline int64_t chunk_of(int64_t rows, int64_t time) { return std::clamp<int64_t>(128 / rows, 1, time); }
-
-// Sums of products over rows and steps: for each pair of panels of h_{t-1} and each row of the gates two vectors, and
-// for each vector of [gates | feature] one of every column of [x | 1].
-template <class S>
-struct Sums {
-  Vectors<S> of_h, of_x;
-};
-
-// What the backward pass of some rows works on. A row of gradients is [gates | feature], each padded.
-template <class S, class Cell>
-struct Backward {
-  static constexpr int G = Cell::gates, F = Cell::features, C = Cell::carried;
-  static constexpr int64_t L = kLanes<S>;
-  const Sizes<S>& n;
-  const Cell& cell;
-  const Vec<S>* weights;
-  const Vec<S>* saved;
-  const S* y;
-  const S* h_start;        // (batch, units)
-  const S* of_y;           // of the first row; null where there is none
-  int64_t of_y_row, of_y_time;  // how far it is to the next
-  int64_t from, rows, chunk;
-  Vec<S>* adjoints;  // [panel][row][carried]
-  S* operand;        // [pair][row of the chunk][2 vectors] of h_{t-1}
-  S* operand_x;      // [row of the chunk][x | 1]
-
-  int64_t pairs() const { return (n.panels + 1) / 2; }
-  // A vector more than needed: at a power of two all rows would fall on the same lines of the cache.
-  int64_t width() const { return (G + F) * n.padded + L; }
-
-  // The gradient of h that comes back from the gradients of the step after it.
-  template <int N>
-  void returned(const S* next, int64_t pair, int64_t first, Vec<S> (&to)[N][2]) const {
-    product<S, N, 2>(next + first * width(), width(), 1, scalars<S>(weights + pair * G * n.padded * 2), 2 * L,
-                     G * n.padded, to);
-  }
-
-  // One step: `next` holds the gradients of the step after it, `mine` gets those of this one, at row `slot` of the chunk.
-  void step(int64_t t, const S* next, S* mine, int64_t slot) const {
-    for (int64_t pair = 0; pair < pairs(); ++pair)
-      tiles<kRows<S, 2>>(rows, [&]<int N>(int64_t first) {
-        Vec<S> back[N][2];
-        returned<N>(next, pair, first, back);
-        pointwise(t, pair, first, N, &back[0][0], mine, slot);
-      });
-  }
-
-  // Step t of a tile's rows from what comes back to it. Apart from the products, so that it is compiled once.
-  __attribute__((noinline)) void pointwise(int64_t t, int64_t pair, int64_t first, int64_t count, const Vec<S>* of_h,
-                                           S* mine, int64_t slot) const {
-    const int64_t step = n.batch * n.units;
-    const S* const before = t > 0 ? y + (t - 1) * step : h_start;
-    for (int64_t panel = 2 * pair; panel < std::min(2 * pair + 2, n.panels); ++panel) {
-      const int64_t lanes = n.lanes(panel);
-      for (int64_t i = 0; i < count; ++i) {
-        const int64_t row = first + i, inside = (from + row) * n.units + panel * L;
-        Vec<S> of_sums[G], of_u{}, h_before = load_some(before + inside, lanes);
-        cell.backward(saved + ((t * n.panels + panel) * n.batch + from + row) * cell.kept(),
-                      load_some(y + t * step + inside, lanes),
-                      of_y ? load_some(of_y + row * of_y_row + t * of_y_time + panel * L, lanes) : Vec<S>{},
-                      of_h[i * 2 + panel % 2], adjoints + (panel * rows + row) * C, of_sums, of_u, h_before);
-        S* const to = mine + row * width() + panel * L;
-        for (int j = 0; j < G; ++j) store(to + j * n.padded, of_sums[j]);
-        if constexpr (F) store(to + G * n.padded, of_u);
-        store(operand + ((pair * chunk * rows + slot + row) * 2 + panel % 2) * L, h_before);
-      }
-    }
-  }
-
-  // Adds the products of `count` rows of gradients with what they came from.
-  void add(const S* grads, int64_t count, Sums<S>& sums) const {
-    for (int64_t pair = 0; pair < pairs(); ++pair)
-      tiles<kRows<S, 2>>(G * n.padded, [&]<int N>(int64_t first) {
-        Vec<S> sum[N][2];
-        product<S, N, 2>(grads + first, 1, width(), operand + pair * chunk * rows * 2 * L, 2 * L, count, sum);
-        Vec<S>* const to = sums.of_h.data() + (pair * G * n.padded + first) * 2;
-        for (int i = 0; i < N; ++i)
-          for (int j = 0; j < 2; ++j) to[i * 2 + j] += sum[i][j];
-      });
-    for (int64_t vector = 0; vector < (G + F) * n.panels; ++vector)
-      tiles<kRows<S, 1>>(n.inputs + 1, [&]<int N>(int64_t first) {
-        Vec<S> sum[N][1];
-        product<S, N, 1>(operand_x + first, 1, n.inputs + 1, grads + vector * L, width(), count, sum);
-        Vec<S>* const to = sums.of_x.data() + vector * (n.inputs + 1) + first;
-        for (int i = 0; i < N; ++i) to[i] += sum[i][0];
-      });
-  }
-};
 
 // The tensors of a backward pass; grad_x may be undefined.
 struct Given {
