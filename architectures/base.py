@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import ClassVar, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -82,6 +82,18 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def state_size(self, time: int) -> int:
         """The number of numbers that one sequence carries on from after `time` steps."""
+
+    @classmethod
+    def search_space(cls, time: int) -> dict[str, Any]:
+        """What a sweep may choose of this architecture's own options for sequences of `time` steps; nothing by
+        default.
+
+        Plain data, as in a YAML file: `{"low": 1, "high": 3}` is a range, its ends included, `["exp", "sigmoid"]` are
+        choices, and `"when": {"num_layers": {"low": 2}}` in a range says where it applies. The width is left out: it is
+        everyone's. Each default lies in its domain, or what the encoder makes of it where it is `None`: a sweep that
+        cannot choose the default may lose to it.
+        """
+        return {}
 
     def check(self, x: Tensor, lengths: Tensor | None = None) -> None:
         """Refuses an x, or lengths, that this encoder cannot take."""

@@ -1,8 +1,11 @@
 """The gated recurrent unit."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
+from architectures.initialisation import chrono_, chrono_choices
 from architectures.kernels import run
 from architectures.recurrent import Recurrent, TorchLayer, stacked
 from architectures.trace import Trace
@@ -10,7 +13,10 @@ from architectures.trace import Trace
 
 class GRU(Recurrent):
     """h_t = z_t h_{t-1} + (1 - z_t) n_t, with the reset gate behind the recurrent product, as cuDNN has it
-    (Cho et al. 2014, arXiv 1406.1078v1, section 2.3, whose z this is).
+    (Cho et al. 2014, arXiv 1406.1078v1, section 2.3, whose z this is). Biases start at 0.
+
+    With `chrono` T, those of z, which retains, are drawn as log U(1, T - 1) (Tallec and Ollivier 2018, arXiv
+    1804.11188); the write 1 - z follows of itself.
 
     Args:
         input_size: features a step.
@@ -18,6 +24,7 @@ class GRU(Recurrent):
         num_layers: layers, each reading the one below.
         dropout: rate between layers.
         learn_initial_state: whether h_0 is learned, or 0.
+        chrono: longest span T, in steps, that units are to remember at the start.
     """
 
     compiled = True
@@ -29,9 +36,15 @@ class GRU(Recurrent):
         num_layers: int = 1,
         dropout: float = 0.0,
         learn_initial_state: bool = False,
+        chrono: int | None = None,
     ) -> None:
-        layers = stacked(GRULayer, input_size, hidden_size, num_layers, learn_initial_state)
+        layers = stacked(GRULayer, input_size, hidden_size, num_layers, learn_initial_state, chrono)
         super().__init__(input_size, layers, hidden_size, dropout)
+
+    @classmethod
+    def search_space(cls, time: int) -> dict[str, Any]:
+        """As every recurrent encoder, and chrono biases for spans up to the sequence's."""
+        return {**super().search_space(time), **chrono_choices(time)}
 
 
 class GRULayer(TorchLayer):
@@ -40,8 +53,12 @@ class GRULayer(TorchLayer):
     carried = 1
     blocks = 3
 
-    def __init__(self, input_size: int, hidden_size: int, learn_initial_state: bool) -> None:
+    def __init__(self, input_size: int, hidden_size: int, learn_initial_state: bool, chrono: int | None = None) -> None:
         super().__init__(nn.GRU, input_size, hidden_size, learn_initial_state)
+        if chrono is not None:
+            # PyTorch keeps two biases that add up; the other one stays 0.
+            _, z, _ = self.core.get_parameter("bias_ih_l0").detach().chunk(self.blocks)
+            chrono_(chrono, z)
 
     def compiled(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor] | None:
         weight_x, weight_h, bias_x, bias_h = self.core.parameters()

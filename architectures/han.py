@@ -1,5 +1,8 @@
 """The hierarchical attention encoder."""
 
+from itertools import count
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
@@ -101,6 +104,21 @@ class HAN(Encoder):
     def state_size(self, time: int) -> int:
         """A key and a value for each step that a level can still look back to."""
         return sum(2 * self.output_size * min(time, level.span) for level in typed(self.levels, Level))
+
+    @classmethod
+    def search_space(cls, time: int) -> dict[str, Any]:
+        """The number of levels L, and dropout. The window k is left out: it is the least with which L levels cover
+        `reach`, which is set to the task's steps.
+
+        L starts where windows of 100 are enough and goes up by two, for each level costs as much as the last. It stops
+        where windows of 2 cover the steps: one more level would look past the start only. `None` stands for the number
+        that it takes by default. Nothing to choose below 3 steps.
+        """
+        low = next(levels for levels in count(1) if LARGEST_WINDOW**levels >= time)
+        high = next(levels for levels in count(low) if levels == low + 2 or 2**levels >= time)
+        others = [levels for levels in range(low, high + 1) if levels != plan(time, None, None)[1]]
+        levels = {"num_layers": [None, *others]} if high > low else {}
+        return {**levels, "dropout": {"low": 0.0, "high": 0.5}}
 
     def _starts(self, state: State) -> tuple[State, ...]:
         if state is None:

@@ -1,5 +1,7 @@
 """The hierarchical attention encoder from both ends."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -80,6 +82,11 @@ class BidirectionalHAN(Encoder):
     def state_size(self, time: int) -> int:
         """The whole sequence: its last step may change what is said of its first."""
         return time * self.input_size
+
+    @classmethod
+    def search_space(cls, time: int) -> dict[str, Any]:
+        """As one direction's: each has to cover the sequence by itself."""
+        return HAN.search_space(time)
 
     def refuse(self, state: State) -> None:
         """It cannot go on: what comes later changes what was said before."""

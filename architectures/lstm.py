@@ -1,8 +1,10 @@
 """Long short-term memory."""
 
-import torch
+from typing import Any
+
 from torch import Tensor, nn
 
+from architectures.initialisation import chrono_, chrono_choices
 from architectures.recurrent import Recurrent, TorchLayer, stacked
 from architectures.trace import Trace
 
@@ -11,12 +13,16 @@ class LSTM(Recurrent):
     """c_t = f_t c_{t-1} + i_t g_t, h_t = o_t tanh(c_t) (Hochreiter and Schmidhuber 1997; forget gate: Gers,
     Schmidhuber and Cummins 2000). Forget biases start at 1, the other biases at 0 (RDA paper, section 6.1).
 
+    With `chrono` T, forget biases are drawn as log U(1, T - 1), and input biases are their negatives (Tallec and
+    Ollivier 2018, arXiv 1804.11188).
+
     Args:
         input_size: features a step.
         hidden_size: units a layer.
         num_layers: layers, each reading the one below.
         dropout: rate between layers.
         learn_initial_state: whether h_0 and c_0 are learned, or 0.
+        chrono: longest span T, in steps, that units are to remember at the start.
     """
 
     def __init__(
@@ -26,9 +32,15 @@ class LSTM(Recurrent):
         num_layers: int = 1,
         dropout: float = 0.0,
         learn_initial_state: bool = False,
+        chrono: int | None = None,
     ) -> None:
-        layers = stacked(LSTMLayer, input_size, hidden_size, num_layers, learn_initial_state)
+        layers = stacked(LSTMLayer, input_size, hidden_size, num_layers, learn_initial_state, chrono)
         super().__init__(input_size, layers, hidden_size, dropout)
+
+    @classmethod
+    def search_space(cls, time: int) -> dict[str, Any]:
+        """As every recurrent encoder, and chrono biases for spans up to the sequence's."""
+        return {**super().search_space(time), **chrono_choices(time)}
 
 
 class LSTMLayer(TorchLayer):
@@ -37,11 +49,14 @@ class LSTMLayer(TorchLayer):
     carried = 2
     blocks = 4
 
-    def __init__(self, input_size: int, hidden_size: int, learn_initial_state: bool) -> None:
+    def __init__(self, input_size: int, hidden_size: int, learn_initial_state: bool, chrono: int | None = None) -> None:
         super().__init__(nn.LSTM, input_size, hidden_size, learn_initial_state)
-        with torch.no_grad():
-            # PyTorch keeps two biases that add up; one of them holds the forget gate's 1.
-            self.core.get_parameter("bias_ih_l0")[hidden_size : 2 * hidden_size] = 1.0
+        # PyTorch keeps two biases that add up; the other one stays 0.
+        i, f, _, _ = self.core.get_parameter("bias_ih_l0").detach().chunk(self.blocks)
+        if chrono is None:
+            nn.init.ones_(f)
+        else:
+            chrono_(chrono, f, i)
 
     def trace(self, x: Tensor, state: tuple[Tensor, ...]) -> Trace:
         """The gates i, f, o; g is the content."""

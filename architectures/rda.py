@@ -1,10 +1,12 @@
 """Recurrent discounted attention."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, logsigmoid
 
-from architectures.initialisation import xavier_
+from architectures.initialisation import chrono_, chrono_choices, xavier_
 from architectures.kernels import ATTENTIONS, START, Attention, average, states
 from architectures.kernels.attention import log_attention
 from architectures.recurrent import Layer, Output, Recurrent, stacked, tanh_or_identity
@@ -21,6 +23,10 @@ class RDA(Recurrent):
 
     The exponential attention has no b_a: it multiplies n and d alike and cancels. The discount's bias starts at 1.
 
+    With `chrono` T, the discount's biases are drawn as log U(1, T - 1). That is in neither paper, but by analogy with
+    the LSTM (Tallec and Ollivier 2018, arXiv 1804.11188): gamma retains as f does. The attention is no gate, so no bias
+    is made the negative.
+
     Args:
         input_size: features a step.
         hidden_size: units a layer.
@@ -30,6 +36,7 @@ class RDA(Recurrent):
         num_layers: layers, each reading the one below.
         dropout: rate between layers.
         learn_initial_state: whether h_0 is learned, as f_h(s), or 0.
+        chrono: longest span T, in steps, that units are to remember at the start.
     """
 
     compiled = True
@@ -44,6 +51,7 @@ class RDA(Recurrent):
         num_layers: int = 1,
         dropout: float = 0.0,
         learn_initial_state: bool = False,
+        chrono: int | None = None,
     ) -> None:
         layers = stacked(
             AveragingLayer,
@@ -55,8 +63,21 @@ class RDA(Recurrent):
             output_tanh=tanh_or_identity("output", output),
             discounted=True,
             learn_initial_state=learn_initial_state,
+            chrono=chrono,
         )
         super().__init__(input_size, layers, hidden_size, dropout)
+
+    @classmethod
+    def search_space(cls, time: int) -> dict[str, Any]:
+        """As every recurrent encoder, with chrono biases for spans up to the sequence's and the paper's choices of
+        functions; relu is left out, which the paper found hard to train."""
+        return {
+            "attention": ["exp", "sigmoid", "softplus"],
+            "hidden": ["identity", "tanh"],
+            "output": ["tanh", "identity"],
+            **super().search_space(time),
+            **chrono_choices(time),
+        }
 
 
 class AveragingLayer(Layer):
@@ -74,6 +95,7 @@ class AveragingLayer(Layer):
         output_tanh: bool,
         discounted: bool,
         learn_initial_state: bool,
+        chrono: int | None = None,
     ) -> None:
         super().__init__()
         if attention not in ATTENTIONS:
@@ -91,6 +113,8 @@ class AveragingLayer(Layer):
         self.bias_a = None if attention == "exp" else nn.Parameter(torch.zeros(hidden_size))
         self.bias_gamma = nn.Parameter(torch.ones(hidden_size)) if discounted else None
         self.initial = nn.Parameter(torch.zeros(hidden_size)) if learn_initial_state else None
+        if chrono is not None and self.bias_gamma is not None:
+            chrono_(chrono, self.bias_gamma)
 
     @property
     def bias(self) -> Tensor:

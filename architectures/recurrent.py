@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -68,6 +68,16 @@ class Recurrent(Encoder):
 
     def state_size(self, time: int) -> int:
         return self.output_size * sum(layer.carried for layer in typed(self.layers, Layer))
+
+    @classmethod
+    def search_space(cls, time: int) -> dict[str, Any]:
+        """One layer or two: every further one costs as much time as the first. Dropout acts between layers, so only
+        where there are two. And whether the start is learned."""
+        return {
+            "num_layers": {"low": 1, "high": 2},
+            "dropout": {"low": 0.0, "high": 0.5, "when": {"num_layers": {"low": 2}}},
+            "learn_initial_state": [False, True],
+        }
 
     def _starts(self, x: Tensor, state: State) -> list[tuple[Layer, tuple[Tensor, ...]]]:
         layers = typed(self.layers, Layer)

@@ -1,5 +1,7 @@
 """The temporal convolutional network."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv1d, dropout
@@ -75,6 +77,12 @@ class TCN(Encoder):
         """The (k - 1) 2^level inputs that each convolution looks back to, zeros before the start included."""
         blocks = typed(self.blocks, Block)
         return sum(conv.context * conv.in_channels for block in blocks for conv in (block.first, block.second))
+
+    @classmethod
+    def search_space(cls, time: int) -> dict[str, Any]:
+        """The kernel, and dropout. The number of blocks is left out: it follows from the kernel and `reach`, which is
+        set to the task's steps. Fewer blocks would not see the start, more would look past it."""
+        return {"kernel_size": [2, 3, 5, 7], "dropout": {"low": 0.0, "high": 0.5}}
 
     def _levels(self, x: Tensor, state: State) -> tuple[list[Tensor], State]:
         if state is None:
