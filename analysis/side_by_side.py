@@ -1,12 +1,10 @@
 """Models probed by several processes at once."""
 
-import signal
 import threading
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -14,8 +12,7 @@ from analysis.analyze import Event, Listener, run
 from analysis.jobs import Job
 from analysis.settings import Settings
 from workbench.files import one_line
-from workbench.pool import SPAWN, lost
-from workbench.worker import end_with_parent
+from workbench.processes import end_with_parent, ending, hire
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +55,7 @@ def run_side_by_side(
     try:
         while True:
             for _ in range(min(workers, len(crew) + len(waiting)) - len(crew)):
-                connection, process = _hire(order)
+                connection, process = hire(_work, order, threads=order.threads)
                 crew[connection] = Worker(process=process)
                 _assign(connection, crew[connection], waiting)
             if not crew:
@@ -71,21 +68,6 @@ def run_side_by_side(
             worker.process.kill()
         for worker in crew.values():
             worker.process.join()
-
-
-def _hire(order: Order) -> tuple[Connection, BaseProcess]:
-    ours, theirs = SPAWN.Pipe()
-    process = SPAWN.Process(target=_work, args=(theirs, order), daemon=True)
-    # Ctrl-C is for the parent: a worker inherits a mask, and so never sees it, not even while it starts. (Starting the
-    # tracker would lift the mask again.)
-    resource_tracker.ensure_running()
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    theirs.close()
-    return ours, process
 
 
 def _assign(connection: Connection, worker: Worker, waiting: deque[int]) -> None:
@@ -113,7 +95,7 @@ def _hear(
         del crew[connection]
         for name in () if worker.job is None else names:
             if name not in worker.ended:
-                text = lost(worker.process.exitcode or 0).text
+                text = ending(worker.process.exitcode or 0)
                 listen(Event(kind="failed", job=worker.job or 0, probe=name, text=text))
         return
     if event.kind != "begun":

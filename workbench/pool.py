@@ -1,24 +1,19 @@
 """Many experiments, side by side in processes whose threads do not fight for cores."""
 
-import multiprocessing
-import os
-import signal
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from workbench.config import Experiment
+from workbench.processes import ending, hire
 from workbench.worker import STOP, Event, work
 
 Listener = Callable[[int, Event], None]
 """Told the experiment's index and what happened to it."""
-
-SPAWN = multiprocessing.get_context("spawn")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,19 +74,8 @@ class Pool:
             worker.process.kill()
 
     def _hire(self) -> Worker:
-        ours, theirs = SPAWN.Pipe()
-        with _environment(OMP_NUM_THREADS=str(self.threads), MKL_NUM_THREADS=str(self.threads)):
-            process = SPAWN.Process(target=work, args=(theirs, self.out, self.device, self.threads), daemon=True)
-            # Ctrl-C reaches the whole group of processes. A worker never sees it, not even while it starts: the mask is
-            # inherited. What it means is for the parent to say. (Starting the tracker would lift the mask again.)
-            resource_tracker.ensure_running()
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-            try:
-                process.start()
-            finally:
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        theirs.close()
-        return Worker(process=process, connection=ours)
+        connection, process = hire(work, self.out, self.device, self.threads, threads=self.threads)
+        return Worker(process=process, connection=connection)
 
     def _assign(self, worker: Worker, waiting: deque[int], experiments: Sequence[Experiment]) -> None:
         worker.index = waiting.popleft() if waiting and not self.stopping else None
@@ -110,7 +94,8 @@ class Pool:
         except (EOFError, OSError):
             worker.process.join()
             self._crew.remove(worker)
-            listen(index, Event(kind="stopped") if self.stopping else lost(worker.process.exitcode or 0))
+            text = ending(worker.process.exitcode or 0)
+            listen(index, Event(kind="stopped") if self.stopping else Event(kind="failed", text=text))
             return
         if event.kind not in ("step", "note"):
             self._assign(worker, waiting, experiments)
@@ -126,25 +111,3 @@ class Pool:
             worker.process.join(timeout=10)
             worker.process.kill()
         self._crew.clear()
-
-
-def lost(status: int) -> Event:
-    """What became of an experiment whose process died."""
-    how = f"status {status}" if status >= 0 else f"signal {-status}"
-    why = ", perhaps for want of memory" if status == -signal.SIGKILL else ""
-    return Event(kind="failed", text=f"its process ended with {how}{why}")
-
-
-@contextmanager
-def _environment(**values: str) -> Iterator[None]:
-    """Environment variables for processes started meanwhile: PyTorch reads its number of threads when imported."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

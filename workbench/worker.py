@@ -1,12 +1,10 @@
 """A process that runs experiments one after another and reports to the one that started it."""
 
-import os
 import threading
 import time
 import traceback
 from dataclasses import dataclass
-from multiprocessing import parent_process
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +13,7 @@ from workbench.errors import UserError
 from workbench.files import one_line, write_text
 from workbench.folder import folder_of
 from workbench.memory import keep_memory
+from workbench.processes import end_with_parent
 
 STOP = "stop"
 """What the parent says when the run under way shall save itself and end."""
@@ -83,12 +82,3 @@ class _Line:
             self._asked = now
             self._stopped = self.connection.poll() and self.connection.recv() == STOP
         return self._stopped
-
-
-def end_with_parent() -> None:
-    """Ends this process with the one that started it: a parent that was killed cannot say stop, and without it nobody
-    would wait for the result."""
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
