@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self
 
 from architectures.suggest import near
-from workbench.config import Budget, Experiment, Optimization, Part, one_of, strict, whole
+from workbench.config import TUNING_SEED, Budget, Experiment, Optimization, Part, one_of, strict, whole
 from workbench.errors import UserError
 from workbench.model import count
 from workbench.resolve import matched, resolve_architecture, resolve_task, users_mistake
@@ -54,7 +54,7 @@ class Comparison:
                     raise UserError(f"options are given for {kind} {name!r}, which is not compared{near(name, names)}")
                 if not isinstance(options, Mapping):
                     raise UserError(f"the options of {kind} {name} must be a mapping, not {options!r}")
-        whole("seeds", self.seeds, least=1)
+        whole("seeds", self.seeds, least=1, most=TUNING_SEED)
         whole("hidden_size", self.hidden_size, least=1)
         one_of("match", self.match, Match)
         if self.match == "parameters":

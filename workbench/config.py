@@ -14,6 +14,10 @@ T = TypeVar("T")
 SCHEMA = 1
 """Counted up whenever the same configuration comes to mean other numbers, so that old results are not taken for new."""
 
+TUNING_SEED = 1_000_000
+"""Seeds from here on belong to runs that a sweep tunes with. They are in no comparison: what was chosen by them is the
+better for it, so it is tried on seeds that had no say."""
+
 MOST_THREADS = 1024
 """Of a process that computes: PyTorch crashes where the system has no room for so many."""
 

@@ -12,6 +12,10 @@ from workbench.errors import UserError
 from workbench.files import one_line, read_yaml, write_yaml
 
 
+class BusyError(UserError):
+    """Another process is at work on a run."""
+
+
 def folder_of(out: Path, experiment: Experiment) -> Path:
     """`out/runs/<task>/<architecture>/<hash>/seed-<n>`."""
     parts = (experiment.task.name, experiment.architecture.name)
@@ -43,7 +47,8 @@ def locked(folder: Path) -> Iterator[None]:
     """Holds a run's folder for this process alone. The lock goes with the process, however that ends.
 
     Raises:
-        UserError: if another process holds it.
+        BusyError: if another process holds it.
+        UserError: if it cannot be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -53,11 +58,29 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise UserError(f"another process is at work on {folder}; wait until it has ended, or stop it") from None
+        raise BusyError(f"another process is at work on {folder}; wait until it has ended, or stop it") from None
     try:
         # What a killed process had begun to write; with the lock held, nobody is still at it.
         for left in folder.glob(".*.tmp"):
             left.unlink()
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Keeps a folder of results to one sweep at a time; its workers, wherever they are, are not concerned.
+
+    Raises:
+        UserError: if another is run there, or nothing can be written.
+    """
+    lock = FileLock(writable(out) / ".sweep.lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UserError(f"another sweep is being run in {out}; join it with workbench sweep worker") from None
+    try:
         yield
     finally:
         lock.release()

@@ -49,16 +49,22 @@ class Mirror:
         """Waits until everything has been mirrored."""
         self._thread.shutdown()
 
-    def add(self, run: Run) -> None:
-        """Mirrors a run before long, unless that has been done."""
-        if self.mode != "off" and mark_of(run) is None:
-            self._thread.submit(self._write, run)
+    def add(self, run: Run, group: str | None = None, state: str | None = None) -> None:
+        """Mirrors a run before long, unless that has been done.
 
-    def _write(self, run: Run) -> None:
+        Args:
+            run: finished, or pruned.
+            group: what it is shown with; by default all seeds of its configuration.
+            state: the tag that says how it ended; by default its status.
+        """
+        if self.mode != "off" and not as_it_is(run):
+            self._thread.submit(self._write, run, group or run.experiment.identity, state or run.result["status"])
+
+    def _write(self, run: Run, group: str, state: str) -> None:
         try:
-            folder = write_offline(run, self.out, self.project)
+            folder = write_offline(run, self.out, self.project, group, state)
             mark = {"id": run_id(run), "project": self.project, "folder": str(folder), "sent": False}
-            write_json(run.folder / MARK, mark)
+            write_json(run.folder / MARK, mark | {"status": run.result["status"]})
         except Exception as error:
             self.say(f"W&B could not mirror {run.folder}: {one_line(error)}; the results are complete without it")
 
@@ -87,12 +93,18 @@ def mark_of(run: Run) -> dict[str, Any] | None:
     return mark if isinstance(mark.get("folder"), str) else None
 
 
+def as_it_is(run: Run) -> bool:
+    """Whether a run has been mirrored, and has not gone on since."""
+    mark = mark_of(run)
+    return mark is not None and mark.get("status", run.result["status"]) == run.result["status"]
+
+
 def run_id(run: Run) -> str:
     """The run's id in its W&B project: the same experiment always has the same."""
     return f"{run.experiment.identity}-{run.experiment.seed}"
 
 
-def write_offline(run: Run, out: Path, project: str) -> Path:
+def write_offline(run: Run, out: Path, project: str, group: str, state: str) -> Path:
     """Writes a run's configuration, metrics and result as an offline W&B run.
 
     Returns:
@@ -116,9 +128,9 @@ def write_offline(run: Run, out: Path, project: str) -> Path:
         dir=out,
         id=run_id(run),
         name=f"{experiment.task.name}/{experiment.architecture.name}/seed-{experiment.seed}",
-        group=experiment.identity,
+        group=group,
         job_type=experiment.task.name,
-        tags=[label[:64] for label in (experiment.task.name, experiment.architecture.name, run.result["status"])],
+        tags=[label[:64] for label in (experiment.task.name, experiment.architecture.name, state)],
         config=experiment.to_dict(),
         settings=settings,
     )

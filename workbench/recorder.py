@@ -22,6 +22,9 @@ CHECKPOINT_SECONDS = 10.0
 """Training seconds between checkpoints: what a kill can cost."""
 PROGRESS_SECONDS = 0.2
 
+Row = dict[str, float]
+"""A line of `metrics.csv`: step, train/loss, val/loss and so on."""
+
 
 class Recorder(pl.Callback):
     """Records a row of metrics every `log_every` steps, saves checkpoints, notices when the task is solved and when
@@ -37,10 +40,11 @@ class Recorder(pl.Callback):
         folder: Path,
         stop: Callable[[], bool] = lambda: False,
         progress: Callable[[int], None] = lambda step: None,
+        watch: Callable[[Row], None] = lambda row: None,
     ) -> None:
         self.experiment, self.folder = experiment, folder
-        self.stop, self.progress = stop, progress
-        self.rows: list[dict[str, float]] = []
+        self.stop, self.progress, self.watch = stop, progress, watch
+        self.rows: list[Row] = []
         self.milestones: Milestones | None = None
         self.diverged_at: int | None = None
         self.interrupted = False
@@ -75,6 +79,8 @@ class Recorder(pl.Callback):
             self.milestones.criterion = learner.task.solved
         self._resumed = self._saved = time.perf_counter()
         self.progress(trainer.global_step)
+        for row in self.rows:
+            self.watch(row)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -88,13 +94,14 @@ class Recorder(pl.Callback):
         learner, step, budget = learner_of(pl_module), trainer.global_step, self.experiment.budget
         self._pending.append({name: value.detach() for name, value in outputs.items()})
         out_of_time = budget.seconds is not None and self._elapsed() >= budget.seconds
-        self.interrupted = self.stop()
         now = time.perf_counter()
         if step % budget.log_every == 0 or step >= budget.steps or out_of_time:
             self._write_row(learner, step)
             if self.diverged_at is not None:
                 trainer.should_stop = True
                 return
+        # After the row, as whoever watches may have seen enough.
+        self.interrupted = self.stop()
         if self.interrupted or now - self._saved > CHECKPOINT_SECONDS or step >= budget.steps or out_of_time:
             self._save(trainer)
         if self.interrupted or out_of_time:
@@ -116,7 +123,7 @@ class Recorder(pl.Callback):
                 refuse_infinite(learner.training_batch(self.diverged_at - 1), what, learner.task)
                 break
             self.milestones.see(first + offset, {name: values[offset] for name, values in table.items()})
-        row: dict[str, float] = {"step": step}
+        row: Row = {"step": step}
         row |= {f"train/{name}": sum(values) / len(values) for name, values in table.items()}
         if self.diverged_at is None:
             scores = learner.evaluate("validation")
@@ -127,6 +134,7 @@ class Recorder(pl.Callback):
         self.rows.append(row)
         self._pending.clear()
         write_text(self.folder / "metrics.csv", pd.DataFrame(self.rows).to_csv(index=False))
+        self.watch(row)
         self._resumed = time.perf_counter()
 
     def _save(self, trainer: pl.Trainer) -> None:

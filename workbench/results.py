@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from workbench.config import Experiment
+from workbench.config import TUNING_SEED, Experiment
 from workbench.errors import UserError
 from workbench.files import read_json, read_yaml
 
@@ -90,6 +90,17 @@ def read(folder: Path) -> Run:
     return Run(folder=folder, experiment=experiment, result=result, timing=timing)
 
 
+def pruned(folder: Path) -> Run:
+    """A run that was given up, as it stands.
+
+    Raises:
+        UserError: if what is there is not a run of this bench.
+    """
+    experiment = Experiment.from_dict(read_yaml(folder / "config.yaml"))
+    steps = int(pd.read_csv(folder / "metrics.csv")["step"].iloc[-1])
+    return Run(folder=folder, experiment=experiment, result={"status": "pruned", "steps": steps}, timing={})
+
+
 def numbers(scores: object) -> bool:
     """Whether these are scores by name, or none."""
     if scores is None:
@@ -98,9 +109,10 @@ def numbers(scores: object) -> bool:
 
 
 def finished(out: Path) -> Iterator[Run]:
-    """Every finished run below a comparison's folder, in a stable order."""
+    """Every finished run below a comparison's folder, in a stable order; those that a sweep tuned with are left out."""
     for path in sorted((out / "runs").glob("*/*/*/seed-*/result.json"), key=_order):
-        yield read(path.parent)
+        if _order(path)[3] < TUNING_SEED:
+            yield read(path.parent)
 
 
 def _order(path: Path) -> tuple[str, str, str, int]:

@@ -35,6 +35,7 @@ def run(
     *,
     stop: Callable[[], bool] = lambda: False,
     progress: Callable[[int], None] = lambda step: None,
+    watch: Callable[[dict[str, float]], None] = lambda row: None,
     note: Callable[[str], None] = lambda line: None,
 ) -> Run | None:
     """Runs an experiment, goes on with it where it was interrupted, or reads its result if it is finished.
@@ -45,13 +46,15 @@ def run(
         machine: where to run it.
         stop: asked after every step whether to stop there, to go on another time.
         progress: told the number of steps made, a few times a second.
+        watch: told each row of metrics once it is written, those of a checkpoint first; asked to `stop` afterwards.
         note: told in a line what a user should know and need not act on.
 
     Returns:
         The finished run; `None` if it was stopped before.
 
     Raises:
-        UserError: if the folder is in use or holds something else, or the data is not finite.
+        BusyError: if another process is at work on it.
+        UserError: if the folder holds something else, or the data is not finite.
     """
     folder = folder_of(out, experiment)
     with locked(folder):
@@ -60,7 +63,7 @@ def run(
             return read(folder)
         claim(folder, experiment)
         (folder / "error.log").unlink(missing_ok=True)
-        return _train(experiment, folder, machine or Machine(), stop, progress, note)
+        return _train(experiment, folder, machine or Machine(), stop, progress, watch, note)
 
 
 def _train(
@@ -69,6 +72,7 @@ def _train(
     machine: Machine,
     stop: Callable[[], bool],
     progress: Callable[[int], None],
+    watch: Callable[[dict[str, float]], None],
     note: Callable[[str], None],
 ) -> Run | None:
     import lightning.pytorch as pl
@@ -82,7 +86,7 @@ def _train(
     torch.set_num_threads(machine.threads)
     learner = Learner(experiment)
     refuse_unsound(learner)
-    recorder = Recorder(experiment, folder, stop, progress)
+    recorder = Recorder(experiment, folder, stop, progress, watch)
     trainer = pl.Trainer(
         accelerator="gpu" if machine.device == "cuda" else "cpu",
         devices=1,

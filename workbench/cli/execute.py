@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import Protocol
 
 from architectures.catalogue import load
 from architectures.kernels import prepare
@@ -18,6 +19,15 @@ from workbench.pool import Pool
 from workbench.results import Run, read
 from workbench.run import device_named
 from workbench.worker import Event
+
+
+class Stoppable(Protocol):
+    """What can save what is under way and end."""
+
+    @property
+    def stopping(self) -> bool: ...
+    def stop(self) -> None: ...
+    def kill(self) -> None: ...
 
 
 def execute(
@@ -100,7 +110,7 @@ def complain(line: str) -> None:
 
 
 @contextmanager
-def interruptible(pool: Pool) -> Iterator[None]:
+def interruptible(pool: Stoppable) -> Iterator[None]:
     """Ctrl-C, or a polite kill, saves what is under way and ends; a second one ends at once."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:

@@ -3,7 +3,7 @@
 import re
 import typing
 from argparse import SUPPRESS, RawDescriptionHelpFormatter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from typing import Any, NoReturn
 
@@ -17,7 +17,8 @@ from workbench.errors import UserError
 Options = dict[str, dict[str, Any]]
 """Options by the name of the task or architecture that they belong to."""
 
-PART = re.compile(r"--(task|architecture)\.(.+)\.(\w[\w-]*)$")
+PART = re.compile(r"--(\w+)\.(.+)\.(\w[\w-]*)$")
+KINDS = ("task", "architecture")
 
 
 class Formatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
@@ -84,13 +85,13 @@ class Parser(ArgumentParser):
                 )
 
 
-def chosen(parser: Parser, given: list[str]) -> tuple[dict[str, Any], dict[str, Options]]:
+def chosen(parser: Parser, given: list[str], kinds: Sequence[str] = KINDS) -> tuple[dict[str, Any], dict[str, Options]]:
     """Parses a command's arguments, over the YAML file that `--config` names where the command takes one.
 
     Returns:
-        The values; and what `--task.NAME.OPTION VALUE` and `--architecture.NAME.OPTION VALUE` say, by kind and name.
+        The values; and what `--KIND.NAME.OPTION VALUE` says, for each of the kinds, by kind and name.
     """
-    plain, parts = split_parts(given)
+    plain, parts = split_parts(given, kinds)
     try:
         return parser.parse_args(plain).as_dict(), parts
     except UnicodeDecodeError as error:
@@ -110,8 +111,8 @@ def merged(kind: str, from_file: Mapping[Any, Any] | None, given: Options) -> Op
     return {name: {**(file.get(name) or {}), **given.get(name, {})} for name in {**file, **given}}
 
 
-def split_parts(given: list[str]) -> tuple[list[str], dict[str, Options]]:
-    """Takes the options of tasks and architectures out of a command line.
+def split_parts(given: list[str], kinds: Sequence[str] = KINDS) -> tuple[list[str], dict[str, Options]]:
+    """Takes the options of tasks and architectures, or of other kinds, out of a command line.
 
     Returns:
         The other arguments; and the options by kind, name and option, their values read as YAML.
@@ -125,7 +126,7 @@ def split_parts(given: list[str]) -> tuple[list[str], dict[str, Options]]:
     for argument in rest:
         flag, equals, text = argument.partition("=")
         found = PART.fullmatch(flag)
-        if found is None:
+        if found is None or found[1] not in kinds:
             plain.append(argument)
             continue
         if not equals:

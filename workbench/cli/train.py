@@ -9,7 +9,7 @@ from workbench.cli.parser import Options, Parser, chosen
 from workbench.cli.progress import summary
 from workbench.cli.settings import Settings, split
 from workbench.comparison import Comparison
-from workbench.config import Budget, Experiment, Optimization, whole
+from workbench.config import TUNING_SEED, Budget, Experiment, Optimization, whole
 from workbench.errors import UserError
 from workbench.resolve import warnings
 
@@ -65,7 +65,8 @@ def experiment_of(values: Mapping[str, Any], parts: Mapping[str, Options]) -> Ex
     """
     rest = dict(values)
     seed = rest.pop("seed")
-    whole("seed", seed, least=0)
+    # From there on they are a sweep's.
+    whole("seed", seed, least=0, most=TUNING_SEED - 1)
     for kind in ("task", "architecture"):
         name = rest[kind]
         if not name:
