@@ -1,0 +1,197 @@
+"""What one study is: an architecture, a task, what may be chosen, and how it is searched."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, Self
+
+from sweeps.code import check_code, code_of
+from sweeps.corners import check
+from sweeps.differences import differences
+from sweeps.names import Match, plain_options, values
+from sweeps.space import Space
+from workbench.config import Budget, Experiment, Optimization, Part, one_of, strict, whole
+from workbench.errors import UserError
+from workbench.resolve import matched, resolve_architecture, resolve_task
+from workbench.tasks import Task
+
+Objective = Literal["loss", "seconds", "parameters"]
+Sampler = Literal["tpe", "random"]
+Pruner = Literal["median", "hyperband", "none"]
+
+OBJECTIVES = (("loss",), ("loss", "seconds"), ("loss", "parameters"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudySpec:
+    """One study. Two of the same settings are equal, however they were written.
+
+    Args:
+        name: of the study in its store.
+        task: with all of its options, as `resolve_task` gives it.
+        architecture: a name, or a dotted path.
+        options: what the user gave, and is not searched.
+        hidden_size: units where they are not searched, and of the untuned configuration.
+        match: none: widths are free; width: they are `hidden_size`; parameters: they are solved for.
+        parameters: the number to match, where that is matched.
+        embedding_size: as in `Experiment`.
+        optimization: where it is not searched, and of the untuned configuration.
+        budget: of every trial.
+        space: complete, as plain data.
+        objectives: what is minimised, on the validation set: the loss, alone or with a second.
+        sampler, startup_trials, sampler_seed: what proposes, after how many proposals by chance, from which seed.
+        pruner: what gives trials up early.
+        source: for one's own architecture, the hash of its code; by default that of the code as it is now.
+    """
+
+    name: str
+    task: Part
+    architecture: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    hidden_size: int = 64
+    match: Match = "none"
+    parameters: int | None = None
+    embedding_size: int | None = None
+    optimization: Optimization = field(default_factory=Optimization)
+    budget: Budget = field(default_factory=Budget)
+    space: Mapping[str, Any]
+    objectives: tuple[str, ...] = ("loss",)
+    sampler: Sampler = "tpe"
+    startup_trials: int = 10
+    sampler_seed: int = 0
+    pruner: Pruner = "median"
+    source: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.strip():
+            raise UserError(f"a study needs a name, not {self.name!r}")
+        for key, least in (("hidden_size", 1), ("startup_trials", 0), ("sampler_seed", 0)):
+            whole(key, getattr(self, key), least=least)
+        for key, choices in (("match", Match), ("sampler", Sampler), ("pruner", Pruner)):
+            one_of(key, getattr(self, key), choices)
+        for key in ("embedding_size", "parameters"):
+            if getattr(self, key) is not None:
+                whole(key, getattr(self, key), least=1)
+        if (self.parameters is None) == (self.match == "parameters"):
+            raise UserError(f"study {self.name}: parameters is {self.parameters}, but match is {self.match}")
+        object.__setattr__(self, "objectives", tuple(self.objectives))
+        if self.objectives not in OBJECTIVES:
+            asked = ",".join(map(str, self.objectives))
+            raise UserError(f"objectives must be loss, alone or with seconds or parameters, not {asked}")
+        if len(self.objectives) > 1 and self.pruner != "none":
+            raise UserError("trials with two objectives cannot be pruned; drop one, or the pruner (--pruner none)")
+        object.__setattr__(self, "options", plain_options(self.architecture, self.options))
+        if self.match == "parameters" and "hidden_size" in self.options:
+            name = self.architecture
+            raise UserError(f"{name} is given a hidden_size, but --match parameters solves for it; drop one")
+        if self.source is None:
+            object.__setattr__(self, "source", code_of("architecture", self.architecture))
+        try:
+            space = self.searched()
+        except UserError:
+            # Rather that the code has changed than what of the space it cannot take any more.
+            self.check_source()
+            raise
+        searched = space.owned(dict.fromkeys(space.to_dict()))["architecture"]
+        for key, value in self.options.items():
+            if key in searched:
+                raise UserError(f"{key} of {self.architecture} is given as {value!r}, and searched too; drop one")
+        object.__setattr__(self, "space", space.to_dict())
+
+    def searched(self) -> Space:
+        """The space, read."""
+        return Space.read(self.space, self.architecture, match=self.match)
+
+    def experiment(self, chosen: Mapping[str, Any], seed: int) -> Experiment:
+        """The run that a choice is.
+
+        Args:
+            chosen: by the space's names, as `Space.choose` gives it; what is not chosen is at its default. Nothing
+                chosen is the untuned configuration: the one that a comparison of the same settings trains.
+            seed: of its weights and training data.
+
+        Raises:
+            UserError: if a name is not in the space, or the choice cannot be.
+        """
+        return self._on(*resolve_task(self.task.name, self.task.options), chosen, seed)
+
+    def _on(self, part: Part, task: Task, chosen: Mapping[str, Any], seed: int) -> Experiment:
+        owned = self.searched().owned(chosen)
+        embedding_size = owned["model"].get("embedding_size", self.embedding_size)
+        if embedding_size is not None and task.symbols is None:
+            raise UserError(f"embedding_size is given, but {self.task.name} has no symbols to embed")
+        architecture = resolve_architecture(
+            self.architecture,
+            {**self.options, **owned["architecture"]},
+            task,
+            hidden_size=self.hidden_size,
+            embedding_size=embedding_size,
+            buildable=self.parameters is None,
+        )
+        if self.parameters is not None:
+            architecture = matched(architecture, task, self.parameters, embedding_size)
+        return Experiment(
+            task=part,
+            architecture=architecture,
+            optimization=replace(self.optimization, **owned["optimization"]),
+            budget=self.budget,
+            embedding_size=embedding_size,
+            seed=seed,
+        )
+
+    def default(self) -> dict[str, Any]:
+        """What the untuned configuration has of the parameters searched, where the space holds it."""
+        return self.searched().inside(self.untuned(self.experiment({}, 0)))
+
+    def untuned(self, experiment: Experiment) -> dict[str, Any]:
+        """An experiment's settings, by the names of the space."""
+        owned = {
+            "optimization": asdict(experiment.optimization),
+            "architecture": experiment.architecture.options,
+            "model": {"embedding_size": experiment.embedding_size},
+        }
+        return values(self.architecture, owned)
+
+    def holds_default(self) -> bool:
+        """Whether the untuned configuration is one that a trial can have."""
+        space, chosen = self.searched(), self.default()
+        if not space.complete(chosen):
+            return False
+        return self.experiment(space.filled(chosen), 0).identity == self.experiment({}, 0).identity
+
+    def check(self) -> None:
+        """Builds the untuned configuration, and each choice and each end of a range, the others at their defaults
+        where the conditions let them.
+
+        Raises:
+            UserError: if one cannot be.
+        """
+        part, task = resolve_task(self.task.name, self.task.options)
+        check(
+            self.searched(), self.untuned(self._on(part, task, {}, 0)), lambda chosen: self._on(part, task, chosen, 0)
+        )
+
+    def check_source(self) -> None:
+        """Refuses to go on with other code than the study was made with.
+
+        Raises:
+            UserError: if the task's or the architecture's own code has changed.
+        """
+        check_code("task", self.task.name, self.task.source, self.name)
+        check_code("architecture", self.architecture, self.source, self.name)
+
+    def differences(self, other: "StudySpec") -> list[str]:
+        """What this study has otherwise than another: each setting with both values, this one's first."""
+        return differences(self.to_dict(), other.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists, strings and numbers."""
+        return dict(json.loads(json.dumps(asdict(self), allow_nan=False)))
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`; a `UserError` where a key is unknown or missing, or a value impossible."""
+        rest = dict(given)
+        parts: dict[str, type[Any]] = {"task": Part, "optimization": Optimization, "budget": Budget}
+        made = {key: strict(kind, rest.pop(key, None), f"the study's {key}") for key, kind in parts.items()}
+        return strict(cls, {**rest, **made}, "the study")

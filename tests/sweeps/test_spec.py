@@ -1,0 +1,293 @@
+"""What a study is, and which runs it makes."""
+
+import json
+import sys
+from dataclasses import replace
+
+import optuna
+import pytest
+import yaml
+
+import architectures
+from sweeps.defaults import study_space
+from sweeps.spec import StudySpec
+from tests.workbench import conftest
+from workbench.comparison import Comparison
+from workbench.config import TUNING_SEED, Budget, Optimization
+from workbench.errors import UserError
+from workbench.resolve import resolve_task
+
+on_path = conftest.on_path
+
+OPTIMIZATION = Optimization(learning_rate=0.002, clip="norm", clip_at=2.0)
+BUDGET = Budget(steps=30, batch_size=4, log_every=10, evaluation_size=20)
+
+
+def spec(architecture="lstm", task="addition", own=None, options=None, space=None, task_options=None, **settings):
+    """A study of few and small runs."""
+    part, built = resolve_task(task, task_options if task_options is not None else {"length": 12})
+    given = {"optimization": OPTIMIZATION, "budget": BUDGET, "hidden_size": 12, **settings}
+    made = space or study_space(
+        architecture,
+        built.steps,
+        match=given.get("match", "none"),
+        hidden_size=given["hidden_size"],
+        optimization=given["optimization"],
+        options=options or {},
+        every={},
+        own=own or {},
+    )
+    study = f"{task}/{architecture}"
+    return StudySpec(name=study, task=part, architecture=architecture, options=options or {}, space=made, **given)
+
+
+def compared(architecture, task="addition", options=None, match="width", **settings):
+    """The run that a comparison makes of the same settings."""
+    comparison = Comparison(
+        tasks=(task,),
+        architectures=(architecture,),
+        seeds=1,
+        hidden_size=12,
+        task={task: {"length": 12}},
+        architecture={architecture: options or {}},
+        match=match,
+        optimization=OPTIMIZATION,
+        budget=BUDGET,
+        **settings,
+    )
+    return comparison.experiments()[0]
+
+
+@pytest.mark.parametrize("name", architectures.names())
+def test_nothing_chosen_is_the_run_of_a_comparison(name):
+    run = compared(name)
+    for match in ("none", "width"):
+        assert spec(name, match=match).experiment({}, 0) == run
+    matched = spec(name, match="parameters", parameters=3_000).experiment({}, 0)
+    assert matched == compared(name, match="parameters", parameters=3_000)
+    assert matched.identity == compared(name, match="parameters", parameters=3_000).identity != run.identity
+    embedded = spec(name, "copy", embedding_size=5).experiment({}, 0)
+    assert embedded == compared(name, "copy", embedding_size=5)
+
+
+def test_options_that_are_given_are_those_of_the_comparison():
+    options = {"dropout": 0, "kernel_size": 3}
+    found = spec("tcn", options=options)
+    assert not {"dropout", "kernel_size"} & found.space.keys()
+    assert found.experiment({}, 0).identity == compared("tcn", options=options).identity
+
+
+@pytest.mark.parametrize("name", architectures.names())
+def test_all_corners_of_the_default_spaces_can_be_built(name):
+    spec(name).check()
+    spec(name, match="parameters", parameters=3_000, task="copy").check()
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "rnn", "rwa", "rda", "rda-sigmoid-id", "tcn"])
+def test_the_default_configuration_is_a_choice(name):
+    found = spec(name, own={"hidden_size": {"low": 4, "high": 20}})
+    default = found.default()
+    assert found.holds_default()
+    assert default["learning_rate"] == 0.002
+    assert default["hidden_size"] == 12
+    assert default["clip_at"] == 2.0
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study.enqueue_trial(default)
+    chosen = found.searched().choose(study.ask())
+    assert found.experiment(chosen, 7) == replace(found.experiment({}, 0), seed=7)
+
+
+def test_a_default_outside_the_space_is_no_choice():
+    width = {"hidden_size": {"low": 4, "high": 12}}
+    assert not spec().holds_default()
+    assert not spec(own={**width, "learning_rate": {"low": 0.01, "high": 0.1}}).holds_default()
+    assert not spec(own={**width, "optimizer": "sgd"}).holds_default()
+    assert spec(own={**width, "optimizer": "adam"}).holds_default()
+    assert "optimizer" not in spec(own={"optimizer": "adam"}).default()
+
+
+def test_what_is_chosen_is_what_is_run():
+    space = {"learning_rate": [0.1, 0.2], "num_layers": [1, 2], "dropout": [0, 0.5], "hidden_size": [6, 7]}
+    found = spec(space={**space, "embedding_size": [3, 4]}, task="copy")
+    run = found.experiment({"learning_rate": 0.2, "num_layers": 2, "dropout": 0, "embedding_size": 4}, 5)
+    assert (run.optimization, run.budget, run.seed) == (replace(OPTIMIZATION, learning_rate=0.2), BUDGET, 5)
+    assert run.embedding_size == 4
+    assert run.architecture.options["num_layers"] == 2
+    assert run.architecture.options["hidden_size"] == 12
+    assert repr(run.architecture.options["dropout"]) == "0.0"
+    assert repr(found.experiment({"learning_rate": 1}, 0).optimization.learning_rate) == "1.0"
+    assert found.experiment({"hidden_size": 7}, 0).architecture.options["hidden_size"] == 7
+    assert found.experiment({}, TUNING_SEED).seed == TUNING_SEED
+    with pytest.raises(UserError, match="the space of lstm has no parameter 'droput'; did you mean 'dropout'"):
+        found.experiment({"droput": 0.5}, 0)
+
+
+def test_widths_are_solved_anew_for_what_is_chosen():
+    found = spec("tcn", match="parameters", parameters=3_000)
+    widths = {k: found.experiment({"kernel_size": k}, 0).architecture.options["hidden_size"] for k in (2, 7)}
+    for k, width in widths.items():
+        due = compared("tcn", match="parameters", parameters=3_000, options={"kernel_size": k})
+        assert width == due.architecture.options["hidden_size"]
+    assert widths[2] != widths[7]
+
+
+def test_a_width_that_is_solved_for_need_not_be_possible_before():
+    # Five heads divide no twelve units.
+    options = {"num_heads": 5}
+    found = spec("han", match="parameters", parameters=3_000, options=options).experiment({}, 0)
+    assert found == compared("han", match="parameters", parameters=3_000, options=options)
+
+
+def test_a_study_survives_json_and_yaml():
+    found = spec("rda", task="copy", embedding_size=3, match="parameters", parameters=2_000, options={"dropout": 0})
+    assert StudySpec.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+    assert StudySpec.from_dict(yaml.safe_load(yaml.safe_dump(found.to_dict()))) == found
+    two = spec(objectives=("loss", "seconds"), pruner="none", sampler="random", startup_trials=3, sampler_seed=9)
+    assert StudySpec.from_dict(two.to_dict()) == two
+    assert two.differences(StudySpec.from_dict(two.to_dict())) == []
+
+
+def test_the_same_settings_are_the_same_study_however_written():
+    one = spec(space={"optimization.learning_rate": {"low": "1e-3", "high": 1, "log": True}})
+    other = spec(space={"learning_rate": {"high": 1.0, "log": True, "low": 0.001}})
+    assert one == other
+    assert one.differences(other) == []
+
+
+def test_differences_are_named_with_both_values():
+    one = spec(own={"optimizer": "sgd"})
+    assert one.differences(spec(own={"optimizer": "sgd"}, budget=replace(BUDGET, steps=500))) == [
+        "budget.steps is 30, not 500"
+    ]
+    other = spec(own={"learning_rate": {"high": 0.003}}, pruner="hyperband", task_options={"length": 13})
+    assert set(one.differences(other)) == {
+        "task.options.length is 12, not 13",
+        'space.optimizer is "sgd", not left out',
+        "space.learning_rate.high is 0.01, not 0.003",
+        "space.chrono is [null, 12], not [null, 13]",
+        'pruner is "median", not "hyperband"',
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": " "}, "a study needs a name"),
+        ({"hidden_size": 0}, "hidden_size must be at least 1"),
+        ({"startup_trials": -1}, "startup_trials must be at least 0"),
+        ({"sampler_seed": 1.5}, "sampler_seed must be a whole number"),
+        ({"embedding_size": 0}, "embedding_size must be at least 1"),
+        ({"match": "size"}, "match 'size' is unknown"),
+        ({"sampler": "tpf"}, "sampler 'tpf' is unknown; did you mean 'tpe'"),
+        ({"pruner": "medium"}, "pruner 'medium' is unknown; did you mean 'median'"),
+        ({"match": "parameters"}, "parameters is None, but match is parameters"),
+        ({"parameters": 5}, "parameters is 5, but match is none"),
+        ({"objectives": ["seconds"]}, "objectives must be loss, alone or with seconds or parameters, not seconds"),
+        ({"objectives": "loss"}, "not l,o,s,s"),
+        ({"objectives": []}, "objectives must be loss"),
+        ({"objectives": None}, "the study cannot be read"),
+        ({"objectives": ["loss", "seconds"]}, "two objectives cannot be pruned"),
+        ({"options": [1]}, r"the options of lstm must be a mapping, not \[1\]"),
+        ({"options": {"dropout": {1}}}, "the options of lstm must be plain values"),
+        ({"options": {"dropout": 0.1}}, "dropout of lstm is given as 0.1, and searched too; drop one"),
+        ({"space": {"kernel_size": [1, 2]}}, "the space of lstm: there is no parameter 'kernel_size'"),
+        ({"space": {}}, "leaves nothing to search"),
+        ({"match": "width"}, "hidden_size cannot be searched: --match width"),
+        ({"architecture": "lstn"}, "unknown architecture 'lstn' .*; did you mean 'lstm'"),
+        ({"budget": {"steps": 0}}, "steps must be at least 1"),
+        ({"budget": None}, "the study's budget must be a mapping, not None"),
+        ({"task": {"nam": "addition"}}, "the study's task has no key 'nam'; did you mean 'name'"),
+        ({"spase": {}}, "the study has no key 'spase'; did you mean 'space'"),
+    ],
+)
+def test_impossible_studies_are_refused(change, message):
+    with pytest.raises(UserError, match=message):
+        StudySpec.from_dict({**spec().to_dict(), **change})
+
+
+def test_a_missing_key_is_refused():
+    plain = spec().to_dict()
+    for key in ("name", "space", "task", "architecture"):
+        with pytest.raises(UserError, match=key):
+            StudySpec.from_dict({other: value for other, value in plain.items() if other != key})
+
+
+def test_a_width_that_is_given_cannot_be_solved_for():
+    with pytest.raises(UserError, match="lstm is given a hidden_size, but --match parameters solves for it"):
+        spec(match="parameters", parameters=500, options={"hidden_size": 4})
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ({"kernel_size": [3, 1]}, "the space of tcn: kernel_size = 1 cannot be: architecture tcn: kernel_size must be"),
+        ({"dropout": {"low": 0.0, "high": 1.0}}, r"dropout = 1.0 cannot be: .*must lie in \[0, 1\)"),
+        ({"dropout": {"low": -0.1, "high": 0.1}}, "dropout = -0.1 cannot be"),
+        ({"weight_decay": {"low": -1.0, "high": 0.1}}, "weight_decay = -1.0 cannot be: weight_decay must be at least"),
+        ({"clip": ["value", "nrom"]}, "clip = 'nrom' cannot be: clip 'nrom' is unknown; did you mean 'norm'"),
+        ({"optimizer": "adm"}, "optimizer = 'adm' cannot be: optimizer 'adm' is unknown"),
+        ({"embedding_size": [4, 8]}, "embedding_size = 4 cannot be: embedding_size is given, but addition has no symb"),
+        ({"num_layers": {"choices": [0, 1], "when": {"clip": "none"}}}, "num_layers = 0 cannot be"),
+    ],
+)
+def test_corners_that_cannot_be_built_are_named(own, message):
+    with pytest.raises(UserError, match=message) as caught:
+        spec("tcn", own=own).check()
+    assert "\n" not in str(caught.value)
+
+
+def test_fixed_values_are_checked_together():
+    # Seven heads divide 35 units, and not the twelve of the untuned configuration.
+    spec("han", own={"hidden_size": 35, "num_heads": 7}).check()
+    with pytest.raises(UserError, match="num_heads = 7 cannot be"):
+        spec("han", own={"hidden_size": None, "num_heads": 7}).check()
+
+
+def test_an_untuned_configuration_that_cannot_be_is_refused():
+    with pytest.raises(UserError, match="architecture tcn: kernel_size"):
+        spec("tcn", options={"kernel_size": 1}).check()
+    with pytest.raises(UserError, match="embedding_size is given, but addition has no symbols"):
+        spec(embedding_size=4).experiment({}, 0)
+
+
+def test_changed_code_is_noticed(on_path):
+    text = "from architectures.gru import GRU\n\n\nclass Mine(GRU):\n    pass\n"
+    name = on_path("tuned_encoder", text) + ":Mine"
+    found = spec(name)
+    assert found.source is not None
+    found.check_source()
+    plain = found.to_dict()
+    on_path("tuned_encoder", text + "# changed\n")
+    with pytest.raises(UserError, match=f"the code of architecture {name} is not what study addition/{name} was made"):
+        StudySpec.from_dict(plain).check_source()
+    assert any(line.startswith("source is") for line in found.differences(spec(name)))
+    spec("lstm").check_source()
+
+
+LOSES = """
+from architectures.gru import GRU
+
+
+class Mine(GRU):
+    def __init__(self, input_size: int, hidden_size: int, depth: int = 1) -> None:
+        super().__init__(input_size, hidden_size)
+
+    @classmethod
+    def search_space(cls, time):
+        return {}
+"""
+
+
+def test_a_space_that_no_longer_fits_says_that_the_code_has_changed(on_path):
+    name = on_path("loses_an_option", LOSES) + ":Mine"
+    plain = spec(name, own={"depth": [1, 2]}).to_dict()
+    del sys.modules["loses_an_option"]
+    on_path("loses_an_option", LOSES.replace(", depth: int = 1", ""))
+    with pytest.raises(UserError, match="is not what study"):
+        StudySpec.from_dict(plain)
+
+
+def test_a_tasks_changed_code_is_noticed():
+    part = replace(spec().task, source="0123")
+    with pytest.raises(UserError, match="the code of task addition is not what study"):
+        replace(spec(), task=part).check_source()
