@@ -32,10 +32,10 @@ clean:
 
 $(VENV)/use.stamp: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -e ".[wandb]"
+	$(BIN)/pip install --quiet -e ".[wandb,sweeps]"
 	touch $@
 
 $(VENV)/dev.stamp: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -e ".[wandb,dev]"
+	$(BIN)/pip install --quiet -e ".[wandb,sweeps,postgresql,ray,dashboard,dev]"
 	touch $@ $(VENV)/use.stamp

@@ -1,0 +1,88 @@
+"""The URLs of stores: read, made, and shown without what is secret in them."""
+
+import re
+from pathlib import Path
+
+from sqlalchemy import exc
+from sqlalchemy.engine import URL, make_url
+
+from architectures.suggest import near
+from workbench.errors import UserError
+
+KNOWN = ("sqlite", "postgresql+psycopg", "mysql+pymysql")
+LIKE = "sqlite:////folder/sweep.db or postgresql+psycopg://user@host/database"
+SECRET = re.compile(r"password|passwd|pwd|odbc_connect", re.IGNORECASE)
+"""Keys of a URL's query that drivers take a password from."""
+
+
+def default_url(out: Path) -> str:
+    """The store of a sweep on one machine: the SQLite file `OUT/sweep.db`."""
+    return URL.create("sqlite", database=str(out.absolute() / "sweep.db")).render_as_string(hide_password=False)
+
+
+def read_url(url: str) -> URL:
+    """A store's URL, taken apart.
+
+    Raises:
+        UserError: if it is malformed, if nothing is known of such a store, or if workers could not share it.
+    """
+    try:
+        address = parsed(url)
+        dialect = address.get_dialect()
+    except exc.NoSuchModuleError:
+        name = url.partition("://")[0]
+        raise UserError(f"no store is called {name!r}{near(name, KNOWN)}") from None
+    except ValueError:
+        raise UserError(
+            f"the storage {shown(url)} is not a URL like {LIKE}; in a name or password, @ is written %40, and / %2F"
+        ) from None
+    if dialect.is_async:
+        raise UserError(f"the driver {address.drivername!r} is an asynchronous one{near(dialect.name, KNOWN)}")
+    if dialect.name == "sqlite" and (address.database in (None, "", ":memory:") or address.query):
+        raise UserError(f"the storage {shown(url)} is not a plain file, which workers can share; use {LIKE}")
+    return address
+
+
+def parsed(url: str) -> URL:
+    """The parts of a URL.
+
+    Raises:
+        ValueError: if it has none, or if its password may have been cut in two.
+    """
+    if not url.startswith("sqlite") and url.count("@") > 1:
+        raise ValueError("more than one @")
+    try:
+        return make_url(url)
+    except exc.ArgumentError:
+        raise ValueError("no URL") from None
+
+
+def without_password(url: str) -> str:
+    """The URL without its password, which the driver then takes from where it is used to (PGPASSWORD, ~/.pgpass).
+
+    Raises:
+        UserError: if it is malformed.
+    """
+    return stripped(read_url(url)).render_as_string(hide_password=False)
+
+
+def shown(url: str) -> str:
+    """The URL as messages and files may have it: without a password, and of a malformed one no more than its start."""
+    try:
+        return stripped(parsed(url)).render_as_string(hide_password=False)
+    except ValueError:
+        start = re.match(r"[\w+]+://", url)
+        return f"{start[0]}..." if start else "given"
+
+
+def stripped(address: URL) -> URL:
+    """The address without a password."""
+    secrets = [key for key in address.query if SECRET.search(key)]
+    return URL.create(
+        address.drivername,
+        username=address.username,
+        host=address.host,
+        port=address.port,
+        database=address.database,
+        query=address.difference_update_query(secrets).query,
+    )
