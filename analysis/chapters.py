@@ -7,6 +7,7 @@ from analysis.blocks import Block, Chapter, Figure, Text
 from analysis.fairness import fairness
 from analysis.groups import Section
 from analysis.summary import summary, winner
+from analysis.tuning.fairness import tuning_fairness
 
 
 def task_chapter(section: Section, folder: Path) -> Chapter:
@@ -16,7 +17,7 @@ def task_chapter(section: Section, folder: Path) -> Chapter:
         section: the variant, with its runs.
         folder: where its figure is written to, as SVG and PNG.
     """
-    fair, sentences = fairness(section)
+    fair, sentences = tuning_fairness(section) if section.studies else fairness(section)
     blocks: list[Block] = [Text(sentences=summary(section), role="summary")]
     if drawn := curves.panels(section):
         text = style.save(curves.draw(section, drawn), folder, section.anchor)

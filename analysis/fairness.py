@@ -1,10 +1,11 @@
 """Whether the rows of a section were trained under the same rules, computed from the runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from analysis.formats import DASH, count, number, percent, seeds
-from analysis.groups import Row, Section, flattened, natural, shown
+from analysis.groups import Row, Section
+from analysis.naming import flattened, natural, shown
 
 MATCHED = 5.0
 """Per cent that parameter counts may be apart and still be called matched."""
@@ -92,11 +93,17 @@ def fairness(section: Section) -> tuple[bool, tuple[str, ...]]:
     return not faults, tuple(sentences)
 
 
-def configured(rows: Sequence[Row]) -> list[Rule]:
-    """A rule for each setting that must be the same."""
+def configured(rows: Sequence[Row], free: Collection[str] = ()) -> list[Rule]:
+    """A rule for each setting that must be the same.
+
+    Args:
+        rows: of the section.
+        free: settings that may differ here, beside those that always may.
+    """
     keys = {key for row in rows for key in flattened(row.experiment) if not key.startswith(FREE)}
     return [
-        Rule(name=NAMES.get(key, key.rpartition(".")[2].replace("_", " ")), of=setting(key)) for key in sorted(keys)
+        Rule(name=NAMES.get(key, key.rpartition(".")[2].replace("_", " ")), of=setting(key))
+        for key in sorted(keys.difference(free))
     ]
 
 

@@ -1,7 +1,6 @@
 """Finished runs, put together to what is compared: sections for the variants of tasks, rows for configurations."""
 
 import hashlib
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,11 +9,14 @@ from itertools import pairwise
 from typing import Any
 
 from analysis.formats import printable
+from analysis.naming import described, difference, flattened, natural, variant_key
 from analysis.statistics import Mean, mean_interval
 from analysis.style import LOOKS, Look, looks, variant
+from analysis.tuning.roles import SAID, SHADE, Role, roles
 from workbench.config import Experiment
 from workbench.errors import UserError
 from workbench.results import Run
+from workbench.studies import Study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,8 @@ class Row:
     look: Look
     runs: tuple[Run, ...]
     """By seed."""
+    role: Role | None = None
+    """What it is to a study of the section."""
 
     @property
     def experiment(self) -> Experiment:
@@ -59,6 +63,8 @@ class Section:
     """Its name in links and file names."""
     title: str
     rows: tuple[Row, ...]
+    studies: tuple[Study, ...] = ()
+    """Those that tuned architectures on it."""
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -86,45 +92,33 @@ class Section:
         return tuple(sorted(names - {"loss"}))
 
 
-def sections(runs: Iterable[Run]) -> tuple[Section, ...]:
-    """Groups runs by task and its options, and within these by identity.
+def sections(runs: Iterable[Run], studies: Sequence[Study] = ()) -> tuple[Section, ...]:
+    """Groups runs by task and its options, and within these by identity; studies come to the runs of their task.
 
     Raises:
         UserError: if two folders hold the same run, which would make an interval narrower than it is.
     """
     groups: dict[str, dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
-    names, titles = set(), {}
+    names, titles = {study.architecture for study in studies}, {}
     for run in runs:
         task = run.experiment.task
-        # As JSON, so that the number 1 and the text "1" are two options.
-        key = json.dumps([task.name, task.options], sort_keys=True)
+        key = variant_key(task.name, task.options)
         groups[key][run.experiment.identity].append(run)
         titles[key] = described(task.name, task.options)
         names.add(run.experiment.architecture.name)
     anchors, of_name = distinct(titles), looks(names)
+    of_variant: dict[str, list[Study]] = defaultdict(list)
+    for study in sorted(studies, key=lambda study: (*catalogue_order(study.architecture), study.name)):
+        of_variant[variant_key(study.task, study.task_options)].append(study)
     return tuple(
         Section(
             anchor=anchors[key],
             title=titles[key],
-            rows=tuple(rows_of([by_seed(same) for same in groups[key].values()], of_name)),
+            rows=tuple(rows_of([by_seed(same) for same in groups[key].values()], of_name, roles(of_variant[key]))),
+            studies=tuple(of_variant[key]),
         )
         for key in sorted(groups, key=lambda key: (natural(titles[key]), key))
     )
-
-
-def described(name: str, options: Mapping[str, Any]) -> str:
-    """A task with its options, as sections are headed.
-
-    Example:
-        >>> described("addition", {"length": 100})
-        'addition, length=100'
-    """
-    return printable(", ".join([name, *(f"{key}={shown(value)}" for key, value in options.items())]))
-
-
-def shown(value: Any) -> str:
-    """An option's value: strings as they are, everything else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def by_seed(runs: Sequence[Run]) -> tuple[Run, ...]:
@@ -136,48 +130,32 @@ def by_seed(runs: Sequence[Run]) -> tuple[Run, ...]:
     return tuple(ordered)
 
 
-def rows_of(groups: Iterable[tuple[Run, ...]], report_looks: Mapping[str, Look]) -> Iterable[Row]:
-    """Rows in the catalogue's order, the user's own architectures after it, each with a label of its own."""
+def rows_of(
+    groups: Iterable[tuple[Run, ...]], report_looks: Mapping[str, Look], known: Mapping[str, Role]
+) -> Iterable[Row]:
+    """Rows in the catalogue's order, the user's own architectures after it, each with a label of its own; those with a
+    role before the others."""
     by_name: dict[str, list[tuple[Run, ...]]] = defaultdict(list)
     for runs in groups:
         by_name[runs[0].experiment.architecture.name].append(runs)
-    order = list(LOOKS)
-    for name in sorted(by_name, key=lambda name: (order.index(name) if name in order else len(order), name)):
-        flat = [flattened(runs[0].experiment) for runs in by_name[name]]
+    for name in sorted(by_name, key=catalogue_order):
+        look = report_looks[name]
+        of_role = {known.get(runs[0].experiment.identity): runs for runs in by_name[name]}
+        cast = [(role, of_role[role]) for role in SAID if role in of_role]
+        for role, runs in cast:
+            yield Row(label=printable(name) + SAID[role], look=variant(look, SHADE[role]), runs=runs, role=role)
+        rest = [runs for runs in by_name[name] if runs[0].experiment.identity not in known]
+        flat = [flattened(runs[0].experiment) for runs in rest]
         labels = [printable(name) + difference(one, flat) for one in flat]
-        labelled = sorted(zip(labels, by_name[name], strict=True), key=lambda pair: natural(pair[0]))
-        for index, (label, runs) in enumerate(labelled):
-            yield Row(label=label, look=variant(report_looks[name], index), runs=runs)
+        labelled = sorted(zip(labels, rest, strict=True), key=lambda pair: natural(pair[0]))
+        for index, (label, runs) in enumerate(labelled, start=2 if cast else 0):
+            yield Row(label=label, look=variant(look, index), runs=runs)
 
 
-def flattened(experiment: Experiment) -> dict[str, Any]:
-    """The configuration, seed apart, under one flat key for each value: `budget.steps`, ..."""
-    flat: dict[str, Any] = {}
-
-    def walk(values: Mapping[str, Any], prefix: str) -> None:
-        for key, value in values.items():
-            if isinstance(value, Mapping):
-                walk(value, f"{prefix}{key}.")
-            else:
-                flat[prefix + key] = value
-
-    walk(experiment.to_dict(), "")
-    del flat["seed"]
-    return flat
-
-
-def difference(one: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> str:
-    """What tells a configuration from others of the same architecture: ` (hidden_size=100)`, or nothing."""
-    keys = sorted({key for other in others for key in other})
-    differing = [key for key in keys if len({json.dumps(other.get(key)) for other in others}) > 1]
-    parts = [f"{key.rpartition('.')[2]}={shown(one[key])[:16]}" for key in differing if key in one]
-    return printable(f" ({', '.join(parts)})") if parts else ""
-
-
-def natural(text: str) -> list[tuple[float, str]]:
-    """A sorting key that takes numbers for numbers: `length=100` stands between `length=20` and `length=1000`."""
-    parts = re.split(r"([0-9]+\.?[0-9]*(?:e[-+]?[0-9]+)?)", text)
-    return [(float(part), "") if index % 2 else (0.0, part) for index, part in enumerate(parts)]
+def catalogue_order(name: str) -> tuple[int, str]:
+    """A sorting key: the catalogue's names in its order, all others after it."""
+    order = list(LOOKS)
+    return (order.index(name) if name in order else len(order)), name
 
 
 def distinct(titles: Mapping[str, str]) -> dict[str, str]:

@@ -53,6 +53,50 @@ TERMS = (
 )
 
 
-def chapter() -> Chapter:
-    """What each number means."""
-    return Chapter(anchor="reading", title="How to read this", blocks=(Definitions(terms=TERMS),))
+TUNING_TERMS = (
+    (
+        "trial",
+        "One attempt of a search: the architecture with one choice of parameters, trained with a seed of its own and "
+        "judged on the validation set. Every architecture has the same number of finished ones; those that were pruned "
+        "or diverged count, those that failed or were interrupted do not and are made up for.",
+    ),
+    (
+        "pruned",
+        "Given up early, as its validation loss lay behind that of earlier trials at the same step.",
+    ),
+    (
+        "tuned, default",
+        "Tuned: the parameters of the trial with the lowest validation loss. Default: those of a comparison without a "
+        "search. Default / tuned is by what factor tuning lowers the test loss; below 1 it raises it.",
+    ),
+    (
+        "fresh seeds",
+        "Seeds that had no part in the search. Winner and default are trained anew with them, and only these runs are "
+        "tested: the validation loss that a winner was chosen for is the lowest of many, and so flatters.",
+    ),
+    (
+        "rank, place",
+        "By the mean test loss among those that have one both tuned and default. 1=: the interval overlaps that of the "
+        "first; (2): there is no interval to tell it from the first.",
+    ),
+    (
+        "importance",
+        "The share of the differences in validation loss that a parameter accounts for in a study's trials, by "
+        "PED-ANOVA. It depends on the range that was searched.",
+    ),
+    (
+        "Pareto front",
+        "With two objectives, the trials that no other beats in one without losing in the other.",
+    ),
+)
+"""What a report says beside it where architectures were tuned."""
+
+
+def chapter(*, tuned: bool = False) -> Chapter:
+    """What each number means.
+
+    Args:
+        tuned: whether the report says anything of a search.
+    """
+    terms = (*TERMS, *TUNING_TERMS) if tuned else TERMS
+    return Chapter(anchor="reading", title="How to read this", blocks=(Definitions(terms=terms),))

@@ -14,15 +14,21 @@ from analysis.chapters import task_chapter
 from analysis.collected import Known
 from analysis.formats import plural
 from analysis.groups import Section, sections
+from analysis.naming import described
 from analysis.replaced import replaced
+from analysis.tuning import chapter as tuning
+from analysis.tuning.subject import subjects
+from analysis.tuning.trials import trials
+from workbench import studies
 from workbench.errors import UserError
 from workbench.files import write_text
 from workbench.results import finished
+from workbench.studies import Study
 
 
 def write(out: Path) -> Path:
     """Writes `report.html`, `comparison.csv`, `figures/` and `tables/` into a comparison's folder, from its finished
-    runs; and where some were probed, `analysis.csv`.
+    runs; where some were probed, `analysis.csv`; and where architectures were tuned, `tuning.csv`.
 
     The same runs give the same bytes, the PNG files apart. Figures and tables that only an earlier report had are
     removed.
@@ -31,29 +37,32 @@ def write(out: Path) -> Path:
         The path of `report.html`.
 
     Raises:
-        UserError: if the folder has no finished runs, or one that cannot be read.
+        UserError: if the folder has neither finished runs nor studies, or one that cannot be read.
     """
-    runs = list(finished(out))
-    if not runs:
+    runs, tuned = list(finished(out)), studies.read(out)
+    if not runs and not tuned:
         raise UserError(f"there are no finished runs in {out}; a comparison keeps them in {out / 'runs'}")
-    found, known = sections(runs), collected.known(runs)
+    found, known = sections(runs, tuned), collected.known(runs)
     with replaced(out / "figures") as figures, replaced(out / "tables") as tex:
         chapters = [
             *(task_chapter(section, figures) for section in found),
-            reading.chapter(),
-            provenance.configurations(found),
-            provenance.machines(found),
+            *(probed(found, known, figures) if known else ()),
+            *(tuning.chapter(subject, figures) for subject in subjects(tuned, found)),
+            reading.chapter(tuned=bool(tuned)),
+            *((provenance.configurations(found), provenance.machines(found)) if found else ()),
         ]
         if known:
-            chapters[len(found) : len(found)] = probed(found, known, figures)
             chapters.insert(0, ranking.chapter(found, collected.collect(found, known)))
         latex.write(chapters, tex)
     if known:
         table = collected.numbers(runs, known)
         write_text(out / "analysis.csv", table.to_csv(index=False, lineterminator="\n"))
-    write_text(out / "comparison.csv", tables.comparison(runs).to_csv(index=False, lineterminator="\n"))
+    if tuned:
+        write_text(out / "tuning.csv", trials(tuned).to_csv(index=False, lineterminator="\n"))
+    if runs:
+        write_text(out / "comparison.csv", tables.comparison(runs).to_csv(index=False, lineterminator="\n"))
     page = out / "report.html"
-    write_text(page, render(title(found), overview(found, known), chapters))
+    write_text(page, render(title(found, tuned), overview(found, known, tuned), chapters))
     return page
 
 
@@ -82,24 +91,31 @@ def render(title: str, overview: str, chapters: Sequence[Chapter]) -> str:
     return environment.get_template("report.html.j2").render(title=title, overview=overview, chapters=chapters) + "\n"
 
 
-def title(found: Sequence[Section]) -> str:
+def title(found: Sequence[Section], tuned: Sequence[Study] = ()) -> str:
     """What was compared."""
     architectures = {row.experiment.architecture.name for section in found for row in section.rows}
-    return f"{plural(len(architectures), 'architecture')} on {plural(len(found), 'task')}"
+    architectures |= {study.architecture for study in tuned}
+    tasks = {section.title for section in found} | {described(study.task, study.task_options) for study in tuned}
+    return f"{plural(len(architectures), 'architecture')} on {plural(len(tasks), 'task')}"
 
 
-def overview(found: Sequence[Section], known: Known) -> str:
+def overview(found: Sequence[Section], known: Known, tuned: Sequence[Study] = ()) -> str:
     """How much there is to go by.
 
     Args:
         found: the sections.
         known: what is known of the models that were probed.
+        tuned: the studies.
     """
+    tried = sum(len(study.finished) for study in tuned)
+    searched = f" {plural(tried, 'finished trial')} in {plural(len(tuned), 'study', 'studies')}." if tuned else ""
+    if not found:
+        return f"No run on fresh seeds has finished yet.{searched}"
     runs = [run for section in found for run in section.runs]
     seeds = sorted({len(row.runs) for section in found for row in section.rows})
     of_each = plural(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
     lost = sum(run.diverged for run in runs)
-    said = f"{plural(len(runs), 'finished run')}, {of_each} of each configuration; {lost or 'none'} diverged."
+    said = f"{plural(len(runs), 'finished run')}, {of_each} of each configuration; {lost or 'none'} diverged.{searched}"
     trained = [run for run in runs if not run.diverged]
     probed = sum(run.folder in known for run in trained)
     if probed == len(trained):

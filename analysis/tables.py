@@ -10,7 +10,8 @@ import pandas as pd
 
 from analysis.blocks import Cell, Column, Table
 from analysis.formats import ABSENT, count, interval, number, span
-from analysis.groups import Row, Section, flattened
+from analysis.groups import Row, Section
+from analysis.naming import flattened
 from analysis.published import Published, catalogue_name, published_for
 from analysis.statistics import mean_interval, median_reached
 from analysis.style import LOOKS
