@@ -46,7 +46,9 @@ def chapter(subject: Subject, folder: Path) -> Chapter:
     fronts: list[Table | None] = [tables.front(subject.of, subject)]
     blocks += figure("pareto", pareto.draw(subject), pareto.CAPTION, lambda: pareto.described(subject))
     blocks += [table for table in fronts if table is not None]
-    blocks += figure("importance", importance.draw(subject), importance.CAPTION, lambda: importance.described(subject))
+    blocks += figure(
+        "importance", importance.draw(subject), importance.caption(subject), lambda: importance.described(subject)
+    )
     for each in subject.of:
         found = tables.best(each, subject)
         blocks.append(Heading(text=f"{each.name}: what was tried"))

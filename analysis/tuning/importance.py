@@ -6,7 +6,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from analysis import direct_labels
-from analysis.formats import printable
+from analysis.formats import printable, span
 from analysis.style import theme
 from analysis.tuning.subject import Subject
 from analysis.tuning.texts import widest
@@ -71,10 +71,19 @@ def draw(subject: Subject) -> Figure | None:
     return figure
 
 
-CAPTION = (
-    "How much of the differences in loss each parameter accounts for, by PED-ANOVA; the importances of an architecture "
-    "add up to 1. Empty where it was not searched."
-)
+ENOUGH = 30
+"""Complete trials below which importances depend on which happened to be drawn."""
+
+
+def caption(subject: Subject) -> str:
+    """What the figure shows, and from how little."""
+    complete = [len(each.study.in_state("complete")) for each in subject.of if each.study.importances]
+    few = f" With fewer than {ENOUGH} they are a hint, no more." if min(complete, default=ENOUGH) < ENOUGH else ""
+    return (
+        "How much of the differences in loss each parameter accounts for, by PED-ANOVA; the importances of an "
+        "architecture add up to 1. Empty where it was not searched. From "
+        f"{span(complete)} complete trials of each.{few}"
+    )
 
 
 def described(subject: Subject) -> str:

@@ -83,8 +83,8 @@ def best(each: Tuned, subject: Subject) -> Table | None:
         (
             printable(domain.name),
             said(domain),
-            chosen(domain.name, untuned, each.default),
-            chosen(domain.name, winner, each.tuned),
+            chosen(domain.name, untuned, each.default, conditional=bool(domain.when)),
+            chosen(domain.name, winner, each.tuned, conditional=bool(domain.when)),
             number(importances.get(domain.name)),
         )
         for domain in (*searched, *(domain for domain in known if domain.fixed))
@@ -101,11 +101,11 @@ def best(each: Tuned, subject: Subject) -> Table | None:
     )
 
 
-def chosen(name: str, trial: Trial | None, row: Row | None) -> str:
-    """A parameter's value in a trial, or else in the configuration of a row."""
+def chosen(name: str, trial: Trial | None, row: Row | None, *, conditional: bool = False) -> str:
+    """A parameter's value in a trial, or else in the configuration of a row; nothing where a trial did not have it."""
     if trial is not None and name in trial.params:
         return worded(trial.params[name])
-    if row is None:
+    if row is None or (trial is not None and conditional):
         return ABSENT
     flat: Mapping[str, Any] = flattened(row.experiment)
     bare = name.removeprefix("architecture.")

@@ -14,7 +14,7 @@ from analysis.tuning.outcomes import best_so_far, counted, default_trial, last_o
 from analysis.tuning.ranks import certain, mark, places, swapped
 from analysis.tuning.sentences import summary
 from analysis.tuning.subject import Subject, subjects
-from analysis.tuning.tables import against_default, best, front
+from analysis.tuning.tables import against_default, best, chosen, front
 from analysis.tuning.trials import trials
 from tests.analysis.report_runs import experiment, write_run
 from tests.analysis.tuning_studies import OPTIONS, searched, study, trained, trial
@@ -210,6 +210,9 @@ def test_the_table(swept: Path) -> None:
     assert lines["lstm"][12] == f"{sum(each.seconds or 0 for each in known.trials):.0f}"
 
 
+NUMBERS = (("lstm", 4), ("gru", 7))
+
+
 def test_best_parameters(swept: Path) -> None:
     subject = written(swept)[1]
     table = best(subject.of[0], subject)
@@ -227,6 +230,20 @@ def test_best_parameters(swept: Path) -> None:
     assert lines["clip_at"][0] == "0.1\u201310, log (when clip is value or norm)"
     assert lines["chrono"][0] == "none, 100"
     assert lines["optimizer"] == ["fixed: adam", "adam", "adam", "\u2013"]
+    # What a trial's conditions left out it did not have; anything else it had from the configuration.
+    row = subject.of[0].tuned
+    without = trial(0, 0.5, params={"clip": "none"})
+    assert chosen("clip_at", without, row, conditional=True) == "\u2013"
+    assert chosen("clip_at", without, row) == "1"
+    assert chosen("clip", without, row, conditional=True) == "none"
+
+
+def test_importances_say_how_little_they_come_from() -> None:
+    known = [study(name, [trial(n, 0.5) for n in range(count)], importances={"a": 1.0}) for name, count in NUMBERS]
+    said = importance.caption(subjects(known, [])[0])
+    assert said.endswith("From 4\u20137 complete trials of each. With fewer than 30 they are a hint, no more.")
+    enough = study("lstm", [trial(n, 0.5) for n in range(30)], importances={"a": 1.0})
+    assert importance.caption(subjects([enough], [])[0]).endswith("From 30 complete trials of each.")
 
 
 def test_the_front() -> None:
