@@ -13,7 +13,7 @@ import torch
 
 from architectures.kernels import picked
 from workbench import checkpoints
-from workbench.config import Experiment
+from workbench.config import TUNING_SEED, Experiment
 from workbench.errors import UserError
 from workbench.files import write_json
 from workbench.folder import claim, folder_of, locked
@@ -117,10 +117,11 @@ def result(experiment: Experiment, learner: Any, recorder: Any, steps: int) -> d
     """What is known at the end, and is the same on every machine of one kind."""
     from workbench.model import parameters
 
-    test = None if recorder.diverged_at is not None else learner.evaluate("test")
+    diverged = recorder.diverged_at is not None
+    # What a sweep tunes with never sees the test set.
+    test = None if diverged or experiment.seed >= TUNING_SEED else learner.evaluate("test")
     if test is not None and not math.isfinite(test["loss"]):
-        recorder.diverged_at, test = steps, None
-    diverged = test is None
+        recorder.diverged_at, test, diverged = steps, None, True
     last = {} if diverged or not recorder.rows else recorder.rows[-1]
     validation = {name.removeprefix("val/"): value for name, value in last.items() if name.startswith("val/")}
     encoder, task = learner.model.encoder, learner.task

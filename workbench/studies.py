@@ -14,7 +14,7 @@ from workbench.errors import UserError
 from workbench.files import read_json, write_json
 
 FOLDER = "sweep"
-"""Below a folder of results: `OUT/sweep/<task>/<architecture>.json`."""
+"""Below a folder of results: `OUT/sweep/<task>/<architecture>.json`, below the sweep's name if it has one."""
 
 State = Literal["waiting", "running", "complete", "pruned", "diverged", "interrupted", "failed"]
 FINISHED: tuple[State, ...] = ("complete", "pruned", "diverged")
@@ -127,27 +127,27 @@ def read_trial(values: Any) -> Trial:
     return Trial(**made)
 
 
-def path_of(out: Path, task: str, architecture: str) -> Path:
+def path_of(out: Path, name: str) -> Path:
     """Where a study's file is."""
-    of_task, of_architecture = (name.replace(":", "-").replace("/", "-") for name in (task, architecture))
-    return out / FOLDER / of_task / f"{of_architecture}.json"
+    *folders, last = name.replace(":", "-").split("/")
+    return Path(out, FOLDER, *folders) / f"{last}.json"
 
 
 def write(out: Path, study: Study) -> None:
     """Writes a study's file, atomically."""
-    path = path_of(out, study.task, study.architecture)
+    path = path_of(out, study.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, study.to_dict())
 
 
 def read(out: Path) -> tuple[Study, ...]:
-    """All studies below a folder of results, by task and architecture.
+    """All studies below a folder of results, by name.
 
     Raises:
         UserError: if a file was not written by this bench.
     """
     found = []
-    for path in sorted((out / FOLDER).glob("*/*.json")):
+    for path in sorted((out / FOLDER).rglob("*.json")):
         try:
             found.append(Study.from_dict(read_json(path)))
         except (UserError, TypeError, ValueError) as error:

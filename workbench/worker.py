@@ -80,5 +80,9 @@ class _Line:
         now = time.monotonic()
         if not self._stopped and now - self._asked > ASK_SECONDS:
             self._asked = now
-            self._stopped = self.connection.poll() and self.connection.recv() == STOP
+            try:
+                self._stopped = self.connection.poll() and self.connection.recv() == STOP
+            except (EOFError, OSError):
+                # Whoever started this process is no more; it ends in a moment, and what it is at must not fail first.
+                self._stopped = True
         return self._stopped

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from tests.workbench.experiments import small
-from workbench.config import SCHEMA, Budget, Experiment, Optimization, Part
+from workbench.comparison import Comparison
+from workbench.config import SCHEMA, TUNING_SEED, Budget, Experiment, Optimization, Part
 from workbench.errors import UserError
 
 
@@ -79,3 +80,9 @@ def test_a_configuration_edited_wrongly_is_refused_in_one_line(change, message):
 def test_impossible_values_are_refused(make, message):
     with pytest.raises(UserError, match=message):
         make()
+
+
+def test_the_seeds_that_a_sweep_tunes_with_are_in_no_comparison():
+    Comparison(tasks=("addition",), architectures=("rnn",), seeds=TUNING_SEED)
+    with pytest.raises(UserError, match="seeds must be at most 1000000, not 1000001"):
+        Comparison(tasks=("addition",), architectures=("rnn",), seeds=TUNING_SEED + 1)

@@ -10,7 +10,10 @@ import pytest
 from tests.workbench.experiments import finish, small
 from workbench import mirror
 from workbench.files import read_json
+from workbench.folder import folder_of
 from workbench.mirror import Mirror, flat
+from workbench.results import pruned
+from workbench.run import run
 
 needs_wandb = pytest.mark.skipif(find_spec("wandb") is None, reason="W&B is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:wandb", "ignore::ResourceWarning")
@@ -101,3 +104,23 @@ def test_online_without_an_account_says_what_is_missing_and_keeps_everything(tmp
     assert "no account is logged in" in line
     assert not read_json(finished.folder / "wandb.json")["sent"]
     assert (tmp_path / read_json(finished.folder / "wandb.json")["folder"]).is_dir()
+
+
+@needs_wandb
+def test_a_trial_is_mirrored_with_its_study_and_how_it_ended_and_again_once_it_went_on(tmp_path):
+    experiment = small(steps=12)
+    seen: list[dict[str, float]] = []
+    assert run(experiment, tmp_path, stop=lambda: bool(seen), watch=seen.append) is None
+    with Mirror(tmp_path, "offline", "p", refuse) as offline:
+        given_up = pruned(folder_of(tmp_path, experiment))
+        offline.add(given_up, group="addition/gru", state="pruned")
+    mark = read_json(given_up.folder / "wandb.json")
+    (described,) = [record["run"] for record in inspect(tmp_path / mark["folder"]) if record["type"] == "run"]
+    assert described["run_group"] == "addition/gru"
+    assert described["tags"] == ["addition", "gru", "pruned"]
+    with Mirror(tmp_path, "offline", "p", refuse) as offline:
+        offline.add(given_up, group="addition/gru", state="pruned")
+    assert read_json(given_up.folder / "wandb.json") == mark, "it was mirrored twice"
+    with Mirror(tmp_path, "offline", "p", refuse) as offline:
+        offline.add(finish(experiment, tmp_path), group="addition/gru", state="complete")
+    assert read_json(given_up.folder / "wandb.json")["status"] == "finished"

@@ -275,3 +275,17 @@ def test_metrics_are_numbers_that_pandas_reads_back_exactly(tmp_path):
     finished = finish(small(), tmp_path)
     rows = torch.load(finished.folder / "last.ckpt", weights_only=True)["callbacks"]["Recorder"]["rows"]
     assert pd.read_csv(finished.folder / "metrics.csv").to_dict("records") == rows
+
+
+def test_whoever_watches_is_told_every_row_and_those_of_a_checkpoint_first(tmp_path):
+    experiment = small(steps=12, log_every=3)
+    rows: list[dict[str, float]] = []
+    assert run(experiment, tmp_path, watch=rows.append, stop=lambda: len(rows) == 2) is None
+    assert [row["step"] for row in rows] == [3, 6], "it was not asked to stop right after a row"
+    again: list[dict[str, float]] = []
+    finished = finish(experiment, tmp_path, watch=again.append)
+    assert again[:2] == rows
+    assert again == finished.metrics().to_dict("records")
+    read_only: list[dict[str, float]] = []
+    finish(experiment, tmp_path, watch=read_only.append)
+    assert read_only == []

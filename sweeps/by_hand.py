@@ -1,0 +1,51 @@
+"""Workers that somebody else starts: on a cluster, or by hand."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from sweeps.opening import Opened
+from sweeps.patience import patiently
+from sweeps.worker import over
+
+LOOK_SECONDS = 1.0
+
+
+@dataclass(slots=True, kw_only=True)
+class ByHand:
+    """Waits for workers that are started elsewhere.
+
+    Args:
+        command: what starts one.
+        studies: what they work on.
+        idle: called about once a second.
+        say: told the command.
+    """
+
+    command: str
+    studies: Sequence[Opened]
+    idle: Callable[[], None]
+    say: Callable[[str], None]
+    stopping: bool = field(default=False, init=False)
+
+    def run(self) -> None:
+        """Waits until no study has anything left to do, or until it is stopped.
+
+        Raises:
+            UserError: if the store stays out of reach.
+        """
+        self.say("start as many workers as you like, wherever the store and the folder can be reached:")
+        self.say(self.command)
+        while not self.stopping and not patiently(lambda: all(over(opened) for opened in self.studies), self.say):
+            self.idle()
+            time.sleep(LOOK_SECONDS)
+        if self.stopping:
+            self.say("nobody waits for the workers any longer; those that were started go on until nothing is left")
+
+    def stop(self) -> None:
+        """Ends the waiting; the workers go on."""
+        self.stopping = True
+
+    def kill(self) -> None:
+        """Ends the waiting."""
+        self.stopping = True

@@ -1,0 +1,76 @@
+"""Whoever watches a sweep: what has ended since the last look, and the studies' files kept up to date."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from optuna.trial import FrozenTrial
+
+from sweeps import snapshot
+from sweeps.opening import Opened, renewed
+from sweeps.places import ERROR
+from workbench.studies import FINISHED, Study, Trial
+
+LOOK_SECONDS = 1.0
+WRITE_SECONDS = 15.0
+"""Between two versions of the studies' files while a sweep runs."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Monitor:
+    """Looks at studies from time to time.
+
+    Args:
+        studies: what to look at.
+        out: the folder of results.
+        seeds: fresh runs of each winner.
+        ended: told each trial that is finished, or has failed by itself, since the last look.
+    """
+
+    studies: Sequence[Opened]
+    out: Path
+    seeds: int
+    ended: Callable[[Opened, Trial], None] = lambda opened, trial: None
+    _known: set[tuple[str, int]] = field(default_factory=set, init=False)
+    _looked: float = field(default=0.0, init=False)
+    _written: float = field(default=0.0, init=False)
+
+    def begin(self) -> list[Study]:
+        """Takes what there is for known, and writes the files."""
+        self._new()
+        return self.write()
+
+    def look(self) -> None:
+        """Tells what has ended, at most once a second, and writes the files now and then."""
+        if time.monotonic() - self._looked >= LOOK_SECONDS:
+            self._tell()
+            if time.monotonic() - self._written >= WRITE_SECONDS:
+                self.write()
+
+    def end(self) -> list[Study]:
+        """Tells what has ended last, and writes the files."""
+        self._tell()
+        return self.write()
+
+    def write(self) -> list[Study]:
+        """Writes the studies' files."""
+        found = [snapshot.write(self.out, renewed(opened), self.seeds) for opened in self.studies]
+        self._written = time.monotonic()
+        return found
+
+    def _tell(self) -> None:
+        for opened, trial in self._new():
+            self.ended(opened, snapshot.trial_of(trial, snapshot.default_identity(opened)))
+        self._looked = time.monotonic()
+
+    def _new(self) -> list[tuple[Opened, FrozenTrial]]:
+        found = []
+        for opened in self.studies:
+            for trial in opened.trials:
+                key = opened.spec.name, trial.number
+                over = snapshot.state_of(trial) in FINISHED or ERROR in trial.user_attrs
+                if over and key not in self._known:
+                    self._known.add(key)
+                    found.append((opened, trial))
+        return found

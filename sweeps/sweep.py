@@ -1,0 +1,191 @@
+"""What a sweep is asked for: every architecture tuned on every task, with as many trials each."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
+
+from architectures.suggest import near
+from sweeps.changes import EVERY, check_every
+from sweeps.defaults import study_space
+from sweeps.names import Match
+from sweeps.spec import Objective, Pruner, Sampler, StudySpec
+from workbench.comparison import named
+from workbench.config import TUNING_SEED, Budget, Optimization, one_of, strict, whole
+from workbench.errors import UserError
+from workbench.model import count
+from workbench.resolve import resolve_architecture, resolve_task, users_mistake
+from workbench.tasks import Task
+
+NAME = re.compile(r"(?![. ]+$)[\w.-]+( [\w.-]+)*")
+"""Part of a study's name, and so a folder; of dots alone it would be another one than meant."""
+NAMED = ("tasks", "architectures", "objectives")
+"""Lists of names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """What to tune.
+
+    Args:
+        tasks: names, separated by commas; a task of your own is named package.module:Class.
+        architectures: names, separated by commas; one of your own is named package.module:Class.
+        trials: finished trials of each architecture on each task; pruned and diverged ones count.
+        seeds: fresh runs of each winner, and of each untuned configuration, with seeds 0, 1, 2, ...
+        objectives: what a trial is judged by on the validation set: loss, or two, of which the second is seconds or
+            parameters. With two there is a Pareto front, and nothing is pruned.
+        sampler: what proposes parameters: a tree-structured Parzen estimator, or chance.
+        startup_trials: trials proposed by chance before the estimator has enough to go by.
+        sampler_seed: of the proposals.
+        pruner: what gives trials up early: median, hyperband or none; by default median, with two objectives none.
+        hidden_size: units where they are not searched, and of the untuned configuration.
+        match: none: widths are searched; width: all have hidden_size units; parameters: widths solved so that the
+            numbers of parameters are equal.
+        parameters: the number to match; by default that of the first architecture at hidden_size.
+        embedding_size: learned vectors of this size for tasks of symbols; by default symbols are one-hot.
+        name: put before the names of the studies, so that a store can hold several sweeps.
+    """
+
+    tasks: tuple[str, ...]
+    architectures: tuple[str, ...]
+    trials: int = 40
+    seeds: int = 3
+    objectives: tuple[str, ...] = ("loss",)
+    sampler: Sampler = "tpe"
+    startup_trials: int = 10
+    sampler_seed: int = 0
+    pruner: Pruner | None = None
+    hidden_size: int = 64
+    match: Match = "none"
+    parameters: int | None = None
+    embedding_size: int | None = None
+    name: str | None = None
+    optimization: Optimization = field(default_factory=Optimization)
+    budget: Budget = field(default_factory=Budget)
+    task: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    architecture: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    space: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for kind, names, given in (
+            ("task", self.tasks, self.task),
+            ("architecture", self.architectures, self.architecture),
+            ("architecture", (*self.architectures, EVERY), self.space),
+        ):
+            if not names:
+                raise UserError(f"name at least one {kind}: --{kind}s NAME,NAME (workbench list shows them)")
+            for name in names:
+                if names.count(name) > 1:
+                    raise UserError(f"{kind} {name!r} is named {names.count(name)} times; once is enough")
+            if not isinstance(given, Mapping):
+                raise UserError(f"the options of each {kind} must be a mapping by name, not {given!r}")
+            for name, options in given.items():
+                if name not in names:
+                    raise UserError(f"options are given for {kind} {name!r}, which is not tuned{near(name, names)}")
+                if not isinstance(options, Mapping):
+                    raise UserError(f"the options of {kind} {name} must be a mapping, not {options!r}")
+        whole("trials", self.trials, least=1)
+        whole("seeds", self.seeds, least=1, most=TUNING_SEED)
+        whole("hidden_size", self.hidden_size, least=1)
+        whole("startup_trials", self.startup_trials, least=1)
+        whole("sampler_seed", self.sampler_seed, least=0)
+        one_of("sampler", self.sampler, Sampler)
+        one_of("match", self.match, Match)
+        if self.pruner is not None:
+            one_of("pruner", self.pruner, Pruner)
+        for objective in self.objectives:
+            one_of("objectives", objective, Objective)
+        if self.parameters is not None:
+            whole("parameters", self.parameters, least=1)
+            if self.match != "parameters":
+                raise UserError(f"parameters is given, but match is {self.match}; add --match parameters")
+        if self.name is not None and not (isinstance(self.name, str) and NAME.fullmatch(self.name)):
+            raise UserError(
+                f"name {self.name!r} must be of letters, digits, dots and dashes, not dots alone, such as --name march"
+            )
+
+    def specs(self) -> list[StudySpec]:
+        """The studies, by task and architecture, with nothing left open.
+
+        Raises:
+            UserError: if a name, an option or a space cannot be.
+        """
+        tasks = {name: resolve_task(name, self.task.get(name, {})) for name in self.tasks}
+        symbols = any(task.symbols is not None for _, task in tasks.values())
+        if self.embedding_size is not None and not symbols:
+            raise UserError("embedding_size is given, but none of the tasks has symbols to embed")
+        every = self.space.get(EVERY, {})
+        check_every(every, self.architectures, symbols=symbols)
+        made = []
+        for task_name, (part, task) in tasks.items():
+            embedding_size = self.embedding_size if task.symbols is not None else None
+            target = self._target(task, embedding_size)
+            for name in self.architectures:
+                options = self.architecture.get(name, {})
+                space = study_space(
+                    name,
+                    task.steps,
+                    match=self.match,
+                    hidden_size=self.hidden_size,
+                    optimization=self.optimization,
+                    options=options,
+                    embedding_size=embedding_size,
+                    symbols=task.symbols is not None,
+                    every=every,
+                    own=self.space.get(name, {}),
+                )
+                made.append(
+                    StudySpec(
+                        name="/".join(part for part in (self.name, task_name, name) if part),
+                        task=part,
+                        architecture=name,
+                        options=options,
+                        hidden_size=self.hidden_size,
+                        match=self.match,
+                        parameters=target,
+                        embedding_size=embedding_size,
+                        optimization=self.optimization,
+                        budget=self.budget,
+                        space=space,
+                        objectives=self.objectives,
+                        sampler=self.sampler,
+                        startup_trials=self.startup_trials,
+                        sampler_seed=self.sampler_seed,
+                        pruner=self.pruner or ("median" if len(self.objectives) == 1 else "none"),
+                    )
+                )
+        return made
+
+    def _target(self, task: Task, embedding_size: int | None) -> int | None:
+        """The parameters that every architecture is to have; `None` where they need not have the same number."""
+        if self.match != "parameters" or self.parameters is not None:
+            return self.parameters
+        first = self.architectures[0]
+        options = self.architecture.get(first, {})
+        part = resolve_architecture(first, options, task, hidden_size=self.hidden_size, embedding_size=embedding_size)
+        with users_mistake(f"architecture {first}"):
+            return count(task, part, embedding_size)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as in the YAML file that `from_dict` reads back."""
+        values = asdict(self)
+        nested = {key: values.pop(key) for key in ("optimization", "budget")}
+        lists = {key: list(values[key]) for key in NAMED}
+        return {**values, **lists, **nested["optimization"], **nested["budget"]}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """A sweep from one flat mapping: its own fields beside those of the optimisation and the budget.
+
+        Raises:
+            UserError: if a key is unknown or missing, or a value cannot be.
+        """
+        rest = dict(values)
+        inner: dict[str, Any] = {}
+        for key, kind in (("optimization", Optimization), ("budget", Budget)):
+            chosen = {item.name: rest.pop(item.name) for item in fields(kind) if item.name in rest}
+            inner[key] = strict(kind, chosen, key)
+        for key in NAMED:
+            if key in rest or key != "objectives":
+                rest[key] = named(rest.get(key, ()), key)
+        return strict(cls, {**rest, **inner}, "the sweep")

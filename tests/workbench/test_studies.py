@@ -1,0 +1,83 @@
+"""What is known of studies without their store: written, read, and refused where somebody else wrote it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench import studies
+from workbench.errors import UserError
+from workbench.files import read_json, write_json
+from workbench.studies import Study, Trial
+
+
+def trial(number, state="complete", values=(0.5,), **more):
+    return Trial(number=number, place=number, state=state, params={"a": 1, "b": None}, values=values, **more)
+
+
+def study(*trials, **more):
+    given = {
+        "name": "addition/rnn",
+        "task": "addition",
+        "task_options": {"length": 6},
+        "architecture": "my.module:Net",
+        "asked": 4,
+        "objectives": ("loss",),
+        "settings": {"budget": {"steps": 4}},
+        "space": {"a": {"low": 1, "high": 2}},
+    }
+    return Study(**{**given, **more}, trials=trials)
+
+
+def test_a_study_survives_being_written_and_read(tmp_path):
+    written = study(
+        trial(0, intermediate=((1, 0.75), (2, 0.5)), identity="abc", seconds=1.5, default=True),
+        trial(1, "failed", None, error="bad"),
+        winner=0,
+        importances={"a": 1.0},
+    )
+    studies.write(tmp_path, written)
+    assert studies.read(tmp_path) == (written,)
+    assert studies.path_of(tmp_path, written.name).is_file()
+    assert studies.path_of(tmp_path, "march/addition/my.module:Net") == (
+        tmp_path / "sweep" / "march" / "addition" / "my.module-Net.json"
+    )
+    assert studies.read(tmp_path / "none") == ()
+
+
+def test_what_counts_against_the_budget():
+    states = ("waiting", "running", "complete", "pruned", "diverged", "interrupted", "failed")
+    of = study(*(trial(number, state, None) for number, state in enumerate(states)))
+    assert [each.state for each in of.finished] == ["complete", "pruned", "diverged"]
+    assert [each.number for each in of.in_state("running", "failed")] == [1, 6]
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=12))
+def test_the_front_is_what_no_other_beats(values):
+    of = study(*(trial(number, values=pair) for number, pair in enumerate(values)), trial(99, "pruned", None))
+    kept = {each.number for each in of.front}
+    for number, (a, b) in enumerate(values):
+        beaten = any((c <= a and d < b) or (c < a and d <= b) for c, d in values)
+        assert (number in kept) is not beaten
+    assert [each.values for each in of.front] == sorted(each.values for each in of.front)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"trials": 3},
+        {"trials": [3]},
+        {"trials": [{"number": 1}]},
+        {"trials": [{"number": 1, "place": 0, "state": "asleep", "params": {}}]},
+        {"trials": [{"number": 1, "place": 0, "state": "complete", "params": {}, "values": ["low"]}]},
+        {"trials": [{"number": 1, "place": 0, "state": "complete", "params": {}, "intermediate": [3]}]},
+        {"objectives": 3},
+        {"unknown": 3},
+    ],
+)
+def test_what_this_bench_did_not_write_is_refused_in_a_line(tmp_path, change):
+    studies.write(tmp_path, study())
+    (path,) = tmp_path.glob("sweep/*/*.json")
+    write_json(path, {**read_json(path), **change})
+    with pytest.raises(UserError, match=r"was not written by this bench: .*; move it away") as caught:
+        studies.read(tmp_path)
+    assert "\n" not in str(caught.value)
