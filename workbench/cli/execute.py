@@ -31,7 +31,10 @@ class Stoppable(Protocol):
 
 
 def execute(
-    experiments: Sequence[Experiment], settings: Settings, begin: Callable[[], None] = lambda: None
+    experiments: Sequence[Experiment],
+    settings: Settings,
+    begin: Callable[[], None] = lambda: None,
+    name: Callable[[Experiment], str] = label,
 ) -> tuple[list[Run], int]:
     """Runs what has not been run yet.
 
@@ -39,6 +42,7 @@ def execute(
         experiments: what to run.
         settings: where.
         begin: called once nothing has been refused, before anything is trained.
+        name: what messages call an experiment.
 
     Returns:
         All runs that are finished, in the order of the experiments; and the exit status: 0 if that is all of them,
@@ -65,7 +69,8 @@ def execute(
     failed: list[str] = []
 
     mirror = Mirror(out, settings.wandb, settings.wandb_project, complain)
-    with mirror, Progress([experiments[index] for index in left]) as progress, interruptible(pool):
+    labels = [name(experiments[index]) for index in left]
+    with mirror, Progress([experiments[index] for index in left], labels) as progress, interruptible(pool):
 
         def listen(place: int, event: Event) -> None:
             index = left[place]
@@ -73,7 +78,7 @@ def execute(
                 case "step":
                     progress.step(place, event.step)
                 case "note":
-                    progress.say(f"{label(experiments[index])}: {event.text}")
+                    progress.say(f"{labels[place]}: {event.text}")
                 case "finished":
                     runs[index] = read(folder_of(out, experiments[index]))
                     progress.end(place, runs[index])
@@ -84,7 +89,7 @@ def execute(
                     refused.append(event.text)
                     pool.stop()
                 case "failed":
-                    failed.append(f"{label(experiments[index])} failed: {event.text}")
+                    failed.append(f"{labels[place]} failed: {event.text}")
                     progress.end(place, None, "failed")
 
         for run in list(runs.values()):

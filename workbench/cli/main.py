@@ -8,6 +8,7 @@ COMMANDS = {
     "list": ("workbench.cli.list", "architectures and tasks, and their options"),
     "train": ("workbench.cli.train", "one architecture on one task"),
     "compare": ("workbench.cli.compare", "architectures on tasks, with several seeds, and a report"),
+    "sweep": ("workbench.cli.sweep", "architectures tuned with as many trials each, on one machine or many"),
     "analyze": ("workbench.cli.analyze", "why: how far back models remember, and what they forget"),
     "profile": ("workbench.cli.profile", "what a step of each architecture costs on this machine"),
     "report": ("workbench.cli.report", "the report of what has been run, made again"),

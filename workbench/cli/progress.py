@@ -15,11 +15,15 @@ class Progress:
     """Shows how far a number of experiments has come, and how long the rest will take.
 
     On a terminal one bar over all optimiser steps; elsewhere a line for each run that ends.
+
+    Args:
+        experiments: what is run.
+        labels: what each is called; by default after its task, architecture and seed.
     """
 
-    def __init__(self, experiments: Sequence[Experiment]) -> None:
+    def __init__(self, experiments: Sequence[Experiment], labels: Sequence[str] | None = None) -> None:
         self.steps = [experiment.budget.steps for experiment in experiments]
-        self.labels = [label(experiment) for experiment in experiments]
+        self.labels = list(labels or map(label, experiments))
         self.made = [0] * len(experiments)
         self.begun: set[int] = set()
         self.ended = 0

@@ -1,0 +1,108 @@
+"""What a cluster has room for, and addresses where there is none; without Ray."""
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from sweeps import ray_join
+from sweeps.ray_cluster import LostError, RayCluster, cause
+from sweeps.ray_join import reach
+from sweeps.worker import Order
+from workbench.errors import UserError
+
+
+class Ray:
+    """What is asked of the module."""
+
+    def __init__(self, *nodes):
+        self._nodes = nodes
+
+    def nodes(self):
+        return list(self._nodes)
+
+
+def node(address, alive=True, **resources):
+    return {"Alive": alive, "NodeManagerAddress": address, "Resources": resources}
+
+
+@pytest.mark.parametrize(
+    ("threads", "device", "room"), [(1, "cpu", 11), (2, "cpu", 5), (4, "cpu", 2), (8, "cpu", 1), (1, "cuda", 2)]
+)
+def test_room_is_counted_node_by_node_among_the_living(threads, device, room):
+    order = Order(url="", names=(), out=Path(), threads=threads, device=device)
+    nodes = node("a", CPU=8.0, GPU=2.0), node("b", CPU=3.0), node("c", alive=False, CPU=64.0), node("a", memory=1.0)
+    cluster = RayCluster(ray=Ray(*nodes), order=order)
+    assert cluster.room() == room
+    assert cluster.machines() == 2
+
+
+def test_a_worker_that_no_node_can_take_is_refused():
+    cluster = RayCluster(ray=Ray(node("a", CPU=2.0)), order=Order(url="", names=(), out=Path(), threads=3))
+    with pytest.raises(UserError, match=r"no node .* 3 CPU for a worker.*--threads"):
+        cluster.room()
+
+
+class RayError(Exception):
+    """As Ray has it."""
+
+
+def test_what_is_lost_is_told_from_what_was_answered():
+    def get(asked):
+        if asked == "lost":
+            raise RayError("The actor died.\n\tactor_id: 1")
+        return 7
+
+    def wait(asked, timeout, fetch_local):
+        if "lost" in asked:
+            raise RayError("no GCS\nmore")
+        return asked[:1], asked[1:]
+
+    fake = SimpleNamespace(get=get, wait=wait, exceptions=SimpleNamespace(RayError=RayError))
+    cluster = RayCluster(ray=fake, order=Order(url="", names=(), out=Path()))
+    assert cluster.answer("a call") == 7
+    with pytest.raises(LostError, match=r"^The actor died\.$"):
+        cluster.answer("lost")
+    assert cluster.wait(["a", "b"], 1.0) == ["a"]
+    with pytest.raises(UserError, match="the Ray cluster is lost: no GCS; the same command"):
+        cluster.wait(["lost"], 1.0)
+
+
+def test_missing_ray_is_a_line_that_names_the_extra(monkeypatch):
+    monkeypatch.setattr(ray_join, "find_spec", lambda name: None)
+    with (
+        pytest.raises(UserError, match=r"needs Ray: pip install 'sequence-workbench\[ray\]'"),
+        ray_join.joined(None, Order(url="", names=(), out=Path()), 1),
+    ):
+        pytest.fail("joined")
+
+
+@pytest.mark.parametrize(
+    ("address", "code", "message"),
+    [
+        ("host:1", "import time; time.sleep(60)", "no Ray cluster answers at 'host:1' within 1 s"),
+        ("auto", "raise ConnectionError('Found none. Give --address')", "can be used at 'auto': Found none; name one"),
+        ("ray://host:1", "pass", "must be auto or HOST:PORT, not 'ray://host:1'"),
+    ],
+)
+def test_an_address_where_no_cluster_is_is_a_line(monkeypatch, address, code, message):
+    monkeypatch.setattr(ray_join, "TRY", code)
+    monkeypatch.setattr(ray_join, "CONNECTING_SECONDS", 1)
+    with pytest.raises(UserError, match=message) as raised:
+        reach(address)
+    assert "\n" not in str(raised.value)
+
+
+def test_the_cause_of_a_loss_is_its_first_line_or_what_was_raised():
+    assert cause(Exception("The actor died.\n\tclass_name: Station\n\tactor_id: 1")) == "The actor died."
+    trace = "The actor died in its creation: ray::Station\n  File x\n"
+    trace += "KeyError: 'y'\nModuleNotFoundError: No module named 'sweeps'\n"
+    assert cause(Exception(trace)) == "ModuleNotFoundError: No module named 'sweeps'"
+    assert cause(ValueError()) == "ValueError"
+
+
+def test_ray_is_imported_only_where_it_is_used():
+    code = "import sweeps.on_ray, sys; sys.exit('ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,156 @@
+"""A Ray cluster of several nodes on this machine, one of which is lost while it works."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from optuna.trial import TrialState
+
+from sweeps.opening import load
+from sweeps.places import WORKER, done, place_of
+from sweeps.storage import connect, default_url
+from workbench.config import TUNING_SEED
+from workbench.errors import UserError
+from workbench.files import read_json
+from workbench.results import finished
+
+pytest.importorskip("ray", reason="Ray is not installed: pip install 'sequence-workbench[ray]'")
+
+TRIALS, ARCHITECTURES = 3, ("rnn", "gru")
+COMMAND = [
+    *("sweep", "run", "--tasks", "addition", "--architectures", ",".join(ARCHITECTURES), "--seeds", "1"),
+    *("--task.addition.length", "16", "--trials", str(TRIALS), "--steps", "1000", "--log-every", "50"),
+    *("--evaluation-size", "50", "--heartbeat", "1", "--grace", "6", "--pruner", "none", "--wandb", "off"),
+    *("--space.all.hidden_size", "{high: 32}", "--device", "cpu", "--launcher", "ray"),
+]
+CLUSTER = """
+import sys
+from ray.cluster_utils import Cluster
+
+MEMORY = 80 * 2**20
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": MEMORY})
+nodes = [cluster.add_node(num_cpus=1, object_store_memory=MEMORY) for _ in range(2)]
+print("READY", cluster.address, *(node.all_processes["raylet"][0].process.pid for node in nodes), flush=True)
+cluster.remove_node(nodes[int(sys.stdin.readline())], allow_graceful=False)
+print("REMOVED", flush=True)
+sys.stdin.read()
+cluster.shutdown()
+"""
+"""In a process of its own: Ray warns of much, and takes signals over."""
+
+
+def told(process, word):
+    """The rest of the line that begins with a word."""
+    for line in process.stdout:
+        if line.startswith(word):
+            return line.split()[1:]
+    raise AssertionError(f"the cluster ended without {word}")
+
+
+@pytest.fixture
+def cluster():
+    """A cluster of two nodes with a processor each, beside a head that has none: its process, address and raylets."""
+    folder = tempfile.mkdtemp(prefix="ray-")  # Short, for the sockets in it.
+    environment = {
+        **os.environ,
+        "RAY_TMPDIR": folder,
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": "0" * 64,
+        "OMP_NUM_THREADS": "1",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-c", CLUSTER],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdin
+    assert process.stdout
+    try:
+        address, *raylets = told(process, "READY")
+        yield process, address, [int(pid) for pid in raylets], environment
+    finally:
+        process.stdin.close()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        process.stdout.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def parent(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def busy(out, running):
+    """A trial that has been trained for a while, and the process that is at it."""
+    while running.poll() is None:
+        time.sleep(0.2)
+        if not (out / "sweep.yaml").exists():
+            continue
+        storage = connect(default_url(out), heartbeat=1, grace=6, say=print)
+        try:
+            for opened in load(storage):
+                for trial in opened.trials:
+                    if trial.state is TrialState.RUNNING and trial.intermediate_values:
+                        return opened.spec.name, trial.number, int(trial.user_attrs[WORKER].rpartition(":")[2])
+        except UserError:
+            continue
+        finally:
+            storage.close()
+    raise AssertionError("no trial was ever under way")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_node_that_is_lost_costs_nothing_but_time(tmp_path, cluster):
+    process, address, raylets, environment = cluster
+    out = tmp_path / "out"
+    with (tmp_path / "said").open("w") as said:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "workbench", *COMMAND, "--ray-address", address, "--out", str(out)],
+            env=environment,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        name, number, worker = busy(out, running)
+        process.stdin.write(f"{raylets.index(parent(worker))}\n")
+        process.stdin.flush()
+        told(process, "REMOVED")
+        assert running.wait(300) == 0, (tmp_path / "said").read_text()
+    finally:
+        running.kill()
+        running.wait()
+    text = (tmp_path / "said").read_text()
+    assert "a worker on " in text
+    assert "Traceback" not in text
+
+    storage = connect(default_url(out), heartbeat=1, grace=6, say=print)
+    for opened in load(storage):
+        trials = opened.trials
+        over = [trial for trial in trials if trial.state is TrialState.COMPLETE]
+        assert done(trials, TRIALS) == len(over) == TRIALS
+        assert sorted(place_of(trial) for trial in over) == list(range(TRIALS))
+        assert all(trial.state.is_finished() for trial in trials), "a zombie is left"
+        for trial in over:
+            folder = out / "runs" / "addition" / opened.spec.architecture / trial.user_attrs["identity"]
+            assert trial.value == read_json(folder / f"seed-{TUNING_SEED}" / "result.json")["validation"]["loss"]
+        if opened.spec.name == name:
+            lost = next(trial for trial in trials if trial.number == number)
+            assert lost.state is TrialState.FAIL
+            (again,) = [trial for trial in over if place_of(trial) == place_of(lost)]
+            assert again.params == lost.params
+            assert again.user_attrs["identity"] == lost.user_attrs["identity"]
+    storage.close()
+    assert {run.experiment.seed for run in finished(out)} == {0}
+    assert (out / "report.html").exists()

@@ -1,0 +1,249 @@
+"""`workbench sweep` from the first command to the last."""
+
+import re
+import shutil
+
+import optuna
+import pytest
+import yaml
+
+from workbench.cli.main import main
+from workbench.config import TUNING_SEED
+from workbench.files import read_yaml
+from workbench.learner import Learner
+from workbench.studies import read
+
+GIVEN = [
+    *("--tasks", "addition", "--task.addition.length", "6", "--architectures", "rnn,gru", "--seeds", "1"),
+    *("--steps", "4", "--batch-size", "2", "--log-every", "1", "--evaluation-size", "4", "--hidden-size", "4"),
+    *("--space.all.hidden_size", "{low: 2, high: 8}", "--device", "cpu", "--workers", "1", "--wandb", "off"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_store(monkeypatch):
+    monkeypatch.delenv("WORKBENCH_STORAGE", raising=False)
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """The folder of a sweep, and what its command said."""
+    out = tmp_path_factory.mktemp("swept") / "out"
+    assert main(["sweep", "run", *GIVEN, "--trials", "2", "--out", str(out)]) == 0
+    return out
+
+
+@pytest.fixture
+def copied(swept, tmp_path):
+    shutil.copytree(swept, tmp_path / "out")
+    return tmp_path / "out"
+
+
+def runs(out):
+    return sorted(path.parent for path in out.glob("runs/*/*/*/seed-*/result.json"))
+
+
+def said(capsys, *given):
+    """The status of a command, and what it said; never more than a line of what was wrong."""
+    capsys.readouterr()
+    status = main(["sweep", *map(str, given)])
+    told = capsys.readouterr()
+    assert "Traceback" not in told.err
+    return status, told.out, told.err
+
+
+def test_a_sweep_ends_with_tuned_studies_fresh_runs_and_a_report(swept):
+    assert {path.name for path in runs(swept)} == {f"seed-{TUNING_SEED}", "seed-0"}
+    studies = read(swept)
+    assert sorted(study.name for study in studies) == ["addition/gru", "addition/rnn"]
+    for study in studies:
+        assert len(study.finished) == study.asked == 2
+        for identity in (study.winner_identity, study.default_identity):
+            assert (swept / "runs" / "addition" / study.architecture / identity / "seed-0" / "result.json").exists()
+    assert (swept / "report.html").exists()
+    assert "storage" not in read_yaml(swept / "sweep.yaml")
+
+
+def test_the_same_command_reads_everything_and_more_trials_go_on(copied, capsys, monkeypatch):
+    before = {path: path.stat().st_mtime_ns for folder in runs(copied) for path in folder.iterdir()}
+    monkeypatch.setattr(Learner, "training_step", lambda *given: pytest.fail("trained again"))
+    monkeypatch.setattr("sweeps.crew.hire", lambda *given, **told: pytest.fail("a worker was started"))
+    local = ("--device", "cpu", "--wandb", "off", "--workers", "1")
+    status, _, err = said(capsys, "run", "--config", copied / "sweep.yaml", *local, "--out", copied)
+    assert status == 0
+    assert "4 of 4 trials are finished already" in err
+    assert {path: path.stat().st_mtime_ns for folder in runs(copied) for path in folder.iterdir()} == before
+    status, _, err = said(capsys, "run", *GIVEN, "--trials", "1", "--out", copied)
+    assert (status, err.count("\n")) == (2, 1)
+    assert "fewer cannot be asked" in err
+    status, _, err = said(capsys, "run", *GIVEN, "--trials", "2", "--learning-rate", "0.5", "--out", copied)
+    assert status == 2
+    assert "optimization.learning_rate is 0.001, not 0.5" in err
+
+
+def test_the_winners_file_is_a_comparison_that_reads_the_winners_runs(copied, capsys, monkeypatch):
+    status, out, _ = said(capsys, "best", copied, "--yaml", copied / "best")
+    assert status == 0
+    files = [copied / "best" / f"addition-{name}.yaml" for name in ("rnn", "gru")]
+    assert out.splitlines()[-2:] == list(map(str, files))
+    monkeypatch.setattr("workbench.cli.execute.Pool.run", lambda self, experiments, listen: expected(experiments))
+    for file in files:
+        given = ["compare", "--config", str(file), "--seeds", "1", "--device", "cpu", "--wandb", "off"]
+        assert main([*given, "--out", str(copied)]) == 0
+        assert "1 of 1 runs are finished already" in capsys.readouterr().err
+
+
+def expected(experiments):
+    assert experiments == [], "another configuration than the winner's"
+
+
+def test_status_and_report_tell_what_there_is(copied, capsys):
+    for where in (
+        (copied,),
+        ("--storage", f"sqlite:///{copied}/sweep.db"),
+        (copied, "--storage", f"sqlite:///{copied}/sweep.db"),
+    ):
+        status, out, _ = said(capsys, "status", *where)
+        assert status == 0
+        assert [line.split()[:3] for line in out.splitlines()[1:]] == [
+            ["addition/rnn", "2", "2"],
+            ["addition/gru", "2", "2"],
+        ]
+    assert said(capsys, "status", copied, "--watch")[0] == 0
+    (copied / "report.html").unlink()
+    assert said(capsys, "report", copied)[0] == 0
+    assert (copied / "report.html").exists()
+
+
+@pytest.mark.parametrize("command", ["status", "best", "report"])
+def test_what_is_not_there_or_broken_is_a_line(copied, capsys, tmp_path, command):
+    def refused(*where, match):
+        status, _, err = said(capsys, command, *where)
+        assert (status, err.count("\n")) == (2, 1), err
+        assert re.search(match, err), err
+
+    refused(match="name (a sweep's folder|the folder of a sweep)")
+    refused(tmp_path / "none", match="there is no folder")
+    (tmp_path / "empty").mkdir()
+    refused(tmp_path / "empty", match="holds no sweep")
+    shutil.copy(copied / "sweep.yaml", tmp_path / "kept.yaml")
+    for text in ("tasks: [", "- 1", "trials: 3\ntasks: 7", "space: [1]", "storage: 3", "storage: nowhere"):
+        broken = text if ":" not in text or "\n" in text else f"{(tmp_path / 'kept.yaml').read_text()}\n{text}\n"
+        (copied / "sweep.yaml").write_text(broken)
+        refused(copied, match=r"sweep\.yaml|storage")
+    shutil.copy(tmp_path / "kept.yaml", copied / "sweep.yaml")
+    (copied / "sweep.db").unlink()
+    refused(copied, match="there is no store")
+    assert not (copied / "sweep.db").exists(), "to look at a sweep makes none"
+
+
+def test_a_store_that_was_lost_is_made_again_from_the_runs(copied, capsys, monkeypatch):
+    (copied / "sweep.db").unlink()
+    before = runs(copied)
+    assert said(capsys, "run", *GIVEN, "--trials", "2", "--out", copied)[0] == 0
+    assert runs(copied) == before
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        (["--trials", "0"], "trials must be at least 1"),
+        (["--objectives", "los"], "objectives 'los' is unknown"),
+        (["--space.rnn.attention", "x"], "attention"),
+        (["--space.rnn.hidden_size", "{low: 9, high: 2}"], "low 9 lies above high 2"),
+        (["--space.lstm.dropout", "0.1"], "'lstm', which is not tuned"),
+        (["--storage", "postgresql+psycopg://me:hush@@host/x"], "is not a URL"),
+        (["--storage", "mongo://me:hush@host/x"], "no store is called"),
+        (["--heartbeat", "20"], "grace must be at least twice"),
+        (["--ray-address", "auto"], "add --launcher ray"),
+        (["--workers", "0"], "workers must be at least 1"),
+        (["--spaces.rnn.dropout", "0"], "unknown option"),
+        (["--name", "a/b"], "name 'a/b' must be"),
+    ],
+)
+def test_a_users_mistake_is_a_line_and_nothing_is_begun(tmp_path, capsys, given, match):
+    status, _, err = said(capsys, "run", *GIVEN, *given, "--out", tmp_path / "out")
+    assert (status, err.count("\n")) == (2, 1), err
+    assert re.search(match, err), err
+    assert "hush" not in err
+    assert not list(tmp_path.glob("out/runs/*/*"))
+
+
+def test_a_comparison_has_no_space(tmp_path, capsys):
+    assert (
+        main(
+            [
+                "compare",
+                "--tasks",
+                "addition",
+                "--architectures",
+                "rnn",
+                "--space.rnn.dropout",
+                "1",
+                "--out",
+                str(tmp_path),
+            ]
+        )
+        == 2
+    )
+    assert "unknown option --space.rnn.dropout" in capsys.readouterr().err
+
+
+def test_a_folder_has_one_sweep_at_a_time(copied, capsys):
+    from workbench.folder import alone
+
+    with alone(copied):
+        status, _, err = said(capsys, "run", *GIVEN, "--trials", "2", "--out", copied)
+    assert status == 2
+    assert "another sweep is being run" in err
+
+
+def test_a_worker_needs_a_store_that_is_there(tmp_path, copied, capsys):
+    status, _, err = said(capsys, "worker", "--storage", f"sqlite:///{tmp_path}/none.db", "--out", tmp_path)
+    assert (status, err.count("\n")) == (2, 1)
+    assert "there is no store" in err
+    assert not (tmp_path / "none.db").exists()
+    status, _, err = said(capsys, "worker", "--study", "addition/rn", "--device", "cpu", "--out", copied)
+    assert status == 2
+    assert "did you mean 'addition/rnn'" in err
+
+
+def test_a_password_is_written_nowhere(monkeypatch):
+    from pathlib import Path
+
+    from sweeps.worker import Order
+    from workbench.cli.sweeping.command import worker_command
+    from workbench.cli.sweeping.store import Store
+
+    url = "postgresql+psycopg://me:hush@host/x"
+    order = Order(url=url, names=("a/b",), out=Path("out"))
+    assert "hush" not in worker_command(order)
+    # A sweep's file has the URL without it; what is in the environment has it.
+    monkeypatch.setenv("WORKBENCH_STORAGE", url)
+    assert Store(storage="postgresql+psycopg://me@host/x").url(None) == url
+    assert Store(storage="postgresql+psycopg://me@other/x").url(None) == "postgresql+psycopg://me@other/x"
+    assert Store().url(None) == url
+
+
+def test_trials_are_mirrored_with_their_study_and_state(copied, capsys, monkeypatch):
+    added = []
+
+    def write(run, out, project, group, state):
+        added.append((group, run.experiment.seed, state))
+        return out
+
+    monkeypatch.setattr("workbench.mirror.write_offline", write)
+    given = [word for word in GIVEN if word not in ("--wandb", "off")]
+    assert said(capsys, "run", *given, "--trials", "2", "--wandb", "offline", "--out", copied)[0] == 0
+    tuned = {(group, state) for group, seed, state in added if seed == TUNING_SEED}
+    assert {group for group, _ in tuned} == {"addition/rnn", "addition/gru"}
+    assert {state for _, state in tuned} == {"complete"}
+    assert len([seed for _, seed, _ in added if seed == TUNING_SEED]) == 4
+
+
+def test_a_study_of_somebody_else_in_the_store_is_left_alone(copied, capsys):
+    optuna.create_study(storage=f"sqlite:///{copied}/sweep.db", study_name="theirs")
+    status, out, _ = said(capsys, "status", "--storage", f"sqlite:///{copied}/sweep.db")
+    assert status == 0
+    assert "theirs" not in out
+    assert yaml.safe_load((copied / "sweep.yaml").read_text())["trials"] == 2

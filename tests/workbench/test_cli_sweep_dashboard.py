@@ -1,0 +1,176 @@
+"""`workbench sweep dashboard` as it is used, and misused."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from sweeps.opening import create
+from sweeps.storage import connect, default_url
+from sweeps.sweep import Sweep
+from workbench.cli.main import main
+from workbench.cli.sweeping import dashboard
+from workbench.files import write_yaml
+
+ASKED = {"tasks": ["addition"], "architectures": ["rnn", "gru"], "trials": 3, "seeds": 1, "steps": 5}
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    """The folder of a sweep that has been begun."""
+    pytest.importorskip("optuna_dashboard", reason="pip install 'sequence-workbench[dashboard]'")
+    folder = tmp_path_factory.mktemp("out")
+    sweep = Sweep.from_dict(ASKED)
+    storage = connect(default_url(folder), heartbeat=10, grace=30, say=print)
+    create(storage, sweep.specs(), sweep.trials)
+    storage.close()
+    write_yaml(folder / "sweep.yaml", sweep.to_dict())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def served(out):
+    """The command at work: its process, and the address that it prints."""
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error::ResourceWarning", "-m", "workbench", "sweep", "dashboard", out, "--port", "0"],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    try:
+        line = process.stdout.readline()
+        found = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
+        assert found, line
+        yield process, int(found[1])
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def ask(port, path, **headers):
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return answer.status, answer.read().decode()
+
+
+def listening(pid):
+    """The addresses at which a process listens, from /proc (proc(5)): hexadecimal, the last byte first."""
+    inodes = {os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()}
+    found = []
+    for name in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in inodes:
+                address, port = fields[1].split(":")
+                found.append((address, int(port, 16)))
+    return found
+
+
+def test_it_shows_the_studies_on_the_loopback_alone(served):
+    process, port = served
+    assert listening(process.pid) == [("0100007F", port)]
+    status, page = ask(port, "/")
+    assert status == 200
+    assert "Optuna Dashboard" in page
+    status, text = ask(port, "/api/studies")
+    assert status == 200
+    names = {study["study_name"] for study in json.loads(text)["study_summaries"]}
+    assert names == {"addition/rnn", "addition/gru"}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Host": "evil.example:{port}"},
+        {"Host": "127.0.0.1"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+    ],
+)
+def test_requests_of_other_sites_are_refused(served, headers):
+    _, port = served
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        ask(port, "/api/studies", **{name: text.format(port=port) for name, text in headers.items()})
+    assert refused.value.code == 403
+    assert "study" not in refused.value.read().decode()
+    refused.value.close()
+
+
+def test_its_own_pages_are_answered_by_either_name(served):
+    _, port = served
+    for name in ("localhost", "127.0.0.1"):
+        assert ask(port, "/api/studies", Host=f"{name}:{port}", Origin=f"http://{name}:{port}")[0] == 200
+
+
+def test_a_port_that_is_taken_is_a_line(served, out, capsys):
+    _, port = served
+    assert main(["sweep", "dashboard", str(out), "--port", str(port)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"workbench: port {port} is taken; name another one, or 0 for any that is free: --port"
+
+
+def test_ctrl_c_ends_it_quietly(served):
+    process, port = served
+    process.send_signal(signal.SIGINT)
+    said, complained = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert said + complained == ""
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "name a sweep's folder, or its store"),
+        (["absent"], "there is no folder absent"),
+        (["empty"], "empty holds no sweep"),
+        (["lost"], r"there is no store /.*/lost/sweep\.db; put it back"),
+        (["--storage", "sqlite:///none.db"], r"there is no store /.*/none\.db"),
+        (["--storage", "nosuch://x"], "no store is called 'nosuch'"),
+        (["lost", "--port", "70000"], "port must be at most 65535, not 70000"),
+        (["lost", "--port", "-1"], "port must be at least 0, not -1"),
+        (["lost", "--prt", "1"], "unknown option --prt; did you mean '--port'"),
+    ],
+)
+def test_a_mistake_is_a_line_and_makes_no_file(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WORKBENCH_STORAGE", raising=False)
+    for name in ("empty", "lost"):
+        (tmp_path / name).mkdir()
+    write_yaml(tmp_path / "lost" / "sweep.yaml", Sweep.from_dict(ASKED).to_dict())
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["sweep", "dashboard", *arguments]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    (line,) = said.err.splitlines()
+    assert re.search(message, line)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_store_may_be_named_beside_the_folder_or_kept_in_it(out, tmp_path, monkeypatch):
+    monkeypatch.delenv("WORKBENCH_STORAGE", raising=False)
+    elsewhere = "postgresql+psycopg://me@host/sweeps"
+    write_yaml(tmp_path / "sweep.yaml", {**Sweep.from_dict(ASKED).to_dict(), "storage": elsewhere})
+    assert dashboard.standing(str(tmp_path), None) == elsewhere
+    assert dashboard.standing(str(tmp_path), default_url(out)) == default_url(out)
+    assert dashboard.standing(str(out), None) == default_url(out)
+
+
+def test_a_missing_package_is_a_line_that_names_the_extra(out, monkeypatch, capsys):
+    monkeypatch.setattr(dashboard, "find_spec", lambda name: None)
+    assert main(["sweep", "dashboard", str(out)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "sequence-workbench[dashboard]" in line

@@ -1,0 +1,16 @@
+"""The command line that starts a worker."""
+
+import shlex
+
+from sweeps.storage import without_password
+from sweeps.worker import Order
+
+
+def worker_command(order: Order) -> str:
+    """What to type on another machine, in any folder: a single worker, as each of a SLURM array's tasks has the share of
+    one. A password is not in it: PGPASSWORD or ~/.pgpass has it."""
+    words = ["workbench", "sweep", "worker", "--storage", without_password(order.url)]
+    words += ["--study", ",".join(order.names), "--out", str(order.out), "--workers", "1"]
+    for name in ("threads", "heartbeat", "grace", "retries"):
+        words += [f"--{name}", str(getattr(order, name))]
+    return shlex.join(words)

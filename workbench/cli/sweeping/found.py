@@ -1,0 +1,71 @@
+"""The studies of a sweep, as its folder or its store has them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweeps.opening import Opened, load, renewed
+from sweeps.patience import patiently
+from sweeps.snapshot import snapshot
+from sweeps.storage import connect
+from sweeps.worker import quiet
+from workbench.cli.execute import complain
+from workbench.cli.parser import Parser
+from workbench.cli.sweeping.store import Store, refuse_missing, sweep_in
+from workbench.errors import UserError
+from workbench.studies import Study
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """Where to look.
+
+    Args:
+        storage: URL of the store; by default that of the sweep in DIR.
+    """
+
+    storage: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A sweep, and its studies in the store."""
+
+    studies: list[Opened]
+    seeds: int
+    out: Path | None
+    url: str
+
+    def snapshots(self) -> list[Study]:
+        """The studies as they are now."""
+        return [snapshot(renewed(opened), self.seeds) for opened in self.studies]
+
+
+def find(folder: str | None, storage: str | None) -> Found:
+    """Opens the studies of the sweep in a folder, or all those of a store.
+
+    Raises:
+        UserError: if there is no such folder, sweep or store.
+    """
+    if folder is None and storage is None:
+        raise UserError("name a sweep's folder, or its store: --storage URL")
+    quiet()
+    out: Path | None = None
+    names: tuple[str, ...] = ()
+    seeds = 0
+    store = Store(storage=storage)
+    if folder is not None:
+        out = Path(folder)
+        sweep, kept = sweep_in(out)
+        store = Store(storage=storage or kept)
+        names, seeds = tuple(spec.name for spec in sweep.specs()), sweep.seeds
+    url = store.url(out)
+    refuse_missing(url)
+    opened = connect(url, heartbeat=store.heartbeat, grace=store.grace, say=complain)
+    return Found(studies=patiently(lambda: load(opened, names), complain), seeds=seeds, out=out, url=url)
+
+
+def with_folder(made: Parser) -> Parser:
+    """A parser that takes a sweep's folder, or its store."""
+    made.add_argument("dir", type=str, nargs="?", help="the folder that was named as --out", metavar="DIR")
+    made.add_fields(Where, "where")
+    return made

@@ -1,0 +1,47 @@
+"""`workbench sweep status`: how far a sweep has come."""
+
+import sys
+import time
+
+from sweeps.patience import patiently
+from sweeps.worker import over
+from workbench.cli.execute import complain
+from workbench.cli.parser import Parser
+from workbench.cli.sweeping.found import find, with_folder
+from workbench.cli.sweeping.tables import now, status
+
+DESCRIPTION = """How many trials are finished, running, waiting, pruned, diverged and failed; the best; the time left.
+
+Finished counts what was pruned or diverged too. The table is read from the store, so every machine shows the same."""
+
+EXAMPLES = """examples:
+  workbench sweep status tuned
+  workbench sweep status tuned --watch
+  workbench sweep status --storage postgresql+psycopg://me@host/sweeps
+"""
+WATCH_SECONDS = 2.0
+CLEAR = "\033[H\033[2J"
+
+
+def main(given: list[str]) -> int:
+    """Runs the command; returns the exit status."""
+    values = parser().parse_args(given)
+    found = find(values.dir, values.storage)
+    while True:
+        table = patiently(lambda: status(found.snapshots()), complain)
+        if not values.watch:
+            print(table)
+            return 0
+        if sys.stdout.isatty():
+            print(CLEAR, end="")
+        print(f"{now()}\n{table}", flush=True)
+        if patiently(lambda: all(over(opened) for opened in found.studies), complain):
+            return 0
+        time.sleep(WATCH_SECONDS)
+
+
+def parser() -> Parser:
+    """The command's options."""
+    made = with_folder(Parser(prog="workbench sweep status", description=DESCRIPTION, examples=EXAMPLES))
+    made.add_argument("--watch", action="store_true", help="again every two seconds, until all is done")
+    return made

@@ -1,0 +1,108 @@
+"""Where a sweep's trials are kept, as its commands are told."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.config import whole
+from workbench.errors import UserError
+from workbench.files import read_yaml
+
+if TYPE_CHECKING:
+    from sweeps.sweep import Sweep
+
+FILE = "sweep.yaml"
+"""In the folder of results: what the sweep was asked for, and its store unless it is in the folder too."""
+VARIABLE = "WORKBENCH_STORAGE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """Where trials are kept, and when one is taken for dead.
+
+    Args:
+        storage: URL of the trials' store, any that Optuna knows, such as postgresql+psycopg://user@host/database; by
+            default WORKBENCH_STORAGE, or else the file OUT/sweep.db.
+        heartbeat: seconds between two signs of life of a trial.
+        grace: seconds without one after which it is taken for dead and tried again.
+        retries: how often a trial whose process died is tried again with the same parameters.
+    """
+
+    storage: str | None = None
+    heartbeat: int = 10
+    grace: int = 30
+    retries: int = 5
+
+    def __post_init__(self) -> None:
+        whole("heartbeat", self.heartbeat, least=1)
+        whole("grace", self.grace, least=1)
+        whole("retries", self.retries, least=0)
+        if self.grace < 2 * self.heartbeat:
+            raise UserError(f"grace must be at least twice the heartbeat, {2 * self.heartbeat}, not {self.grace}")
+
+    def url(self, out: Path | None) -> str:
+        """The store's URL.
+
+        Raises:
+            UserError: if none is given and there is no folder.
+        """
+        from sweeps.rooted import rooted
+        from sweeps.storage import default_url, without_password
+
+        known = os.environ.get(VARIABLE)
+        if known and self.storage and without_password(rooted(known)) == self.storage:
+            # The same, as a sweep's file has it; a password is only there.
+            return known
+        if given := self.storage or known:
+            return rooted(given)
+        if out is None:
+            raise UserError("name the store: --storage URL, or the folder of a sweep")
+        return default_url(out)
+
+
+def recorded(out: Path) -> dict[str, Any]:
+    """What the sweep in a folder was asked for, as it was written down.
+
+    Raises:
+        UserError: if there is none.
+    """
+    if not out.is_dir():
+        raise UserError(f"there is no folder {out}; name the one that was given as --out")
+    if not (out / FILE).exists():
+        raise UserError(f"{out} holds no sweep, which would have a {FILE}; workbench sweep run begins one")
+    return read_yaml(out / FILE)
+
+
+def sweep_in(out: Path) -> tuple["Sweep", str | None]:
+    """The sweep in a folder, and the URL of its store unless that is in the folder too.
+
+    Raises:
+        UserError: if there is none, or its file cannot be what a sweep wrote.
+    """
+    from sweeps.sweep import Sweep
+
+    values = recorded(out)
+    storage = values.pop("storage", None)
+    try:
+        if not isinstance(storage, str | None):
+            raise UserError(f"storage must be a URL, not {storage!r}")
+        return Sweep.from_dict(values), storage
+    except UserError as error:
+        raise UserError(f"{out / FILE}: {error}") from None
+
+
+def refuse_missing(url: str) -> None:
+    """Refuses a store whose file is not there, which to open would make.
+
+    Raises:
+        UserError: if it is not there.
+    """
+    from sweeps.addresses import read_url
+
+    address = read_url(url)
+    if address.get_backend_name() == "sqlite" and not Path(address.database or "").exists():
+        raise UserError(
+            f"there is no store {address.database}; put it back, or give the command of the sweep again: it makes a "
+            "new one, and reads the runs that are there"
+        )

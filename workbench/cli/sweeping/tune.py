@@ -1,0 +1,156 @@
+"""A sweep from its first trial to its report."""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from sweeps.by_hand import ByHand
+from sweeps.crew import Crew
+from sweeps.hand import Event
+from sweeps.monitor import Monitor
+from sweeps.opening import Opened, create
+from sweeps.patience import patiently
+from sweeps.places import fail
+from sweeps.spec import StudySpec
+from sweeps.storage import connect, default_url, without_password
+from sweeps.sweep import Sweep
+from sweeps.winners import fresh, namer
+from sweeps.worker import Order, fill_all, over, problem, quiet
+from workbench.cli.execute import complain, execute, interruptible
+from workbench.cli.settings import Settings
+from workbench.cli.sweeping.board import Board
+from workbench.cli.sweeping.command import worker_command
+from workbench.cli.sweeping.mirrored import Mirrored
+from workbench.cli.sweeping.store import FILE, Store
+from workbench.cli.sweeping.tables import best
+from workbench.files import write_yaml
+from workbench.folder import writable
+from workbench.mirror import Mirror
+from workbench.run import device_named
+from workbench.studies import Trial
+
+if TYPE_CHECKING:
+    from sweeps.on_ray import OnRay
+
+
+def tune(
+    sweep: Sweep,
+    specs: Sequence[StudySpec],
+    settings: Settings,
+    store: Store,
+    launcher: str = "local",
+    ray_address: str | None = None,
+) -> int:
+    """Tunes, trains the winners anew, and writes the report; returns the exit status.
+
+    Raises:
+        UserError: if the store or the folder cannot be used, or there are studies of other settings.
+    """
+    device = device_named(settings.device)
+    out, url = writable(settings.folder), store.url(settings.folder)
+    quiet()
+    storage = connect(url, heartbeat=store.heartbeat, grace=store.grace, say=complain)
+    studies = patiently(lambda: create(storage, specs, sweep.trials), complain)
+    kept = {} if url == default_url(out) else {"storage": without_password(url)}
+    write_yaml(out / FILE, {**sweep.to_dict(), **kept})
+    patiently(lambda: fill_all(studies, store.retries), complain)
+    order = Order(
+        url=url,
+        names=tuple(spec.name for spec in specs),
+        out=out.absolute(),
+        device=device,
+        threads=settings.threads,
+        heartbeat=store.heartbeat,
+        grace=store.grace,
+        retries=store.retries,
+    )
+    stopped = work(order, studies, sweep, settings, launcher, ray_address)
+    if stopped:
+        complain("interrupted: nothing is lost; the same command goes on from there")
+        return 130
+    return finish(studies, sweep, settings)
+
+
+def work(
+    order: Order, studies: Sequence[Opened], sweep: Sweep, settings: Settings, launcher: str, ray_address: str | None
+) -> bool:
+    """Has all trials done; returns whether it was stopped before.
+
+    Raises:
+        UserError: if a worker says that something other than its trial is wrong.
+    """
+    by_name = {opened.spec.name: opened for opened in studies}
+    mirror = Mirror(order.out, settings.wandb, settings.wandb_project, complain)
+    trials = Mirrored(mirror=mirror, out=order.out)
+    with mirror, Board(studies) as board:
+
+        def ended(opened: Opened, trial: Trial) -> None:
+            board.ended(opened, trial)
+            trials.add(opened, trial)
+
+        def tell(place: int, event: Event) -> None:
+            if event.kind == "note":
+                board.say(event.text)
+            else:
+                board.tell(place, event)
+
+        def lost(study: str, number: int, how: str) -> None:
+            board.say(f"{study} trial {number}: {how}; it is tried again")
+            patiently(lambda: fail(by_name[study].study, number), complain)
+
+        def look() -> None:
+            patiently(monitor.look, complain)
+
+        monitor = Monitor(studies=studies, out=order.out, seeds=sweep.seeds, ended=ended)
+        for study in patiently(monitor.begin, complain):
+            for trial in study.trials:
+                trials.add(by_name[study.name], trial)
+        stopped = False
+        if not patiently(lambda: all(over(opened) for opened in studies), complain):
+            crew = launched(order, studies, settings, launcher, ray_address, board.say, look) or Crew(
+                order=order, workers=settings.side_by_side(order.device), tell=tell, lost=lost, idle=look
+            )
+            with interruptible(crew):
+                try:
+                    crew.run()
+                finally:
+                    patiently(monitor.end, complain)
+            stopped = crew.stopping
+    trials.send()
+    return stopped
+
+
+def launched(
+    order: Order,
+    studies: Sequence[Opened],
+    settings: Settings,
+    launcher: str,
+    ray_address: str | None,
+    say: Callable[[str], None],
+    look: Callable[[], None],
+) -> "ByHand | OnRay | None":
+    """Who does the work, if that is not this machine's own processes."""
+    if launcher == "print":
+        return ByHand(command=worker_command(order), studies=studies, idle=look, say=say)
+    if launcher == "ray":
+        from sweeps import on_ray
+
+        return on_ray.OnRay(order=order, workers=settings.workers, address=ray_address, idle=look, say=say)
+    return None
+
+
+def finish(studies: Sequence[Opened], sweep: Sweep, settings: Settings) -> int:
+    """Trains the winners and the untuned on fresh seeds, and writes the report; returns the exit status."""
+    problems = [line for opened in studies if (line := problem(opened))]
+    experiments = fresh(studies, sweep.seeds)
+    print(f"tuned; the winners and the untuned are trained on {sweep.seeds} fresh seeds", file=sys.stderr)
+    runs, status = execute(experiments, settings, name=namer(studies))
+    written = Monitor(studies=studies, out=settings.folder, seeds=sweep.seeds).end()
+    for line in problems:
+        complain(line)
+    print(best(written))
+    if runs:
+        from analysis.report import write
+
+        print(write(settings.folder))
+    return status or (1 if problems else 0)

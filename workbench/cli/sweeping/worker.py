@@ -1,0 +1,98 @@
+"""`workbench sweep worker`: joins a sweep from any machine."""
+
+from dataclasses import dataclass
+
+from sweeps.crew import Crew
+from sweeps.hand import Event
+from sweeps.opening import load
+from sweeps.patience import patiently
+from sweeps.places import fail
+from sweeps.storage import connect
+from sweeps.worker import Order, problem, quiet
+from workbench.cli.execute import complain, interruptible
+from workbench.cli.parser import Parser, chosen
+from workbench.cli.settings import Settings, split
+from workbench.cli.sweeping.board import Board
+from workbench.cli.sweeping.run import taken
+from workbench.cli.sweeping.store import Store, refuse_missing
+from workbench.folder import writable
+from workbench.run import device_named
+
+DESCRIPTION = """Work on the trials of a sweep, from any machine that reaches its store, until none is left.
+
+Workers are equal: each takes the next trial that waits in the store. Where they share the folder of results too, a
+trial whose machine is lost is gone on with from its checkpoint, otherwise from its beginning. All that they have to
+know of the sweep is in the store; workbench sweep run, which began it, trains the winners and writes the report."""
+
+EXAMPLES = """examples:
+  workbench sweep worker --storage postgresql+psycopg://me@host/sweeps --out /shared/tuned
+  workbench sweep worker --storage sqlite:////shared/tuned/sweep.db --study addition/lstm,addition/gru \\
+      --workers 4 --out /shared/tuned
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What to work on.
+
+    Args:
+        study: names, separated by commas; by default all studies of the store.
+    """
+
+    study: str | None = None
+
+
+def main(given: list[str]) -> int:
+    """Runs the command; returns the exit status."""
+    values, _ = chosen(parser(), given, ())
+    settings, values = split({**values, "wandb": "off"})
+    store, choice = Store(**taken(Store, values)), Choice(**taken(Choice, values))
+    device = device_named(settings.device)
+    out, url = writable(settings.folder), store.url(settings.folder)
+    names = tuple(name.strip() for name in (choice.study or "").split(",") if name.strip())
+    quiet()
+    refuse_missing(url)
+    storage = connect(url, heartbeat=store.heartbeat, grace=store.grace, say=complain)
+    studies = patiently(lambda: load(storage, names), complain)
+    order = Order(
+        url=url,
+        names=tuple(opened.spec.name for opened in studies),
+        out=out.absolute(),
+        device=device,
+        threads=settings.threads,
+        heartbeat=store.heartbeat,
+        grace=store.grace,
+        retries=store.retries,
+    )
+    by_name = {opened.spec.name: opened for opened in studies}
+    with Board(studies) as board:
+
+        def tell(place: int, event: Event) -> None:
+            board.say(event.text) if event.kind in ("note", "failed") else board.tell(place, event)
+
+        def lost(study: str, number: int, how: str) -> None:
+            board.say(f"{study} trial {number}: {how}; it is tried again")
+            patiently(lambda: fail(by_name[study].study, number), complain)
+
+        def look() -> None:
+            patiently(board.look, complain)
+
+        crew = Crew(order=order, workers=settings.side_by_side(device), tell=tell, lost=lost, idle=look)
+        with interruptible(crew):
+            crew.run()
+    if crew.stopping:
+        complain("interrupted: nothing is lost; any worker goes on from there")
+        return 130
+    problems = [line for opened in studies if (line := problem(opened))]
+    for line in problems:
+        complain(line)
+    return 1 if problems else 0
+
+
+def parser() -> Parser:
+    """The command's options."""
+    made = Parser(prog="workbench sweep worker", description=DESCRIPTION, examples=EXAMPLES)
+    made.add_fields(Choice, "what to work on")
+    made.add_fields(Store, "where trials are kept")
+    made.add_fields(Settings, "where", skip=("wandb", "wandb_project"))
+    return made
