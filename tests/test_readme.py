@@ -21,6 +21,7 @@ COMMANDS = [
     for line in text.replace("\\\n", " ").splitlines()
     if line and not line.startswith("#")
 ]
+SWEEP = ["sweep", "run", "--tasks", "digits", "--architectures", "rnn"]
 # Appended to what trains: later flags win, and two steps show that the command works.
 QUICK = [
     *("--steps", "2", "--batch-size", "2", "--log-every", "1", "--evaluation-size", "3"),
@@ -56,6 +57,11 @@ def test_a_command_does_what_it_says(command, desk, tmp_path, monkeypatch, capsy
         monkeypatch.chdir(tmp_path)
         assert main(["train", "--task", "digits", "--architecture", "rnn", *QUICK[:-2], "--out", "results"]) == 0
         arguments = [*arguments, "--sequences", "2", "--directions", "2", "--longest", "50", "--workers", "1"]
+    if arguments[0] == "sweep":
+        if "--config" in arguments:
+            arguments += ["--trials", "1", "--seeds", "1", *QUICK]
+        elif not Path("tuned/sweep.yaml").exists():
+            assert main([*SWEEP, "--trials", "1", "--seeds", "1", *QUICK, "--out", "tuned"]) == 0
     tiny = ["--lengths", "5", "--batch-size", "2", "--hidden-size", "4", "--repeats", "1"]
     extra = {"train": QUICK[:-2], "compare": [*QUICK, "--seeds", "1"], "profile": tiny}.get(arguments[0], [])
     if "results/comparison.yaml" in arguments and not Path("results/comparison.yaml").exists():
