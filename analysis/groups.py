@@ -5,7 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 from analysis.formats import printable
@@ -140,15 +140,21 @@ def rows_of(
         by_name[runs[0].experiment.architecture.name].append(runs)
     for name in sorted(by_name, key=catalogue_order):
         look = report_looks[name]
-        of_role = {known.get(runs[0].experiment.identity): runs for runs in by_name[name]}
-        cast = [(role, of_role[role]) for role in SAID if role in of_role]
-        for role, runs in cast:
-            yield Row(label=printable(name) + SAID[role], look=variant(look, SHADE[role]), runs=runs, role=role)
+        taken: set[int] = set()
+        for role in SAID:
+            # Several, where several sweeps have tuned the same architecture.
+            same = [runs for runs in by_name[name] if known.get(runs[0].experiment.identity) == role]
+            alike = [flattened(runs[0].experiment) for runs in same]
+            for runs, one in zip(same, alike, strict=True):
+                label = printable(name) + SAID[role] + (difference(one, alike) if len(same) > 1 else "")
+                shade = next(shade for shade in count(SHADE[role], 2) if shade not in taken)
+                taken.add(shade)
+                yield Row(label=label, look=variant(look, shade), runs=runs, role=role)
         rest = [runs for runs in by_name[name] if runs[0].experiment.identity not in known]
         flat = [flattened(runs[0].experiment) for runs in rest]
         labels = [printable(name) + difference(one, flat) for one in flat]
         labelled = sorted(zip(labels, rest, strict=True), key=lambda pair: natural(pair[0]))
-        for index, (label, runs) in enumerate(labelled, start=2 if cast else 0):
+        for index, (label, runs) in enumerate(labelled, start=2 * len(taken)):
             yield Row(label=label, look=variant(look, index), runs=runs)
 
 

@@ -39,7 +39,7 @@ def study_space(
     """The space of one study, as plain data: the default one, changed for all architectures, then for this one.
 
     Args:
-        architecture, hidden_size, optimization, options, embedding_size: the untuned configuration's.
+        architecture, hidden_size, optimization, options, embedding_size: the default configuration's.
         time: the task's steps.
         match: what is done about widths; unless it is none, hidden_size is not searched.
         symbols: whether the task has symbols; without them a change for all of embedding_size is passed over.

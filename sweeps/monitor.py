@@ -23,14 +23,14 @@ class Monitor:
 
     Args:
         studies: what to look at.
-        out: the folder of results.
+        out: the folder of results; without one no files are written.
         seeds: fresh runs of each winner.
         ended: told each trial that is finished, or has failed by itself, since the last look.
     """
 
     studies: Sequence[Opened]
-    out: Path
-    seeds: int
+    out: Path | None = None
+    seeds: int = 0
     ended: Callable[[Opened, Trial], None] = lambda opened, trial: None
     _known: set[tuple[str, int]] = field(default_factory=set, init=False)
     _looked: float = field(default=0.0, init=False)
@@ -55,6 +55,9 @@ class Monitor:
 
     def write(self) -> list[Study]:
         """Writes the studies' files."""
+        self._written = time.monotonic()
+        if self.out is None:
+            return []
         found = [snapshot.write(self.out, renewed(opened), self.seeds) for opened in self.studies]
         self._written = time.monotonic()
         return found

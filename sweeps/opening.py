@@ -18,7 +18,7 @@ from workbench.errors import UserError
 
 SPEC, ASKED, VERSIONS = "spec", "asked", "versions"
 """What a study carries: its settings, the number of finished trials asked for, and what it was made with."""
-MOST = 10_000
+MOST_TRIALS = 10_000
 """Trials that a study may be asked for: every place is put into the store before the first is begun."""
 
 
@@ -50,7 +50,7 @@ def create(storage: BaseStorage, specs: Sequence[StudySpec], asked: int) -> list
         UserError: if there is one of other settings under such a name, or one that asks for more trials; or if they
             are too many.
     """
-    whole("trials", asked, least=1, most=MOST)
+    whole("trials", asked, least=1, most=MOST_TRIALS)
     known = summaries(storage)
     for spec in specs:
         if spec.name in known:

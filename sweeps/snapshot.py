@@ -122,6 +122,8 @@ def importances(opened: Opened) -> dict[str, float] | None:
         warnings.simplefilter("ignore", ExperimentalWarning)
         # With few trials; the report says with how many.
         warnings.filterwarnings("ignore", message="Some regimes for parameter")
+        # Of any target; the lowest losses are meant.
+        warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes")
         try:
             found = get_param_importances(opened.study, evaluator=PedAnovaImportanceEvaluator(), **target)
         except (ValueError, RuntimeError):

@@ -31,11 +31,11 @@ class StudySpec:
         task: with all of its options, as `resolve_task` gives it.
         architecture: a name, or a dotted path.
         options: what the user gave, and is not searched.
-        hidden_size: units where they are not searched, and of the untuned configuration.
+        hidden_size: units where they are not searched, and of the default configuration.
         match: none: widths are free; width: they are `hidden_size`; parameters: they are solved for.
         parameters: the number to match, where that is matched.
         embedding_size: as in `Experiment`.
-        optimization: where it is not searched, and of the untuned configuration.
+        optimization: where it is not searched, and of the default configuration.
         budget: of every trial.
         space: complete, as plain data.
         objectives: what is minimised, on the validation set: the loss, alone or with a second.
@@ -107,7 +107,7 @@ class StudySpec:
 
         Args:
             chosen: by the space's names, as `Space.choose` gives it; what is not chosen is at its default. Nothing
-                chosen is the untuned configuration: the one that a comparison of the same settings trains.
+                chosen is the default configuration: the one that a comparison of the same settings trains.
             seed: of its weights and training data.
 
         Raises:
@@ -140,7 +140,7 @@ class StudySpec:
         )
 
     def default(self) -> dict[str, Any]:
-        """What the untuned configuration has of the parameters searched, where the space holds it."""
+        """What the default configuration has of the parameters searched, where the space holds it."""
         return self.searched().inside(self.untuned(self.experiment({}, 0)))
 
     def untuned(self, experiment: Experiment) -> dict[str, Any]:
@@ -153,14 +153,14 @@ class StudySpec:
         return values(self.architecture, owned)
 
     def holds_default(self) -> bool:
-        """Whether the untuned configuration is one that a trial can have."""
+        """Whether the default configuration is one that a trial can have."""
         space, chosen = self.searched(), self.default()
         if not space.complete(chosen):
             return False
         return self.experiment(space.filled(chosen), 0).identity == self.experiment({}, 0).identity
 
     def check(self) -> None:
-        """Builds the untuned configuration, and each choice and each end of a range, the others at their defaults
+        """Builds the default configuration, and each choice and each end of a range, the others at their defaults
         where the conditions let them.
 
         Raises:

@@ -9,6 +9,7 @@ from architectures.suggest import near
 from sweeps.changes import EVERY, check_every
 from sweeps.defaults import study_space
 from sweeps.names import Match
+from sweeps.opening import MOST_TRIALS
 from sweeps.spec import Objective, Pruner, Sampler, StudySpec
 from workbench.comparison import named
 from workbench.config import TUNING_SEED, Budget, Optimization, one_of, strict, whole
@@ -31,14 +32,14 @@ class Sweep:
         tasks: names, separated by commas; a task of your own is named package.module:Class.
         architectures: names, separated by commas; one of your own is named package.module:Class.
         trials: finished trials of each architecture on each task; pruned and diverged ones count.
-        seeds: fresh runs of each winner, and of each untuned configuration, with seeds 0, 1, 2, ...
+        seeds: fresh runs of each winner, and of each default configuration, with seeds 0, 1, 2, ...
         objectives: what a trial is judged by on the validation set: loss, or two, of which the second is seconds or
             parameters. With two there is a Pareto front, and nothing is pruned.
         sampler: what proposes parameters: a tree-structured Parzen estimator, or chance.
         startup_trials: trials proposed by chance before the estimator has enough to go by.
         sampler_seed: of the proposals.
         pruner: what gives trials up early: median, hyperband or none; by default median, with two objectives none.
-        hidden_size: units where they are not searched, and of the untuned configuration.
+        hidden_size: units where they are not searched, and of the default configuration.
         match: none: widths are searched; width: all have hidden_size units; parameters: widths solved so that the
             numbers of parameters are equal.
         parameters: the number to match; by default that of the first architecture at hidden_size.
@@ -84,7 +85,7 @@ class Sweep:
                     raise UserError(f"options are given for {kind} {name!r}, which is not tuned{near(name, names)}")
                 if not isinstance(options, Mapping):
                     raise UserError(f"the options of {kind} {name} must be a mapping, not {options!r}")
-        whole("trials", self.trials, least=1)
+        whole("trials", self.trials, least=1, most=MOST_TRIALS)
         whole("seeds", self.seeds, least=1, most=TUNING_SEED)
         whole("hidden_size", self.hidden_size, least=1)
         whole("startup_trials", self.startup_trials, least=1)

@@ -1,4 +1,4 @@
-"""What is trained once a study is finished: its winner and the untuned configuration, on seeds that had no say."""
+"""What is trained once a study is finished: its winner and the default configuration, on seeds that had no say."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -24,7 +24,7 @@ def fresh(studies: Sequence[Opened], seeds: int) -> list[Experiment]:
 
 
 def both(opened: Opened) -> list[Mapping[str, Any]]:
-    """What was chosen by the winner, and nothing, which leaves everything as it is untuned."""
+    """What was chosen by the winner, and nothing, which leaves the defaults."""
     best = chosen(opened)
     return [{}] if best is None else [best, {}]
 
@@ -39,7 +39,7 @@ def namer(studies: Sequence[Opened]) -> Callable[[Experiment], str]:
     """What to call a fresh run: whose it is, and whether it is tuned."""
     kinds: dict[str, list[str]] = {}
     for opened in studies:
-        for kind, choice in zip(("untuned", "winner"), reversed(both(opened)), strict=False):
+        for kind, choice in zip(("default", "tuned"), reversed(both(opened)), strict=False):
             kinds.setdefault(opened.spec.experiment(choice, 0).identity, []).append(f"{opened.spec.name} {kind}")
 
     def name(experiment: Experiment) -> str:

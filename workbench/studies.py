@@ -70,7 +70,7 @@ class Study:
     """The number of the complete trial with the lowest validation loss."""
     winner_identity: str | None = None
     default_identity: str | None = None
-    """Of the untuned configuration; the fresh runs of both are under these."""
+    """Of the default configuration; the fresh runs of both are under these."""
     seeds: int = 0
     """Fresh seeds (0, 1, ...) with which both are trained."""
     importances: Mapping[str, float] | None = None

@@ -20,6 +20,7 @@ from analysis.formats import count, listed, percent, plural, printable
 from analysis.groups import Row, Section
 from analysis.naming import shown
 from analysis.tuning.domains import Domain, said, searched
+from analysis.tuning.labels import labels
 from workbench.studies import Study
 
 OWN = ("name", "task", "architecture", "options", "source", "space", "sampler_seed", "versions")
@@ -84,9 +85,8 @@ def differing(studies: Sequence[Study]) -> list[str]:
         compared[printable(key.replace("_", " ").replace(".", " "))] = [
             printable(shown(each.get(key)))[:24] for each in settings
         ]
-    labels = [printable(study.architecture) for study in studies]
     return [
-        f"{name}: {', '.join(grouped(dict(zip(labels, values, strict=True))))}"
+        f"{name}: {', '.join(grouped(dict(zip(labels(studies), values, strict=True))))}"
         for name, values in compared.items()
         if len(set(values)) > 1
     ]
@@ -95,14 +95,15 @@ def differing(studies: Sequence[Study]) -> list[str]:
 def missing(section: Section) -> list[str]:
     """Who was not tuned, whose study is not done, and whose winner was not trained yet."""
     untuned = [row.label for row in section.rows if row.role is None]
-    short = [study for study in section.studies if len(study.finished) < study.asked]
+    named = list(zip(section.studies, labels(section.studies), strict=True))
+    short = [(study, name) for study, name in named if len(study.finished) < study.asked]
     found = {row.experiment.identity for row in section.rows}
     faults = [f"not tuned: {', '.join(untuned)}"] if untuned else []
     if short:
-        each = [f"{printable(study.architecture)} {len(study.finished)} of {study.asked}" for study in short]
+        each = [f"{name} {len(study.finished)} of {study.asked}" for study, name in short]
         faults.append(f"trials not finished: {', '.join(each)}")
     for what, key in (("winner", "winner_identity"), ("default configuration", "default_identity")):
-        lacking = [printable(study.architecture) for study in section.studies if getattr(study, key) not in found]
+        lacking = [name for study, name in named if getattr(study, key) not in found]
         if lacking:
             faults.append(f"without runs of the {what} on fresh seeds: {', '.join(lacking)}")
     return faults
@@ -124,14 +125,13 @@ def unequal(studies: Sequence[Study]) -> list[str]:
     """Settings that every architecture has, and that were not searched in the same range everywhere."""
     common = {key for study in studies for key in flat(study.settings) if key.startswith(GENERAL)}
     of_study: list[dict[str, Domain]] = [{plain(each.name): each for each in searched(study)} for study in studies]
-    labels = [printable(study.architecture) for study in studies]
     parts = []
     for name in sorted({name for found in of_study for name in found}):
         if f"optimization.{name}" not in common and name not in ("embedding_size", "hidden_size"):
             continue
         ranges = [said(found[name]) if name in found else "not searched" for found in of_study]
         if len(set(ranges)) > 1:
-            parts.append(f"{printable(name)}: {', '.join(grouped(dict(zip(labels, ranges, strict=True))))}")
+            parts.append(f"{printable(name)}: {', '.join(grouped(dict(zip(labels(studies), ranges, strict=True))))}")
     return [f"Not searched in the same range everywhere: {'; '.join(parts)}."] if parts else []
 
 

@@ -47,7 +47,7 @@ def best_so_far(study: Study) -> np.ndarray:
 
 
 def default_trial(study: Study) -> Trial | None:
-    """The finished trial of the untuned configuration; `None` where none was."""
+    """The finished trial of the default configuration; `None` where none was."""
     return next((trial for trial in study.finished if trial.default), None)
 
 

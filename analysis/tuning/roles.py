@@ -22,7 +22,7 @@ def roles(studies: Iterable[Study]) -> dict[str, Role]:
     found: dict[str, Role] = {}
     for study in studies:
         winner, default = study.winner_identity, study.default_identity
-        if default is not None:
+        if default is not None and found.get(default) != "both":
             found[default] = "both" if default == winner else "default"
         if winner is not None and winner != default:
             found[winner] = "tuned"

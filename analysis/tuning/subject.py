@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from analysis.formats import printable
 from analysis.groups import Row, Section, catalogue_order, distinct
 from analysis.naming import described, natural, variant_key
 from analysis.statistics import Mean
 from analysis.style import Look, looks
+from analysis.tuning.labels import labels
 from analysis.tuning.outcomes import loss_of
 from workbench.studies import Study, Trial
 
@@ -18,7 +18,7 @@ class Tuned:
     """An architecture, its study, and the rows that were trained from it on fresh seeds."""
 
     name: str
-    """The architecture's, as it is printed."""
+    """The architecture's, as it is printed; the study's where several have tuned the same one."""
     slug: str
     """The same in file names, its own among those of the task."""
     study: Study
@@ -103,9 +103,9 @@ def tuned(studies: Iterable[Study], section: Section | None, of_name: dict[str, 
     ordered = sorted(studies, key=lambda study: (*catalogue_order(study.architecture), study.name))
     slugs = distinct({str(index): study.architecture for index, study in enumerate(ordered)})
     rows = {row.experiment.identity: row for row in (section.rows if section else ())}
-    for index, study in enumerate(ordered):
+    for index, (study, name) in enumerate(zip(ordered, labels(ordered), strict=True)):
         yield Tuned(
-            name=printable(study.architecture),
+            name=name,
             slug=slugs[str(index)],
             study=study,
             look=of_name[study.architecture],

@@ -85,7 +85,7 @@ def best(each: Tuned, subject: Subject) -> Table | None:
             said(domain),
             chosen(domain.name, untuned, each.default, conditional=bool(domain.when)),
             chosen(domain.name, winner, each.tuned, conditional=bool(domain.when)),
-            number(importances.get(domain.name)),
+            ABSENT if (share := importances.get(domain.name)) is None else f"{share:.2f}",
         )
         for domain in (*searched, *(domain for domain in known if domain.fixed))
     ]

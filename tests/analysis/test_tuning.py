@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,18 @@ def test_rows_have_roles_labels_and_looks(tmp_path: Path) -> None:
     assert len({(row.look.dash, row.look.hollow) for row in lstm}) == 4
     assert [row.look.hollow for row in lstm[:2]] == [False, True]
     assert not section.rows[4].look.hollow
+
+
+def test_two_sweeps_of_one_architecture_have_a_row_for_each_winner(tmp_path: Path) -> None:
+    trained(tmp_path, searched("lstm", 0.01), [0.3, 0.3], [0.2, 0.2])
+    other = experiment("lstm", hidden_size=77)
+    write_run(tmp_path, other)
+    first, *_ = studies.read(tmp_path)
+    known = [first, replace(first, name="again/addition/lstm", winner_identity=other.identity)]
+    (section,) = sections(list(finished(tmp_path)), known)
+    assert [row.role for row in section.rows] == ["tuned", "tuned", "default"]
+    assert len({row.label for row in section.rows}) == 3
+    assert len({(row.look.dash, row.look.hollow) for row in section.rows}) == 3
 
 
 def test_a_study_of_another_variant_gives_no_roles(tmp_path: Path) -> None:
@@ -224,7 +237,7 @@ def test_best_parameters(swept: Path) -> None:
         "0.0001\u20130.01, log",
         "0.0001",
         f"{winner.params['learning_rate']:.3g}",
-        "0.600",
+        "0.60",
     ]
     assert lines["dropout"][0] == "0\u20130.5 (when num_layers ≥ 2)"
     assert lines["clip_at"][0] == "0.1\u201310, log (when clip is value or norm)"
@@ -263,6 +276,14 @@ def test_the_front() -> None:
     one = subjects([study(trials=[trial(0, 0.5)])], [])[0]
     assert front(one.of, one) is None
     assert pareto.draw(one) is None
+
+
+def test_an_importance_of_nearly_nothing_is_printed_as_nothing() -> None:
+    known = study("lstm", [trial(0, 0.5, params={"learning_rate": 0.01})], importances={"learning_rate": 2.07e-33})
+    (subject,) = subjects([known], [])
+    table = best(subject.of[0], subject)
+    assert table is not None
+    assert {line[0].text: line[4].text for line in table.lines}["learning_rate"] == "0.00"
 
 
 def test_importances_in_order() -> None:

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from analysis.groups import sections
-from analysis.tuning.fairness import tuning_fairness
+from analysis.tuning.fairness import differing, tuning_fairness
+from analysis.tuning.subject import subjects
 from tests.analysis.report_runs import experiment, write_run
-from tests.analysis.tuning_studies import SETTINGS, SPACE, searched, trained
+from tests.analysis.tuning_studies import SETTINGS, SPACE, searched, study, trained
 from workbench import studies
 from workbench.results import finished
 
@@ -61,6 +62,13 @@ def test_another_number_of_trials(tmp_path: Path) -> None:
         "Not all architectures were tuned alike: trials asked for: lstm 24, gru 23; finished trials: lstm 24, gru 23."
     ) in text
     assert "All architectures" not in text
+
+
+def test_two_studies_of_one_architecture_are_told_apart_by_their_names() -> None:
+    known = [study(name=f"{name}/addition/lstm", asked=asked) for name, asked in (("one", 4), ("two", 6))]
+    assert "trials asked for: one/addition/lstm 4, two/addition/lstm 6" in differing(known)
+    assert [each.name for each in subjects(known, [])[0].of] == ["one/addition/lstm", "two/addition/lstm"]
+    assert [each.name for each in subjects(known[:1], [])[0].of] == ["lstm"]
 
 
 def test_a_study_that_is_not_done(tmp_path: Path) -> None:

@@ -96,6 +96,7 @@ def test_the_command_says_all_that_a_worker_is_told(order, tmp_path):
         "--storage": default_url(tmp_path / ODD),
         "--study": "a/b,c/d",
         "--out": str(tmp_path / ODD),
+        "--workers": "1",
         "--threads": "3",
         "--heartbeat": "4",
         "--grace": "9",

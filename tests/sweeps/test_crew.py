@@ -123,6 +123,26 @@ def test_one_that_is_only_being_started_is_told_too(order, monkeypatch):
     assert len(list(order.out.glob("stopped-*"))) == 1
 
 
+def stubborn(connection, order):
+    """Is at a trial, and does not listen."""
+    _Line(connection).send(Event(kind="begun", study="s", number=7))
+    time.sleep(60)
+
+
+def test_a_process_that_is_killed_once_all_were_told_to_stop_was_not_lost(order, monkeypatch):
+    crew, told = make(order, monkeypatch, stubborn, workers=1)
+
+    def idle():
+        if told.events:
+            crew.stop()
+            crew.kill()
+
+    crew.idle = idle
+    crew.run()
+    assert told.dead == []
+    assert told.events == [(0, "begun")]
+
+
 def test_no_process_outlives_a_crew_that_ends_by_an_error(order, monkeypatch):
     crew, told = make(order, monkeypatch, patient)
     processes: list[BaseProcess] = []
@@ -160,6 +180,19 @@ def test_however_a_worker_ends_it_says_so_in_a_line(order, monkeypatch, error, t
     events = [ours.recv() for _ in range(2)]
     assert [events[0].kind, (events[1].kind, events[1].text)] == ["ready", told]
     assert "\n" not in events[1].text
+
+
+def test_a_worker_that_is_stopped_does_not_say_that_nothing_is_left(order, monkeypatch):
+    monkeypatch.setattr(Worker, "run", lambda self: None)
+    monkeypatch.setattr(hands, "end_with_parent", lambda: None)
+    monkeypatch.setattr(hands, "keep_memory", lambda: None)
+    ours, theirs = Pipe()
+    ours.send(hands.STOP)
+    hands.work(theirs, order)
+    theirs.close()
+    assert ours.recv().kind == "ready"
+    with pytest.raises(EOFError):
+        ours.recv()
 
 
 def test_a_worker_whose_parent_is_gone_puts_its_trial_down_and_says_nothing():

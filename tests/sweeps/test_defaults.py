@@ -109,7 +109,7 @@ def test_defaults_that_hang_on_what_is_no_longer_searched_are_settled():
     assert "clip_at" not in made("lstm", own={"clip": "none"})
     assert "clip_at" not in made("lstm", own={"clip": ["none"]})
     assert made("lstm", own={"clip": ["norm", "none"]})["clip_at"]["when"] == {"clip": ["value", "norm"]}
-    # Taken out, it stays at the untuned configuration's value.
+    # Taken out, it stays at the default configuration's value.
     assert made("lstm", own={"clip": None})["clip_at"] == at
     assert "clip_at" not in made("lstm", own={"clip": None}, clip="none")
     assert "dropout" not in made("lstm", own={"num_layers": None})

@@ -111,7 +111,7 @@ def test_ten_kills_and_one_of_the_sweep_itself_cost_nothing_but_time(tmp_path, s
             else:
                 assert not result.exists()
     storage.close()
-    # Both the winner and the untuned configuration of each, unless they are the same, on fresh seeds.
+    # Both the winner and the default configuration of each, unless they are the same, on fresh seeds.
     assert {run.experiment.seed for run in finished(out)} == set(range(SEEDS))
     assert len(list(finished(out))) in (4 * SEEDS, 3 * SEEDS, 2 * SEEDS)
     assert (out / "report.html").exists()

@@ -221,6 +221,7 @@ def test_one_that_dies_before_it_has_parameters_is_not_tried_for_ever():
 def test_errors_make_new_draws_until_the_study_is_given_up_with_the_last_reason():
     given, _ = in_memory(asked=10)
     for number in range(20):
+        before = len(given.trials)
         filled(given)
         assert problem(given) is None or number == 6
         if over(given):
@@ -234,9 +235,20 @@ def test_errors_make_new_draws_until_the_study_is_given_up_with_the_last_reason(
     assert failures(given.trials) == [f"reason {number}" for number in range(6)]
     assert "6 trials failed, the last: reason 5" in (problem(given) or "")
     assert over(given)
-    before = len(given.trials)
-    filled(given)
-    assert len(given.trials) == before
+    assert len(given.trials) == before, "nothing more is begun in a study that is given up"
+
+
+def test_a_study_that_is_given_up_is_not_over_while_a_trial_is_under_way():
+    given, _ = in_memory(asked=6)
+    running = given.study.ask()
+    for _ in range(4):
+        trial = filled(given).study.ask()
+        trial.set_user_attr(ERROR, "bad")
+        given.study.tell(trial, state=TrialState.FAIL)
+    assert given_up(given.trials, 6)
+    assert not over(given)
+    given.study.tell(running, 1.0)
+    assert over(given)
 
 
 def test_an_interruption_is_neither_a_death_nor_an_error():
@@ -278,6 +290,28 @@ def test_a_surplus_trial_that_died_unseen_does_not_cost_the_place_its_parameters
     assert given.spec.searched().choose(filled(given).study.ask()) == chosen
 
 
+def test_a_default_that_died_halfway_through_its_parameters_is_still_the_default():
+    given, _ = in_memory(asked=1)
+    space = given.spec.searched()
+    trial = given.study.ask()
+    (first, *_) = space.parameters
+    first.domain.suggest(trial, first.name)
+    fail(given.study, trial.number)
+    assert space.choose(filled(given).study.ask()) == space.filled(given.spec.default())
+
+
+def test_a_surplus_trial_of_a_later_draw_does_not_cost_the_earlier_its_parameters():
+    given, _ = in_memory(asked=1)
+    trial = given.study.ask()
+    chosen = given.spec.searched().choose(trial)
+    trial.set_user_attr(ENDED, INTERRUPTED)
+    given.study.tell(trial, state=TrialState.FAIL)
+    surplus = {PLACE: 0, DRAW: 1, ENDED: SURPLUS}
+    given.study.add_trial(create_trial(state=TrialState.FAIL, user_attrs=surplus))
+    assert given.spec.searched().choose(filled(given).study.ask()) == chosen
+    assert draw_of(given.trials[-1]) == 0
+
+
 def test_trials_without_a_place_are_none_of_the_budget():
     given, _ = in_memory(asked=1)
     given.study.add_trial(create_trial(value=0.0))
@@ -308,6 +342,17 @@ def test_failing_a_trial_that_has_ended_changes_nothing():
     given.study.tell(given.study.ask(), 1.0)
     fail(given.study, 0)
     assert given.trials[0].state is TrialState.COMPLETE
+
+
+def test_failing_a_trial_that_ends_at_the_same_moment_changes_nothing(monkeypatch):
+    given, _ = in_memory(asked=1)
+    given.study.ask()
+
+    def ended(*given, **told):
+        raise UpdateFinishedTrialError
+
+    monkeypatch.setattr(given.study._storage, "set_trial_state_values", ended)
+    fail(given.study, 0)
 
 
 @pytest.mark.parametrize("asked", [1, 8])

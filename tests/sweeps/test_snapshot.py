@@ -80,7 +80,7 @@ def test_the_winner_and_the_untuned_are_trained_on_fresh_seeds_and_told_apart(tm
     opened = study(asked=5)
     monkeypatch.setattr(trials, "run", pretended(lambda experiment, step: 1 / experiment.optimization.learning_rate))
     assert [experiment.identity for experiment in fresh([opened], 1)] == [opened.spec.experiment({}, 0).identity]
-    assert namer([opened])(fresh([opened], 1)[0]) == "addition/rnn untuned seed 0"
+    assert namer([opened])(fresh([opened], 1)[0]) == "addition/rnn default seed 0"
     work(opened, objective(opened, tmp_path))
     best = min(opened.trials, key=lambda trial: trial.values[0])
     params = chosen(opened)
@@ -94,7 +94,7 @@ def test_the_winner_and_the_untuned_are_trained_on_fresh_seeds_and_told_apart(tm
     assert all(each.seed < TUNING_SEED for each in made)
     assert made[0].optimization.learning_rate == best.params["learning_rate"]
     assert [namer([opened])(each) for each in made] == [
-        f"addition/rnn {kind} seed {seed}" for seed in (0, 1) for kind in ("winner", "untuned")
+        f"addition/rnn {kind} seed {seed}" for seed in (0, 1) for kind in ("tuned", "default")
     ]
 
 
@@ -105,7 +105,7 @@ def test_a_default_that_wins_is_trained_once_and_called_both(tmp_path, monkeypat
     work(opened, objective(opened, tmp_path))
     made = fresh([opened], 2)
     assert [each.seed for each in made] == [0, 1]
-    assert namer([opened])(made[1]) == "addition/rnn untuned = addition/rnn winner seed 1"
+    assert namer([opened])(made[1]) == "addition/rnn default = addition/rnn tuned seed 1"
 
 
 def test_importances_add_up_and_need_differences(tmp_path, monkeypatch):

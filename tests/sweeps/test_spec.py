@@ -237,7 +237,7 @@ def test_corners_that_cannot_be_built_are_named(own, message):
 
 
 def test_fixed_values_are_checked_together():
-    # Seven heads divide 35 units, and not the twelve of the untuned configuration.
+    # Seven heads divide 35 units, and not the twelve of the default configuration.
     spec("han", own={"hidden_size": 35, "num_heads": 7}).check()
     with pytest.raises(UserError, match="num_heads = 7 cannot be"):
         spec("han", own={"hidden_size": None, "num_heads": 7}).check()

@@ -38,6 +38,8 @@ def test_finds_the_users_modules_and_variables_but_keeps_its_own(monkeypatch):
     # Set first, so that what the test sets is undone.
     monkeypatch.setenv("PGPASSWORD", "")
     monkeypatch.delenv("PGPASSWORD")
+    # Whatever else has been imported may have put a folder there twice.
+    monkeypatch.setattr(sys, "path", list(dict.fromkeys(sys.path)))
     first = sys.path[0]
     Station(ORDER, ("/users/modules", first), {"PGUSER": "theirs", "PGPASSWORD": "secret"})
     assert sys.path[-1] == "/users/modules"

@@ -208,6 +208,25 @@ def test_a_worker_needs_a_store_that_is_there(tmp_path, copied, capsys):
     assert "did you mean 'addition/rnn'" in err
 
 
+@pytest.mark.parametrize(("given", "hired"), [((), 6), (("--threads", "3"), 2), (("--workers", "1"), 1)])
+def test_a_worker_command_is_as_many_workers_as_its_help_says(copied, monkeypatch, given, hired):
+    hires = []
+
+    class Crew:
+        stopping = False
+
+        def __init__(self, *, workers, **others):
+            hires.append(workers)
+
+        def run(self):
+            return
+
+    monkeypatch.setattr("workbench.cli.sweeping.worker.Crew", Crew)
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(6)))
+    assert main(["sweep", "worker", *given, "--device", "cpu", "--out", str(copied)]) == 0
+    assert hires == [hired]
+
+
 def test_a_password_is_written_nowhere(monkeypatch):
     from pathlib import Path
 

@@ -67,7 +67,9 @@ class Parser(ArgumentParser):
                 # Hidden: they take what a file says of tasks and architectures.
                 return f"--{key} goes with an option, --{key}.NAME.OPTION VALUE{near(f'--{key}', options)}"
             reason = re.sub(
-                r"^Does not .* Subtypes: \[(\w+), NoneType\].* value: (.*)$", r"expected \1, got \2", reason
+                r"^Does not .* Subtypes: \[(\w+(?:\[[^]]*\])?), NoneType\].* value: (.*)$",
+                r"expected \1, got \2",
+                reason,
             )
             return f"--{key.replace('_', '-')}: {reason}"
         return message

@@ -23,7 +23,6 @@ class Board:
     """
 
     def __init__(self, studies: Sequence[Opened]) -> None:
-        self.studies = studies
         self.asked = sum(opened.asked for opened in studies)
         self.finished = sum(done(opened.trials, opened.asked) for opened in studies)
         self.best: dict[str, float] = {}
@@ -76,13 +75,6 @@ class Board:
                 self.bar.update()
         if self.bar is None or trial.state == "failed":
             self.say(f"[{self.finished}/{self.asked}] {name} trial {trial.number}: {outcome(opened, trial, self.best)}")
-
-    def look(self) -> None:
-        """Counts what is finished, for whoever has no monitor."""
-        self.finished = sum(done(opened.trials, opened.asked) for opened in self.studies)
-        if self.bar is not None:
-            self.bar.n = self.finished
-            self.bar.refresh()
 
     def say(self, line: str) -> None:
         """Prints a line without tearing the bar."""

@@ -7,8 +7,8 @@ from sweeps.worker import Order
 
 
 def worker_command(order: Order) -> str:
-    """What to type on another machine, in any folder: a single worker, as each of a SLURM array's tasks has the share of
-    one. A password is not in it: PGPASSWORD or ~/.pgpass has it."""
+    """What to type on another machine, in any folder. It starts one worker, so that a task of a SLURM array is one.
+    A password is not in it: PGPASSWORD or ~/.pgpass has it."""
     words = ["workbench", "sweep", "worker", "--storage", without_password(order.url)]
     words += ["--study", ",".join(order.names), "--out", str(order.out), "--workers", "1"]
     for name in ("threads", "heartbeat", "grace", "retries"):

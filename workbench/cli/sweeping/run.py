@@ -17,7 +17,7 @@ from workbench.folder import alone
 from workbench.resolve import warnings
 
 DESCRIPTION = """Tune every architecture on every task with the same number of trials, on the validation set alone; then
-train each winner, and each untuned configuration, on fresh seeds, test them, and write the report.
+train each winner, and each default configuration, on fresh seeds, test them, and write the report.
 
 Trials are kept in a store that workers share. A trial whose process is killed is tried again with its parameters and
 goes on from its checkpoint; the same command goes on with an interrupted sweep, with more --trials it asks for more.

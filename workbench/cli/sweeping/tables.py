@@ -34,7 +34,7 @@ def status(studies: Sequence[Study]) -> str:
 
 def best(studies: Sequence[Study]) -> str:
     """The winner of each study and its parameters, a line each."""
-    lines: list[tuple[str, ...]] = [("study", "trial", *objectives(studies), "parameters")]
+    lines: list[tuple[str, ...]] = [("study", "trial", *objectives(studies), "chosen")]
     for study in studies:
         trial = winner(study)
         if trial is None or trial.values is None:

@@ -140,10 +140,11 @@ def launched(
 
 
 def finish(studies: Sequence[Opened], sweep: Sweep, settings: Settings) -> int:
-    """Trains the winners and the untuned on fresh seeds, and writes the report; returns the exit status."""
+    """Trains the winners and the defaults on fresh seeds, and writes the report; returns the exit status."""
     problems = [line for opened in studies if (line := problem(opened))]
     experiments = fresh(studies, sweep.seeds)
-    print(f"tuned; the winners and the untuned are trained on {sweep.seeds} fresh seeds", file=sys.stderr)
+    seeds = f"{sweep.seeds} fresh seed{'s' if sweep.seeds > 1 else ''}"
+    print(f"tuned; now the winners and the default configurations are trained with {seeds}", file=sys.stderr)
     runs, status = execute(experiments, settings, name=namer(studies))
     written = Monitor(studies=studies, out=settings.folder, seeds=sweep.seeds).end()
     for line in problems:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sweeps.crew import Crew
 from sweeps.hand import Event
+from sweeps.monitor import Monitor
 from sweeps.opening import load
 from sweeps.patience import patiently
 from sweeps.places import fail
@@ -68,18 +69,24 @@ def main(given: list[str]) -> int:
     with Board(studies) as board:
 
         def tell(place: int, event: Event) -> None:
-            board.say(event.text) if event.kind in ("note", "failed") else board.tell(place, event)
+            board.say(event.text) if event.kind == "note" else board.tell(place, event)
 
         def lost(study: str, number: int, how: str) -> None:
             board.say(f"{study} trial {number}: {how}; it is tried again")
             patiently(lambda: fail(by_name[study].study, number), complain)
 
+        monitor = Monitor(studies=studies, ended=board.ended)
+        monitor.begin()
+
         def look() -> None:
-            patiently(board.look, complain)
+            patiently(monitor.look, complain)
 
         crew = Crew(order=order, workers=settings.side_by_side(device), tell=tell, lost=lost, idle=look)
         with interruptible(crew):
-            crew.run()
+            try:
+                crew.run()
+            finally:
+                patiently(monitor.end, complain)
     if crew.stopping:
         complain("interrupted: nothing is lost; any worker goes on from there")
         return 130
