@@ -65,6 +65,9 @@ class StudySpec:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
             raise UserError(f"a study needs a name, not {self.name!r}")
+        if not all(part.strip(". ") for part in self.name.split("/")):
+            # It names a file too.
+            raise UserError(f"a study cannot be called {self.name!r}")
         for key, least in (("hidden_size", 1), ("startup_trials", 0), ("sampler_seed", 0)):
             whole(key, getattr(self, key), least=least)
         for key, choices in (("match", Match), ("sampler", Sampler), ("pruner", Pruner)):

@@ -173,6 +173,8 @@ def test_differences_are_named_with_both_values():
     ("change", "message"),
     [
         ({"name": " "}, "a study needs a name"),
+        ({"name": "../addition/lstm"}, "a study cannot be called"),
+        ({"name": "/addition/lstm"}, "a study cannot be called"),
         ({"hidden_size": 0}, "hidden_size must be at least 1"),
         ({"startup_trials": -1}, "startup_trials must be at least 0"),
         ({"sampler_seed": 1.5}, "sampler_seed must be a whole number"),
