@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from sweeps.hand import STOP, Event, work
+from sweeps.hand import Event, work
 from sweeps.worker import Order
 from workbench.errors import UserError
-from workbench.processes import ending, hire
+from workbench.processes import STOP, ending, hire
 
 STILLBORN = 5
 """Processes in a row that may die before they are ready: something is wrong with all of them."""

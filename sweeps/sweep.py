@@ -2,17 +2,16 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Self
 
-from architectures.suggest import near
 from sweeps.changes import EVERY, check_every
 from sweeps.defaults import study_space
 from sweeps.names import Match
 from sweeps.opening import MOST_TRIALS
 from sweeps.spec import Objective, Pruner, Sampler, StudySpec
-from workbench.comparison import named
-from workbench.config import TUNING_SEED, Budget, Optimization, one_of, strict, whole
+from workbench.asked import check_names, from_flat, to_flat
+from workbench.config import TUNING_SEED, Budget, Optimization, one_of, whole
 from workbench.errors import UserError
 from workbench.model import count
 from workbench.resolve import resolve_architecture, resolve_task, users_mistake
@@ -68,23 +67,9 @@ class Sweep:
     space: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for kind, names, given in (
-            ("task", self.tasks, self.task),
-            ("architecture", self.architectures, self.architecture),
-            ("architecture", (*self.architectures, EVERY), self.space),
-        ):
-            if not names:
-                raise UserError(f"name at least one {kind}: --{kind}s NAME,NAME (workbench list shows them)")
-            for name in names:
-                if names.count(name) > 1:
-                    raise UserError(f"{kind} {name!r} is named {names.count(name)} times; once is enough")
-            if not isinstance(given, Mapping):
-                raise UserError(f"the options of each {kind} must be a mapping by name, not {given!r}")
-            for name, options in given.items():
-                if name not in names:
-                    raise UserError(f"options are given for {kind} {name!r}, which is not tuned{near(name, names)}")
-                if not isinstance(options, Mapping):
-                    raise UserError(f"the options of {kind} {name} must be a mapping, not {options!r}")
+        check_names("task", self.tasks, self.task, "tuned")
+        check_names("architecture", self.architectures, self.architecture, "tuned")
+        check_names("architecture", self.architectures, self.space, "tuned", also=(EVERY,))
         whole("trials", self.trials, least=1, most=MOST_TRIALS)
         whole("seeds", self.seeds, least=1, most=TUNING_SEED)
         whole("hidden_size", self.hidden_size, least=1)
@@ -169,10 +154,7 @@ class Sweep:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as in the YAML file that `from_dict` reads back."""
-        values = asdict(self)
-        nested = {key: values.pop(key) for key in ("optimization", "budget")}
-        lists = {key: list(values[key]) for key in NAMED}
-        return {**values, **lists, **nested["optimization"], **nested["budget"]}
+        return to_flat(self, NAMED)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -181,12 +163,4 @@ class Sweep:
         Raises:
             UserError: if a key is unknown or missing, or a value cannot be.
         """
-        rest = dict(values)
-        inner: dict[str, Any] = {}
-        for key, kind in (("optimization", Optimization), ("budget", Budget)):
-            chosen = {item.name: rest.pop(item.name) for item in fields(kind) if item.name in rest}
-            inner[key] = strict(kind, chosen, key)
-        for key in NAMED:
-            if key in rest or key != "objectives":
-                rest[key] = named(rest.get(key, ()), key)
-        return strict(cls, {**rest, **inner}, "the sweep")
+        return from_flat(cls, values, NAMED, "the sweep")

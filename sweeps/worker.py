@@ -56,7 +56,6 @@ class Listener:
     begun: Callable[[str, int, Experiment], None] = lambda study, number, experiment: None
     progress: Callable[[int], None] = lambda step: None
     ended: Callable[[], None] = lambda: None
-    failed: Callable[[str], None] = lambda line: None
     note: Callable[[str], None] = lambda line: None
 
 
@@ -130,8 +129,9 @@ class Worker:
             patiently(lambda: attempt(opened, objective), self.listener.note)
         except (NothingWaitingError, InterruptedTrialError, SurplusTrialError, TakenError, UpdateFinishedTrialError):
             pass
-        except FailedTrialError as error:
-            self.listener.failed(f"{opened.spec.name}: a trial failed: {error}")
+        except FailedTrialError:
+            # Its reason is in the store, for whoever watches.
+            pass
         except ValueError as error:
             # What Optuna says of a trial that was ended in the store by somebody who took this process for dead.
             if "Cannot tell" not in str(error):

@@ -1,16 +1,18 @@
 """Every architecture on every task under the same rules, for several seeds."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from architectures.suggest import near
-from workbench.config import TUNING_SEED, Budget, Experiment, Optimization, Part, one_of, strict, whole
+from workbench.asked import check_names, from_flat, to_flat
+from workbench.config import TUNING_SEED, Budget, Experiment, Optimization, Part, one_of, whole
 from workbench.errors import UserError
 from workbench.model import count
 from workbench.resolve import matched, resolve_architecture, resolve_task, users_mistake
 
 Match = Literal["width", "parameters"]
+NAMED = ("tasks", "architectures")
+"""Lists of names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,20 +42,8 @@ class Comparison:
     architecture: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for kind, names, given in (
-            ("task", self.tasks, self.task),
-            ("architecture", self.architectures, self.architecture),
-        ):
-            if not names:
-                raise UserError(f"name at least one {kind}: --{kind}s NAME,NAME (workbench list shows them)")
-            for name in names:
-                if names.count(name) > 1:
-                    raise UserError(f"{kind} {name!r} is named {names.count(name)} times; once is enough")
-            for name, options in given.items():
-                if name not in names:
-                    raise UserError(f"options are given for {kind} {name!r}, which is not compared{near(name, names)}")
-                if not isinstance(options, Mapping):
-                    raise UserError(f"the options of {kind} {name} must be a mapping, not {options!r}")
+        check_names("task", self.tasks, self.task, "compared")
+        check_names("architecture", self.architectures, self.architecture, "compared")
         whole("seeds", self.seeds, least=1, most=TUNING_SEED)
         whole("hidden_size", self.hidden_size, least=1)
         one_of("match", self.match, Match)
@@ -112,15 +102,7 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as in the YAML file that `from_dict` reads back."""
-        values = asdict(self)
-        nested = {key: values.pop(key) for key in ("optimization", "budget")}
-        return {
-            **values,
-            "tasks": list(self.tasks),
-            "architectures": list(self.architectures),
-            **nested["optimization"],
-            **nested["budget"],
-        }
+        return to_flat(self, NAMED)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -129,19 +111,4 @@ class Comparison:
         Raises:
             UserError: if a key is unknown or missing, or a value cannot be.
         """
-        rest = dict(values)
-        inner: dict[str, Any] = {}
-        for key, kind in (("optimization", Optimization), ("budget", Budget)):
-            chosen = {item.name: rest.pop(item.name) for item in fields(kind) if item.name in rest}
-            inner[key] = strict(kind, chosen, key)
-        for key in ("tasks", "architectures"):
-            rest[key] = named(rest.get(key, ()), key)
-        return strict(cls, {**rest, **inner}, "the comparison")
-
-
-def named(value: Any, key: str) -> tuple[str, ...]:
-    """A list of names, or one string with commas between them."""
-    names = value.split(",") if isinstance(value, str) else value
-    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        raise UserError(f"{key} must be names separated by commas, not {value!r}")
-    return tuple(name.strip() for name in names if name.strip())
+        return from_flat(cls, values, NAMED, "the comparison")

@@ -9,8 +9,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from workbench.config import Experiment
-from workbench.processes import ending, hire
-from workbench.worker import STOP, Event, work
+from workbench.processes import STOP, ending, hire
+from workbench.worker import Event, work
 
 Listener = Callable[[int, Event], None]
 """Told the experiment's index and what happened to it."""

@@ -3,14 +3,18 @@
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 SPAWN = multiprocessing.get_context("spawn")
+STOP = "stop"
+"""What a process is told when it shall save what is under way and put it down."""
+ASK_SECONDS = 0.1
 
 
 def hire(target: Callable[..., None], *args: Any, threads: int) -> tuple[Connection, BaseProcess]:
@@ -46,6 +50,36 @@ def end_with_parent() -> None:
     if parent is not None:
         wait([parent.sentinel])
         os._exit(1)
+
+
+class Told:
+    """A process's end of its connection, over which it may be told to stop.
+
+    Args:
+        connection: to the one that started it.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._asked = 0.0
+        self._stopped = False
+
+    def stopped(self) -> bool:
+        """Whether it has been told to; looked up at most a few times a second, since every step asks."""
+        now = time.monotonic()
+        if not self._stopped and now - self._asked > ASK_SECONDS:
+            self._asked = now
+            try:
+                self._stopped = self.connection.poll() and self.connection.recv() == STOP
+            except (EOFError, OSError):
+                # Whoever started this process is no more; it ends in a moment, and what it is at must not fail first.
+                self._stopped = True
+        return self._stopped
+
+    def send(self, event: Any) -> None:
+        """Tells something. If nobody listens any more, this process is about to end; what it is at is not to blame."""
+        with suppress(OSError):
+            self.connection.send(event)
 
 
 def ending(status: int) -> str:

@@ -1,7 +1,6 @@
 """A process that runs experiments one after another and reports to the one that started it."""
 
 import threading
-import time
 import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -13,11 +12,7 @@ from workbench.errors import UserError
 from workbench.files import one_line, write_text
 from workbench.folder import folder_of
 from workbench.memory import keep_memory
-from workbench.processes import end_with_parent
-
-STOP = "stop"
-"""What the parent says when the run under way shall save itself and end."""
-ASK_SECONDS = 0.1
+from workbench.processes import Told, end_with_parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +31,7 @@ def work(connection: Connection, out: Path, device: str, threads: int) -> None:
     keep_memory()
     from workbench.run import Machine, run
 
-    line = _Line(connection)
+    line = Told(connection)
     while isinstance(experiment := connection.recv(), Experiment):
         try:
             finished = run(
@@ -62,27 +57,3 @@ def kept(experiment: Experiment, out: Path) -> str:
     except OSError:
         return ""
     return f" (see {path})"
-
-
-class _Line:
-    """The worker's end of the connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self._asked = 0.0
-        self._stopped = False
-
-    def send(self, event: Event) -> None:
-        self.connection.send(event)
-
-    def stopped(self) -> bool:
-        """Whether the parent has said to stop; looked up at most a few times a second, since every step asks."""
-        now = time.monotonic()
-        if not self._stopped and now - self._asked > ASK_SECONDS:
-            self._asked = now
-            try:
-                self._stopped = self.connection.poll() and self.connection.recv() == STOP
-            except (EOFError, OSError):
-                # Whoever started this process is no more; it ends in a moment, and what it is at must not fail first.
-                self._stopped = True
-        return self._stopped

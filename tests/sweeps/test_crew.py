@@ -17,7 +17,7 @@ from sweeps.worker import Order, Worker
 from tests.sweeps.stillborn import stillborn
 from workbench.config import Experiment, Part
 from workbench.errors import UserError
-from workbench.processes import hire
+from workbench.processes import STOP, hire
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_a_worker_that_is_stopped_does_not_say_that_nothing_is_left(order, monke
     monkeypatch.setattr(hands, "end_with_parent", lambda: None)
     monkeypatch.setattr(hands, "keep_memory", lambda: None)
     ours, theirs = Pipe()
-    ours.send(hands.STOP)
+    ours.send(STOP)
     hands.work(theirs, order)
     theirs.close()
     assert ours.recv().kind == "ready"
@@ -212,7 +212,7 @@ def test_progress_is_told_now_and_then_and_a_stop_is_looked_up_as_often():
     line._told = line._asked = time.monotonic() + 3600
     for step in range(10):
         line.progress(step)
-    ours.send(hands.STOP)
+    ours.send(STOP)
     assert not ours.poll()
     assert not line.stopped()
     line._told = line._asked = 0.0

@@ -7,8 +7,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from workbench.asked import named
 from workbench.cli.parser import Parser, chosen
-from workbench.comparison import named
 from workbench.errors import UserError
 from workbench.files import write_json
 from workbench.memory import keep_memory

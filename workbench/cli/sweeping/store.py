@@ -1,16 +1,19 @@
 """Where a sweep's trials are kept, as its commands are told."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.cli.settings import Settings
 from workbench.config import whole
 from workbench.errors import UserError
 from workbench.files import read_yaml
 
 if TYPE_CHECKING:
     from sweeps.sweep import Sweep
+    from sweeps.worker import Order
 
 FILE = "sweep.yaml"
 """In the folder of results: what the sweep was asked for, and its store unless it is in the folder too."""
@@ -59,6 +62,21 @@ class Store:
         if out is None:
             raise UserError("name the store: --storage URL, or the folder of a sweep")
         return default_url(out)
+
+    def order(self, url: str, names: Sequence[str], settings: Settings, device: str) -> "Order":
+        """What each worker is told."""
+        from sweeps.worker import Order
+
+        return Order(
+            url=url,
+            names=tuple(names),
+            out=settings.folder.absolute(),
+            device=device,
+            threads=settings.threads,
+            heartbeat=self.heartbeat,
+            grace=self.grace,
+            retries=self.retries,
+        )
 
 
 def recorded(out: Path) -> dict[str, Any]:

@@ -54,16 +54,7 @@ def tune(
     kept = {} if url == default_url(out) else {"storage": without_password(url)}
     write_yaml(out / FILE, {**sweep.to_dict(), **kept})
     patiently(lambda: fill_all(studies, store.retries), complain)
-    order = Order(
-        url=url,
-        names=tuple(spec.name for spec in specs),
-        out=out.absolute(),
-        device=device,
-        threads=settings.threads,
-        heartbeat=store.heartbeat,
-        grace=store.grace,
-        retries=store.retries,
-    )
+    order = store.order(url, [spec.name for spec in specs], settings, device)
     stopped = work(order, studies, sweep, settings, launcher, ray_address)
     if stopped:
         complain("interrupted: nothing is lost; the same command goes on from there")

@@ -9,7 +9,7 @@ from sweeps.opening import load
 from sweeps.patience import patiently
 from sweeps.places import fail
 from sweeps.storage import connect
-from sweeps.worker import Order, problem, quiet
+from sweeps.worker import problem, quiet
 from workbench.cli.execute import complain, interruptible
 from workbench.cli.parser import Parser, chosen
 from workbench.cli.settings import Settings, split
@@ -49,22 +49,14 @@ def main(given: list[str]) -> int:
     settings, values = split({**values, "wandb": "off"})
     store, choice = Store(**taken(Store, values)), Choice(**taken(Choice, values))
     device = device_named(settings.device)
-    out, url = writable(settings.folder), store.url(settings.folder)
+    writable(settings.folder)
+    url = store.url(settings.folder)
     names = tuple(name.strip() for name in (choice.study or "").split(",") if name.strip())
     quiet()
     refuse_missing(url)
     storage = connect(url, heartbeat=store.heartbeat, grace=store.grace, say=complain)
     studies = patiently(lambda: load(storage, names), complain)
-    order = Order(
-        url=url,
-        names=tuple(opened.spec.name for opened in studies),
-        out=out.absolute(),
-        device=device,
-        threads=settings.threads,
-        heartbeat=store.heartbeat,
-        grace=store.grace,
-        retries=store.retries,
-    )
+    order = store.order(url, [opened.spec.name for opened in studies], settings, device)
     by_name = {opened.spec.name: opened for opened in studies}
     with Board(studies) as board:
 
