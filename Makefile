@@ -37,5 +37,5 @@ $(VENV)/use.stamp: pyproject.toml
 
 $(VENV)/dev.stamp: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -e ".[wandb,sweeps,postgresql,ray,dashboard,dev]"
+	$(BIN)/pip install --quiet -e ".[wandb,workspaces,sweeps,postgresql,ray,dashboard,dev]"
 	touch $@ $(VENV)/use.stamp

@@ -19,8 +19,13 @@ class BusyError(UserError):
 def folder_of(out: Path, experiment: Experiment) -> Path:
     """`out/runs/<task>/<architecture>/<hash>/seed-<n>`."""
     parts = (experiment.task.name, experiment.architecture.name)
-    task, architecture = (name.replace(":", "-").replace("/", "-") for name in parts)
-    return out / "runs" / task / architecture / experiment.identity / f"seed-{experiment.seed}"
+    return named(out, *parts, experiment.identity, experiment.seed)
+
+
+def named(out: Path, task: str, architecture: str, identity: str, seed: int) -> Path:
+    """The folder of a run by what it is called."""
+    safe = (name.replace(":", "-").replace("/", "-") for name in (task, architecture))
+    return Path(out, "runs", *safe, identity, f"seed-{seed}")
 
 
 def writable(out: Path) -> Path:

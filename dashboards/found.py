@@ -1,0 +1,55 @@
+"""Everything below a folder of results that W&B can show: runs, trials, and the comparison as a whole."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from dashboards.record import Tried
+from workbench import studies
+from workbench.config import TUNING_SEED
+from workbench.errors import UserError
+from workbench.folder import named
+from workbench.results import Run, finished, pruned, read
+from workbench.studies import FINISHED
+
+
+def runs(out: Path) -> Iterator[tuple[Run, Tried | None]]:
+    """Every finished run, and every trial that a sweep has finished here, in a stable order.
+
+    A run that two studies have tried is shown as the trial of the first.
+
+    Raises:
+        UserError: if a file was not written by this bench.
+    """
+    for run in finished(out):
+        yield run, None
+    seen: set[Path] = set()
+    for tried in trials(out):
+        folder = folder_of(out, tried)
+        if folder is None or folder in seen:
+            continue
+        if (tuned := of_trial(folder, tried)) is not None:
+            seen.add(folder)
+            yield tuned, tried
+
+
+def trials(out: Path) -> Iterator[Tried]:
+    """Every finished trial of the studies below a folder."""
+    for study in studies.read(out):
+        for trial in study.trials:
+            if trial.state in FINISHED:
+                yield Tried(study=study, trial=trial)
+
+
+def folder_of(out: Path, tried: Tried) -> Path | None:
+    """Where a trial was run; `None` where no configuration was resolved."""
+    if tried.trial.identity is None:
+        return None
+    return named(out, tried.study.task, tried.study.architecture, tried.trial.identity, TUNING_SEED)
+
+
+def of_trial(folder: Path, tried: Tried) -> Run | None:
+    """A trial's run; `None` where it was run on another machine, or has been moved away."""
+    try:
+        return pruned(folder) if tried.trial.state == "pruned" else read(folder)
+    except (UserError, OSError, ValueError, LookupError):
+        return None
