@@ -1,14 +1,23 @@
 """The curves of a probe as tables: one for each unit of the x axis, a column for each curve."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 from analysis.findings import Curve
 from dashboards.naming import slug
 from dashboards.table import Table
 
 
-def tables(curves: Mapping[str, Curve], marks: Mapping[str, Any]) -> dict[str, Table]:
+class Whose(TypedDict):
+    """Columns that say which run a table is of."""
+
+    run: str
+    architecture: str
+    task: str
+    seed: int
+
+
+def tables(curves: Mapping[str, Curve], whose: Whose) -> dict[str, Table]:
     """The curves of one probe of one run.
 
     Curves over the same unit stand side by side, with `<curve>_low` and `<curve>_high` where they have intervals, so
@@ -16,7 +25,7 @@ def tables(curves: Mapping[str, Curve], marks: Mapping[str, Any]) -> dict[str, T
 
     Args:
         curves: by name.
-        marks: columns that say whose they are, the same in every row: architecture, task, seed.
+        whose: they are, the same in every row.
 
     Returns:
         By `by-<unit of x>`, tables with the column `x` first.
@@ -24,10 +33,10 @@ def tables(curves: Mapping[str, Curve], marks: Mapping[str, Any]) -> dict[str, T
     units: dict[str, dict[str, Curve]] = {}
     for name, curve in curves.items():
         units.setdefault(curve.x_unit, {})[name] = curve
-    return {f"by-{slug(unit)}": _table(found, marks) for unit, found in units.items()}
+    return {f"by-{slug(unit)}": _table(found, whose) for unit, found in units.items()}
 
 
-def _table(curves: Mapping[str, Curve], marks: Mapping[str, Any]) -> Table:
+def _table(curves: Mapping[str, Curve], whose: Whose) -> Table:
     columns: dict[str, dict[float, float | None]] = {}
     for name, curve in curves.items():
         columns[name] = dict(zip(curve.x, curve.y, strict=True))
@@ -36,6 +45,6 @@ def _table(curves: Mapping[str, Curve], marks: Mapping[str, Any]) -> Table:
                 columns[f"{name}_{end}"] = dict(zip(curve.x, values, strict=True))
     places = sorted({x for curve in curves.values() for x in curve.x})
     return Table(
-        columns=("x", *columns, *marks),
-        rows=tuple((x, *(column.get(x) for column in columns.values()), *marks.values()) for x in places),
+        columns=("x", *columns, *whose),
+        rows=tuple((x, *(column.get(x) for column in columns.values()), *whose.values()) for x in places),
     )

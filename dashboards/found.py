@@ -23,28 +23,21 @@ def runs(out: Path) -> Iterator[tuple[Run, Tried | None]]:
     for run in finished(out):
         yield run, None
     seen: set[Path] = set()
-    for tried in trials(out):
-        folder = folder_of(out, tried)
-        if folder is None or folder in seen:
-            continue
-        if (tuned := of_trial(folder, tried)) is not None:
+    for folder, tried in trials(out):
+        if folder not in seen and (tuned := of_trial(folder, tried)) is not None:
             seen.add(folder)
             yield tuned, tried
 
 
-def trials(out: Path) -> Iterator[Tried]:
-    """Every finished trial of the studies below a folder."""
+def trials(out: Path) -> Iterator[tuple[Path, Tried]]:
+    """Every finished trial of the studies below a folder, with the folder that it was run in."""
     for study in studies.read(out):
         for trial in study.trials:
-            if trial.state in FINISHED:
-                yield Tried(study=study, trial=trial)
-
-
-def folder_of(out: Path, tried: Tried) -> Path | None:
-    """Where a trial was run; `None` where no configuration was resolved."""
-    if tried.trial.identity is None:
-        return None
-    return named(out, tried.study.task, tried.study.architecture, tried.trial.identity, TUNING_SEED)
+            if trial.state in FINISHED and trial.identity is not None:
+                yield (
+                    named(out, study.task, study.architecture, trial.identity, TUNING_SEED),
+                    Tried(study=study.name, objectives=study.objectives, trial=trial),
+                )
 
 
 def of_trial(folder: Path, tried: Tried) -> Run | None:

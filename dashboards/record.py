@@ -10,11 +10,11 @@ from typing import Any
 
 from analysis import probes
 from analysis.findings import Findings
-from dashboards.curves import tables
-from dashboards.naming import STEP, best_of, history_name, result_names
+from dashboards.curves import Whose, tables
+from dashboards.naming import best_of, history_name, result_names
 from dashboards.table import Table
 from workbench.results import Run
-from workbench.studies import Study, Trial
+from workbench.studies import Trial
 
 TAG = 64
 """Characters that W&B allows in a tag."""
@@ -23,9 +23,10 @@ CHECKPOINT = "last.ckpt"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """A sweep's trial, and the study that it belongs to."""
+    """A sweep's trial, the study that it belongs to, and what that minimises."""
 
-    study: Study
+    study: str
+    objectives: tuple[str, ...]
     trial: Trial
 
 
@@ -99,13 +100,14 @@ def run_record(run: Run, tried: Tried | None = None, *, checkpoint: bool = False
     scored = {name for row in rows for name in row if name.startswith("val/")}
     best = {name: best_of(name.removeprefix("val/"), run.result.get("criterion")) for name in sorted(scored)}
     findings = {name: entry.findings for name, entry in probes.read(run.folder).items() if entry.findings is not None}
-    marks = {"architecture": architecture, "task": task, "seed": experiment.seed}
+    name = f"{task}/{architecture}/seed-{experiment.seed}"
+    if tried is not None:
+        name = f"{tried.study}/trial-{tried.trial.number}"
+    whose: Whose = {"run": name, "architecture": architecture, "task": task, "seed": experiment.seed}
     return Record(
         id=run_id(run),
-        name=f"{task}/{architecture}/seed-{experiment.seed}"
-        if tried is None
-        else f"{tried.study.name}/trial-{tried.trial.number}",
-        group=experiment.identity if tried is None else tried.study.name,
+        name=name,
+        group=experiment.identity if tried is None else tried.study,
         job_type=task,
         tags=tuple(label[:TAG] for label in (task, architecture, state, *(() if tried is None else ("trial",)))),
         config=experiment.to_dict(),
@@ -119,7 +121,7 @@ def run_record(run: Run, tried: Tried | None = None, *, checkpoint: bool = False
         tables={
             f"curve/{probe}/{name}": table
             for probe, found in findings.items()
-            for name, table in tables(found.curves, marks).items()
+            for name, table in tables(found.curves, whose).items()
         },
         files={CHECKPOINT: run.folder / CHECKPOINT} if checkpoint and (run.folder / CHECKPOINT).exists() else {},
     )
@@ -127,10 +129,10 @@ def run_record(run: Run, tried: Tried | None = None, *, checkpoint: bool = False
 
 def trial_names(tried: Tried) -> dict[str, Any]:
     """A trial by the names of the scheme."""
-    study, trial = tried.study, tried.trial
-    scores = zip(study.objectives, trial.values or (), strict=trial.values is not None)
+    trial = tried.trial
+    scores = () if trial.values is None else zip(tried.objectives, trial.values, strict=True)
     return {
-        "trial/study": study.name,
+        "trial/study": tried.study,
         "trial/number": trial.number,
         "trial/place": trial.place,
         "trial/state": trial.state,
@@ -151,6 +153,3 @@ def probe_names(findings: Mapping[str, Findings]) -> dict[str, Any]:
             named |= {f"{key}/{end}": value for end, value in ends.items() if value is not None}
         named |= {f"word/{probe}/{name}": said for name, said in found.words.items()}
     return named
-
-
-__all__ = ["STEP", "Record", "Tried", "probe_names", "run_id", "run_record", "trial_names"]

@@ -28,6 +28,11 @@ def named(out: Path, task: str, architecture: str, identity: str, seed: int) -> 
     return Path(out, "runs", *safe, identity, f"seed-{seed}")
 
 
+def results_of(folder: Path) -> Path:
+    """The folder of results that a run's folder is in."""
+    return folder.resolve().parents[4]
+
+
 def writable(out: Path) -> Path:
     """Makes sure that results can be written below `out`.
 

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from pathlib import Path
 
 import optuna
 import pytest
@@ -247,17 +248,20 @@ def test_a_password_is_written_nowhere(monkeypatch):
 def test_trials_are_mirrored_with_their_study_and_state(copied, capsys, monkeypatch):
     added = []
 
-    def write(run, out, project, group, state):
-        added.append((group, run.experiment.seed, state))
-        return out
+    def write(record, out, project):
+        added.append(record)
+        return Path("wandb/offline-run-x")
 
-    monkeypatch.setattr("workbench.mirror.write_offline", write)
+    monkeypatch.setattr("dashboards.offline.write_offline", write)
     given = [word for word in GIVEN if word not in ("--wandb", "off")]
     assert said(capsys, "run", *given, "--trials", "2", "--wandb", "offline", "--out", copied)[0] == 0
-    tuned = {(group, state) for group, seed, state in added if seed == TUNING_SEED}
-    assert {group for group, _ in tuned} == {"addition/rnn", "addition/gru"}
-    assert {state for _, state in tuned} == {"complete"}
-    assert len([seed for _, seed, _ in added if seed == TUNING_SEED]) == 4
+    tuned = [record for record in added if record.config.get("seed") == TUNING_SEED]
+    assert sorted((record.group, record.summary["trial/number"]) for record in tuned) == [
+        *(("addition/gru", number) for number in (0, 1)),
+        *(("addition/rnn", number) for number in (0, 1)),
+    ]
+    assert {record.summary["trial/state"] for record in tuned} == {"complete"}
+    assert [record.job_type for record in added].count("comparison") == 1
 
 
 def test_a_study_of_somebody_else_in_the_store_is_left_alone(copied, capsys):

@@ -6,11 +6,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from workbench.cli.execute import complain
+from workbench.cli.complain import complain
+from workbench.cli.mirrored import renew
 from workbench.cli.parser import Options, Parser, chosen
 from workbench.config import MOST_THREADS, Experiment, whole
 from workbench.errors import UserError
 from workbench.files import writable
+from workbench.folder import results_of
 
 DESCRIPTION = """Probe what models have learned: how far back they remember, why, and what they forget.
 
@@ -119,6 +121,8 @@ def main(given: list[str]) -> int:
         from analysis.report import write
 
         print(write(Path(where)))
+    for out in {results_of(job.folder) for job in found if job.trained}:
+        renew(out)
     return 0
 
 

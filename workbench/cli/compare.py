@@ -2,7 +2,9 @@
 
 from argparse import SUPPRESS
 
-from workbench.cli.execute import complain, execute
+from workbench.cli.complain import complain
+from workbench.cli.execute import execute
+from workbench.cli.mirrored import publish
 from workbench.cli.parser import Parser, chosen, merged
 from workbench.cli.settings import Settings, split
 from workbench.comparison import Comparison
@@ -43,6 +45,8 @@ def main(given: list[str]) -> int:
         from analysis.report import write
 
         print(write(out))
+        if status != 130:
+            publish(settings)
     return status
 
 

@@ -9,12 +9,12 @@ from typing import Protocol
 
 from architectures.catalogue import load
 from architectures.kernels import prepare
+from workbench.cli.complain import complain
 from workbench.cli.progress import Progress, label
 from workbench.cli.settings import Settings
 from workbench.config import Experiment
 from workbench.errors import UserError
 from workbench.folder import claim, folder_of, writable
-from workbench.mirror import Mirror
 from workbench.pool import Pool
 from workbench.results import Run, read
 from workbench.run import device_named
@@ -68,8 +68,8 @@ def execute(
     refused: list[str] = []
     failed: list[str] = []
 
-    mirror = Mirror(out, settings.wandb, settings.wandb_project, complain)
     labels = [name(experiments[index]) for index in left]
+    mirror = settings.mirror(complain)
     with mirror, Progress([experiments[index] for index in left], labels) as progress, interruptible(pool):
 
         def listen(place: int, event: Event) -> None:
@@ -105,13 +105,7 @@ def execute(
         done = f"{len(runs)} of {len(experiments)} runs are finished"
         complain(f"interrupted: {done}; the same command goes on from there")
         return finished, 130
-    mirror.send(finished)
     return finished, 1 if failed else 0
-
-
-def complain(line: str) -> None:
-    """Tells on stderr what went wrong, in one line."""
-    print(f"workbench: {line}", file=sys.stderr)
 
 
 @contextmanager

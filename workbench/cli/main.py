@@ -11,6 +11,9 @@ COMMANDS = {
     "sweep": ("workbench.cli.sweep", "architectures tuned with as many trials each, on one machine or many"),
     "analyze": ("workbench.cli.analyze", "why: how far back models remember, and what they forget"),
     "profile": ("workbench.cli.profile", "what a step of each architecture costs on this machine"),
+    "sync": ("workbench.cli.sync", "what has been run, sent to a W&B account"),
+    "dashboard": ("workbench.cli.dashboard", "the W&B workspace of what has been run, as a file or in W&B"),
+    "view": ("workbench.cli.view", "report, progress and trials in a browser, served here"),
     "report": ("workbench.cli.report", "the report of what has been run, made again"),
 }
 
@@ -34,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs a command and returns the exit status: 0 done, 1 a run failed, 2 the user's mistake, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(HELP.format(commands="\n".join(f"  {name:<10}{text}" for name, (_, text) in COMMANDS.items())), end="")
+        print(HELP.format(commands="\n".join(f"  {name:<11}{text}" for name, (_, text) in COMMANDS.items())), end="")
         return 0 if arguments else 2
     from workbench.errors import UserError
 

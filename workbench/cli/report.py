@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from workbench.cli.mirrored import renew
 from workbench.cli.parser import Parser
 from workbench.errors import UserError
 
@@ -21,4 +22,5 @@ def main(given: list[str]) -> int:
     from analysis.report import write
 
     print(write(out))
+    renew(out)
     return 0

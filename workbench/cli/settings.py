@@ -1,13 +1,16 @@
 """What every command that trains is told about where, and not what, to train."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from dashboards.marks import place_of
+from dashboards.mirror import Mirror, Mode
+from workbench.cli.wandb_names import named
 from workbench.config import MOST_THREADS, one_of, whole
 from workbench.errors import UserError
-from workbench.mirror import Mode
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -22,7 +25,8 @@ class Settings:
         workers: experiments side by side; by default one for each core, or one on a GPU.
         threads: threads of each; results are the same for any number of workers, not for any number of threads.
         wandb: a Weights & Biases mirror of every finished run in OUT/wandb: off, offline, or sent (online).
-        wandb_project: the W&B project.
+        wandb_project: the W&B project; by default that which OUT is mirrored for, or sequence-workbench.
+        wandb_checkpoints: whether the trained weights go along.
     """
 
     out: str
@@ -30,16 +34,23 @@ class Settings:
     workers: int | None = None
     threads: int = 1
     wandb: Mode = "offline"
-    wandb_project: str = "sequence-workbench"
+    wandb_project: str | None = None
+    wandb_checkpoints: bool = False
 
     def __post_init__(self) -> None:
         if not self.out:
             raise UserError("name a folder for the results: --out DIR")
         one_of("device", self.device, Device)
         one_of("wandb", self.wandb, Mode)
+        named("wandb-project", self.wandb_project)
         whole("threads", self.threads, least=1, most=MOST_THREADS)
         if self.workers is not None:
             whole("workers", self.workers, least=1)
+
+    def mirror(self, say: Callable[[str], None]) -> Mirror:
+        """The mirror that was asked for, which says in a line what goes wrong."""
+        place, checkpoints = place_of(self.folder, self.wandb_project), self.wandb_checkpoints
+        return Mirror(self.folder, self.wandb, place, say, checkpoints=checkpoints)
 
     @property
     def folder(self) -> Path:

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from workbench.cli.execute import complain, execute
+from workbench.cli.complain import complain
+from workbench.cli.execute import execute
+from workbench.cli.mirrored import publish
 from workbench.cli.parser import Options, Parser, chosen
 from workbench.cli.progress import summary
 from workbench.cli.settings import Settings, split
@@ -54,6 +56,8 @@ def main(given: list[str]) -> int:
     finished, status = execute([experiment], settings)
     for run in finished:
         print(f"{run.folder}: {summary(run)}")
+    if finished:
+        publish(settings)
     return status
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from sweeps.opening import Opened
 from sweeps.patience import patiently
 from sweeps.winners import chosen
-from workbench.cli.execute import complain
+from workbench.cli.complain import complain
 from workbench.cli.parser import Parser
 from workbench.cli.sweeping.found import Found, find, with_folder
 from workbench.cli.sweeping.tables import best

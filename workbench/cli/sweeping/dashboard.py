@@ -1,18 +1,14 @@
 """`workbench sweep dashboard`: the trials in a browser, by optuna-dashboard."""
 
-import errno
-from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
-from socketserver import ThreadingMixIn
-from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+from dashboards.serving import HOST, listening, own, until_stopped
 from sweeps.opening import load
 from sweeps.patience import patiently
 from sweeps.storage import connect
 from sweeps.worker import quiet
-from workbench.cli.execute import complain
+from workbench.cli.complain import complain
 from workbench.cli.parser import Parser
 from workbench.cli.sweeping.found import with_folder
 from workbench.cli.sweeping.store import Store, recorded, refuse_missing
@@ -28,29 +24,6 @@ EXAMPLES = """examples:
   workbench sweep dashboard --storage postgresql+psycopg://me@host/sweeps --port 9000
   ssh -L 8080:127.0.0.1:8080 host      (from elsewhere: then open http://127.0.0.1:8080/)
 """
-HOST = "127.0.0.1"
-
-App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-"""WSGI's (PEP 3333)."""
-
-
-class Server(ThreadingMixIn, WSGIServer):
-    """Answers side by side: a slow query does not keep the page waiting."""
-
-    daemon_threads = True
-
-    def server_bind(self) -> None:
-        """Takes the address without asking for its name, which may take long."""
-        super(WSGIServer, self).server_bind()
-        self.server_name, self.server_port = HOST, int(self.server_address[1])
-        self.setup_environ()
-
-
-class Silent(WSGIRequestHandler):
-    """Says nothing of each request."""
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        return
 
 
 def main(given: list[str]) -> int:
@@ -69,11 +42,7 @@ def main(given: list[str]) -> int:
 
     with listening(port) as server:
         server.set_app(own(optuna_dashboard.wsgi(storage), server.server_port))
-        print(f"the trials are shown at http://{HOST}:{server.server_port}/ until Ctrl-C", flush=True)
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            return 0
+        until_stopped(server, f"the trials are shown at http://{HOST}:{server.server_port}/ until Ctrl-C")
     return 0
 
 
@@ -90,37 +59,6 @@ def standing(folder: str | None, storage: str | None) -> str:
     url = Store(storage=storage or kept).url(out)
     refuse_missing(url)
     return url
-
-
-def listening(port: int) -> Server:
-    """A server that listens, and has nothing to say yet.
-
-    Raises:
-        UserError: if the port cannot be had.
-    """
-    try:
-        return make_server(HOST, port, lambda environ, start: [], server_class=Server, handler_class=Silent)
-    except OSError as error:
-        why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be had: {error.strerror}"
-        raise UserError(f"port {port} {why}; name another one, or 0 for any that is free: --port") from None
-
-
-def own(app: App, port: int) -> App:
-    """The application for requests of its own pages only.
-
-    Listening on the loopback does not keep out the pages of other sites that the same browser shows: they can send
-    requests here, and with a name that they have resolve to this address read the answers.
-    """
-    hosts = {f"{HOST}:{port}", f"localhost:{port}"}
-    origins = {None, *(f"http://{host}" for host in hosts)}
-
-    def guarded(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        if environ.get("HTTP_HOST") in hosts and environ.get("HTTP_ORIGIN") in origins:
-            return app(environ, start)
-        start("403 Forbidden", [("Content-Type", "text/plain")])
-        return [f"open http://{HOST}:{port}/ itself\n".encode()]
-
-    return guarded
 
 
 def parser() -> Parser:

@@ -8,7 +8,7 @@ from sweeps.patience import patiently
 from sweeps.snapshot import snapshot
 from sweeps.storage import connect
 from sweeps.worker import quiet
-from workbench.cli.execute import complain
+from workbench.cli.complain import complain
 from workbench.cli.parser import Parser
 from workbench.cli.sweeping.store import Store, refuse_missing, sweep_in
 from workbench.errors import UserError

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from sweeps import snapshot
 from sweeps.patience import patiently
-from workbench.cli.execute import complain
+from workbench.cli.complain import complain
+from workbench.cli.mirrored import renew
 from workbench.cli.parser import Parser
 from workbench.cli.sweeping.found import find, with_folder
 from workbench.errors import UserError
@@ -29,6 +30,7 @@ def main(given: list[str]) -> int:
     from analysis.report import write
 
     print(write(out))
+    renew(out)
     return 0
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sweeps.sweep import Sweep
-from workbench.cli.execute import complain
+from workbench.cli.complain import complain
 from workbench.cli.parser import KINDS, Parser, chosen, merged
 from workbench.cli.settings import Settings, split
 from workbench.cli.sweeping.store import Store

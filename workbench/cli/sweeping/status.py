@@ -5,7 +5,7 @@ import time
 
 from sweeps.patience import patiently
 from sweeps.worker import over
-from workbench.cli.execute import complain
+from workbench.cli.complain import complain
 from workbench.cli.parser import Parser
 from workbench.cli.sweeping.found import find, with_folder
 from workbench.cli.sweeping.tables import now, status

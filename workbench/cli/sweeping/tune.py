@@ -16,7 +16,9 @@ from sweeps.storage import connect, default_url, without_password
 from sweeps.sweep import Sweep
 from sweeps.winners import fresh, namer
 from sweeps.worker import Order, fill_all, over, problem, quiet
-from workbench.cli.execute import complain, execute, interruptible
+from workbench.cli.complain import complain
+from workbench.cli.execute import execute, interruptible
+from workbench.cli.mirrored import publish
 from workbench.cli.settings import Settings
 from workbench.cli.sweeping.board import Board
 from workbench.cli.sweeping.command import worker_command
@@ -25,7 +27,6 @@ from workbench.cli.sweeping.store import FILE, Store
 from workbench.cli.sweeping.tables import best
 from workbench.files import write_yaml
 from workbench.folder import writable
-from workbench.mirror import Mirror
 from workbench.run import device_named
 from workbench.studies import Trial
 
@@ -71,9 +72,8 @@ def work(
         UserError: if a worker says that something other than its trial is wrong.
     """
     by_name = {opened.spec.name: opened for opened in studies}
-    mirror = Mirror(order.out, settings.wandb, settings.wandb_project, complain)
-    trials = Mirrored(mirror=mirror, out=order.out)
-    with mirror, Board(studies) as board:
+    with settings.mirror(complain) as mirror, Board(studies) as board:
+        trials = Mirrored(mirror=mirror, out=order.out)
 
         def ended(opened: Opened, trial: Trial) -> None:
             board.ended(opened, trial)
@@ -107,7 +107,6 @@ def work(
                 finally:
                     patiently(monitor.end, complain)
             stopped = crew.stopping
-    trials.send()
     return stopped
 
 
@@ -145,4 +144,6 @@ def finish(studies: Sequence[Opened], sweep: Sweep, settings: Settings) -> int:
         from analysis.report import write
 
         print(write(settings.folder))
+        if status != 130:
+            publish(settings)
     return status or (1 if problems else 0)

@@ -10,7 +10,8 @@ from sweeps.patience import patiently
 from sweeps.places import fail
 from sweeps.storage import connect
 from sweeps.worker import problem, quiet
-from workbench.cli.execute import complain, interruptible
+from workbench.cli.complain import complain
+from workbench.cli.execute import interruptible
 from workbench.cli.parser import Parser, chosen
 from workbench.cli.settings import Settings, split
 from workbench.cli.sweeping.board import Board

@@ -1,0 +1,98 @@
+"""What is known of each record in W&B's own files: written beside what it is of, so that nothing is sent twice."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from workbench.config import strict
+from workbench.errors import UserError
+from workbench.files import read_json, write_json
+
+PROJECT = "sequence-workbench"
+"""The W&B project where none is named."""
+FILE = "wandb.json"
+"""Beside a run's result."""
+FOLDER = "wandb"
+"""Below a folder of results: W&B's offline records."""
+WHOLE = "comparison.json"
+"""In `FOLDER`: the mark of the comparison as a whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where in W&B records are shown."""
+
+    project: str
+    entity: str | None = None
+    """The user or team; `None`: the account's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """An offline record, and whether it has been sent."""
+
+    id: str
+    """Of the run in its W&B project."""
+    place: Place
+    folder: str
+    """The record, relative to the folder of results."""
+    content: str
+    """The hash of what it shows."""
+    at: str
+    """The folder of results as it was: W&B keeps absolute paths to what goes along, so a record that has been moved
+    has to be written anew."""
+    sent: bool = False
+    checkpoint: bool = False
+    """Whether the trained weights go along."""
+
+
+def read_mark(path: Path) -> Mark | None:
+    """The mark in a file; `None` where there is none that can be read: what it was of is then mirrored anew."""
+    try:
+        plain = read_json(path)
+        return strict(Mark, {**plain, "place": strict(Place, plain.get("place"), "the place")}, "the mark")
+    except UserError:
+        return None
+
+
+def write_mark(path: Path, mark: Mark) -> None:
+    """Writes a mark, atomically."""
+    path.parent.mkdir(exist_ok=True)
+    write_json(path, asdict(mark))
+
+
+@contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """Keeps records and marks to one writer at a time."""
+    (out / FOLDER).mkdir(exist_ok=True)
+    with FileLock(out / FOLDER / ".lock"):
+        yield
+
+
+def record_file(out: Path, mark: Mark) -> Path | None:
+    """W&B's file of a record; `None` where it is gone, or is not in the folder that records are in."""
+    folder = out / mark.folder
+    if folder.is_symlink() or folder.resolve().parent != (out / FOLDER).resolve():
+        return None
+    return next((path.resolve() for path in sorted(folder.glob("run-*.wandb")) if path.is_file()), None)
+
+
+def below(out: Path) -> Iterator[tuple[Path, Mark]]:
+    """Every mark below a folder of results, in a stable order, that of the comparison last."""
+    for path in (*sorted((out / "runs").glob(f"*/*/*/seed-*/{FILE}")), out / FOLDER / WHOLE):
+        if (mark := read_mark(path)) is not None:
+            yield path, mark
+
+
+def mirrored(out: Path) -> Place | None:
+    """The place that a folder of results is mirrored for; `None` where it is not."""
+    return next((mark.place for _, mark in below(out)), None)
+
+
+def place_of(out: Path, project: str | None = None, entity: str | None = None) -> Place:
+    """The place that is named; what is not named is as the folder of results is mirrored for, or would be."""
+    now = mirrored(out) or Place(project=PROJECT)
+    return Place(project=project or now.project, entity=entity or now.entity)

@@ -1,0 +1,152 @@
+"""Results mirrored to Weights & Biases. The folders stay the truth; nothing here can lose or delay a result.
+
+Every run, trial and comparison has a record in `out/wandb`, in W&B's offline format, written from its files once it is
+finished, so training never waits for a network. A record whose files say more than it shows, because probes came later
+or a pruned trial went on, is replaced by a new one of the same id. Sending records to an account is a step of its own.
+"""
+
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from dashboards import found
+from dashboards.marks import FILE, FOLDER, WHOLE, Mark, Place, read_mark, record_file, write_mark, writing
+from dashboards.record import Record, Tried, run_record
+from dashboards.whole import whole_record
+from workbench.files import one_line
+from workbench.results import Run
+
+Mode = Literal["off", "offline", "online"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """Something that W&B can show, and where its mark is."""
+
+    record: Record
+    mark: Path
+
+
+def of_run(run: Run, tried: Tried | None = None, *, checkpoint: bool = False) -> Item:
+    """A run, or a trial. Weights that went along once go along again."""
+    mark = run.folder / FILE
+    before = read_mark(mark)
+    return Item(
+        record=run_record(run, tried, checkpoint=checkpoint or (before is not None and before.checkpoint)), mark=mark
+    )
+
+
+def of_whole(out: Path) -> Item | None:
+    """The comparison as its report shows it; `None` where there is no report."""
+    mark = out / FOLDER / WHOLE
+    before = read_mark(mark)
+    record = whole_record(out, secrets.token_hex(8) if before is None else before.id)
+    return None if record is None else Item(record=record, mark=mark)
+
+
+def items(out: Path, *, checkpoints: bool = False) -> Iterator[Item]:
+    """Everything below a folder of results that W&B can show.
+
+    Raises:
+        UserError: if a file cannot be read.
+    """
+    for run, tried in found.runs(out):
+        yield of_run(run, tried, checkpoint=checkpoints)
+    if (whole := of_whole(out)) is not None:
+        yield whole
+
+
+def stands(out: Path, item: Item, place: Place) -> bool:
+    """Whether a record shows what the files now say, and has been sent or can be."""
+    mark = read_mark(item.mark)
+    if mark is None or (mark.place, mark.content) != (place, item.record.content):
+        return False
+    return mark.sent or (mark.at == str(out.resolve()) and record_file(out, mark) is not None)
+
+
+def write(out: Path, item: Item, place: Place) -> Mark:
+    """Writes a record and its mark; the record that it replaces is removed."""
+    from dashboards.offline import write_offline
+
+    with writing(out):
+        before = read_mark(item.mark)
+        folder = write_offline(item.record, out, place)
+        mark = Mark(
+            id=item.record.id,
+            place=place,
+            folder=folder.as_posix(),
+            content=item.record.content,
+            at=str(out.resolve()),
+            checkpoint=bool(item.record.files),
+        )
+        write_mark(item.mark, mark)
+        if before is not None and before.folder != mark.folder:
+            forget(out, before)
+    return mark
+
+
+def forget(out: Path, mark: Mark) -> None:
+    """Removes a record that another one has replaced."""
+    folder = out / mark.folder
+    if folder.resolve().parent == (out / FOLDER).resolve():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Mirror:
+    """Mirrors runs while others are still being trained: in a thread, so that whoever hands out the next experiment
+    does not wait for W&B either.
+
+    Args:
+        out: the folder of results.
+        mode: whether to mirror, and whether to send.
+        place: where in W&B.
+        say: told in one line what went wrong; nothing is ever raised.
+        checkpoints: whether the trained weights go along.
+    """
+
+    def __init__(
+        self, out: Path, mode: Mode, place: Place, say: Callable[[str], None], *, checkpoints: bool = False
+    ) -> None:
+        self.out, self.mode, self.place, self.say, self.checkpoints = out, mode, place, say, checkpoints
+        if mode != "off" and find_spec("wandb") is None:
+            say("W&B is not installed, so nothing is mirrored; pip install 'sequence-workbench[wandb]' changes that")
+            self.mode = "off"
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mirror")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        """Waits until everything has been mirrored."""
+        self._thread.shutdown()
+
+    def add(self, run: Run, tried: Tried | None = None) -> None:
+        """Mirrors a run before long, unless its record stands.
+
+        Args:
+            run: finished, or pruned.
+            tried: what it is to a sweep.
+        """
+        self._soon(lambda: of_run(run, tried, checkpoint=self.checkpoints), run.folder)
+
+    def add_whole(self) -> None:
+        """Mirrors the comparison as its report shows it."""
+        self._soon(lambda: of_whole(self.out), self.out)
+
+    def _soon(self, item: Callable[[], Item | None], what: Path) -> None:
+        if self.mode != "off":
+            self._thread.submit(self._write, item, what)
+
+    def _write(self, made: Callable[[], Item | None], what: Path) -> None:
+        try:
+            item = made()
+            if item is not None and not stands(self.out, item, self.place):
+                write(self.out, item, self.place)
+        except Exception as error:
+            self.say(f"W&B could not mirror {what}: {one_line(error)}; the results are complete without it")

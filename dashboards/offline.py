@@ -1,0 +1,96 @@
+"""A record in W&B's own format, offline: as if it had been logged while the run was trained."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dashboards.marks import FOLDER, Place
+from dashboards.naming import STEP
+from dashboards.record import Record
+
+STAGED = "staged"
+"""Below `FOLDER`: copies that W&B makes of what goes along with a record, by the record's id."""
+
+
+def write_offline(record: Record, out: Path, place: Place) -> Path:
+    """Writes a record as an offline W&B run.
+
+    Returns:
+        Its folder, relative to `out`.
+    """
+    import wandb
+
+    out.joinpath(FOLDER).mkdir(exist_ok=True)
+    settings = wandb.Settings(
+        mode="offline",
+        silent=True,
+        console="off",
+        disable_git=True,
+        disable_code=True,
+        disable_job_creation=True,
+        x_disable_stats=True,
+        x_disable_meta=True,
+        x_save_requirements=False,
+    )
+    with staged(out / FOLDER / STAGED / record.id):
+        run = wandb.init(
+            project=place.project,
+            entity=place.entity,
+            dir=out,
+            id=record.id,
+            name=record.name,
+            group=record.group,
+            job_type=record.job_type,
+            tags=list(record.tags),
+            config=dict(record.config),
+            settings=settings,
+        )
+        try:
+            folder = Path(run.dir).parent
+            run.define_metric(STEP)
+            # The best value of a metric is the summary's; of all others the last one.
+            run.define_metric("*", step_metric=STEP)
+            for name, which in record.best.items():
+                run.define_metric(name, step_metric=STEP, summary=which)
+            for row in record.history:
+                run.log(dict(row))
+            if media := attached(record):
+                run.log(media | ({STEP: record.history[-1][STEP]} if record.history else {}))
+            run.summary.update(dict(record.summary))
+            for name, path in record.files.items():
+                artifact = wandb.Artifact(f"{Path(name).stem}-{record.id}", type="checkpoint")
+                artifact.add_file(str(path), name=name)
+                run.log_artifact(artifact)
+        finally:
+            # Without it the next run would write into this one.
+            run.finish()
+    return folder.resolve().relative_to(out.resolve())
+
+
+def attached(record: Record) -> dict[str, Any]:
+    """What a record shows beside numbers, as W&B's media."""
+    import wandb
+
+    # A column may hold numbers and texts: what an option was set to.
+    tables = {
+        name: wandb.Table(columns=list(table.columns), data=[list(row) for row in table.rows], allow_mixed_types=True)
+        for name, table in record.tables.items()
+    }
+    images = {name: wandb.Image(str(path)) for name, path in record.images.items()}
+    return {**tables, **images, **{name: wandb.Html(str(path), inject=False) for name, path in record.pages.items()}}
+
+
+@contextmanager
+def staged(folder: Path) -> Iterator[None]:
+    """Has W&B keep its copies of what goes along in a folder of ours, and not in the user's home."""
+    before = os.environ.get("WANDB_DATA_DIR")
+    os.environ["WANDB_DATA_DIR"] = str(folder.resolve())
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["WANDB_DATA_DIR"]
+        else:
+            os.environ["WANDB_DATA_DIR"] = before

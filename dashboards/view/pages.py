@@ -1,0 +1,106 @@
+"""The pages, from their templates. Everything in them is escaped but figures, which are elements already."""
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from analysis.formats import count, number, percent, printable
+from dashboards.view import files
+from dashboards.view.pace import said
+from dashboards.view.progress import Watcher, ended
+from dashboards.view.seen import Seen
+from workbench.studies import Study, Trial
+
+if TYPE_CHECKING:
+    from dashboards.view.figures import Gallery
+
+STATES = ("running", "waiting", "complete", "pruned", "diverged", "interrupted", "failed")
+"""Of trials, as they are counted."""
+
+
+class Pages:
+    """Makes pages.
+
+    Args:
+        out: the folder of results, resolved.
+        watch: whether they renew themselves.
+        sweep: whether there are trials to show.
+    """
+
+    def __init__(self, out: Path, *, watch: bool, sweep: bool) -> None:
+        self.out, self.watch, self.sweep = out, watch, sweep
+        self.watcher = Watcher(out)
+        self._gallery: Gallery | None = None
+        self._lock = threading.Lock()
+        self.environment = Environment(
+            loader=FileSystemLoader(Path(__file__).parent / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self.environment.filters |= {"count": count, "number": number, "printable": printable}
+        self.environment.globals |= {
+            "name": printable(out.name or str(out)),
+            "out": printable(str(out)),
+            "watch": watch,
+            "sweep": sweep,
+            "value": value,
+            "percent": percent,
+            "best": best,
+            "states": STATES,
+        }
+
+    def report(self, *, there: bool) -> str:
+        """The report in a frame, or how to make one."""
+        return self._made("report.html.j2", page="report", there=there)
+
+    def files(self) -> str:
+        """Every file that is shown."""
+        return self._made("files.html.j2", page="files", shelves=files.shelves(self.out))
+
+    def trials(self, trouble: str | None, *, opening: bool) -> str:
+        """optuna-dashboard in a frame, or why it cannot be shown."""
+        return self._made("trials.html.j2", page="trials", trouble=trouble, opening=opening)
+
+    def progress(self, parts: Mapping[str, str], versions: Mapping[str, str]) -> str:
+        """The Progress page, of its parts."""
+        made = {part: Markup(text) for part, text in parts.items()}
+        return self._made("progress.html.j2", page="progress", parts=made, versions=versions)
+
+    def part(self, name: str) -> str:
+        """A part of the Progress page."""
+        progress = self.watcher.now()
+        if name == "curves":
+            return self._made("curves.html.j2", figures=self.gallery.now(progress))
+        left = None if progress.left is None else said(progress.left)
+        there = (self.out / files.REPORT).is_file()
+        return self._made(f"{name}.html.j2", progress=progress, ended=ended(progress.runs), left=left, there=there)
+
+    @property
+    def gallery(self) -> "Gallery":
+        """Of the curves. What draws is loaded for whoever looks at curves, and not before."""
+        with self._lock:
+            if self._gallery is None:
+                from dashboards.view.figures import Gallery
+
+                self._gallery = Gallery()
+            return self._gallery
+
+    def _made(self, template: str, **values: object) -> str:
+        return self.environment.get_template(template).render(**values)
+
+
+def value(seen: Seen, column: str) -> float | None:
+    """A number of a run's newest row."""
+    return (seen.metrics or {}).get(column)
+
+
+def best(study: Study) -> float | None:
+    """The lowest validation loss of a study's trials."""
+    won: Trial | None = next((trial for trial in study.trials if trial.number == study.winner), None)
+    return won.values[0] if won is not None and won.values else None

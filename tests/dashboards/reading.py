@@ -1,0 +1,59 @@
+"""What W&B's own viewer reads in an offline record."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+
+class Logged:
+    """An offline record, read back by `wandb leet inspect --json`."""
+
+    def __init__(self, folder: Path) -> None:
+        command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(folder)]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        self.folder = folder
+        self.records = [json.loads(line) for line in said.splitlines() if line.strip()]
+        (self.run,) = self.of("run")
+        self.config = {key: value for key, value in self.run["config"]["update"].items() if key != "_wandb"}
+        rows = [
+            {key: value for key, value in record["item"].items() if not key.startswith("_")}
+            for record in self.of("history")
+        ]
+        self.rows = [row for row in rows if not media(row)]
+        self.media: dict[str, dict[str, Any]] = {}
+        for row in rows:
+            self.media |= media(row)
+        self.summary: dict[str, Any] = {}
+        for record in self.of("summary"):
+            self.summary |= record.get("update", {})
+        self.metrics = {record["name"]: record for record in self.of("metric") if "name" in record}
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        """All records of a kind."""
+        return [record[kind] for record in self.records if record["type"] == kind]
+
+    def file(self, name: str) -> Path:
+        """The file of a table, an image or a page."""
+        return Path(self.folder, "files", self.media[name]["path"])
+
+    def table(self, name: str) -> list[dict[str, Any]]:
+        """A table's rows by column."""
+        plain = json.loads(self.file(name).read_text())
+        return [dict(zip(plain["columns"], row, strict=True)) for row in plain["data"]]
+
+    @property
+    def names(self) -> set[str]:
+        """Every name under which something was logged."""
+        shown = {key for key in self.summary if not key.startswith("_")}
+        return shown | {key for row in self.rows for key in row} | {*self.media}
+
+
+def media(row: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What of a row is no number: W&B's viewer joins the keys of what is nested by dots."""
+    names = [key.removesuffix("._type") for key in row if key.endswith("._type")]
+    return {
+        name: {key.removeprefix(f"{name}."): value for key, value in row.items() if key.startswith(f"{name}.")}
+        for name in names
+    }

@@ -1,0 +1,184 @@
+"""`workbench view` as it is used, and misused."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.analysis.report_runs import experiment, write_run
+from workbench.cli import view
+from workbench.errors import UserError
+
+SERVE = "import sys; from workbench.cli.view import main; sys.exit(main(sys.argv[1:]))"
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    """A folder of results."""
+    folder = tmp_path_factory.mktemp("results")
+    write_run(folder, experiment("lstm"))
+    return folder
+
+
+@contextmanager
+def serving(out, *arguments):
+    """The command at work: its process, and the port that it prints."""
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error::ResourceWarning", "-c", SERVE, out, *arguments],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    try:
+        line = process.stdout.readline()
+        found = re.fullmatch(rf"{re.escape(str(out))} is shown at http://127\.0\.0\.1:(\d+)/ until Ctrl-C\n", line)
+        assert found, (line, process.stderr and process.stderr.read())
+        yield process, int(found[1])
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def ask(port, path, method="GET", **headers):
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method, headers=headers)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return answer.read().decode()
+
+
+def listening(pid):
+    """The addresses at which a process listens, from /proc (proc(5)): hexadecimal, the last byte first."""
+    inodes = {os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()}
+    found = []
+    for name in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in inodes:
+                address, port = fields[1].split(":")
+                found.append((address, int(port, 16)))
+    return found
+
+
+def refused(port, path, method="GET", **headers):
+    with pytest.raises(urllib.error.HTTPError) as error:
+        ask(port, path, method, **headers)
+    error.value.close()
+    return error.value.code
+
+
+def test_it_serves_on_the_loopback_alone_and_only_itself(out):
+    with serving(out) as (process, port):
+        assert listening(process.pid) == [("0100007F", port)]
+        assert "<strong>1 of 1</strong>" in ask(port, "/")
+        assert "<svg" in ask(port, "/progress")
+        assert "val/loss" in ask(port, "/files/" + str(next(out.rglob("metrics.csv")).relative_to(out)))
+        for path in ("/files/%2e%2e/x.csv", "/files/..%2fx.csv", "/files/%2fetc%2fpasswd", "/files/a%00.csv", "/x"):
+            assert refused(port, path) == 404
+        for headers in ({"Host": "evil.example"}, {"Host": f"evil.example:{port}"}, {"Origin": "http://evil.example"}):
+            assert refused(port, "/", **headers) == 403
+        assert refused(port, "/api/studies", "POST") == 405
+        assert "Progress" in ask(port, "/", Host=f"localhost:{port}", Origin=f"http://localhost:{port}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_quietly_while_requests_are_open(out, number):
+    with serving(out, "--watch") as (process, port):
+        half = socket.create_connection(("127.0.0.1", port), timeout=20)
+        half.sendall(b"GET / HTTP/1.1\r\nHost:")
+        # The first curves take a second or more: what draws them is loaded for them.
+        drawing = socket.create_connection(("127.0.0.1", port), timeout=20)
+        drawing.sendall(f"GET /progress/curves HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+        time.sleep(0.3)
+        process.send_signal(number)
+        said, complained = process.communicate(timeout=30)
+        half.close()
+        drawing.close()
+        assert (process.returncode, said, complained) == (0, "", "")
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+def test_a_browser_that_leaves_is_not_worth_a_word(out):
+    with serving(out) as (process, port):
+        (out / "big.csv").write_bytes(b"x" * 20_000_000)
+        for request in (b"GET /files/big.csv HTTP/1.0\r\nHost: 127.0.0.1:%d\r\n\r\n" % port, b"GET", b"\0\r\n\r\n"):
+            with socket.create_connection(("127.0.0.1", port), timeout=20) as left:
+                left.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                left.sendall(request)
+        (out / "big.csv").unlink()
+        assert "Progress" in ask(port, "/")
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=30) == ("", "")
+
+
+def test_a_port_that_is_taken_is_a_line(out):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=f"port {port} is taken; name another one, or 0 .*--port"):
+            view.main([str(out), "--port", str(port)])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["absent"], "there is no folder absent; name the one"),
+        (["file"], "there is no folder file"),
+        (["empty"], "empty holds no results"),
+        (["a" * 5000], "cannot be read|there is no folder"),
+        (["a\0b"], "cannot be read|there is no folder"),
+        ([], "dir"),
+        (["empty", "--port", "70000"], "port must be at most 65535, not 70000"),
+        (["empty", "--port", "-1"], "port must be at least 0, not -1"),
+        (["empty", "--port", "x"], "--port: "),
+        (["empty", "--wach"], "unknown option --wach; did you mean '--watch'"),
+    ],
+)
+def test_a_mistake_is_a_line(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=message) as raised:
+        view.main(arguments)
+    assert "\n" not in str(raised.value)
+
+
+def test_trials_of_a_sweep_are_shown_and_cannot_be_changed(out, tmp_path, monkeypatch):
+    pytest.importorskip("optuna_dashboard", reason="pip install 'sequence-workbench[dashboard]'")
+    from sweeps.opening import create
+    from sweeps.storage import connect, default_url
+    from sweeps.sweep import Sweep
+    from workbench.files import write_yaml
+
+    asked = {"tasks": ["addition"], "architectures": ["rnn", "gru"], "trials": 3, "seeds": 1, "steps": 5}
+    sweep = Sweep.from_dict(asked)
+    storage = connect(default_url(tmp_path), heartbeat=10, grace=30, say=print)
+    create(storage, sweep.specs(), sweep.trials)
+    storage.close()
+    write_yaml(tmp_path / "sweep.yaml", sweep.to_dict())
+    with serving(tmp_path) as (_, port):
+        assert '<iframe src="/dashboard"' in ask(port, "/trials")
+        assert "addition/gru" in ask(port, "/api/studies")
+        assert "Optuna Dashboard" in ask(port, "/dashboard")
+        assert refused(port, "/api/studies/1", "DELETE") == 405
+        assert "addition/gru" in ask(port, "/api/studies")
+
+
+def test_without_the_extra_or_the_store_there_is_a_line(tmp_path, monkeypatch):
+    monkeypatch.delenv("WORKBENCH_STORAGE", raising=False)
+    (tmp_path / "sweep.yaml").write_text("tasks: [addition]\n")
+    with pytest.raises(UserError, match=r"there is no store .*sweep\.db"):
+        view.dashboard(tmp_path, print)
+    monkeypatch.setattr(view, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"pip install 'sequence-workbench\[dashboard\]'"):
+        view.dashboard(tmp_path, print)

@@ -1,0 +1,161 @@
+"""`workbench sync`: what has been run, sent to a W&B account."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from workbench.cli.bar import Bar
+from workbench.cli.parser import Parser
+from workbench.cli.wandb_names import named
+from workbench.errors import UserError
+from workbench.files import one_line, writable
+
+if TYPE_CHECKING:
+    from dashboards.account import Account
+    from dashboards.marks import Place
+    from dashboards.mirror import Item
+
+DESCRIPTION = """Send what has been run below DIR to a W&B account: every run, trial and report that has not been sent,
+and those that say more than when they were sent, because probes came later.
+
+First it asks the server whose key this machine has (wandb login, or WANDB_API_KEY); without a key or a network it ends
+within ten seconds, and nothing is changed. Then it brings the offline records in DIR/wandb up to date, and sends them.
+Ctrl-C, a crash or `kill -9` lose nothing: the same command goes on with what is left.
+
+The project is the one that DIR was mirrored for. With another --project everything is written for that one and sent
+there; what was sent before stays where it is, and the other one is DIR's project from then on."""
+
+EXAMPLES = """examples:
+  workbench sync results --dry-run
+  workbench sync results
+  workbench sync results --project memory --entity our-lab
+  WANDB_BASE_URL=https://wandb.our-lab.org workbench sync results
+"""
+LISTED = 20
+"""Names that a dry run prints."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Todo:
+    """A record, and what is to be done with it."""
+
+    item: "Item"
+    write: bool
+    """Whether it has to be written first."""
+    send: bool
+
+
+def main(given: list[str]) -> int:
+    """Runs the command; returns the exit status."""
+    values = parser().parse_args(given)
+    out = Path(values.dir)
+    if not out.is_dir():
+        raise UserError(f"there is no folder {out}; name the one that was given as --out")
+    from dashboards.marks import place_of
+
+    if next(out.glob("runs/*/*/*/seed-*/metrics.csv"), None) is None:
+        raise UserError(f"there are no results in {out}; name the folder that was given as --out")
+    place = place_of(out, named("project", values.project), named("entity", values.entity))
+    if values.dry_run:
+        return rehearse(out, place, list(todo(out, place, checkpoints=values.checkpoints)))
+    from dashboards.account import signed_in
+
+    account = signed_in()
+    writable(out / "wandb")
+    return send(out, account, place, checkpoints=values.checkpoints)
+
+
+def todo(out: Path, place: "Place", *, checkpoints: bool) -> Iterator[Todo]:
+    """Everything that can be shown, and what is to be done with it.
+
+    Args:
+        out: the folder of results.
+        place: where it is to be shown.
+        checkpoints: whether trained weights go along.
+
+    Raises:
+        UserError: if a file cannot be read.
+    """
+    from dashboards.marks import read_mark
+    from dashboards.mirror import items, stands
+
+    for item in items(out, checkpoints=checkpoints):
+        mark, ready = read_mark(item.mark), stands(out, item, place)
+        yield Todo(item=item, write=not ready, send=not ready or mark is None or not mark.sent)
+
+
+def rehearse(out: Path, place: "Place", found: Sequence[Todo]) -> int:
+    """Says what would be written and sent."""
+    write, left = sum(each.write for each in found), [each for each in found if each.send]
+    print(
+        f"{len(found)} records of {out}: {len(found) - len(left)} have been sent to the project {place.project}, "
+        f"{len(left)} would be sent, {write} of them written first"
+    )
+    for each in left[:LISTED]:
+        print(f"  {each.item.record.name}: {'written, then sent' if each.write else 'sent'}")
+    if len(left) > LISTED:
+        print(f"  and {len(left) - LISTED} more")
+    return 0
+
+
+def send(out: Path, account: "Account", place: "Place", *, checkpoints: bool) -> int:
+    """Writes what has to be written, and sends what has not been sent."""
+    from dashboards.sending import alone, upload
+
+    address = f"{account.app_url}/{quote(place.entity or account.entity or '')}/{quote(place.project)}"
+    with alone(out):
+        with Bar("written") as bar:
+            left = list(written(out, place, bar, checkpoints=checkpoints))
+        if not left:
+            print(f"everything has been sent: {address}")
+            return 0
+        with Bar("sent", len(left)) as bar:
+            try:
+                sent = upload(out, left, place, account, bar.show)
+            except KeyboardInterrupt:
+                bar.close()
+                print(f"workbench: interrupted: {unsent(left)} of {len(left)} records are left; "
+                      "the same command goes on from there", file=sys.stderr)  # fmt: skip
+                return 130
+    print(f"{sent} record{'s' * (sent != 1)} sent: {address}")
+    return 0
+
+
+def written(out: Path, place: "Place", bar: "Bar", *, checkpoints: bool) -> Iterator[Path]:
+    """The marks of the records to be sent, each of them written.
+
+    Raises:
+        UserError: if one cannot be.
+    """
+    from dashboards.mirror import write
+
+    for each in todo(out, place, checkpoints=checkpoints):
+        if each.write:
+            try:
+                write(out, each.item, place)
+            except Exception as error:
+                raise UserError(f"W&B could not write {each.item.record.name}: {one_line(error)}") from error
+            bar.one()
+        if each.send:
+            yield each.item.mark
+
+
+def unsent(marks: Sequence[Path]) -> int:
+    """How many records have not been sent."""
+    from dashboards.marks import read_mark
+
+    return sum((mark := read_mark(path)) is None or not mark.sent for path in marks)
+
+
+def parser() -> Parser:
+    """The command's options."""
+    made = Parser(prog="workbench sync", description=DESCRIPTION, examples=EXAMPLES)
+    made.add_argument("dir", type=str, help="the folder that was named as --out", metavar="DIR")
+    made.add_argument("--dry-run", action="store_true", help="say what would be written and sent; needs no W&B")
+    made.add_argument("--project", type=str | None, default=None, help="W&B project; by default that of DIR")
+    made.add_argument("--entity", type=str | None, default=None, help="W&B user or team; by default that of the key")
+    made.add_argument("--checkpoints", action="store_true", help="trained weights go along, as artifacts")
+    return made

@@ -1,0 +1,111 @@
+"""`workbench view`: the results, and what is being trained, in a browser."""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench.cli.parser import Parser
+from workbench.config import whole
+from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    from dashboards.serving import App
+
+DESCRIPTION = """Show a folder of results in a browser, until Ctrl-C: report, progress, curves so far, files and trials.
+
+It listens on 127.0.0.1 alone and only shows: nothing in DIR is changed, and no run is disturbed. It may be started at
+any time of a comparison or a sweep, and be left running beside it."""
+
+EXAMPLES = """examples:
+  workbench view results
+  workbench view results --watch       (while `workbench compare --out results` trains)
+  workbench view results --port 8080
+  ssh -L 8080:127.0.0.1:8080 host      (from elsewhere: then open http://127.0.0.1:8080/)
+"""
+RESULTS = ("runs", "comparison.yaml", "sweep.yaml", "report.html", "untrained")
+"""One of which every folder of results has."""
+POLITE = 10
+"""Added to the niceness of this process: what is being trained comes first."""
+
+
+def main(given: list[str]) -> int:
+    """Runs the command; returns the exit status."""
+    values = parser().parse_args(given)
+    whole("port", values.port, least=0, most=65535)
+    out = folder(values.dir)
+    from dashboards.serving import HOST, listening, own, until_stopped
+    from dashboards.view.answers import guarded
+    from dashboards.view.app import View
+
+    sweep = out.resolve() if (out / "sweep.yaml").is_file() else None
+    with listening(values.port) as server:
+        trials = None if sweep is None else (lambda say: dashboard(sweep, say))
+        view = View(out, watch=values.watch, trials=trials)
+        server.set_app(guarded(own(view, server.server_port)))
+        with suppress(OSError, AttributeError):
+            os.nice(POLITE)
+        until_stopped(server, f"{out} is shown at http://{HOST}:{server.server_port}/ until Ctrl-C")
+    return 0
+
+
+def folder(given: str) -> Path:
+    """The folder of results.
+
+    Raises:
+        UserError: if there is none.
+    """
+    out = Path(given)
+    try:
+        if not out.is_dir():
+            raise UserError(f"there is no folder {out}; name the one that was given as --out")
+        there = any((out / name).exists() for name in RESULTS)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{given!r} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if not there:
+        raise UserError(f"{out} holds no results, which would have runs/ or a report.html; name the folder of --out")
+    return out
+
+
+def dashboard(out: Path, say: Callable[[str], None]) -> "App":
+    """optuna-dashboard's application for the sweep in a folder.
+
+    Args:
+        out: the folder.
+        say: is given a line before each pause, while the store is out of reach.
+
+    Raises:
+        UserError: if it is not installed, or the store cannot be opened.
+    """
+    if find_spec("optuna_dashboard") is None:
+        raise UserError("they need optuna-dashboard: pip install 'sequence-workbench[dashboard]'")
+    try:
+        from sweeps.opening import load
+        from sweeps.patience import patiently
+        from sweeps.storage import connect
+        from sweeps.worker import quiet
+        from workbench.cli.sweeping.dashboard import standing
+        from workbench.cli.sweeping.store import Store
+    except ImportError as error:
+        raise UserError(f"they need {error.name}: pip install 'sequence-workbench[sweeps]'") from None
+
+    url = standing(str(out), None)
+    quiet()
+    store = Store()
+    storage = connect(url, heartbeat=store.heartbeat, grace=store.grace, say=say)
+    patiently(lambda: load(storage), say)
+    import optuna_dashboard
+
+    app: App = optuna_dashboard.wsgi(storage)
+    return app
+
+
+def parser() -> Parser:
+    """The command's options."""
+    made = Parser(prog="workbench view", description=DESCRIPTION, examples=EXAMPLES)
+    made.add_argument("dir", type=str, help="the folder that was named as --out", metavar="DIR")
+    made.add_argument("--port", type=int, default=0, help="to listen on; 0 for any that is free")
+    made.add_argument("--watch", action="store_true", help="the page of progress comes first, and renews itself")
+    return made
