@@ -38,7 +38,8 @@ def write_offline(record: Record, out: Path, place: Place) -> Path:
         run = wandb.init(
             project=place.project,
             entity=place.entity,
-            dir=out,
+            # Absolute: W            dir=out,B writes in a process of its own, which may be at home elsewhere.
+            dir=out.resolve(),
             id=record.id,
             name=record.name,
             group=record.group,
@@ -49,16 +50,17 @@ def write_offline(record: Record, out: Path, place: Place) -> Path:
         )
         try:
             folder = Path(run.dir).parent
-            run.define_metric(STEP)
+            run.define_metric(STEP, hidden=True)
             # The best value of a metric is the summary's; of all others the last one.
             run.define_metric("*", step_metric=STEP)
             for name, which in record.best.items():
                 run.define_metric(name, step_metric=STEP, summary=which)
             for row in record.history:
                 run.log(dict(row))
-            if media := attached(record):
-                run.log(media | ({STEP: record.history[-1][STEP]} if record.history else {}))
-            run.summary.update(dict(record.summary))
+            if record.images or record.pages:
+                run.log(shown(record))
+            # Not in the history: there W&B would draw how many rows a table has against the steps of training.
+            run.summary.update({**record.summary, **tables(record)})
             for name, path in record.files.items():
                 artifact = wandb.Artifact(f"{Path(name).stem}-{record.id}", type="checkpoint")
                 artifact.add_file(str(path), name=name)
@@ -69,17 +71,23 @@ def write_offline(record: Record, out: Path, place: Place) -> Path:
     return folder.resolve().relative_to(out.resolve())
 
 
-def attached(record: Record) -> dict[str, Any]:
-    """What a record shows beside numbers, as W&B's media."""
+def tables(record: Record) -> dict[str, Any]:
+    """A record's tables as W&B's."""
     import wandb
 
-    # A column may hold numbers and texts: what an option was set to.
-    tables = {
+    return {
+        # A column may hold numbers and texts: what an option was set to.
         name: wandb.Table(columns=list(table.columns), data=[list(row) for row in table.rows], allow_mixed_types=True)
         for name, table in record.tables.items()
     }
+
+
+def shown(record: Record) -> dict[str, Any]:
+    """A record's images and pages as W&B's."""
+    import wandb
+
     images = {name: wandb.Image(str(path)) for name, path in record.images.items()}
-    return {**tables, **images, **{name: wandb.Html(str(path), inject=False) for name, path in record.pages.items()}}
+    return {**images, **{name: wandb.Html(str(path), inject=False) for name, path in record.pages.items()}}
 
 
 @contextmanager

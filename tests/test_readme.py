@@ -1,14 +1,22 @@
 """Every command and every example of the README is run."""
 
+import fcntl
+import os
+import pty
 import re
+import select
 import shlex
 import shutil
+import struct
 import subprocess
 import sys
+import termios
+import time
 from pathlib import Path
 
 import pytest
 
+from tests.dashboards.wandb_server import clean_environment, serving
 from workbench.cli.main import main
 
 ROOT = Path(__file__).parent.parent
@@ -46,7 +54,7 @@ def test_the_readme_has_what_the_tests_look_for():
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("workbench")])
-def test_a_command_does_what_it_says(command, desk, tmp_path, monkeypatch, capsys):
+def test_a_command_does_what_it_says(command, desk, tmp_path, monkeypatch, capsys, request):
     monkeypatch.chdir(desk)
     _, *arguments = shlex.split(command)
     if arguments[0] == "report":
@@ -57,6 +65,17 @@ def test_a_command_does_what_it_says(command, desk, tmp_path, monkeypatch, capsy
         monkeypatch.chdir(tmp_path)
         assert main(["train", "--task", "digits", "--architecture", "rnn", *QUICK[:-2], "--out", "results"]) == 0
         arguments = [*arguments, "--sequences", "2", "--directions", "2", "--longest", "50", "--workers", "1"]
+    if arguments[0] in ("view", "sync", "dashboard"):
+        monkeypatch.chdir(tmp_path)
+        assert main(["train", "--task", "digits", "--architecture", "rnn", *QUICK[:-4], "--out", "results"]) == 0
+        assert main(["report", "results"]) == 0
+        pretend(monkeypatch)
+    if arguments[0] == "sync":
+        # In a process of its own, as W&B keeps the server that it first knew.
+        environment = clean_environment(tmp_path / "home", request.getfixturevalue("backend"))
+        done = subprocess.run([sys.executable, "-m", *shlex.split(command)], env=environment, capture_output=True)
+        assert done.returncode == 0, done.stderr.decode()
+        return
     if arguments[0] == "sweep":
         if "--config" in arguments:
             arguments += ["--trials", "1", "--seeds", "1", *QUICK]
@@ -70,7 +89,58 @@ def test_a_command_does_what_it_says(command, desk, tmp_path, monkeypatch, capsy
     assert main([*arguments, *extra]) == 0, capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if not command.startswith("workbench")])
+def pretend(monkeypatch):
+    """What would run until Ctrl-C ends at once, and what goes to W&B's workspaces and reports does not leave."""
+    import dashboards.account
+    import dashboards.serving
+    from dashboards.account import Account
+    from dashboards.workspace import push
+
+    account = Account(entity="me", username="me", base_url="https://wandb.example", app_url="https://wandb.example")
+    monkeypatch.setattr(dashboards.account, "signed_in", lambda: account)
+    monkeypatch.setattr(dashboards.serving, "until_stopped", lambda server, line: print(line))
+    monkeypatch.setattr(push, "save_workspace", lambda space: "https://wandb.example/workspace")
+    monkeypatch.setattr(push, "report_of", lambda *given, **named: type("Report", (), {"id": "r"}))
+    monkeypatch.setattr(push, "save_report", lambda made: "https://wandb.example/report")
+
+
+@pytest.fixture
+def backend():
+    with serving() as backend:
+        yield backend
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("wandb")])
+def test_a_command_of_wandb_shows_the_records(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--task", "digits", "--architecture", "rnn", *QUICK[:-4], "--out", "results"]) == 0
+    # Side by side W&B shows them by their folders, which end with their ids.
+    wanted = ["digits/rnn"] if "inspect" in command else ["Runs", "offline-run-"]
+    said = screen([sys.executable, "-m", *shlex.split(command)], wanted)
+    assert all(each in said for each in wanted), said
+
+
+def screen(command, wanted):
+    """What a program writes to a terminal of its own, until all that is wanted is there; for half a minute at most."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    child = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=os.environ | {"TERM": "xterm"})
+    os.close(theirs)
+    said, until = "", time.monotonic() + 30
+    while not all(each in said for each in wanted) and time.monotonic() < until:
+        try:
+            if select.select([ours], [], [], 1)[0]:
+                said += os.read(ours, 65536).decode(errors="replace")
+        except OSError:
+            # It has ended, and with it the terminal.
+            break
+    child.kill()
+    child.wait()
+    os.close(ours)
+    return said
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("make")])
 def test_a_make_target_exists(command):
     said = subprocess.run([*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True)
     assert said.returncode == 0, said.stderr

@@ -28,6 +28,9 @@ class Logged:
         self.summary: dict[str, Any] = {}
         for record in self.of("summary"):
             self.summary |= record.get("update", {})
+        self.media |= {
+            key: value for key, value in self.summary.items() if isinstance(value, dict) and "_type" in value
+        }
         self.metrics = {record["name"]: record for record in self.of("metric") if "name" in record}
 
     def of(self, kind: str) -> list[dict[str, Any]]:
