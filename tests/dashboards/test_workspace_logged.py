@@ -45,7 +45,7 @@ def test_panels_name_only_what_was_logged(mirrored, logged, tmp_path):
 
 
 def test_charts_name_only_columns_that_their_table_has(mirrored, logged):
-    tables = {}
+    tables: dict[str, set[str]] = {}
     for record in logged:
         for name in record.media:
             if name.startswith("curve/"):
