@@ -15,18 +15,25 @@ from workbench.studies import FINISHED
 def runs(out: Path) -> Iterator[tuple[Run, Tried | None]]:
     """Every finished run, and every trial that a sweep has finished here, in a stable order.
 
-    A run that two studies have tried is shown as the trial of the first.
+    A run that was tried more than once is shown as the first trial that went to its end.
 
     Raises:
         UserError: if a file was not written by this bench.
     """
     for run in finished(out):
         yield run, None
-    seen: set[Path] = set()
+    chosen: dict[Path, Tried] = {}
     for folder, tried in trials(out):
-        if folder not in seen and (tuned := of_trial(folder, tried)) is not None:
-            seen.add(folder)
+        if (before := chosen.get(folder)) is None or supersedes(tried, before):
+            chosen[folder] = tried
+    for folder, tried in chosen.items():
+        if (tuned := of_trial(folder, tried)) is not None:
             yield tuned, tried
+
+
+def supersedes(tried: Tried, before: Tried) -> bool:
+    """Whether of two trials with the same run, which samplers do draw, the later one is what the run is shown as."""
+    return before.trial.state == "pruned" != tried.trial.state
 
 
 def trials(out: Path) -> Iterator[tuple[Path, Tried]]:
@@ -43,6 +50,7 @@ def trials(out: Path) -> Iterator[tuple[Path, Tried]]:
 def of_trial(folder: Path, tried: Tried) -> Run | None:
     """A trial's run; `None` where it was run on another machine, or has been moved away."""
     try:
-        return pruned(folder) if tried.trial.state == "pruned" else read(folder)
-    except (UserError, OSError, ValueError, LookupError):
+        run = pruned(folder) if tried.trial.state == "pruned" else read(folder)
+    except (UserError, OSError, ValueError, LookupError, TypeError):
         return None
+    return run if run.experiment.identity == tried.trial.identity else None

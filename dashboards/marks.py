@@ -53,9 +53,14 @@ def read_mark(path: Path) -> Mark | None:
     """The mark in a file; `None` where there is none that can be read: what it was of is then mirrored anew."""
     try:
         plain = read_json(path)
-        return strict(Mark, {**plain, "place": strict(Place, plain.get("place"), "the place")}, "the mark")
+        mark = strict(Mark, {**plain, "place": strict(Place, plain.get("place"), "the place")}, "the mark")
     except UserError:
         return None
+    place = mark.place
+    texts = (mark.id, mark.folder, mark.content, mark.at, place.project, "" if place.entity is None else place.entity)
+    if not all(isinstance(text, str) and "\0" not in text for text in texts):
+        return None
+    return mark if isinstance(mark.sent, bool) and isinstance(mark.checkpoint, bool) else None
 
 
 def write_mark(path: Path, mark: Mark) -> None:
@@ -88,8 +93,9 @@ def below(out: Path) -> Iterator[tuple[Path, Mark]]:
 
 
 def mirrored(out: Path) -> Place | None:
-    """The place that a folder of results is mirrored for; `None` where it is not."""
-    return next((mark.place for _, mark in below(out)), None)
+    """The place that a folder of results is mirrored for, which is that of its report; `None` where it is not."""
+    whole = read_mark(out / FOLDER / WHOLE)
+    return next((mark.place for _, mark in below(out)), None) if whole is None else whole.place
 
 
 def place_of(out: Path, project: str | None = None, entity: str | None = None) -> Place:

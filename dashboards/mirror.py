@@ -5,6 +5,7 @@ finished, so training never waits for a network. A record whose files say more t
 or a pruned trial went on, is replaced by a new one of the same id. Sending records to an account is a step of its own.
 """
 
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,13 +17,16 @@ from types import TracebackType
 from typing import Literal, Self
 
 from dashboards import found
-from dashboards.marks import FILE, FOLDER, WHOLE, Mark, Place, read_mark, record_file, write_mark, writing
+from dashboards.marks import FILE, FOLDER, WHOLE, Mark, Place, below, read_mark, record_file, write_mark, writing
+from dashboards.offline import STAGED
 from dashboards.record import Record, Tried, run_record
 from dashboards.whole import whole_record
 from workbench.files import one_line
 from workbench.results import Run
 
 Mode = Literal["off", "offline", "online"]
+RECORD = re.compile(r"offline-run-\d{8}_\d{6}-(?P<id>[0-9a-f]{16}|[0-9a-f]{12}-\d+)(-\d+)?")
+"""A record's folder as W&B calls it: a number comes last where that second had one already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +78,8 @@ def write(out: Path, item: Item, place: Place) -> Mark:
     """Writes a record and its mark; the record that it replaces is removed."""
     from dashboards.offline import write_offline
 
+    # Before: what is changed while it is written differs from it then, and is written again.
+    content = item.record.content
     with writing(out):
         before = read_mark(item.mark)
         folder = write_offline(item.record, out, place)
@@ -81,7 +87,7 @@ def write(out: Path, item: Item, place: Place) -> Mark:
             id=item.record.id,
             place=place,
             folder=folder.as_posix(),
-            content=item.record.content,
+            content=content,
             at=str(out.resolve()),
             checkpoint=bool(item.record.files),
         )
@@ -94,8 +100,24 @@ def write(out: Path, item: Item, place: Place) -> Mark:
 def forget(out: Path, mark: Mark) -> None:
     """Removes a record that another one has replaced."""
     folder = out / mark.folder
-    if folder.resolve().parent == (out / FOLDER).resolve():
+    if folder.resolve().parent == (out / FOLDER).resolve() and folder.name not in ("", ".", "..", STAGED):
         shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(out / FOLDER / STAGED / folder.name, ignore_errors=True)
+
+
+def tidy(out: Path) -> None:
+    """Removes records that others have replaced, but that are still there: of whoever was killed in between, or of
+    versions that did not remove them."""
+    if not (out / FOLDER).is_dir():
+        return
+    with writing(out):
+        known = [mark for _, mark in below(out)]
+        ids, kept = {mark.id for mark in known}, {Path(mark.folder).name for mark in known}
+        for parent in (out / FOLDER, out / FOLDER / STAGED):
+            for folder in parent.glob("offline-run-*"):
+                named = RECORD.fullmatch(folder.name)
+                if named is not None and named["id"] in ids and folder.name not in kept and not folder.is_symlink():
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 class Mirror:
@@ -117,14 +139,17 @@ class Mirror:
         if mode != "off" and find_spec("wandb") is None:
             say("W&B is not installed, so nothing is mirrored; pip install 'sequence-workbench[wandb]' changes that")
             self.mode = "off"
+        self._failed = 0
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mirror")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
-        """Waits until everything has been mirrored."""
-        self._thread.shutdown()
+        """Waits until everything has been mirrored; who has been stopped at once waits for what is under way alone."""
+        self._thread.shutdown(cancel_futures=kind is not None and issubclass(kind, KeyboardInterrupt))
+        if self._failed > 1:
+            self.say(f"W&B could not mirror {self._failed - 1} more; workbench sync {self.out} tries again")
 
     def add(self, run: Run, tried: Tried | None = None) -> None:
         """Mirrors a run before long, unless its record stands.
@@ -149,4 +174,7 @@ class Mirror:
             if item is not None and not stands(self.out, item, self.place):
                 write(self.out, item, self.place)
         except Exception as error:
-            self.say(f"W&B could not mirror {what}: {one_line(error)}; the results are complete without it")
+            self._failed += 1
+            # What is wrong with one, such as a full disk, is wrong with all: the others are counted.
+            if self._failed == 1:
+                self.say(f"W&B could not mirror {what}: {one_line(error)}; the results are complete without it")

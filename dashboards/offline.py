@@ -9,9 +9,13 @@ from typing import Any
 from dashboards.marks import FOLDER, Place
 from dashboards.naming import STEP
 from dashboards.record import Record
+from workbench.errors import UserError
 
 STAGED = "staged"
-"""Below `FOLDER`: copies that W&B makes of what goes along with a record, by the record's id."""
+"""Below `FOLDER`: copies that W&B makes of what goes along with a record, by the record's folder."""
+
+OF_ANOTHER_RUN = ("sweep_id", "resume", "resume_from", "fork_from", "run_notes")
+"""Settings of W&B that only the environment says: of a run that whoever set it had in mind."""
 
 
 def write_offline(record: Record, out: Path, place: Place) -> Path:
@@ -19,8 +23,12 @@ def write_offline(record: Record, out: Path, place: Place) -> Path:
 
     Returns:
         Its folder, relative to `out`.
+
+    Raises:
+        UserError: if W&B's settings have it call the record something else, or put it elsewhere.
     """
     import wandb
+    from wandb.sdk import wandb_setup
 
     out.joinpath(FOLDER).mkdir(exist_ok=True)
     settings = wandb.Settings(
@@ -33,23 +41,32 @@ def write_offline(record: Record, out: Path, place: Place) -> Path:
         x_disable_stats=True,
         x_disable_meta=True,
         x_save_requirements=False,
+        # The environment may say otherwise.
+        sagemaker_disable=True,
+        use_dot_wandb=False,
+        x_sync_dir_suffix="",
     )
-    with staged(out / FOLDER / STAGED / record.id):
-        run = wandb.init(
-            project=place.project,
-            entity=place.entity,
-            # Absolute: W            dir=out,B writes in a process of its own, which may be at home elsewhere.
-            dir=out.resolve(),
-            id=record.id,
-            name=record.name,
-            group=record.group,
-            job_type=record.job_type,
-            tags=list(record.tags),
-            config=dict(record.config),
-            settings=settings,
-        )
+    session = wandb_setup.singleton().settings
+    for name in OF_ANOTHER_RUN:
+        setattr(session, name, None)
+    run = wandb.init(
+        project=place.project,
+        entity=place.entity,
+        # Absolute: W&B writes in a process of its own, which may be at home elsewhere.
+        dir=out.resolve(),
+        id=record.id,
+        name=record.name,
+        group=record.group,
+        job_type=record.job_type,
+        tags=list(record.tags),
+        config=dict(record.config),
+        settings=settings,
+    )
+    folder = Path(run.dir).parent
+    with staged(out / FOLDER / STAGED / folder.name):
         try:
-            folder = Path(run.dir).parent
+            if (run.id, folder.resolve().parent) != (record.id, (out / FOLDER).resolve()):
+                raise UserError(f"W&B would write {record.id} as {run.id} in {folder}")
             run.define_metric(STEP, hidden=True)
             # The best value of a metric is the summary's; of all others the last one.
             run.define_metric("*", step_metric=STEP)

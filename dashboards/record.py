@@ -13,6 +13,8 @@ from analysis.findings import Findings
 from dashboards.curves import Whose, tables
 from dashboards.naming import best_of, history_name, result_names
 from dashboards.table import Table
+from workbench.errors import UserError
+from workbench.files import one_line
 from workbench.results import Run
 from workbench.studies import Trial
 
@@ -69,9 +71,15 @@ class Record:
             "history": self.history,
             "summary": self.summary,
             "tables": {name: asdict(table) for name, table in self.tables.items()},
-            "attached": {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in attached.items()},
+            "attached": {name: digest(path) for name, path in attached.items()},
         }
         return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def digest(path: Path) -> str:
+    """The hash of a file, which may be larger than memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def run_id(run: Run) -> str:
@@ -93,10 +101,7 @@ def run_record(run: Run, tried: Tried | None = None, *, checkpoint: bool = False
     experiment = run.experiment
     task, architecture = experiment.task.name, experiment.architecture.name
     state = run.result["status"] if tried is None else tried.trial.state
-    rows = tuple(
-        {history_name(str(key)): value for key, value in row.items() if not math.isnan(value)}
-        for row in run.metrics().to_dict("records")
-    )
+    rows = history(run)
     scored = {name for row in rows for name in row if name.startswith("val/")}
     best = {name: best_of(name.removeprefix("val/"), run.result.get("criterion")) for name in sorted(scored)}
     findings = {name: entry.findings for name, entry in probes.read(run.folder).items() if entry.findings is not None}
@@ -125,6 +130,22 @@ def run_record(run: Run, tried: Tried | None = None, *, checkpoint: bool = False
         },
         files={CHECKPOINT: run.folder / CHECKPOINT} if checkpoint and (run.folder / CHECKPOINT).exists() else {},
     )
+
+
+def history(run: Run) -> tuple[dict[str, float], ...]:
+    """The rows of `metrics.csv` by the names of the scheme, without what is missing.
+
+    Raises:
+        UserError: if it is absent, or no table of numbers.
+    """
+    try:
+        return tuple(
+            {history_name(str(key)): value for key, value in row.items() if not math.isnan(value)}
+            for row in run.metrics().to_dict("records")
+        )
+    except (OSError, ValueError, TypeError) as error:
+        path = run.folder / "metrics.csv"
+        raise UserError(f"{path} is no table of numbers ({one_line(error)}); move {run.folder} away") from None
 
 
 def trial_names(tried: Tried) -> dict[str, Any]:

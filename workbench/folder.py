@@ -28,9 +28,10 @@ def named(out: Path, task: str, architecture: str, identity: str, seed: int) -> 
     return Path(out, "runs", *safe, identity, f"seed-{seed}")
 
 
-def results_of(folder: Path) -> Path:
-    """The folder of results that a run's folder is in."""
-    return folder.resolve().parents[4]
+def results_of(folder: Path) -> Path | None:
+    """The folder of results that a run's folder is in; `None` where it was moved out of one."""
+    *_, runs, _, _, _, _ = ("", "", "", "", *folder.resolve().parts)
+    return folder.resolve().parents[4] if runs == "runs" else None
 
 
 def writable(out: Path) -> Path:

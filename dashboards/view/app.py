@@ -25,14 +25,14 @@ class View:
     Args:
         out: the folder of results.
         watch: whether pages renew themselves.
-        trials: of the sweep in the folder; `None` where there is no sweep.
+        trials: of the sweep in the folder, once there is one; `None` if they are not to be shown.
     """
 
     def __init__(self, out: Path, *, watch: bool, trials: Opening | None = None) -> None:
         self.out = out.resolve()
         self.watch = watch
         self.trials = None if trials is None else Trials(trials)
-        self.pages = Pages(self.out, watch=watch, sweep=trials is not None)
+        self.pages = Pages(self.out, watch=watch, trials=trials is not None)
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         """Answers a request."""
@@ -40,7 +40,7 @@ class View:
             return line(HTTPStatus.METHOD_NOT_ALLOWED, LOOKING, Allow="GET, HEAD").send(environ, start)
         try:
             path = environ.get("PATH_INFO", "").encode("latin-1").decode()
-            if self.trials is not None and its_own(path):
+            if self.trials is not None and self.pages.swept() and its_own(path):
                 return self.trials.answer(environ, start)
             answer = self.answer(path, environ)
         except UnicodeError:
@@ -60,7 +60,7 @@ class View:
                 return self.page(first, environ)
             case "/report" | "/progress" | "/files":
                 return self.page(path[1:], environ)
-            case "/trials" if self.trials is not None:
+            case "/trials" if self.trials is not None and self.pages.swept():
                 return page(self.pages.trials(self.trials.trouble(), opening=self.trials.opening))
             case "/report.html":
                 return files.opened(self.out, files.REPORT)

@@ -18,6 +18,7 @@ from analysis.groups import Section, sections
 from analysis.histories import finite
 from analysis.naming import variant_key
 from analysis.style import NO_METADATA, theme
+from dashboards.view import thinned
 from dashboards.view.grouping import Group
 from dashboards.view.progress import Progress
 from dashboards.view.seen import ENDED, Seen, shortened
@@ -153,20 +154,23 @@ def drawing(section: Section, shown: Sequence[Seen]) -> Drawn:
     """The report's figure, of what there is so far.
 
     A mean goes as far as all its seeds go. So that the curve of those that are finished does not shrink to where the
-    next one stands, this one is a thin line of its own until it is finished too.
+    next one stands, this one is a thin line of its own until it is finished too. While none is finished, the one that
+    is farthest stands for the mean.
     """
-    state = {seen.folder: seen.state for seen in shown}
+    known = {seen.folder: seen for seen in shown}
     apart: dict[str, list[Run]] = defaultdict(list)
     rows = []
     for row in section.rows:
-        whole = tuple(run for run in row.runs if state[run.folder] in ENDED)
-        if any(not run.diverged for run in whole):
-            apart[row.label] = [run for run in row.runs if run not in whole]
-            rows.append(replace(row, runs=whole))
-        else:
-            rows.append(row)
+        whole = tuple(run for run in row.runs if known[run.folder].state in ENDED)
+        under_way = [run for run in row.runs if run not in whole]
+        if under_way and all(run.diverged for run in whole):
+            farthest = max(under_way, key=lambda run: known[run.folder].made)
+            under_way.remove(farthest)
+            whole = (*whole, farthest)
+        apart[row.label] = under_way
+        rows.append(replace(row, runs=whole))
     means = replace(section, rows=tuple(rows))
-    panels = curves.panels(means)
+    panels = thinned.panels(curves.panels(means))
     if not panels:
         return Drawn(title=section.title, svg=None, caption="")
     figure = curves.draw(means, panels)
@@ -190,5 +194,6 @@ def separate(figure: Figure, section: Section, panels: Panels, apart: Mapping[st
                 for run in apart.get(row.label, ()):
                     values = finite(run, column)
                     if values is not None and len(values):
+                        values = values.iloc[thinned.places(values.to_numpy(float))]
                         line = {**row.look.line(), **SEPARATE}
                         axes.plot(values.index.to_numpy(float), scale.clip(values.to_numpy(float)), **line)

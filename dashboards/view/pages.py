@@ -28,11 +28,11 @@ class Pages:
     Args:
         out: the folder of results, resolved.
         watch: whether they renew themselves.
-        sweep: whether there are trials to show.
+        trials: whether those of a sweep are shown, once there is one.
     """
 
-    def __init__(self, out: Path, *, watch: bool, sweep: bool) -> None:
-        self.out, self.watch, self.sweep = out, watch, sweep
+    def __init__(self, out: Path, *, watch: bool, trials: bool) -> None:
+        self.out, self.watch, self._trials = out, watch, trials
         self.watcher = Watcher(out)
         self._gallery: Gallery | None = None
         self._lock = threading.Lock()
@@ -48,12 +48,15 @@ class Pages:
             "name": printable(out.name or str(out)),
             "out": printable(str(out)),
             "watch": watch,
-            "sweep": sweep,
             "value": value,
             "percent": percent,
             "best": best,
             "states": STATES,
         }
+
+    def swept(self) -> bool:
+        """Whether there is a sweep to show, which may have come since."""
+        return self._trials and (self.out / "sweep.yaml").is_file()
 
     def report(self, *, there: bool) -> str:
         """The report in a frame, or how to make one."""
@@ -92,7 +95,7 @@ class Pages:
             return self._gallery
 
     def _made(self, template: str, **values: object) -> str:
-        return self.environment.get_template(template).render(**values)
+        return self.environment.get_template(template).render(sweep=self.swept(), **values)
 
 
 def value(seen: Seen, column: str) -> float | None:

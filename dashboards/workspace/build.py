@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from dashboards.marks import PROJECT
-from dashboards.workspace.figures import LEARNING
 from dashboards.workspace.library import library
 from dashboards.workspace.panels import title
 from dashboards.workspace.runset import paths, runset
-from dashboards.workspace.sections import sections
+from dashboards.workspace.sections import GLANCE, sections
 from dashboards.workspace.shown import Content, content
 
 UNFIT = ("So", "Sk", "Sm", "Sc", "Cs")
@@ -46,7 +45,7 @@ def arranged(shown: Content, *, entity: str = "", project: str = PROJECT) -> Any
         ws.Section(
             name=section.name,
             panels=list(section.panels),
-            is_open=section.name == LEARNING,
+            is_open=section.name == GLANCE,
             layout_settings=ws.SectionLayoutSettings(columns=3, rows=3),
         )
         for section in sections(shown, lib, groups)

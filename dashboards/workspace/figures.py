@@ -42,9 +42,17 @@ class Shown:
     name: str
     """Under which it is logged."""
     section: str
-    title: str
+    what: str
+    """Said of all figures that show the same, each of another task."""
+    of: str = ""
+    """The variant of the task, as the report heads it."""
     task: str | None
     """`None` where no task is known that it belongs to."""
+
+    @property
+    def title(self) -> str:
+        """What it shows, and of what."""
+        return f"{self.what}: {self.of}" if self.of else self.what
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,16 +103,16 @@ def _placed(name: str, known: Sequence[Shape], whole: Mapping[str, Section]) -> 
     stem = name.partition("/")[2]
     if stem in whole:
         section = whole[stem]
-        title, task = f"{CURVES}: {section.title}", section.rows[0].experiment.task.name
-        return Shown(name=name, section=LEARNING, title=title, task=task)
+        task = section.rows[0].experiment.task.name
+        return Shown(name=name, section=LEARNING, what=CURVES, of=section.title, task=task)
     for shape in known:
         kind = stem.removeprefix(shape.start)
         # Of lemma 1 there is one figure, with nothing but the task's name in front.
         if kind == stem or not kind or (shape.probe == "alternation" and kind != "lemma"):
             continue
         section_name = SWEEPS if shape.probe == "tuning" else SHELVES[shape.probe].title
-        return Shown(name=name, section=section_name, title=f"{said(shape.probe, kind)}: {shape.of}", task=shape.task)
-    return Shown(name=name, section=REPORT, title=words(stem.replace("-", " ")), task=None)
+        return Shown(name=name, section=section_name, what=said(shape.probe, kind), of=shape.of, task=shape.task)
+    return Shown(name=name, section=REPORT, what=words(stem.replace("-", " ")), task=None)
 
 
 def said(probe: str, kind: str) -> str:

@@ -74,9 +74,9 @@ class Panels:
             chart_strings={"title": title},
         )
 
-    def media(self, title: str, name: str) -> Any:
-        """An image, or a page."""
-        return self.made.MediaBrowser(title=title, num_columns=1, media_keys=[name])
+    def media(self, title: str, *names: str) -> Any:
+        """An image, or a page; of several, one below the other."""
+        return self.made.MediaBrowser(title=title, num_columns=1, media_keys=list(names))
 
     def table(self, name: str) -> Any:
         """A table. It has no title: a note goes before it."""

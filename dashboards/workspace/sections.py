@@ -12,8 +12,10 @@ from dashboards.workspace.panels import OVER_SEEDS, Panels
 from dashboards.workspace.shown import Content
 from dashboards.workspace.tuning import sweeps
 
-COST = "Cost"
+GLANCE, COST = "At a glance", "Cost"
 PAGE = "report/page"
+MEMORY = ("horizon", "memory_capacity")
+"""Of the probe of memory, the number that says most; not every task has the first."""
 BEST = (".min", ".max")
 """Behind a metric's name, its best value."""
 TABLES: Mapping[str, str] = {
@@ -21,6 +23,14 @@ TABLES: Mapping[str, str] = {
     "table/analysis": "Every number of every probe, a row each",
     "table/tuning": "Every trial of the sweeps, a row each",
 }
+COSTS: Mapping[str, str] = {
+    "cost/parameters": "Parameters (count)",
+    "cost/seconds_per_step": "Time of a training step (seconds)",
+    "cost/state_size": "State size (numbers carried from step to step)",
+    "cost/seconds": "Time of training (seconds)",
+}
+AGAINST = ("cost/parameters", "cost/seconds_per_step")
+"""The costs that the loss is shown against."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +47,7 @@ def sections(content: Content, library: Library, groups: int) -> tuple[Shelves, 
     known = content.logged
     probes = ordered([*SHELVES, *content.probes])
     found = [
+        (GLANCE, list(glance(content, known, make))),
         (figures.LEARNING, [*learning(known, make), *drawn(content, figures.LEARNING, make)]),
         *((name := title_of(probe), [*numbers(content, probe, make), *drawn(content, name, make)]) for probe in probes),
         (COST, list(cost(known, make))),
@@ -57,18 +68,41 @@ def title_of(probe: str) -> str:
     return SHELVES[probe].title if probe in SHELVES else words(probe)
 
 
+def glance(content: Content, known: frozenset[str], make: Panels) -> Iterator[Any]:
+    """Who learns best, and at what cost: the nine panels of a page, all of which stand in their own sections too."""
+    yield from drawn(content, figures.LEARNING, make)
+    yield from (validation(name, make) for name in ("val/loss", "val/accuracy") if name in known)
+    yield from (test(name, make) for name in ("test/loss", "test/accuracy") if name in known)
+    for number in MEMORY:
+        if (name := f"probe/memory_length/{number}") in known:
+            yield make.bar(SHELVES["memory_length"].numbers[number], name)
+            break
+    yield from (make.bar(said, name) for name, said in COSTS.items() if name in known and name in AGAINST)
+    yield from (against(name, make) for name in AGAINST[:1] if {name, "test/loss"} <= known)
+
+
+def validation(name: str, make: Panels) -> Any:
+    """A metric of the validation set as it is trained."""
+    metric = name.removeprefix("val/")
+    return make.line(f"{of_set('Validation', metric)} against training steps ({OVER_SEEDS})", name, unit(metric))
+
+
+def test(name: str, make: Panels) -> Any:
+    """A metric of the test set."""
+    return make.bar(f"{of_set('Test', name.removeprefix('test/'))} at the end", name)
+
+
 def learning(known: frozenset[str], make: Panels) -> Iterator[Any]:
     """How the runs learn, and what they come to."""
     measured = sorted(name for name in known if name.startswith("val/") and not name.endswith(BEST))
     first = [name for name in ("val/loss", "val/accuracy") if name in measured]
     for name in [*first, *(name for name in measured if name not in first)]:
-        metric = name.removeprefix("val/")
-        yield make.line(f"{of_set('Validation', metric)} against training steps ({OVER_SEEDS})", name, unit(metric))
+        yield validation(name, make)
     if "train/loss" in known:
         yield make.line(f"Training loss against training steps ({OVER_SEEDS})", "train/loss", "loss")
     for name in sorted(known, key=lambda name: (name != "test/loss", name)):
         if name.startswith("test/"):
-            yield make.bar(f"{of_set('Test', name.removeprefix('test/'))} at the end", name)
+            yield test(name, make)
     for name in sorted(known, key=lambda name: (name != "val/loss.min", name)):
         if name.startswith("val/") and name.endswith(BEST):
             metric, _, which = name.removeprefix("val/").rpartition(".")
@@ -109,27 +143,29 @@ def numbers(content: Content, probe: str, make: Panels) -> Iterator[Any]:
 
 def cost(known: frozenset[str], make: Panels) -> Iterator[Any]:
     """What an architecture costs, and what it gives for that."""
-    for name, said in (
-        ("cost/parameters", "Parameters (count)"),
-        ("cost/seconds_per_step", "Time of a training step (seconds)"),
-        ("cost/state_size", "State size (numbers carried from step to step)"),
-        ("cost/seconds", "Time of training (seconds)"),
-    ):
+    for name, said in COSTS.items():
         if name in known:
             yield make.bar(said, name)
-    for name, said in (
-        ("cost/parameters", "parameters (count)"),
-        ("cost/seconds_per_step", "time of a step (seconds)"),
-    ):
+    for name in AGAINST:
         if {name, "test/loss"} <= known:
-            yield make.scatter(f"Test loss against {said}", name, "test/loss", log_x=True)
+            yield against(name, make)
+
+
+def against(name: str, make: Panels) -> Any:
+    """What is left of the loss for a cost."""
+    said = COSTS[name]
+    return make.scatter(f"Test loss against {said[:1].lower()}{said[1:]}", name, "test/loss", log_x=True)
 
 
 def drawn(content: Content, section: str, make: Panels) -> Iterator[Any]:
-    """The figures of the report that belong to a section."""
+    """The figures of the report that belong to a section, a panel for all that show the same of different tasks."""
+    same: dict[str, list[figures.Shown]] = {}
     for figure in content.figures:
         if figure.section == section:
-            yield make.media(figure.title, figure.name)
+            same.setdefault(figure.what, []).append(figure)
+    for what, each in same.items():
+        heading = each[0].title if len(each) == 1 else f"{what}: each task"
+        yield make.media(heading, *(figure.name for figure in each))
 
 
 def report(content: Content, known: frozenset[str], make: Panels) -> Iterator[Any]:

@@ -240,3 +240,36 @@ def test_a_mark_cannot_have_anything_else_removed(tmp_path):
         mirror.forget(tmp_path / "out", marked(path))
         assert keep.is_dir(), folder
         assert (tmp_path / "out/wandb").is_dir(), folder
+
+
+@needs_wandb
+def test_copies_of_what_goes_along_go_with_the_record_that_is_replaced(tmp_path):
+    finished = finish(small(steps=4), tmp_path)
+    sizes = []
+    for value in range(3):
+        probes.keep(finished.folder, number(float(value)))
+        write(tmp_path, of_run(finished, checkpoint=True), P)
+        (copies,) = (tmp_path / "wandb/staged").iterdir()
+        assert copies.name == records(tmp_path)[0]
+        sizes.append(sum(path.stat().st_size for path in copies.rglob("*") if path.is_file()))
+    assert sizes[0] >= (finished.folder / "last.ckpt").stat().st_size
+    assert sizes == [sizes[0]] * 3
+
+
+@needs_wandb
+def test_what_the_environment_says_of_another_run_is_not_in_the_record(tmp_path, monkeypatch):
+    import wandb
+
+    finished = finish(small(steps=4), tmp_path)
+    said = {"SWEEP_ID": "s", "RESUME": "must", "NOTES": "private", "USE_DOT_WANDB": "true", "RUN_ID": "other"}
+    for name, value in said.items():
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    wandb.teardown()
+    try:
+        mark = write(tmp_path, of_run(finished), P)
+        shown = Logged(tmp_path / mark.folder).run
+    finally:
+        wandb.teardown()
+    assert (shown["run_id"], shown["project"]) == (mark.id, "p")
+    assert not {"sweep_id", "notes", "resume"} & shown.keys()
+    assert mark.folder.startswith("wandb/offline-run-")

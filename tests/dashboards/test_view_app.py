@@ -51,7 +51,7 @@ def app(out):
         ("/report.html", "text/html", "<h1>The report</h1>"),
         ("/progress", "text/html", "<strong>2 of 2</strong>"),
         ("/progress/summary", "text/html", "<strong>2 of 2</strong>"),
-        ("/progress/runs", "text/html", "2,000 / 2,000"),
+        ("/progress/runs", "text/html", '2,000<span class="asked"> / 2,000</span>'),
         ("/progress/curves", "text/html", "<svg"),
         ("/files", "text/html", 'href="/files/figures/odd%20name%231%3F.svg"'),
         ("/files/comparison.csv", "text/plain", "a,b\n1,2\n"),
@@ -170,6 +170,7 @@ def test_nothing_can_be_changed(out, method, path):
         called.append("trials")
         return []
 
+    (out / "sweep.yaml").write_text("")
     app = View(out, watch=False, trials=lambda say: trials)
     got = ask(app, path, method)
     assert got.status == 405
@@ -255,6 +256,7 @@ def test_optuna_dashboard_stands_beside(out):
         start("200 OK", [("Content-Security-Policy", "default-src 'self'"), ("X", environ["HTTP_ACCEPT_ENCODING"])])
         return [environ["PATH_INFO"].encode()]
 
+    (out / "sweep.yaml").write_text("")
     app = guarded(View(out, watch=False, trials=lambda say: trials))
     assert '<iframe src="/dashboard"' in ask(app, "/trials").text
     assert 'href="/trials"' in ask(app, "/").text
@@ -266,6 +268,19 @@ def test_optuna_dashboard_stands_beside(out):
     assert ask(app, "/dashboards").status == 404
 
 
+def test_a_sweep_that_comes_later_is_shown_too(out):
+    def trials(environ, start):
+        start("200 OK", [])
+        return [b"there"]
+
+    app = View(out, watch=True, trials=lambda say: trials)
+    assert "/trials" not in ask(app, "/progress").text
+    assert [ask(app, path).status for path in ("/trials", "/dashboard")] == [404, 404]
+    (out / "sweep.yaml").write_text("")
+    assert 'href="/trials"' in ask(app, "/progress").text
+    assert [ask(app, path).status for path in ("/trials", "/dashboard")] == [200, 200]
+
+
 def test_trials_that_cannot_be_shown_are_a_line_and_are_tried_again(out):
     tried: list[int] = []
 
@@ -273,6 +288,7 @@ def test_trials_that_cannot_be_shown_are_a_line_and_are_tried_again(out):
         tried.append(1)
         raise UserError(f"the store is away {EVIL}")
 
+    (out / "sweep.yaml").write_text("")
     app = View(out, watch=False, trials=opening)
     got = ask(app, "/trials")
     assert got.status == 200
@@ -296,6 +312,7 @@ def test_a_store_that_takes_long_keeps_nobody_waiting(out, monkeypatch):
         go.wait(20)
         return lambda environ, start: start("200 OK", []) or [b"there"]
 
+    (out / "sweep.yaml").write_text("")
     app = View(out, watch=False, trials=opening)
     text = ask(app, "/trials").text
     assert "trying again in 1 s" in text

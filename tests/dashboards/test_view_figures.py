@@ -48,14 +48,16 @@ def counted(monkeypatch):
     return titles
 
 
-def test_a_mean_goes_as_far_as_all_seeds_under_way(tmp_path, plotted):
+def test_while_no_seed_is_finished_the_farthest_stands_for_the_mean_and_does_not_shrink_to_the_next(tmp_path, plotted):
     first, _, third, _ = compared(tmp_path)
     begun(tmp_path, first, [0.5, 0.4, 0.3])
     begun(tmp_path, third, [0.3, 0.2])
     (drawn,) = Gallery().now(Watcher(tmp_path).now())
     assert drawn.svg is not None
-    (mean,) = [(x, y) for width, x, y in plotted if width == 1.7 and max(x) > 2]
-    assert mean == ([100, 200], pytest.approx([0.4, 0.3]))
+    curves = {width: (x, y) for width, x, y in plotted if max(x) > 2 and width in (0.9, 1.7)}
+    assert curves[1.7] == ([100, 200, 300], pytest.approx([0.5, 0.4, 0.3]))
+    assert curves[0.9] == ([100, 200], pytest.approx([0.3, 0.2]))
+    assert "seeds under way" in drawn.caption
     # Addition's loss without memory, 1/6, is known before anything has finished.
     assert "trivial 0.167" in drawn.svg
 
@@ -69,6 +71,23 @@ def test_a_seed_under_way_is_a_thin_line_beside_those_that_are_finished(tmp_path
     assert curves[1.7] == ([100, 200, 300], pytest.approx([0.5, 0.4, 0.3]))
     assert curves[0.9] == ([100, 200], pytest.approx([0.45, 0.35]))
     assert "seeds under way" in drawn.caption
+
+
+def test_a_seed_that_diverged_is_no_mean_for_those_under_way(tmp_path, plotted):
+    made = experiment("lstm", steps=1000)
+    write_run(tmp_path, made, loss=None, losses=(0.5, 0.6))
+    begun(tmp_path, replace(made, seed=1), [0.45, 0.35, 0.25])
+    begun(tmp_path, replace(made, seed=2), [0.44])
+    assert Gallery().now(Watcher(tmp_path).now())[0].svg is not None
+    (mean,) = [(x, y) for width, x, y in plotted if width == 1.7 and max(x) > 2]
+    assert mean == ([100, 200, 300], pytest.approx([0.45, 0.35, 0.25]))
+
+
+def test_a_long_run_makes_no_page_that_a_browser_cannot_hold(tmp_path):
+    begun(tmp_path, experiment("lstm", steps=10_000_000), np.random.default_rng(0).uniform(0.1, 0.5, size=50_000))
+    (drawn,) = Gallery().now(Watcher(tmp_path).now())
+    assert drawn.svg is not None
+    assert len(drawn.svg) < 200_000
 
 
 def test_they_are_drawn_again_only_when_something_is_new_and_not_too_soon(tmp_path, monkeypatch):

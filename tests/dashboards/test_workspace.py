@@ -16,7 +16,7 @@ from dashboards.record import Record, run_record
 from dashboards.whole import whole_record
 from dashboards.workspace import build, stored
 from dashboards.workspace.figures import placed
-from dashboards.workspace.named import named
+from dashboards.workspace.named import named, of_panel
 from dashboards.workspace.panels import title
 from tests.analysis.report_runs import experiment, write_run
 from tests.dashboards.workspace_runs import keep, write_results
@@ -72,8 +72,32 @@ def reached(config, key):
 
 
 def test_sections_stand_in_the_order_of_the_report_and_only_those_of_what_is_logged(space):
-    assert [section.name for section in space.sections] == ["Learning", "Memory length", "Cost", "Sweeps", "Report"]
+    assert [section.name for section in space.sections] == [
+        *("At a glance", "Learning", "Memory length", "Cost", "Sweeps", "Report")
+    ]
     assert all(section.panels for section in space.sections)
+
+
+def test_the_first_section_says_on_one_page_who_learns_best_at_what_cost_and_it_alone_is_open(space):
+    assert [section.name for section in space.sections if section.is_open] == ["At a glance"]
+    first = space.sections[0]
+    assert [set(of_panel(panel)) - {"step"} for panel in first.panels] == [
+        {"figure/addition-length-100", "figure/copy-length-20"},
+        *({"val/loss"}, {"val/accuracy"}, {"test/loss"}, {"test/accuracy"}, {"probe/memory_length/horizon"}),
+        *({"cost/parameters"}, {"cost/seconds_per_step"}, {"cost/parameters", "test/loss"}),
+    ]
+    assert len(first.panels) <= first.layout_settings.columns * first.layout_settings.rows
+    # All of it is found again where it belongs.
+    rest = {title(panel) for section in space.sections[1:] for panel in section.panels}
+    assert {title(panel) for panel in first.panels} <= rest
+
+
+def test_more_tasks_do_not_make_more_panels_of_figures(out):
+    each = {task: titles(build.workspace(out, tasks=(task,)), "Learning") for task in ("addition", "copy")}
+    both = titles(build.workspace(out), "Learning")
+    figures = [said for said in both if said.startswith("Learning curves")]
+    assert figures == ["Learning curves, with 95 % intervals: each task"]
+    assert len(both) == max(map(len, each.values()))
 
 
 def test_every_panel_names_what_is_logged_and_nothing_else(out, space):
@@ -92,7 +116,8 @@ def test_every_panel_names_what_is_logged_and_nothing_else(out, space):
 
 
 def test_every_figure_of_the_report_is_shown_once(out, space):
-    shown = [key for section in space.sections for panel in section.panels for key in getattr(panel, "media_keys", ())]
+    sections = space.sections[1:]
+    shown = [key for section in sections for panel in section.panels for key in getattr(panel, "media_keys", ())]
     files = {f"figure/{path.stem}" for path in (out / "figures").glob("*.png")}
     assert len(files) > 3
     assert sorted(shown) == sorted({*files, "report/page"})
@@ -101,7 +126,7 @@ def test_every_figure_of_the_report_is_shown_once(out, space):
 def test_figures_stand_in_their_sections(space):
     where = {
         key: section.name
-        for section in space.sections
+        for section in space.sections[1:]
         for panel in section.panels
         for key in getattr(panel, "media_keys", ())
     }
@@ -379,11 +404,11 @@ def test_where_there_is_nothing_to_show_it_is_said(tmp_path):
         build.workspace(tmp_path / "none")
 
 
-@pytest.mark.parametrize(("name", "text"), [("metrics.csv", ""), ("comparison.yaml", "tasks: 5"), ("tuning.csv", "")])
+@pytest.mark.parametrize(("name", "text"), [("metrics.csv", ""), ("comparison.yaml", "- 5"), ("tuning.csv", "")])
 def test_a_damaged_file_is_one_line(tmp_path, name, text):
     folder = write_run(tmp_path, experiment())
     (tmp_path / "report.html").write_text("")
     (folder / name if name == "metrics.csv" else tmp_path / name).write_text(text)
-    with pytest.raises(UserError, match="cannot be read") as told:
+    with pytest.raises(UserError, match=r"is no|holds no|cannot be read") as told:
         build.workspace(tmp_path)
     assert "\n" not in str(told.value)

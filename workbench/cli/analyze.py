@@ -122,7 +122,8 @@ def main(given: list[str]) -> int:
 
         print(write(Path(where)))
     for out in {results_of(job.folder) for job in found if job.trained}:
-        renew(out)
+        if out is not None:
+            renew(out)
     return 0
 
 

@@ -1,10 +1,11 @@
 """What has been found, in the W&B mirror: what every command that finds something does at its end."""
 
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 from dashboards import found, marks
-from dashboards.mirror import Mirror
+from dashboards.mirror import Mirror, tidy
 from workbench.cli.complain import complain
 from workbench.cli.settings import Settings
 from workbench.errors import UserError
@@ -16,6 +17,7 @@ def publish(settings: Settings) -> None:
         return
     with settings.mirror(complain) as mirror:
         mirror.add_whole()
+    tidied(settings.folder)
     if settings.wandb == "online":
         send(settings.folder)
 
@@ -25,11 +27,17 @@ def send(out: Path) -> None:
     from dashboards.account import signed_in
     from dashboards.sending import upload
 
-    waiting = [path for path, mark in marks.below(out) if not mark.sent]
+    waiting: dict[marks.Place, list[Path]] = {}
+    for path, mark in marks.below(out):
+        # W&B could not find what goes along with one that was written elsewhere.
+        if not mark.sent and mark.at == str(out.resolve()):
+            waiting.setdefault(mark.place, []).append(path)
     try:
-        if waiting:
-            upload(out, waiting, marks.place_of(out), signed_in())
-    except UserError as error:
+        account = signed_in() if waiting else None
+        for place, paths in waiting.items():
+            assert account is not None
+            upload(out, paths, place, account)
+    except (UserError, OSError) as error:
         complain(f"{error}; nothing is lost: workbench sync {out} sends what is left")
 
 
@@ -42,3 +50,10 @@ def renew(out: Path) -> None:
         for run, tried in found.runs(out):
             mirror.add(run, tried)
         mirror.add_whole()
+    tidied(out)
+
+
+def tidied(out: Path) -> None:
+    """Removes replaced records that are still there; what is in the way costs nothing but their room."""
+    with suppress(OSError):
+        tidy(out)

@@ -103,12 +103,14 @@ def rehearse(out: Path, place: "Place", found: Sequence[Todo]) -> int:
 
 def send(out: Path, account: "Account", place: "Place", *, checkpoints: bool) -> int:
     """Writes what has to be written, and sends what has not been sent."""
+    from dashboards.mirror import tidy
     from dashboards.sending import alone, upload
 
     address = f"{account.app_url}/{quote(place.entity or account.entity or '')}/{quote(place.project)}"
     with alone(out):
         with Bar("written") as bar:
             left = list(written(out, place, bar, checkpoints=checkpoints))
+        tidy(out)
         if not left:
             print(f"everything has been sent: {address}")
             return 0

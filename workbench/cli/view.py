@@ -1,6 +1,7 @@
 """`workbench view`: the results, and what is being trained, in a browser."""
 
 import os
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
@@ -40,10 +41,9 @@ def main(given: list[str]) -> int:
     from dashboards.view.answers import guarded
     from dashboards.view.app import View
 
-    sweep = out.resolve() if (out / "sweep.yaml").is_file() else None
+    sweep = out.resolve()
     with listening(values.port) as server:
-        trials = None if sweep is None else (lambda say: dashboard(sweep, say))
-        view = View(out, watch=values.watch, trials=trials)
+        view = View(out, watch=values.watch, trials=lambda say: dashboard(sweep, say))
         server.set_app(guarded(own(view, server.server_port)))
         with suppress(OSError, AttributeError):
             os.nice(POLITE)
@@ -93,6 +93,8 @@ def dashboard(out: Path, say: Callable[[str], None]) -> "App":
 
     url = standing(str(out), None)
     quiet()
+    # What it says of few trials would stand on the terminal of whoever looks, again and again.
+    warnings.filterwarnings("ignore", module="optuna")
     store = Store()
     storage = connect(url, heartbeat=store.heartbeat, grace=store.grace, say=say)
     patiently(lambda: load(storage), say)

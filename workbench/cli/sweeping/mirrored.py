@@ -1,9 +1,9 @@
 """A sweep's trials in the W&B mirror."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from dashboards.found import of_trial
+from dashboards.found import of_trial, supersedes
 from dashboards.mirror import Mirror
 from dashboards.record import Tried
 from sweeps.opening import Opened
@@ -23,6 +23,7 @@ class Mirrored:
 
     mirror: Mirror
     out: Path
+    _shown: dict[Path, Tried] = field(default_factory=dict, init=False)
 
     def add(self, opened: Opened, trial: Trial) -> None:
         """Mirrors a trial, if it is finished and was run into this folder."""
@@ -31,5 +32,7 @@ class Mirrored:
         spec = opened.spec
         tried = Tried(study=spec.name, objectives=spec.objectives, trial=trial)
         folder = named(self.out, spec.task.name, spec.architecture, trial.identity, TUNING_SEED)
-        if (run := of_trial(folder, tried)) is not None:
+        before = self._shown.get(folder)
+        if (before is None or supersedes(tried, before)) and (run := of_trial(folder, tried)) is not None:
+            self._shown[folder] = tried
             self.mirror.add(run, tried)
