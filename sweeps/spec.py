@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
-from sweeps.code import check_code, code_of
+from sweeps.code import check_code, check_task, code_of
 from sweeps.corners import check
 from sweeps.differences import differences
 from sweeps.names import Match, plain_options, values
@@ -88,7 +88,7 @@ class StudySpec:
             name = self.architecture
             raise UserError(f"{name} is given a hidden_size, but --match parameters solves for it; drop one")
         if self.source is None:
-            object.__setattr__(self, "source", code_of("architecture", self.architecture))
+            object.__setattr__(self, "source", code_of(self.architecture))
         try:
             space = self.searched()
         except UserError:
@@ -180,8 +180,8 @@ class StudySpec:
         Raises:
             UserError: if the task's or the architecture's own code has changed.
         """
-        check_code("task", self.task.name, self.task.source, self.name)
-        check_code("architecture", self.architecture, self.source, self.name)
+        check_task(self.task, self.name)
+        check_code(self.architecture, self.source, self.name)
 
     def differences(self, other: "StudySpec") -> list[str]:
         """What this study has otherwise than another: each setting with both values, this one's first."""

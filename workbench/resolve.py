@@ -35,7 +35,7 @@ def resolve_task(name: str, given: Mapping[str, Any]) -> tuple[Part, Task]:
         kinds = typing.get_type_hints(tasks.load(name))
         task = tasks.build(name, **{key: as_declared(value, kinds.get(key)) for key, value in given.items()})
         options = {item.name: getattr(task, item.name) for item in fields(task) if item.init}  # type: ignore[arg-type]
-        return Part(name=name, options=plain(options), source=source(tasks.load(name), name)), task
+        return Part(name=name, options=plain(options), source=source_of(name, task)), task
 
 
 def resolve_architecture(
@@ -130,13 +130,26 @@ def matched(part: Part, task: Task, target: int, embedding_size: int | None = No
 def warnings(experiment: Experiment) -> list[str]:
     """What is allowed and yet likely not meant."""
     _, task = resolve_task(experiment.task.name, experiment.task.options)
+    said = [f"the data of {experiment.task.name}: {note}" for note in task.notes]
     field = imagined(task, experiment.architecture, experiment.embedding_size).encoder.receptive_field
     if field is not None and field < task.steps:
-        return [
+        said.append(
             f"{experiment.architecture.name} sees {field} steps back, but sequences of {experiment.task.name} have "
             f"{task.steps}: what lies before it cannot see"
-        ]
-    return []
+        )
+    return said
+
+
+def source_of(name: str, task: Task) -> str | None:
+    """What an experiment on a task depends on beside its name and options: its code, where it is one's own, and the
+    files that it reads, where not everybody has the same."""
+    parts = [part for part in (source(type(task), name), task.data) if part is not None]
+    return "-".join(parts) or None
+
+
+def changed(part: Part, task: Task) -> bool:
+    """Whether the code or the data of a task is not what it was when the part was resolved."""
+    return part.source != source_of(part.name, task) and (part.source is not None or task.data is not None)
 
 
 def source(cls: type, name: str) -> str | None:

@@ -17,6 +17,7 @@ from workbench.config import TUNING_SEED, Experiment
 from workbench.errors import UserError
 from workbench.files import write_json
 from workbench.folder import claim, folder_of, locked
+from workbench.resolve import changed
 from workbench.results import Run, read
 
 
@@ -85,6 +86,8 @@ def _train(
 
     torch.set_num_threads(machine.threads)
     learner = Learner(experiment)
+    if changed(experiment.task, learner.task):
+        raise UserError(f"the code or the data of task {experiment.task.name} is not what the experiment was made with")
     refuse_unsound(learner)
     recorder = Recorder(experiment, folder, stop, progress, watch)
     trainer = pl.Trainer(

@@ -192,4 +192,5 @@ def parser() -> Parser:
     made.add_fields(Effort, "how it is done")
     made.add_argument("--again", action="store_true", help="repeat what is known already")
     made.add_fields(Choice, "what is not trained")
+    made.add_data_dir()
     return made

@@ -60,4 +60,5 @@ def parser() -> Parser:
     made.add_fields(Settings, "where")
     for kind in ("task", "architecture"):
         made.add_argument(f"--{kind}", type=dict, default={}, help=SUPPRESS)
+    made.add_data_dir()
     return made

@@ -1,16 +1,19 @@
 """jsonargparse in the bench's way: dashes, one line for a mistake, options described where they are defined."""
 
+import os
 import re
 import typing
 from argparse import SUPPRESS, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
+from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 from architectures.suggest import near
+from workbench.data.store import VARIABLE
 from workbench.docs import arguments
 from workbench.errors import UserError
 
@@ -74,6 +77,16 @@ class Parser(ArgumentParser):
             return f"--{key.replace('_', '-')}: {reason}"
         return message
 
+    def add_data_dir(self) -> None:
+        """An option for where the files of data are; `chosen` sees to it."""
+        self.add_argument(
+            "--data-dir",
+            type=str,
+            default=None,
+            help=f"folder with the files of data sets that are not downloaded; by default {VARIABLE}",
+            metavar="DIR",
+        )
+
     def add_fields(self, described: type, title: str, skip: tuple[str, ...] = ()) -> None:
         """An option for each field of a dataclass, with its type, its default and its line of the docstring."""
         hints, texts = typing.get_type_hints(described), arguments(described)
@@ -95,7 +108,11 @@ def chosen(parser: Parser, given: list[str], kinds: Sequence[str] = KINDS) -> tu
     """
     plain, parts = split_parts(given, kinds)
     try:
-        return parser.parse_args(plain).as_dict(), parts
+        values = parser.parse_args(plain).as_dict()
+        if (folder := values.pop("data_dir", None)) is not None:
+            # In the environment, so that every process that is started finds it.
+            os.environ[VARIABLE] = str(Path(folder).expanduser().absolute())
+        return values, parts
     except UnicodeDecodeError as error:
         raise UserError(f"the file given as --config is not UTF-8: {error}") from None
 

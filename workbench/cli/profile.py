@@ -70,6 +70,7 @@ def parser() -> Parser:
     made.add_argument("--json", type=str, default=None, help="a file for all of it, every round included")
     made.add_argument("--out", type=str, default=None, help="a folder for profile.json, profile.csv and the roofline")
     made.add_argument("--architecture", type=dict, default={}, help=SUPPRESS)
+    made.add_data_dir()
     return made
 
 

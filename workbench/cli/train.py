@@ -87,4 +87,5 @@ def parser() -> Parser:
     made.add_fields(Budget, "what it may use")
     made.add_fields(Optimization, "how it is trained")
     made.add_fields(Settings, "where", skip=("workers",))
+    made.add_data_dir()
     return made

@@ -97,6 +97,21 @@ class Task(ABC):
         """The expected loss of the best answer that remembers nothing, in closed form."""
 
     @property
+    def data(self) -> str | None:
+        """A hash of the files that the examples are read from, as part of what an experiment is; `None` where there are
+        none, or they are those that everybody has.
+
+        Raises:
+            UserError: if a file is missing, or is not what it should be.
+        """
+        return None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of the data, in a line each."""
+        return ()
+
+    @property
     def solved(self) -> Criterion | None:
         """What counts as solved; `None` where the field has no such bound."""
         return None

@@ -16,6 +16,8 @@ CATALOGUE: Mapping[str, str] = {
     "multicopy": "workbench.tasks.multicopy:MultiCopy",
     "alternation": "workbench.tasks.alternation:Alternation",
     "digits": "workbench.tasks.digits:Digits",
+    "mnist": "workbench.tasks.mnist:Mnist",
+    "mnist-permuted": "workbench.tasks.mnist:MnistPermuted",
 }
 """Where the class of each name is; it is imported when asked for."""
 
@@ -27,6 +29,8 @@ SUMMARIES: Mapping[str, str] = {
     "multicopy": "many short copies in one sequence (RDA table 6)",
     "alternation": "change sign at every step (RDA lemma 1)",
     "digits": "handwritten digits, pixel by pixel (scikit-learn's, 8 x 8)",
+    "mnist": "handwritten digits, pixel by pixel (28 x 28, RDA table 3; files are downloaded, or --data-dir)",
+    "mnist-permuted": "the same, in one random order of the pixels (RDA table 4)",
 }
 """Each name in one line."""
 

@@ -90,4 +90,5 @@ def parser() -> Parser:
     made.add_fields(Launch, "who does the work")
     for kind in (*KINDS, "space"):
         made.add_argument(f"--{kind}", type=dict, default={}, help=SUPPRESS)
+    made.add_data_dir()
     return made

@@ -95,4 +95,5 @@ def parser() -> Parser:
     made.add_fields(Choice, "what to work on")
     made.add_fields(Store, "where trials are kept")
     made.add_fields(Settings, "where", skip=("wandb", "wandb_project"))
+    made.add_data_dir()
     return made

@@ -1,0 +1,1 @@
+"""Data sets that do not come with a library: where their files are, and what is in them."""
