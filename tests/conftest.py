@@ -2,14 +2,15 @@
 
 import pytest
 
-from tests import idx_files
+from tests import idx_files, text_files
 
 
 @pytest.fixture(autouse=True, scope="session")
 def data_folder(tmp_path_factory):
-    """A folder of data with MNIST's files, of noise, and nothing of the user's own."""
+    """A folder of data with MNIST's files and a text, of noise, and nothing of the user's own."""
     folder = tmp_path_factory.mktemp("data")
     idx_files.write(folder / "mnist")
+    text_files.write(folder / "text" / "enwik8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORKBENCH_DATA", str(folder))
         yield folder

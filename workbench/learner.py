@@ -11,6 +11,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
+from architectures.state import State, detach, map_state
 from workbench.config import Experiment, Optimization
 from workbench.model import seeded_model
 from workbench.seeding import seed_everything
@@ -37,6 +38,8 @@ class Learner(pl.LightningModule):
         self.experiment = experiment
         self.task, self.model = seeded_model(experiment)
         self._fixed: dict[tuple[str, torch.device], Batch] = {}
+        self.carried: State = None
+        """Where the last training batch stopped, for a task whose next one goes on from there."""
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The model's answers; see `Model.forward`."""
@@ -49,15 +52,33 @@ class Learner(pl.LightningModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
         """The loss (for Lightning) and the metrics (for whoever records them) of this step's batch."""
-        seed_everything("step", self.experiment.seed, self.global_step)
-        return self.scores(self.training_batch(self.global_step))
+        step = self.global_step
+        seed_everything("step", self.experiment.seed, step)
+        begins = self.task.begins(step, self.experiment.budget.batch_size)
+        before = None if begins else map_state(lambda part: part.to(self.device), self.carried)
+        scores, state = self.scores(self.training_batch(step), before)
+        self.carried = detach(state) if self.task.stateful else None
+        return scores
 
-    def scores(self, batch: Batch) -> dict[str, Tensor]:
-        """The loss and the task's metrics on a batch, scalar tensors by name."""
-        prediction = self(batch.x, batch.lengths)
+    def scores(self, batch: Batch, state: State = None) -> tuple[dict[str, Tensor], State]:
+        """The loss and the task's metrics on a batch, scalar tensors by name; and where the encoder stopped.
+
+        Args:
+            batch: some examples.
+            state: where an earlier batch stopped that they go on from.
+        """
+        prediction, state = self.model(batch.x, batch.lengths, state)
         loss = self.task.loss(prediction, batch)
         with torch.no_grad():
-            return {"loss": loss, **self.task.metrics(prediction.detach(), batch)}
+            return {"loss": loss, **self.task.metrics(prediction.detach(), batch)}, state
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps what is carried over, without which a resumed run would go on from nothing."""
+        checkpoint["carried"] = self.carried
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes up what was carried over; checkpoints of runs that carry nothing may not have it."""
+        self.carried = checkpoint.get("carried")
 
     @torch.no_grad()
     def evaluate(self, split: Literal["validation", "test"]) -> dict[str, float]:
@@ -66,12 +87,24 @@ class Learner(pl.LightningModule):
         self.eval()
         whole = self.fixed(split)
         total: dict[str, float] = {}
+        pieces = 1
         for start in range(0, len(whole.x), EVALUATED_AT_ONCE):
-            part = whole[start : start + EVALUATED_AT_ONCE]
-            for name, value in self.scores(part).items():
-                total[name] = total.get(name, 0.0) + float(value) * len(part.x)
+            part, state = whole[start : start + EVALUATED_AT_ONCE], None
+            cut = self.pieces(part)
+            pieces = len(cut)
+            for piece in cut:
+                scores, state = self.scores(piece, state)
+                for name, value in scores.items():
+                    total[name] = total.get(name, 0.0) + float(value) * len(part.x)
         self.train(training)
-        return {name: value / len(whole.x) for name, value in total.items()}
+        return {name: value / len(whole.x) / pieces for name, value in total.items()}
+
+    def pieces(self, batch: Batch) -> list[Batch]:
+        """A batch, cut into the pieces that are read one after another with the state carried over."""
+        if not self.task.stateful:
+            return [batch]
+        length = self.task.steps
+        return [batch.steps(slice(start, start + length)) for start in range(0, batch.x.shape[1], length)]
 
     def fixed(self, split: Literal["validation", "test"]) -> Batch:
         """A fixed set, made once on the device that the model is on."""

@@ -23,6 +23,9 @@ def refuse_unsound(learner: "Learner") -> None:
     name = type(task).__name__
     if not math.isfinite(task.trivial_loss):
         raise UserError(f"the trivial_loss of {name} is {task.trivial_loss}, which is no finite number")
+    if task.stateful and not learner.model.encoder.causal:
+        looks = f"{learner.experiment.architecture.name} looks ahead"
+        raise UserError(f"{name} is read piece by piece, and {looks}; take an architecture that is causal")
     batches = {
         "the training batch of step 1": (learner.training_batch(0), budget.batch_size),
         "the validation set": (learner.fixed("validation"), None),
@@ -34,7 +37,7 @@ def refuse_unsound(learner: "Learner") -> None:
     training = learner.training
     learner.eval()
     with torch.no_grad():
-        sample = learner.fixed("validation")[:2]
+        sample = learner.pieces(learner.fixed("validation")[:2])[0]
         prediction, target = learner(sample.x, sample.lengths), sample.target
         whole = target.shape == (prediction.shape if target.is_floating_point() else prediction.shape[:-1])
         if not whole:
@@ -42,7 +45,7 @@ def refuse_unsound(learner: "Learner") -> None:
                 f"the targets of {name} are of shape {tuple(target.shape)} where the answers are of shape "
                 f"{tuple(prediction.shape)}; classes are whole numbers without the last dimension, values have it"
             )
-        scores = learner.scores(sample)
+        scores, _ = learner.scores(sample)
     learner.train(training)
     for metric, value in scores.items():
         if value.numel() != 1:

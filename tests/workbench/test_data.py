@@ -25,7 +25,6 @@ def fresh():
     def forget():
         mnist.load.cache_clear()
         tasks.split_of.cache_clear()
-        store.md5.cache_clear()
 
     forget()
     yield

@@ -94,7 +94,7 @@ def test_a_loss_that_stops_being_a_number_is_a_result(tmp_path):
     learner = Learner(experiment)
     optimizer = torch.optim.SGD(learner.parameters(), lr=1e30)
     for step in range(40):
-        loss = learner.scores(learner.training_batch(step))["loss"]
+        loss = learner.scores(learner.training_batch(step))[0]["loss"]
         if not math.isfinite(loss.item()):
             break
         optimizer.zero_grad()

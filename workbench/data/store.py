@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import tempfile
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -27,6 +29,8 @@ class Published:
     md5: str
     raw_md5: str | None = None
     """Of its content, where the file is compressed."""
+    member: str | None = None
+    """What is downloaded is a ZIP archive with the file under this name in it."""
     folder: str = ""
     """Below the folder of data where it is also looked for."""
 
@@ -77,20 +81,10 @@ def download(file: Published, folder: Path, named: Path | None) -> Path:
     Raises:
         UserError: if it cannot be had.
     """
-    import pooch
-
-    pooch.get_logger().setLevel("ERROR")
     reasons = []
     for url in file.urls:
-        fetch = pooch.create(
-            path=folder,
-            base_url="",
-            registry={file.name: f"md5:{file.md5}"},
-            urls={file.name: url},
-            retry_if_failed=TRIES,
-        )
         try:
-            return Path(fetch.fetch(file.name, progressbar=True))
+            return fetched(file, url, folder)
         except Exception as error:
             # Whatever a network can come up with: the next address, or the user's own copy, may do.
             reasons.append(f"{urlsplit(url).netloc} {why(error)}")
@@ -101,6 +95,37 @@ def download(file: Published, folder: Path, named: Path | None) -> Path:
     )
 
 
+def fetched(file: Published, url: str, folder: Path) -> Path:
+    """Downloads a file from one address.
+
+    Raises:
+        ValueError: if it is not the published one.
+    """
+    import pooch
+
+    pooch.get_logger().setLevel("ERROR")
+    if file.member is None:
+        known = pooch.create(
+            path=folder,
+            base_url="",
+            registry={file.name: f"md5:{file.md5}"},
+            urls={file.name: url},
+            retry_if_failed=TRIES,
+        )
+        return Path(known.fetch(file.name, progressbar=True))
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as aside:
+        # What is known is the checksum of the file, not of the archive.
+        archive = pooch.create(
+            path=aside, base_url="", registry={"archive": None}, urls={"archive": url}, retry_if_failed=TRIES
+        ).fetch("archive", progressbar=True)
+        with zipfile.ZipFile(archive) as packed:
+            unpacked = Path(packed.extract(file.member, aside))
+        if md5(unpacked) != file.md5:
+            raise ValueError(f"{file.member} of {url} is another file")
+        return unpacked.replace(folder / file.name)
+
+
 def why(error: Exception) -> str:
     """Why a download failed, in a few words."""
     import requests
@@ -109,8 +134,10 @@ def why(error: Exception) -> str:
         return f"answers with status {error.response.status_code}"
     if isinstance(error, requests.ConnectionError | requests.Timeout):
         return "cannot be reached"
-    # That is how pooch says that the checksum is another one.
-    return "has another file" if isinstance(error, ValueError) else f"fails: {one_line(error)[:100]}"
+    # The first is how pooch says that the checksum is another one.
+    if isinstance(error, ValueError | zipfile.BadZipFile | KeyError):
+        return "has another file"
+    return f"fails: {one_line(error)[:100]}"
 
 
 def differing(paths: Sequence[Path], files: Sequence[Published]) -> list[str]:
@@ -123,8 +150,12 @@ def as_published(path: Path, file: Published) -> bool:
     return md5(path) == (file.md5 if path.name == file.name else file.raw_md5)
 
 
-@cache
 def md5(path: Path) -> str:
     """The checksum that data sets are published with; against accidents, not against forgery."""
+    return _md5(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _md5(path: Path, changed: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

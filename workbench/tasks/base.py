@@ -37,6 +37,12 @@ class Batch:
         source = None if self.source is None else self.source[part]
         return Batch(x=self.x[part], target=self.target[part], lengths=lengths, recall=recall, source=source)
 
+    def steps(self, part: slice) -> "Batch":
+        """Some steps of every example, where each has an answer of its own."""
+        recall = None if self.recall is None else self.recall[:, part]
+        source = None if self.source is None else self.source[:, part]
+        return Batch(x=self.x[:, part], target=self.target[:, part], recall=recall, source=source)
+
     def to(self, device: torch.device) -> "Batch":
         """The same examples on another device."""
         lengths = None if self.lengths is None else self.lengths.to(device)
@@ -79,6 +85,9 @@ class Task(ABC):
 
     readout: ClassVar[Literal["last", "every"]]
     """Whether the answer is read at the last valid step or at every step."""
+    stateful: ClassVar[bool] = False
+    """Whether a training batch goes on where the last one stopped, with the state that it left, detached; and whether
+    fixed examples, of a multiple of `steps` steps, are read in pieces of `steps` in the same way."""
     symbols: int | None = None
     """The size of the alphabet where x holds symbols; `None` where x holds features."""
     input_size: int
@@ -132,6 +141,10 @@ class Task(ABC):
         """The training batch of a step: a function of (seed, step) alone, so that every architecture sees the same
         ones in the same order, and a resumed run the ones it would have seen."""
         return self.sample(size, seeded(device, "train", seed, step))
+
+    def begins(self, step: int, size: int) -> bool:
+        """Whether the training batch of a step, of so many examples, does not go on where the last one stopped."""
+        return not self.stateful or step == 0
 
     def fixed(self, split: Literal["validation", "test"], size: int, device: torch.device) -> Batch:
         """At most `size` examples that are the same for every run, whatever its seed, and never trained on."""

@@ -18,6 +18,7 @@ CATALOGUE: Mapping[str, str] = {
     "digits": "workbench.tasks.digits:Digits",
     "mnist": "workbench.tasks.mnist:Mnist",
     "mnist-permuted": "workbench.tasks.mnist:MnistPermuted",
+    "text": "workbench.tasks.text:NextCharacter",
 }
 """Where the class of each name is; it is imported when asked for."""
 
@@ -31,6 +32,7 @@ SUMMARIES: Mapping[str, str] = {
     "digits": "handwritten digits, pixel by pixel (scikit-learn's, 8 x 8)",
     "mnist": "handwritten digits, pixel by pixel (28 x 28, RDA table 3; files are downloaded, or --data-dir)",
     "mnist-permuted": "the same, in one random order of the pixels (RDA table 4)",
+    "text": "the next character of enwik8, or of any file (RDA table 7)",
 }
 """Each name in one line."""
 

@@ -15,6 +15,7 @@ from workbench.tasks.checks import at_least
 from workbench.tasks.classification import accuracy, cross_entropy
 from workbench.tasks.epochs import indices
 
+HERE = torch.device("cpu")
 HELD_OUT = 5000
 """Training images, the last ones, that are kept for validation: nothing is chosen by the published test set."""
 
@@ -88,7 +89,7 @@ class Mnist(Task):
     def fixed(self, split: Literal["validation", "test"], size: int, device: torch.device) -> Batch:
         """The first `size` images of a split, or all where it has fewer."""
         pixels, _ = split_of(split)
-        return self.batch(split, torch.arange(min(size, len(pixels)))).to(device)
+        return self.batch(split, torch.arange(min(size, len(pixels)), device=pixels.device)).to(device)
 
     def batch(self, split: Split, chosen: Tensor) -> Batch:
         """Some images of a split, as sequences."""
@@ -127,7 +128,7 @@ class MnistPermuted(Mnist):
 @cache
 def permutation(steps: int, order: int) -> Tensor:
     """(steps,) the order in which pixels are read; not to be written to."""
-    return torch.randperm(steps, generator=seeded(torch.device("cpu"), "pixels", order))
+    return torch.randperm(steps, generator=seeded(HERE, "pixels", order), device=HERE)
 
 
 @cache
@@ -136,4 +137,4 @@ def split_of(split: Split) -> tuple[Tensor, Tensor]:
     known = mnist.load()
     part = known.test if split == "test" else known.train
     cut = slice(None) if split == "test" else slice(-HELD_OUT) if split == "train" else slice(-HELD_OUT, None)
-    return torch.tensor(part.pixels[cut]), torch.tensor(part.labels[cut], dtype=torch.int64)
+    return torch.tensor(part.pixels[cut], device=HERE), torch.tensor(part.labels[cut], dtype=torch.int64, device=HERE)

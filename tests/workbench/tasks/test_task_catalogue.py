@@ -149,6 +149,7 @@ SIZES = [
     ("mnist", "pool", 1),
     ("mnist-permuted", "pool", 1),
     ("mnist-permuted", "order", 1),
+    ("text", "length", 1),
     ("multicopy", "copies", 1),
     ("multicopy", "items", 1),
     ("multicopy", "gap", 1),
@@ -157,7 +158,7 @@ SIZES = [
 
 
 def test_every_option_is_tried_with_wrong_values() -> None:
-    tried = {(name, key) for name, key, _ in SIZES} | {("alternation", "amplitude")}
+    tried = {(name, key) for name, key, _ in SIZES} | {("alternation", "amplitude"), ("text", "file")}
     assert tried == {(name, key) for name in names() for key in options(name)}
 
 

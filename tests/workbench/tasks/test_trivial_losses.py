@@ -14,8 +14,8 @@ EXAMPLES = 20_000
 
 def test_every_task_is_here() -> None:
     here = {"addition", "classify-length", "copy", "copy-memory", "multicopy", "alternation", "digits"}
-    # Of noise that the tests make: test_mnist.
-    here |= {"mnist", "mnist-permuted"}
+    # Of files that the tests make: test_mnist, test_text.
+    here |= {"mnist", "mnist-permuted", "text"}
     assert set(names()) == here
 
 
