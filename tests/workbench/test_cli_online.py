@@ -24,6 +24,7 @@ def compare(out, environment, *given):
     return subprocess.run(command, env=eager, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_everything_is_sent_at_the_end_and_to_the_project_that_it_was_written_for(tmp_path):
     out = tmp_path / "results"
     with serving() as backend:
@@ -41,7 +42,9 @@ def test_everything_is_sent_at_the_end_and_to_the_project_that_it_was_written_fo
         assert all(mark.sent and mark.place.project == "other" for _, mark in below(out))
 
 
-@pytest.mark.parametrize("trouble", ["no key", "wrong key", "broken server"])
+@pytest.mark.parametrize(
+    "trouble", ["no key", *(pytest.param(name, marks=pytest.mark.slow) for name in ("wrong key", "broken server"))]
+)
 def test_without_an_account_it_is_one_line_and_the_results_are_complete(tmp_path, trouble):
     out = tmp_path / "results"
     with serving() as backend:

@@ -145,6 +145,7 @@ def test_another_project_and_entity_get_everything_with_its_artifacts(here, out,
     assert "have been sent to the project memory" in here(out, "--dry-run")[1]
 
 
+@pytest.mark.slow
 @needs_wandb
 def test_a_killed_sync_goes_on_and_sends_nothing_twice(tmp_path, out, backend):
     over = threading.Event()
