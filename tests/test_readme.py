@@ -7,6 +7,7 @@ import re
 import select
 import shlex
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -133,7 +134,8 @@ def screen(command, wanted):
     """What a program writes to a terminal of its own, until all that is wanted is there; for half a minute at most."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-    child = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=os.environ | {"TERM": "xterm"})
+    child = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=os.environ | {"TERM": "xterm"},
+                             start_new_session=True)  # fmt: skip
     os.close(theirs)
     said, until = "", time.monotonic() + 30
     while not all(each in said for each in wanted) and time.monotonic() < until:
@@ -143,7 +145,8 @@ def screen(command, wanted):
         except OSError:
             # It has ended, and with it the terminal.
             break
-    child.kill()
+    # With what it has started: the viewer itself is a process of its own.
+    os.killpg(child.pid, signal.SIGKILL)
     child.wait()
     os.close(ours)
     return said
