@@ -9,13 +9,13 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import pytest
 
 from sweeps.opening import create
 from sweeps.storage import connect, default_url
 from sweeps.sweep import Sweep
+from tests.sockets import listening
 from workbench.cli.main import main
 from workbench.cli.sweeping import dashboard
 from workbench.files import write_yaml
@@ -62,19 +62,6 @@ def ask(port, path, **headers):
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
     with urllib.request.urlopen(request, timeout=20) as answer:
         return answer.status, answer.read().decode()
-
-
-def listening(pid):
-    """The addresses at which a process listens, from /proc (proc(5)): hexadecimal, the last byte first."""
-    inodes = {os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()}
-    found = []
-    for name in ("tcp", "tcp6"):
-        for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A" and f"socket:[{fields[9]}]" in inodes:
-                address, port = fields[1].split(":")
-                found.append((address, int(port, 16)))
-    return found
 
 
 def test_it_shows_the_studies_on_the_loopback_alone(served):

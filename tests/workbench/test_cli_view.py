@@ -10,11 +10,11 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from tests.analysis.report_runs import experiment, write_run
+from tests.sockets import listening
 from workbench.cli import view
 from workbench.errors import UserError
 
@@ -55,19 +55,6 @@ def ask(port, path, method="GET", **headers):
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method, headers=headers)
     with urllib.request.urlopen(request, timeout=60) as answer:
         return answer.read().decode()
-
-
-def listening(pid):
-    """The addresses at which a process listens, from /proc (proc(5)): hexadecimal, the last byte first."""
-    inodes = {os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()}
-    found = []
-    for name in ("tcp", "tcp6"):
-        for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A" and f"socket:[{fields[9]}]" in inodes:
-                address, port = fields[1].split(":")
-                found.append((address, int(port, 16)))
-    return found
 
 
 def refused(port, path, method="GET", **headers):

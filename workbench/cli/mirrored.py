@@ -32,10 +32,11 @@ def send(out: Path) -> None:
         # W&B could not find what goes along with one that was written elsewhere.
         if not mark.sent and mark.at == str(out.resolve()):
             waiting.setdefault(mark.place, []).append(path)
+    if not waiting:
+        return
     try:
-        account = signed_in() if waiting else None
+        account = signed_in()
         for place, paths in waiting.items():
-            assert account is not None
             upload(out, paths, place, account)
     except (UserError, OSError) as error:
         complain(f"{error}; nothing is lost: workbench sync {out} sends what is left")
