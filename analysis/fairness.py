@@ -28,6 +28,11 @@ def steps(row: Row) -> str:
     return DASH.join(str(step) for step in sorted({min(made), max(made)}))
 
 
+def budget(row: Row) -> str:
+    """The steps that a run could have made."""
+    return str(row.experiment.budget.steps)
+
+
 def time_limit(row: Row) -> str:
     """The limit on the training time of a run."""
     seconds = row.experiment.budget.seconds
@@ -60,6 +65,7 @@ def machine(name: str) -> Callable[[Row], str]:
 
 
 STEPS = Rule(name="steps", of=steps, verb="differ")
+BUDGET = Rule(name="budgets of steps", of=budget, verb="differ")
 RULES = (
     Rule(name="seeds", of=used_seeds, verb="differ"),
     Rule(name="trivial loss", of=trivial_loss),
@@ -74,16 +80,24 @@ MACHINE = tuple(Rule(name=name, of=machine(name)) for name in ("device", "proces
 def fairness(section: Section) -> tuple[bool, tuple[str, ...]]:
     """Whether all rules hold, and the sentences that say so or name what differs."""
     rows = section.rows
-    faults = broken(rows, [STEPS, *configured(rows), *RULES])
+    goals = {row.experiment.budget.until for row in rows}
+    # Where runs end at a goal, the steps that they made are what is compared.
+    faults = broken(rows, [STEPS if goals == {None} else BUDGET, *configured(rows), *RULES])
     if len(rows) == 1:
         sentences = ["There is one row, and nothing to compare it with."]
     elif faults:
         sentences = [f"Not all rows were trained alike: {'; '.join(faults)}."]
     else:
+        had = f"steps ({steps(rows[0])})" if goals == {None} else f"budget of steps ({budget(rows[0])})"
         sentences = [
-            f"All rows had the same steps ({steps(rows[0])}), batch size ({rows[0].experiment.budget.batch_size}), "
+            f"All rows had the same {had}, batch size ({rows[0].experiment.budget.batch_size}), "
             f"optimiser settings ({settings(rows[0])}) and seeds ({used_seeds(rows[0])})."
         ]
+    if len(goals) == 1 and goals != {None}:
+        sentences.append(
+            f"A run ended at the first row of metrics by which its goal was met ({goals.pop()}): what compares is the "
+            "steps made, not the losses at the end."
+        )
     limits = {time_limit(row) for row in rows}
     if len(limits) == 1 and limits != {"none"}:
         sentences.append(f"The limit on training time was {limits.pop()} a run; steps made within it depend on speed.")

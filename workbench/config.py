@@ -8,6 +8,7 @@ from typing import Any, Literal, Self, TypeVar, get_args
 
 from architectures.suggest import near
 from workbench.errors import UserError
+from workbench.goal import SOLVED, Goal
 
 T = TypeVar("T")
 
@@ -82,6 +83,8 @@ class Budget:
         batch_size: sequences a step.
         log_every: steps from one row of metrics to the next.
         evaluation_size: validation sequences at every row, and test sequences at the end.
+        until: ends a run at the first row of metrics by which this was met: solved, as the task has it, or a bound on a
+            training batch or the validation set, 'train/loss < 0.001' or 'val/accuracy > 0.99, 3 times' (in a row).
     """
 
     steps: int = 2000
@@ -89,12 +92,16 @@ class Budget:
     batch_size: int = 20
     log_every: int = 100
     evaluation_size: int = 500
+    until: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "log_every", "evaluation_size"):
             whole(name, getattr(self, name), least=1)
         if self.seconds is not None:
             number("seconds", self.seconds, above=0)
+        if self.until not in (None, SOLVED):
+            # One way to write it, so that it is one configuration.
+            object.__setattr__(self, "until", str(Goal.read(self.until)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +123,11 @@ class Experiment:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, strings and numbers: what is written to `config.yaml`."""
-        return {"schema": SCHEMA, **json.loads(json.dumps(asdict(self)))}
+        values: dict[str, Any] = {"schema": SCHEMA, **json.loads(json.dumps(asdict(self)))}
+        if self.budget.until is None:
+            # Results from before there were goals keep their identity.
+            del values["budget"]["until"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

@@ -14,6 +14,7 @@ from torch import Tensor
 from workbench import checkpoints
 from workbench.config import Experiment
 from workbench.files import write_text
+from workbench.goal import Goal, Watch
 from workbench.learner import Learner
 from workbench.milestones import Milestones
 from workbench.soundness import refuse_infinite
@@ -28,7 +29,7 @@ Row = dict[str, float]
 
 class Recorder(pl.Callback):
     """Records a row of metrics every `log_every` steps, saves checkpoints, notices when the task is solved and when
-    the loss stops being a number, and ends the run on request or when its time is up.
+    the loss stops being a number, and ends the run on request, when its goal is reached or its time is up.
 
     The loss of every step stays on the device until the row is written, so that no step waits for its number.
     Everything that a resumed run needs to end with the same rows is part of the checkpoint.
@@ -46,10 +47,12 @@ class Recorder(pl.Callback):
         self.stop, self.progress, self.watch = stop, progress, watch
         self.rows: list[Row] = []
         self.milestones: Milestones | None = None
+        self.goal: Watch | None = None
         self.diverged_at: int | None = None
         self.interrupted = False
         self.seconds = 0.0
         self._pending: list[dict[str, Tensor]] = []
+        self._counted: dict[str, Any] = {}
         self._learning_rate = 0.0
         self._resumed = self._saved = self._shown = time.perf_counter()
 
@@ -58,6 +61,7 @@ class Recorder(pl.Callback):
             "identity": self.experiment.identity,
             "rows": self.rows,
             "milestones": None if self.milestones is None else self.milestones.state_dict(),
+            "goal": None if self.goal is None else {"met": self.goal.met, "reached_at": self.goal.reached_at},
             "seconds": self._elapsed(),
             "pending": [{name: float(value) for name, value in scores.items()} for scores in self._pending],
         }
@@ -70,6 +74,17 @@ class Recorder(pl.Callback):
         ]
         if state_dict["milestones"] is not None:
             self.milestones = Milestones(**state_dict["milestones"])
+        if state_dict.get("goal") is not None:
+            # Which goal that is, the learner says.
+            self._counted = state_dict["goal"]
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        goal = Goal.of(self.experiment.budget.until, learner_of(pl_module).task)
+        if goal is not None:
+            self.goal = Watch(goal=goal, **self._counted)
+        if self.reached:
+            # Its last checkpoint is that of the end: there is nothing left to train.
+            trainer.should_stop = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         learner = learner_of(pl_module)
@@ -102,9 +117,10 @@ class Recorder(pl.Callback):
                 return
         # After the row, as whoever watches may have seen enough.
         self.interrupted = self.stop()
-        if self.interrupted or now - self._saved > CHECKPOINT_SECONDS or step >= budget.steps or out_of_time:
+        over = step >= budget.steps or out_of_time or self.reached
+        if self.interrupted or over or now - self._saved > CHECKPOINT_SECONDS:
             self._save(trainer)
-        if self.interrupted or out_of_time:
+        if self.interrupted or over:
             trainer.should_stop = True
         if now - self._shown > PROGRESS_SECONDS or trainer.should_stop:
             self._shown = now
@@ -122,12 +138,15 @@ class Recorder(pl.Callback):
                 what = f"the training batch of step {self.diverged_at}"
                 refuse_infinite(learner.training_batch(self.diverged_at - 1), what, learner.task)
                 break
-            self.milestones.see(first + offset, {name: values[offset] for name, values in table.items()})
+            scores = {name: values[offset] for name, values in table.items()}
+            self.milestones.see(first + offset, scores)
+            self._approach("train", first + offset, scores)
         row: Row = {"step": step}
         row |= {f"train/{name}": sum(values) / len(values) for name, values in table.items()}
         if self.diverged_at is None:
             scores = learner.evaluate("validation")
             row |= {f"val/{name}": value for name, value in scores.items()}
+            self._approach("val", step, scores)
             if not math.isfinite(scores["loss"]):
                 self.diverged_at = step
         row["learning_rate"] = self._learning_rate
@@ -136,6 +155,15 @@ class Recorder(pl.Callback):
         write_text(self.folder / "metrics.csv", pd.DataFrame(self.rows).to_csv(index=False))
         self.watch(row)
         self._resumed = time.perf_counter()
+
+    def _approach(self, split: str, step: int, scores: dict[str, float]) -> None:
+        if self.goal is not None and self.goal.goal.split == split:
+            self.goal.see(step, scores[self.goal.goal.criterion.metric])
+
+    @property
+    def reached(self) -> bool:
+        """Whether the run's goal is reached."""
+        return self.goal is not None and self.goal.reached_at is not None
 
     def _save(self, trainer: pl.Trainer) -> None:
         self._pause()

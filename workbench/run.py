@@ -108,7 +108,8 @@ def _train(
     for line in notes:
         note(line)
     trainer.fit(learner, ckpt_path=last, weights_only=True)
-    if recorder.interrupted and trainer.global_step < experiment.budget.steps and recorder.diverged_at is None:
+    ended = trainer.global_step >= experiment.budget.steps or recorder.reached or recorder.diverged_at is not None
+    if recorder.interrupted and not ended:
         return None
     learner.to(machine.device)
     write_json(folder / "timing.json", timing(recorder.seconds, trainer.global_step, machine))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from workbench.errors import UserError
+from workbench.goal import Goal
 from workbench.tasks import Batch, Task
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ def refuse_unsound(learner: "Learner") -> None:
             raise UserError(f"{metric} of {name} is of shape {tuple(value.shape)}; it has to be one number")
     if task.solved is not None and task.solved.metric not in scores:
         raise UserError(f"{name} is solved by {task.solved.metric!r}, but its metrics are {', '.join(scores)}")
+    goal = Goal.of(budget.until, task)
+    if goal is not None and goal.criterion.metric not in scores:
+        raise UserError(f"until is {goal}, but the metrics of {name} are {', '.join(scores)}")
 
 
 def refuse_malformed(batch: object, size: int | None, what: str, task: Task) -> None:

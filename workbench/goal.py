@@ -1,0 +1,91 @@
+"""Where a run may end before its budget does."""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from workbench.errors import UserError
+from workbench.tasks import Criterion, Task
+
+SOLVED = "solved"
+"""The goal that a task states itself: its criterion, on one training batch."""
+
+FORM = re.compile(
+    r"\s*(?P<split>train|val)/(?P<metric>[\w-]+)\s*(?P<sign>[<>]=?)\s*(?P<bound>[-+.\deE]+)"
+    r"(?:\s*,\s*(?P<times>\d+)\s+times)?\s*$"
+)
+EXAMPLES = "solved, 'train/loss < 0.001' or 'val/accuracy > 0.99, 3 times'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """A bound on what `metrics.csv` has columns of."""
+
+    split: Literal["train", "val"]
+    """Whether it is watched on every training batch, or on the validation set at every row of metrics."""
+    criterion: Criterion
+    times: int = 1
+    """How often in a row it has to be met."""
+
+    @classmethod
+    def read(cls, text: Any) -> Self:
+        """The goal behind a text such as `val/loss < 0.001, 3 times`.
+
+        Raises:
+            UserError: if it is none.
+        """
+        found = FORM.match(text) if isinstance(text, str) else None
+        if found is None:
+            raise UserError(f"until must be {EXAMPLES}, not {text!r}")
+        try:
+            bound = float(found["bound"])
+        except ValueError:
+            raise UserError(f"until has no number in {text!r}; it must be {EXAMPLES}") from None
+        sign, times = found["sign"], int(found["times"] or 1)
+        if times < 1:
+            raise UserError(f"until is met at least once, not {times} times")
+        criterion = Criterion(metric=found["metric"], bound=bound, above=sign[0] == ">", or_equal=len(sign) == 2)
+        return cls(split="train" if found["split"] == "train" else "val", criterion=criterion, times=times)
+
+    @classmethod
+    def of(cls, text: str | None, task: Task) -> Self | None:
+        """The goal of a budget on a task; `None` where it has none.
+
+        Raises:
+            UserError: if the task does not say when it is solved.
+        """
+        if text is None:
+            return None
+        if text != SOLVED:
+            return cls.read(text)
+        if task.solved is None:
+            raise UserError(
+                f"nobody has said when {type(task).__name__} is solved, so until cannot be {SOLVED}; "
+                "say it with --until 'val/accuracy > 0.9'"
+            )
+        return cls(split="train", criterion=task.solved)
+
+    @property
+    def column(self) -> str:
+        """The column of `metrics.csv` that it is a bound on."""
+        return f"{self.split}/{self.criterion.metric}"
+
+    def __str__(self) -> str:
+        return f"{self.split}/{self.criterion}" + (f", {self.times} times" if self.times > 1 else "")
+
+
+@dataclass(slots=True, kw_only=True)
+class Watch:
+    """Counts how often in a row a goal was met."""
+
+    goal: Goal
+    met: int = 0
+    reached_at: int | None = None
+    """The step at which it had been met often enough."""
+
+    def see(self, step: int, value: float) -> None:
+        """Takes note of one value; what comes after the goal changes nothing."""
+        if self.reached_at is None:
+            self.met = self.met + 1 if self.goal.criterion.met(value) else 0
+            if self.met == self.goal.times:
+                self.reached_at = step
