@@ -145,7 +145,7 @@ def published(section: Section) -> Table | None:
             (
                 Cell(text=f"[{letter}] {source.source}"),
                 Cell(text=source.measure),
-                *(Cell(text=source.figures.get(name, ABSENT)) for name in names),
+                *(Cell(text=str(source.figures.get(name, ABSENT))) for name in names),
                 Cell(text=source.setting),
             )
             for letter, source in zip(ascii_lowercase, sources, strict=False)

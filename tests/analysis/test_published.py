@@ -14,7 +14,7 @@ from workbench.tasks.catalogue import options as option_names
 def figures(name: str, architecture: str, **options: Any) -> list[str]:
     """What is published of an architecture on a task."""
     sources = published_for(Part(name=name, options=options))
-    return [source.figures[architecture] for source in sources if architecture in source.figures]
+    return [str(source.figures[architecture]) for source in sources if architecture in source.figures]
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,14 @@ def figures(name: str, architecture: str, **options: Any) -> list[str]:
         ("addition", {"length": 600}, "tcn", ["5.8 \u00d7 10⁻⁵"]),
         ("addition", {"length": 200}, "rwa", []),
         ("classify-length", {"length": 1000}, "rda-exp-tanh", ["164"]),
+        ("classify-length", {"length": 1000}, "lstm", ["776", "549"]),
         ("classify-length", {"length": 100}, "rda-exp-tanh", []),
+        ("mnist", {"pool": 1}, "lstm", ["0.114", "99.0 %", "87.2 %"]),
+        ("mnist", {"pool": 2}, "lstm", []),
+        ("mnist-permuted", {"pool": 1, "order": 7}, "tcn", ["97.2 %"]),
+        ("text", {"file": "enwik8", "length": 250}, "rwa", ["5.067"]),
+        ("text", {"file": "other.txt", "length": 250}, "rwa", []),
+        ("copy-memory", {"length": 200, "items": 10, "categories": 8}, "gru", ["< 0.2"]),
         ("copy", {"length": 1000, "items": 10, "categories": 8}, "rwa", ["5,660"]),
         ("copy", {"length": 1000, "items": 10, "categories": 7}, "rwa", ["5,660", "8,600", "14,000"]),
         ("copy", {"length": 100, "items": 10, "categories": 7}, "lstm", ["23,900", "32,200"]),
