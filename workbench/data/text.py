@@ -17,6 +17,14 @@ ENWIK8 = Published(
     member="enwik8",
     folder="text",
 )
+TINYSHAKESPEARE = Published(
+    name="tinyshakespeare.txt",
+    urls=("https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",),
+    md5="6fb458f1232090904fb40fe944165e91",
+    folder="text",
+)
+KNOWN = {text.name: text for text in (ENWIK8, TINYSHAKESPEARE)}
+"""Texts that can be had by name."""
 HELD_OUT = 0.05
 """The share of a text, at its end, that is kept for validation, and again for the test: of enwik8's hundred million
 bytes the usual five million each."""
@@ -40,8 +48,8 @@ def path_of(name: str) -> Path:
     """The file of a text.
 
     Args:
-        name: `enwik8`, which is downloaded unless the user has it, or a path: as it stands, else below the folder of
-            data.
+        name: one of `KNOWN`, which is downloaded unless the user has it, or a path: as it stands, else below the
+            folder of data.
 
     Raises:
         UserError: if there is no such file.
@@ -51,10 +59,10 @@ def path_of(name: str) -> Path:
     for place in places:
         if place.is_file():
             return place
-    if name == ENWIK8.name:
-        return locate(ENWIK8)
+    if name in KNOWN:
+        return locate(KNOWN[name])
     looked = " or ".join(str(place) for place in places)
-    raise UserError(f"there is no file {looked}; name a text by its path, or {ENWIK8.name}")
+    raise UserError(f"there is no file {looked}; name a text by its path, or {' or '.join(KNOWN)}")
 
 
 def load(name: str) -> Text:
