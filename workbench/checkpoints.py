@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from workbench import parts
 from workbench.errors import UserError
 from workbench.files import written_aside
 
@@ -22,6 +23,12 @@ def save(trainer: Any, folder: Path) -> None:
             last.replace(folder / PREVIOUS)
 
 
+def split(folder: Path, largest: int = parts.LARGEST) -> None:
+    """Puts checkpoints that are larger than that into parts; `newest` puts them together again."""
+    for name in (LAST, PREVIOUS):
+        parts.split(folder / name, largest)
+
+
 def newest(folder: Path, identity: str) -> tuple[Path | None, list[str]]:
     """The newest checkpoint that can be read, or `None`; and a line for each that could not.
 
@@ -31,6 +38,8 @@ def newest(folder: Path, identity: str) -> tuple[Path | None, list[str]]:
     notes: list[str] = []
     for name in (LAST, PREVIOUS):
         path = folder / name
+        if not parts.join(path):
+            notes.append(f"{path} is in parts, of which one is missing or damaged, and is left aside")
         if not path.exists():
             continue
         owner = owner_of(path)
