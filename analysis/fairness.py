@@ -54,7 +54,7 @@ def setting(key: str) -> Callable[[Row], str]:
 
     def of(row: Row) -> str:
         value = flattened(row.experiment).get(key)
-        return "none" if value is None else shown(value)[:12]
+        return "none" if value is None else shown(value)
 
     return of
 

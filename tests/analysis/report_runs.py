@@ -24,8 +24,8 @@ def experiment(
     steps: int = 2000,
     **rest: Any,
 ) -> Experiment:
-    """An experiment; `batch_size`, `seconds` and `log_every` go to its budget, all else to its optimisation."""
-    budget = {key: rest.pop(key) for key in ("batch_size", "seconds", "log_every") if key in rest}
+    """An experiment; `batch_size`, `seconds`, `log_every`, `until` go to its budget, all else to its optimisation."""
+    budget = {key: rest.pop(key) for key in ("batch_size", "seconds", "log_every", "until") if key in rest}
     return Experiment(
         task=Part(name=task, options={"length": 100} if task_options is None else dict(task_options)),
         architecture=Part(name=architecture, options={"hidden_size": hidden_size, **(options or {})}),

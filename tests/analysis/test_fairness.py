@@ -67,6 +67,28 @@ def test_a_limit_on_time_is_named(tmp_path: Path) -> None:
     assert "The limit on training time was 60.0 s a run" in text
 
 
+def test_runs_that_end_at_a_goal_differ_in_steps_on_purpose(tmp_path: Path) -> None:
+    aimed = {"until": "val/loss < 0.1"}
+    write_run(tmp_path, experiment("lstm", **aimed), steps=700)
+    write_run(tmp_path, experiment("rda", **aimed), steps=300)
+    fair, sentences = fairness(section(tmp_path))
+    assert fair
+    assert "All rows had the same budget of steps (2000), batch size (20)" in sentences[0]
+    assert sentences[1] == (
+        "A run ended at the first row of metrics by which its goal was met (val/loss < 0.1): what compares is the "
+        "steps made, not the losses at the end."
+    )
+
+
+def test_other_goals_and_other_budgets_are_named(tmp_path: Path) -> None:
+    aimed = {"until": "val/loss < 0.1"}
+    fair, text = two(tmp_path, {**aimed, "steps": 500}, {"steps": 900, "until": "val/loss < 0.2"})
+    assert not fair
+    assert "budgets of steps differ: lstm 500, rda 900" in text
+    assert "until differs: lstm val/loss < 0.1, rda val/loss < 0.2" in text
+    assert "A run ended" not in text
+
+
 def test_many_that_agree_are_all_others(tmp_path: Path) -> None:
     for architecture in ("rnn", "lstm", "gru", "rwa"):
         write_run(tmp_path, experiment(architecture))
