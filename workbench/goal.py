@@ -1,5 +1,6 @@
 """Where a run may end before its budget does."""
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -41,6 +42,8 @@ class Goal:
             bound = float(found["bound"])
         except ValueError:
             raise UserError(f"until has no number in {text!r}; it must be {EXAMPLES}") from None
+        if not math.isfinite(bound):
+            raise UserError(f"until has no finite number in {text!r}; it must be {EXAMPLES}")
         sign, times = found["sign"], int(found["times"] or 1)
         if times < 1:
             raise UserError(f"until is met at least once, not {times} times")
@@ -71,7 +74,12 @@ class Goal:
         return f"{self.split}/{self.criterion.metric}"
 
     def __str__(self) -> str:
-        return f"{self.split}/{self.criterion}" + (f", {self.times} times" if self.times > 1 else "")
+        criterion, often = self.criterion, f", {self.times} times" if self.times > 1 else ""
+        sign = (">" if criterion.above else "<") + "=" * criterion.or_equal
+        # In full: the bound decides where a run ends.
+        short = f"{criterion.bound:g}"
+        bound = short if float(short) == criterion.bound else repr(criterion.bound)
+        return f"{self.split}/{criterion.metric} {sign} {bound}{often}"
 
 
 @dataclass(slots=True, kw_only=True)

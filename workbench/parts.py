@@ -51,7 +51,7 @@ def join(path: Path) -> bool:
             if hashed.hexdigest() != known["sha256"]:
                 # Out of the context, which would keep what it was given.
                 raise ValueError(path)
-    except (UserError, FileNotFoundError, KeyError, TypeError, ValueError):
+    except (UserError, OSError, KeyError, TypeError, ValueError):
         return False
     _clear(path)
     return True

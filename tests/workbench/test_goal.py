@@ -30,6 +30,8 @@ def first_row(rows, column, bound, times):
         ("val/loss<1e-3,3 times", "val/loss < 0.001, 3 times"),
         ("train/accuracy >= 1", "train/accuracy >= 1"),
         (" val/accuracy > .99 , 1 times ", "val/accuracy > 0.99"),
+        ("val/loss < 0.12345678901", "val/loss < 0.12345678901"),
+        ("val/loss < 1e5", "val/loss < 100000"),
     ],
 )
 def test_one_goal_is_written_in_one_way(text, written):
@@ -38,7 +40,7 @@ def test_one_goal_is_written_in_one_way(text, written):
 
 
 @pytest.mark.parametrize(
-    "text", ["soon", "loss < 1", "val/loss < ", "val/loss < 1.2.3", "val/loss < 1, 0 times", 3, ""]
+    "text", ["soon", "loss < 1", "val/loss < ", "val/loss < 1.2.3", "val/loss < 1, 0 times", "val/loss < 1e999", 3, ""]
 )
 def test_what_is_no_goal_is_refused(text):
     with pytest.raises(UserError, match="until"):

@@ -2,8 +2,10 @@
 
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import Protocol
 
@@ -20,6 +22,9 @@ from workbench.results import Run, read
 from workbench.run import device_named
 from workbench.worker import Event
 
+OUT_OF_TIME = 3
+"""The exit status of what the time was too short for."""
+
 
 class Stoppable(Protocol):
     """What can save what is under way and end."""
@@ -35,6 +40,7 @@ def execute(
     settings: Settings,
     begin: Callable[[], None] = lambda: None,
     name: Callable[[Experiment], str] = label,
+    until: float | None = None,
 ) -> tuple[list[Run], int]:
     """Runs what has not been run yet.
 
@@ -43,10 +49,11 @@ def execute(
         settings: where.
         begin: called once nothing has been refused, before anything is trained.
         name: what messages call an experiment.
+        until: when to save what is under way and end, by `time.monotonic`; by default when all is done.
 
     Returns:
         All runs that are finished, in the order of the experiments; and the exit status: 0 if that is all of them,
-        1 if some failed, 130 if it was interrupted.
+        1 if some failed, 3 if the time was up before, 130 if it was interrupted.
 
     Raises:
         UserError: if one of them is refused. Nothing more is begun then; what was under way can go on another time.
@@ -70,7 +77,11 @@ def execute(
 
     labels = [name(experiments[index]) for index in left]
     mirror = settings.mirror(complain)
-    with mirror, Progress([experiments[index] for index in left], labels) as progress, interruptible(pool):
+    with (
+        mirror,
+        Progress([experiments[index] for index in left], labels) as progress,
+        interruptible(pool, until) as ending,
+    ):
 
         def listen(place: int, event: Event) -> None:
             index = left[place]
@@ -103,25 +114,55 @@ def execute(
         complain(line)
     if len(runs) + len(failed) < len(experiments):
         done = f"{len(runs)} of {len(experiments)} runs are finished"
-        complain(f"interrupted: {done}; the same command goes on from there")
-        return finished, 130
+        complain(
+            f"{'the time is up' if ending.timed_out else 'interrupted'}: {done}; the same command goes on from there"
+        )
+        return finished, OUT_OF_TIME if ending.timed_out else 130
     return finished, 1 if failed else 0
 
 
+@dataclass(slots=True)
+class Ending:
+    """Why it ended before all was done."""
+
+    timed_out: bool = False
+
+
 @contextmanager
-def interruptible(pool: Stoppable) -> Iterator[None]:
-    """Ctrl-C, or a polite kill, saves what is under way and ends; a second one ends at once."""
+def interruptible(pool: Stoppable, until: float | None = None) -> Iterator[Ending]:
+    """Ctrl-C, or a polite kill, saves what is under way and ends, and so does the time that is up; a second Ctrl-C ends
+    at once.
+
+    Args:
+        pool: what is to end.
+        until: when, by `time.monotonic`, where there is a limit.
+    """
+    ending = Ending()
+    asked = False
+
+    def time_is_up(number: int, frame: FrameType | None) -> None:
+        if not pool.stopping:
+            ending.timed_out = True
+            pool.stop()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        if pool.stopping:
+        nonlocal asked
+        if asked:
             pool.kill()
             raise KeyboardInterrupt
+        asked = True
         print("\nstopping: saving what is under way (once more to stop at once)", file=sys.stderr)
-        pool.stop()
+        # Where the time is up, that has begun.
+        if not pool.stopping:
+            pool.stop()
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {signal.SIGINT: interrupt, signal.SIGTERM: interrupt, signal.SIGALRM: time_is_up}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    if until is not None:
+        signal.setitimer(signal.ITIMER_REAL, max(1e-3, until - time.monotonic()))
     try:
-        yield
+        yield ending
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
