@@ -19,6 +19,7 @@ import pytest
 
 from tests import text_files
 from tests.dashboards.wandb_server import clean_environment, serving
+from workbench.cli.execute import OUT_OF_TIME
 from workbench.cli.main import main
 
 ROOT = Path(__file__).parent.parent
@@ -92,6 +93,10 @@ def test_a_command_does_what_it_says(command, desk, tmp_path, monkeypatch, capsy
             arguments += ["--trials", "1", "--seeds", "1", *QUICK]
         elif not Path("tuned/sweep.yaml").exists():
             assert main([*SWEEP, "--trials", "1", "--seeds", "1", *QUICK, "--out", "tuned"]) == 0
+    if arguments[0] == "reproduce" and "--list" not in arguments:
+        # There are no shorter ones: it looks at everything, and then the time is up.
+        assert main([*arguments, "--time-limit", "0.01s"]) == OUT_OF_TIME, capsys.readouterr().err
+        return
     tiny = ["--lengths", "5", "--batch-size", "2", "--hidden-size", "4", "--repeats", "1"]
     extra = {"train": QUICK[:-2], "compare": [*QUICK, "--seeds", "1"], "profile": tiny}.get(arguments[0], [])
     if "results/comparison.yaml" in arguments and not Path("results/comparison.yaml").exists():

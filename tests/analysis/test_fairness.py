@@ -68,7 +68,7 @@ def test_a_limit_on_time_is_named(tmp_path: Path) -> None:
 
 
 def test_runs_that_end_at_a_goal_differ_in_steps_on_purpose(tmp_path: Path) -> None:
-    aimed = {"until": "val/loss < 0.1"}
+    aimed: dict[str, Any] = {"until": "val/loss < 0.1"}
     write_run(tmp_path, experiment("lstm", **aimed), steps=700)
     write_run(tmp_path, experiment("rda", **aimed), steps=300)
     fair, sentences = fairness(section(tmp_path))
@@ -81,7 +81,7 @@ def test_runs_that_end_at_a_goal_differ_in_steps_on_purpose(tmp_path: Path) -> N
 
 
 def test_other_goals_and_other_budgets_are_named(tmp_path: Path) -> None:
-    aimed = {"until": "val/loss < 0.1"}
+    aimed: dict[str, Any] = {"until": "val/loss < 0.1"}
     fair, text = two(tmp_path, {**aimed, "steps": 500}, {"steps": 900, "until": "val/loss < 0.2"})
     assert not fair
     assert "budgets of steps differ: lstm 500, rda 900" in text

@@ -9,6 +9,7 @@ COMMANDS = {
     "train": ("workbench.cli.train", "one architecture on one task"),
     "compare": ("workbench.cli.compare", "architectures on tasks, with several seeds, and a report"),
     "sweep": ("workbench.cli.sweep", "architectures tuned with as many trials each, on one machine or many"),
+    "reproduce": ("workbench.cli.reproduce", "a table of a paper, trained in its setting, with our columns beside it"),
     "analyze": ("workbench.cli.analyze", "why: how far back models remember, and what they forget"),
     "profile": ("workbench.cli.profile", "what a step of each architecture costs on this machine"),
     "sync": ("workbench.cli.sync", "what has been run, sent to a W&B account"),
@@ -34,7 +35,8 @@ examples:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs a command and returns the exit status: 0 done, 1 a run failed, 2 the user's mistake, 130 interrupted."""
+    """Runs a command and returns the exit status: 0 done, 1 a run failed, 2 the user's mistake, 3 the time was
+    up before all was done, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(HELP.format(commands="\n".join(f"  {name:<11}{text}" for name, (_, text) in COMMANDS.items())), end="")

@@ -1,0 +1,71 @@
+"""The index of a folder of pages: for every preset how far it is, at each scale, and on what machine."""
+
+from pathlib import Path
+from typing import Any, get_args
+
+from papers import preset
+from papers.markdown import plain, table
+from papers.preset import Scale
+from workbench.errors import UserError
+from workbench.files import read_json, write_text
+
+FILE = "README.md"
+
+HEADING = """<!-- Made by `workbench reproduce`; not to be edited. -->
+# The papers' tables, measured
+
+Each table of the papers is a preset of `workbench reproduce`: *full* is the paper's own setting, *small* a version that
+is shorter and narrower, for two cores, whose numbers are not the paper's. Letters name the machines.
+"""
+
+
+def write(pages: Path) -> Path:
+    """Writes `pages/README.md` from what is known of each page there.
+
+    Raises:
+        UserError: if a page's JSON file was written by something else.
+    """
+    known = {(name, scale): found(pages, name, scale) for name in preset.names() for scale in get_args(Scale)}
+    machines = sorted({machine for each in known.values() if each for machine in each["machines"]})
+    letters = {machine: chr(ord("A") + index) for index, machine in enumerate(machines)}
+    lines = [
+        [
+            f"`{name}`",
+            plain(preset.load(name).title),
+            *(status(name, scale, known[name, scale], letters) for scale in get_args(Scale)),
+        ]
+        for name in preset.names()
+    ]
+    legend = "\n".join(f"- {letter}: {plain(machine)}" for machine, letter in letters.items())
+    parts = [HEADING, table(("preset", "table", "full", "small"), lines, left=4), legend]
+    write_text(pages / FILE, "\n\n".join(part.strip() for part in parts if part) + "\n")
+    return pages / FILE
+
+
+def found(pages: Path, name: str, scale: Scale) -> dict[str, Any] | None:
+    """What a page's JSON file says; `None` where there is no page.
+
+    Raises:
+        UserError: if it was written by something else.
+    """
+    path = pages / f"{name}-{scale}.json"
+    if not path.exists():
+        return None
+    known = read_json(path)
+    runs = known.get("runs")
+    kinds = {"share": int | float, "verdict": str, "machines": list}
+    whole = all(isinstance(known.get(key), kind) for key, kind in kinds.items())
+    if not whole or not isinstance(runs, dict) or not {"finished", "asked"} <= runs.keys():
+        raise UserError(f"{path} was not written by workbench reproduce; move it away")
+    return known
+
+
+def status(name: str, scale: Scale, known: dict[str, Any] | None, letters: dict[str, str]) -> str:
+    """A cell of the index."""
+    if known is None:
+        return "not run"
+    runs, share = known["runs"], known["share"]
+    whole = runs["finished"] == runs["asked"]
+    how_far = "done" if whole else f"partial, {runs['finished']} of {runs['asked']} runs ({100 * share:.0f} %)"
+    where = ", ".join(letters[machine] for machine in known["machines"])
+    return f"[{how_far}]({name}-{scale}.md): {plain(known['verdict'])}" + f" ({where})" * bool(where)

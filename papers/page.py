@@ -1,0 +1,215 @@
+"""The page of a table: what was published, what came out here, how far they agree, and in what setting."""
+
+import io
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from analysis import curves
+from analysis.formats import ABSENT, count, interval, number, percent, plural
+from analysis.formats import span as spanned
+from analysis.groups import Section, sections
+from analysis.published import published_for
+from analysis.statistics import Mean, mean_interval
+from analysis.style import NO_METADATA, theme
+from papers.judge import RULE, agreement, ordering, verdict
+from papers.markdown import code, plain, table
+from papers.preset import Preset, Scale, load
+from papers.progress import Standing, standing
+from papers.reasons import reasons
+from papers.setting import settings_table, shrunk
+from papers.table import Line, Table, published_variants, tables
+from workbench.files import write_json, write_text
+from workbench.results import Run
+
+FIGURES = "figures"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A page that was written."""
+
+    path: Path
+    standing: Standing
+    verdict: str
+
+
+def write(preset: Preset, scale: Scale, out: Path, pages: Path, seeds: int | None = None) -> Made:
+    """Writes `pages/<preset>-<scale>.md`, its figures below `pages/figures`, and what the index needs as JSON.
+
+    Args:
+        preset: the table.
+        scale: the paper's setting, or the small one.
+        out: the folder of results.
+        pages: the folder of pages.
+        seeds: of each, where not as the preset has them.
+
+    Raises:
+        UserError: if a run in `out` was written by something else.
+    """
+    parts = [load(name) for name in preset.of] or [preset]
+    experiments = [experiment for part in parts for experiment in part.experiments(scale, seeds)]
+    found = standing(out, experiments)
+    name = f"{preset.name}-{scale}"
+    (pages / FIGURES).mkdir(parents=True, exist_ok=True)
+    figures = list(draw(sections(found.runs), pages, name))
+    made = [] if preset.of else tables(preset, scale, experiments, found.runs)
+    said = "learning curves" if preset.of else verdict(made, scale == "full")
+    said += "" if found.complete or not found.runs else ", so far"
+    page = environment().get_template("page.md.j2").render(
+        name=code(preset.name),
+        title=plain(preset.title),
+        scale=scale,
+        standing=found,
+        percent=percent(100 * found.share),
+        shrunk=[] if preset.of else [plain(shrunk(preset))],
+        verdict=plain(said),
+        results=[result(each, scale) for each in made],
+        rule=RULE,
+        figures=figures,
+        budget=budget(found.runs),
+        machines=[plain(each) for each in machines(found.runs)],
+        settings=[] if preset.of else [settings_table(preset, scale)],
+        unlike=[plain(each) for each in preset.unlike],
+        reasons=[plain(each) for each in reasons(preset, scale, made)],
+        others=[plain(each) for each in others(preset)],
+        command=command(preset, scale, seeds),
+    )  # fmt: skip
+    write_text(pages / f"{name}.md", page.rstrip() + "\n")
+    write_json(
+        pages / f"{name}.json",
+        {
+            "preset": preset.name,
+            "scale": scale,
+            "runs": {"finished": len(found.runs), "asked": len(experiments)},
+            "share": round(found.share, 4),
+            "verdict": said,
+            "machines": machines(found.runs),
+            "seconds": round(sum(run.timing.get("seconds", 0.0) for run in found.runs)),
+        },
+    )
+    return Made(path=pages / f"{name}.md", standing=found, verdict=said)
+
+
+def environment() -> Environment:
+    """The templates. What they are given is Markdown already."""
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=False,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def draw(found: Sequence[Section], pages: Path, name: str) -> Iterator[str]:
+    """Writes the learning curves of each section; yields each figure as Markdown."""
+    for section in found:
+        drawn = curves.panels(section)
+        if not drawn:
+            continue
+        file = f"{FIGURES}/{name}-{section.anchor}.svg"
+        svg = io.StringIO()
+        with theme(), mpl.rc_context({"svg.hashsalt": file}):
+            curves.draw(section, drawn).savefig(svg, format="svg", metadata=NO_METADATA)
+        write_text(pages / file, svg.getvalue())
+        yield f"![{plain(curves.described(section, drawn))}]({file})\n\n{plain(section.title)}. {curves.caption(drawn)}"
+
+
+def result(made: Table, scale: Scale) -> str:
+    """One table: theirs, ours, and at the paper's scale whether they agree."""
+    heading = f"### {plain(', '.join(part for part in (str(made.measure), made.variant) if part))}"
+    headings = ["architecture", "published", "ours", "seeds"]
+    full = scale == "full"
+    lines = [cells(line, made, full) for line in made.lines]
+    trivial = trivial_value(made)
+    if trivial is not None:
+        lines.append(["trivial baseline", "", number(trivial), "", *[""] * full])
+    shown = table([*headings, *["agrees?"] * full], lines)
+    source, setting = "Nothing is published of this.", ""
+    if made.source is not None:
+        of = f" ({made.published_variant})" if made.published_variant != made.variant else ""
+        source, setting = f"Published: {made.source.source}{of}. ", f"{made.source.setting}."
+    order = ordering(made)
+    return "\n\n".join(part for part in (heading, shown, plain(source + setting), plain(order)) if part)
+
+
+def cells(line: Line, made: Table, full: bool) -> list[str]:
+    """A line of a table."""
+    ours = line.ours
+    share = f"{len(ours.values)} of {ours.seeds}" if ours.seeds else "0"
+    if ours.diverged:
+        share += f" ({ours.diverged} diverged)"
+    if not ours.values and ours.seeds > ours.diverged and made.measure.counts_steps:
+        value = f"> {count(ours.budget)}"
+    else:
+        value = steps(ours.mean) if made.measure.counts_steps else interval(ours.mean)
+    published = ABSENT if line.published is None else str(line.published)
+    told = [plain(agreement(line, made))] if full else []
+    return [plain(line.architecture), plain(published), plain(value), share, *told]
+
+
+def steps(mean: Mean) -> str:
+    """A mean number of steps with its interval: whole numbers."""
+    if mean.n == 0:
+        return ABSENT
+    return count(mean.mean) + ("" if mean.half is None else f" ± {count(mean.half)}")
+
+
+def trivial_value(made: Table) -> float | None:
+    """What the best answer without memory has, where it is a loss or follows from one."""
+    if made.trivial_loss is None:
+        return None
+    bits = made.trivial_loss / math.log(2)
+    return {"test/loss": made.trivial_loss, "test/bits_per_character": bits}.get(made.measure.text)
+
+
+def budget(runs: Sequence[Run]) -> str:
+    """What each architecture was given, and what it took."""
+    lines = []
+    for section in sections(runs):
+        for row in section.rows:
+            seconds = mean_interval(run.timing.get("seconds", math.nan) for run in row.runs)
+            lines.append(
+                [
+                    plain(row.label),
+                    plain(section.title),
+                    spanned(row.results("parameters")),
+                    spanned(row.results("steps")),
+                    count(row.experiment.budget.steps),
+                    count(row.experiment.budget.batch_size),
+                    count(len(row.runs)),
+                    count(row.diverged),
+                    number(seconds.mean),
+                ]
+            )
+    headings = ("architecture", "task", "parameters", "steps made", "of", "batch", "seeds", "diverged", "s a run")
+    return table(headings, lines, left=2) if lines else "Nothing is finished yet."
+
+
+def machines(runs: Sequence[Run]) -> list[str]:
+    """The machines that trained, one in a line each."""
+    told = {
+        f"{run.timing.get('processor', 'unknown')} ({run.timing.get('device', 'unknown')}, "
+        f"{plural(run.timing.get('threads', 1), 'thread')} a run, PyTorch {run.timing.get('torch', 'unknown')})"
+        for run in runs
+    }
+    return sorted(told)
+
+
+def others(preset: Preset) -> Iterator[str]:
+    """What further sources have of the same variant of the task."""
+    for part in [] if preset.of else published_variants(preset):
+        for entry in published_for(part):
+            if entry.source not in preset.sources:
+                figures = ", ".join(f"{name} {figure}" for name, figure in entry.figures.items())
+                yield f"{entry.source}, {entry.measure}: {figures} ({entry.setting})."
+
+
+def command(preset: Preset, scale: Scale, seeds: int | None) -> str:
+    """The command that makes the page."""
+    return code(f"workbench reproduce {preset.name} --scale {scale}{f' --seeds {seeds}' if seeds else ''}")

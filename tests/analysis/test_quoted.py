@@ -1,0 +1,45 @@
+"""A published figure is shown as it was printed, and compared as the number it is."""
+
+import math
+
+import pytest
+
+from analysis.quoted import Quoted
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "bound", "shown"),
+    [
+        ("2036", 2036.0, "exact", "2,036"),
+        ("71", 71.0, "exact", "71"),
+        ("1234567", 1234567.0, "exact", "1,234,567"),
+        ("> 10000", 10000.0, "above", "> 10,000"),
+        (">10000", 10000.0, "above", "> 10,000"),
+        ("< 0.2", 0.2, "below", "< 0.2"),
+        ("0.0204", 0.0204, "exact", "0.0204"),
+        ("0.9850", 0.985, "exact", "0.9850"),
+        ("5.8e-5", 0.000058, "exact", "5.8 \u00d7 10⁻⁵"),
+        ("3e4", 30000.0, "exact", "3 \u00d7 10⁴"),
+        ("< 1e-10", 1e-10, "below", "< 1 \u00d7 10⁻¹⁰"),
+        ("98.11 %", 0.9811, "exact", "98.11 %"),
+        ("99.0 %", 0.99, "exact", "99.0 %"),
+        ("> 20 %", 0.2, "above", "> 20 %"),
+        ("-1.5", -1.5, "exact", "-1.5"),
+        ("0", 0.0, "exact", "0"),
+    ],
+)
+def test_a_figure_is_its_number_its_bound_and_what_was_printed(text, value, bound, shown):
+    figure = Quoted.read(text)
+    assert math.isclose(figure.value, value, rel_tol=1e-15)
+    assert (figure.text, figure.bound, str(figure)) == (text, bound, shown)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "never", "> ", "10,000", "1 000", "98.11%", "98.11 % of them", "about 5", "1e", "1.", ".5", "5 6", ">= 3",
+     "> > 3", "nan", "inf", " 5", "5 ", "5\n"],
+)  # fmt: skip
+def test_what_is_no_figure_is_refused_by_its_text(text):
+    with pytest.raises(ValueError, match="is no figure such as") as refused:
+        Quoted.read(text)
+    assert repr(text) in str(refused.value)

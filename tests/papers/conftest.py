@@ -1,0 +1,26 @@
+import pytest
+
+from tests import text_files
+from workbench.data import store
+
+
+@pytest.fixture(scope="session")
+def texts(tmp_path_factory, data_folder):
+    """A folder of data with MNIST and the text of the small scale, of noise, and with no enwik8."""
+    folder = tmp_path_factory.mktemp("texts")
+    (folder / "mnist").symlink_to(data_folder / "mnist")
+    text_files.write(folder / "tinyshakespeare.txt")
+    return folder
+
+
+@pytest.fixture
+def without_enwik8(texts, tmp_path, monkeypatch):
+    """That folder named, no cache, and no network."""
+
+    def unreachable(*given):
+        raise OSError("no network")
+
+    monkeypatch.setattr(store, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(store, "fetched", unreachable)
+    monkeypatch.setenv("WORKBENCH_DATA", str(texts))
+    return texts

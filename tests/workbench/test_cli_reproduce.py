@@ -1,0 +1,157 @@
+"""A table made in one sitting or in many, and what is said of it on its page."""
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from papers import preset
+from workbench.cli.execute import OUT_OF_TIME, interruptible
+from workbench.cli.main import main
+
+TINY = {
+    "title": "Addition, very short",
+    "sources": ["RWA author's logs"],
+    "measures": ["val/loss < 0.01, 3 times", "test/loss"],
+    "full": {
+        "tasks": ["addition"],
+        "architectures": ["rwa", "lstm"],
+        "seeds": 2,
+        "hidden_size": 8,
+        "batch_size": 4,
+        "steps": 40,
+        "log_every": 10,
+        "evaluation_size": 20,
+        "task": {"addition": {"length": 100}},
+    },
+    "small": {"steps": 20, "task": {"addition": {"length": 10}}},
+    "unlike": ["It is a test."],
+}
+
+
+@pytest.fixture
+def presets(tmp_path, monkeypatch):
+    folder = tmp_path / "presets"
+    folder.mkdir()
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(TINY))
+    (folder / "curves.yaml").write_text(yaml.safe_dump({"title": "Curves", "of": ["tiny"]}))
+    monkeypatch.setattr(preset, "FOLDER", folder)
+    return folder
+
+
+def results(out: Path) -> dict[str, tuple[bytes, bytes]]:
+    """What every run came to, by its folder."""
+    return {
+        str(path.parent.relative_to(out)): (path.read_bytes(), (path.parent / "metrics.csv").read_bytes())
+        for path in sorted(out.rglob("result.json"))
+    }
+
+
+def test_time_that_is_up_before_anything_is_done_says_so_everywhere(presets, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["reproduce", "tiny", "--out", str(out), "--time-limit", "0.01s"]) == OUT_OF_TIME
+    told = capsys.readouterr()
+    assert "the time is up: 0 of 4 runs are finished; the same command goes on from there" in told.err
+    page = (out / "results/tiny-small.md").read_text()
+    assert "**Not finished**: 0 of 4 runs, 0 % of the way." in page
+    assert "partial, 0 of 4 runs (0 %)" in (out / "results/README.md").read_text()
+
+    assert main(["reproduce", "tiny", "--out", str(out)]) == 0
+    page = (out / "results/tiny-small.md").read_text()
+    assert "Not finished" not in page
+    assert "**This is not the paper's setting.**" in page
+    assert "steps 20 instead of 40 (1/2); length 10 instead of 100 (1/10)" in page
+    for path in out.rglob("result.json"):
+        known = json.loads(path.read_text())
+        assert known["steps"] == 20
+    index = (out / "results/README.md").read_text()
+    assert "| not run | [done](tiny-small.md)" in index
+
+    before = results(out)
+    capsys.readouterr()
+    assert main(["reproduce", "tiny", "--out", str(out)]) == 0
+    assert "4 of 4 runs are finished already and are read" in capsys.readouterr().err
+    assert results(out) == before
+    assert len(before) == 4
+
+    # A figure made of other tables' runs trains nothing again.
+    assert main(["reproduce", "curves", "--out", str(out), "--pages", str(tmp_path / "pages")]) == 0
+    assert results(out) == before
+    page = (tmp_path / "pages/curves-small.md").read_text()
+    (figure,) = (tmp_path / "pages/figures").glob("curves-small-*.svg")
+    assert f"](figures/{figure.name})" in page
+
+
+def test_the_time_is_up_once_and_not_after_the_end():
+    class Pool:
+        stopping = False
+        stops = 0
+
+        def stop(self):
+            self.stopping, self.stops = True, self.stops + 1
+
+        def kill(self):
+            raise AssertionError
+
+    pool = Pool()
+    with interruptible(pool, until=time.monotonic() + 0.05) as ending:
+        assert not ending.timed_out
+        time.sleep(0.2)
+        assert ending.timed_out
+    assert pool.stops == 1
+    other = Pool()
+    with interruptible(other, until=time.monotonic() + 0.1) as ending:
+        pass
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    time.sleep(0.2)
+    assert (other.stops, ending.timed_out) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "name a preset: workbench reproduce PRESET (--list shows them)"),
+        (["tinny"], "unknown preset 'tinny'; did you mean 'tiny'?; workbench reproduce --list shows them"),
+        (["tiny", "--time-limit", "9"], "--time-limit 9: say the unit, as in 9s, 9m or 9h"),
+        (["tiny", "--time-limit", "soon"], "--time-limit must be a time such as 90s, 9m or 1h30m, not 'soon'"),
+        (["tiny", "--scale", "tiny"], "scale 'tiny' is unknown"),
+        (["tiny", "--seeds", "0"], "seeds must be at least 1, not 0"),
+        (["tiny", "--device", "cuda"], "--device cuda: PyTorch finds no CUDA device here"),
+        (["tiny", "--out", "presets/tiny.yaml"], "is a file; --out names a folder for the results"),
+        (["tiny", "--pages", "presets/tiny.yaml"], "presets/tiny.yaml is a file; --pages names a folder"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(given, said, presets, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["reproduce", *given]) == 2
+    told = capsys.readouterr()
+    assert said in told.err
+    assert told.err.count("\n") == 1
+    assert not list(tmp_path.rglob("runs/*"))
+
+
+def test_every_preset_is_listed(presets, capsys):
+    assert main(["reproduce", "--list"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "curves               Curves",
+        "tiny                 Addition, very short",
+    ]
+
+
+@pytest.mark.slow
+def test_stopped_and_continued_five_times_it_equals_one_that_never_was(presets, tmp_path):
+    longer = {**TINY, "full": {**TINY["full"], "hidden_size": 64, "steps": 8000, "log_every": 500}, "small": {}}  # type: ignore[dict-item]
+    (presets / "tiny.yaml").write_text(yaml.safe_dump(longer))
+    command = ["reproduce", "tiny", "--scale", "full"]
+    parts, whole = tmp_path / "parts", tmp_path / "whole"
+    stops = 0
+    while (status := main([*command, "--out", str(parts), "--time-limit", "12s"])) == OUT_OF_TIME:
+        stops += 1
+    assert status == 0
+    assert stops >= 5
+    assert main([*command, "--out", str(whole)]) == 0
+    assert results(parts) == results(whole)
+    assert len(results(parts)) == 4
