@@ -139,16 +139,14 @@ def compared(one: Ours, other: Ours, table: Table) -> tuple[float, bool]:
 
 
 def verdict(tables: Sequence[Table], full: bool) -> str:
-    """A preset's first measure, over all variants, in a few words."""
-    tables = [table for table in tables if table.measure == tables[0].measure]
+    """A preset's first measure, over all variants, in a few words; agreement is said of the others too."""
+    every, tables = tables, [table for table in tables if table.measure == tables[0].measure]
     if not any(line.ours.seeds for table in tables for line in table.lines):
         return "not run"
-    quoted = [(line, table) for table in tables for line in table.lines if line.published is not None]
-    if not quoted:
+    if not any(line.published for table in tables for line in table.lines):
         return "nothing published to compare with"
-    said = [agreement(line, table) for line, table in quoted]
-    if full and all(each in ("within our interval", "agrees") for each in said):
-        return "agrees: every figure within our intervals"
+    if full and agree(tables):
+        return f"agrees: every figure {'' if agree(every) else 'of its first measure '}within our intervals"
     found = [pair for table in tables for pair in pairs(table)]
     if not found:
         return "too little to compare"
@@ -162,6 +160,12 @@ def verdict(tables: Sequence[Table], full: bool) -> str:
         whole = all(pair.sure for pair in found)
         return ("the same order" if whole else "the same order, in part within the intervals") + of_pairs
     return "the same order as far as the intervals tell" + of_pairs
+
+
+def agree(tables: Sequence[Table]) -> bool:
+    """Whether every published figure agrees."""
+    said = {agreement(line, table) for table in tables for line in table.lines if line.published is not None}
+    return said <= {"within our interval", "agrees"}
 
 
 def ordering(table: Table) -> str:

@@ -136,6 +136,9 @@ def test_one_pair_that_is_turned_decides_over_all_variants():
 def test_at_the_papers_scale_it_agrees_if_every_figure_does():
     agreeing = table(line("rwa", [99, 100, 101], "100"), line("lstm", [], "> 10000", 3), line("rnn", [5, 6], None))
     assert verdict([agreeing], full=True) == "agrees: every figure within our intervals"
+    other = table(line("rwa", [9, 10, 11], "100"), of="test/loss")
+    said = "agrees: every figure of its first measure within our intervals"
+    assert verdict([agreeing, other], full=True) == said
     # At the small scale numbers say nothing.
     assert verdict([agreeing], full=False) == "the same order (1 pair)"
     one_is_off = table(*agreeing.lines, line("gru", [299, 300, 301], "200"))
