@@ -41,7 +41,9 @@ def measure(mode: str, given: list[str]) -> tuple[float, float, float]:
     command = [sys.executable, "-m", "workbench", "compare", "--config", str(COMPARISON), "--tasks", "addition"]
     command += ["--seeds", "10", "--wandb", mode, "--out", folder, *given]
     start, before = time.perf_counter(), os.times()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    said = Path(folder, "said.txt")
+    with said.open("wb") as file:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=file)
     beside: dict[int, float] = {}
     below: set[int] = {process.pid}
     training: set[int] = set()
@@ -55,7 +57,7 @@ def measure(mode: str, given: list[str]) -> tuple[float, float, float]:
         time.sleep(POLL)
     taken, after = time.perf_counter() - start, os.times()
     if process.returncode:
-        raise SystemExit(f"the comparison ended with {process.returncode}")
+        raise SystemExit(f"the comparison ended with {process.returncode}: {said.read_text()[-500:]}")
     shutil.rmtree(folder)
     total = after.children_user + after.children_system - before.children_user - before.children_system
     return taken, total, sum(seconds for pid, seconds in beside.items() if pid not in training)
