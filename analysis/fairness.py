@@ -28,11 +28,6 @@ def steps(row: Row) -> str:
     return DASH.join(str(step) for step in sorted({min(made), max(made)}))
 
 
-def budget(row: Row) -> str:
-    """The steps that a run could have made."""
-    return str(row.experiment.budget.steps)
-
-
 def time_limit(row: Row) -> str:
     """The limit on the training time of a run."""
     seconds = row.experiment.budget.seconds
@@ -65,7 +60,7 @@ def machine(name: str) -> Callable[[Row], str]:
 
 
 STEPS = Rule(name="steps", of=steps, verb="differ")
-BUDGET = Rule(name="budgets of steps", of=budget, verb="differ")
+BUDGET = Rule(name="budgets of steps", of=setting("budget.steps"), verb="differ")
 RULES = (
     Rule(name="seeds", of=used_seeds, verb="differ"),
     Rule(name="trivial loss", of=trivial_loss),
@@ -88,7 +83,7 @@ def fairness(section: Section) -> tuple[bool, tuple[str, ...]]:
     elif faults:
         sentences = [f"Not all rows were trained alike: {'; '.join(faults)}."]
     else:
-        had = f"steps ({steps(rows[0])})" if goals == {None} else f"budget of steps ({budget(rows[0])})"
+        had = f"steps ({steps(rows[0])})" if goals == {None} else f"budget of steps ({BUDGET.of(rows[0])})"
         sentences = [
             f"All rows had the same {had}, batch size ({rows[0].experiment.budget.batch_size}), "
             f"optimiser settings ({settings(rows[0])}) and seeds ({used_seeds(rows[0])})."

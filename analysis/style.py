@@ -156,10 +156,19 @@ def save(figure: Figure, folder: Path, name: str) -> str:
         The SVG: the same figure gives the same bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    with theme(), written_aside(folder / f"{name}.png") as aside:
+        figure.savefig(aside, format="png", dpi=200)
+    return save_svg(figure, folder, name)
+
+
+def save_svg(figure: Figure, folder: Path, name: str) -> str:
+    """Writes `folder/name.svg`, whole or not at all, in a folder that is there.
+
+    Returns:
+        The SVG: the same figure gives the same bytes.
+    """
     svg = io.StringIO()
     with theme(), mpl.rc_context({"svg.hashsalt": name}):
         figure.savefig(svg, format="svg", metadata=NO_METADATA)
-        with written_aside(folder / f"{name}.png") as aside:
-            figure.savefig(aside, format="png", dpi=200)
     write_text(folder / f"{name}.svg", svg.getvalue())
     return svg.getvalue()

@@ -16,7 +16,8 @@ FOLDER = Path(__file__).parent / "presets"
 
 Scale = Literal["full", "small"]
 Settings = Mapping[str, Any]
-"""Keys as in the file of `workbench compare --config`; under `each`, more of them by architecture."""
+"""Keys as in the file of `workbench compare --config`; under `each`, more of them by architecture; under `over`, values
+of one option of the task, where the table has more than one variant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,6 @@ class Preset:
         full: the paper's setting.
         small: what is otherwise where the scale is small.
         measures: what is counted; the first decides whether the page agrees with the paper.
-        over: values of one option of the task, where the table has more than one variant.
         unlike: where the setting is not, or may not be, the source's, in sentences.
         found: what was looked for where ours and theirs disagree, in sentences, by scale.
         of: other presets, where it is a figure made of their runs.
@@ -42,7 +42,6 @@ class Preset:
     full: Settings = field(default_factory=dict)
     small: Settings = field(default_factory=dict)
     measures: tuple[Measure, ...] = ()
-    over: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     unlike: tuple[str, ...] = ()
     found: Mapping[Scale, Sequence[str]] = field(default_factory=dict)
     of: tuple[str, ...] = ()
@@ -66,7 +65,7 @@ class Preset:
 
     def variants(self, scale: Scale) -> list[dict[str, Any]]:
         """The options of the task in each variant of the table."""
-        chosen: Mapping[str, Sequence[Any]] = self.settings(scale).get("over", self.over)
+        chosen: Mapping[str, Sequence[Any]] = self.settings(scale).get("over", {})
         return [{key: value} for key, values in chosen.items() for value in values] or [{}]
 
     def _variant(self, options: Mapping[str, Any], scale: Scale, seeds: int | None) -> Iterator[Experiment]:
@@ -127,7 +126,7 @@ def load(name: str) -> Preset:
         if not isinstance(values.setdefault(key, []), list) or not all(isinstance(each, str) for each in values[key]):
             raise UserError(f"{path}: {key} must be a list of texts, not {values[key]!r}")
         values[key] = tuple(values[key])
-    for key in ("full", "small", "over", "found"):
+    for key in ("full", "small", "found"):
         if not isinstance(values.setdefault(key, {}), Mapping):
             raise UserError(f"{path}: {key} must be a mapping, not {values[key]!r}")
     if not values["of"] and len(values["full"].get("tasks") or ()) != 1:

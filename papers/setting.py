@@ -42,7 +42,6 @@ def value_of(key: str, settings: Mapping[str, Any]) -> Any:
 def settings_table(preset: Preset, scale: Scale) -> str:
     """All that is set; at small scale beside the paper's, with the factor where both are numbers."""
     paper, here = dict(flat(preset.settings("full"))), dict(flat(preset.settings(scale)))
-    paper.update(flat({"over": preset.over} if preset.over else {}))
     if scale == "full":
         return table(("setting", "value"), ((plain(key), text(value)) for key, value in paper.items()), left=2)
     keys = list(dict.fromkeys([*paper, *here]))
