@@ -1,12 +1,10 @@
 """The page of a table: what was published, what came out here, how far they agree, and in what setting."""
 
-import io
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib as mpl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analysis import curves
@@ -15,11 +13,11 @@ from analysis.formats import span as spanned
 from analysis.groups import Section, sections
 from analysis.published import published_for
 from analysis.statistics import Mean, mean_interval
-from analysis.style import NO_METADATA, theme
+from analysis.style import save_svg
 from papers.judge import RULE, agreement, ordering, verdict
 from papers.markdown import code, plain, table
 from papers.preset import Preset, Scale, load
-from papers.progress import Standing, standing
+from papers.progress import standing
 from papers.reasons import reasons
 from papers.setting import settings_table, shrunk
 from papers.table import Line, Table, published_variants, tables
@@ -34,7 +32,6 @@ class Made:
     """A page that was written."""
 
     path: Path
-    standing: Standing
     verdict: str
 
 
@@ -92,7 +89,7 @@ def write(preset: Preset, scale: Scale, out: Path, pages: Path, seeds: int | Non
             "seconds": round(sum(run.timing.get("seconds", 0.0) for run in found.runs)),
         },
     )
-    return Made(path=pages / f"{name}.md", standing=found, verdict=said)
+    return Made(path=pages / f"{name}.md", verdict=said)
 
 
 def environment() -> Environment:
@@ -112,12 +109,10 @@ def draw(found: Sequence[Section], pages: Path, name: str) -> Iterator[str]:
         drawn = curves.panels(section)
         if not drawn:
             continue
-        file = f"{FIGURES}/{name}-{section.anchor}.svg"
-        svg = io.StringIO()
-        with theme(), mpl.rc_context({"svg.hashsalt": file}):
-            curves.draw(section, drawn).savefig(svg, format="svg", metadata=NO_METADATA)
-        write_text(pages / file, svg.getvalue())
-        yield f"![{plain(curves.described(section, drawn))}]({file})\n\n{plain(section.title)}. {curves.caption(drawn)}"
+        figure = f"{name}-{section.anchor}"
+        save_svg(curves.draw(section, drawn), pages / FIGURES, figure)
+        shown = f"![{plain(curves.described(section, drawn))}]({FIGURES}/{figure}.svg)"
+        yield f"{shown}\n\n{plain(section.title)}. {curves.caption(drawn)}"
 
 
 def result(made: Table, scale: Scale) -> str:
@@ -130,12 +125,15 @@ def result(made: Table, scale: Scale) -> str:
     if trivial is not None:
         lines.append(["trivial baseline", "", number(trivial), "", *[""] * full])
     shown = table([*headings, *["agrees?"] * full], lines)
+    baseline = "" if trivial is not None else trivially(made)
     source, setting = "Nothing is published of this.", ""
     if made.source is not None:
         of = f" ({made.published_variant})" if made.published_variant != made.variant else ""
         source, setting = f"Published: {made.source.source}{of}. ", f"{made.source.setting}."
     order = ordering(made)
-    return "\n\n".join(part for part in (heading, shown, plain(source + setting), plain(order)) if part)
+    return "\n\n".join(
+        part for part in (heading, shown, plain(baseline), plain(source + setting), plain(order)) if part
+    )
 
 
 def cells(line: Line, made: Table, full: bool) -> list[str]:
@@ -166,6 +164,17 @@ def trivial_value(made: Table) -> float | None:
         return None
     bits = made.trivial_loss / math.log(2)
     return {"test/loss": made.trivial_loss, "test/bits_per_character": bits}.get(made.measure.text)
+
+
+def trivially(made: Table) -> str:
+    """The trivial baseline of a table that counts something else than losses."""
+    if made.trivial_loss is None:
+        return ""
+    loss = f"The best answer without memory has a loss of {number(made.trivial_loss)}"
+    goal = made.measure.goal
+    if goal is not None and goal.criterion.metric == "loss" and not goal.criterion.met(made.trivial_loss):
+        return f"Trivial baseline: never. {loss}."
+    return f"Trivial baseline: {loss[0].lower()}{loss[1:]}."
 
 
 def budget(runs: Sequence[Run]) -> str:

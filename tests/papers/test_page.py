@@ -67,6 +67,7 @@ def test_a_table_says_theirs_ours_how_many_seeds_and_whether_they_agree(quoted, 
     assert losses["gru"] == ["\u2013", "0.0300 ± 0.0657", "3 of 3", "\u2013"]
     assert T_TWO_FREE * stdev(LOSSES["gru"]) / 3**0.5 == pytest.approx(0.0657, abs=5e-5)
     assert losses["trivial baseline"] == ["", "0.167", "", ""]
+    assert text.count("Trivial baseline: never. The best answer without memory has a loss of 0.167.") == 1
     assert "Published: RDA paper, table 1." in text
     assert "This is not the paper's setting" not in text
     assert "Not finished" not in text
