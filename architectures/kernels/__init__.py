@@ -2,6 +2,6 @@
 
 from architectures.kernels.attention import ATTENTIONS, Attention
 from architectures.kernels.backends import Backend, average, picked, prepare, run, states
-from architectures.kernels.eager import START
+from architectures.kernels.operation import START
 
 __all__ = ["ATTENTIONS", "START", "Attention", "Backend", "average", "picked", "prepare", "run", "states"]

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from architectures.kernels import build, compiled, eager
+from architectures.kernels import build, compiled, eager, operation
 from architectures.kernels.attention import Attention
 
 Backend = Literal["auto", "eager", "compiled"]
@@ -33,7 +33,7 @@ def average(
     """Runs the recurrence over a batch of sequences; differentiable once, with respect to every operand.
 
     The columns of the weights are those of [u | g | p | q] for the inputs and [g | p | q] for the recurrence;
-    without q (RWA), gamma is 1. The formulas are in `architectures.kernels.eager`.
+    without q (RWA), gamma is 1. The formulas are in `architectures.kernels.operation`.
 
     Args:
         x: (batch, time, input_size).
@@ -72,7 +72,7 @@ def average(
                 output_tanh=output_tanh,
                 backend=backend,
             )
-    run = compiled.average if picked(x, backend) == "compiled" else eager.average
+    run = compiled.average if picked(x, backend) == "compiled" else functools.partial(operation.average, passes=eager)
     return run(*operands, attention=attention, hidden_tanh=hidden_tanh, output_tanh=output_tanh)
 
 
@@ -101,7 +101,8 @@ def states(
                 x, weight_x, bias, weight_h, r, l, attention=attention, hidden_tanh=hidden_tanh, backend=backend
             )
     gradient = torch.is_grad_enabled() and any(value.requires_grad for value in operands)
-    run = compiled.states if not gradient and picked(x, backend) == "compiled" else eager.states
+    serves = not gradient and picked(x, backend) == "compiled"
+    run = compiled.states if serves else functools.partial(operation.states, passes=eager)
     return run(*operands, attention=attention, hidden_tanh=hidden_tanh)
 
 

@@ -1,0 +1,166 @@
+"""The recurrence of the RWA and the RDA in the (r, l) form, as one differentiable operation.
+
+With r = n / d, the average itself, and l = log d, nothing overflows, whatever the attention function:
+
+    alpha_t = log f_a(p_t)        lambda_t = log gamma_t = logsigmoid(q_t)       (0 for the RWA)
+    m_t = l_{t-1} + lambda_t      l_t = logaddexp(m_t, alpha_t)                  w_t = exp(alpha_t - l_t)
+    r_t = r_{t-1} + w_t (z_t - r_{t-1})                     1 - w_t = exp(m_t - l_t) = gamma_t d_{t-1} / d_t
+
+The backward pass is written out by hand. R_t and L_t being the total adjoints of r_t and l_t, delta_t = alpha_t - m_t,
+w_t = sigmoid(delta_t), 1 - w_t = sigmoid(-delta_t) and c_t = w_t (1 - w_t) (z_t - r_{t-1}),
+
+    d alpha_t = c_t R_t + w_t L_t                           d z_t = R_t w_t
+    d lambda_t = L_{t-1} = (1 - w_t) L_t - c_t R_t
+    R_{t-1} = (1 - w_t) R_t + f_h'(r_{t-1}) ([dg | dp | dq] W_h^T)
+
+so the weights' gradients are matrix products over all steps, after the loop. The two passes over time are done by what
+this operation is given: in PyTorch (`eager.py`), or as kernels.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from architectures.kernels.attention import Attention
+from architectures.kernels.hyperbolic import tanh_of_all
+from architectures.kernels.passes import Passes, Saved
+from architectures.kernels.products import product
+
+START = -1e30
+"""l_0 = log d_0. Finite, since -inf - -inf is no number; so low that w_1 is exactly 1."""
+
+
+def average(
+    x: Tensor,
+    weight_x: Tensor,
+    bias: Tensor,
+    weight_h: Tensor,
+    r: Tensor,
+    l: Tensor,
+    *,
+    attention: Attention,
+    hidden_tanh: bool,
+    output_tanh: bool,
+    passes: Passes,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`architectures.kernels.average`."""
+    operands = (x, weight_x, bias, weight_h, r, l)
+    h, r, l = _DiscountedAverage.apply(  # type: ignore[no-untyped-call]
+        *operands, attention, hidden_tanh, passes, differentiated(*operands), False
+    )
+    return tanh_of_all(h) if output_tanh else h, r, l
+
+
+def states(
+    x: Tensor,
+    weight_x: Tensor,
+    bias: Tensor,
+    weight_h: Tensor,
+    r: Tensor,
+    l: Tensor,
+    *,
+    attention: Attention,
+    hidden_tanh: bool,
+    passes: Passes,
+) -> tuple[Tensor, Tensor]:
+    """`architectures.kernels.states`."""
+    operands = (x, weight_x, bias, weight_h, r, l)
+    _, r, l = _DiscountedAverage.apply(  # type: ignore[no-untyped-call]
+        *operands, attention, hidden_tanh, passes, differentiated(*operands), True
+    )
+    return r, l
+
+
+def differentiated(*operands: Tensor) -> bool:
+    """Whether a gradient may be asked for."""
+    return torch.is_grad_enabled() and any(operand.requires_grad for operand in operands)
+
+
+class _DiscountedAverage(torch.autograd.Function):
+    """h = f_h(r) after every step, and the last r and l; or, where all are wanted, r and l after every step."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight_x: Tensor,
+        bias: Tensor,
+        weight_h: Tensor,
+        r: Tensor,
+        l: Tensor,
+        attention: Attention,
+        hidden_tanh: bool,
+        passes: Passes,
+        keep: bool,
+        all_states: bool,
+    ) -> tuple[Tensor | None, Tensor, Tensor]:
+        batch, time, inputs = x.shape
+        units = weight_h.shape[0]
+        shape = time, batch, units
+
+        def every_step() -> Tensor:
+            """Memory for a number a unit and step; without a backward pass, the same for every step."""
+            return x.new_empty(shape) if keep else x.new_empty(1, batch, units).expand(shape)
+
+        operand = x.new_empty(time + 1, batch, inputs + 1 + units)
+        operand[:-1, :, :inputs] = x.transpose(0, 1)
+        operand[:-1, :, inputs] = 1
+        weight = torch.cat([weight_x, bias[None]])
+        flat = operand[:-1, :, : inputs + 1].reshape(time * batch, -1)
+        saved = Saved(
+            attention,
+            hidden_tanh,
+            operand,
+            u=product(flat, weight[:, :units].t().contiguous()).view(shape),
+            tanh_g=every_step(),
+            p=every_step() if keep and attention != "exp" else None,
+            q=every_step() if weight_h.shape[1] == 3 * units else None,
+            delta=every_step(),
+            averages=x.new_empty(time + 1, batch, units) if hidden_tanh else operand[:, :, inputs + 1 :],
+        )
+        logs = x.new_empty(time + 1 if all_states else 2, batch, units)
+        saved.averages[0], logs[0] = r, l
+        passes.forward(saved, torch.cat([weight[:, units:], weight_h]).t().contiguous(), logs)
+        ctx.save_for_backward(weight_x, weight_h, *saved.tensors())
+        ctx.options, ctx.all_states, ctx.passes = (attention, hidden_tanh), all_states, passes
+        ctx.set_materialize_grads(False)
+        if all_states:
+            return None, saved.averages[1:].transpose(0, 1), logs[1:].transpose(0, 1)
+        # Copies, so that a carried state does not hold on to all steps.
+        return saved.hidden[1:].transpose(0, 1), saved.averages[-1].clone(), logs[time % 2].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *outside: Tensor | None) -> tuple[Tensor | None, ...]:
+        weight_x, weight_h, *tensors = ctx.saved_tensors
+        saved = Saved(*ctx.options, *tensors)
+        time, batch, units = saved.u.shape
+        inputs = weight_x.shape[0]
+        grad_h, grad_r, grad_l = outside
+        R, L = torch.zeros_like(saved.u[0]), torch.zeros_like(saved.u[0])
+        if not ctx.all_states:
+            for last, grad in (R, grad_r), (L, grad_l):
+                if grad is not None:
+                    last.copy_(grad)
+            grad_r = grad_l = None
+        of_h, of_r, of_l = (None if grad is None else grad.transpose(0, 1) for grad in (grad_h, grad_r, grad_l))
+        grad_u, grad_gates = torch.empty_like(saved.u), weight_h.new_empty(time, batch, weight_h.shape[1])
+        back = ctx.passes.backward(saved, weight_h, (of_h, of_r, of_l), R, L, grad_u, grad_gates)
+        if saved.hidden_tanh:
+            back = back * (1 - saved.hidden[0].square())
+        R += back
+
+        grad_u, grad_gates = grad_u.view(time * batch, -1), grad_gates.view(time * batch, -1)
+        operand = saved.operand[:-1].view(time * batch, -1)
+        grad_x = grad_weight_x = grad_bias = grad_weight_h = None
+        if ctx.needs_input_grad[0]:
+            grad_x = product(grad_u, weight_x[:, :units]) + product(grad_gates, weight_x[:, units:])
+            grad_x = grad_x.view(time, batch, inputs).transpose(0, 1)
+        if any(ctx.needs_input_grad[1:4]):
+            of_u = operand[:, : inputs + 1].t() @ grad_u
+            of_gates = product(operand.t(), grad_gates.t())
+            grad_weight_x, grad_bias = torch.cat([of_u, of_gates[: inputs + 1]], dim=1).split([inputs, 1])
+            grad_bias, grad_weight_h = grad_bias[0], of_gates[inputs + 1 :]
+        return grad_x, grad_weight_x, grad_bias, grad_weight_h, R, L, *[None] * 5
