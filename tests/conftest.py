@@ -1,8 +1,15 @@
-"""What all tests need: data sets that are not downloaded."""
+"""What all tests need: data sets that are not downloaded, and Triton's interpreter where there is no GPU."""
+
+import os
 
 import pytest
+import torch
 
 from tests import idx_files, text_files
+
+if not torch.cuda.is_available():
+    # Triton reads it when it is imported, which PyTorch may do at any time.
+    os.environ["TRITON_INTERPRET"] = "1"
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,20 +1,16 @@
 """Recurrences, by the fastest implementation that works where they are asked for."""
 
-import functools
-import logging
-import os
-from collections.abc import Callable
-from typing import Literal, get_args
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from architectures.kernels import build, compiled, eager, operation
+from architectures.kernels import compiled, eager, graphs, operation
 from architectures.kernels.attention import Attention
-
-Backend = Literal["auto", "eager", "compiled"]
-VARIABLE = "WORKBENCH_BACKEND"
-"""The environment variable that names the backend where a call does not."""
+from architectures.kernels.choice import Backend, Picked, picked
+from architectures.kernels.passes import Passes
+from architectures.kernels.triton_passes import TritonPasses, precision
 
 
 def average(
@@ -45,35 +41,25 @@ def average(
         attention: f_a.
         hidden_tanh: whether f_h is tanh, or the identity.
         output_tanh: whether f_o is tanh, or the identity.
-        backend: `compiled` (CPU, float32 and float64), `eager` (wherever PyTorch runs), or `auto`: the first of these
-            that works; by default what the environment variable WORKBENCH_BACKEND says, or else `auto`.
+        backend: `compiled` (CPU, float32 and float64), `triton` (NVIDIA GPUs, float32), `graphs` (NVIDIA GPUs),
+            `eager` (wherever PyTorch runs), or `auto`: the first of these that works; by default what the environment
+            variable WORKBENCH_BACKEND says, or else `auto`.
 
     Returns:
         o = f_o(f_h(r_t)) of every step, (batch, time, units), and the last r and l, (batch, units) each. Under autocast
-        they are float32: sums over time would stop growing in half precision.
+        they are float32: sums over time would stop growing in half precision. The Triton kernels then multiply in what
+        autocast is set to, the others in float32.
 
     Raises:
         RuntimeError: if a backend that was asked for by name does not work here.
     """
-    operands = (x, weight_x, bias, weight_h, r, l)
-    kind = x.device.type
-    if torch.is_autocast_enabled(kind):
-        with torch.autocast(kind, enabled=False):
-            x, weight_x, bias, weight_h, r, l = (value.float() for value in operands)
-            return average(
-                x,
-                weight_x,
-                bias,
-                weight_h,
-                r,
-                l,
-                attention=attention,
-                hidden_tanh=hidden_tanh,
-                output_tanh=output_tanh,
-                backend=backend,
-            )
-    run = compiled.average if picked(x, backend) == "compiled" else functools.partial(operation.average, passes=eager)
-    return run(*operands, attention=attention, hidden_tanh=hidden_tanh, output_tanh=output_tanh)
+    mixed, operands = _single(x, weight_x, bias, weight_h, r, l)
+    name = picked(operands[0], backend, len(weight_h))
+    options: dict[str, Any] = {"attention": attention, "hidden_tanh": hidden_tanh, "output_tanh": output_tanh}
+    with _as_given(x):
+        if name == "compiled":
+            return compiled.average(*operands, **options)
+        return operation.average(*operands, **options, passes=_passes(name, x, mixed))
 
 
 def states(
@@ -90,20 +76,15 @@ def states(
 ) -> tuple[Tensor, Tensor]:
     """r and l after every step, each (batch, time, units), for whoever looks inside. Takes what `average` takes.
 
-    Where a gradient is asked for, the eager implementation serves it.
+    Where a gradient is asked for, the eager implementation serves it in the compiled one's place.
     """
-    operands = (x, weight_x, bias, weight_h, r, l)
-    kind = x.device.type
-    if torch.is_autocast_enabled(kind):
-        with torch.autocast(kind, enabled=False):
-            x, weight_x, bias, weight_h, r, l = (value.float() for value in operands)
-            return states(
-                x, weight_x, bias, weight_h, r, l, attention=attention, hidden_tanh=hidden_tanh, backend=backend
-            )
-    gradient = torch.is_grad_enabled() and any(value.requires_grad for value in operands)
-    serves = not gradient and picked(x, backend) == "compiled"
-    run = compiled.states if serves else functools.partial(operation.states, passes=eager)
-    return run(*operands, attention=attention, hidden_tanh=hidden_tanh)
+    mixed, operands = _single(x, weight_x, bias, weight_h, r, l)
+    name = picked(operands[0], backend, len(weight_h))
+    options: dict[str, Any] = {"attention": attention, "hidden_tanh": hidden_tanh}
+    with _as_given(x):
+        if name == "compiled" and not operation.differentiated(*operands):
+            return compiled.states(*operands, **options)
+        return operation.states(*operands, **options, passes=_passes(name, x, mixed))
 
 
 def run(
@@ -116,54 +97,24 @@ def run(
     return compiled.run(cell, x, weight_x, bias, weight_h, start)
 
 
-def picked(x: Tensor, backend: Backend | None = None) -> Literal["eager", "compiled"]:
-    """The implementation that serves operands like x.
-
-    Raises:
-        ValueError: if there is none of that name.
-        RuntimeError: if the one that was named does not work here, or not for such operands.
-    """
-    name = backend or os.environ.get(VARIABLE) or "auto"
-    if name not in get_args(Backend):
-        raise ValueError(f"backend must be one of {', '.join(get_args(Backend))}, not {name!r} ({VARIABLE}, backend=)")
-    if name == "eager":
-        return "eager"
-    if not compiled.takes(x):
-        if name == "compiled":
-            raise RuntimeError(f"the compiled kernels take float32 and float64 on the CPU, not {x.dtype} on {x.device}")
-        return "eager"
-    reason = compiled.failure()
-    if reason is None:
-        return "compiled"
-    if name == "compiled":
-        raise RuntimeError(f"the compiled kernels do not work here: {reason}")
-    told(reason)
-    return "eager"
+def _passes(name: Picked, x: Tensor, mixed: torch.dtype | None) -> Passes:
+    match name:
+        case "triton":
+            return TritonPasses(precision(x.device, mixed))
+        case "graphs":
+            return graphs
+    return eager
 
 
-def prepare(note: Callable[[str], None]) -> None:
-    """Builds the compiled kernels if they are wanted and not there yet: before processes start that would each wait for
-    them. Where that fails they are not tried again, here or in the processes that are started from here.
-
-    Args:
-        note: told, in a line, what takes its time and what cannot be had.
-    """
-    if (os.environ.get(VARIABLE) or "auto") != "auto":
-        return
-    try:
-        if not build.built():
-            note("compiling the recurrent layers for this machine, once (about half a minute)")
-    except build.BuildError:
-        pass
-    if (reason := compiled.failure()) is not None:
-        note(SLOWER % reason)
-        os.environ[VARIABLE] = "eager"
+def _single(*operands: Tensor) -> tuple[torch.dtype | None, tuple[Tensor, ...]]:
+    """What autocast is set to, `None` where it is off, and the operands: as float32, where it is on."""
+    kind = operands[0].device.type
+    if not torch.is_autocast_enabled(kind):
+        return None, operands
+    return torch.get_autocast_dtype(kind), tuple(value.float() for value in operands)
 
 
-SLOWER = "recurrent layers run without their compiled kernels, more slowly: %s"
-
-
-@functools.cache
-def told(reason: str) -> None:
-    """Says once what is slower than it could be, and why."""
-    logging.getLogger("architectures").warning(SLOWER, reason)
+def _as_given(x: Tensor) -> AbstractContextManager[Any]:
+    """Autocast switched off where it is on."""
+    kind = x.device.type
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()

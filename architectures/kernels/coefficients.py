@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from architectures.kernels.attention import log_attention_slope
-from architectures.kernels.hyperbolic import TOGETHER
+from architectures.kernels.hyperbolic import at_once
 from architectures.kernels.passes import Saved
 
 
@@ -32,7 +32,7 @@ def coefficients(saved: Saved) -> Iterator[tuple[slice, Tensor, list[Step]]]:
         next ones will have.
     """
     u, tanh_g, delta = saved.u, saved.tanh_g, saved.delta
-    together = max(1, min(len(u), TOGETHER // max(1, u[0].numel())))
+    together = min(len(u), at_once(u[0]))
     room = [u.new_empty(together, *u.shape[1:]) for _ in range(6)]
     one = torch.ones((), dtype=u.dtype, device=u.device)
     for stop in range(len(u), 0, -together):

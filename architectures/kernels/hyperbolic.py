@@ -7,8 +7,14 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-TOGETHER = 2**17
-"""Numbers that are worked on at once: a few such blocks fit into a cache of the second level."""
+TOGETHER = {"cpu": 2**17, "cuda": 2**24}
+"""Numbers that are worked on at once, by kind of device. On a CPU a few such blocks fit into a cache of the second
+level; a GPU is to have few calls, and memory for them."""
+
+
+def at_once(step: Tensor) -> int:
+    """How many steps like this one are worked on at once."""
+    return max(1, TOGETHER.get(step.device.type, 2**17) // max(1, step.numel()))
 
 
 def tanh(x: Tensor, out: Tensor, scratch: Tensor) -> None:
@@ -24,6 +30,8 @@ def tanh(x: Tensor, out: Tensor, scratch: Tensor) -> None:
 
 def tanh_of_all(x: Tensor) -> Tensor:
     """tanh(x), once differentiable, for x: (batch, time, units) with time first in memory."""
+    if x.device.type != "cpu":
+        return x.tanh()
     result: Tensor = _Tanh.apply(x)  # type: ignore[no-untyped-call]
     return result
 
@@ -33,7 +41,7 @@ class _Tanh(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor) -> Tensor:
         steps = x.transpose(0, 1)
         out = torch.empty(steps.shape, dtype=x.dtype, device=x.device)
-        together = max(1, TOGETHER // max(1, out[:1].numel()))
+        together = at_once(out[:1])
         scratch = torch.empty_like(out[:together])
         for some, result in zip(steps.split(together), out.split(together), strict=True):
             tanh(some, result, scratch[: len(some)])

@@ -134,33 +134,39 @@ class _DiscountedAverage(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *outside: Tensor | None) -> tuple[Tensor | None, ...]:
-        weight_x, weight_h, *tensors = ctx.saved_tensors
-        saved = Saved(*ctx.options, *tensors)
-        time, batch, units = saved.u.shape
-        inputs = weight_x.shape[0]
-        grad_h, grad_r, grad_l = outside
-        R, L = torch.zeros_like(saved.u[0]), torch.zeros_like(saved.u[0])
-        if not ctx.all_states:
-            for last, grad in (R, grad_r), (L, grad_l):
-                if grad is not None:
-                    last.copy_(grad)
-            grad_r = grad_l = None
-        of_h, of_r, of_l = (None if grad is None else grad.transpose(0, 1) for grad in (grad_h, grad_r, grad_l))
-        grad_u, grad_gates = torch.empty_like(saved.u), weight_h.new_empty(time, batch, weight_h.shape[1])
-        back = ctx.passes.backward(saved, weight_h, (of_h, of_r, of_l), R, L, grad_u, grad_gates)
-        if saved.hidden_tanh:
-            back = back * (1 - saved.hidden[0].square())
-        R += back
+        # Whoever asks for gradients under autocast has them in single precision all the same.
+        with torch.autocast(ctx.saved_tensors[0].device.type, enabled=False):
+            return _gradients(ctx, *outside)
 
-        grad_u, grad_gates = grad_u.view(time * batch, -1), grad_gates.view(time * batch, -1)
-        operand = saved.operand[:-1].view(time * batch, -1)
-        grad_x = grad_weight_x = grad_bias = grad_weight_h = None
-        if ctx.needs_input_grad[0]:
-            grad_x = product(grad_u, weight_x[:, :units]) + product(grad_gates, weight_x[:, units:])
-            grad_x = grad_x.view(time, batch, inputs).transpose(0, 1)
-        if any(ctx.needs_input_grad[1:4]):
-            of_u = operand[:, : inputs + 1].t() @ grad_u
-            of_gates = product(operand.t(), grad_gates.t())
-            grad_weight_x, grad_bias = torch.cat([of_u, of_gates[: inputs + 1]], dim=1).split([inputs, 1])
-            grad_bias, grad_weight_h = grad_bias[0], of_gates[inputs + 1 :]
-        return grad_x, grad_weight_x, grad_bias, grad_weight_h, R, L, *[None] * 5
+
+def _gradients(ctx: Any, *outside: Tensor | None) -> tuple[Tensor | None, ...]:
+    weight_x, weight_h, *tensors = ctx.saved_tensors
+    saved = Saved(*ctx.options, *tensors)
+    time, batch, units = saved.u.shape
+    inputs = weight_x.shape[0]
+    grad_h, grad_r, grad_l = outside
+    R, L = torch.zeros_like(saved.u[0]), torch.zeros_like(saved.u[0])
+    if not ctx.all_states:
+        for last, grad in (R, grad_r), (L, grad_l):
+            if grad is not None:
+                last.copy_(grad)
+        grad_r = grad_l = None
+    of_h, of_r, of_l = (None if grad is None else grad.transpose(0, 1) for grad in (grad_h, grad_r, grad_l))
+    grad_u, grad_gates = torch.empty_like(saved.u), weight_h.new_empty(time, batch, weight_h.shape[1])
+    back = ctx.passes.backward(saved, weight_h, (of_h, of_r, of_l), R, L, grad_u, grad_gates)
+    if saved.hidden_tanh:
+        back = back * (1 - saved.hidden[0].square())
+    R += back
+
+    grad_u, grad_gates = grad_u.view(time * batch, -1), grad_gates.view(time * batch, -1)
+    operand = saved.operand[:-1].view(time * batch, -1)
+    grad_x = grad_weight_x = grad_bias = grad_weight_h = None
+    if ctx.needs_input_grad[0]:
+        grad_x = product(grad_u, weight_x[:, :units]) + product(grad_gates, weight_x[:, units:])
+        grad_x = grad_x.view(time, batch, inputs).transpose(0, 1)
+    if any(ctx.needs_input_grad[1:4]):
+        of_u = operand[:, : inputs + 1].t() @ grad_u
+        of_gates = product(operand.t(), grad_gates.t())
+        grad_weight_x, grad_bias = torch.cat([of_u, of_gates[: inputs + 1]], dim=1).split([inputs, 1])
+        grad_bias, grad_weight_h = grad_bias[0], of_gates[inputs + 1 :]
+    return grad_x, grad_weight_x, grad_bias, grad_weight_h, R, L, *[None] * 5

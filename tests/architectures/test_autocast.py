@@ -26,3 +26,15 @@ def test_averages_stay_in_single_precision_under_autocast() -> None:
             assert parameter.grad is not None
             assert parameter.grad.dtype == torch.float32
             assert parameter.grad.isfinite().all()
+
+
+def test_gradients_asked_for_under_autocast_are_in_single_precision() -> None:
+    x = noise(3, 20, 3, dtype=torch.float32)
+    encoder = build("rda", 3, hidden_size=6)
+    y, _ = encoder(x)
+    loss = y.square().sum()
+    expected = torch.autograd.grad(loss, list(encoder.parameters()), retain_graph=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = torch.autograd.grad(loss, list(encoder.parameters()))
+    for a, b in zip(found, expected, strict=True):
+        assert torch.equal(a, b)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from architectures.kernels import backends, build, compiled, picked, prepare
+from architectures.kernels import build, choice, compiled, picked, prepare
 from architectures.kernels.build import BuildError, library
 
 FAKE = """#!/bin/sh
@@ -46,12 +46,12 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    for cached in (compiled.failure, backends.told):
+    for cached in (compiled.failure, choice.told):
         cached.cache_clear()
     # Set, not deleted: what `prepare` sets is undone with it.
     monkeypatch.setenv("WORKBENCH_BACKEND", "auto")
     yield Desk(tmp_path, monkeypatch)
-    for cached in (compiled.failure, backends.told):
+    for cached in (compiled.failure, choice.told):
         cached.cache_clear()
 
 

@@ -198,7 +198,9 @@ def test_a_backend_can_be_named_by_call_and_by_environment(monkeypatch: pytest.M
     monkeypatch.setenv("WORKBENCH_BACKEND", "eager")
     assert picked(x) == "eager"
     monkeypatch.setenv("WORKBENCH_BACKEND", "fastest")
-    with pytest.raises(ValueError, match=r"backend must be one of auto, eager, compiled, not 'fastest'"):
+    with pytest.raises(
+        ValueError, match=r"backend must be one of auto, eager, compiled, graphs, triton, not 'fastest'"
+    ):
         picked(x)
     assert picked(x, "eager") == "eager"
     assert picked(torch.zeros(1, dtype=torch.bfloat16), "auto") == "eager"

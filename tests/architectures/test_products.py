@@ -47,7 +47,7 @@ def test_tanh_is_exact_near_zero_and_far_from_it(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize(("batch", "time", "units"), [(1, 1, 1), (3, 50, 7), (2, 0, 3)])
 def test_tanh_of_all_steps(monkeypatch: pytest.MonkeyPatch, batch: int, time: int, units: int) -> None:
     """A few steps at a time, with a remainder, in memory that has time first or last."""
-    monkeypatch.setattr(hyperbolic, "TOGETHER", 60)
+    monkeypatch.setitem(hyperbolic.TOGETHER, "cpu", 60)
     for x in (noise(time, batch, units).transpose(0, 1), noise(batch, time, units)):
         x.requires_grad_()
         probe = noise(batch, time, units, seed=1)

@@ -1,0 +1,206 @@
+"""The two passes over time as Triton kernels: each one launch for the whole sequence (`triton_forward.py`,
+`triton_backward.py`)."""
+
+import functools
+import os
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from architectures.kernels.passes import Saved
+from architectures.kernels.products import product
+
+Precision = Literal["ieee", "tf32x3", "tf32", "bf16", "fp16"]
+OPERANDS = {"bf16": torch.bfloat16, "fp16": torch.float16}
+PRECISIONS: dict[str, Precision] = {"highest": "tf32x3", "high": "tf32", "medium": "bf16"}
+"""What float32 is multiplied in, by PyTorch's own setting (`torch.set_float32_matmul_precision`). Three products of
+TF32 keep as many digits as one of float32, and unlike that run on the matrix units."""
+MOST_UNITS = 512
+"""A step's gates have to stay in the registers of one multiprocessor."""
+ROWS = 16
+"""Sequences of a program: the fewest that the matrix units take."""
+STAGE = 48 * 1024
+"""Bytes of weights that are on their way at once, at most."""
+SHARED = 144 * 1024
+"""Bytes of shared memory that all stages may take: what an A100 has, with some room."""
+
+
+@dataclass(frozen=True, slots=True)
+class TritonPasses:
+    """`architectures.kernels.passes.Passes` for float32 tensors of at most `MOST_UNITS` units.
+
+    Args:
+        precision: of the operands of the recurrent products; sums, r, l and their adjoints are float32 always.
+    """
+
+    precision: Precision
+
+    def forward(self, saved: Saved, weight: Tensor, logs: Tensor) -> None:
+        """`architectures.kernels.passes.Passes.forward`."""
+        from architectures.kernels.triton_forward import forward
+
+        time, batch, units = saved.u.shape
+        inputs = saved.operand.shape[2] - units
+        gates = len(weight) // units
+        given = product(saved.operand[:-1, :, :inputs].reshape(time * batch, inputs), weight[:, :inputs])
+        keep = time > 0 and saved.delta.stride(0) > 0
+        self.launch(
+            forward,
+            batch,
+            units,
+            gates,
+            given,
+            self.packed(weight[:, inputs:].view(gates, units, units).transpose(1, 2)),
+            saved.u,
+            saved.hidden,
+            saved.averages,
+            logs,
+            saved.tanh_g,
+            saved.tanh_g if saved.p is None else saved.p,
+            saved.tanh_g if saved.q is None else saved.q,
+            saved.delta,
+            time,
+            batch,
+            units,
+            saved.hidden.stride(1),
+            saved.averages.stride(1),
+            ATTENTION=saved.attention,
+            HIDDEN_TANH=saved.hidden_tanh,
+            DISCOUNTED=gates == 3,
+            KEEP=keep,
+            ALL_LOGS=len(logs) > 2 or time == 1,
+        )
+
+    def backward(
+        self,
+        saved: Saved,
+        weight_h: Tensor,
+        outside: tuple[Tensor | None, Tensor | None, Tensor | None],
+        R: Tensor,
+        L: Tensor,
+        grad_u: Tensor,
+        grad_gates: Tensor,
+    ) -> Tensor:
+        """`architectures.kernels.passes.Passes.backward`."""
+        from architectures.kernels.triton_backward import backward
+
+        time, batch, units = saved.u.shape
+        gates = weight_h.shape[1] // units
+        back = torch.empty_like(R)
+        grads = [R if grad is None else dense(grad) for grad in outside]
+        self.launch(
+            backward,
+            batch,
+            units,
+            gates,
+            self.packed(weight_h.view(units, gates, units).permute(1, 2, 0)),
+            saved.u,
+            saved.hidden,
+            saved.averages,
+            saved.tanh_g,
+            saved.tanh_g if saved.p is None else saved.p,
+            saved.tanh_g if saved.q is None else saved.q,
+            saved.delta,
+            *grads,
+            R,
+            L,
+            back,
+            grad_u,
+            grad_gates,
+            time,
+            batch,
+            units,
+            saved.hidden.stride(1),
+            saved.averages.stride(1),
+            *(stride for grad in grads for stride in grad.stride()[:2]),
+            ATTENTION=saved.attention,
+            HIDDEN_TANH=saved.hidden_tanh,
+            DISCOUNTED=gates == 3,
+            OF_H=outside[0] is not None,
+            OF_R=outside[1] is not None,
+            OF_L=outside[2] is not None,
+        )
+        return back
+
+    def packed(self, weight: Tensor) -> Tensor:
+        """(gates, units, units) weights in the operands' type, with zeros up to the width of a tile."""
+        gates, units, _ = weight.shape
+        width = tile_width(units)
+        room = weight.new_zeros(gates, width, width, dtype=OPERANDS.get(self.precision, weight.dtype))
+        room[:, :units, :units] = weight
+        return room
+
+    def launch(self, kernel: Any, batch: int, units: int, gates: int, *arguments: Any, **options: Any) -> None:
+        """Starts as many programs as there are tiles of sequences."""
+        device = arguments[0].device
+        # Triton launches on the current device, whatever the tensors' is.
+        with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+            kernel[(-(-batch // ROWS),)](*arguments, **options, **tiles(units, gates, self.precision))
+
+
+def tiles(units: int, gates: int, precision: Precision) -> dict[str, Any]:
+    """How a kernel is cut into pieces, by the names of its arguments."""
+    width = tile_width(units)
+    row = gates * width * (2 if precision in OPERANDS else 4)
+    chunk = min(width, max(16, 2 ** ((STAGE // row).bit_length() - 1)))
+    return {
+        "ROWS": ROWS,
+        "WIDTH": width,
+        "CHUNK": chunk,
+        "STAGES": max(1, min(3, SHARED // (chunk * row))),
+        "PRECISION": "ieee" if precision in OPERANDS else precision,
+        "num_warps": max(4, min(16, width // 16)),
+    }
+
+
+def tile_width(units: int) -> int:
+    """The units of a tile: a power of two, and at least as many as the matrix units take."""
+    return max(16, 1 << (units - 1).bit_length())
+
+
+def dense(grad: Tensor) -> Tensor:
+    """The gradient, with neighbouring units next to each other."""
+    return grad if grad.stride(2) == 1 or grad.shape[2] == 1 else grad.contiguous()
+
+
+def precision(device: torch.device, mixed: torch.dtype | None = None) -> Precision:
+    """What recurrent products are to be multiplied in: as autocast says, or else as PyTorch is set for products of
+    float32. GPUs before Ampere have no matrix units for float32, nor has the interpreter."""
+    if mixed is not None:
+        return "fp16" if mixed == torch.float16 else "bf16"
+    if device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 0):
+        return "ieee"
+    return PRECISIONS[torch.get_float32_matmul_precision()]
+
+
+def takes(x: Tensor) -> bool:
+    """Whether the kernels are for numbers such as these; in Triton's interpreter, for the CPU's too."""
+    here = x.device.type == "cuda" or (x.device.type == "cpu" and os.environ.get("TRITON_INTERPRET") == "1")
+    return here and x.dtype == torch.float32
+
+
+@functools.cache
+def failure(device: torch.device) -> str | None:
+    """Why the kernels cannot be used on a device; `None` if they can. The first call compiles and runs a small one."""
+    from architectures.kernels import operation
+
+    operands = [torch.zeros(shape, device=device) for shape in ((1, 2, 1), (1, 4), (4,), (1, 3), (1, 1), (1, 1))]
+    operands[1].requires_grad_()
+    try:
+        with torch.enable_grad():
+            y, _, _ = operation.average(
+                *operands,
+                attention="exp",
+                hidden_tanh=False,
+                output_tanh=False,
+                passes=TritonPasses(precision(device)),
+            )
+            y.sum().backward()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+    except Exception as error:  # A compiler, a driver and a C compiler are asked: each has errors of its own.
+        return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    return None

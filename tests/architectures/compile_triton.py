@@ -1,0 +1,66 @@
+"""Compiles the Triton kernels for GPUs that are not there, and prints what each takes, a line of JSON a kernel.
+
+Runs in a process of its own: where Triton interprets kernels, it does not compile them.
+"""
+
+import json
+import re
+import sys
+from typing import Any
+
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from architectures.kernels.triton_backward import backward
+from architectures.kernels.triton_forward import forward
+from architectures.kernels.triton_passes import Precision, tiles
+
+NUMBERS = {"time", "batch", "units", "hidden_row", "averages_row"}
+
+
+def compiled(
+    kernel: Any, units: int, gates: int, precision: Precision, capability: int, options: dict[str, Any]
+) -> Any:
+    """A kernel for a GPU of this capability (80: A100, 90: H100), as PyTorch's tensors would have it compiled."""
+    constants = options | {"DISCOUNTED": gates == 3} | tiles(units, gates, precision)
+    warps = constants.pop("num_warps")
+    operand = {"bf16": "*bf16", "fp16": "*fp16"}.get(precision, "*fp32")
+    names = list(kernel.arg_names)
+
+    def kind(name: str) -> str:
+        if name in constants:
+            return "constexpr"
+        if name in NUMBERS or name.endswith(("_row", "_step")):
+            return "i32"
+        return operand if name == "weight" else "*fp32"
+
+    kinds = {name: kind(name) for name in names}
+    aligned = {(at,): [["tt.divisibility", 16]] for at, name in enumerate(names) if kinds[name].startswith("*")}
+    source = ASTSource(kernel, kinds, {(names.index(name),): value for name, value in constants.items()}, aligned)
+    return triton.compile(source, target=GPUTarget("cuda", capability, 32), options={"num_warps": warps})
+
+
+def main() -> None:
+    for line in sys.stdin:
+        asked = json.loads(line)
+        common = {name: asked[name] for name in ("ATTENTION", "HIDDEN_TANH")}
+        sizes = asked["units"], asked["gates"], asked["precision"], asked["capability"]
+        both = (
+            (forward, {"KEEP": True, "ALL_LOGS": False}),
+            (backward, {"OF_H": True, "OF_R": True, "OF_L": True}),
+        )
+        for kernel, options in both:
+            made = compiled(kernel, *sizes, common | options)
+            ptx = made.asm["ptx"]
+            told = {
+                "kernel": kernel.__name__,
+                "shared": made.metadata.shared,
+                "matrix_units": len(re.findall(r"\bw?g?mma\.", ptx)),
+                "barriers": ptx.count("bar.sync"),
+            }
+            print(json.dumps(told), flush=True)
+
+
+if __name__ == "__main__":
+    main()

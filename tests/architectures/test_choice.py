@@ -1,0 +1,99 @@
+"""Which backend `auto` takes on a GPU, and what it says of it; without one."""
+
+import logging
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from architectures.kernels import choice, picked, triton_passes
+from architectures.kernels.triton_passes import precision
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv(choice.VARIABLE, raising=False)
+    choice.told.cache_clear()
+    yield
+    choice.told.cache_clear()
+
+
+def on_gpu(dtype: torch.dtype = torch.float32) -> Any:
+    """What the choice looks at of a tensor."""
+    return SimpleNamespace(device=torch.device("cuda", 0), dtype=dtype)
+
+
+def works(monkeypatch: pytest.MonkeyPatch, reason: str | None) -> None:
+    monkeypatch.setattr(triton_passes, "failure", lambda device: reason)
+
+
+def test_triton_where_it_works(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    works(monkeypatch, None)
+    assert picked(on_gpu(), units=512) == "triton"
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("reason", "dtype", "units", "told"),
+    [
+        ("no C compiler", torch.float32, 64, "the Triton kernels do not work here: no C compiler"),
+        (None, torch.float64, 64, "the Triton kernels take float32 on NVIDIA GPUs, not torch.float64 on cuda:0"),
+        (None, torch.float32, 600, "the Triton kernels take 512 units at most, not 600"),
+    ],
+)
+def test_graphs_otherwise_and_why(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    reason: str | None,
+    dtype: torch.dtype,
+    units: int,
+    told: str,
+) -> None:
+    """In one line, once."""
+    works(monkeypatch, reason)
+    with caplog.at_level(logging.WARNING, "architectures"):
+        assert [picked(on_gpu(dtype), units=units) for _ in range(3)] == ["graphs"] * 3
+    assert [record.getMessage() for record in caplog.records] == [
+        f"recurrent layers run as CUDA graphs, more slowly than as Triton kernels: {told}"
+    ]
+
+
+def test_eager_where_neither_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    works(monkeypatch, None)
+    assert picked(on_gpu(torch.bfloat16)) == "eager"
+
+
+@pytest.mark.parametrize("name", ["graphs", "triton"])
+def test_a_gpu_backend_that_was_asked_for_is_not_replaced(monkeypatch: pytest.MonkeyPatch, name: Any) -> None:
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    with pytest.raises(RuntimeError, match=r"on NVIDIA GPUs, not torch\.float32 on cpu"):
+        picked(torch.zeros(1), name)
+    monkeypatch.setenv(choice.VARIABLE, name)
+    with pytest.raises(RuntimeError, match=r"on NVIDIA GPUs, not torch\.float32 on cpu"):
+        picked(torch.zeros(1))
+
+
+@pytest.mark.parametrize(
+    ("setting", "capability", "mixed", "expected"),
+    [
+        ("highest", (9, 0), None, "tf32x3"),
+        ("high", (8, 0), None, "tf32"),
+        ("medium", (9, 0), None, "bf16"),
+        ("high", (7, 5), None, "ieee"),
+        ("highest", (9, 0), torch.bfloat16, "bf16"),
+        ("highest", (7, 0), torch.float16, "fp16"),
+    ],
+)
+def test_precision_is_what_pytorch_and_autocast_are_set_to(
+    monkeypatch: pytest.MonkeyPatch,
+    setting: str,
+    capability: tuple[int, int],
+    mixed: torch.dtype | None,
+    expected: str,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: setting)
+    assert precision(torch.device("cuda"), mixed) == expected
+    assert precision(torch.device("cpu")) == "ieee"
