@@ -13,5 +13,9 @@ class FailedTrialError(Exception):
     """A trial failed by itself; the message is the reason, in a line."""
 
 
+class SpentError(Exception):
+    """A trial failed on a GPU, after which the process may be of no more use; another is to go on."""
+
+
 class TakenError(Exception):
     """A trial whose process was taken for dead has ended in the store; somebody else goes on with it."""

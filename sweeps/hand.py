@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Literal
 
+from sweeps.endings import SpentError
 from sweeps.worker import Listener, Order, Worker
 from workbench.config import Experiment
 from workbench.errors import UserError
@@ -43,6 +44,9 @@ def work(connection: Connection, order: Order) -> None:
     line.send(Event(kind="ready"))
     try:
         Worker(order=order, listener=listener).run()
+    except SpentError:
+        # Without a word of an end: whoever started this process starts another.
+        pass
     except UserError as error:
         line.send(Event(kind="refused", text=str(error)))
     except OSError as error:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import architectures
 from architectures.catalogue import entry, load
 from architectures.suggest import near
-from workbench.config import Budget, Optimization
+from workbench.config import Budget, Numerics, Optimization
 from workbench.errors import UserError
 from workbench.resolve import as_declared, users_mistake
 
@@ -20,6 +20,7 @@ Match = Literal["none", "width", "parameters"]
 FOLLOWS = dict.fromkeys(("input_size", "reach"), "it follows from the task")
 SHARED = {
     **{item.name: "the budget is the same for every trial" for item in fields(Budget)},
+    **dict.fromkeys((item.name for item in fields(Numerics)), "every trial has the same one"),
     "seed": "every trial has the same one",
     "parameters": "a target is the same for every trial; give it with --match parameters",
 }

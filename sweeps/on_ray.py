@@ -10,7 +10,7 @@ from sweeps.addresses import read_url
 from sweeps.ray_cluster import LostError, RayCluster
 from sweeps.ray_join import joined
 from sweeps.rooted import rooted
-from sweeps.station import OVER, STOPPED
+from sweeps.station import OVER, SPENT, STOPPED
 from sweeps.worker import Order
 from workbench.errors import UserError
 
@@ -134,7 +134,10 @@ class OnRay:
                 self._pass_on(cluster.answer(seat.news))
             self._leave(cluster, seat)
             self._over = self._over or answer == OVER
-            if answer not in (OVER, STOPPED):
+            if answer == SPENT:
+                if not (self._over or self.stopping):
+                    self._seat(cluster, deaths=0)
+            elif answer not in (OVER, STOPPED):
                 self._refused = self._refused or answer
                 self.stop()
 

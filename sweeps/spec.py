@@ -10,7 +10,7 @@ from sweeps.corners import check
 from sweeps.differences import differences
 from sweeps.names import Match, plain_options, values
 from sweeps.space import Space
-from workbench.config import Budget, Experiment, Optimization, Part, one_of, strict, whole
+from workbench.config import Budget, Experiment, Numerics, Optimization, Part, one_of, strict, whole
 from workbench.errors import UserError
 from workbench.resolve import matched, resolve_architecture, resolve_task
 from workbench.tasks import Task
@@ -36,7 +36,7 @@ class StudySpec:
         parameters: the number to match, where that is matched.
         embedding_size: as in `Experiment`.
         optimization: where it is not searched, and of the default configuration.
-        budget: of every trial.
+        budget, numerics: of every trial.
         space: complete, as plain data.
         objectives: what is minimised, on the validation set: the loss, alone or with a second.
         sampler, startup_trials, sampler_seed: what proposes, after how many proposals by chance, from which seed.
@@ -54,6 +54,7 @@ class StudySpec:
     embedding_size: int | None = None
     optimization: Optimization = field(default_factory=Optimization)
     budget: Budget = field(default_factory=Budget)
+    numerics: Numerics = field(default_factory=Numerics)
     space: Mapping[str, Any]
     objectives: tuple[str, ...] = ("loss",)
     sampler: Sampler = "tpe"
@@ -138,6 +139,7 @@ class StudySpec:
             architecture=architecture,
             optimization=replace(self.optimization, **owned["optimization"]),
             budget=self.budget,
+            numerics=self.numerics,
             embedding_size=embedding_size,
             seed=seed,
         )
@@ -197,4 +199,6 @@ class StudySpec:
         rest = dict(given)
         parts: dict[str, type[Any]] = {"task": Part, "optimization": Optimization, "budget": Budget}
         made = {key: strict(kind, rest.pop(key, None), f"the study's {key}") for key, kind in parts.items()}
+        # Studies from before there was a choice have none.
+        made["numerics"] = strict(Numerics, rest.pop("numerics", {}), "the study's numerics")
         return strict(cls, {**rest, **made}, "the study")

@@ -6,6 +6,7 @@ import queue
 import sys
 from collections.abc import Mapping, Sequence
 
+from sweeps.endings import SpentError
 from sweeps.worker import Listener, Order, Worker
 from workbench.errors import UserError
 from workbench.files import one_line
@@ -13,7 +14,7 @@ from workbench.memory import keep_memory
 
 LISTEN_SECONDS = 2.0
 """For which whoever asks for news waits for some."""
-OVER, STOPPED = "over", "stopped"
+OVER, STOPPED, SPENT = "over", "stopped", "spent"
 """How work ends; all else that it returns is why it was refused."""
 
 
@@ -44,11 +45,14 @@ class Station:
         """Works until nothing is left, or until it is stopped.
 
         Returns:
-            OVER, STOPPED, or in a line why something other than a trial is wrong.
+            OVER, STOPPED, SPENT where another process is to go on, or in a line why something other than a trial is
+            wrong.
         """
         listener = Listener(stop=lambda: self._stop, note=self._lines.put)
         try:
             Worker(order=self.order, listener=listener).run()
+        except SpentError:
+            return SPENT
         except UserError as error:
             return str(error)
         except OSError as error:

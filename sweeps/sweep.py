@@ -11,7 +11,7 @@ from sweeps.names import Match
 from sweeps.opening import MOST_TRIALS
 from sweeps.spec import Objective, Pruner, Sampler, StudySpec
 from workbench.asked import check_names, from_flat, to_flat
-from workbench.config import TUNING_SEED, Budget, Optimization, one_of, whole
+from workbench.config import TUNING_SEED, Budget, Numerics, Optimization, one_of, whole
 from workbench.errors import UserError
 from workbench.model import count
 from workbench.resolve import resolve_architecture, resolve_task, users_mistake
@@ -62,6 +62,7 @@ class Sweep:
     name: str | None = None
     optimization: Optimization = field(default_factory=Optimization)
     budget: Budget = field(default_factory=Budget)
+    numerics: Numerics = field(default_factory=Numerics)
     task: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     architecture: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     space: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -132,6 +133,7 @@ class Sweep:
                         embedding_size=embedding_size,
                         optimization=self.optimization,
                         budget=self.budget,
+                        numerics=self.numerics,
                         space=space,
                         objectives=self.objectives,
                         sampler=self.sampler,

@@ -19,10 +19,11 @@ from sweeps.places import DIVERGED, ENDED, ERROR, IDENTITY, INTERRUPTED, SURPLUS
 from sweeps.space import Space
 from workbench.config import TUNING_SEED, Experiment
 from workbench.errors import UserError
-from workbench.files import one_line, write_text
+from workbench.files import write_text
 from workbench.folder import BusyError, folder_of
 from workbench.results import Run
 from workbench.run import Machine, run
+from workbench.worker import reason
 
 BUSY_SECONDS = 1.0
 """Between two looks at a run that another process is at."""
@@ -180,7 +181,7 @@ class Objective:
 
 def said(error: Exception) -> str:
     """Why a trial failed, in a line."""
-    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {one_line(error)}"
+    return str(error) if isinstance(error, UserError) else reason(error)
 
 
 def kept(out: Path, experiment: Experiment) -> Path:

@@ -14,7 +14,7 @@ import optuna
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.trial import TrialState
 
-from sweeps.endings import FailedTrialError, InterruptedTrialError, SurplusTrialError, TakenError
+from sweeps.endings import FailedTrialError, InterruptedTrialError, SpentError, SurplusTrialError, TakenError
 from sweeps.opening import Opened, load, renewed
 from sweeps.patience import patiently
 from sweeps.places import Unborn, done, failures, fill, given_up
@@ -79,6 +79,7 @@ class Worker:
 
         Raises:
             UserError: if the store or the folder of results is at fault.
+            SpentError: if a trial failed on a GPU, so that another process is to go on.
         """
         quiet()
         order, note = self.order, self.listener.note
@@ -125,18 +126,21 @@ class Worker:
             progress=self.listener.progress,
             note=self.listener.note,
         )
+        spent = False
         try:
             patiently(lambda: attempt(opened, objective), self.listener.note)
         except (NothingWaitingError, InterruptedTrialError, SurplusTrialError, TakenError, UpdateFinishedTrialError):
             pass
         except FailedTrialError:
             # Its reason is in the store, for whoever watches.
-            pass
+            spent = self.order.device == "cuda"
         except ValueError as error:
             # What Optuna says of a trial that was ended in the store by somebody who took this process for dead.
             if "Cannot tell" not in str(error):
                 raise
         self.listener.ended()
+        if spent:
+            raise SpentError
 
 
 def attempt(opened: Opened, objective: Objective) -> None:

@@ -5,12 +5,12 @@ from dataclasses import MISSING, asdict, fields
 from typing import Any, TypeVar
 
 from architectures.suggest import near
-from workbench.config import Budget, Optimization, strict
+from workbench.config import Budget, Numerics, Optimization, strict
 from workbench.errors import UserError
 
 T = TypeVar("T")
 
-NESTED: Mapping[str, type[Any]] = {"optimization": Optimization, "budget": Budget}
+NESTED: Mapping[str, type[Any]] = {"optimization": Optimization, "budget": Budget, "numerics": Numerics}
 """Whose fields stand beside the others."""
 
 

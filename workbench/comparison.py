@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from workbench.asked import check_names, from_flat, to_flat
-from workbench.config import TUNING_SEED, Budget, Experiment, Optimization, Part, one_of, whole
+from workbench.config import TUNING_SEED, Budget, Experiment, Numerics, Optimization, Part, one_of, whole
 from workbench.errors import UserError
 from workbench.model import count
 from workbench.resolve import matched, resolve_architecture, resolve_task, users_mistake
@@ -38,6 +38,7 @@ class Comparison:
     embedding_size: int | None = None
     optimization: Optimization = field(default_factory=Optimization)
     budget: Budget = field(default_factory=Budget)
+    numerics: Numerics = field(default_factory=Numerics)
     task: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     architecture: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -69,6 +70,7 @@ class Comparison:
                 architecture=architecture,
                 optimization=self.optimization,
                 budget=self.budget,
+                numerics=self.numerics,
                 embedding_size=embedding_size,
                 seed=seed,
             )

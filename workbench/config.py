@@ -25,6 +25,8 @@ MOST_THREADS = 1024
 Optimizer = Literal["adam", "adamw", "rmsprop", "sgd"]
 Clip = Literal["value", "norm", "none"]
 Schedule = Literal["constant", "linear", "cosine"]
+Precision = Literal["32", "bf16"]
+Draw = Literal["cpu", "device"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +107,29 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Numerics:
+    """What the numbers are computed in, and where the random ones come from.
+
+    Args:
+        precision: 32: float32; bf16: mixed precision, the model's products in bfloat16 where PyTorch's autocast has
+            them so, weights, losses and metrics in float32. A run is tested as it was trained.
+        draw: where training data is drawn: cpu: the same data on every device; device: on the device that trains, whose
+            random numbers are its own. Without a GPU that is the CPU, with the same data as cpu; it is another
+            experiment all the same. Validation and test sets are drawn on the CPU.
+    """
+
+    precision: Precision = "32"
+    draw: Draw = "cpu"
+
+    def __post_init__(self) -> None:
+        if str(self.precision) == "32":
+            # What a YAML file has without quotes.
+            object.__setattr__(self, "precision", "32")
+        one_of("precision", self.precision, Precision)
+        one_of("draw", self.draw, Draw)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
     """One training run, resolved: nothing in it depends on a default elsewhere."""
 
@@ -112,6 +137,7 @@ class Experiment:
     architecture: Part
     optimization: Optimization = field(default_factory=Optimization)
     budget: Budget = field(default_factory=Budget)
+    numerics: Numerics = field(default_factory=Numerics)
     embedding_size: int | None = None
     """Symbols become learned vectors of this size; `None`: one-hot vectors."""
     seed: int = 0
@@ -127,6 +153,11 @@ class Experiment:
         if self.budget.until is None:
             # Results from before there were goals keep their identity.
             del values["budget"]["until"]
+        # And those from before there was a choice of numerics.
+        usual = asdict(Numerics())
+        values["numerics"] = {key: value for key, value in values["numerics"].items() if value != usual[key]}
+        if not values["numerics"]:
+            del values["numerics"]
         return values
 
     @classmethod
@@ -144,6 +175,7 @@ class Experiment:
             "architecture": Part,
             "optimization": Optimization,
             "budget": Budget,
+            "numerics": Numerics,
         }
         try:
             json.dumps(rest | dict(values), allow_nan=False)

@@ -14,11 +14,12 @@ from torch.optim.lr_scheduler import LambdaLR
 from architectures.state import State, detach, map_state
 from workbench.config import Experiment, Optimization
 from workbench.model import seeded_model
+from workbench.scalars import numbers
 from workbench.seeding import seed_everything
 from workbench.tasks import Batch
 
 HERE = torch.device("cpu")
-"""Where data is drawn: every device has random numbers of its own, and an experiment has the same data on each."""
+"""Where data is drawn unless an experiment says otherwise: every device has random numbers of its own."""
 EVALUATED_AT_ONCE = 100
 """Sequences of a validation or test set that go through the model together."""
 
@@ -43,11 +44,20 @@ class Learner(pl.LightningModule):
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The model's answers; see `Model.forward`."""
-        return self.model(x, lengths)[0]  # type: ignore[no-any-return]
+        return self.answers(x, lengths)[0]
+
+    def answers(self, x: Tensor, lengths: Tensor | None = None, state: State = None) -> tuple[Tensor, State]:
+        """What `Model.forward` returns, computed in the experiment's precision; the answers are float32 again."""
+        if self.experiment.numerics.precision == "32":
+            return self.model(x, lengths, state)  # type: ignore[no-any-return]
+        with torch.autocast(self.device.type, torch.bfloat16):
+            y, state = self.model(x, lengths, state)
+        return y.float(), state
 
     def training_batch(self, step: int) -> Batch:
         """The training batch of a step, counted from 0."""
-        batch = self.task.train(step, self.experiment.budget.batch_size, self.experiment.seed, HERE)
+        where = self.device if self.experiment.numerics.draw == "device" else HERE
+        batch = self.task.train(step, self.experiment.budget.batch_size, self.experiment.seed, where)
         return batch.to(self.device) if isinstance(batch, Batch) else batch
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
@@ -67,7 +77,7 @@ class Learner(pl.LightningModule):
             batch: some examples.
             state: where an earlier batch stopped that they go on from.
         """
-        prediction, state = self.model(batch.x, batch.lengths, state)
+        prediction, state = self.answers(batch.x, batch.lengths, state)
         loss = self.task.loss(prediction, batch)
         with torch.no_grad():
             return {"loss": loss, **self.task.metrics(prediction.detach(), batch)}, state
@@ -86,7 +96,8 @@ class Learner(pl.LightningModule):
         training = self.training
         self.eval()
         whole = self.fixed(split)
-        total: dict[str, float] = {}
+        found: list[dict[str, Tensor]] = []
+        shares: list[int] = []
         pieces = 1
         for start in range(0, len(whole.x), EVALUATED_AT_ONCE):
             part, state = whole[start : start + EVALUATED_AT_ONCE], None
@@ -94,9 +105,13 @@ class Learner(pl.LightningModule):
             pieces = len(cut)
             for piece in cut:
                 scores, state = self.scores(piece, state)
-                for name, value in scores.items():
-                    total[name] = total.get(name, 0.0) + float(value) * len(part.x)
+                found.append(scores)
+                shares.append(len(part.x))
         self.train(training)
+        total: dict[str, float] = {}
+        for each, share in zip(numbers(found), shares, strict=True):
+            for name, value in each.items():
+                total[name] = total.get(name, 0.0) + value * share
         return {name: value / len(whole.x) / pieces for name, value in total.items()}
 
     def pieces(self, batch: Batch) -> list[Batch]:

@@ -34,7 +34,8 @@ class Worker:
 class Pool:
     """Runs experiments in `workers` processes of `threads` threads each.
 
-    A process that dies (out of memory, killed) costs the experiment that it was at; the others go on.
+    A process that dies (out of memory, killed) costs the experiment that it was at; the others go on. So does a run
+    that fails on a GPU, whose process is replaced.
     """
 
     out: Path
@@ -97,7 +98,12 @@ class Pool:
             text = ending(worker.process.exitcode or 0)
             listen(index, Event(kind="stopped") if self.stopping else Event(kind="failed", text=text))
             return
-        if event.kind not in ("step", "note"):
+        if event.kind == "failed" and self.device == "cuda":
+            # After some errors a GPU refuses all else that the process asks of it.
+            worker.process.kill()
+            worker.process.join()
+            self._crew.remove(worker)
+        elif event.kind not in ("step", "note"):
             self._assign(worker, waiting, experiments)
         listen(index, event)
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import lightning.pytorch as pl
 import pandas as pd
-import torch
 from torch import Tensor
 
 from workbench import checkpoints
@@ -17,6 +16,7 @@ from workbench.files import write_text
 from workbench.goal import Goal, Watch
 from workbench.learner import Learner
 from workbench.milestones import Milestones
+from workbench.scalars import numbers
 from workbench.soundness import refuse_infinite
 
 CHECKPOINT_SECONDS = 10.0
@@ -31,8 +31,8 @@ class Recorder(pl.Callback):
     """Records a row of metrics every `log_every` steps, saves checkpoints, notices when the task is solved and when
     the loss stops being a number, and ends the run on request, when its goal is reached or its time is up.
 
-    The loss of every step stays on the device until the row is written, so that no step waits for its number.
-    Everything that a resumed run needs to end with the same rows is part of the checkpoint.
+    The scores of a step stay on the device until a row or a checkpoint is written, and are fetched together, so that no
+    step waits for its numbers. Everything that a resumed run needs to end with the same rows is part of the checkpoint.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Recorder(pl.Callback):
         self.interrupted = False
         self.seconds = 0.0
         self._pending: list[dict[str, Tensor]] = []
+        self._known: list[dict[str, float]] = []
         self._counted: dict[str, Any] = {}
         self._learning_rate = 0.0
         self._resumed = self._saved = self._shown = time.perf_counter()
@@ -63,15 +64,12 @@ class Recorder(pl.Callback):
             "milestones": None if self.milestones is None else self.milestones.state_dict(),
             "goal": None if self.goal is None else {"met": self.goal.met, "reached_at": self.goal.reached_at},
             "seconds": self._elapsed(),
-            "pending": [{name: float(value) for name, value in scores.items()} for scores in self._pending],
+            "pending": self._fetch().copy(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows, self.seconds = state_dict["rows"], state_dict["seconds"]
-        self._pending = [
-            {name: torch.tensor(value, dtype=torch.float64) for name, value in scores.items()}
-            for scores in state_dict["pending"]
-        ]
+        self._known = state_dict["pending"]
         if state_dict["milestones"] is not None:
             self.milestones = Milestones(**state_dict["milestones"])
         if state_dict.get("goal") is not None:
@@ -128,21 +126,19 @@ class Recorder(pl.Callback):
 
     def _write_row(self, learner: Learner, step: int) -> None:
         assert self.milestones is not None
-        table = {name: torch.stack([scores[name].cpu().double() for scores in self._pending]).tolist()
-                 for name in self._pending[0]}  # fmt: skip
+        known = self._fetch()
         self._pause()
-        first = step - len(self._pending) + 1
-        for offset, loss in enumerate(table["loss"]):
-            if not math.isfinite(loss):
+        first = step - len(known) + 1
+        for offset, scores in enumerate(known):
+            if not math.isfinite(scores["loss"]):
                 self.diverged_at = first + offset
                 what = f"the training batch of step {self.diverged_at}"
                 refuse_infinite(learner.training_batch(self.diverged_at - 1), what, learner.task)
                 break
-            scores = {name: values[offset] for name, values in table.items()}
             self.milestones.see(first + offset, scores)
             self._approach("train", first + offset, scores)
         row: Row = {"step": step}
-        row |= {f"train/{name}": sum(values) / len(values) for name, values in table.items()}
+        row |= {f"train/{name}": sum(each[name] for each in known) / len(known) for name in known[0]}
         if self.diverged_at is None:
             scores = learner.evaluate("validation")
             row |= {f"val/{name}": value for name, value in scores.items()}
@@ -151,10 +147,16 @@ class Recorder(pl.Callback):
                 self.diverged_at = step
         row["learning_rate"] = self._learning_rate
         self.rows.append(row)
-        self._pending.clear()
+        self._known = []
         write_text(self.folder / "metrics.csv", pd.DataFrame(self.rows).to_csv(index=False))
         self.watch(row)
         self._resumed = time.perf_counter()
+
+    def _fetch(self) -> list[dict[str, float]]:
+        """The scores of every step since the last row; waits until the device has made them."""
+        self._known += numbers(self._pending)
+        self._pending.clear()
+        return self._known
 
     def _approach(self, split: str, step: int, scores: dict[str, float]) -> None:
         if self.goal is not None and self.goal.goal.split == split:
@@ -166,6 +168,8 @@ class Recorder(pl.Callback):
         return self.goal is not None and self.goal.reached_at is not None
 
     def _save(self, trainer: pl.Trainer) -> None:
+        # What a GPU has still to do is training, and none of what saving costs.
+        self._fetch()
         self._pause()
         checkpoints.save(trainer, self.folder)
         self._saved = self._resumed = time.perf_counter()

@@ -1,5 +1,6 @@
 """One experiment, from its configuration to its result."""
 
+import gc
 import logging
 import math
 import platform
@@ -64,7 +65,14 @@ def run(
             return read(folder)
         claim(folder, experiment)
         (folder / "error.log").unlink(missing_ok=True)
-        return _train(experiment, folder, machine or Machine(), stop, progress, watch, note)
+        machine = machine or Machine()
+        try:
+            return _train(experiment, folder, machine, stop, progress, watch, note)
+        finally:
+            if machine.device == "cuda":
+                # What is kept of the card for later, the processes beside this one cannot have.
+                gc.collect()
+                torch.cuda.empty_cache()
 
 
 def _train(
@@ -85,7 +93,7 @@ def _train(
     quiet()
 
     torch.set_num_threads(machine.threads)
-    learner = Learner(experiment)
+    learner = Learner(experiment).to(machine.device)
     if changed(experiment.task, learner.task):
         raise UserError(f"the code or the data of task {experiment.task.name} is not what the experiment was made with")
     refuse_unsound(learner)
@@ -112,7 +120,7 @@ def _train(
     if recorder.interrupted and not ended:
         return None
     learner.to(machine.device)
-    write_json(folder / "timing.json", timing(recorder.seconds, trainer.global_step, machine))
+    write_json(folder / "timing.json", timing(experiment, recorder.seconds, trainer.global_step, machine))
     write_json(folder / "result.json", result(experiment, learner, recorder, trainer.global_step))
     return read(folder)
 
@@ -153,15 +161,23 @@ def finite(scores: dict[str, float]) -> dict[str, float | None]:
     return {name: value if math.isfinite(value) else None for name, value in scores.items()}
 
 
-def timing(seconds: float, steps: int, machine: Machine) -> dict[str, Any]:
+def timing(experiment: Experiment, seconds: float, steps: int, machine: Machine) -> dict[str, Any]:
     """What no two runs agree in."""
-    name = torch.cuda.get_device_name() if machine.device == "cuda" else processor()
+    gpu = machine.device == "cuda"
+    name = torch.cuda.get_device_name() if gpu else processor()
+    # What else a GPU may round float32 products to, and with it how fast it is: TF32 has 10 bits of mantissa, not 23.
+    rounding = {
+        "matmul_precision": torch.get_float32_matmul_precision(),
+        "cudnn_tf32": torch.backends.cudnn.allow_tf32,
+    }
     return {
         "seconds": seconds,
         "seconds_per_step": seconds / max(1, steps),
         "device": machine.device,
         "threads": machine.threads,
         "processor": name,
+        "precision": experiment.numerics.precision,
+        **(rounding if gpu else {}),
         "recurrences": picked(torch.zeros(1, device=machine.device)),
         "torch": torch.__version__,
         "python": platform.python_version(),
@@ -183,6 +199,8 @@ def quiet() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     # Lightning's own use of PyTorch's trees; nothing that anyone here could change.
     warnings.filterwarnings("ignore", message=r".*treespec, LeafSpec.*")
+    # What PyTorch says of a norm under autocast, whose weights are float32: it is slower so, and no less exact.
+    warnings.filterwarnings("ignore", message="Mismatch dtype between input and weight")
 
 
 def device_named(name: str) -> str:

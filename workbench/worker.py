@@ -46,7 +46,16 @@ def work(connection: Connection, out: Path, device: str, threads: int) -> None:
         except UserError as error:
             line.send(Event(kind="refused", text=str(error)))
         except Exception as error:
-            line.send(Event(kind="failed", text=f"{type(error).__name__}: {one_line(error)}{kept(experiment, out)}"))
+            line.send(Event(kind="failed", text=f"{reason(error)}{kept(experiment, out)}"))
+
+
+def reason(error: Exception) -> str:
+    """Why a run failed, in a line."""
+    import torch
+
+    if isinstance(error, torch.OutOfMemoryError):
+        return "the GPU has too little memory left; fewer --workers, or a smaller --batch-size, take less"
+    return f"{type(error).__name__}: {one_line(error)}"
 
 
 def kept(experiment: Experiment, out: Path) -> str:

@@ -6,12 +6,14 @@ import time
 from multiprocessing import Pipe
 from multiprocessing.process import BaseProcess
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
 
 from sweeps import crew as crews
 from sweeps import hand as hands
 from sweeps.crew import STILLBORN, Crew
+from sweeps.endings import SpentError
 from sweeps.hand import Event, _Line
 from sweeps.worker import Order, Worker
 from tests.sweeps.stillborn import stillborn
@@ -180,6 +182,36 @@ def test_however_a_worker_ends_it_says_so_in_a_line(order, monkeypatch, error, t
     events = [ours.recv() for _ in range(2)]
     assert [events[0].kind, (events[1].kind, events[1].text)] == ["ready", told]
     assert "\n" not in events[1].text
+
+
+def spent(connection, order):
+    """The first of all ends after a trial; the one that replaces it finds nothing left to do."""
+    try:
+        (order.out / "first").touch(exist_ok=False)
+    except FileExistsError:
+        _Line(connection).send(Event(kind="over"))
+        return
+    with patch.object(hands, "Worker", Spent):
+        hands.work(connection, order)
+
+
+class Spent:
+    """A worker whose trial fails on a GPU."""
+
+    def __init__(self, order, listener):
+        self.listener = listener
+
+    def run(self):
+        self.listener.begun("s", 7, Experiment(task=Part(name="t"), architecture=Part(name="a")))
+        self.listener.ended()
+        raise SpentError
+
+
+def test_a_process_that_is_of_no_more_use_is_replaced_and_nothing_is_lost(order, monkeypatch):
+    crew, told = make(order, monkeypatch, spent, workers=1)
+    crew.run()
+    assert told.dead == []
+    assert [kind for _, kind in told.events] == ["ready", "begun", "ended", "over"]
 
 
 def test_a_worker_that_is_stopped_does_not_say_that_nothing_is_left(order, monkeypatch):

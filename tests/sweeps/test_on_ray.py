@@ -8,7 +8,7 @@ import pytest
 from sweeps import on_ray
 from sweeps.on_ray import STILLBORN
 from sweeps.ray_cluster import LostError
-from sweeps.station import OVER, STOPPED
+from sweeps.station import OVER, SPENT, STOPPED
 from tests.sweeps import staged
 from tests.sweeps.staged import ORDER, finish
 
@@ -42,6 +42,22 @@ def test_one_that_is_lost_is_replaced_while_something_is_left(play):
     assert len(cluster.actors) == 3
     (line,) = cluster.said
     assert "a worker on node-7 was lost (its node is gone)" in line
+    assert cluster.error is None
+
+
+def test_one_of_no_more_use_is_replaced_without_a_word(play):
+    def script(cluster, crew):
+        for actor in cluster.actors:
+            actor.start()
+        if len(cluster.actors) == 2 and cluster.looks > 4:
+            cluster.actors[0].answers["work"] = SPENT
+        elif len(cluster.actors) == 3 and cluster.looks > 12:
+            finish(cluster, crew)
+
+    cluster = play(script)
+    assert len(cluster.actors) == 3
+    assert cluster.actors[0].killed
+    assert cluster.said == []
     assert cluster.error is None
 
 

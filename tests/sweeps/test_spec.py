@@ -13,7 +13,7 @@ from sweeps.defaults import study_space
 from sweeps.spec import StudySpec
 from tests.workbench import conftest
 from workbench.comparison import Comparison
-from workbench.config import TUNING_SEED, Budget, Optimization
+from workbench.config import TUNING_SEED, Budget, Numerics, Optimization
 from workbench.errors import UserError
 from workbench.resolve import resolve_task
 
@@ -205,6 +205,26 @@ def test_differences_are_named_with_both_values():
 def test_impossible_studies_are_refused(change, message):
     with pytest.raises(UserError, match=message):
         StudySpec.from_dict({**spec().to_dict(), **change})
+
+
+def test_numerics_are_every_trials_and_cannot_be_searched():
+    chosen = Numerics(precision="bf16", draw="device")
+    found = spec(numerics=chosen)
+    assert found.experiment({"learning_rate": 0.5}, 3).numerics == chosen
+    assert found.experiment({}, 0) == replace(spec().experiment({}, 0), numerics=chosen)
+    assert StudySpec.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+    assert spec().differences(found) == [
+        'numerics.precision is "32", not "bf16"',
+        'numerics.draw is "cpu", not "device"',
+    ]
+    with pytest.raises(UserError, match="precision cannot be searched: every trial has the same one"):
+        spec(own={"precision": ["32", "bf16"]})
+
+
+def test_a_study_from_before_there_were_numerics_is_read_as_it_was():
+    old = spec().to_dict()
+    del old["numerics"]
+    assert StudySpec.from_dict(old) == spec()
 
 
 def test_a_missing_key_is_refused():

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from sweeps import station
-from sweeps.station import OVER, STOPPED, Station
+from sweeps.endings import SpentError
+from sweeps.station import OVER, SPENT, STOPPED, Station
 from sweeps.worker import Order
 from workbench.errors import UserError
 
@@ -62,6 +63,13 @@ def test_stops_when_asked(monkeypatch):
     at = working(monkeypatch, lambda worker: None)
     at.stop()
     assert at.work() == STOPPED
+
+
+def test_says_that_another_process_is_to_go_on(monkeypatch):
+    def run(worker):
+        raise SpentError
+
+    assert working(monkeypatch, run).work() == SPENT
 
 
 def test_hands_the_question_whether_to_stop_on(monkeypatch):

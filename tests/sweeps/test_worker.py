@@ -1,5 +1,6 @@
 """A worker, from its first look at the store to its last."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import optuna
@@ -10,13 +11,15 @@ from sqlalchemy import Engine, event, exc
 
 from sweeps import trial as trials
 from sweeps import worker as workers
+from sweeps.endings import SpentError
 from sweeps.opening import create, load
 from sweeps.patience import patiently
-from sweeps.places import ENDED, INTERRUPTED, done, fail, place_of
+from sweeps.places import ENDED, ERROR, INTERRUPTED, done, fail, place_of
 from sweeps.storage import connect
 from sweeps.worker import Listener, Order, Worker, attempt, fill_all, next_of, over, problem
 from tests.sweeps.small import filled, objective, pretended, small, study
 from workbench.errors import UserError
+from workbench.folder import folder_of
 
 
 def refuse(line):
@@ -75,6 +78,28 @@ def test_a_worker_that_is_stopped_puts_its_trial_down_and_the_next_one_takes_it_
     again = next(trial for trial in started.studies[0].trials[1:] if place_of(trial) == 0)
     assert again.params == first.params
     assert [done(opened.trials, 3) for opened in started.studies] == [3, 3]
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_after_a_trial_that_fails_on_a_gpu_another_process_is_to_go_on(started, monkeypatch, device):
+    def fails(experiment, out, *given, **told):
+        folder_of(out, experiment).mkdir(parents=True, exist_ok=True)
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(trials, "run", fails)
+    told: list[str] = []
+    listener = Listener(begun=lambda *_: told.append("begun"), ended=lambda: told.append("ended"))
+    worker = Worker(order=replace(started.order, device=device), listener=listener)
+    if device == "cuda":
+        with pytest.raises(SpentError):
+            worker.run()
+        assert told == ["begun", "ended"]
+        (failed,) = [trial for opened in started.studies for trial in opened.trials if trial.state is TrialState.FAIL]
+        assert "illegal memory access" in failed.user_attrs[ERROR]
+    else:
+        # Until both studies are given up.
+        worker.run()
+        assert told.count("begun") > 2
 
 
 def test_more_trials_that_are_asked_for_meanwhile_are_done_too(started, monkeypatch):

@@ -5,11 +5,13 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
 from tests.workbench.experiments import small
 from tests.workbench.test_run import assert_same
+from workbench.config import Part
 from workbench.folder import folder_of
 from workbench.pool import Pool
 from workbench.run import run
@@ -96,6 +98,46 @@ class Raises(GRU):
     assert (ended[0].kind, ended[0].text) == ("failed", f"ArithmeticError: no luck (see {log})")
     assert "Traceback" in log.read_text()
     assert ended[1].kind == "finished"
+
+
+RAISES = """
+import os
+import torch
+from architectures.gru import GRU
+
+
+class Raises(GRU):
+    def __init__(self, input_size, hidden_size=5):
+        # With the weights, as a machine without a GPU comes no further.
+        raise %s
+"""
+
+
+def test_a_run_that_finds_no_memory_on_a_gpu_says_so_in_a_line(tmp_path, on_path):
+    name = on_path("greedy", RAISES.replace("%s", "torch.OutOfMemoryError('CUDA out of memory. Tried ...')"))
+    experiments = [greedy(name), small("gru", steps=2)]
+    events = collect(Pool(out=tmp_path, workers=1), experiments)
+    ended = {index: event for index, event in events if event.kind != "step"}
+    assert ended[0].kind == "failed"
+    log = folder_of(tmp_path, experiments[0]) / "error.log"
+    said = "the GPU has too little memory left; fewer --workers, or a smaller --batch-size, take less"
+    assert ended[0].text == f"{said} (see {log})"
+    assert ended[1].kind == "finished"
+
+
+@pytest.mark.parametrize(("device", "processes"), [("cpu", 1), ("cuda", 3)])
+def test_after_a_failure_on_a_gpu_another_process_goes_on(tmp_path, on_path, device, processes):
+    name = on_path("broken_on_gpu", RAISES.replace("%s", "ArithmeticError(f'in process {os.getpid()}')"))
+    experiments = [greedy(name, seed=seed) for seed in range(3)]
+    events = collect(Pool(out=tmp_path, workers=1, device=device), experiments)
+    assert [index for index, _ in events] == [0, 1, 2]
+    assert {event.kind for _, event in events} == {"failed"}
+    assert len({event.text.partition(" (see")[0] for _, event in events}) == processes
+
+
+def greedy(module, seed=0):
+    """An experiment with an architecture that cannot be built."""
+    return replace(small("gru", seed=seed), architecture=Part(name=f"{module}:Raises", options={}))
 
 
 def test_stopping_saves_what_is_under_way_and_begins_nothing_new(tmp_path):

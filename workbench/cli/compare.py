@@ -8,7 +8,7 @@ from workbench.cli.mirrored import publish
 from workbench.cli.parser import Parser, chosen, merged
 from workbench.cli.settings import Settings, split
 from workbench.comparison import Comparison
-from workbench.config import Budget, Optimization
+from workbench.config import Budget, Numerics, Optimization
 from workbench.files import write_yaml
 from workbench.resolve import warnings
 
@@ -57,6 +57,7 @@ def parser() -> Parser:
     made.add_fields(Comparison, "what to compare")
     made.add_fields(Budget, "what a run may use")
     made.add_fields(Optimization, "how it is trained")
+    made.add_fields(Numerics, "how it is computed")
     made.add_fields(Settings, "where")
     for kind in ("task", "architecture"):
         made.add_argument(f"--{kind}", type=dict, default={}, help=SUPPRESS)

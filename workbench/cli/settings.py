@@ -22,7 +22,7 @@ class Settings:
     Args:
         out: folder of the results; what is finished there is read, what is interrupted goes on.
         device: auto takes a GPU where there is one.
-        workers: experiments side by side; by default one for each core, or one on a GPU.
+        workers: experiments side by side, each in a process of its own; by default one for each core, or one on a GPU.
         threads: threads of each; results are the same for any number of workers, not for any number of threads.
         wandb: a Weights & Biases mirror of every finished run in OUT/wandb: off, offline, or sent (online).
         wandb_project: the W&B project; by default that which OUT is mirrored for, or sequence-workbench.

@@ -11,7 +11,7 @@ from workbench.cli.parser import Options, Parser, chosen
 from workbench.cli.progress import summary
 from workbench.cli.settings import Settings, split
 from workbench.comparison import Comparison
-from workbench.config import TUNING_SEED, Budget, Experiment, Optimization, whole
+from workbench.config import TUNING_SEED, Budget, Experiment, Numerics, Optimization, whole
 from workbench.errors import UserError
 from workbench.resolve import warnings
 
@@ -86,6 +86,7 @@ def parser() -> Parser:
     made.add_fields(Choice, "what to train")
     made.add_fields(Budget, "what it may use")
     made.add_fields(Optimization, "how it is trained")
+    made.add_fields(Numerics, "how it is computed")
     made.add_fields(Settings, "where", skip=("workers",))
     made.add_data_dir()
     return made

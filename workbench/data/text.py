@@ -30,9 +30,12 @@ HELD_OUT = 0.05
 bytes the usual five million each."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Text:
-    """A text. A symbol is a byte; symbols are numbered in the order of the bytes that the training part has."""
+    """A text. A symbol is a byte; symbols are numbered in the order of the bytes that the training part has.
+
+    Equal to itself alone, so that it can be the key of what is kept of it.
+    """
 
     train: np.ndarray
     validation: np.ndarray

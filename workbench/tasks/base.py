@@ -44,12 +44,20 @@ class Batch:
         return Batch(x=self.x[:, part], target=self.target[:, part], recall=recall, source=source)
 
     def to(self, device: torch.device) -> "Batch":
-        """The same examples on another device."""
-        lengths = None if self.lengths is None else self.lengths.to(device)
-        recall = None if self.recall is None else self.recall.to(device)
-        source = None if self.source is None else self.source.to(device)
-        x, target = self.x.to(device), self.target.to(device)
+        """The same examples on another device; one that is a GPU is not waited for."""
+        lengths = None if self.lengths is None else moved(self.lengths, device)
+        recall = None if self.recall is None else moved(self.recall, device)
+        source = None if self.source is None else moved(self.source, device)
+        x, target = moved(self.x, device), moved(self.target, device)
         return Batch(x=x, target=target, lengths=lengths, recall=recall, source=source)
+
+
+def moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor on another device."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        # From pinned memory the copy is queued like all else that a GPU does; from any other it waits for the queue.
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,7 +58,7 @@ class Digits(Task):
     def train(self, step: int, size: int, seed: int, device: torch.device) -> Batch:
         """The training batch of a step: a function of (seed, step) alone, epoch by epoch through the training split."""
         x, target = examples("train", device)
-        chosen = indices(len(x), step, size, seed).to(device)
+        chosen = indices(len(x), step, size, seed, device)
         return Batch(x=x[chosen], target=target[chosen])
 
     def fixed(self, split: Literal["validation", "test"], size: int, device: torch.device) -> Batch:

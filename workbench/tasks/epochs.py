@@ -7,8 +7,10 @@ from torch import Tensor
 
 from workbench.tasks.base import seeded
 
+HERE = torch.device("cpu")
 
-def indices(count: int, step: int, size: int, seed: int) -> Tensor:
+
+def indices(count: int, step: int, size: int, seed: int, device: torch.device = HERE) -> Tensor:
     """Which examples make the training batch of a step, as a function of the arguments alone.
 
     Every epoch is a permutation of the set; the batches are cut from the endless row of epochs, so that one may begin
@@ -19,17 +21,18 @@ def indices(count: int, step: int, size: int, seed: int) -> Tensor:
         step: the batch's number, from 0.
         size: the number of examples in a batch, the same at every step.
         seed: the seed of the run.
+        device: where they are wanted.
 
     Returns:
-        (size,) indices below `count`, on the CPU: a run sees the same order on every device.
+        (size,) indices below `count`, drawn on the CPU: a run sees the same order on every device.
     """
     start = step * size
     first, last = start // count, (start + size - 1) // count
-    row = torch.cat([permutation(count, seed, epoch) for epoch in range(first, last + 1)])
+    row = torch.cat([permutation(count, seed, epoch, device) for epoch in range(first, last + 1)])
     return row[start - first * count :][:size]
 
 
 @lru_cache(maxsize=4)
-def permutation(count: int, seed: int, epoch: int) -> Tensor:
+def permutation(count: int, seed: int, epoch: int, device: torch.device = HERE) -> Tensor:
     """(count,) the order of one epoch; not to be written to. Kept, since all batches of an epoch ask for it."""
-    return torch.randperm(count, generator=seeded(torch.device("cpu"), "epoch", seed, epoch))
+    return torch.randperm(count, generator=seeded(HERE, "epoch", seed, epoch), device=HERE).to(device)

@@ -65,15 +65,14 @@ class Mnist(Task):
 
     @property
     def trivial_loss(self) -> float:
-        _, labels = split_of("train")
+        _, labels = split_of("train", HERE)
         share = labels.bincount(minlength=mnist.CLASSES).double() / len(labels)
         return -float(torch.special.xlogy(share, share).sum())
 
     def sample(self, size: int, generator: Generator) -> Batch:
-        """Draws `size` examples of the training split with replacement."""
-        pixels, _ = split_of("train")
-        drawn = torch.randint(len(pixels), (size,), generator=generator, device=generator.device)
-        return self.batch("train", drawn.cpu())
+        """Draws `size` examples of the training split with replacement, on the generator's device."""
+        pixels, _ = split_of("train", HERE)
+        return self.batch("train", torch.randint(len(pixels), (size,), generator=generator, device=generator.device))
 
     def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
         return cross_entropy(prediction, batch)
@@ -83,17 +82,17 @@ class Mnist(Task):
 
     def train(self, step: int, size: int, seed: int, device: torch.device) -> Batch:
         """The training batch of a step: a function of (seed, step) alone, epoch by epoch through the training split."""
-        pixels, _ = split_of("train")
-        return self.batch("train", indices(len(pixels), step, size, seed)).to(device)
+        pixels, _ = split_of("train", HERE)
+        return self.batch("train", indices(len(pixels), step, size, seed, device))
 
     def fixed(self, split: Literal["validation", "test"], size: int, device: torch.device) -> Batch:
         """The first `size` images of a split, or all where it has fewer."""
-        pixels, _ = split_of(split)
-        return self.batch(split, torch.arange(min(size, len(pixels)), device=pixels.device)).to(device)
+        pixels, _ = split_of(split, HERE)
+        return self.batch(split, torch.arange(min(size, len(pixels)), device=device))
 
     def batch(self, split: Split, chosen: Tensor) -> Batch:
-        """Some images of a split, as sequences."""
-        pixels, labels = split_of(split)
+        """Some images of a split, as sequences, where their numbers are."""
+        pixels, labels = split_of(split, chosen.device)
         images = pixels[chosen].float() / 255
         if self.pool > 1:
             images = avg_pool2d(images.unsqueeze(1), self.pool).squeeze(1)
@@ -122,19 +121,20 @@ class MnistPermuted(Mnist):
         at_least(1, order=self.order)
 
     def ordered(self, pixels: Tensor) -> Tensor:
-        return pixels[:, permutation(self.steps, self.order)]
+        return pixels[:, permutation(self.steps, self.order, pixels.device)]
 
 
 @cache
-def permutation(steps: int, order: int) -> Tensor:
-    """(steps,) the order in which pixels are read; not to be written to."""
-    return torch.randperm(steps, generator=seeded(HERE, "pixels", order), device=HERE)
+def permutation(steps: int, order: int, device: torch.device) -> Tensor:
+    """(steps,) the order in which pixels are read, the same on every device; not to be written to."""
+    return torch.randperm(steps, generator=seeded(HERE, "pixels", order), device=HERE).to(device)
 
 
 @cache
-def split_of(split: Split) -> tuple[Tensor, Tensor]:
-    """Pixels (images, 28, 28) as uint8 and labels (images,) of a split, on the CPU; not to be written to."""
+def split_of(split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Pixels (images, 28, 28) as uint8 and labels (images,) of a split; not to be written to."""
     known = mnist.load()
     part = known.test if split == "test" else known.train
     cut = slice(None) if split == "test" else slice(-HELD_OUT) if split == "train" else slice(-HELD_OUT, None)
-    return torch.tensor(part.pixels[cut], device=HERE), torch.tensor(part.labels[cut], dtype=torch.int64, device=HERE)
+    pixels = torch.tensor(part.pixels[cut], device=device)
+    return pixels, torch.tensor(part.labels[cut], dtype=torch.int64, device=device)

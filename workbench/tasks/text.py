@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from workbench.data import text
-from workbench.tasks.base import Batch, Task, seeded
+from workbench.tasks.base import Batch, Split, Task, seeded
 from workbench.tasks.checks import at_least
 from workbench.tasks.classification import cross_entropy
 
@@ -89,11 +90,12 @@ class NextCharacter(Task):
         return -float((pairs * np.log(share)).sum() / pairs.sum())
 
     def sample(self, size: int, generator: Generator) -> Batch:
-        """Draws stretches of the training part, each from anywhere in it."""
-        row = torch.from_numpy(self.text.train)
+        """Draws stretches of the training part, each from anywhere in it, on the generator's device."""
+        device = generator.device
+        row = part_of(self.text, "train", device)
         self._refuse_short(len(row), 1)
-        first = torch.randint(len(row) - self.length, (size, 1), generator=generator, device=generator.device).cpu()
-        return batch(row[first + count(self.length + 1)])
+        first = torch.randint(len(row) - self.length, (size, 1), generator=generator, device=device)
+        return batch(row[first + count(self.length + 1, device)])
 
     def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
         return cross_entropy(prediction, batch)
@@ -118,23 +120,21 @@ class NextCharacter(Task):
     def train(self, step: int, size: int, seed: int, device: torch.device) -> Batch:
         """The training batch of a step: the next stretch of every stream, a function of (seed, step) alone."""
         epoch, place = divmod(step, self.stretches(size))
-        row = torch.from_numpy(self.text.train)
-        generator = seeded(HERE, "epoch", seed, epoch)
-        begin = int(torch.randint(self.length, (), generator=generator, device=HERE))
+        row = part_of(self.text, "train", device)
         apart = (len(row) - self.length) // size
-        first = begin + apart * count(size).unsqueeze(1) + self.length * place
-        return batch(row[first + count(self.length + 1)]).to(device)
+        first = beginning(self.length, seed, epoch) + apart * count(size, device).unsqueeze(1) + self.length * place
+        return batch(row[first + count(self.length + 1, device)])
 
     def fixed(self, split: Literal["validation", "test"], size: int, device: torch.device) -> Batch:
         """At most `size` stretches from the beginning of a part, those of one stream behind each other."""
-        row = torch.from_numpy(getattr(self.text, split))
+        row = part_of(self.text, split, device)
         whole = min(size, (len(row) - 1) // self.length)
         if whole < 1:
             raise ValueError(f"the {split} part of {self.file} has {len(row):,} bytes, and length is {self.length}")
         streams = min(STREAMS, whole)
         steps = whole // streams * self.length
-        first = steps * count(streams).unsqueeze(1)
-        return batch(row[first + count(steps + 1)]).to(device)
+        first = steps * count(streams, device).unsqueeze(1)
+        return batch(row[first + count(steps + 1, device)])
 
     def _refuse_short(self, known: int, size: int) -> None:
         if known - self.length < size * self.length:
@@ -144,9 +144,21 @@ class NextCharacter(Task):
             )
 
 
-def count(stop: int) -> Tensor:
-    """0, 1, ... below a number, where texts are."""
-    return torch.arange(stop, device=HERE)
+@lru_cache(maxsize=6)
+def part_of(known: text.Text, part: Split, device: torch.device) -> Tensor:
+    """(symbols,) a part of a text, uint8; not to be written to."""
+    return torch.from_numpy(getattr(known, part)).to(device)
+
+
+@lru_cache(maxsize=4)
+def beginning(length: int, seed: int, epoch: int) -> int:
+    """Where in its first stretch of `length` steps an epoch begins. Kept, since all batches of an epoch ask for it."""
+    return int(torch.randint(length, (), generator=seeded(HERE, "epoch", seed, epoch), device=HERE))
+
+
+def count(stop: int, device: torch.device) -> Tensor:
+    """0, 1, ... below a number."""
+    return torch.arange(stop, device=device)
 
 
 def batch(rows: Tensor) -> Batch:

@@ -62,6 +62,7 @@ def as_comparison(opened: Opened) -> dict[str, Any] | None:
         **embedded,
         **experiment["optimization"],
         **experiment["budget"],
+        **experiment.get("numerics", {}),
         "task": {opened.spec.task.name: experiment["task"]["options"]},
         "architecture": {opened.spec.architecture: experiment["architecture"]["options"]},
     }

@@ -11,7 +11,7 @@ from workbench.cli.parser import KINDS, Parser, chosen, merged
 from workbench.cli.settings import Settings, split
 from workbench.cli.sweeping.store import Store
 from workbench.cli.sweeping.tune import tune
-from workbench.config import Budget, Optimization, one_of
+from workbench.config import Budget, Numerics, Optimization, one_of
 from workbench.errors import UserError
 from workbench.folder import alone
 from workbench.resolve import warnings
@@ -85,6 +85,7 @@ def parser() -> Parser:
     made.add_fields(Sweep, "what to tune")
     made.add_fields(Budget, "what a run may use")
     made.add_fields(Optimization, "how it is trained where that is not searched")
+    made.add_fields(Numerics, "how it is computed")
     made.add_fields(Settings, "where")
     made.add_fields(Store, "where trials are kept")
     made.add_fields(Launch, "who does the work")

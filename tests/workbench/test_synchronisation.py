@@ -1,0 +1,133 @@
+"""That no training step waits for a number: a GPU could not be told ahead what to do."""
+
+from dataclasses import replace
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import architectures
+from tests.workbench.experiments import finish, small
+from workbench import run as runs
+from workbench import scalars, tasks
+from workbench.config import Numerics
+from workbench.learner import Learner
+from workbench.recorder import Recorder
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*")
+
+WAIT = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "equal")
+"""Operations whose result, or its size, Python has to know: `.item()` and its like are the first of them."""
+FEW = {"multicopy": {"copies": 2}, "mnist": {"pool": 4}, "mnist-permuted": {"pool": 4}, "digits": {}}
+STEPS = 6
+
+
+class Counted(TorchDispatchMode):
+    """Counts operations that a GPU would be waited for."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func.overloadpacket.__name__ in WAIT
+        return func(*args, **(kwargs or {}))
+
+
+class Begins(pl.Callback):
+    """Notes the count at the beginning of each step: what the callbacks of the one before did is in it."""
+
+    def __init__(self, counted):
+        self.counted, self.seen = counted, []
+
+    def on_train_batch_start(self, *_):
+        self.seen.append(self.counted.count)
+
+
+def waited_for(experiment, folder):
+    """Of each step between the first and the last."""
+    counted, learner = Counted(), Learner(experiment)
+    begins = Begins(counted)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_steps=STEPS,
+        callbacks=[begins, Recorder(experiment, folder)],
+        gradient_clip_val=1.0,
+        gradient_clip_algorithm=experiment.optimization.clip,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    with counted:
+        trainer.fit(learner)
+    return [after - before for before, after in zip(begins.seen[1:-1], begins.seen[2:], strict=True)]
+
+
+@pytest.mark.parametrize("name", architectures.names())
+@pytest.mark.parametrize("task", tasks.names())
+def test_a_step_waits_for_no_number(task, name, tmp_path):
+    options = FEW.get(task, {"length": 8})
+    experiment = small(name, task, steps=STEPS, log_every=100, task_options=options, clip="norm")
+    # On the CPU, and nowhere else, two look whether numbers are in their range, at the least and the largest: PyTorch's
+    # `one_hot`, which turns symbols into vectors, and an encoder that is told lengths.
+    on_cpu = 2 * (tasks.build(task, **options).symbols is not None) + 2 * (task == "classify-length")
+    assert waited_for(experiment, tmp_path) == [on_cpu] * (STEPS - 2)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd"])
+@pytest.mark.parametrize("clip", ["value", "norm"])
+def test_no_optimizer_and_no_clipping_waits(optimizer, clip, tmp_path):
+    experiment = small(steps=STEPS, log_every=100, optimizer=optimizer, clip=clip, schedule="cosine", weight_decay=0.1)
+    for numerics in (Numerics(), Numerics(precision="bf16", draw="device")):
+        assert waited_for(replace(experiment, numerics=numerics), tmp_path) == [0] * (STEPS - 2)
+
+
+def test_the_numbers_of_a_row_are_fetched_together(tmp_path, monkeypatch):
+    """One transfer for the steps since the last row, one for the validation set, one for the test set."""
+    fetched = []
+
+    def count(scores):
+        fetched.append(len(scores))
+        return scalars.numbers(scores)
+
+    for module in ("workbench.recorder", "workbench.learner"):
+        monkeypatch.setattr(f"{module}.numbers", count)
+    experiment = small("gru", "digits", steps=12, log_every=5)
+    experiment = replace(experiment, budget=replace(experiment.budget, evaluation_size=250))
+    finish(experiment, tmp_path)
+    # At the end a checkpoint is saved too, for which nothing is left to fetch.
+    assert [size for size in fetched if size] == [5, 3, 5, 3, 2, 3, 3]
+
+
+def test_numbers_are_exactly_those_of_the_tensors():
+    generator = torch.Generator().manual_seed(0)
+    values = torch.rand(50, generator=generator).tolist()
+    scores = [{"loss": torch.tensor(value), "right": torch.tensor(step)} for step, value in enumerate(values)]
+    scores += [{"loss": torch.tensor([0.1], dtype=torch.float64), "right": torch.tensor(True)}]
+    found = scalars.numbers(scores)
+    assert found == [{name: float(value) for name, value in each.items()} for each in scores]
+    assert scalars.numbers([]) == []
+
+
+@pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+@pytest.mark.parametrize("draw", ["cpu", "device"])
+@pytest.mark.parametrize("name", architectures.names())
+@pytest.mark.parametrize("task", ["addition", "classify-length", "copy", "digits", "text"])
+def test_a_gpu_is_waited_for_at_no_step(task, name, draw, tmp_path, monkeypatch):
+    """PyTorch itself refuses whatever waits, from the third step to the one before the row."""
+
+    class Guard(Recorder):
+        def on_train_batch_start(self, trainer, *rest):
+            torch.cuda.set_sync_debug_mode("error" if 2 <= trainer.global_step < STEPS - 1 else "default")
+            super().on_train_batch_start(trainer, *rest)
+
+    monkeypatch.setattr("workbench.recorder.Recorder", Guard)
+    experiment = small(name, task, steps=STEPS, log_every=100, task_options=FEW.get(task, {"length": 8}))
+    try:
+        finish(replace(experiment, numerics=Numerics(draw=draw)), tmp_path, machine=runs.Machine(device="cuda"))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
