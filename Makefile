@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-slow lint types format clean
+.PHONY: demo test test-slow test-gpu lint types format clean
 
 demo: $(VENV)/use.stamp  ## every architecture on real digits and on addition, and the report
 	$(BIN)/workbench compare --config examples/demo.yaml --out demo
@@ -15,6 +15,9 @@ test: $(VENV)/dev.stamp lint types  ## what every change has to pass
 
 test-slow: $(VENV)/dev.stamp  ## the checks that take minutes
 	$(BIN)/pytest -n auto -m "slow and not gpu"
+
+test-gpu:  ## the checks and the benchmark that need an NVIDIA GPU; uses what Python is there, and downloads nothing
+	$(PYTHON) -m tests.gpu.run
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from analysis.profile.precision import dtype, products
+from analysis.profile.settings import Settings
 from analysis.profile.timing import Job
 from architectures.kernels import picked
 from workbench import memory
@@ -24,21 +26,26 @@ GEMM, MEMORY, CACHE = "peak: product", "peak: memory", "peak: cache"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peak:
-    """The best that was measured, in single precision."""
+    """The best that was measured."""
 
     gflops: float
-    """10^9 operations a second of a matrix product, two to a multiply-add."""
+    """10^9 operations a second of a matrix product in the precision that is asked for, two to a multiply-add."""
     memory: float
     """10^9 bytes a second of c = a + 2 b over vectors in memory."""
     cache: float
     """The same over vectors in the last cache."""
 
 
-def jobs(device: str) -> dict[str, Job]:
+def jobs(device: str, settings: Settings) -> dict[str, Job]:
     """What measures the peak."""
     order, large = ORDER[device], LARGE[device]
-    a, b, c = (torch.ones(order, order, device=device) for _ in range(3))
-    found = {GEMM: Job(run=lambda: torch.mm(a, b, out=c))}
+    a, b, c = (torch.ones(order, order, device=device, dtype=dtype(settings.precision)) for _ in range(3))
+
+    def multiply() -> None:
+        with products(settings.matmul_precision):
+            torch.mm(a, b, out=c)
+
+    found = {GEMM: Job(run=multiply)}
     for name, size in ((MEMORY, large), (CACHE, SMALL)):
         x, y, z = (torch.ones(size, device=device) for _ in range(3))
         found[name] = Job(run=lambda x=x, y=y, z=z: torch.add(x, y, alpha=2.0, out=z))  # type: ignore[misc]
@@ -55,21 +62,23 @@ def peak(seconds: Mapping[str, Sequence[float]], device: str) -> Peak:
     )
 
 
-def described(device: str, threads: int) -> dict[str, Any]:
+def described(device: str, settings: Settings) -> dict[str, Any]:
     """The machine and the software, and what they were told."""
     told: dict[str, Any] = {
         "device": device,
         "processor": torch.cuda.get_device_name() if device == "cuda" else processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "threads": threads,
+        "threads": settings.threads,
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "dtype": "float32",
+        "dtype": "float32, under autocast to bfloat16" if settings.precision == "bf16" else "float32",
+        "float32_matmul_precision": settings.matmul_precision,
         "allocator": allocator(device),
-        "recurrences": picked(torch.zeros(1, device=device)),
+        "recurrences": picked(torch.zeros(1, device=device), units=settings.hidden_size),
     }
     if device == "cuda":
-        told["tf32"] = {"products": torch.backends.cuda.matmul.allow_tf32, "cudnn": torch.backends.cudnn.allow_tf32}
+        with products(settings.matmul_precision):
+            told["tf32"] = {"products": torch.backends.cuda.matmul.allow_tf32, "cudnn": torch.backends.cudnn.allow_tf32}
     return told
 
 

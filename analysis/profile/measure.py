@@ -1,12 +1,13 @@
 """A profile, measured."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 from analysis.formats import plural
-from analysis.profile import machine, memory
+from analysis.profile import cudnn, machine, memory
 from analysis.profile.counted import counted
 from analysis.profile.record import Profile, Row, Timed
 from analysis.profile.settings import Settings
@@ -52,7 +53,7 @@ def measured(settings: Settings, device: str, meter: Meter, progress: Progress) 
     by_length = {length: subjects(settings, length, device) for length in settings.lengths}
     taken: dict[str, list[float]] = {}
     rows: list[Row] = []
-    peaks = machine.jobs(device)
+    peaks = machine.jobs(device, settings)
     per_length = (settings.repeats + WARM_UP) * (len(peaks) + 2 * len(by_length[settings.lengths[0]]))
     made = 0
 
@@ -83,7 +84,7 @@ def measured(settings: Settings, device: str, meter: Meter, progress: Progress) 
 
     return Profile(
         settings=settings,
-        machine=machine.described(device, settings.threads),
+        machine=machine.described(device, settings),
         peak=machine.peak(taken, device),
         memory_is=memory.ON_CUDA if device == "cuda" else memory.ON_CPU,
         rows=tuple(rows),
@@ -124,7 +125,17 @@ def row(subject: Subject, module: nn.Module, seconds: Mapping[str, Sequence[floa
         forward=timed("forward", None if needed is None else needed.forward),
         forward_backward=timed("both", None if needed is None else needed.both),
         peak_memory=height,
+        dtype=str(subject.put_out(module).dtype).removeprefix("torch."),
+        cudnn=algorithms(subject, module),
     )
+
+
+def algorithms(subject: Subject, module: nn.Module) -> dict[str, Any] | None:
+    """What PyTorch asks of cuDNN for the baseline; `None` elsewhere."""
+    if subject.device != "cuda" or subject.name != BASELINE:
+        return None
+    size = cudnn.here(subject.put_out(module).dtype, subject.batch, subject.input_size, subject.hidden_size)
+    return {"forward": size.forward, "backward": size.backward, "missing_for_persistent": size.missing}
 
 
 def amounts(subject: Subject, module: nn.Module) -> tuple[Work | None, str | None]:

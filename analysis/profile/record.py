@@ -49,6 +49,10 @@ class Row:
     forward_backward: Timed
     peak_memory: int | None
     """Bytes."""
+    dtype: str
+    """Of what is put out."""
+    cudnn: Mapping[str, Any] | None = None
+    """Of the baseline on a GPU: the algorithms, and what the persistent one misses."""
 
     @property
     def steps(self) -> int:
@@ -103,6 +107,8 @@ def plain(row: Row, peak: Peak) -> dict[str, Any]:
         "forward": timed(row.forward, row, peak),
         "forward_backward": timed(row.forward_backward, row, peak),
         "peak_memory_bytes": row.peak_memory,
+        "dtype": row.dtype,
+        **({} if row.cudnn is None else {"cudnn": dict(row.cudnn)}),
     }
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import architectures
+from analysis.profile.precision import MatmulPrecision
 from architectures.suggest import near
-from workbench.config import MOST_THREADS, one_of, whole
+from workbench.config import MOST_THREADS, Precision, one_of, whole
 from workbench.errors import UserError
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -27,6 +28,8 @@ class Settings:
         repeats: rounds in which everything is timed once; six or more give intervals.
         threads: threads of a CPU that compute at once.
         device: auto takes a GPU where there is one.
+        precision: 32: float32; bf16: under PyTorch's autocast to bfloat16.
+        matmul_precision: of products of float32, in PyTorch's words; save at highest, cuDNN has TF32 alike.
         memory: on a CPU, whether what is freed is kept for the next step, as training does, or returned to the system.
     """
 
@@ -38,6 +41,8 @@ class Settings:
     repeats: int = 10
     threads: int = 2
     device: Device = "auto"
+    precision: Precision = "32"
+    matmul_precision: MatmulPrecision = "highest"
     memory: Memory = "kept"
     architecture: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Options of architectures, by name."""
@@ -58,6 +63,8 @@ class Settings:
             whole(name, getattr(self, name), least=1)
         whole("threads", self.threads, least=1, most=MOST_THREADS)
         one_of("device", self.device, Device)
+        one_of("precision", self.precision, Precision)
+        one_of("matmul_precision", self.matmul_precision, MatmulPrecision)
         one_of("memory", self.memory, Memory)
         for name in self.architecture:
             if name not in self.architectures:

@@ -1,7 +1,9 @@
 """What is timed: an encoder, or the baseline, with a batch to run it on."""
 
+import os
 import typing
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,9 +11,12 @@ import torch
 from torch import Tensor, nn
 
 import architectures
+from analysis.profile.precision import MatmulPrecision, autocast, products
 from analysis.profile.settings import Settings
 from analysis.profile.timing import Job
 from architectures.catalogue import load
+from architectures.kernels.choice import VARIABLE
+from workbench.config import Precision
 from workbench.resolve import as_declared, plain, users_mistake
 
 BASELINE = "torch.nn.LSTM"
@@ -32,6 +37,10 @@ class Subject:
     hidden_size: int
     device: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    precision: Precision = "32"
+    matmul_precision: MatmulPrecision = "highest"
+    backend: str | None = None
+    """Of the recurrences, where it is not the environment's to choose."""
 
     def build(self) -> nn.Module:
         """The module, ready to learn."""
@@ -53,18 +62,40 @@ class Subject:
         """Forward as in evaluation, without a graph; and forward and backward as in training, from a fixed gradient of
         all outputs to those of all parameters."""
         x = self.inputs()
-        with torch.no_grad():
-            y = module(x)[0]
-        gradient = torch.randn(y.shape, generator=torch.Generator().manual_seed(SEED + 1)).to(self.device)
+        y = self.put_out(module)
+        gradient = torch.randn(y.shape, generator=torch.Generator().manual_seed(SEED + 1)).to(y)
 
         def forward() -> None:
-            with torch.no_grad():
+            with self.arithmetic(), torch.no_grad(), autocast(self.precision, self.device):
                 module(x)
 
         def learn() -> None:
-            torch.autograd.backward(module(x)[0], gradient)
+            with self.arithmetic():
+                with autocast(self.precision, self.device):
+                    y = module(x)[0]
+                torch.autograd.backward(y, gradient)
 
         return Job(run=forward), Job(run=learn, prepare=lambda: module.zero_grad(set_to_none=True))
+
+    def put_out(self, module: nn.Module) -> Tensor:
+        """What comes out in evaluation, (batch, time, units)."""
+        with self.arithmetic(), torch.no_grad(), autocast(self.precision, self.device):
+            y: Tensor = module(self.inputs())[0]
+        return y
+
+    @contextmanager
+    def arithmetic(self) -> Iterator[None]:
+        """Sets the precision of products, and the backend where one is named."""
+        before = os.environ.get(VARIABLE)
+        if self.backend is not None:
+            os.environ[VARIABLE] = self.backend
+        try:
+            with products(self.matmul_precision):
+                yield
+        finally:
+            if self.backend is not None:
+                os.environ.pop(VARIABLE)
+                os.environ.update({} if before is None else {VARIABLE: before})
 
 
 def subjects(settings: Settings, time: int, device: str) -> list[Subject]:
@@ -78,6 +109,7 @@ def subjects(settings: Settings, time: int, device: str) -> list[Subject]:
 
 def _subjects(settings: Settings, time: int, device: str) -> Iterator[Subject]:
     sizes = {"time": time, "batch": settings.batch_size, "input_size": settings.input_size, "device": device}
+    sizes |= {"precision": settings.precision, "matmul_precision": settings.matmul_precision}
     yield Subject(name=BASELINE, hidden_size=settings.hidden_size, **sizes)  # type: ignore[arg-type]
     for name in settings.architectures:
         with users_mistake(f"architecture {name}"):

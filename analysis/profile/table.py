@@ -39,8 +39,11 @@ def header(profile: Profile) -> str:
     threads = "" if told["device"] == "cuda" else f", {plural(told['threads'], 'thread')} on {told['cores']} cores"
     where = [name for name, on in told.get("tf32", {}).items() if on]
     rounded = f" (TF32 in {' and '.join(where)})" if where else ""
+    base = profile.rows[0]
     lines = [
-        f"{told['processor']}{threads}; torch {told['torch']}, {told['dtype']}{rounded}",
+        f"{told['processor']}{threads}; torch {told['torch']}, {told['dtype']}",
+        f"products of float32 at precision {told['float32_matmul_precision']}{rounded}",
+        f"{BASELINE}: batch {count(base.batch)}, puts out {base.dtype}{algorithms(base)}",
         f"memory handed out by: {told['allocator']}",
         f"recurrences of rwa, rda, gru and rnn: {told['recurrences']} kernels",
         f"peak: {peak.gflops:,.0f} GFLOP/s (product), {peak.memory:,.0f} GB/s (memory), {peak.cache:,.0f} GB/s (cache)",
@@ -48,6 +51,14 @@ def header(profile: Profile) -> str:
         f"{plural(settings.input_size, 'feature')} a step; {plural(settings.repeats, 'round')}, each in a new order",
     ]
     return "\n".join(lines)
+
+
+def algorithms(row: Row) -> str:
+    """What PyTorch asks of cuDNN, where it runs on it."""
+    if row.cudnn is None:
+        return ""
+    kinds = list(dict.fromkeys((row.cudnn["forward"], row.cudnn["backward"])))
+    return f"; cuDNN's algorithm: {', backward '.join(kinds)}"
 
 
 def work(row: Row) -> Sequence[str]:

@@ -85,6 +85,7 @@ def rounds(
     warm_up: int = 2,
     seed: int = 0,
     progress: Call = lambda: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, list[float]]:
     """Measures every job once a round, in an order that is drawn anew for each.
 
@@ -95,6 +96,7 @@ def rounds(
         warm_up: rounds before these: caches fill, memory is taken, libraries choose their ways.
         seed: of the orders.
         progress: called after every measurement.
+        stop: asked after every round that counts whether that was the last.
 
     Returns:
         Seconds a run, for each job by round: entries of the same index are of the same round.
@@ -111,6 +113,8 @@ def rounds(
                 if number >= 0:
                     taken[name].append(seconds)
                 progress()
+            if number >= 0 and stop():
+                break
     return taken
 
 

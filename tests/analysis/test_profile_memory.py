@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from analysis.profile.memory import STATUS, on_cuda, resident
 from analysis.profile.subjects import Subject
@@ -30,6 +31,7 @@ def test_peak_memory_holds_what_backward_needs() -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 def test_peak_memory_on_a_gpu_holds_what_backward_needs() -> None:
     subject = Subject(
         name="rnn", time=300, batch=8, input_size=2, hidden_size=256, device="cuda", options={"hidden_size": 256}

@@ -42,6 +42,7 @@ def row(name: str, place: int, length: int = STEPS, known: bool = True) -> Row:
         forward=timed(0.3 * (1 + 0.005 * place), amount),
         forward_backward=timed(1 + 0.005 * place, amount),
         peak_memory=(place + 1) * 2**20 if known else None,
+        dtype="float32",
     )
 
 
@@ -49,7 +50,7 @@ def profile(lengths: tuple[int, ...] = (STEPS,), known: bool = True) -> Profile:
     names = [BASELINE, *architectures.names()]
     return Profile(
         settings=Settings(lengths=lengths, repeats=len(BASE)),
-        machine={**machine.described("cpu", 2), "processor": "A processor", "cores": 2},
+        machine={**machine.described("cpu", Settings()), "processor": "A processor", "cores": 2},
         peak=Peak(gflops=180.0, memory=40.0, cache=150.0),
         memory_is="bytes",
         rows=tuple(row(name, place, length, known) for length in lengths for place, name in enumerate(names)),

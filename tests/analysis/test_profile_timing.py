@@ -5,6 +5,7 @@ import random
 from statistics import median
 
 import pytest
+import torch
 from scipy.stats import binom
 
 from analysis.profile.spread import ratio, spread
@@ -135,9 +136,8 @@ def test_the_collector_is_off_during_rounds_and_comes_back_even_after_an_error()
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 def test_events_measure_what_the_device_does():
-    import torch
-
     a = torch.ones(4096, 4096, device="cuda")
     torch.mm(a, a)
     one = events(lambda: torch.mm(a, a))
