@@ -75,17 +75,22 @@ class HAN(Encoder):
             xavier_(level.qkv.weight, hidden_size, hidden_size)
 
     def encode(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
-        c, stops = self.project(x), []
+        c, stops = self.below(x), []
         for level, start in zip(typed(self.levels, Level), self._starts(state), strict=True):
             c, stop = level(c, start)
             stops.append(stop)
         return self.norm(c), tuple(stops)
 
+    def below(self, x: Tensor) -> Tensor:
+        """What the first level reads. Under autocast, too, it is in the precision of the weights, and so is all that
+        levels add to it."""
+        return self.project(x).to(self.norm.weight.dtype)  # type: ignore[no-any-return]
+
     def trace(self, x: Tensor, state: State = None, lengths: Tensor | None = None) -> Trace:
         """`maps` holds each level's attention, `levels` the vectors below the first level, then above each."""
         self.check(x, lengths)
         with evaluating(self):
-            vectors, maps = [self.project(x)], []
+            vectors, maps = [self.below(x)], []
             for level, start in zip(typed(self.levels, Level), self._starts(state), strict=True):
                 maps.append(level.weights(vectors[-1], start))
                 vectors.append(level(vectors[-1], start)[0])

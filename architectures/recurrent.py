@@ -129,6 +129,11 @@ class TorchLayer(Layer):
     def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         if (found := self.compiled(x, state[0])) is not None:
             return found[0], found[1:]
+        kind = x.device.type
+        if kind == "cuda" and torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.bfloat16:
+            # PyTorch has cuDNN compute in float16 then, in which gradients of unscaled losses are lost.
+            with torch.autocast(kind, enabled=False):
+                return self.forward(x.float(), tuple(value.float() for value in state))
         start = tuple(value.unsqueeze(0).contiguous() for value in state)
         y, stop = self.core(x, start if len(start) > 1 else start[0])
         return y, tuple(value.squeeze(0) for value in (stop if isinstance(stop, tuple) else (stop,)))

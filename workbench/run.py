@@ -199,8 +199,6 @@ def quiet() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     # Lightning's own use of PyTorch's trees; nothing that anyone here could change.
     warnings.filterwarnings("ignore", message=r".*treespec, LeafSpec.*")
-    # What PyTorch says of a norm under autocast, whose weights are float32: it is slower so, and no less exact.
-    warnings.filterwarnings("ignore", message="Mismatch dtype between input and weight")
 
 
 def device_named(name: str) -> str:

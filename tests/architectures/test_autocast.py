@@ -38,3 +38,17 @@ def test_gradients_asked_for_under_autocast_are_in_single_precision() -> None:
         found = torch.autograd.grad(loss, list(encoder.parameters()))
     for a, b in zip(found, expected, strict=True):
         assert torch.equal(a, b)
+
+
+def test_what_levels_add_up_stays_in_single_precision() -> None:
+    """The hierarchy's vectors, which every level adds to; and no norm meets weights of another type, at which PyTorch
+    would warn."""
+    x = noise(2, 30, 3, dtype=torch.float32)
+    encoder = build("han", 3, hidden_size=8, window=3, reach=27)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y, _ = encoder(x)
+        trace = encoder.trace(x)
+    assert {level.dtype for level in trace.levels or ()} == {torch.float32}
+    assert y.dtype == torch.float32
+    exact = encoder(x)[0]
+    assert 1e-4 < float((y - exact).norm() / exact.norm()) < 0.05
