@@ -120,7 +120,7 @@ def _train(
     if recorder.interrupted and not ended:
         return None
     learner.to(machine.device)
-    write_json(folder / "timing.json", timing(experiment, recorder.seconds, trainer.global_step, machine))
+    write_json(folder / "timing.json", timing(learner, recorder.seconds, trainer.global_step, machine))
     write_json(folder / "result.json", result(experiment, learner, recorder, trainer.global_step))
     return read(folder)
 
@@ -161,7 +161,7 @@ def finite(scores: dict[str, float]) -> dict[str, float | None]:
     return {name: value if math.isfinite(value) else None for name, value in scores.items()}
 
 
-def timing(experiment: Experiment, seconds: float, steps: int, machine: Machine) -> dict[str, Any]:
+def timing(learner: Any, seconds: float, steps: int, machine: Machine) -> dict[str, Any]:
     """What no two runs agree in."""
     gpu = machine.device == "cuda"
     name = torch.cuda.get_device_name() if gpu else processor()
@@ -176,9 +176,9 @@ def timing(experiment: Experiment, seconds: float, steps: int, machine: Machine)
         "device": machine.device,
         "threads": machine.threads,
         "processor": name,
-        "precision": experiment.numerics.precision,
+        "precision": learner.experiment.numerics.precision,
         **(rounding if gpu else {}),
-        "recurrences": picked(torch.zeros(1, device=machine.device)),
+        "recurrences": picked(torch.zeros(1, device=machine.device), units=learner.model.encoder.output_size),
         "torch": torch.__version__,
         "python": platform.python_version(),
     }

@@ -68,8 +68,8 @@ def _against(name: Literal["compiled", "graphs", "triton"], x: Tensor, units: in
         case "triton":
             if not triton_passes.takes(x):
                 return f"the Triton kernels take float32 on NVIDIA GPUs, not {given}"
-            if units > triton_passes.MOST_UNITS:
-                return f"the Triton kernels take {triton_passes.MOST_UNITS} units at most, not {units}"
+            if units > (most := triton_passes.most_units(x.device)):
+                return f"the Triton kernels take {most} units at most here, not {units}"
             reason = triton_passes.failure(x.device)
             return reason and f"the Triton kernels do not work here: {reason}"
 

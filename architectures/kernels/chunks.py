@@ -6,6 +6,7 @@ may come in between. Where there are no graphs the same copies are made, and the
 """
 
 import functools
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,23 +18,29 @@ from architectures.kernels.attention import Attention
 from architectures.kernels.passes import Saved
 
 
-def captured(work: Callable[[], object], device: torch.device) -> Callable[[], object]:
+def captured(work: Callable[[], object], device: torch.device, stream: int = 0) -> Callable[[], object]:
     """Makes of some work what does it again, in the same memory: on a GPU its graph. For that the work is done once, on
     whatever is there."""
     if device.type != "cuda":
         return work
     with torch.cuda.device(device):
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
+        beside = _beside(device, stream, threading.get_ident())
+        beside.wait_stream(torch.cuda.current_stream())
         # Kernels and the libraries' own memory are loaded at first use, which must not be recorded.
-        with torch.cuda.stream(stream):
+        with torch.cuda.stream(beside):
             work()
-        torch.cuda.current_stream().wait_stream(stream)
+        torch.cuda.current_stream().wait_stream(beside)
         graph = torch.cuda.CUDAGraph()
         # Other threads, such as a data loader's that pins memory, may go on with what a recording must not do.
-        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+        with torch.cuda.graph(graph, stream=beside, capture_error_mode="thread_local"):
             work()
     return graph.replay
+
+
+@functools.cache
+def _beside(device: torch.device, stream: int, thread: int) -> torch.cuda.Stream:
+    """The stream that recordings are made on for another one. The libraries' memory for each stream is never freed."""
+    return torch.cuda.Stream(device)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +114,9 @@ class Forward:
         _, batch, units = form.shape
         self.saved, self.logs = form.saved(), form.room(logs, batch, units)
         self.weight = form.room((2 + form.has_q) * units, form.columns)
-        self._replay = captured(functools.partial(eager.forward, self.saved, self.weight, self.logs), form.device)
+        self._replay = captured(
+            functools.partial(eager.forward, self.saved, self.weight, self.logs), form.device, form.stream
+        )
 
     def run(self, saved: Saved, logs: Tensor) -> None:
         given = saved.operand.shape[2] - saved.u.shape[2]
@@ -134,7 +143,7 @@ class Backward:
         self.saved, self.outside, self.weight_h = form.saved(), (of_h, of_r, of_l), form.room(units, gates)
         self.R, self.L, self.back = (form.room(batch, units) for _ in range(3))
         self.grad_u, self.grad_gates = form.room(*form.shape), form.room(steps, batch, gates)
-        self._replay = captured(self._once, form.device)
+        self._replay = captured(self._once, form.device, form.stream)
 
     def _once(self) -> None:
         back = eager.backward(self.saved, self.weight_h, self.outside, self.R, self.L, self.grad_u, self.grad_gates)

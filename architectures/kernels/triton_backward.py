@@ -94,6 +94,15 @@ def backward(
     L = tl.load(L_last + at, mask=mask, other=0.0)
     back = tl.zeros((ROWS, WIDTH), dtype=tl.float32)
     for _ in range(time):
+        # All that the step reads is asked for at once.
+        d = tl.load(delta + at, mask=mask, other=0.0)
+        g = tl.load(tanh_g + at, mask=mask, other=0.0)
+        feature = tl.load(u + at, mask=mask, other=0.0)
+        r = tl.load(averages + row * averages_row + unit[None, :], mask=mask, other=0.0)
+        if ATTENTION != "exp":
+            p = tl.load(p_kept + at, mask=mask, other=0.0)
+        if DISCOUNTED:
+            q = tl.load(q_kept + at, mask=mask, other=0.0)
         total = back
         if OF_H:
             total += tl.load(of_h + far * of_h_row + unit[None, :], mask=mask, other=0.0)
@@ -106,21 +115,17 @@ def backward(
         if OF_L:
             L += tl.load(of_l + far * of_l_row + unit[None, :], mask=mask, other=0.0)
 
-        d = tl.load(delta + at, mask=mask, other=0.0)
-        g = tl.load(tanh_g + at, mask=mask, other=0.0)
-        feature = tl.load(u + at, mask=mask, other=0.0)
-        r = tl.load(averages + row * averages_row + unit[None, :], mask=mask, other=0.0)
         w = tl.sigmoid(d)
         kept = tl.sigmoid(-d)
         c = w * kept * (feature * g - r) * total
         dp = c + w * L
         if ATTENTION != "exp":
-            dp *= attention_slope(tl.load(p_kept + at, mask=mask, other=0.0), ATTENTION)
+            dp *= attention_slope(p, ATTENTION)
         L = kept * L - c
         tl.store(grad_gates + at_gates, w * feature * (1 - g * g) * total, mask=mask)
         tl.store(grad_gates + at_gates + units, dp, mask=mask)
         if DISCOUNTED:
-            dq = L * tl.sigmoid(-tl.load(q_kept + at, mask=mask, other=0.0))
+            dq = L * tl.sigmoid(-q)
             tl.store(grad_gates + at_gates + 2 * units, dq, mask=mask)
         # All gates' gradients have to be there before any of them is read as an operand.
         tl.debug_barrier()

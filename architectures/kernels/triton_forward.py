@@ -74,6 +74,8 @@ def forward(
         p = tl.load(given + at_gates + units, mask=mask, other=0.0)
         if DISCOUNTED:
             q = tl.load(given + at_gates + 2 * units, mask=mask, other=0.0)
+        # Asked for before the products, so that it is there after them.
+        feature = tl.load(u + at, mask=mask, other=0.0)
         for k in tl.range(0, WIDTH, CHUNK, num_stages=STAGES):
             inner = k + tl.arange(0, CHUNK)
             h = tl.load(hidden + row * hidden_row + inner[None, :], mask=there & (inner < units)[None, :], other=0.0)
@@ -85,7 +87,7 @@ def forward(
                 q = tl.dot(h, tl.load(block + 2 * WIDTH * WIDTH), q, input_precision=PRECISION)
 
         g = tanh(g)
-        z = tl.load(u + at, mask=mask, other=0.0) * g
+        z = feature * g
         alpha = log_attention(p, ATTENTION)
         before = l
         if DISCOUNTED:

@@ -19,13 +19,15 @@ PRECISIONS: dict[str, Precision] = {"highest": "tf32x3", "high": "tf32", "medium
 """What float32 is multiplied in, by PyTorch's own setting (`torch.set_float32_matmul_precision`). Three products of
 TF32 keep as many digits as one of float32, and unlike that run on the matrix units."""
 MOST_UNITS = 512
-"""A step's gates have to stay in the registers of one multiprocessor."""
+"""The gates of a step of `ROWS` sequences have to find room in one multiprocessor."""
 ROWS = 16
 """Sequences of a program: the fewest that the matrix units take."""
 STAGE = 48 * 1024
 """Bytes of weights that are on their way at once, at most."""
-SHARED = 144 * 1024
-"""Bytes of shared memory that all stages may take: what an A100 has, with some room."""
+RESERVE = 16 * 1024
+"""Bytes of shared memory for all but weights."""
+SHARED = 160 * 1024
+"""Bytes of shared memory where there is no GPU to ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +140,13 @@ class TritonPasses:
         device = arguments[0].device
         # Triton launches on the current device, whatever the tensors' is.
         with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
-            kernel[(-(-batch // ROWS),)](*arguments, **options, **tiles(units, gates, self.precision))
+            cut = tiles(units, gates, self.precision, shared_memory(device))
+            kernel[(-(-batch // ROWS),)](*arguments, **options, **cut)
 
 
-def tiles(units: int, gates: int, precision: Precision) -> dict[str, Any]:
-    """How a kernel is cut into pieces, by the names of its arguments."""
+def tiles(units: int, gates: int, precision: Precision, shared: int = SHARED) -> dict[str, Any]:
+    """How a kernel is cut into pieces, by the names of its arguments, where a program may have so many bytes of shared
+    memory."""
     width = tile_width(units)
     row = gates * width * (2 if precision in OPERANDS else 4)
     chunk = min(width, max(16, 2 ** ((STAGE // row).bit_length() - 1)))
@@ -150,7 +154,7 @@ def tiles(units: int, gates: int, precision: Precision) -> dict[str, Any]:
         "ROWS": ROWS,
         "WIDTH": width,
         "CHUNK": chunk,
-        "STAGES": max(1, min(3, SHARED // (chunk * row))),
+        "STAGES": max(1, min(3, (shared - RESERVE) // (chunk * row))),
         "PRECISION": "ieee" if precision in OPERANDS else precision,
         "num_warps": max(4, min(16, width // 16)),
     }
@@ -169,11 +173,33 @@ def dense(grad: Tensor) -> Tensor:
 def precision(device: torch.device, mixed: torch.dtype | None = None) -> Precision:
     """What recurrent products are to be multiplied in: as autocast says, or else as PyTorch is set for products of
     float32. GPUs before Ampere have no matrix units for float32, nor has the interpreter."""
-    if mixed is not None:
-        return "fp16" if mixed == torch.float16 else "bf16"
+    if mixed == torch.float16:
+        return "fp16"
     if device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 0):
         return "ieee"
-    return PRECISIONS[torch.get_float32_matmul_precision()]
+    if mixed is not None:
+        return "bf16"
+    try:
+        return PRECISIONS[torch.get_float32_matmul_precision()]
+    except RuntimeError:
+        # PyTorch does not tell where its newer setting, of this backend alone, says something else.
+        return "tf32" if torch.backends.cuda.matmul.fp32_precision == "tf32" else "tf32x3"
+
+
+@functools.cache
+def shared_memory(device: torch.device) -> int:
+    """Bytes of shared memory that a program can have."""
+    if device.type != "cuda":
+        return SHARED
+    from triton.runtime import driver
+
+    index = torch.cuda.current_device() if device.index is None else device.index
+    return int(driver.active.utils.get_device_properties(index)["max_shared_mem"])
+
+
+def most_units(device: torch.device) -> int:
+    """Units up to which the weights of all gates find room, however few rows of them at once."""
+    return MOST_UNITS if shared_memory(device) >= 128 * 1024 else MOST_UNITS // 2
 
 
 def takes(x: Tensor) -> bool:
@@ -182,15 +208,25 @@ def takes(x: Tensor) -> bool:
     return here and x.dtype == torch.float32
 
 
-@functools.cache
 def failure(device: torch.device) -> str | None:
-    """Why the kernels cannot be used on a device; `None` if they can. The first call compiles and runs a small one."""
+    """Why the kernels cannot be used on a device; `None` if they can. The first call compiles and runs a small one,
+    unless a graph is being recorded, which must not wait for it."""
+    if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+        return None
+    return tried(device)
+
+
+@functools.cache
+def tried(device: torch.device) -> str | None:
+    """`failure`, whatever mode the caller is in."""
     from architectures.kernels import operation
 
-    operands = [torch.zeros(shape, device=device) for shape in ((1, 2, 1), (1, 4), (4,), (1, 3), (1, 1), (1, 1))]
-    operands[1].requires_grad_()
     try:
-        with torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
+            operands = [
+                torch.zeros(shape, device=device) for shape in ((1, 2, 1), (1, 4), (4,), (1, 3), (1, 1), (1, 1))
+            ]
+            operands[1].requires_grad_()
             y, _, _ = operation.average(
                 *operands,
                 attention="exp",

@@ -20,10 +20,10 @@ NUMBERS = {"time", "batch", "units", "hidden_row", "averages_row"}
 
 
 def compiled(
-    kernel: Any, units: int, gates: int, precision: Precision, capability: int, options: dict[str, Any]
+    kernel: Any, units: int, gates: int, precision: Precision, capability: int, shared: int, options: dict[str, Any]
 ) -> Any:
     """A kernel for a GPU of this capability (80: A100, 90: H100), as PyTorch's tensors would have it compiled."""
-    constants = options | {"DISCOUNTED": gates == 3} | tiles(units, gates, precision)
+    constants = options | {"DISCOUNTED": gates == 3} | tiles(units, gates, precision, shared)
     warps = constants.pop("num_warps")
     operand = {"bf16": "*bf16", "fp16": "*fp16"}.get(precision, "*fp32")
     names = list(kernel.arg_names)
@@ -45,7 +45,7 @@ def main() -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         common = {name: asked[name] for name in ("ATTENTION", "HIDDEN_TANH")}
-        sizes = asked["units"], asked["gates"], asked["precision"], asked["capability"]
+        sizes = asked["units"], asked["gates"], asked["precision"], asked["capability"], asked["shared"]
         both = (
             (forward, {"KEEP": True, "ALL_LOGS": False}),
             (backward, {"OF_H": True, "OF_R": True, "OF_L": True}),
@@ -57,7 +57,9 @@ def main() -> None:
                 "kernel": kernel.__name__,
                 "shared": made.metadata.shared,
                 "matrix_units": len(re.findall(r"\bw?g?mma\.", ptx)),
-                "barriers": ptx.count("bar.sync"),
+                # Those of ours: the compiler's own, for its moves between layouts, come later.
+                "barriers": len(re.findall(r"\b(?:gpu|ttg)\.(?:local_)?barrier\b", made.asm["ttgir"])),
+                "copies_ahead": made.asm["ttgir"].count("async_copy_global_to_local"),
             }
             print(json.dumps(told), flush=True)
 

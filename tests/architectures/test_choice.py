@@ -27,6 +27,7 @@ def on_gpu(dtype: torch.dtype = torch.float32) -> Any:
 
 def works(monkeypatch: pytest.MonkeyPatch, reason: str | None) -> None:
     monkeypatch.setattr(triton_passes, "failure", lambda device: reason)
+    monkeypatch.setattr(triton_passes, "shared_memory", lambda device: 227 * 1024)
 
 
 def test_triton_where_it_works(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
@@ -40,7 +41,7 @@ def test_triton_where_it_works(monkeypatch: pytest.MonkeyPatch, caplog: pytest.L
     [
         ("no C compiler", torch.float32, 64, "the Triton kernels do not work here: no C compiler"),
         (None, torch.float64, 64, "the Triton kernels take float32 on NVIDIA GPUs, not torch.float64 on cuda:0"),
-        (None, torch.float32, 600, "the Triton kernels take 512 units at most, not 600"),
+        (None, torch.float32, 600, "the Triton kernels take 512 units at most here, not 600"),
     ],
 )
 def test_graphs_otherwise_and_why(
@@ -84,6 +85,7 @@ def test_a_gpu_backend_that_was_asked_for_is_not_replaced(monkeypatch: pytest.Mo
         ("high", (7, 5), None, "ieee"),
         ("highest", (9, 0), torch.bfloat16, "bf16"),
         ("highest", (7, 0), torch.float16, "fp16"),
+        ("highest", (7, 5), torch.bfloat16, "ieee"),
     ],
 )
 def test_precision_is_what_pytorch_and_autocast_are_set_to(
@@ -97,3 +99,17 @@ def test_precision_is_what_pytorch_and_autocast_are_set_to(
     monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: setting)
     assert precision(torch.device("cuda"), mixed) == expected
     assert precision(torch.device("cpu")) == "ieee"
+
+
+@pytest.mark.parametrize(("setting", "expected"), [("tf32", "tf32"), ("ieee", "tf32x3")])
+def test_precision_by_the_setting_of_the_backend_alone(
+    monkeypatch: pytest.MonkeyPatch, setting: str, expected: str
+) -> None:
+    """Of which PyTorch's older one, when asked, knows nothing."""
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    before = torch.backends.cuda.matmul.fp32_precision
+    try:
+        torch.backends.cuda.matmul.fp32_precision = setting
+        assert precision(torch.device("cuda")) == expected
+    finally:
+        torch.backends.cuda.matmul.fp32_precision = before

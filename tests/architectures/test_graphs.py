@@ -33,7 +33,7 @@ def captures(monkeypatch: pytest.MonkeyPatch) -> Captures:
     captured is done again as a graph would do it."""
     found: Captures = []
 
-    def captured(work: Callable[[], object], device: torch.device) -> Callable[[], object]:
+    def captured(work: Callable[[], object], device: torch.device, stream: int = 0) -> Callable[[], object]:
         found.append(original(work, device) if device.type == "cuda" else recorded(work))
         return found[-1]
 

@@ -16,7 +16,7 @@ from typing import Any
 from tests.gpu.measured import Configuration, measured
 from tests.gpu.suite import ROOT, end, lines
 
-PAIRS = ((100, 250), (128, 256), (100, 256), (128, 250))
+PAIRS = ((100, 250), (128, 256), (100, 256), (128, 250), (100, 512))
 """Batch and units."""
 ARITHMETIC: tuple[dict[str, Any], ...] = (
     {"matmul_precision": "highest"},

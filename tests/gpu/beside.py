@@ -2,10 +2,11 @@
 
 import multiprocessing
 import queue
+import time
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 90
+PATIENCE = 80
 """Seconds for all of them."""
 
 
@@ -38,8 +39,9 @@ def together(number: int, device: str, architecture: str, steps: int, out: Path)
     ]
     for process in made:
         process.start()
+    until = time.monotonic() + PATIENCE
     try:
-        return [answers.get(timeout=PATIENCE) for _ in made]
+        return [answers.get(timeout=max(0.0, until - time.monotonic())) for _ in made]
     except queue.Empty:
         return ["no answer"]
     finally:

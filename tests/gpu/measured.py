@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 
 from analysis.profile import memory
@@ -110,6 +111,9 @@ def measured(
             heights[label] = memory.on_cuda(passes[label][1]) if device == "cuda" else None
         except Exception as error:
             errors[label] = f"{type(error).__name__}: {error}"
+            if device == "cuda":
+                # Some errors leave nothing that works in this process. Then it ends here, and another leaves this out.
+                torch.cuda.synchronize()
     jobs: dict[str, Job] = {}
     for label in heights:
         jobs |= {f"{label} {kind}": job for kind, job in zip(PASSES, passes[label], strict=True)}

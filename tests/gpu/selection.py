@@ -3,6 +3,7 @@ is known even if the process is killed."""
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,16 @@ def pytest_configure(config: pytest.Config) -> None:
     path = config.getoption("--record")
     if path is not None and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Record(Path(path)))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """Some errors of a GPU leave nothing that works in a process; then another one goes on."""
+    if torch.cuda.is_available() and "PYTEST_XDIST_WORKER" in os.environ:
+        try:
+            torch.cuda.synchronize()
+        except RuntimeError:
+            os._exit(1)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

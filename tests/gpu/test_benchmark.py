@@ -14,6 +14,7 @@ from analysis.profile.subjects import BASELINE
 from tests.architectures.cases import close, noise
 from tests.gpu import benchmark, table
 from tests.gpu.benchmark import Limits, watched
+from tests.gpu.devices import GPU
 from tests.gpu.measured import Configuration, measured
 from tests.gpu.naive import Naive
 
@@ -31,6 +32,15 @@ def test_the_naive_loop_computes_what_its_encoder_does(name):
     encoder = architectures.build(name, 2, hidden_size=5).double()
     x = noise(3, 9, 2)
     close(Naive(encoder)(x)[0], encoder(x)[0])
+
+
+@pytest.mark.parametrize("name", [each.name for each in benchmark.grid()])
+@pytest.mark.parametrize("device", [pytest.param("cuda", marks=GPU)])
+def test_what_the_benchmark_runs_works(name, device):
+    """At sixteen steps. Triton keeps what it compiles here, so that the benchmark need not wait for it."""
+    (configuration,) = (each for each in benchmark.grid() if each.name == name)
+    short = replace(configuration, length=16, naive_length=0, backends=("triton",))
+    assert [row.get("error") for row in measured(short, device, timing.wall(), 1)] == [None] * 3
 
 
 @pytest.mark.parametrize("precision", ["32", "bf16"])
