@@ -264,8 +264,8 @@ def test_threads_do_not_meet_in_a_chunk(monkeypatch: pytest.MonkeyPatch, device:
     results: dict[int, Any] = {}
     capture: Any = chunks.captured
 
-    def slowed(work: Callable[[], object], device: torch.device) -> Callable[[], object]:
-        replay = capture(work, device)
+    def slowed(work: Callable[[], object], device: torch.device, stream: int = 0) -> Callable[[], object]:
+        replay = capture(work, device, stream)
 
         def slow() -> None:
             time.sleep(0.002)
@@ -331,7 +331,7 @@ def test_a_backward_pass_under_autocast_is_exact(device: str) -> None:
 
 def test_what_a_chunk_launches_does_not_grow_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Operations outside of the graphs are as many for 32 steps as for 4, forward and backward."""
-    monkeypatch.setattr(chunks, "captured", lambda work, device: lambda: None)
+    monkeypatch.setattr(chunks, "captured", lambda work, device, stream: lambda: None)
     counts = set()
     for steps in (4, 32):
         monkeypatch.setattr(graphs, "STEPS", (steps,))
