@@ -6,7 +6,7 @@ from torch.nn.functional import logsigmoid
 
 from architectures.kernels.attention import log_attention
 from architectures.kernels.coefficients import coefficients
-from architectures.kernels.hyperbolic import tanh
+from architectures.kernels.hyperbolic import tanh, tanh_of_half
 from architectures.kernels.passes import Saved
 from architectures.kernels.products import product
 
@@ -14,17 +14,22 @@ from architectures.kernels.products import product
 def forward(saved: Saved, weight: Tensor, logs: Tensor) -> None:
     """`architectures.kernels.passes.Passes.forward`."""
     units = saved.u.shape[2]
+    tanh_g = tanh
+    if weight.device.type == "cpu":
+        # tanh is made of exp(2 g) there: g is doubled once and for all, which is exact.
+        weight, tanh_g = weight.clone(), tanh_of_half
+        weight[:units] *= 2
     m, w, z = (torch.empty_like(saved.u[0]) for _ in range(3))
     r, h, l = saved.averages.unbind(), saved.hidden.unbind(), logs.unbind()
     if saved.hidden_tanh:
         tanh(r[0], h[0], m)
     each = zip(saved.operand.unbind(), saved.u.unbind(), saved.tanh_g.unbind(), saved.delta.unbind(), strict=False)
-    for t, (operand, u, tanh_g, delta) in enumerate(each):
+    for t, (operand, u, feature, delta) in enumerate(each):
         g, p, *q = product(operand, weight).split(units, dim=1)
         if saved.p is not None:
             saved.p[t] = p
-        tanh(g, tanh_g, m)
-        torch.mul(u, tanh_g, out=z)
+        tanh_g(g, feature, m)
+        torch.mul(u, feature, out=z)
         alpha, before, after = log_attention(p, saved.attention), l[t % len(l)], l[(t + 1) % len(l)]
         if saved.q is not None:
             saved.q[t] = q[0]

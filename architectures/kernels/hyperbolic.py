@@ -18,12 +18,16 @@ def at_once(step: Tensor) -> int:
 
 
 def tanh(x: Tensor, out: Tensor, scratch: Tensor) -> None:
-    """tanh(x) into `out`, which may be x. On the CPU it is expm1(2 x) / (expm1(2 x) + 2), which is exact near 0 too,
-    in `scratch`, of the same shape."""
+    """tanh(x) into `out`, which may be x. On the CPU it is made in `scratch`, of the same shape."""
     if x.device.type != "cpu":
         torch.tanh(x, out=out)
         return
-    torch.add(x, x, out=scratch).clamp_(max=80.0).expm1_()
+    tanh_of_half(torch.add(x, x, out=scratch), out, scratch)
+
+
+def tanh_of_half(x: Tensor, out: Tensor, scratch: Tensor) -> None:
+    """tanh(x / 2) = expm1(x) / (expm1(x) + 2) into `out`, on the CPU: exact near 0, too. x may be `scratch`."""
+    torch.clamp(x, max=80.0, out=scratch).expm1_()
     torch.add(scratch, _two(x.dtype), out=out)
     torch.div(scratch, out, out=out)
 

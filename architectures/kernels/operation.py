@@ -165,7 +165,7 @@ def _gradients(ctx: Any, *outside: Tensor | None) -> tuple[Tensor | None, ...]:
         grad_x = product(grad_u, weight_x[:, :units]) + product(grad_gates, weight_x[:, units:])
         grad_x = grad_x.view(time, batch, inputs).transpose(0, 1)
     if any(ctx.needs_input_grad[1:4]):
-        of_u = operand[:, : inputs + 1].t() @ grad_u
+        of_u = product(operand[:, : inputs + 1].t(), grad_u.t())
         of_gates = product(operand.t(), grad_gates.t())
         grad_weight_x, grad_bias = torch.cat([of_u, of_gates[: inputs + 1]], dim=1).split([inputs, 1])
         grad_bias, grad_weight_h = grad_bias[0], of_gates[inputs + 1 :]
