@@ -43,7 +43,7 @@ def coefficients(saved: Saved) -> Iterator[tuple[slice, Tensor, list[Step]]]:
         torch.mul(w, tanh_g[some], out=w_tanh_g)
         # dg: w u (1 - tanh(g)^2); c: w (1 - w) (u tanh(g) - r_before)
         torch.addcmul(w, w_tanh_g, tanh_g[some], value=-1, out=g).mul_(u[some])
-        torch.mul(u[some], w_tanh_g, out=c).addcmul_(w, saved.averages[some], value=-1).mul_(kept)
+        torch.mul(u[some], tanh_g[some], out=c).sub_(saved.averages[some]).mul_(w).mul_(kept)
         after = saved.hidden[some.start + 1 : stop + 1] if saved.hidden_tanh else None
         values = (
             w,
