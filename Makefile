@@ -17,6 +17,8 @@ test-slow: $(VENV)/dev.stamp  ## the checks that take minutes
 	$(BIN)/pytest -n auto -m "slow and not gpu"
 
 test-gpu:  ## the checks and the benchmark that need an NVIDIA GPU; uses what Python is there, and downloads nothing
+	@$(PYTHON) -c "import torch" 2>/dev/null || \
+	{ echo "$(PYTHON) has no PyTorch; name one that has: make test-gpu PYTHON=$(BIN)/python" >&2; exit 2; }
 	$(PYTHON) -m tests.gpu.run
 
 lint: $(VENV)/dev.stamp
