@@ -1,11 +1,12 @@
 """Whether the rows of a section were trained under the same rules, computed from the runs."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from analysis.formats import DASH, count, number, percent, seeds
 from analysis.groups import Row, Section
 from analysis.naming import flattened, natural, shown
+from workbench.config import Numerics
 
 MATCHED = 5.0
 """Per cent that parameter counts may be apart and still be called matched."""
@@ -44,11 +45,15 @@ def trivial_loss(row: Row) -> str:
     return " or ".join(sorted({f"{loss:.9g}" for loss in row.results("trivial_loss") if loss is not None})) or "none"
 
 
+UNSAID = {f"numerics.{name}": value for name, value in asdict(Numerics()).items()}
+"""What configurations leave out where it is as usual."""
+
+
 def setting(key: str) -> Callable[[Row], str]:
     """An entry of the flattened configuration."""
 
     def of(row: Row) -> str:
-        value = flattened(row.experiment).get(key)
+        value = flattened(row.experiment).get(key, UNSAID.get(key))
         return "none" if value is None else shown(value)
 
     return of

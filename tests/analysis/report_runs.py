@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from workbench.config import Budget, Experiment, Optimization, Part
+from workbench.config import Budget, Experiment, Numerics, Optimization, Part
 from workbench.files import write_json, write_text, write_yaml
 
 TRIVIAL = 1 / 6
@@ -24,13 +24,16 @@ def experiment(
     steps: int = 2000,
     **rest: Any,
 ) -> Experiment:
-    """An experiment; `batch_size`, `seconds`, `log_every`, `until` go to its budget, all else to its optimisation."""
+    """An experiment; `batch_size`, `seconds`, `log_every`, `until` go to its budget, `precision` and
+    `draw` to its numerics, all else to its optimisation."""
     budget = {key: rest.pop(key) for key in ("batch_size", "seconds", "log_every", "until") if key in rest}
+    numerics = {key: rest.pop(key) for key in ("precision", "draw") if key in rest}
     return Experiment(
         task=Part(name=task, options={"length": 100} if task_options is None else dict(task_options)),
         architecture=Part(name=architecture, options={"hidden_size": hidden_size, **(options or {})}),
         optimization=Optimization(**rest),
         budget=Budget(steps=steps, **budget),
+        numerics=Numerics(**numerics),
         seed=seed,
     )
 

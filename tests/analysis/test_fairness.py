@@ -52,6 +52,13 @@ def test_several_things_differ(tmp_path: Path) -> None:
     assert "steps" not in text
 
 
+def test_other_numerics_are_named_with_the_usual_ones(tmp_path: Path) -> None:
+    """Which a configuration does not mention."""
+    fair, text = two(tmp_path, {"precision": "bf16"}, {"draw": "device"})
+    assert not fair
+    assert "draw differs: lstm cpu, rda device; precision differs: lstm bf16, rda 32." in text
+
+
 def test_steps_are_those_made_and_a_diverged_run_breaks_no_rule(tmp_path: Path) -> None:
     write_run(tmp_path, experiment("lstm", seed=0))
     write_run(tmp_path, experiment("lstm", seed=1), loss=None, diverged_at=70, steps=70)
