@@ -15,11 +15,9 @@ from architectures.state import State, detach, map_state
 from workbench.config import Experiment, Optimization
 from workbench.model import seeded_model
 from workbench.scalars import numbers
-from workbench.seeding import seed_everything
+from workbench.seeding import HERE, seed_everything
 from workbench.tasks import Batch
 
-HERE = torch.device("cpu")
-"""Where data is drawn unless an experiment says otherwise: every device has random numbers of its own."""
 EVALUATED_AT_ONCE = 100
 """Sequences of a validation or test set that go through the model together."""
 

@@ -4,6 +4,9 @@ import hashlib
 
 import torch
 
+HERE = torch.device("cpu")
+"""Where data is drawn unless an experiment says otherwise: every device has random numbers of its own."""
+
 
 def seed_of(*key: int | str) -> int:
     """A 63-bit seed made from the key; different keys give unrelated seeds."""

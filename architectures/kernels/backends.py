@@ -1,6 +1,5 @@
 """Recurrences, by the fastest implementation that works where they are asked for."""
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 import torch
@@ -10,7 +9,8 @@ from architectures.kernels import compiled, eager, graphs, operation
 from architectures.kernels.attention import Attention
 from architectures.kernels.choice import Backend, Picked, picked
 from architectures.kernels.passes import Passes
-from architectures.kernels.triton_passes import TritonPasses, precision
+from architectures.kernels.triton_passes import TritonPasses
+from architectures.kernels.triton_support import precision
 
 
 def average(
@@ -56,7 +56,7 @@ def average(
     mixed, operands = _single(x, weight_x, bias, weight_h, r, l)
     name = picked(operands[0], backend, len(weight_h))
     options: dict[str, Any] = {"attention": attention, "hidden_tanh": hidden_tanh, "output_tanh": output_tanh}
-    with _as_given(x):
+    with torch.autocast(x.device.type, enabled=False):
         if name == "compiled":
             return compiled.average(*operands, **options)
         return operation.average(*operands, **options, passes=_passes(name, x, mixed))
@@ -81,7 +81,7 @@ def states(
     mixed, operands = _single(x, weight_x, bias, weight_h, r, l)
     name = picked(operands[0], backend, len(weight_h))
     options: dict[str, Any] = {"attention": attention, "hidden_tanh": hidden_tanh}
-    with _as_given(x):
+    with torch.autocast(x.device.type, enabled=False):
         if name == "compiled" and not operation.differentiated(*operands):
             return compiled.states(*operands, **options)
         return operation.states(*operands, **options, passes=_passes(name, x, mixed))
@@ -112,9 +112,3 @@ def _single(*operands: Tensor) -> tuple[torch.dtype | None, tuple[Tensor, ...]]:
     if not torch.is_autocast_enabled(kind):
         return None, operands
     return torch.get_autocast_dtype(kind), tuple(value.float() for value in operands)
-
-
-def _as_given(x: Tensor) -> AbstractContextManager[Any]:
-    """Autocast switched off where it is on."""
-    kind = x.device.type
-    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from architectures.kernels import build, compiled, triton_passes
+from architectures.kernels import build, compiled, triton_support
 
 Backend = Literal["auto", "eager", "compiled", "graphs", "triton"]
 Picked = Literal["eager", "compiled", "graphs", "triton"]
@@ -66,11 +66,11 @@ def _against(name: Literal["compiled", "graphs", "triton"], x: Tensor, units: in
             takes = x.device.type == "cuda" and x.dtype in (torch.float32, torch.float64)
             return None if takes else f"CUDA graphs take float32 and float64 on NVIDIA GPUs, not {given}"
         case "triton":
-            if not triton_passes.takes(x):
+            if not triton_support.takes(x):
                 return f"the Triton kernels take float32 on NVIDIA GPUs, not {given}"
-            if units > (most := triton_passes.most_units(x.device)):
+            if units > (most := triton_support.most_units(x.device)):
                 return f"the Triton kernels take {most} units at most here, not {units}"
-            reason = triton_passes.failure(x.device)
+            reason = triton_support.failure(x.device)
             return reason and f"the Triton kernels do not work here: {reason}"
 
 

@@ -14,7 +14,7 @@ level; a GPU is to have few calls, and memory for them."""
 
 def at_once(step: Tensor) -> int:
     """How many steps like this one are worked on at once."""
-    return max(1, TOGETHER.get(step.device.type, 2**17) // max(1, step.numel()))
+    return max(1, TOGETHER.get(step.device.type, TOGETHER["cuda"]) // max(1, step.numel()))
 
 
 def tanh(x: Tensor, out: Tensor, scratch: Tensor) -> None:

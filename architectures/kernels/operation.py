@@ -33,40 +33,17 @@ START = -1e30
 
 
 def average(
-    x: Tensor,
-    weight_x: Tensor,
-    bias: Tensor,
-    weight_h: Tensor,
-    r: Tensor,
-    l: Tensor,
-    *,
-    attention: Attention,
-    hidden_tanh: bool,
-    output_tanh: bool,
-    passes: Passes,
+    *operands: Tensor, attention: Attention, hidden_tanh: bool, output_tanh: bool, passes: Passes
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """`architectures.kernels.average`."""
-    operands = (x, weight_x, bias, weight_h, r, l)
+    """`architectures.kernels.average`, of its x, weight_x, bias, weight_h, r and l."""
     h, r, l = _DiscountedAverage.apply(  # type: ignore[no-untyped-call]
         *operands, attention, hidden_tanh, passes, differentiated(*operands), False
     )
     return tanh_of_all(h) if output_tanh else h, r, l
 
 
-def states(
-    x: Tensor,
-    weight_x: Tensor,
-    bias: Tensor,
-    weight_h: Tensor,
-    r: Tensor,
-    l: Tensor,
-    *,
-    attention: Attention,
-    hidden_tanh: bool,
-    passes: Passes,
-) -> tuple[Tensor, Tensor]:
-    """`architectures.kernels.states`."""
-    operands = (x, weight_x, bias, weight_h, r, l)
+def states(*operands: Tensor, attention: Attention, hidden_tanh: bool, passes: Passes) -> tuple[Tensor, Tensor]:
+    """`architectures.kernels.states`, of the same."""
     _, r, l = _DiscountedAverage.apply(  # type: ignore[no-untyped-call]
         *operands, attention, hidden_tanh, passes, differentiated(*operands), True
     )

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from architectures.kernels import choice, picked, triton_passes
-from architectures.kernels.triton_passes import precision
+from architectures.kernels import choice, picked, triton_support
+from architectures.kernels.triton_support import precision
 
 
 @pytest.fixture(autouse=True)
@@ -26,8 +26,8 @@ def on_gpu(dtype: torch.dtype = torch.float32) -> Any:
 
 
 def works(monkeypatch: pytest.MonkeyPatch, reason: str | None) -> None:
-    monkeypatch.setattr(triton_passes, "failure", lambda device: reason)
-    monkeypatch.setattr(triton_passes, "shared_memory", lambda device: 227 * 1024)
+    monkeypatch.setattr(triton_support, "failure", lambda device: reason)
+    monkeypatch.setattr(triton_support, "shared_memory", lambda device: 227 * 1024)
 
 
 def test_triton_where_it_works(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

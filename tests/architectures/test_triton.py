@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from architectures.kernels import ATTENTIONS, START, Attention, eager, operation, picked, triton_passes
-from architectures.kernels.triton_passes import TritonPasses, precision, tile_width
+from architectures.kernels import ATTENTIONS, START, Attention, eager, operation, picked, triton_support
+from architectures.kernels.triton_passes import TritonPasses, tile_width
+from architectures.kernels.triton_support import precision
 from tests.architectures.cases import noise
 from tests.architectures.test_kernels import operands
 
@@ -184,7 +185,7 @@ def test_backend_by_name() -> None:
     x = torch.zeros(1, device=DEVICE)
     assert picked(x, "triton") == "triton"
     with pytest.raises(RuntimeError, match="512 units at most here, not 513"):
-        picked(x, "triton", triton_passes.MOST_UNITS + 1)
+        picked(x, "triton", triton_support.MOST_UNITS + 1)
     with pytest.raises(RuntimeError, match="take float32 on NVIDIA GPUs, not torch"):
         picked(x.double(), "triton")
 
@@ -196,9 +197,9 @@ def test_backend_by_name() -> None:
 )
 def test_the_first_look_does_not_depend_on_the_mode_that_it_falls_in(mode: Any) -> None:
     """Since it is the last, too."""
-    triton_passes.tried.cache_clear()
+    triton_support.tried.cache_clear()
     with mode():
-        assert triton_passes.failure(DEVICE) is None
+        assert triton_support.failure(DEVICE) is None
 
 
 @pytest.mark.gpu
@@ -211,8 +212,8 @@ def test_what_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("no C\ncompiler")
 
-    triton_passes.tried.cache_clear()
+    triton_support.tried.cache_clear()
     monkeypatch.setattr(TritonPasses, "launch", broken)
     with pytest.raises(RuntimeError, match="the Triton kernels do not work here: RuntimeError: no C compiler"):
         picked(torch.zeros(1, device=DEVICE), "triton")
-    triton_passes.tried.cache_clear()
+    triton_support.tried.cache_clear()

@@ -5,9 +5,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from workbench.tasks.base import seeded
-
-HERE = torch.device("cpu")
+from workbench.seeding import HERE, seeded
 
 
 def indices(count: int, step: int, size: int, seed: int, device: torch.device = HERE) -> Tensor:

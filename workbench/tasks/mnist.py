@@ -10,12 +10,12 @@ from torch import Generator, Tensor
 from torch.nn.functional import avg_pool2d
 
 from workbench.data import mnist
-from workbench.tasks.base import Batch, Split, Task, seeded
+from workbench.seeding import HERE, seeded
+from workbench.tasks.base import Batch, Split, Task
 from workbench.tasks.checks import at_least
 from workbench.tasks.classification import accuracy, cross_entropy
 from workbench.tasks.epochs import indices
 
-HERE = torch.device("cpu")
 HELD_OUT = 5000
 """Training images, the last ones, that are kept for validation: nothing is chosen by the published test set."""
 

@@ -11,11 +11,11 @@ import torch
 from torch import Generator, Tensor
 
 from workbench.data import text
-from workbench.tasks.base import Batch, Split, Task, seeded
+from workbench.seeding import HERE, seeded
+from workbench.tasks.base import Batch, Split, Task
 from workbench.tasks.checks import at_least
 from workbench.tasks.classification import cross_entropy
 
-HERE = torch.device("cpu")
 STREAMS = 20
 """Parallel streams that a validation or test text is read in."""
 
