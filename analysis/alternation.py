@@ -7,13 +7,13 @@ import sys
 from dataclasses import replace
 
 from analysis import alone
+from analysis.faults import reason
 from analysis.findings import Findings, NotAvailableError
 from analysis.lemma.answers import BEYOND, answers, beyond
 from analysis.lemma.chapter import chapter
 from analysis.lemma.inside import inside
 from analysis.settings import Settings
 from analysis.subjects import Subject
-from workbench.files import one_line
 from workbench.tasks.alternation import Alternation
 
 
@@ -32,7 +32,7 @@ def measure(subject: Subject, settings: Settings) -> Findings:
         found.append(beyond(subject, task))
     except Exception as error:
         # A model may be bound to its training length.
-        missing["loss_beyond"] = f"not at {BEYOND} times the length: {type(error).__name__}: {one_line(error)}"
+        missing["loss_beyond"] = f"not at {BEYOND} times the length: {reason(error)}"
     try:
         found.append(inside(subject, task))
     except NotAvailableError as error:

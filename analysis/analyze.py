@@ -8,9 +8,11 @@ from typing import Literal
 import torch
 
 from analysis import probes
+from analysis.faults import MachineError
 from analysis.jobs import Job
 from analysis.probes import Entry
 from analysis.settings import Settings
+from workbench.devices import release
 from workbench.errors import UserError
 from workbench.folder import claim, locked
 
@@ -33,18 +35,35 @@ class Event:
 Listener = Callable[[Event], None]
 
 
-def run(index: int, job: Job, names: Sequence[str], settings: Settings, again: bool, listen: Listener) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is asked for of every model.
+
+    Args:
+        names: of the probes.
+        settings: how closely it is probed.
+        again: whether to repeat what is known already of these weights, probed so.
+        threads: of each process.
+        device: cpu or cuda.
+    """
+
+    names: Sequence[str]
+    settings: Settings
+    again: bool = False
+    threads: int = 1
+    device: str = "cpu"
+
+
+def run(index: int, job: Job, order: Order, listen: Listener) -> None:
     """Applies probes to one model, one after another; each one's findings are on disk before the next begins.
 
     Args:
         index: of the job, for the events.
         job: the model.
-        names: of the probes.
-        settings: how closely it is probed.
-        again: whether to repeat what is known already of these weights, probed so.
+        order: what is asked for.
         listen: told once of every probe, however it ends, and before when it begins.
     """
-    left = list(names)
+    left, settings = list(order.names), order.settings
     try:
         with locked(job.folder):
             subject, folder = job.load()
@@ -52,16 +71,17 @@ def run(index: int, job: Job, names: Sequence[str], settings: Settings, again: b
             if not job.trained:
                 claim(folder, job.experiment)
             known, weights = probes.read(folder), subject.weights
+            subject.model.to(order.device)
             while left:
                 name = left[0]
                 entry, start = known.get(name), time.perf_counter()
-                if again or entry is None or not holds(entry, weights, settings):
+                if order.again or entry is None or not holds(entry, weights, settings):
                     listen(Event(kind="begun", job=index, probe=name))
                     # Whatever the number of processes, and whatever was probed before: the same numbers.
                     torch.manual_seed(settings.seed)
                     try:
                         entry = probes.analyze(subject, name, settings)
-                    except UserError as error:
+                    except (UserError, MachineError) as error:
                         listen(Event(kind="failed", job=index, probe=left.pop(0), text=str(error)))
                         continue
                     probes.keep(folder, {name: entry})
@@ -72,6 +92,8 @@ def run(index: int, job: Job, names: Sequence[str], settings: Settings, again: b
     except UserError as error:
         for name in left:
             listen(Event(kind="failed", job=index, probe=name, text=str(error)))
+    finally:
+        release(order.device)
 
 
 def holds(entry: Entry, weights: str, settings: Settings) -> bool:
@@ -80,24 +102,15 @@ def holds(entry: Entry, weights: str, settings: Settings) -> bool:
 
 
 def run_all(
-    jobs: Sequence[Job],
-    names: Sequence[str],
-    settings: Settings,
-    *,
-    again: bool = False,
-    threads: int = 1,
-    workers: int = 1,
-    listen: Listener = lambda event: None,
+    jobs: Sequence[Job], order: Order, *, workers: int = 1, listen: Listener = lambda event: None
 ) -> list[dict[str, Entry]]:
     """Applies probes to many models.
 
     Args:
         jobs: the models.
-        names: of the probes.
-        settings: how closely they are probed.
-        again: whether to repeat what is known already.
-        threads: of each process.
-        workers: processes side by side; one is this one. The findings do not depend on their number.
+        order: what is asked for.
+        workers: models side by side, each in a process of its own. The findings do not depend on their number; one on
+            the CPU is this process.
         listen: told what happens to every probe of every model.
 
     Returns:
@@ -110,16 +123,17 @@ def run_all(
             found[event.job][event.probe] = event.entry
         listen(event)
 
-    if min(workers, len(jobs)) > 1:
+    # A process that a GPU has failed in is of no more use, and must not be the user's.
+    if min(workers, len(jobs)) > 1 or order.device == "cuda":
         from analysis.side_by_side import run_side_by_side
 
-        run_side_by_side(jobs, names, settings, again=again, threads=threads, workers=workers, listen=hear)
+        run_side_by_side(jobs, order, workers=workers, listen=hear)
         return found
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(order.threads)
     try:
         for index, job in enumerate(jobs):
-            run(index, job, names, settings, again, hear)
+            run(index, job, order, hear)
     finally:
         torch.set_num_threads(before)
     return found

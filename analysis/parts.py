@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from analysis.faults import reason
 from analysis.findings import Curve, Findings, NotAvailableError, Number
 from analysis.settings import Settings
 from analysis.subjects import Subject
@@ -19,6 +20,7 @@ def gathered(parts: Mapping[str, Part], subject: Subject, settings: Settings) ->
 
     Raises:
         NotAvailableError: if none of them finds anything.
+        MachineError: if the GPU failed.
     """
     numbers: dict[str, Number] = {}
     curves: dict[str, Curve] = {}
@@ -33,7 +35,7 @@ def gathered(parts: Mapping[str, Part], subject: Subject, settings: Settings) ->
             missing[name] = one_line(error)
         except Exception as error:
             # The user's own architecture or task may fail in any way, and the other measures go on.
-            missing[name] = f"{type(error).__name__}: {one_line(error)}"
+            missing[name] = reason(error)
         else:
             numbers |= found.numbers
             curves |= found.curves

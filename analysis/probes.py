@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from analysis.faults import MachineError, reason, short_of_memory
 from analysis.findings import Findings, NotAvailableError
+from analysis.precision import products
 from analysis.settings import Settings
 from architectures.suggest import near
 from workbench.errors import UserError
@@ -54,6 +56,8 @@ class Entry:
     """The hash of the weights that were probed."""
     findings: Findings | None
     reason: str = ""
+    device: str = "cpu"
+    """Where: it may change last digits."""
 
 
 def load(name: str) -> Probe:
@@ -68,19 +72,29 @@ def load(name: str) -> Probe:
 
 
 def analyze(subject: "Subject", name: str, settings: Settings) -> Entry:
-    """Applies a probe to a model. A model that a probe cannot take costs its findings, and nothing else."""
+    """Applies a probe to a model, where that is. A model that a probe cannot take costs its findings, and nothing else.
+
+    Raises:
+        MachineError: if it is not the model that failed.
+    """
     probe = load(name)
     weights = subject.weights
     try:
-        findings, reason = probe.measure(subject, settings), ""
+        # A GPU would round the factors of a product; what a state holds in its smallest components would go with it.
+        with products("highest"):
+            findings, why = probe.measure(subject, settings), ""
     except NotAvailableError as error:
-        findings, reason = None, one_line(error)
-    except UserError:
+        findings, why = None, one_line(error)
+    except (UserError, MachineError):
         raise
     except Exception as error:
         # The user's own architecture may fail in any way, and the other probes go on.
-        findings, reason = None, f"{type(error).__name__}: {one_line(error)}"
-    return Entry(settings=asdict(settings), weights=weights, findings=findings, reason=reason)
+        findings, why = None, reason(error)
+        if short_of_memory(error):
+            raise MachineError(why) from error
+    return Entry(
+        settings=asdict(settings), weights=weights, findings=findings, reason=why, device=subject.model.device.type
+    )
 
 
 def read(folder: Path) -> dict[str, Entry]:
@@ -113,6 +127,7 @@ def keep(folder: Path, entries: Mapping[str, Entry]) -> None:
             "reason": known[name].reason,
             "settings": dict(known[name].settings),
             "weights": known[name].weights,
+            "device": known[name].device,
             **(known[name].findings or Findings()).to_dict(),
         }
         for name in PROBES
@@ -127,4 +142,6 @@ def _entry(plain: Mapping[str, Any]) -> Entry:
         weights=str(plain["weights"]),
         findings=Findings.from_dict(plain) if plain["status"] == "done" else None,
         reason=str(plain["reason"]),
+        # Those of before there was a choice name none.
+        device=str(plain.get("device", "cpu")),
     )

@@ -8,22 +8,10 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from analysis.analyze import Event, Listener, run
+from analysis.analyze import Event, Listener, Order, run
+from analysis.faults import said
 from analysis.jobs import Job
-from analysis.settings import Settings
-from workbench.files import one_line
 from workbench.processes import end_with_parent, ending, hire
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What every process is told."""
-
-    jobs: Sequence[Job]
-    names: Sequence[str]
-    settings: Settings
-    again: bool
-    threads: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,36 +21,28 @@ class Worker:
     process: BaseProcess
     job: int | None = None
     ended: set[str] = field(default_factory=set)
+    spent: bool = False
+    """Whether it is to be replaced after this model."""
 
 
-def run_side_by_side(
-    jobs: Sequence[Job],
-    names: Sequence[str],
-    settings: Settings,
-    *,
-    again: bool,
-    threads: int,
-    workers: int,
-    listen: Listener,
-) -> None:
+def run_side_by_side(jobs: Sequence[Job], order: Order, *, workers: int, listen: Listener) -> None:
     """Applies probes to many models, a process a model; as `analysis.analyze.run_all`.
 
     A process that dies costs the probes of its model that had not ended. If this is interrupted, all processes end.
     """
-    order = Order(jobs=jobs, names=names, settings=settings, again=again, threads=threads)
     waiting = deque(range(len(jobs)))
     crew: dict[Connection, Worker] = {}
     try:
         while True:
             for _ in range(min(workers, len(crew) + len(waiting)) - len(crew)):
-                connection, process = hire(_work, order, threads=order.threads)
+                connection, process = hire(_work, jobs, order, threads=order.threads)
                 crew[connection] = Worker(process=process)
                 _assign(connection, crew[connection], waiting)
             if not crew:
                 return
             ready = wait(list(crew))
             for connection in [each for each in crew if each in ready]:
-                _hear(connection, crew, waiting, names, listen)
+                _hear(connection, crew, waiting, order, listen)
     finally:
         for worker in crew.values():
             worker.process.kill()
@@ -81,29 +61,36 @@ def _hear(
     connection: Connection,
     crew: dict[Connection, Worker],
     waiting: deque[int],
-    names: Sequence[str],
+    order: Order,
     listen: Listener,
 ) -> None:
     worker = crew[connection]
     try:
         event = connection.recv()
+        if event is None and worker.spent:
+            worker.process.kill()
+            worker.process.join()
+            del crew[connection]
+            return
         if event is None:
             _assign(connection, worker, waiting)
             return
     except (EOFError, OSError):
         worker.process.join()
         del crew[connection]
-        for name in () if worker.job is None else names:
+        for name in () if worker.job is None else order.names:
             if name not in worker.ended:
                 text = ending(worker.process.exitcode or 0)
                 listen(Event(kind="failed", job=worker.job or 0, probe=name, text=text))
         return
     if event.kind != "begun":
         worker.ended.add(event.probe)
+    # After some errors a GPU refuses all else that the process asks of it.
+    worker.spent |= event.kind == "failed" and order.device == "cuda"
     listen(event)
 
 
-def _work(connection: Connection, order: Order) -> None:
+def _work(connection: Connection, jobs: Sequence[Job], order: Order) -> None:
     """What a process does: probes one model after another, as it is told."""
     import torch
 
@@ -118,8 +105,8 @@ def _work(connection: Connection, order: Order) -> None:
             connection.send(event)
 
         try:
-            run(index, order.jobs[index], order.names, order.settings, order.again, tell)
+            run(index, jobs[index], order, tell)
         except Exception as error:
             for name in list(left):
-                tell(Event(kind="failed", job=index, probe=name, text=f"{type(error).__name__}: {one_line(error)}"))
+                tell(Event(kind="failed", job=index, probe=name, text=said(error)))
         connection.send(None)

@@ -57,6 +57,11 @@ class Model(nn.Module):
             y = y[torch.arange(len(y), device=y.device), last]
         return self.readout(y), state
 
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+        return self.readout.weight.device
+
     def features(self, x: Tensor) -> Tensor:
         """What the encoder reads: (batch, time, features)."""
         if self.symbols is None:

@@ -1,6 +1,5 @@
 """One experiment, from its configuration to its result."""
 
-import gc
 import logging
 import math
 import platform
@@ -15,6 +14,7 @@ import torch
 from architectures.kernels import picked
 from workbench import checkpoints
 from workbench.config import TUNING_SEED, Experiment
+from workbench.devices import release
 from workbench.errors import UserError
 from workbench.files import write_json
 from workbench.folder import claim, folder_of, locked
@@ -69,10 +69,7 @@ def run(
         try:
             return _train(experiment, folder, machine, stop, progress, watch, note)
         finally:
-            if machine.device == "cuda":
-                # What is kept of the card for later, the processes beside this one cannot have.
-                gc.collect()
-                torch.cuda.empty_cache()
+            release(machine.device)
 
 
 def _train(
@@ -199,17 +196,3 @@ def quiet() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     # Lightning's own use of PyTorch's trees; nothing that anyone here could change.
     warnings.filterwarnings("ignore", message=r".*treespec, LeafSpec.*")
-
-
-def device_named(name: str) -> str:
-    """The device behind auto, cpu or cuda.
-
-    Raises:
-        UserError: if there is no such device here.
-    """
-    there = torch.cuda.is_available()
-    if name == "auto":
-        return "cuda" if there else "cpu"
-    if name == "cuda" and not there:
-        raise UserError("--device cuda: PyTorch finds no CUDA device here; use --device cpu")
-    return name

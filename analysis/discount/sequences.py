@@ -42,7 +42,7 @@ def traces(subject: Subject, task: Task, sequences: int) -> Iterator[tuple[Trace
     batch = task.fixed("test", sequences, torch.device("cpu"))
     size = max(1, ELEMENTS // (batch.x.shape[1] * model.encoder.output_size))
     for start in range(0, len(batch.x), size):
-        part = batch[start : start + size].to(model.readout.weight.device)
+        part = batch[start : start + size].to(model.device)
         with torch.no_grad(), evaluating(model):
             try:
                 yield model.encoder.trace(model.features(part.x), lengths=part.lengths), part.lengths

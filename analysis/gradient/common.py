@@ -26,7 +26,7 @@ EXPLAINED = 0.8
 def batch_of(subject: Subject, settings: Settings) -> Batch:
     """The test sequences that are probed, none much shorter than the others, on the model's device."""
     batch = full_length(resized(subject.task, settings.length), settings.sequences)
-    return batch.to(subject.model.readout.weight.device)
+    return batch.to(subject.model.device)
 
 
 def read(model: Model, batch: Batch) -> Tensor:

@@ -23,9 +23,8 @@ def decay_at_start(subject: Subject, settings: Settings) -> Findings:
     """The same before the first step of training, on the same sequences and probe vectors."""
     if not subject.trained:
         raise NotAvailableError("the model is untrained itself")
-    device = subject.model.readout.weight.device
     before = subject.untrained()
-    before.model.to(device)
+    before.model.to(subject.model.device)
     return _decay(before, settings, "start_gradient", "the last output's gradient before training")
 
 

@@ -48,7 +48,7 @@ def beyond(subject: Subject, task: Alternation) -> Findings:
 
 def answered(subject: Subject, task: Alternation) -> tuple[Tensor, Tensor]:
     """The model's answer and the target, each (time,); every sequence of this task is the same."""
-    batch = task.fixed("test", 1, torch.device("cpu")).to(subject.model.readout.weight.device)
+    batch = task.fixed("test", 1, torch.device("cpu")).to(subject.model.device)
     with torch.no_grad(), evaluating(subject.model):
         answer, _ = subject.model(batch.x)
     return answer[0, :, 0].double(), batch.target[0, :, 0].double()

@@ -95,7 +95,7 @@ def trace_of(subject: Subject, task: Alternation) -> Trace:
         NotAvailableError: if it has none.
     """
     model = subject.model
-    batch = task.fixed("test", 1, torch.device("cpu")).to(model.readout.weight.device)
+    batch = task.fixed("test", 1, torch.device("cpu")).to(model.device)
     with torch.no_grad(), evaluating(model):
         try:
             return model.encoder.trace(model.features(batch.x))

@@ -28,11 +28,10 @@ class Scores:
 
 def answered(model: Model, batch: Batch) -> Iterator[tuple[Batch, Tensor]]:
     """Part after part of a batch, on the model's device, with the answers to it."""
-    device = model.readout.weight.device
     size = max(1, STEPS // batch.x.shape[1])
     with torch.no_grad(), evaluating(model):
         for start in range(0, len(batch.x), size):
-            part = batch[start : start + size].to(device)
+            part = batch[start : start + size].to(model.device)
             yield part, model(part.x, part.lengths)[0]
 
 

@@ -36,10 +36,10 @@ def memory_capacity(subject: Subject, settings: Settings) -> Findings:
     steps = lags - 1 + each
     generator = seeded(CPU, "memory capacity", settings.seed)
     x, u = noise(task, task.fixed("test", 100, CPU), sequences, steps, generator)
-    device, at_once = model.readout.weight.device, max(1, STEPS // steps)
+    at_once = max(1, STEPS // steps)
     with torch.no_grad(), evaluating(model):
         states = torch.cat(
-            [encoder(model.features(part.to(device)))[0][:, lags - 1 :].cpu() for part in x.split(at_once)]
+            [encoder(model.features(part.to(model.device)))[0][:, lags - 1 :].cpu() for part in x.split(at_once)]
         )
     found = capacity(states, u, generator)
     shown = thinned(lags)

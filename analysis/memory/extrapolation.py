@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from analysis.faults import reason
 from analysis.findings import Curve, Findings, NotAvailableError, Number
 from analysis.formats import TIMES
 from analysis.measures.answers import scores
@@ -33,10 +34,11 @@ def extrapolation(subject: Subject, settings: Settings) -> Findings:
                 raise NotAvailableError(f"{longer.steps:,} steps are more than the {LONGEST:,} that are tested")
             size = max(4, min(settings.sequences, TOGETHER // longer.steps))
             found.append((factor, longer, scores(subject.model, longer, longer.fixed("test", size, CPU))))
+        except NotAvailableError as error:
+            missing[f"extrapolation_{factor}"] = one_line(error)
         except Exception as error:
             # One length too many for a model leaves the shorter ones.
-            kind = "" if isinstance(error, NotAvailableError) else f"{type(error).__name__}: "
-            missing[f"extrapolation_{factor}"] = f"{kind}{one_line(error)}"
+            missing[f"extrapolation_{factor}"] = reason(error)
     if not found:
         raise NotAvailableError(next(iter(missing.values())))
     at = np.array([factor for factor, _, _ in found])

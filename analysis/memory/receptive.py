@@ -22,7 +22,7 @@ def receptive_field(subject: Subject, settings: Settings) -> Findings:
     task, model = resized(subject.task, settings.length), subject.model
     batch = full_length(task, settings.sequences)
     with torch.no_grad():
-        x = model.features(batch.x.to(model.readout.weight.device))
+        x = model.features(batch.x.to(model.device))
     # Every sequence has probe vectors of its own, so a few for each make many.
     directions = max(2, settings.directions // 8)
     generator = seeded(CPU, "receptive field", settings.seed)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from analysis.profile.precision import dtype, products
+from analysis.precision import dtype, products
 from analysis.profile.settings import Settings
 from analysis.profile.timing import Job
 from architectures.kernels import picked

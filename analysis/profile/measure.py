@@ -17,9 +17,9 @@ from analysis.profile.timing import Job, Meter, events, rounds, wall
 from analysis.profile.work import GATES, Amount, Work, step, work
 from architectures.base import Encoder
 from architectures.lstm import LSTM
+from workbench.devices import device_named
 from workbench.model import parameters
 from workbench.resolve import users_mistake
-from workbench.run import device_named
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, and the measurements made and to be made."""

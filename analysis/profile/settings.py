@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import architectures
-from analysis.profile.precision import MatmulPrecision
+from analysis.precision import MatmulPrecision
 from architectures.suggest import near
 from workbench.config import MOST_THREADS, Precision, one_of, whole
 from workbench.errors import UserError

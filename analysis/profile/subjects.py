@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import architectures
-from analysis.profile.precision import MatmulPrecision, autocast, products
+from analysis.precision import MatmulPrecision, autocast, products
 from analysis.profile.settings import Settings
 from analysis.profile.timing import Job
 from architectures.catalogue import load

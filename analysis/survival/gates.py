@@ -55,7 +55,7 @@ def drawn(model: Model, batch: Batch, settings: Settings) -> Callable[[int], Ten
 
     def draw(steps: int) -> Tensor:
         chosen = torch.randint(len(pool), (STREAMS, steps), generator=generator)
-        return model.features(pool[chosen].to(model.readout.weight.device))
+        return model.features(pool[chosen].to(model.device))
 
     return draw
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from analysis import jobs, probes, subjects
-from analysis.analyze import Event, run_all
+from analysis.analyze import Event, Order, run_all
 from analysis.findings import Findings, NotAvailableError
 from analysis.jobs import Job
 from analysis.settings import Settings
@@ -52,6 +52,10 @@ def out(trained: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained, tmp_path / "out"))
 
 
+def asked(*names: str, seed: int = 0, again: bool = False, threads: int = 1) -> Order:
+    return Order(names=names, settings=replace(SETTINGS, seed=seed), again=again, threads=threads)
+
+
 def heard(listed: list[Event]) -> list[tuple[str, int, str]]:
     return [(event.kind, event.job, event.probe) for event in listed]
 
@@ -69,7 +73,7 @@ def test_what_is_found_is_kept_beside_each_run(out: Path, monkeypatch: pytest.Mo
     found, notes = jobs.below(out)
     assert notes == []
     events: list[Event] = []
-    entries = run_all(found, ["toy"], SETTINGS, listen=events.append)
+    entries = run_all(found, asked("toy"), listen=events.append)
     assert heard(events) == [("begun", 0, "toy"), ("done", 0, "toy"), ("begun", 1, "toy"), ("done", 1, "toy")]
     for job, kept in zip(found, entries, strict=True):
         subject = subjects.of_folder(job.folder)
@@ -85,16 +89,16 @@ def test_what_is_known_is_read(out: Path, monkeypatch: pytest.MonkeyPatch) -> No
     counted = Counted()
     install(monkeypatch, toy=counted, other=Counted())
     found, _ = jobs.below(out)
-    first = run_all(found, ["toy"], SETTINGS)
+    first = run_all(found, asked("toy"))
     events: list[Event] = []
-    assert run_all(found, ["toy"], SETTINGS, listen=events.append) == first
+    assert run_all(found, asked("toy"), listen=events.append) == first
     assert heard(events) == [("read", 0, "toy"), ("read", 1, "toy")]
     assert counted.names == ["gru", "rnn"]
-    run_all(found, ["toy"], replace(SETTINGS, seed=1))
+    run_all(found, asked("toy", seed=1))
     assert counted.names == ["gru", "rnn"] * 2
-    run_all(found, ["toy"], replace(SETTINGS, seed=1), again=True)
+    run_all(found, asked("toy", seed=1, again=True))
     assert counted.names == ["gru", "rnn"] * 3
-    both = run_all(found, ["toy", "other"], replace(SETTINGS, seed=1))
+    both = run_all(found, asked("toy", "other", seed=1))
     assert counted.names == ["gru", "rnn"] * 3
     assert [set(kept) for kept in both] == [{"toy", "other"}] * 2
     assert set(probes.read(found[0].folder)) == {"toy", "other"}
@@ -104,12 +108,12 @@ def test_other_weights_are_probed_anew(out: Path, monkeypatch: pytest.MonkeyPatc
     counted = Counted()
     install(monkeypatch, toy=counted)
     found, _ = jobs.below(out)
-    run_all(found[:1], ["toy"], SETTINGS)
+    run_all(found[:1], asked("toy"))
     path = found[0].folder / "last.ckpt"
     checkpoint = torch.load(path, weights_only=True)
     checkpoint["state_dict"]["model.readout.bias"] += 1
     torch.save(checkpoint, path)
-    run_all(found[:1], ["toy"], SETTINGS)
+    run_all(found[:1], asked("toy"))
     assert counted.names == ["gru", "gru"]
 
 
@@ -118,7 +122,7 @@ def test_what_was_done_before_an_interruption_is_kept(out: Path, monkeypatch: py
     found, _ = jobs.below(out)
     threads = torch.get_num_threads()
     with pytest.raises(KeyboardInterrupt):
-        run_all(found, ["toy", "other"], SETTINGS, threads=threads + 1)
+        run_all(found, asked("toy", "other", threads=threads + 1))
     assert torch.get_num_threads() == threads
     assert set(probes.read(found[0].folder)) == {"toy"}
     assert probes.read(found[1].folder) == {}
@@ -142,12 +146,12 @@ def test_a_model_that_a_probe_cannot_take_costs_nothing_else(
     counted = Counted(raising(error, only="gru"))
     install(monkeypatch, toy=counted, other=parameters)
     found, _ = jobs.below(out)
-    entries = run_all(found, ["toy", "other"], SETTINGS)
+    entries = run_all(found, asked("toy", "other"))
     assert entries[0]["toy"].findings is None
     assert entries[0]["toy"].reason == reason
     assert all(each.findings is not None for each in (entries[0]["other"], *entries[1].values()))
     assert read_json(found[0].folder / "analysis.json")["probes"]["toy"]["status"] == "not available"
-    assert run_all(found, ["toy", "other"], SETTINGS) == entries
+    assert run_all(found, asked("toy", "other")) == entries
     assert counted.names == ["gru", "rnn"]
 
 
@@ -155,7 +159,7 @@ def test_a_users_mistake_is_told_and_not_kept(out: Path, monkeypatch: pytest.Mon
     install(monkeypatch, toy=Counted(raising(UserError("length is too long"), only="gru")), other=parameters)
     events: list[Event] = []
     found, _ = jobs.below(out)
-    entries = run_all(found, ["toy", "other"], SETTINGS, listen=events.append)
+    entries = run_all(found, asked("toy", "other"), listen=events.append)
     assert [(event.job, event.probe, event.text) for event in events if event.kind == "failed"] == [
         (0, "toy", "length is too long")
     ]
@@ -165,7 +169,7 @@ def test_a_users_mistake_is_told_and_not_kept(out: Path, monkeypatch: pytest.Mon
 
 def failures(found: Sequence[Job], names: Sequence[str] = ("toy",)) -> Mapping[int, str]:
     events: list[Event] = []
-    run_all(found, names, SETTINGS, listen=events.append)
+    run_all(found, asked(*names), listen=events.append)
     return {event.job: event.text for event in events if event.kind == "failed"}
 
 
@@ -228,7 +232,7 @@ def test_the_folder_of_a_run_and_its_last_checkpoint_are_the_run(
     every, _ = jobs.below(out)
     (job,), notes = jobs.below(every[1].folder / name)
     assert notes == []
-    run_all([job], ["toy"], SETTINGS)
+    run_all([job], asked("toy"))
     assert [(each.folder / "analysis.json").exists() for each in every] == [False, True]
 
 
@@ -244,7 +248,7 @@ def test_another_checkpoint_has_a_place_of_its_own(
     else:
         shutil.copy(folder / "last.ckpt", folder / "mine.ckpt")
         (job,), _ = jobs.below(folder / "mine.ckpt")
-    run_all([job], ["toy"], SETTINGS)
+    run_all([job], asked("toy"))
     assert not (folder / "analysis.json").exists()
     assert probes.read(folder / "step-3")["toy"].findings is not None
 
@@ -271,7 +275,7 @@ def test_untrained_models_have_folders_of_their_own(tmp_path: Path, monkeypatch:
     install(monkeypatch, toy=parameters)
     experiments = [small("gru", seed=seed) for seed in (0, 1)]
     made = jobs.untrained(tmp_path, experiments)
-    entries = run_all(made, ["toy"], SETTINGS)
+    entries = run_all(made, asked("toy"))
     folders = sorted((tmp_path / "untrained/addition/gru" / experiments[0].identity).iterdir())
     assert [folder.name for folder in folders] == ["seed-0", "seed-1"]
     assert [probes.read(folder) for folder in folders] == entries
@@ -317,10 +321,10 @@ def test_side_by_side_comes_to_the_same_and_outlives_a_process(
     (tmp_path / "killer_once.py").write_text(KILLER)
     monkeypatch.syspath_prepend(str(tmp_path))
     names, (found, _) = ["discount_dynamics", "memory_length"], jobs.below(out)
-    alone = run_all(found, names, SETTINGS)
+    alone = run_all(found, asked(*names))
     dying = jobs.untrained(out, [small("killer_once:Killer")])
     events: list[Event] = []
-    together = run_all([*dying, *found], names, SETTINGS, again=True, workers=2, listen=events.append)
+    together = run_all([*dying, *found], asked(*names, again=True), workers=2, listen=events.append)
     assert together == [{}, *alone]
     failed = [(event.job, event.probe, event.text) for event in events if event.kind == "failed"]
     assert failed == [(0, name, "its process ended with status 9") for name in names]

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
+from analysis.precision import products
 from analysis.profile import machine, table
 from analysis.profile.cudnn import LSTMSize
 from analysis.profile.measure import measure
-from analysis.profile.precision import products
 from analysis.profile.settings import Settings
 from analysis.profile.subjects import BASELINE, subjects
 from analysis.profile.timing import Job, rounds

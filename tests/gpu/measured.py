@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from analysis.precision import MatmulPrecision
 from analysis.profile import memory
 from analysis.profile.measure import algorithms
-from analysis.profile.precision import MatmulPrecision
 from analysis.profile.record import milliseconds
 from analysis.profile.spread import ratio, spread
 from analysis.profile.subjects import BASELINE, Subject

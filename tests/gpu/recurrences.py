@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from analysis.profile.precision import MatmulPrecision, autocast, products
+from analysis.precision import MatmulPrecision, autocast, products
 from architectures.kernels import START, average
 from tests.architectures.cases import noise
 from workbench.config import Precision

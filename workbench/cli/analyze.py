@@ -1,6 +1,5 @@
 """`workbench analyze`: probes of trained and untrained models."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -9,7 +8,8 @@ from typing import Any
 from workbench.cli.complain import complain
 from workbench.cli.mirrored import renew
 from workbench.cli.parser import Options, Parser, chosen
-from workbench.config import MOST_THREADS, Experiment, whole
+from workbench.cli.settings import Device, by_default
+from workbench.config import MOST_THREADS, Experiment, one_of, whole
 from workbench.errors import UserError
 from workbench.files import writable
 from workbench.folder import results_of
@@ -55,23 +55,21 @@ class Effort:
 
     Args:
         probes: names, separated by commas; by default all.
-        workers: models side by side; by default one for each core. The findings do not depend on it.
+        device: auto takes a GPU where there is one.
+        workers: models side by side; by default one for each core, or one on a GPU. The findings do not depend on it.
         threads: of each.
     """
 
     probes: str | None = None
+    device: Device = "auto"
     workers: int | None = None
     threads: int = 1
 
     def __post_init__(self) -> None:
+        one_of("device", self.device, Device)
         whole("threads", self.threads, least=1, most=MOST_THREADS)
         if self.workers is not None:
             whole("workers", self.workers, least=1)
-
-    @property
-    def side_by_side(self) -> int:
-        """How many models are probed at once."""
-        return self.workers or max(1, len(os.sched_getaffinity(0)) // self.threads)
 
 
 def main(given: list[str]) -> int:
@@ -87,9 +85,10 @@ def main(given: list[str]) -> int:
     from analysis import analyze, jobs, probes
     from analysis.settings import Settings
     from workbench.cli.analyzed import Progress, notes, table
+    from workbench.devices import device_named
 
-    names = selected(effort.probes)
-    settings = Settings(**values)
+    names, device = selected(effort.probes), device_named(effort.device)
+    order = analyze.Order(names=names, settings=Settings(**values), again=again, threads=effort.threads, device=device)
     for name in names:
         probes.load(name)
     if experiments is None:
@@ -105,11 +104,8 @@ def main(given: list[str]) -> int:
     with Progress(found, names) as progress:
         entries = analyze.run_all(
             found,
-            names,
-            settings,
-            again=again,
-            threads=effort.threads,
-            workers=effort.side_by_side,
+            order,
+            workers=effort.workers or by_default(device, effort.threads),
             listen=progress.hear,
         )
     for line in notes(found, entries, progress.failed):

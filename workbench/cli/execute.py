@@ -15,11 +15,11 @@ from workbench.cli.complain import complain
 from workbench.cli.progress import Progress, label
 from workbench.cli.settings import Settings
 from workbench.config import Experiment
+from workbench.devices import device_named
 from workbench.errors import UserError
 from workbench.folder import claim, folder_of, writable
 from workbench.pool import Pool
 from workbench.results import Run, read
-from workbench.run import device_named
 from workbench.worker import Event
 
 OUT_OF_TIME = 3

@@ -59,9 +59,12 @@ class Settings:
 
     def side_by_side(self, device: str) -> int:
         """How many experiments run at once."""
-        if self.workers is not None:
-            return self.workers
-        return 1 if device == "cuda" else max(1, len(os.sched_getaffinity(0)) // self.threads)
+        return self.workers or by_default(device, self.threads)
+
+
+def by_default(device: str, threads: int) -> int:
+    """How many processes of so many threads work side by side unless told otherwise."""
+    return 1 if device == "cuda" else max(1, len(os.sched_getaffinity(0)) // threads)
 
 
 def split(values: dict[str, Any]) -> tuple[Settings, dict[str, Any]]:

@@ -25,9 +25,9 @@ from workbench.cli.sweeping.command import worker_command
 from workbench.cli.sweeping.mirrored import Mirrored
 from workbench.cli.sweeping.store import FILE, Store
 from workbench.cli.sweeping.tables import best
+from workbench.devices import device_named
 from workbench.files import write_yaml
 from workbench.folder import writable
-from workbench.run import device_named
 from workbench.studies import Trial
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from workbench.cli.settings import Settings, split
 from workbench.cli.sweeping.board import Board
 from workbench.cli.sweeping.run import taken
 from workbench.cli.sweeping.store import Store, refuse_missing
+from workbench.devices import device_named
 from workbench.folder import writable
-from workbench.run import device_named
 
 DESCRIPTION = """Work on the trials of a sweep, from any machine that reaches its store, until none is left.
 

@@ -1,0 +1,46 @@
+"""What a probe finds on one device, and whether another's findings are the same."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from analysis import probes, subjects
+from analysis.findings import Findings
+from analysis.settings import Settings
+from tests.workbench.experiments import small
+
+COPY = ("copy", {"length": 8, "items": 2, "categories": 3})
+SETTINGS = Settings(sequences=4, directions=4, longest=100)
+
+
+def found(
+    architecture: str,
+    task: str,
+    options: dict[str, Any],
+    probe: str,
+    device: torch.device,
+    settings: Settings = SETTINGS,
+) -> Findings:
+    """What a probe finds in an untrained model that passes for a trained one."""
+    experiment = small(architecture, task, task_options=options)
+    subject = replace(subjects.untrained(experiment), trained=True)
+    subject.model.to(device)
+    torch.manual_seed(0)
+    entry = probes.analyze(subject, probe, settings)
+    assert entry.device == device.type
+    return Findings(missing={"all": entry.reason}) if entry.findings is None else entry.findings
+
+
+def same(there: Findings, here: Findings, rel: float) -> None:
+    """Asserts that all findings are there, and the numbers those of here up to rounding."""
+    assert (there.words, there.missing) == (here.words, here.missing)
+    assert (list(there.numbers), list(there.curves)) == (list(here.numbers), list(here.curves))
+    for name, number in here.numbers.items():
+        for end in ("value", "low", "high"):
+            one, other = getattr(number, end), getattr(there.numbers[name], end)
+            assert other == (None if one is None else pytest.approx(one, rel=rel, abs=rel / 1000)), f"{name}: {end}"
+    for name, curve in here.curves.items():
+        np.testing.assert_allclose(there.curves[name].array(), curve.array(), rtol=rel, atol=rel / 100, err_msg=name)
