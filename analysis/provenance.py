@@ -7,8 +7,9 @@ from importlib.metadata import version
 import yaml
 
 from analysis.blocks import Block, Cell, Chapter, Column, Listing, Table, Text
+from analysis.collected import Known
 from analysis.fairness import used_seeds
-from analysis.formats import ABSENT, count, number, printable
+from analysis.formats import ABSENT, count, number, plural, printable
 from analysis.groups import Section
 
 LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib", "seaborn")
@@ -31,8 +32,14 @@ def configurations(sections: Sequence[Section]) -> Chapter:
     return Chapter(anchor="configurations", title="Configurations", blocks=tuple(blocks))
 
 
-def machines(sections: Sequence[Section]) -> Chapter:
-    """The machines and versions that the runs were made with, and those that the report was."""
+def machines(sections: Sequence[Section], known: Known) -> Chapter:
+    """The machines and versions that the runs were made with, what their models were probed on, and the versions that
+    the report was made with.
+
+    Args:
+        sections: of the report.
+        known: what is known of the models that were probed.
+    """
     timings = [run.timing for section in sections for run in section.runs]
     keys = ("processor", "device", "threads", "torch")
     made = Counter(tuple(printable(str(timing.get(key, ABSENT))) for key in keys) for timing in timings)
@@ -52,9 +59,17 @@ def machines(sections: Sequence[Section]) -> Chapter:
             for values, runs in sorted(made.items())
         ),
     )
+    models = Counter(
+        device for entries in known.values() for device in {printable(each.device) for each in entries.values()}
+    )
+    probed = ", ".join(f"{device} ({plural(amount, 'model')})" for device, amount in sorted(models.items()))
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     return Chapter(
         anchor="machines",
         title="Machines and versions",
-        blocks=(table, Text(sentences=(f"{libraries}.",), lead="Report made with")),
+        blocks=(
+            table,
+            *([Text(sentences=(f"{probed}.",), lead="Probed on")] if probed else []),
+            Text(sentences=(f"{libraries}.",), lead="Report made with"),
+        ),
     )

@@ -49,7 +49,7 @@ def write(out: Path) -> Path:
             *(probed(found, known, figures) if known else ()),
             *(tuning.chapter(subject, figures) for subject in subjects(tuned, found)),
             reading.chapter(tuned=bool(tuned)),
-            *((provenance.configurations(found), provenance.machines(found)) if found else ()),
+            *((provenance.configurations(found), provenance.machines(found, known)) if found else ()),
         ]
         if known:
             chapters.insert(0, ranking.chapter(found, collected.collect(found, known)))

@@ -1,17 +1,21 @@
 """Probes on many models: what is kept, what is read, and what goes on when something fails."""
 
+import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from analysis import jobs, probes, subjects
 from analysis.analyze import Event, Order, run_all
+from analysis.faults import MachineError
 from analysis.findings import Findings, NotAvailableError
 from analysis.jobs import Job
+from analysis.parts import gathered
 from analysis.settings import Settings
 from analysis.subjects import Subject
 from tests.analysis.report_runs import experiment, write_run
@@ -22,6 +26,7 @@ from workbench.errors import UserError
 from workbench.files import read_json
 from workbench.folder import locked
 from workbench.model import parameters as size
+from workbench.processes import hire
 
 SETTINGS = Settings(sequences=2, directions=2, longest=50, length=6)
 
@@ -165,6 +170,87 @@ def test_a_users_mistake_is_told_and_not_kept(out: Path, monkeypatch: pytest.Mon
     ]
     assert [set(kept) for kept in entries] == [{"other"}, {"toy", "other"}]
     assert set(probes.read(found[0].folder)) == {"other"}
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            torch.AcceleratorError("CUDA error: an illegal memory access\nwas encountered"),
+            "the GPU failed: CUDA error: ",
+        ),
+        (
+            RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `x`"),
+            "the GPU failed: CUDA error: CUBLAS",
+        ),
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+            "too little memory; with fewer --workers",
+        ),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "too little memory; with fewer"),
+        (MemoryError(), "too little memory; with fewer --workers"),
+    ],
+)
+def test_what_the_machine_is_to_blame_for_is_told_and_not_kept(
+    out: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+) -> None:
+    install(monkeypatch, toy=Counted(raising(error, only="gru")), other=parameters)
+    found, _ = jobs.below(out)
+    assert failures(found, ["toy", "other"])[0].startswith(reason)
+    assert [set(probes.read(job.folder)) for job in found] == [{"other"}, {"toy", "other"}]
+
+
+def test_a_measure_that_lacks_memory_leaves_the_others(out: Path) -> None:
+    def large(subject: Subject, settings: Settings) -> Findings:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    def broken(subject: Subject, settings: Settings) -> Findings:
+        raise torch.AcceleratorError("CUDA error: device-side assert triggered")
+
+    subject = jobs.below(out)[0][0].load()[0]
+    found = gathered({"large": large, "small": parameters}, subject, SETTINGS)
+    assert list(found.numbers) == ["parameters"]
+    assert "too little memory" in found.missing["large"]
+    with pytest.raises(MachineError, match="the GPU failed: CUDA error: device-side assert"):
+        gathered({"small": parameters, "broken": broken}, subject, SETTINGS)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="is about a GPU that fails")
+def test_a_process_that_failed_on_a_gpu_is_replaced(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hired = []
+
+    def counting(*args: Any, **options: Any) -> Any:
+        hired.append(args)
+        return hire(*args, **options)
+
+    monkeypatch.setattr("analysis.side_by_side.hire", counting)
+    found, _ = jobs.below(out)
+    events: list[Event] = []
+    names = ("memory_length", "signal_survival")
+    assert run_all(found, replace(asked(*names), device="cuda"), listen=events.append) == [{}, {}]
+    assert [(event.kind, event.job, event.probe) for event in events] == [
+        ("failed", job, name) for job in (0, 1) for name in names
+    ]
+    assert all("CUDA" in event.text for event in events)
+    assert len(hired) == 2
+
+
+def test_where_a_model_was_probed_is_kept(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, toy=parameters)
+    job = jobs.below(out)[0][0]
+    run_all([job], asked("toy"))
+    path = job.folder / "analysis.json"
+    plain = read_json(path)
+    assert plain["probes"]["toy"]["device"] == "cpu"
+    plain["probes"]["toy"]["device"] = "cuda"
+    path.write_text(json.dumps(plain))
+    assert probes.read(job.folder)["toy"].device == "cuda"
+    # Elsewhere the same is found, so it is not looked for again; and what was found before there was a choice holds.
+    del plain["probes"]["toy"]["device"]
+    for text in (path.read_text(), json.dumps(plain)):
+        path.write_text(text)
+        run_all([job], asked("toy"))
+        assert path.read_text() == text
 
 
 def failures(found: Sequence[Job], names: Sequence[str] = ("toy",)) -> Mapping[int, str]:

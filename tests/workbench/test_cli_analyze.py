@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.analysis.report_runs import experiment, write_run
 from tests.workbench.experiments import finish, small
@@ -96,6 +97,7 @@ def results(trained, tmp_path):
         ([".", "--length", "abc"], "--length: expected int"),
         ([".", "--sequences", "0"], "sequences must be at least 1"),
         ([".", "--workers", "0"], "workers must be at least 1"),
+        ([".", "--device", "cdua"], "--device 'cdua' is unknown; did you mean 'cuda'"),
         ([".", "--threads", "0"], "threads must be at least 1"),
         ([".", "--lenght", "5"], "unknown option --lenght; did you mean '--length'"),
         ([".", "--threads", "100000"], "threads must be at most 1024"),
@@ -125,7 +127,7 @@ def test_it_explains_itself(capsys):
     assert ended.value.code == 0
     said = capsys.readouterr().out
     assert "workbench analyze results" in said.split("examples:")[1]
-    for option in ("--length", "--probes", "--again", "--untrained", "--workers"):
+    for option in ("--length", "--probes", "--device", "--again", "--untrained", "--workers"):
         assert option in said
 
 
@@ -149,6 +151,7 @@ def test_a_comparison_is_probed_then_read_and_the_report_made_again(results, cap
     page = (results / "report.html").read_text()
     for anchor in ("ranking", "memory-length", "gradient-decay"):
         assert f'<section id="{anchor}"' in page
+    assert re.search(r"Probed on.*c\w+ \(2 models\)\.", page)
     times = {path: path.stat().st_mtime_ns for path in kept}
     status, again, err = run(command, capsys)
     assert (status, again) == (0, out)
@@ -157,6 +160,13 @@ def test_a_comparison_is_probed_then_read_and_the_report_made_again(results, cap
     status, again, err = run([*command, "--again"], capsys)
     assert (status, again) == (0, out)
     assert {path: json.loads(path.read_text()) for path in kept} == kept
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="is about a machine without a GPU")
+def test_a_gpu_that_is_not_there_is_a_line(results, capsys):
+    said = refused([results, *QUICK, "--device", "cuda"], capsys)
+    assert said == "workbench: --device cuda: PyTorch finds no CUDA device here; use --device cpu"
+    assert not list(results.rglob("analysis.json"))
 
 
 def test_one_run_and_one_checkpoint(results, capsys):

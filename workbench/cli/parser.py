@@ -74,6 +74,9 @@ class Parser(ArgumentParser):
                 r"expected \1, got \2",
                 reason,
             )
+            if choices := re.match(r"expected Literal\[(.*)\], got (.*)$", reason):
+                known = [choice.strip("' ") for choice in choices[1].split(",")]
+                return f"--{key.replace('_', '-')} {choices[2]!r} is unknown{near(choices[2], known)}"
             return f"--{key.replace('_', '-')}: {reason}"
         return message
 
