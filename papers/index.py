@@ -1,15 +1,21 @@
 """The index of a folder of pages: for every preset how far it is, at each scale, and on what machine."""
 
+import re
+from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
 from papers import preset
 from papers.markdown import plain, table
 from papers.preset import Scale
+from workbench.config import Draw, Numerics, Precision
 from workbench.errors import UserError
 from workbench.files import read_json, write_text
 
 FILE = "README.md"
+COMPUTED = tuple(product(get_args(Precision), get_args(Draw)))
+"""All that a page may be computed in."""
 
 HEADING = """<!-- Made by `workbench reproduce`; not to be edited. -->
 # The papers' tables, measured
@@ -26,13 +32,13 @@ def write(pages: Path) -> Path:
         UserError: if a page's JSON file was written by something else.
     """
     known = {(name, scale): found(pages, name, scale) for name in preset.names() for scale in get_args(Scale)}
-    machines = sorted({machine for each in known.values() if each for machine in each["machines"]})
+    machines = sorted({machine for each in known.values() for page in each.values() for machine in page["machines"]})
     letters = {machine: chr(ord("A") + index) for index, machine in enumerate(machines)}
     lines = [
         [
             f"`{name}`",
             plain(preset.load(name).title),
-            *(status(name, scale, known[name, scale], letters) for scale in get_args(Scale)),
+            *(status(known[name, scale], letters) for scale in get_args(Scale)),
         ]
         for name in preset.names()
     ]
@@ -42,15 +48,22 @@ def write(pages: Path) -> Path:
     return pages / FILE
 
 
-def found(pages: Path, name: str, scale: Scale) -> dict[str, Any] | None:
-    """What a page's JSON file says; `None` where there is no page.
+def found(pages: Path, name: str, scale: Scale) -> dict[str, dict[str, Any]]:
+    """What the JSON files of a preset's pages say, by the page's name; the usual one first.
+
+    Raises:
+        UserError: if one was written by something else.
+    """
+    made = [preset.load(name, Numerics(precision=precision, draw=draw)).page(scale) for precision, draw in COMPUTED]
+    return {page: read(pages / f"{page}.json") for page in made if (pages / f"{page}.json").exists()}
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What the JSON file of a page says.
 
     Raises:
         UserError: if it was written by something else.
     """
-    path = pages / f"{name}-{scale}.json"
-    if not path.exists():
-        return None
     known = read_json(path)
     runs = known.get("runs")
     kinds = {"share": int | float, "verdict": str, "machines": list}
@@ -60,12 +73,17 @@ def found(pages: Path, name: str, scale: Scale) -> dict[str, Any] | None:
     return known
 
 
-def status(name: str, scale: Scale, known: dict[str, Any] | None, letters: dict[str, str]) -> str:
-    """A cell of the index."""
-    if known is None:
-        return "not run"
+def status(known: Mapping[str, dict[str, Any]], letters: Mapping[str, str]) -> str:
+    """A cell of the index: the pages of a preset at a scale."""
+    return "<br>".join(told(page, each, letters) for page, each in known.items()) or "not run"
+
+
+def told(page: str, known: Mapping[str, Any], letters: Mapping[str, str]) -> str:
+    """How far a page is, what it says, and on what machines it was made."""
     runs, share = known["runs"], known["share"]
     whole = runs["finished"] == runs["asked"]
     how_far = "done" if whole else f"partial, {runs['finished']} of {runs['asked']} runs ({100 * share:.0f} %)"
     where = ", ".join(letters[machine] for machine in known["machines"])
-    return f"[{how_far}]({name}-{scale}.md): {plain(known['verdict'])}" + f" ({where})" * bool(where)
+    (computed,) = re.findall(r"-(?:small|full)(?:-(.*))?$", page)
+    how_far += f", {computed.replace('-', ' ')}" * bool(computed)
+    return f"[{how_far}]({page}.md): {plain(known['verdict'])}" + f" ({where})" * bool(where)

@@ -8,19 +8,20 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analysis import curves
-from analysis.formats import ABSENT, count, interval, number, percent, plural
+from analysis.formats import count, number, percent, plural
 from analysis.formats import span as spanned
 from analysis.groups import Section, sections
 from analysis.published import published_for
-from analysis.statistics import Mean, mean_interval
+from analysis.statistics import mean_interval
 from analysis.style import save_svg
-from papers.judge import RULE, agreement, ordering, verdict
+from papers.columns import result
+from papers.judge import RULE, verdict
 from papers.markdown import code, plain, table
 from papers.preset import Preset, Scale, load
 from papers.progress import standing
 from papers.reasons import reasons
 from papers.setting import settings_table, shrunk
-from papers.table import Line, Table, published_variants, tables
+from papers.table import published_variants, tables
 from workbench.files import write_json, write_text
 from workbench.results import Run
 
@@ -36,7 +37,7 @@ class Made:
 
 
 def write(preset: Preset, scale: Scale, out: Path, pages: Path, seeds: int | None = None) -> Made:
-    """Writes `pages/<preset>-<scale>.md`, its figures below `pages/figures`, and what the index needs as JSON.
+    """Writes the preset's page, its figures below `pages/figures`, and what the index needs as JSON.
 
     Args:
         preset: the table.
@@ -48,10 +49,10 @@ def write(preset: Preset, scale: Scale, out: Path, pages: Path, seeds: int | Non
     Raises:
         UserError: if a run in `out` was written by something else.
     """
-    parts = [load(name) for name in preset.of] or [preset]
+    parts = [load(name, preset.numerics) for name in preset.of] or [preset]
     experiments = [experiment for part in parts for experiment in part.experiments(scale, seeds)]
     found = standing(out, experiments)
-    name = f"{preset.name}-{scale}"
+    name = preset.page(scale)
     (pages / FIGURES).mkdir(parents=True, exist_ok=True)
     figures = list(draw(sections(found.runs), pages, name))
     made = [] if preset.of else tables(preset, scale, experiments, found.runs)
@@ -62,6 +63,7 @@ def write(preset: Preset, scale: Scale, out: Path, pages: Path, seeds: int | Non
         title=plain(preset.title),
         scale=scale,
         standing=found,
+        numerics=[plain(each) for each in computed(preset)],
         percent=percent(100 * found.share),
         shrunk=[] if preset.of else [plain(shrunk(preset))],
         verdict=plain(said),
@@ -115,68 +117,6 @@ def draw(found: Sequence[Section], pages: Path, name: str) -> Iterator[str]:
         yield f"{shown}\n\n{plain(section.title)}. {curves.caption(drawn)}"
 
 
-def result(made: Table, scale: Scale) -> str:
-    """One table: theirs, ours, and at the paper's scale whether they agree."""
-    heading = f"### {plain(', '.join(part for part in (str(made.measure), made.variant) if part))}"
-    headings = ["architecture", "published", "ours", "seeds"]
-    full = scale == "full"
-    lines = [cells(line, made, full) for line in made.lines]
-    trivial = trivial_value(made)
-    if trivial is not None:
-        lines.append(["trivial baseline", "", number(trivial), "", *[""] * full])
-    shown = table([*headings, *["agrees?"] * full], lines)
-    baseline = "" if trivial is not None else trivially(made)
-    source, setting = "Nothing is published of this.", ""
-    if made.source is not None:
-        of = f" ({made.published_variant})" if made.published_variant != made.variant else ""
-        source, setting = f"Published: {made.source.source}{of}. ", f"{made.source.setting}."
-    order = ordering(made)
-    return "\n\n".join(
-        part for part in (heading, shown, plain(baseline), plain(source + setting), plain(order)) if part
-    )
-
-
-def cells(line: Line, made: Table, full: bool) -> list[str]:
-    """A line of a table."""
-    ours = line.ours
-    share = f"{len(ours.values)} of {ours.seeds}" if ours.seeds else "0"
-    if ours.diverged:
-        share += f" ({ours.diverged} diverged)"
-    if not ours.values and ours.seeds > ours.diverged and made.measure.counts_steps:
-        value = f"> {count(ours.budget)}"
-    else:
-        value = steps(ours.mean) if made.measure.counts_steps else interval(ours.mean)
-    published = ABSENT if line.published is None else str(line.published)
-    told = [plain(agreement(line, made))] if full else []
-    return [plain(line.architecture), plain(published), plain(value), share, *told]
-
-
-def steps(mean: Mean) -> str:
-    """A mean number of steps with its interval: whole numbers."""
-    if mean.n == 0:
-        return ABSENT
-    return count(mean.mean) + ("" if mean.half is None else f" ± {count(mean.half)}")
-
-
-def trivial_value(made: Table) -> float | None:
-    """What the best answer without memory has, where it is a loss or follows from one."""
-    if made.trivial_loss is None:
-        return None
-    bits = made.trivial_loss / math.log(2)
-    return {"test/loss": made.trivial_loss, "test/bits_per_character": bits}.get(made.measure.text)
-
-
-def trivially(made: Table) -> str:
-    """The trivial baseline of a table that counts something else than losses."""
-    if made.trivial_loss is None:
-        return ""
-    loss = f"The best answer without memory has a loss of {number(made.trivial_loss)}"
-    goal = made.measure.goal
-    if goal is not None and goal.criterion.metric == "loss" and not goal.criterion.met(made.trivial_loss):
-        return f"Trivial baseline: never. {loss}."
-    return f"Trivial baseline: {loss[0].lower()}{loss[1:]}."
-
-
 def budget(runs: Sequence[Run]) -> str:
     """What each architecture was given, and what it took."""
     lines = []
@@ -221,4 +161,14 @@ def others(preset: Preset) -> Iterator[str]:
 
 def command(preset: Preset, scale: Scale, seeds: int | None) -> str:
     """The command that makes the page."""
-    return code(f"workbench reproduce {preset.name} --scale {scale}{f' --seeds {seeds}' if seeds else ''}")
+    options = "".join(f" --{name} {value}" for name, value in preset.numerics.unusual.items())
+    return code(f"workbench reproduce {preset.name} --scale {scale}{f' --seeds {seeds}' if seeds else ''}{options}")
+
+
+def computed(preset: Preset) -> Iterator[str]:
+    """In sentences, what the runs are computed in where that is not as usual."""
+    unusual = preset.numerics.unusual
+    if "precision" in unusual:
+        yield "Computed in mixed precision, products in bfloat16; the usual page is in float32."
+    if "draw" in unusual:
+        yield "Training data is drawn on the device that trains: other sequences than those of the usual page."

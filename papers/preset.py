@@ -8,7 +8,7 @@ from typing import Any, Literal
 from architectures.suggest import near
 from papers.measure import Measure
 from workbench.comparison import Comparison
-from workbench.config import Experiment
+from workbench.config import Experiment, Numerics
 from workbench.errors import UserError
 from workbench.files import read_yaml
 
@@ -34,6 +34,7 @@ class Preset:
         unlike: where the setting is not, or may not be, the source's, in sentences.
         found: what was looked for where ours and theirs disagree, in sentences, by scale.
         of: other presets, where it is a figure made of their runs.
+        numerics: what it is computed in, which no paper says; its file does not, either.
     """
 
     name: str
@@ -45,10 +46,16 @@ class Preset:
     unlike: tuple[str, ...] = ()
     found: Mapping[Scale, Sequence[str]] = field(default_factory=dict)
     of: tuple[str, ...] = ()
+    numerics: Numerics = field(default_factory=Numerics)
+
+    def page(self, scale: Scale) -> str:
+        """The name of its page, without an ending."""
+        return f"{self.name}-{scale}{suffix(self.numerics)}"
 
     def settings(self, scale: Scale) -> dict[str, Any]:
         """What is asked of `workbench compare` at a scale, beside what single architectures have of their own."""
-        return over(self.full, self.small) if scale == "small" else dict(self.full)
+        mine = over(self.full, self.small) if scale == "small" else dict(self.full)
+        return {**mine, **self.numerics.unusual}
 
     def experiments(self, scale: Scale, seeds: int | None = None) -> list[Experiment]:
         """All runs of the table, seed by seed, so that early results already have every architecture.
@@ -86,6 +93,12 @@ class Preset:
             yield from Comparison.from_dict(alone).experiments()
 
 
+def suffix(numerics: Numerics) -> str:
+    """What tells the page of runs that are computed so from the usual one: `-bf16`, `-bf16-drawn-on-device`."""
+    unusual = numerics.unusual
+    return f"-{numerics.precision}" * ("precision" in unusual) + f"-drawn-on-{numerics.draw}" * ("draw" in unusual)
+
+
 def over(settings: Settings, changed: Settings) -> dict[str, Any]:
     """Settings with others over them: mappings key by key, all else as a whole; `each` is replaced, as what one scale
     gives an architecture is not what another does."""
@@ -106,8 +119,12 @@ def order(name: str) -> tuple[str, ...]:
     return tuple(part.zfill(6) if part.isdigit() else part for part in name.split("-"))
 
 
-def load(name: str) -> Preset:
+def load(name: str, numerics: Numerics | None = None) -> Preset:
     """The preset of a name.
+
+    Args:
+        name: that of its file.
+        numerics: what it is computed in; by default as usual.
 
     Raises:
         UserError: if there is none, or its file says what no preset says.
@@ -116,9 +133,9 @@ def load(name: str) -> Preset:
     if name not in names():
         raise UserError(f"unknown preset {name!r}{near(name, names())}; workbench reproduce --list shows them")
     values = read_yaml(path)
-    accepted = [item.name for item in fields(Preset)]
+    accepted = [item.name for item in fields(Preset) if item.name not in ("name", "numerics")]
     for key in values:
-        if key not in accepted or key == "name":
+        if key not in accepted:
             raise UserError(f"{path} has no key {key!r}{near(str(key), accepted)}")
     if not isinstance(values.get("title"), str):
         raise UserError(f"{path} needs a title")
@@ -132,4 +149,4 @@ def load(name: str) -> Preset:
     if not values["of"] and len(values["full"].get("tasks") or ()) != 1:
         raise UserError(f"{path}: full must name one task (tasks: [addition]), or of other presets")
     values["measures"] = tuple(Measure.read(text) for text in values["measures"])
-    return Preset(name=name, **values)
+    return Preset(name=name, numerics=numerics or Numerics(), **values)

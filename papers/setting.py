@@ -9,7 +9,7 @@ from analysis.naming import shown
 from papers.markdown import plain, table
 from papers.preset import Preset, Scale
 from workbench.comparison import Comparison
-from workbench.config import Budget, Optimization
+from workbench.config import Budget, Numerics, Optimization
 
 UNTOLD = ("seeds", "log_every")
 """Settings that are ours, not the paper's."""
@@ -25,7 +25,7 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 
 DEFAULTS = {
-    item.name: item.default for part in (Comparison, Budget, Optimization) for item in fields(part)
+    item.name: item.default for part in (Comparison, Budget, Optimization, Numerics) for item in fields(part)
     if item.default is not MISSING
 }  # fmt: skip
 
@@ -41,9 +41,9 @@ def value_of(key: str, settings: Mapping[str, Any]) -> Any:
 
 def settings_table(preset: Preset, scale: Scale) -> str:
     """All that is set; at small scale beside the paper's, with the factor where both are numbers."""
-    paper, here = dict(flat(preset.settings("full"))), dict(flat(preset.settings(scale)))
+    paper, here = dict(flat(preset.full)), dict(flat(preset.settings(scale)))
     if scale == "full":
-        return table(("setting", "value"), ((plain(key), text(value)) for key, value in paper.items()), left=2)
+        return table(("setting", "value"), ((plain(key), text(value)) for key, value in here.items()), left=2)
     keys = list(dict.fromkeys([*paper, *here]))
     both = ((key, value_of(key, paper), value_of(key, here)) for key in keys)
     lines = ((plain(key), text(theirs), text(ours), factor(theirs, ours)) for key, theirs, ours in both)
@@ -52,9 +52,12 @@ def settings_table(preset: Preset, scale: Scale) -> str:
 
 def shrunk(preset: Preset) -> str:
     """What is otherwise at the small scale, in a sentence's end: `length 25 instead of 100 (1/4)`."""
-    paper, here = dict(flat(preset.settings("full"))), dict(flat(preset.settings("small")))
+    paper, here = dict(flat(preset.full)), dict(flat(preset.settings("small")))
     changes = []
     for key, value in here.items():
+        if key in preset.numerics.unusual:
+            # Said by itself.
+            continue
         if key in (*UNTOLD, "match") or key.startswith("each.") or (key in paper and paper[key] == value):
             continue
         name = key.rpartition(".")[2].replace("_", " ")

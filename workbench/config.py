@@ -128,6 +128,11 @@ class Numerics:
         one_of("precision", self.precision, Precision)
         one_of("draw", self.draw, Draw)
 
+    @property
+    def unusual(self) -> dict[str, str]:
+        """The fields that are not as by default."""
+        return {item.name: value for item in fields(self) if (value := getattr(self, item.name)) != item.default}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
@@ -154,8 +159,7 @@ class Experiment:
             # Results from before there were goals keep their identity.
             del values["budget"]["until"]
         # And those from before there was a choice of numerics.
-        usual = asdict(Numerics())
-        values["numerics"] = {key: value for key, value in values["numerics"].items() if value != usual[key]}
+        values["numerics"] = self.numerics.unusual
         if not values["numerics"]:
             del values["numerics"]
         return values

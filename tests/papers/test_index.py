@@ -55,3 +55,15 @@ def test_what_is_no_page_of_ours_is_refused(text, tmp_path):
     with pytest.raises(UserError, match=r"rda-table-1-full\.json"):
         index.write(tmp_path)
     assert not (tmp_path / "README.md").exists()
+
+
+def test_pages_that_are_computed_otherwise_stand_beside_the_usual_one(tmp_path):
+    for name in ("rda-table-1-full", "rda-table-1-full-bf16", "rda-table-1-full-bf16-drawn-on-device"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(known(verdict=f"that of {len(name)}")))
+    found, _ = lines(index.write(tmp_path))
+    assert found["rda-table-1"][1:] == [
+        "[done](rda-table-1-full.md): that of 16 (A)<br>"
+        "[done, bf16](rda-table-1-full-bf16.md): that of 21 (A)<br>"
+        "[done, bf16 drawn on device](rda-table-1-full-bf16-drawn-on-device.md): that of 37 (A)",
+        "not run",
+    ]

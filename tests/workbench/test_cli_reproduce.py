@@ -85,6 +85,33 @@ def test_time_that_is_up_before_anything_is_done_says_so_everywhere(presets, tmp
     assert f"](figures/{figure.name})" in page
 
 
+def test_what_is_computed_otherwise_has_runs_and_a_page_of_its_own(presets, tmp_path, capsys):
+    out = tmp_path / "out"
+    command = ["reproduce", "tiny", "--seeds", "1", "--out", str(out)]
+    assert main(command) == 0
+    usual = (out / "results/tiny-small.md").read_bytes()
+    before = results(out)
+    assert len(before) == 2
+    assert main([*command, "--precision", "bf16", "--draw", "device"]) == 0
+    name = "tiny-small-bf16-drawn-on-device"
+    assert capsys.readouterr().out.splitlines()[-1].startswith(f"{out / 'results' / name}.md: ")
+    assert (out / "results/tiny-small.md").read_bytes() == usual
+    after = results(out)
+    assert {key: after[key] for key in before} == before
+    assert len(after) == 4
+    page = (out / f"results/{name}.md").read_text()
+    assert "> Computed in mixed precision, products in bfloat16; the usual page is in float32." in page
+    assert "> Training data is drawn on the device that trains" in page
+    assert "`workbench reproduce tiny --scale small --seeds 1 --precision bf16 --draw device`" in page
+    assert "| precision | 32 | bf16 |" in page
+    assert "| draw | cpu | device |" in page
+    index = (out / "results/README.md").read_text()
+    assert "[done](tiny-small.md)" in index
+    assert f"<br>[done, bf16 drawn on device]({name}.md)" in index
+    assert main(["reproduce", "curves", "--seeds", "1", "--out", str(out), "--draw", "device"]) == 0
+    assert (out / "results/curves-small-drawn-on-device.md").exists()
+
+
 def test_the_time_is_up_once_and_not_after_the_end():
     class Pool:
         stopping = False
@@ -118,6 +145,7 @@ def test_the_time_is_up_once_and_not_after_the_end():
         (["tiny", "--time-limit", "9"], "--time-limit 9: say the unit, as in 9s, 9m or 9h"),
         (["tiny", "--time-limit", "soon"], "--time-limit must be a time such as 90s, 9m or 1h30m, not 'soon'"),
         (["tiny", "--scale", "tiny"], "scale 'tiny' is unknown"),
+        (["tiny", "--precision", "16"], "--precision '16' is unknown; did you mean 'bf16'?"),
         (["tiny", "--seeds", "0"], "seeds must be at least 1, not 0"),
         (["tiny", "--device", "cuda"], "--device cuda: PyTorch finds no CUDA device here"),
         (["tiny", "--out", "presets/tiny.yaml"], "is a file; --out names a folder for the results"),

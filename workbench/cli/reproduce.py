@@ -12,7 +12,7 @@ from workbench.cli.duration import seconds
 from workbench.cli.execute import execute
 from workbench.cli.parser import Parser, chosen
 from workbench.cli.settings import Device, Settings
-from workbench.config import TUNING_SEED, Experiment, one_of, whole
+from workbench.config import TUNING_SEED, Draw, Experiment, Numerics, Precision, one_of, whole
 from workbench.errors import UserError
 from workbench.folder import BusyError, folder_of, locked
 from workbench.resolve import warnings
@@ -45,6 +45,8 @@ class Choice:
         device: auto takes a GPU where there is one.
         workers: experiments side by side; by default one for each core, or one on a GPU.
         threads: threads of each.
+        precision: 32: float32; bf16: mixed precision. It has a page of its own.
+        draw: where training data is drawn: cpu, or device: that which trains. It has a page of its own.
     """
 
     scale: str = "small"
@@ -55,6 +57,8 @@ class Choice:
     device: Device = "auto"
     workers: int | None = None
     threads: int = 1
+    precision: Precision = "32"
+    draw: Draw = "cpu"
 
 
 def main(given: list[str]) -> int:
@@ -84,8 +88,9 @@ def main(given: list[str]) -> int:
     pages = Path(choice.pages) if choice.pages else settings.folder / "results"
     if pages.exists() and not pages.is_dir():
         raise UserError(f"{pages} is a file; --pages names a folder for the page and the index")
-    made = preset.load(name)
-    parts = [preset.load(part) for part in made.of] or [made]
+    numerics = Numerics(precision=choice.precision, draw=choice.draw)
+    made = preset.load(name, numerics)
+    parts = [preset.load(part, numerics) for part in made.of] or [made]
     experiments = [experiment for part in parts for experiment in part.experiments(scale, choice.seeds)]
     for line in dict.fromkeys(line for experiment in experiments for line in warnings(experiment)):
         complain(f"warning: {line}")
