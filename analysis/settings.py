@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from workbench.config import whole
+from workbench.checks import whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

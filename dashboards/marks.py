@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from workbench.config import strict
+from workbench.checks import strict
 from workbench.errors import UserError
 from workbench.files import read_json, write_json
 

@@ -13,7 +13,7 @@ from architectures.suggest import near
 from sweeps.samplers import PerTrial, pruner
 from sweeps.spec import StudySpec
 from sweeps.turns import InTurn
-from workbench.config import whole
+from workbench.checks import whole
 from workbench.errors import UserError
 
 SPEC, ASKED, VERSIONS = "spec", "asked", "versions"

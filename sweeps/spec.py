@@ -10,7 +10,8 @@ from sweeps.corners import check
 from sweeps.differences import differences
 from sweeps.names import Match, plain_options, values
 from sweeps.space import Space
-from workbench.config import Budget, Experiment, Numerics, Optimization, Part, one_of, strict, whole
+from workbench.checks import one_of, strict, whole
+from workbench.config import Budget, Experiment, Numerics, Optimization, Part
 from workbench.errors import UserError
 from workbench.resolve import matched, resolve_architecture, resolve_task
 from workbench.tasks import Task

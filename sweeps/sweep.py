@@ -11,7 +11,8 @@ from sweeps.names import Match
 from sweeps.opening import MOST_TRIALS
 from sweeps.spec import Objective, Pruner, Sampler, StudySpec
 from workbench.asked import check_names, from_flat, to_flat
-from workbench.config import TUNING_SEED, Budget, Numerics, Optimization, one_of, whole
+from workbench.checks import one_of, whole
+from workbench.config import TUNING_SEED, Budget, Numerics, Optimization
 from workbench.errors import UserError
 from workbench.model import count
 from workbench.resolve import resolve_architecture, resolve_task, users_mistake

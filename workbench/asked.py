@@ -5,7 +5,8 @@ from dataclasses import MISSING, asdict, fields
 from typing import Any, TypeVar
 
 from architectures.suggest import near
-from workbench.config import Budget, Numerics, Optimization, strict
+from workbench.checks import strict
+from workbench.config import Budget, Numerics, Optimization
 from workbench.errors import UserError
 
 T = TypeVar("T")

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from workbench.asked import check_names, from_flat, to_flat
-from workbench.config import TUNING_SEED, Budget, Experiment, Numerics, Optimization, Part, one_of, whole
+from workbench.checks import one_of, whole
+from workbench.config import TUNING_SEED, Budget, Experiment, Numerics, Optimization, Part
 from workbench.errors import UserError
 from workbench.model import count
 from workbench.resolve import matched, resolve_architecture, resolve_task, users_mistake

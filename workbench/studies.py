@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-from workbench.config import strict
+from workbench.checks import strict
 from workbench.errors import UserError
 from workbench.files import read_json, write_json
 

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import architectures
 from analysis.precision import MatmulPrecision
 from architectures.suggest import near
-from workbench.config import MOST_THREADS, Precision, one_of, whole
+from workbench.checks import one_of, whole
+from workbench.config import MOST_THREADS, Precision
 from workbench.errors import UserError
 
 Device = Literal["auto", "cpu", "cuda"]

@@ -5,11 +5,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from workbench.checks import one_of, whole
 from workbench.cli.complain import complain
 from workbench.cli.mirrored import renew
 from workbench.cli.parser import Options, Parser, chosen
 from workbench.cli.settings import Device, by_default
-from workbench.config import MOST_THREADS, Experiment, one_of, whole
+from workbench.config import MOST_THREADS, Experiment
 from workbench.errors import UserError
 from workbench.files import writable
 from workbench.folder import results_of

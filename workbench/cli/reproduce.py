@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench import checkpoints
+from workbench.checks import one_of, whole
 from workbench.cli.complain import complain
 from workbench.cli.duration import seconds
 from workbench.cli.execute import execute
 from workbench.cli.parser import Parser, chosen
 from workbench.cli.settings import Device, Settings
-from workbench.config import TUNING_SEED, Draw, Experiment, Numerics, Precision, one_of, whole
+from workbench.config import TUNING_SEED, Draw, Experiment, Numerics, Precision
 from workbench.errors import UserError
 from workbench.folder import BusyError, folder_of, locked
 from workbench.resolve import warnings

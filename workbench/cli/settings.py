@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from dashboards.marks import place_of
 from dashboards.mirror import Mirror, Mode
+from workbench.checks import one_of, whole
 from workbench.cli.wandb_names import named
-from workbench.config import MOST_THREADS, one_of, whole
+from workbench.config import MOST_THREADS
 from workbench.errors import UserError
 
 Device = Literal["auto", "cpu", "cuda"]

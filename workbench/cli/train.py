@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from workbench.checks import whole
 from workbench.cli.complain import complain
 from workbench.cli.execute import execute
 from workbench.cli.mirrored import publish
@@ -11,7 +12,7 @@ from workbench.cli.parser import Options, Parser, chosen
 from workbench.cli.progress import summary
 from workbench.cli.settings import Settings, split
 from workbench.comparison import Comparison
-from workbench.config import TUNING_SEED, Budget, Experiment, Numerics, Optimization, whole
+from workbench.config import TUNING_SEED, Budget, Experiment, Numerics, Optimization
 from workbench.errors import UserError
 from workbench.resolve import warnings
 

@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.checks import whole
 from workbench.cli.parser import Parser
-from workbench.config import whole
 from workbench.errors import UserError
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from sweeps.opening import load
 from sweeps.patience import patiently
 from sweeps.storage import connect
 from sweeps.worker import quiet
+from workbench.checks import whole
 from workbench.cli.complain import complain
 from workbench.cli.parser import Parser
 from workbench.cli.sweeping.found import with_folder
 from workbench.cli.sweeping.store import Store, recorded, refuse_missing
-from workbench.config import whole
 from workbench.errors import UserError
 
 DESCRIPTION = """Show the trials of a sweep in a browser, by optuna-dashboard, until Ctrl-C.

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sweeps.sweep import Sweep
+from workbench.checks import one_of
 from workbench.cli.complain import complain
 from workbench.cli.parser import KINDS, Parser, chosen, merged
 from workbench.cli.settings import Settings, split
 from workbench.cli.sweeping.store import Store
 from workbench.cli.sweeping.tune import tune
-from workbench.config import Budget, Numerics, Optimization, one_of
+from workbench.config import Budget, Numerics, Optimization
 from workbench.errors import UserError
 from workbench.folder import alone
 from workbench.resolve import warnings

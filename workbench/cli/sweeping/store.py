@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.checks import whole
 from workbench.cli.settings import Settings
-from workbench.config import whole
 from workbench.errors import UserError
 from workbench.files import read_yaml
 
