@@ -1,5 +1,6 @@
 """Recurrences, by the fastest implementation that works where they are asked for."""
 
+import functools
 from typing import Any, Literal
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 from architectures.kernels import compiled, eager, graphs, operation
 from architectures.kernels.attention import Attention
 from architectures.kernels.choice import Backend, Picked, picked
+from architectures.kernels.padded import padded
 from architectures.kernels.passes import Passes
 from architectures.kernels.triton_passes import TritonPasses
 from architectures.kernels.triton_support import precision
@@ -59,7 +61,8 @@ def average(
     with torch.autocast(x.device.type, enabled=False):
         if name == "compiled":
             return compiled.average(*operands, **options)
-        return operation.average(*operands, **options, passes=_passes(name, x, mixed))
+        work = functools.partial(operation.average, **options, passes=_passes(name, x, mixed))
+        return padded(work, *operands) if name == "triton" else work(*operands)  # type: ignore[return-value]
 
 
 def states(
@@ -84,7 +87,8 @@ def states(
     with torch.autocast(x.device.type, enabled=False):
         if name == "compiled" and not operation.differentiated(*operands):
             return compiled.states(*operands, **options)
-        return operation.states(*operands, **options, passes=_passes(name, x, mixed))
+        work = functools.partial(operation.states, **options, passes=_passes(name, x, mixed))
+        return padded(work, *operands) if name == "triton" else work(*operands)  # type: ignore[return-value]
 
 
 def run(

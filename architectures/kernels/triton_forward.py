@@ -3,7 +3,7 @@
 import triton
 import triton.language as tl
 
-from architectures.kernels.triton_math import log1p_exp_minus, log_attention, log_sigmoid, tanh
+from architectures.kernels.triton_math import added, log1p_exp_minus, log_attention, log_sigmoid, tanh
 
 
 @triton.jit(do_not_specialize=["time", "batch"])
@@ -70,21 +70,28 @@ def forward(
         tl.store(hidden + at_hidden, tanh(r), mask=mask)
     tl.debug_barrier()
     for _ in range(time):
-        g = tl.load(given + at_gates, mask=mask, other=0.0)
-        p = tl.load(given + at_gates + units, mask=mask, other=0.0)
+        # Asked for all at once and before the products, so that it is there after them.
+        given_g = tl.load(given + at_gates, mask=mask, other=0.0)
+        given_p = tl.load(given + at_gates + units, mask=mask, other=0.0)
         if DISCOUNTED:
-            q = tl.load(given + at_gates + 2 * units, mask=mask, other=0.0)
-        # Asked for before the products, so that it is there after them.
+            given_q = tl.load(given + at_gates + 2 * units, mask=mask, other=0.0)
         feature = tl.load(u + at, mask=mask, other=0.0)
+        g = tl.zeros((ROWS, WIDTH), dtype=tl.float32)
+        p = tl.zeros((ROWS, WIDTH), dtype=tl.float32)
+        q = tl.zeros((ROWS, WIDTH), dtype=tl.float32)
         for k in tl.range(0, WIDTH, CHUNK, num_stages=STAGES):
             inner = k + tl.arange(0, CHUNK)
             h = tl.load(hidden + row * hidden_row + inner[None, :], mask=there & (inner < units)[None, :], other=0.0)
             h = h.to(operand)
             block = weight + inner[:, None] * WIDTH + unit[None, :]
-            g = tl.dot(h, tl.load(block), g, input_precision=PRECISION)
-            p = tl.dot(h, tl.load(block + WIDTH * WIDTH), p, input_precision=PRECISION)
+            g = added(h, tl.load(block), g, PRECISION)
+            p = added(h, tl.load(block + WIDTH * WIDTH), p, PRECISION)
             if DISCOUNTED:
-                q = tl.dot(h, tl.load(block + 2 * WIDTH * WIDTH), q, input_precision=PRECISION)
+                q = added(h, tl.load(block + 2 * WIDTH * WIDTH), q, PRECISION)
+        g += given_g
+        p += given_p
+        if DISCOUNTED:
+            q += given_q
 
         g = tanh(g)
         z = feature * g

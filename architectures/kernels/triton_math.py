@@ -59,3 +59,21 @@ def attention_slope(p, ATTENTION: tl.constexpr):
         # The smallest normal number keeps 1 / p finite.
         slope = tl.where(p > 0, 1 / tl.maximum(p, 1.1754943508222875e-38), 0.0)
     return slope
+
+
+@triton.jit
+def added(a, b, sums, PRECISION: tl.constexpr):
+    """sums + a b. For `tf32x3` each factor is cut into two numbers of TF32, of whose products the smallest is left out.
+
+    Triton does so too, but rounds where this cuts digits off, which takes fewer instructions, and it is instructions
+    that bound a step then. The error of a sum of 256 products is up to 3.5e-7 of it, that of float32 up to 2e-7.
+    """
+    if PRECISION == "tf32x3":
+        a_high = (a.to(tl.int32, bitcast=True) & -8192).to(tl.float32, bitcast=True)
+        b_high = (b.to(tl.int32, bitcast=True) & -8192).to(tl.float32, bitcast=True)
+        sums = tl.dot(a - a_high, b_high, sums, input_precision="tf32")
+        sums = tl.dot(a_high, b - b_high, sums, input_precision="tf32")
+        sums = tl.dot(a_high, b_high, sums, input_precision="tf32")
+    else:
+        sums = tl.dot(a, b, sums, input_precision=PRECISION)
+    return sums

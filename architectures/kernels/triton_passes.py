@@ -148,7 +148,7 @@ def tiles(units: int, gates: int, precision: Precision, shared: int = SHARED) ->
         "ROWS": ROWS,
         "WIDTH": width,
         "CHUNK": chunk,
-        "STAGES": max(1, min(3, (shared - RESERVE) // (chunk * row))),
+        "STAGES": min(3, 1 + (shared - RESERVE) // (chunk * row)),
         "PRECISION": "ieee" if precision in OPERANDS else precision,
         "num_warps": max(4, min(16, width // 16)),
     }

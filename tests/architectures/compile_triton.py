@@ -36,7 +36,11 @@ def compiled(
         return operand if name == "weight" else "*fp32"
 
     kinds = {name: kind(name) for name in names}
-    aligned = {(at,): [["tt.divisibility", 16]] for at, name in enumerate(names) if kinds[name].startswith("*")}
+    # h lies beside the input, and without tanh r is h: where it begins, and how far apart its rows are, is any number.
+    beside = {"hidden", "hidden_row"} | (set() if constants["HIDDEN_TANH"] else {"averages", "averages_row"})
+    dense = {"units", "averages_row"} | {name for name in names if name.startswith("of_")}
+    known = {name for name in names if kinds[name].startswith("*")} | (dense if units % 16 == 0 else set())
+    aligned = {(names.index(name),): [["tt.divisibility", 16]] for name in names if name in known - beside}
     source = ASTSource(kernel, kinds, {(names.index(name),): value for name, value in constants.items()}, aligned)
     return triton.compile(source, target=GPUTarget("cuda", capability, 32), options={"num_warps": warps})
 

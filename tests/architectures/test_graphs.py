@@ -34,7 +34,7 @@ def captures(monkeypatch: pytest.MonkeyPatch) -> Captures:
     found: Captures = []
 
     def captured(work: Callable[[], object], device: torch.device, stream: int = 0) -> Callable[[], object]:
-        found.append(original(work, device) if device.type == "cuda" else recorded(work))
+        found.append(original(work, device, stream) if device.type == "cuda" else recorded(work))
         return found[-1]
 
     original = chunks.captured

@@ -9,7 +9,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from architectures.kernels import ATTENTIONS, START, Attention, eager, operation, picked, triton_support
+from architectures.kernels import (
+    ATTENTIONS,
+    START,
+    Attention,
+    Backend,
+    average,
+    eager,
+    operation,
+    picked,
+    states,
+    triton_support,
+)
 from architectures.kernels.triton_passes import TritonPasses, tile_width
 from architectures.kernels.triton_support import precision
 from tests.architectures.cases import noise
@@ -81,6 +92,44 @@ def test_kernels_and_eager_passes_agree(
     # Near a closing relu the gradient 1 / p has no bound, and rounding decides.
     most = max(2e-6, (20 if attention == "relu" else 4) * own)
     assert off(outcome(TritonPasses(precision(DEVICE)), inputs, attention, hidden_tanh), exact) < most
+
+
+@pytest.mark.parametrize("units", [3, 16, 21])
+@pytest.mark.parametrize("carried", [False, True])
+@chosen
+def test_units_that_are_added_change_nothing(
+    attention: Attention, hidden_tanh: bool, discounted: bool, carried: bool, units: int
+) -> None:
+    """Values and gradients of the backend as a whole, which makes the number of units round."""
+    inputs = inputs_of(3, 4, units, discounted, carried)
+
+    def found(backend: Backend, device: torch.device, dtype: torch.dtype) -> list[Tensor]:
+        given = [value.detach().to(device, dtype).requires_grad_() for value in inputs]
+        options: dict[str, Any] = {"attention": attention, "hidden_tanh": hidden_tanh, "backend": backend}
+        told = (*average(*given, **options, output_tanh=True), *states(*given, **options))
+        assert {each.shape[-1] for each in told} == {units}
+        # While every relu has been closed since the start, l is near -1e30.
+        safe = [torch.where(each > START / 2, each, 0.0) for each in told]
+        loss: Any = sum((each * noise(*each.shape, seed=i).to(each)).sum() for i, each in enumerate(safe))
+        return [value.detach().to("cpu", torch.float64) for value in (*safe, *torch.autograd.grad(loss, given))]
+
+    exact = found("eager", torch.device("cpu"), torch.float64)
+    own = found("eager", torch.device("cpu"), torch.float32)
+    for a, b, c in zip(found("triton", DEVICE, torch.float32), exact, own, strict=True):
+        assert a.shape == b.shape
+        # Near a closing relu the gradient 1 / p has no bound, and rounding decides.
+        most = (20 if attention == "relu" else 4) * float((c - b).norm())
+        assert float((a - b).norm()) <= max(most, 2e-5 * max(float(b.norm()), 1.0))
+
+
+@pytest.mark.parametrize("units", [7, 40])
+@pytest.mark.parametrize("discounted", [False, True])
+def test_three_products_of_parts_are_one_product(discounted: bool, units: int) -> None:
+    """The interpreter cuts factors as a GPU does, and multiplies the parts in float32. Without one of the two products
+    of a small part, some 2e-4 would be lost."""
+    inputs = inputs_of(5, 4, units, discounted, True)
+    exact = outcome(eager, inputs, "exp", True, dtype=torch.float64)
+    assert off(outcome(TritonPasses("tf32x3"), inputs, "exp", True), exact) < 2e-6
 
 
 @pytest.mark.parametrize("outputs", ["y", "r", "l", "yr"])

@@ -14,13 +14,13 @@ SHARED = {75: 64 * 1024, 80: 163 * 1024, 86: 99 * 1024, 90: 227 * 1024}
 """Bytes that a program can have, by NVIDIA's tables of compute capabilities."""
 WIDE: dict[str, Any] = {"gates": 3, "ATTENTION": "exp", "HIDDEN_TANH": False}
 ASKED: list[dict[str, Any]] = [
-    {**WIDE, "units": 250, "precision": "tf32x3", "capability": 90},
+    {**WIDE, "units": 240, "precision": "tf32x3", "capability": 90},
     {**WIDE, "units": 256, "precision": "bf16", "capability": 90, "gates": 2, "HIDDEN_TANH": True},
     {**WIDE, "units": 64, "precision": "tf32", "capability": 90, "ATTENTION": "sigmoid"},
     {**WIDE, "units": 512, "precision": "tf32", "capability": 80, "ATTENTION": "softplus"},
     {**WIDE, "units": 256, "precision": "bf16", "capability": 86},
     {**WIDE, "units": 256, "precision": "ieee", "capability": 75},
-    {**WIDE, "units": 5, "precision": "ieee", "capability": 75, "ATTENTION": "relu", "HIDDEN_TANH": True},
+    {**WIDE, "units": 16, "precision": "ieee", "capability": 75, "ATTENTION": "relu", "HIDDEN_TANH": True},
 ]
 
 
