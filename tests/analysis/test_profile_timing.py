@@ -140,5 +140,6 @@ def test_the_collector_is_off_during_rounds_and_comes_back_even_after_an_error()
 def test_events_measure_what_the_device_does():
     a = torch.ones(4096, 4096, device="cuda")
     torch.mm(a, a)
-    one = events(lambda: torch.mm(a, a))
+    # The shortest of some: others may use the device meanwhile.
+    one = min(events(lambda: torch.mm(a, a)) for _ in range(5))
     assert 3 * one < events(lambda: [torch.mm(a, a) for _ in range(10)])

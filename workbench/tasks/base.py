@@ -56,7 +56,8 @@ def moved(tensor: Tensor, device: torch.device) -> Tensor:
     """A tensor on another device."""
     if device.type == "cuda" and tensor.device.type == "cpu":
         # From pinned memory the copy is queued like all else that a GPU does; from any other it waits for the queue.
-        return tensor.pin_memory().to(device, non_blocking=True)
+        # What has gaps would be gathered into memory that is not pinned, and waited for.
+        return tensor.contiguous().pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
 
 
