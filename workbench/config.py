@@ -23,7 +23,7 @@ MOST_THREADS = 1024
 Optimizer = Literal["adam", "adamw", "rmsprop", "sgd"]
 Clip = Literal["value", "norm", "none"]
 Schedule = Literal["constant", "linear", "cosine"]
-Precision = Literal["32", "bf16"]
+Precision = Literal["float32", "bf16"]
 Draw = Literal["cpu", "device"]
 
 
@@ -109,20 +109,17 @@ class Numerics:
     """What the numbers are computed in, and where the random ones come from.
 
     Args:
-        precision: 32: float32; bf16: mixed precision, the model's products in bfloat16 where PyTorch's autocast has
+        precision: float32, or bf16: mixed precision, the model's products in bfloat16 where PyTorch's autocast has
             them so, weights, losses and metrics in float32. A run is tested as it was trained.
         draw: where training data is drawn: cpu: the same data on every device; device: on the device that trains, whose
             random numbers are its own. Without a GPU that is the CPU, with the same data as cpu; it is another
             experiment all the same. Validation and test sets are drawn on the CPU.
     """
 
-    precision: Precision = "32"
+    precision: Precision = "float32"
     draw: Draw = "cpu"
 
     def __post_init__(self) -> None:
-        if str(self.precision) == "32":
-            # What a YAML file has without quotes.
-            object.__setattr__(self, "precision", "32")
         one_of("precision", self.precision, Precision)
         one_of("draw", self.draw, Draw)
 

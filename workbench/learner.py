@@ -46,7 +46,7 @@ class Learner(pl.LightningModule):
 
     def answers(self, x: Tensor, lengths: Tensor | None = None, state: State = None) -> tuple[Tensor, State]:
         """What `Model.forward` returns, computed in the experiment's precision; the answers are float32 again."""
-        if self.experiment.numerics.precision == "32":
+        if self.experiment.numerics.precision == "float32":
             return self.model(x, lengths, state)  # type: ignore[no-any-return]
         with torch.autocast(self.device.type, torch.bfloat16):
             y, state = self.model(x, lengths, state)

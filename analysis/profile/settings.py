@@ -29,7 +29,7 @@ class Settings:
         repeats: rounds in which everything is timed once; six or more give intervals.
         threads: threads of a CPU that compute at once.
         device: auto takes a GPU where there is one.
-        precision: 32: float32; bf16: under PyTorch's autocast to bfloat16.
+        precision: float32, or bf16: under PyTorch's autocast to bfloat16.
         matmul_precision: of products of float32, in PyTorch's words; save at highest, cuDNN has TF32 alike.
         memory: on a CPU, whether what is freed is kept for the next step, as training does, or returned to the system.
     """
@@ -42,7 +42,7 @@ class Settings:
     repeats: int = 10
     threads: int = 2
     device: Device = "auto"
-    precision: Precision = "32"
+    precision: Precision = "float32"
     matmul_precision: MatmulPrecision = "highest"
     memory: Memory = "kept"
     architecture: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

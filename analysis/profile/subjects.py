@@ -37,7 +37,7 @@ class Subject:
     hidden_size: int
     device: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    precision: Precision = "32"
+    precision: Precision = "float32"
     matmul_precision: MatmulPrecision = "highest"
     backend: str | None = None
     """Of the recurrences, where it is not the environment's to choose."""

@@ -56,7 +56,7 @@ def test_other_numerics_are_named_with_the_usual_ones(tmp_path: Path) -> None:
     """Which a configuration does not mention."""
     fair, text = two(tmp_path, {"precision": "bf16"}, {"draw": "device"})
     assert not fair
-    assert "draw differs: lstm cpu, rda device; precision differs: lstm bf16, rda 32." in text
+    assert "draw differs: lstm cpu, rda device; precision differs: lstm bf16, rda float32." in text
 
 
 def test_steps_are_those_made_and_a_diverged_run_breaks_no_rule(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ class Configuration:
     batch_size: int
     hidden_size: int
     length: int = 1000
-    precision: Precision = "32"
+    precision: Precision = "float32"
     matmul_precision: MatmulPrecision = "highest"
     backends: tuple[str, ...] = ("triton", "graphs", "eager")
     naive_length: int = 100

@@ -68,7 +68,7 @@ def solved(
     device: str,
     backend: Any,
     dtype: torch.dtype = torch.float32,
-    precision: Precision = "32",
+    precision: Precision = "float32",
     matmul: MatmulPrecision = "highest",
 ) -> list[Tensor]:
     """What is put out, the last r and l, and the gradients of a loss over them with respect to every operand, on the

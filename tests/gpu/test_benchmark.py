@@ -43,7 +43,7 @@ def test_what_the_benchmark_runs_works(name, device):
     assert [row.get("error") for row in measured(short, device, timing.wall(), 1)] == [None] * 3
 
 
-@pytest.mark.parametrize("precision", ["32", "bf16"])
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_every_way_has_a_row_and_ratios_are_per_step(precision):
     configuration = replace(TINY, precision=precision)
     # Whatever runs takes a second.

@@ -31,7 +31,7 @@ def drawn_and_solved(seed, device):
 def test_random_problems_are_solved(device, backend, seed, arithmetic, record_property):
     """Precisions of one problem follow each other in one process: what is kept from one must not serve the next."""
     problem, exact = drawn_and_solved(seed, device)
-    how = ("bf16", "high") if arithmetic == "bf16" else ("32", arithmetic)
+    how = ("bf16", "high") if arithmetic == "bf16" else ("float32", arithmetic)
     found = distances(solved(problem, device, backend, torch.float32, *how), exact)
     record_property("of y, r, l", found[0])
     record_property("of gradients", found[1])

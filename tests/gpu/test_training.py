@@ -133,7 +133,7 @@ def test_the_profiler_sees_no_copy_back(device, record_property):
     assert launched if device == "cuda" else any(name.startswith("aten::") for name in counts)
 
 
-@pytest.mark.parametrize("precision", ["32", "bf16"])
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
 @pytest.mark.parametrize("device", [pytest.param("cuda", marks=GPU)])
 def test_what_the_baseline_runs_is_written_down(device, precision, record_property):
     """The kernels of an LSTM, forward and backward, by the time that they take."""

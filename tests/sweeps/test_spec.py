@@ -214,11 +214,11 @@ def test_numerics_are_every_trials_and_cannot_be_searched():
     assert found.experiment({}, 0) == replace(spec().experiment({}, 0), numerics=chosen)
     assert StudySpec.from_dict(json.loads(json.dumps(found.to_dict()))) == found
     assert spec().differences(found) == [
-        'numerics.precision is "32", not "bf16"',
+        'numerics.precision is "float32", not "bf16"',
         'numerics.draw is "cpu", not "device"',
     ]
     with pytest.raises(UserError, match="precision cannot be searched: every trial has the same one"):
-        spec(own={"precision": ["32", "bf16"]})
+        spec(own={"precision": ["float32", "bf16"]})
 
 
 def test_a_study_from_before_there_were_numerics_is_read_as_it_was():

@@ -67,8 +67,7 @@ def test_comparisons_and_the_command_line_take_them(tmp_path):
     assert (written["precision"], written["draw"]) == ("bf16", "device")
     assert Comparison.from_dict(written) == comparison
     assert {each.numerics for each in comparison.experiments()} == {comparison.numerics}
-    # As a file has it without quotes.
-    assert Comparison.from_dict({**written, "precision": 32}).numerics == Numerics(draw="device")
+    assert Comparison.from_dict({**written, "precision": "float32"}).numerics == Numerics(draw="device")
     given = ["--task", "addition", "--architecture", "gru", "--precision", "bf16", "--draw", "device"]
     values = parser().parse_args(given).as_dict()
     asked = {key: value for key, value in values.items() if key in {"task", "architecture", "seed", *written}}

@@ -46,7 +46,7 @@ class Choice:
         device: auto takes a GPU where there is one.
         workers: experiments side by side; by default one for each core, or one on a GPU.
         threads: threads of each.
-        precision: 32: float32; bf16: mixed precision. It has a page of its own.
+        precision: float32, or bf16: mixed precision, which has a page of its own.
         draw: where training data is drawn: cpu, or device: that which trains. It has a page of its own.
     """
 
@@ -58,7 +58,7 @@ class Choice:
     device: Device = "auto"
     workers: int | None = None
     threads: int = 1
-    precision: Precision = "32"
+    precision: Precision = "float32"
     draw: Draw = "cpu"
 
 
