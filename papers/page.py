@@ -171,4 +171,4 @@ def computed(preset: Preset) -> Iterator[str]:
     if "precision" in unusual:
         yield "Computed in mixed precision, products in bfloat16; the usual page is in float32."
     if "draw" in unusual:
-        yield "Training data is drawn on the device that trains: other sequences than those of the usual page."
+        yield "Training data that has to be drawn is drawn on the device that trains."

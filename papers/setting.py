@@ -9,7 +9,7 @@ from analysis.naming import shown
 from papers.markdown import plain, table
 from papers.preset import Preset, Scale
 from workbench.comparison import Comparison
-from workbench.config import Budget, Numerics, Optimization
+from workbench.config import Budget, Optimization
 
 UNTOLD = ("seeds", "log_every")
 """Settings that are ours, not the paper's."""
@@ -25,7 +25,7 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 
 DEFAULTS = {
-    item.name: item.default for part in (Comparison, Budget, Optimization, Numerics) for item in fields(part)
+    item.name: item.default for part in (Comparison, Budget, Optimization) for item in fields(part)
     if item.default is not MISSING
 }  # fmt: skip
 

@@ -1,6 +1,7 @@
 """A table made in one sitting or in many, and what is said of it on its page."""
 
 import json
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from analysis.formats import ABSENT
 from papers import preset
 from workbench.cli.execute import OUT_OF_TIME, interruptible
 from workbench.cli.main import main
@@ -101,15 +103,28 @@ def test_what_is_computed_otherwise_has_runs_and_a_page_of_its_own(presets, tmp_
     assert len(after) == 4
     page = (out / f"results/{name}.md").read_text()
     assert "> Computed in mixed precision, products in bfloat16; the usual page is in float32." in page
-    assert "> Training data is drawn on the device that trains" in page
+    assert "> Training data that has to be drawn is drawn on the device that trains." in page
+    assert "small version of it: steps 20 instead of 40 (1/2); length 10 instead of 100 (1/10).\n" in page
     assert "`workbench reproduce tiny --scale small --seeds 1 --precision bf16 --draw device`" in page
-    assert "| precision | 32 | bf16 |" in page
-    assert "| draw | cpu | device |" in page
+    # No paper says it.
+    assert f"| precision | {ABSENT} | bf16 |" in page
+    assert f"| draw | {ABSENT} | device |" in page
     index = (out / "results/README.md").read_text()
     assert "[done](tiny-small.md)" in index
     assert f"<br>[done, bf16 drawn on device]({name}.md)" in index
+
+
+def test_a_figure_is_made_of_runs_that_are_computed_alike(presets, tmp_path):
+    out = tmp_path / "out"
+    assert main(["reproduce", "tiny", "--seeds", "1", "--out", str(out)]) == 0
     assert main(["reproduce", "curves", "--seeds", "1", "--out", str(out), "--draw", "device"]) == 0
-    assert (out / "results/curves-small-drawn-on-device.md").exists()
+    assert len(results(out)) == 4
+    assert list((out / "results/figures").glob("curves-small-drawn-on-device-*.svg"))
+    shutil.rmtree(out / "runs")
+    assert main(["reproduce", "tiny", "--seeds", "1", "--out", str(out)]) == 0
+    command = ["reproduce", "curves", "--seeds", "1", "--out", str(out), "--draw", "device", "--time-limit", "0.01s"]
+    assert main(command) == OUT_OF_TIME
+    assert "0 of 2 runs finished" in (out / "results/curves-small-drawn-on-device.md").read_text()
 
 
 def test_the_time_is_up_once_and_not_after_the_end():
@@ -145,7 +160,7 @@ def test_the_time_is_up_once_and_not_after_the_end():
         (["tiny", "--time-limit", "9"], "--time-limit 9: say the unit, as in 9s, 9m or 9h"),
         (["tiny", "--time-limit", "soon"], "--time-limit must be a time such as 90s, 9m or 1h30m, not 'soon'"),
         (["tiny", "--scale", "tiny"], "scale 'tiny' is unknown"),
-        (["tiny", "--precision", "16"], "--precision '16' is unknown; did you mean 'bf16'?"),
+        (["tiny", "--precision", "16"], "--precision '16' is unknown; known: float32, bf16"),
         (["tiny", "--seeds", "0"], "seeds must be at least 1, not 0"),
         (["tiny", "--device", "cuda"], "--device cuda: PyTorch finds no CUDA device here"),
         (["tiny", "--out", "presets/tiny.yaml"], "is a file; --out names a folder for the results"),

@@ -75,8 +75,8 @@ class Parser(ArgumentParser):
                 reason,
             )
             if choices := re.match(r"expected Literal\[(.*)\], got (.*)$", reason):
-                known = [choice.strip("' ") for choice in choices[1].split(",")]
-                return f"--{key.replace('_', '-')} {choices[2]!r} is unknown{near(choices[2], known)}"
+                known = ", ".join(choice.strip("' ") for choice in choices[1].split(","))
+                return f"--{key.replace('_', '-')} {choices[2]!r} is unknown; known: {known}"
             return f"--{key.replace('_', '-')}: {reason}"
         return message
 
