@@ -1,7 +1,8 @@
 """A device that any machine has: it says `meta`, computes on the CPU, and refuses what a GPU would refuse."""
 
+import functools
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 ELSEWHERE = torch.device("meta")
 """Of PyTorch's devices the one that needs no hardware, and whose tensors it goes back through on the CPU."""
+CPU = torch.device("cpu")
 CROSSING = (torch.ops.aten._to_copy, torch.ops.aten.copy_, torch.ops.aten.copy)
 """What may take operands on two devices."""
+GENERATOR = torch.Generator
 
 
 class Away(Tensor):
@@ -47,6 +50,10 @@ class Away(Tensor):
         """The numbers, fetched."""
         return self.detach().cpu().tolist()
 
+    def uniform_(self, low: float = 0, high: float = 1, *, generator: Any = None) -> Tensor:
+        """As `drawing` has it."""
+        return drawing(super().uniform_)(low, high, generator=generator)  # type: ignore[no-any-return]
+
     @classmethod
     def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
@@ -65,20 +72,25 @@ def dispatched(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """Computes where the operands are.
 
     Raises:
-        RuntimeError: if they are on two devices; a number (a tensor without dimensions) may come from the CPU.
+        RuntimeError: if they are on two devices. A number (a tensor without dimensions) may come from the CPU to what
+            goes element by element, if it is not what is written.
     """
     given = [each for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)]
     away = [each for each in given if isinstance(each, Away)]
+    here = [each for each in given if not isinstance(each, Away)]
     named = kwargs.get("device")
     if func.overloadpacket in CROSSING:
         there = isinstance(args[0], Away) if named is None else torch.device(named) == ELSEWHERE
     else:
         there = bool(away) if named is None else torch.device(named) == ELSEWHERE
-        if away and any(each.dim() and not isinstance(each, Away) for each in given):
+        numbers = torch.Tag.pointwise in func.tags and not any(each.dim() for each in here)
+        if away and here and not (numbers and isinstance(args[0], Away) | (func._schema.name[-1] != "_")):
             raise RuntimeError(f"{func}: operands on two devices")
+    if any(isinstance(each, GENERATOR) for each in tree_leaves((args, kwargs))) and there != Generator.drawing:
+        raise RuntimeError(f"{func}: a generator of another device")
     plain_args, plain_kwargs = tree_map(lambda each: each.held if isinstance(each, Away) else each, (args, kwargs))
     if named is not None:
-        plain_kwargs["device"] = torch.device("cpu")
+        plain_kwargs["device"] = CPU
     out = func(*plain_args, **plain_kwargs)
     if not there:
         return out
@@ -97,11 +109,51 @@ def dispatched(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     return tree_map(wrapped, out)
 
 
+class Generator:
+    """Random numbers of there: the same as those of the CPU, as it is the CPU that draws them."""
+
+    device = ELSEWHERE
+    drawing: ClassVar[bool] = False
+    """Whether one of them is just used."""
+
+    def __init__(self) -> None:
+        self.held = GENERATOR()
+
+    def manual_seed(self, seed: int) -> "Generator":
+        """Begins anew."""
+        self.held.manual_seed(seed)
+        return self
+
+
+def generator(device: torch.device | str = CPU) -> Any:
+    """`torch.Generator`, also of there."""
+    return Generator() if torch.device(device) == ELSEWHERE else GENERATOR(device)
+
+
+def drawing(draw: Any) -> Any:
+    """A function of PyTorch that takes such a generator, too."""
+
+    @functools.wraps(draw)
+    def drawn(*args: Any, generator: Any = None, **options: Any) -> Any:
+        if not isinstance(generator, Generator):
+            return draw(*args, **options) if generator is None else draw(*args, generator=generator, **options)
+        Generator.drawing = True
+        try:
+            return draw(*args, generator=generator.held, **options)
+        finally:
+            Generator.drawing = False
+
+    return drawn
+
+
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The device, for a test."""
     # PyTorch's autocast does not know it.
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda kind="cpu": False)
     monkeypatch.setattr(torch, "autocast", lambda *args, **options: nullcontext())
+    monkeypatch.setattr(torch, "Generator", generator)
+    for name in ("rand", "randn", "randint", "randperm"):
+        monkeypatch.setattr(torch, name, drawing(getattr(torch, name)))
     with Elsewhere():
         yield ELSEWHERE

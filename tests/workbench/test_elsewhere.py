@@ -6,13 +6,25 @@ import pytest
 import torch
 
 import architectures
-from architectures.state import detach
+from architectures.state import detach, map_state
 from tests.elsewhere import ELSEWHERE, Away
 from tests.workbench.experiments import small
 from workbench import tasks
+from workbench.config import Numerics
 from workbench.learner import Learner
 
 OPTIONS = {"multicopy": {"copies": 2}, "mnist": {"pool": 4}, "mnist-permuted": {"pool": 4}, "digits": {}}
+
+
+@pytest.fixture(autouse=True)
+def _plain(monkeypatch):
+    # The compiled kernels round otherwise.
+    monkeypatch.setenv("WORKBENCH_BACKEND", "eager")
+
+
+def made(name, task, draw="cpu"):
+    experiment = small(name, task, task_options=OPTIONS.get(task, {"length": 8}))
+    return replace(experiment, budget=replace(experiment.budget, evaluation_size=4), numerics=Numerics(draw=draw))
 
 
 def told(learner):
@@ -28,11 +40,8 @@ def told(learner):
 
 @pytest.mark.parametrize("name", architectures.names())
 @pytest.mark.parametrize("task", tasks.names())
-def test_the_same_comes_of_training_elsewhere(task, name, request, monkeypatch):
-    # The compiled kernels round otherwise.
-    monkeypatch.setenv("WORKBENCH_BACKEND", "eager")
-    experiment = small(name, task, task_options=OPTIONS.get(task, {"length": 8}))
-    experiment = replace(experiment, budget=replace(experiment.budget, evaluation_size=4))
+def test_the_same_comes_of_training_elsewhere(task, name, request):
+    experiment = made(name, task)
     here, there = Learner(experiment), Learner(experiment)
     expected = told(here)
     request.getfixturevalue("elsewhere")
@@ -41,3 +50,36 @@ def test_the_same_comes_of_training_elsewhere(task, name, request, monkeypatch):
     for (label, one), other in zip(here.named_parameters(), there.parameters(), strict=True):
         assert isinstance(other.grad, Away), label
         torch.testing.assert_close(other.grad.held, one.grad, rtol=1e-3, atol=1e-5, msg=label)
+
+
+@pytest.mark.parametrize("task", tasks.names())
+def test_what_is_drawn_elsewhere_is_there(task, request):
+    """The pretended device draws what the CPU draws."""
+    here = Learner(made("gru", task))
+    expected = here.training_batch(3)
+    request.getfixturevalue("elsewhere")
+    there = Learner(made("gru", task, draw="device")).to(ELSEWHERE)
+    found = there.training_batch(3)
+    for label in ("x", "target", "lengths", "recall", "source"):
+        one, other = getattr(expected, label), getattr(found, label)
+        assert (one is None) == (other is None), label
+        if one is not None:
+            assert isinstance(other, Away), label
+            assert torch.equal(other.held, one), label
+    assert there.scores(found)[0]["loss"].item() == pytest.approx(here.scores(expected)[0]["loss"].item(), rel=1e-4)
+
+
+def test_what_a_checkpoint_carries_over_goes_to_the_model(request, monkeypatch):
+    """It is read to the CPU."""
+    experiment = made("gru", "text")
+    here = Learner(experiment)
+    carried = detach(here.scores(here.training_batch(0))[1])
+    monkeypatch.setattr(Learner, "global_step", 1)
+    here.carried = carried
+    expected = here.training_step(None, 1)["loss"].item()
+    here.carried = map_state(torch.zeros_like, carried)
+    assert here.training_step(None, 1)["loss"].item() != expected
+    request.getfixturevalue("elsewhere")
+    there = Learner(experiment).to(ELSEWHERE)
+    there.carried = carried
+    assert there.training_step(None, 1)["loss"].item() == pytest.approx(expected, rel=1e-5)
