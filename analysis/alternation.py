@@ -32,7 +32,7 @@ def measure(subject: Subject, settings: Settings) -> Findings:
         found.append(beyond(subject, task))
     except Exception as error:
         # A model may be bound to its training length.
-        missing["loss_beyond"] = f"not at {BEYOND} times the length: {reason(error)}"
+        missing["loss_beyond"] = f"not at {BEYOND} times the length: {reason(error, subject.model.device)}"
     try:
         found.append(inside(subject, task))
     except NotAvailableError as error:

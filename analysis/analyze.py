@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
 from analysis import probes
-from analysis.faults import MachineError
+from analysis.faults import LACKING, BrokenError, MachineError, reason
 from analysis.jobs import Job
+from analysis.known import holds, refuse_worse
 from analysis.probes import Entry
 from analysis.settings import Settings
 from workbench.devices import release
@@ -54,7 +55,7 @@ class Order:
     device: str = "cpu"
 
 
-def run(index: int, job: Job, order: Order, listen: Listener) -> None:
+def run(index: int, job: Job, order: Order, listen: Listener) -> bool:
     """Applies probes to one model, one after another; each one's findings are on disk before the next begins.
 
     Args:
@@ -62,7 +63,19 @@ def run(index: int, job: Job, order: Order, listen: Listener) -> None:
         job: the model.
         order: what is asked for.
         listen: told once of every probe, however it ends, and before when it begins.
+
+    Returns:
+        Whether it came to the end. Where a GPU failed for good, nothing is told of the probes that are left, and
+        another process can go on with them.
     """
+    try:
+        return _run(index, job, order, listen)
+    finally:
+        # By now nothing of the model is left.
+        release(order.device)
+
+
+def _run(index: int, job: Job, order: Order, listen: Listener) -> bool:
     left, settings = list(order.names), order.settings
     try:
         with locked(job.folder):
@@ -71,34 +84,43 @@ def run(index: int, job: Job, order: Order, listen: Listener) -> None:
             if not job.trained:
                 claim(folder, job.experiment)
             known, weights = probes.read(folder), subject.weights
-            subject.model.to(order.device)
             while left:
                 name = left[0]
                 entry, start = known.get(name), time.perf_counter()
-                if order.again or entry is None or not holds(entry, weights, settings):
+                if order.again or entry is None or not holds(entry, weights, settings, order.device):
                     listen(Event(kind="begun", job=index, probe=name))
                     # Whatever the number of processes, and whatever was probed before: the same numbers.
                     torch.manual_seed(settings.seed)
                     try:
-                        entry = probes.analyze(subject, name, settings)
+                        moved(subject.model, order.device)
+                        found = probes.analyze(subject, name, settings)
+                        refuse_worse(found, entry)
                     except (UserError, MachineError) as error:
                         listen(Event(kind="failed", job=index, probe=left.pop(0), text=str(error)))
+                        if isinstance(error, BrokenError):
+                            return False
                         continue
-                    probes.keep(folder, {name: entry})
+                    probes.keep(folder, {name: found})
                     seconds = time.perf_counter() - start
-                    listen(Event(kind="done", job=index, probe=left.pop(0), entry=entry, seconds=seconds))
+                    listen(Event(kind="done", job=index, probe=left.pop(0), entry=found, seconds=seconds))
                 else:
                     listen(Event(kind="read", job=index, probe=left.pop(0), entry=entry))
     except UserError as error:
         for name in left:
             listen(Event(kind="failed", job=index, probe=name, text=str(error)))
-    finally:
-        release(order.device)
+    return True
 
 
-def holds(entry: Entry, weights: str, settings: Settings) -> bool:
-    """Whether an entry is what a probe would come to again."""
-    return entry.weights == weights and dict(entry.settings) == asdict(settings)
+def moved(model: torch.nn.Module, device: str) -> None:
+    """Moves a model.
+
+    Raises:
+        MachineError: if there is no room for it, or no such device.
+    """
+    try:
+        model.to(device)
+    except Exception as error:
+        raise MachineError(reason(error, torch.device(device))) from error
 
 
 def run_all(
@@ -147,3 +169,14 @@ def unavailable(found: Sequence[Mapping[str, Entry]]) -> dict[tuple[str, str], l
             if entry.findings is None:
                 missing.setdefault((name, entry.reason), []).append(index)
     return missing
+
+
+def short_of_memory(found: Sequence[Mapping[str, Entry]]) -> dict[tuple[str, tuple[str, ...]], list[int]]:
+    """Which models lack measures of a probe for want of memory: their indices by the probe and the measures."""
+    lacking: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+    for index, entries in enumerate(found):
+        for name, entry in entries.items():
+            missing = {} if entry.findings is None else entry.findings.missing
+            if parts := tuple(part for part, why in missing.items() if why == LACKING):
+                lacking.setdefault((name, parts), []).append(index)
+    return lacking

@@ -1,4 +1,4 @@
-"""Why a probe failed: what is said of a model, and what the machine is to blame for."""
+"""Why a measure failed: what is said of the model, and what the machine is to blame for."""
 
 import re
 
@@ -6,39 +6,42 @@ import torch
 
 from workbench.files import one_line
 
-BROKEN = re.compile(r"^CUDA error|^cuDNN error|CUBLAS_STATUS|CUDNN_STATUS")
-"""How PyTorch says that a GPU failed where it has no exception of its own for it."""
+LACKING = "too little memory; fewer --workers, or a smaller --length, take less"
+"""Why something is not available that another try may find."""
+SHORT = re.compile(r"out of memory|can't allocate memory|_ALLOC_FAILED")
+"""How PyTorch and NVIDIA's libraries say so where there is no exception of its own for it."""
 
 
 class MachineError(Exception):
     """The machine failed, in a line. It says nothing of the model, so it is nothing to keep."""
 
 
-def reason(error: Exception) -> str:
-    """Why a measure of a model is not available, in a line.
+class BrokenError(MachineError):
+    """A GPU failed so that it refuses all else that this process asks of it."""
+
+
+def reason(error: BaseException, device: torch.device) -> str:
+    """Why a measure of a model on a device is not available, in a line; `LACKING` for want of memory.
 
     Raises:
-        MachineError: if the GPU failed. After some errors it refuses all else that this process asks of it.
+        MachineError: if the GPU is broken, or the error is one already.
     """
-    if broken(error):
-        raise MachineError(said(error)) from error
-    return said(error)
+    if isinstance(error, MachineError):
+        raise error
+    if not working(device):
+        raise BrokenError(f"the GPU failed: {one_line(error)}") from error
+    text, kind = one_line(error), type(error).__name__
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or SHORT.search(text):
+        return LACKING
+    return text if text == kind else f"{kind}: {text}"
 
 
-def said(error: Exception) -> str:
-    """What went wrong, in a line."""
-    if short_of_memory(error):
-        return "too little memory; with fewer --workers, or a shorter --length, --again may find it"
-    return f"the GPU failed: {one_line(error)}" if broken(error) else f"{type(error).__name__}: {one_line(error)}"
-
-
-def broken(error: Exception) -> bool:
-    """Whether the GPU failed."""
-    if short_of_memory(error):
+def working(device: torch.device) -> bool:
+    """Whether a device still does what it is told: a GPU that has failed says so whenever it is waited for."""
+    if device.type != "cuda":
+        return True
+    try:
+        torch.cuda.synchronize(device)
+    except (RuntimeError, AssertionError):
         return False
-    return isinstance(error, torch.AcceleratorError) or BROKEN.search(str(error)) is not None
-
-
-def short_of_memory(error: Exception) -> bool:
-    """Whether a GPU, or the machine, had no memory left."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
+    return True

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from analysis.faults import reason
+from analysis.faults import LACKING, MachineError, reason
 from analysis.findings import Curve, Findings, NotAvailableError, Number
 from analysis.settings import Settings
 from analysis.subjects import Subject
@@ -20,7 +20,7 @@ def gathered(parts: Mapping[str, Part], subject: Subject, settings: Settings) ->
 
     Raises:
         NotAvailableError: if none of them finds anything.
-        MachineError: if the GPU failed.
+        MachineError: if the GPU failed, or none finds anything and one lacked memory.
     """
     numbers: dict[str, Number] = {}
     curves: dict[str, Curve] = {}
@@ -29,18 +29,20 @@ def gathered(parts: Mapping[str, Part], subject: Subject, settings: Settings) ->
     for name, part in parts.items():
         try:
             found = part(subject, settings)
-        except UserError:
+        except (UserError, MachineError):
             raise
         except NotAvailableError as error:
             missing[name] = one_line(error)
         except Exception as error:
             # The user's own architecture or task may fail in any way, and the other measures go on.
-            missing[name] = reason(error)
+            missing[name] = reason(error, subject.model.device)
         else:
             numbers |= found.numbers
             curves |= found.curves
             words |= found.words
             missing |= found.missing
+    if not numbers and not curves and LACKING in missing.values():
+        raise MachineError(LACKING)
     if not numbers and not curves:
         raise NotAvailableError("; ".join(f"{name.replace('_', ' ')}: {reason}" for name, reason in missing.items()))
     return Findings(numbers=numbers, curves=curves, words=words, missing=missing)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from analysis.faults import MachineError, reason, short_of_memory
+from analysis.faults import LACKING, MachineError, reason
 from analysis.findings import Findings, NotAvailableError
 from analysis.precision import products
 from analysis.settings import Settings
@@ -78,8 +78,9 @@ def analyze(subject: "Subject", name: str, settings: Settings) -> Entry:
         MachineError: if it is not the model that failed.
     """
     probe = load(name)
-    weights = subject.weights
+    weights = ""
     try:
+        weights = subject.weights
         # A GPU would round the factors of a product; what a state holds in its smallest components would go with it.
         with products("highest"):
             findings, why = probe.measure(subject, settings), ""
@@ -87,10 +88,10 @@ def analyze(subject: "Subject", name: str, settings: Settings) -> Entry:
         findings, why = None, one_line(error)
     except (UserError, MachineError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # The user's own architecture may fail in any way, and the other probes go on.
-        findings, why = None, reason(error)
-        if short_of_memory(error):
+        findings, why = None, reason(error, subject.model.device)
+        if why == LACKING:
             raise MachineError(why) from error
     return Entry(
         settings=asdict(settings), weights=weights, findings=findings, reason=why, device=subject.model.device.type
@@ -143,5 +144,5 @@ def _entry(plain: Mapping[str, Any]) -> Entry:
         findings=Findings.from_dict(plain) if plain["status"] == "done" else None,
         reason=str(plain["reason"]),
         # Those of before there was a choice name none.
-        device=str(plain.get("device", "cpu")),
+        device=str(plain.get("device") or "cpu"),
     )

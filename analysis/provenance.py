@@ -60,7 +60,9 @@ def machines(sections: Sequence[Section], known: Known) -> Chapter:
         ),
     )
     models = Counter(
-        device for entries in known.values() for device in {printable(each.device) for each in entries.values()}
+        device
+        for entries in known.values()
+        for device in {printable(each.device) for each in entries.values() if each.findings is not None}
     )
     probed = ", ".join(f"{device} ({plural(amount, 'model')})" for device, amount in sorted(models.items()))
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)

@@ -4,33 +4,39 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from analysis.analyze import Event, Listener, Order, run
-from analysis.faults import said
 from analysis.jobs import Job
+from workbench.files import one_line
 from workbench.processes import end_with_parent, ending, hire
+
+SPENT = "spent"
+"""What a process says last that a GPU has failed in."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Worker:
-    """One process, the model it is at, and the probes of it that have ended."""
+    """One process, the model it is at, and the probes of it that have not ended."""
 
     process: BaseProcess
     job: int | None = None
-    ended: set[str] = field(default_factory=set)
-    spent: bool = False
-    """Whether it is to be replaced after this model."""
+    left: list[str] = field(default_factory=list)
+
+
+Waiting = deque[tuple[int, Sequence[str]]]
+"""Models that nobody is at, each with the probes that are left to do."""
 
 
 def run_side_by_side(jobs: Sequence[Job], order: Order, *, workers: int, listen: Listener) -> None:
     """Applies probes to many models, a process a model; as `analysis.analyze.run_all`.
 
-    A process that dies costs the probes of its model that had not ended. If this is interrupted, all processes end.
+    A process that dies costs the probes of its model that had not ended; one that a GPU has failed in costs the probe
+    that it was at, and another goes on. If this is interrupted, all processes end.
     """
-    waiting = deque(range(len(jobs)))
+    waiting: Waiting = deque((index, order.names) for index in range(len(jobs)))
     crew: dict[Connection, Worker] = {}
     try:
         while True:
@@ -42,7 +48,7 @@ def run_side_by_side(jobs: Sequence[Job], order: Order, *, workers: int, listen:
                 return
             ready = wait(list(crew))
             for connection in [each for each in crew if each in ready]:
-                _hear(connection, crew, waiting, order, listen)
+                _hear(connection, crew, waiting, listen)
     finally:
         for worker in crew.values():
             worker.process.kill()
@@ -50,43 +56,37 @@ def run_side_by_side(jobs: Sequence[Job], order: Order, *, workers: int, listen:
             worker.process.join()
 
 
-def _assign(connection: Connection, worker: Worker, waiting: deque[int]) -> None:
-    worker.job, worker.ended = (waiting.popleft() if waiting else None), set()
+def _assign(connection: Connection, worker: Worker, waiting: Waiting) -> None:
+    worker.job, names = waiting.popleft() if waiting else (None, ())
+    worker.left = list(names)
     # That a process has died is noticed where its answers are read.
     with suppress(OSError):
-        connection.send(worker.job)
+        connection.send(None if worker.job is None else (worker.job, names))
 
 
-def _hear(
-    connection: Connection,
-    crew: dict[Connection, Worker],
-    waiting: deque[int],
-    order: Order,
-    listen: Listener,
-) -> None:
+def _hear(connection: Connection, crew: dict[Connection, Worker], waiting: Waiting, listen: Listener) -> None:
     worker = crew[connection]
     try:
         event = connection.recv()
-        if event is None and worker.spent:
-            worker.process.kill()
-            worker.process.join()
-            del crew[connection]
-            return
         if event is None:
             _assign(connection, worker, waiting)
             return
     except (EOFError, OSError):
         worker.process.join()
         del crew[connection]
-        for name in () if worker.job is None else order.names:
-            if name not in worker.ended:
-                text = ending(worker.process.exitcode or 0)
-                listen(Event(kind="failed", job=worker.job or 0, probe=name, text=text))
+        for name in worker.left:
+            text = ending(worker.process.exitcode or 0)
+            listen(Event(kind="failed", job=worker.job or 0, probe=name, text=text))
+        return
+    if event == SPENT:
+        worker.process.kill()
+        worker.process.join()
+        del crew[connection]
+        if worker.job is not None and worker.left:
+            waiting.appendleft((worker.job, worker.left))
         return
     if event.kind != "begun":
-        worker.ended.add(event.probe)
-    # After some errors a GPU refuses all else that the process asks of it.
-    worker.spent |= event.kind == "failed" and order.device == "cuda"
+        worker.left.remove(event.probe)
     listen(event)
 
 
@@ -96,17 +96,19 @@ def _work(connection: Connection, jobs: Sequence[Job], order: Order) -> None:
 
     threading.Thread(target=end_with_parent, daemon=True).start()
     torch.set_num_threads(order.threads)
-    while (index := connection.recv()) is not None:
-        left = list(order.names)
+    while (told := connection.recv()) is not None:
+        index, names = told
+        left = list(names)
 
         def tell(event: Event, left: list[str] = left) -> None:
             if event.kind != "begun":
                 left.remove(event.probe)
             connection.send(event)
 
+        working = True
         try:
-            run(index, jobs[index], order, tell)
+            working = run(index, jobs[index], replace(order, names=names), tell)
         except Exception as error:
             for name in list(left):
-                tell(Event(kind="failed", job=index, probe=name, text=said(error)))
-        connection.send(None)
+                tell(Event(kind="failed", job=index, probe=name, text=f"{type(error).__name__}: {one_line(error)}"))
+        connection.send(None if working else SPENT)

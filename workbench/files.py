@@ -74,8 +74,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def one_line(error: BaseException) -> str:
-    """An exception's message without its line breaks."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """An exception's message without its line breaks; its type where it has none, or one that cannot be had."""
+    try:
+        text = str(error)
+    except Exception:
+        text = ""
+    return " ".join(text.split()) or type(error).__name__
 
 
 def writable(folder: Path) -> None:

@@ -38,7 +38,7 @@ def extrapolation(subject: Subject, settings: Settings) -> Findings:
             missing[f"extrapolation_{factor}"] = one_line(error)
         except Exception as error:
             # One length too many for a model leaves the shorter ones.
-            missing[f"extrapolation_{factor}"] = reason(error)
+            missing[f"extrapolation_{factor}"] = reason(error, subject.model.device)
     if not found:
         raise NotAvailableError(next(iter(missing.values())))
     at = np.array([factor for factor, _, _ in found])

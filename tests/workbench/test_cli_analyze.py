@@ -97,7 +97,7 @@ def results(trained, tmp_path):
         ([".", "--length", "abc"], "--length: expected int"),
         ([".", "--sequences", "0"], "sequences must be at least 1"),
         ([".", "--workers", "0"], "workers must be at least 1"),
-        ([".", "--device", "cdua"], "--device 'cdua' is unknown; did you mean 'cuda'"),
+        ([".", "--device", "cdua"], "--device 'cdua' is unknown; known: auto, cpu, cuda"),
         ([".", "--threads", "0"], "threads must be at least 1"),
         ([".", "--lenght", "5"], "unknown option --lenght; did you mean '--length'"),
         ([".", "--threads", "100000"], "threads must be at most 1024"),

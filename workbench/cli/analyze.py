@@ -121,7 +121,7 @@ def main(given: list[str]) -> int:
     for out in {results_of(job.folder) for job in found if job.trained}:
         if out is not None:
             renew(out)
-    return 0
+    return 1 if progress.failed else 0
 
 
 def taken(kind: Any, values: dict[str, Any]) -> Any:

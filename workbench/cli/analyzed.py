@@ -7,8 +7,9 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
-from analysis.analyze import Event, unavailable
+from analysis.analyze import Event, short_of_memory, unavailable
 from analysis.estimates import AT_LEAST, UNSAID, plain
+from analysis.faults import LACKING
 from analysis.formats import ABSENT, number, plural
 from analysis.jobs import Job
 from analysis.probes import Entry
@@ -78,6 +79,9 @@ def notes(
     lines = []
     for (probe, reason), indices in unavailable(entries).items():
         lines.append(f"{probe} is not available for {_who(jobs, indices)}: {reason}")
+    for (probe, parts), indices in short_of_memory(entries).items():
+        lacking = ", ".join(part.replace("_", " ") for part in parts)
+        lines.append(f"{probe} of {_who(jobs, indices)} is without {lacking}: {LACKING}")
     by_reason: dict[tuple[str, tuple[int, ...]], list[str]] = {}
     for (probe, reason), found in failed.items():
         by_reason.setdefault((reason, tuple(found)), []).append(probe)
