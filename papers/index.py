@@ -17,12 +17,33 @@ FILE = "README.md"
 COMPUTED = tuple(product(get_args(Precision), get_args(Draw)))
 """All that a page may be computed in."""
 
+MARK = "<!-- Made by `workbench reproduce"
+"""How every file begins that is made here, and may be made again."""
 HEADING = """<!-- Made by `workbench reproduce`; not to be edited. -->
 # The papers' tables, measured
 
 Each table of the papers is a preset of `workbench reproduce`: *full* is the paper's own setting, *small* a version that
-is shorter and narrower, for two cores, whose numbers are not the paper's. Letters name the machines.
+is shorter and narrower, for two cores, whose numbers are not the paper's. Letters name the machines. Where a cell
+says nothing else, all is in float32, with data drawn on the CPU.
 """
+
+
+def check(pages: Path, page: str) -> None:
+    """Refuses a folder in which something else would be overwritten.
+
+    Args:
+        pages: the folder.
+        page: the name of the page that is to be made.
+
+    Raises:
+        UserError: if the index, the page, or what the index is made of, was written by something else.
+    """
+    for path in (pages / FILE, pages / f"{page}.md"):
+        if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(MARK):
+            raise UserError(f"{path} was not written by workbench reproduce; name another folder as --pages")
+    for name in preset.names():
+        for scale in get_args(Scale):
+            found(pages, name, scale)
 
 
 def write(pages: Path) -> Path:

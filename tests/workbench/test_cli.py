@@ -97,6 +97,7 @@ def test_out_has_to_be_a_folder_that_can_be_written(capsys, tmp_path):
     [
         ("tasks: [addition]\narchitectures: gru\nlerning_rate: 3\n", "unknown key 'lerning_rate'; did you mean 'learn"),
         ("tasks: [addition]\narchitectures: gru\nsteps: many\n", "--steps: expected int, got many"),
+        ("tasks: [addition]\narchitectures: gru\nwandb: off\n", "'False' is unknown; known: off, .* .in quotes."),
         ("tasks: [addition]\n  architectures: - gru\n", "Problems parsing config"),
         ("tasks: !!python/object/apply:os.getcwd []\narchitectures: gru\n", "could not determine a constructor"),
         ("tasks: 3\narchitectures: gru\n", "tasks"),

@@ -159,7 +159,7 @@ def test_the_time_is_up_once_and_not_after_the_end():
         (["tinny"], "unknown preset 'tinny'; did you mean 'tiny'?; workbench reproduce --list shows them"),
         (["tiny", "--time-limit", "9"], "--time-limit 9: say the unit, as in 9s, 9m or 9h"),
         (["tiny", "--time-limit", "soon"], "--time-limit must be a time such as 90s, 9m or 1h30m, not 'soon'"),
-        (["tiny", "--scale", "tiny"], "scale 'tiny' is unknown"),
+        (["tiny", "--scale", "tiny"], "--scale 'tiny' is unknown; known: full, small"),
         (["tiny", "--precision", "16"], "--precision '16' is unknown; known: float32, bf16"),
         (["tiny", "--seeds", "0"], "seeds must be at least 1, not 0"),
         (["tiny", "--device", "cuda"], "--device cuda: PyTorch finds no CUDA device here"),
@@ -173,6 +173,27 @@ def test_a_mistake_is_one_line_and_leaves_nothing(given, said, presets, tmp_path
     told = capsys.readouterr()
     assert said in told.err
     assert told.err.count("\n") == 1
+    assert not list(tmp_path.rglob("runs/*"))
+
+
+@pytest.mark.parametrize("name", ["README.md", "tiny-small.md", "tiny-full.json"])
+def test_what_somebody_else_wrote_is_not_overwritten(name, presets, tmp_path, capsys):
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    (pages / name).write_text("# Mine\n")
+    assert main(["reproduce", "tiny", "--out", str(tmp_path / "out"), "--pages", str(pages)]) == 2
+    told = capsys.readouterr().err
+    assert str(pages / name) in told
+    assert told.count("\n") == 1
+    assert (pages / name).read_text() == "# Mine\n"
+    assert not list(tmp_path.rglob("runs/*"))
+
+
+def test_pages_that_cannot_be_made_are_refused_before_anything_is_trained(presets, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    command = ["reproduce", "tiny", "--out", str(tmp_path / "out"), "--pages", str(tmp_path / "file" / "sub")]
+    assert main(command) == 2
+    assert f"cannot write to {tmp_path / 'file' / 'sub'}: Not a directory" in capsys.readouterr().err
     assert not list(tmp_path.rglob("runs/*"))
 
 

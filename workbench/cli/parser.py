@@ -76,7 +76,9 @@ class Parser(ArgumentParser):
             )
             if choices := re.match(r"expected Literal\[(.*)\], got (.*)$", reason):
                 known = ", ".join(choice.strip("' ") for choice in choices[1].split(","))
-                return f"--{key.replace('_', '-')} {choices[2]!r} is unknown; known: {known}"
+                # YAML takes off, no and their like for truth values.
+                quoted = " (in quotes)" if choices[2] in ("True", "False") else ""
+                return f"--{key.replace('_', '-')} {choices[2]!r} is unknown; known: {known}{quoted}"
             return f"--{key.replace('_', '-')}: {reason}"
         return message
 

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from workbench import checkpoints
-from workbench.checks import one_of, whole
+from workbench.checks import whole
 from workbench.cli.complain import complain
 from workbench.cli.duration import seconds
 from workbench.cli.execute import execute
@@ -15,8 +16,11 @@ from workbench.cli.parser import Parser, chosen
 from workbench.cli.settings import Device, Settings
 from workbench.config import TUNING_SEED, Draw, Experiment, Numerics, Precision
 from workbench.errors import UserError
+from workbench.files import writable
 from workbench.folder import BusyError, folder_of, locked
 from workbench.resolve import warnings
+
+Scale = Literal["full", "small"]
 
 DESCRIPTION = """Train a table of a paper in its setting, and write it with our columns beside the published ones.
 
@@ -50,7 +54,7 @@ class Choice:
         draw: where training data is drawn: cpu, or device: that which trains. It has a page of its own.
     """
 
-    scale: str = "small"
+    scale: Scale = "small"
     seeds: int | None = None
     time_limit: str | None = None
     out: str = "reproduced"
@@ -75,8 +79,6 @@ def main(given: list[str]) -> int:
     # Only now, as it takes seconds: a mistake is answered at once.
     from papers import index, page, preset
 
-    one_of("scale", choice.scale, preset.Scale)
-    scale: preset.Scale = "full" if choice.scale == "full" else "small"
     if listed:
         for each in preset.names():
             print(f"{each:<20} {preset.load(each).title}")
@@ -91,13 +93,16 @@ def main(given: list[str]) -> int:
         raise UserError(f"{pages} is a file; --pages names a folder for the page and the index")
     numerics = Numerics(precision=choice.precision, draw=choice.draw)
     made = preset.load(name, numerics)
+    index.check(pages, made.page(choice.scale))
+    if choice.pages:
+        writable(pages)
     parts = [preset.load(part, numerics) for part in made.of] or [made]
-    experiments = [experiment for part in parts for experiment in part.experiments(scale, choice.seeds)]
+    experiments = [experiment for part in parts for experiment in part.experiments(choice.scale, choice.seeds)]
     for line in dict.fromkeys(line for experiment in experiments for line in warnings(experiment)):
         complain(f"warning: {line}")
     _, status = execute(experiments, settings, until=until)
     split(settings.folder, experiments)
-    written = page.write(made, scale, settings.folder, pages, choice.seeds)
+    written = page.write(made, choice.scale, settings.folder, pages, choice.seeds)
     index.write(pages)
     print(f"{written.path}: {written.verdict}")
     return status
