@@ -1,5 +1,6 @@
 """What `workbench analyze` has left beside the runs of a report, put together by probe."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import probes
+from analysis.formats import plural
 from analysis.groups import Row, Section
+from analysis.naming import shown
 from analysis.probed import Probed, ProbedSection
 from analysis.probes import Entry
 from analysis.tables import identified
@@ -15,6 +18,7 @@ from workbench.results import Run
 
 Known = Mapping[Path, Mapping[str, Entry]]
 """By the run's folder, what is known of its model, by probe."""
+DEFAULT = "as by default"
 COLUMNS = ("probe", "name", "value", "low", "high", "at_least", "unit", "what")
 
 
@@ -32,6 +36,23 @@ def collect(sections: Sequence[Section], known: Known) -> dict[str, tuple[Probed
     """For each probe that was used on some of the runs a probed section for every section, in their order."""
     used = [name for name in probes.PROBES if any(name in entries for entries in known.values())]
     return {name: tuple(_section(section, name, known) for section in sections) for name in used}
+
+
+def unlike(name: str, known: Known) -> str | None:
+    """A sentence where some models were probed otherwise than others, whose findings then stand side by side all the
+    same; `None` where all were probed alike."""
+    used = [entries[name].settings for entries in known.values() if name in entries and entries[name].findings]
+    differing = []
+    for key in dict.fromkeys(key for settings in used for key in settings):
+        values = Counter(DEFAULT if settings.get(key) is None else shown(settings[key]) for settings in used)
+        if len(values) > 1:
+            told = (f"{value} ({plural(amount, 'model')})" for value, amount in sorted(values.items()))
+            differing.append(f"{key} {', '.join(told)}")
+    if not differing:
+        return None
+    return (
+        f"Not all models were probed alike: {'; '.join(differing)}. `workbench analyze` on the whole folder mends it."
+    )
 
 
 def numbers(runs: Iterable[Run], known: Known) -> pd.DataFrame:

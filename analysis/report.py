@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analysis import collected, latex, probes, provenance, ranking, reading, tables
-from analysis.blocks import Chapter
+from analysis.blocks import Chapter, Text
 from analysis.chapters import task_chapter
 from analysis.collected import Known
 from analysis.formats import plural
@@ -73,6 +73,8 @@ def probed(found: Sequence[Section], known: Known, folder: Path) -> list[Chapter
     for name, each in collected.collect(found, known).items():
         with_rows = [section for section in each if section.rows]
         chapter = probes.load(name).chapter(with_rows, folder) if with_rows else None
+        if chapter is not None and (told := collected.unlike(name, known)) is not None:
+            chapter = replace(chapter, blocks=(Text(sentences=(told,), role="unfair"), *chapter.blocks))
         if chapter is not None:
             # A task may be named like a probe.
             chapters.append(replace(chapter, anchor=f"probe-{name}") if chapter.anchor in taken else chapter)

@@ -2,77 +2,28 @@
 
 import json
 import shutil
-import weakref
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from analysis import jobs, probes, subjects
-from analysis.analyze import Event, Order, run_all, short_of_memory
-from analysis.faults import LACKING, BrokenError, reason
-from analysis.findings import Findings, NotAvailableError
-from analysis.jobs import Job
-from analysis.parts import gathered
-from analysis.settings import Settings
-from analysis.subjects import Subject
+from analysis.analyze import Event, run_all
+from analysis.findings import NotAvailableError
+from tests.analysis.probing import SETTINGS, Counted, asked, failures, raising
 from tests.analysis.report_runs import experiment, write_run
 from tests.analysis.toy_probe import install, parameters
-from tests.workbench.experiments import finish, small
-from workbench.cli.analyzed import labels, notes
+from tests.workbench.experiments import small
 from workbench.config import Part
 from workbench.errors import UserError
 from workbench.files import read_json
 from workbench.folder import locked
 from workbench.model import parameters as size
-from workbench.processes import hire
-
-SETTINGS = Settings(sequences=2, directions=2, longest=50, length=6)
-
-
-class Counted:
-    """A probe that counts how often it is used, and on what."""
-
-    def __init__(self, then: Callable[[Subject], None] = lambda subject: None) -> None:
-        self.names: list[str] = []
-        self.then = then
-
-    def __call__(self, subject: Subject, settings: Settings) -> Findings:
-        self.names.append(subject.name)
-        self.then(subject)
-        return parameters(subject, settings)
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("trained")
-    for architecture in ("gru", "rnn"):
-        finish(small(architecture, steps=3, log_every=2), out)
-    return out
-
-
-@pytest.fixture
-def out(trained: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(trained, tmp_path / "out"))
-
-
-def asked(*names: str, seed: int = 0, again: bool = False, threads: int = 1) -> Order:
-    return Order(names=names, settings=replace(SETTINGS, seed=seed), again=again, threads=threads)
 
 
 def heard(listed: list[Event]) -> list[tuple[str, int, str]]:
     return [(event.kind, event.job, event.probe) for event in listed]
-
-
-def raising(error: BaseException, only: str = "") -> Callable[[Subject], None]:
-    def then(subject: Subject) -> None:
-        if only in subject.name:
-            raise error
-
-    return then
 
 
 def test_what_is_found_is_kept_beside_each_run(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,200 +125,6 @@ def test_a_users_mistake_is_told_and_not_kept(out: Path, monkeypatch: pytest.Mon
     assert set(probes.read(found[0].folder)) == {"other"}
 
 
-SHORT = [
-    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
-    RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes"),
-    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
-    RuntimeError("Triton Error [CUDA]: out of memory"),
-    MemoryError(),
-]
-
-
-@pytest.mark.parametrize("error", SHORT, ids=repr)
-def test_want_of_memory_is_told_and_not_kept(out: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    install(monkeypatch, toy=Counted(raising(error, only="gru")), other=parameters)
-    found, _ = jobs.below(out)
-    assert failures(found, ["toy", "other"]) == {0: LACKING}
-    assert [set(probes.read(job.folder)) for job in found] == [{"other"}, {"toy", "other"}]
-
-
-def test_a_measure_that_lacks_memory_leaves_the_others_and_is_tried_again(
-    out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def large(subject: Subject, settings: Settings) -> Findings:
-        if short:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return parameters(subject, settings)
-
-    def both(subject: Subject, settings: Settings) -> Findings:
-        return gathered({"large_part": large, "small": parameters}, subject, settings)
-
-    install(monkeypatch, toy=both, all=lambda *given: gathered({"large": large}, *given))
-    found = jobs.below(out)[0][:1]
-    short = True
-    entries = run_all(found, asked("toy"))
-    findings = entries[0]["toy"].findings
-    assert findings is not None
-    assert list(findings.numbers) == ["parameters"]
-    assert findings.missing == {"large_part": LACKING}
-    assert probes.read(found[0].folder) == entries[0]
-    assert short_of_memory(entries) == {("toy", ("large_part",)): [0]}
-    (line,) = notes(found, entries, {})
-    assert line == f"toy of {labels(found)[0]} is without large part: {LACKING}"
-    # Where nothing at all is found, nothing is kept.
-    assert failures(found, ["all"]) == {0: LACKING}
-    assert set(probes.read(found[0].folder)) == {"toy"}
-    short = False
-    entries = run_all(found, asked("toy"))
-    findings = entries[0]["toy"].findings
-    assert findings is not None
-    assert not findings.missing
-    # And once it is there, a failure does not take it away.
-    short = True
-    events: list[Event] = []
-    assert run_all(found, asked("toy", again=True), listen=events.append) == [{}]
-    assert events[-1].text == f"{LACKING}; what was found before stays"
-    assert probes.read(found[0].folder) == entries[0]
-
-
-def test_a_failure_takes_no_findings_away(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch, toy=parameters)
-    found = jobs.below(out)[0][:1]
-    entries = run_all(found, asked("toy"))
-    install(monkeypatch, toy=Counted(raising(RuntimeError("on two devices"))))
-    events: list[Event] = []
-    assert run_all(found, asked("toy", again=True), listen=events.append) == [{}]
-    assert events[-1].text == "RuntimeError: on two devices; what was found before stays"
-    assert probes.read(found[0].folder) == entries[0]
-    # Probed otherwise, it is another finding.
-    run_all(found, asked("toy", seed=1))
-    assert probes.read(found[0].folder)["toy"].findings is None
-
-
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_a_failure_elsewhere_is_looked_at_again_here(out: Path, monkeypatch: pytest.MonkeyPatch, device: str) -> None:
-    counted = Counted(raising(RuntimeError("on two devices")))
-    install(monkeypatch, toy=counted)
-    (job,) = jobs.below(out)[0][:1]
-    run_all([job], asked("toy"))
-    plain = read_json(job.folder / "analysis.json")
-    plain["probes"]["toy"]["device"] = device
-    (job.folder / "analysis.json").write_text(json.dumps(plain))
-    run_all([job], asked("toy"))
-    assert len(counted.names) == (1 if device == "cpu" else 2)
-
-
-class SpeechlessError(Exception):
-    """Has nothing to say, and fails at that."""
-
-    def __str__(self) -> str:
-        raise ValueError
-
-
-def test_a_gpu_that_has_failed_ends_the_model_there(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    subject = jobs.below(out)[0][0].load()[0]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("analysis.faults.working", lambda device: False)
-        install(patch, toy=Counted(raising(SpeechlessError())), other=parameters)
-        with pytest.raises(BrokenError, match="the GPU failed: SpeechlessError"):
-            probes.analyze(subject, "toy", SETTINGS)
-        illegal = Counted(raising(RuntimeError("an illegal access")))
-        with pytest.raises(BrokenError, match="the GPU failed: an illegal access"):
-            gathered({"small": parameters, "broken": illegal}, subject, SETTINGS)
-        # One that was noticed further within is told as it is.
-        with pytest.raises(BrokenError, match=r"^the GPU failed: x$"):
-            gathered({"broken": Counted(raising(BrokenError("the GPU failed: x")))}, subject, SETTINGS)
-    assert reason(SpeechlessError(), torch.device("cpu")) == "SpeechlessError"
-
-
-def test_a_probe_is_made_in_full_float32(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def told(subject: Subject, settings: Settings) -> Findings:
-        precision = torch.get_float32_matmul_precision()
-        return Findings(words={"products": f"{precision}, {torch.backends.cudnn.allow_tf32}"})
-
-    before = torch.get_float32_matmul_precision()
-    install(monkeypatch, toy=told)
-    torch.set_float32_matmul_precision("medium")
-    try:
-        entry = probes.analyze(jobs.below(out)[0][0].load()[0], "toy", SETTINGS)
-        assert torch.get_float32_matmul_precision() == "medium"
-    finally:
-        torch.set_float32_matmul_precision(before)
-    assert entry.findings is not None
-    assert entry.findings.words == {"products": "highest, False"}
-
-
-def test_what_was_taken_is_given_back_after_the_model(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    models: list[weakref.ref[Any]] = []
-    left = []
-
-    def release(device: str) -> None:
-        left.append((device, [each() for each in models]))
-
-    install(monkeypatch, toy=Counted(lambda subject: models.append(weakref.ref(subject.model))))
-    monkeypatch.setattr("analysis.analyze.release", release)
-    run_all(jobs.below(out)[0], asked("toy"))
-    assert left == [("cpu", [None]), ("cpu", [None, None])]
-
-
-GPU = """
-import analysis.analyze, analysis.faults
-from multiprocessing import parent_process
-
-from architectures.gru import GRU
-
-
-class {name}(GRU):
-    def __init__(self, input_size, hidden_size):
-        super().__init__(input_size, hidden_size)
-        if parent_process() is not None:
-            # As on a GPU, of which there is none here.
-            analysis.analyze.moved = lambda model, device: None
-            analysis.faults.working = lambda device: {working}
-
-    def encode(self, x, state, lengths):
-        if {working}:
-            return super().encode(x, state, lengths)
-        raise RuntimeError("CUDA error: an illegal memory access was encountered")
-"""
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="is about a GPU that fails")
-def test_a_process_that_failed_on_a_gpu_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hired = []
-
-    def counting(*args: Any, **options: Any) -> Any:
-        hired.append(args)
-        return hire(*args, **options)
-
-    monkeypatch.setattr("analysis.side_by_side.hire", counting)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    (tmp_path / "failing_once.py").write_text(GPU.format(name="Failing", working=False))
-    (tmp_path / "sound_once.py").write_text(GPU.format(name="Sound", working=True))
-    names = ("memory_length", "gradient_decay")
-    kinds = ("sound_once:Sound", "failing_once:Failing", "sound_once:Sound")
-    made = jobs.untrained(tmp_path, [small(name, seed=seed) for seed, name in enumerate(kinds)])
-    events: list[Event] = []
-    entries = run_all(made, replace(asked(*names), device="cuda"), listen=events.append)
-    told = [(event.kind, event.job, event.probe) for event in events if event.kind != "begun"]
-    assert told == [(kind, job, name) for job, kind in enumerate(("done", "failed", "done")) for name in names]
-    assert {event.text for event in events if event.kind == "failed"} == {
-        "the GPU failed: CUDA error: an illegal memory access was encountered"
-    }
-    assert [set(each) for each in entries] == [set(names), set(), set(names)]
-    # One for what is sound and the first failure, one for the second, one for what comes after.
-    assert len(hired) == 3
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="is about a GPU that is not there")
-def test_what_is_known_is_read_where_there_is_no_such_device(out: Path) -> None:
-    found, _ = jobs.below(out)
-    entries = run_all(found, asked("memory_length"))
-    events: list[Event] = []
-    assert run_all(found, replace(asked("memory_length"), device="cuda"), listen=events.append) == entries
-    assert {event.kind for event in events} == {"read"}
-
-
 def test_where_a_model_was_probed_is_kept(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, toy=parameters)
     job = jobs.below(out)[0][0]
@@ -384,12 +141,6 @@ def test_where_a_model_was_probed_is_kept(out: Path, monkeypatch: pytest.MonkeyP
         path.write_text(text)
         run_all([job], asked("toy"))
         assert path.read_text() == text
-
-
-def failures(found: Sequence[Job], names: Sequence[str] = ("toy",)) -> Mapping[int, str]:
-    events: list[Event] = []
-    run_all(found, asked(*names), listen=events.append)
-    return {event.job: event.text for event in events if event.kind == "failed"}
 
 
 def test_a_folder_in_use_is_left_alone(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,6 +180,19 @@ def test_one_run_and_one_checkpoint(results, capsys):
     assert [path.parent for path in results.rglob("analysis.json")] == [folder]
 
 
+def test_a_report_says_where_models_were_probed_otherwise(results, capsys):
+    command = ["--probes", "memory_length", *QUICK]
+    assert run([results, *command], capsys)[0] == 0
+    assert "probed alike" not in (results / "report.html").read_text()
+    (folder,) = results.glob("runs/addition/gru/*/seed-0")
+    assert run([folder, *command, "--length", "6"], capsys)[0] == 0
+    assert main(["report", str(results)]) == 0
+    page = (results / "report.html").read_text()
+    assert "Not all models were probed alike: length 6 (1 model), 8 (1 model). `workbench analyze`" in page
+    assert run([results, *command], capsys)[0] == 0
+    assert "probed alike" not in (results / "report.html").read_text()
+
+
 def test_a_probe_by_itself(results, capsys):
     from analysis import alone, probes
 
