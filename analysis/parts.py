@@ -29,7 +29,7 @@ def gathered(parts: Mapping[str, Part], subject: Subject, settings: Settings) ->
     for name, part in parts.items():
         try:
             found = part(subject, settings)
-        except (UserError, MachineError):
+        except UserError:
             raise
         except NotAvailableError as error:
             missing[name] = one_line(error)

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from torch import Tensor
 from torch.nn.functional import pad
 
-from architectures.kernels.operation import START
-
 MULTIPLE = 16
 """Of units: what Triton looks at to know how rows are aligned."""
 
@@ -35,6 +33,6 @@ def padded(work: Callable[..., tuple[Tensor, ...]], *operands: Tensor) -> tuple[
         pad(bias.unflatten(0, (1 + gates, units)), wider).flatten(),
         pad(weight_h.unflatten(1, (gates, units)), (*wider, 0, 0, 0, more)).flatten(1),
         pad(r, wider),
-        pad(l, wider, value=START),
+        pad(l, wider),
     )
     return tuple(each[..., :units] for each in found)
