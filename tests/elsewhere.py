@@ -12,6 +12,8 @@ from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+from workbench.tasks import digits, epochs, mnist, text
+
 ELSEWHERE = torch.device("meta")
 """Of PyTorch's devices the one that needs no hardware, and whose tensors it goes back through on the CPU."""
 CPU = torch.device("cpu")
@@ -155,5 +157,13 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(torch, "Generator", generator)
     for name in ("rand", "randn", "randint", "randperm"):
         monkeypatch.setattr(torch, name, drawing(getattr(torch, name)))
+    forget()
     with Elsewhere():
         yield ELSEWHERE
+    forget()
+
+
+def forget() -> None:
+    """What tasks keep for the device: others pretend that it is theirs."""
+    for kept in (digits.examples, epochs.permutation, mnist.permutation, mnist.split_of, text.part_of):
+        kept.cache_clear()

@@ -79,7 +79,9 @@ def one_line(error: BaseException) -> str:
         text = str(error)
     except Exception:
         text = ""
-    return " ".join(text.split()) or type(error).__name__
+    # A terminal would take control characters for orders.
+    plain = "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
+    return plain or type(error).__name__
 
 
 def writable(folder: Path) -> None:

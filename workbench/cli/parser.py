@@ -65,16 +65,16 @@ class Parser(ArgumentParser):
         if found := re.search(r'Parser key "([^"]+)": (.*)', message):
             key, reason = found.groups()
             reason = re.sub(r"<class '(\w+)'>", r"\1", reason).replace("typing.", "")
-            reason = re.sub(r"^Expected an? (.*)\. Got value: (.*)$", r"expected \1, got \2", reason)
+            reason = re.sub(r"^Expected an? (.*)\. Got value: ?(.*)$", r"expected \1, got \2", reason)
             if reason.startswith("expected dict"):
                 # Hidden: they take what a file says of tasks and architectures.
                 return f"--{key} goes with an option, --{key}.NAME.OPTION VALUE{near(f'--{key}', options)}"
             reason = re.sub(
-                r"^Does not .* Subtypes: \[(\w+(?:\[[^]]*\])?), NoneType\].* value: (.*)$",
+                r"^Does not .* Subtypes: \[(\w+(?:\[[^]]*\])?), NoneType\].* value: ?(.*?)$",
                 r"expected \1, got \2",
                 reason,
             )
-            if choices := re.match(r"expected Literal\[(.*)\], got (.*)$", reason):
+            if choices := re.match(r"expected Literal\[(.*)\], got ?(.*)$", reason):
                 known = ", ".join(choice.strip("' ") for choice in choices[1].split(","))
                 # YAML takes off, no and their like for truth values.
                 quoted = " (in quotes)" if choices[2] in ("True", "False") else ""

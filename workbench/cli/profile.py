@@ -41,6 +41,8 @@ def main(given: list[str]) -> int:
     settings = Settings(**values)
     if json is not None:
         files.refuse(Path(json))
+    if out == "":
+        raise UserError("name a folder for the files: --out DIR")
     if out is not None:
         files.refuse_folder(Path(out))
     if settings.memory == "kept":
