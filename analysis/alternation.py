@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 
 from analysis import alone
-from analysis.faults import reason
+from analysis.faults import LACKING, reason
 from analysis.findings import Findings, NotAvailableError
 from analysis.lemma.answers import BEYOND, answers, beyond
 from analysis.lemma.chapter import chapter
@@ -32,7 +32,8 @@ def measure(subject: Subject, settings: Settings) -> Findings:
         found.append(beyond(subject, task))
     except Exception as error:
         # A model may be bound to its training length.
-        missing["loss_beyond"] = f"not at {BEYOND} times the length: {reason(error, subject.model.device)}"
+        why = reason(error, subject.model.device)
+        missing["loss_beyond"] = why if why == LACKING else f"not at {BEYOND} times the length: {why}"
     try:
         found.append(inside(subject, task))
     except NotAvailableError as error:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import torch
@@ -10,7 +10,7 @@ import torch
 from analysis import probes
 from analysis.faults import LACKING, BrokenError, MachineError, reason
 from analysis.jobs import Job
-from analysis.known import holds, refuse_worse
+from analysis.known import holds, same, worse
 from analysis.probes import Entry
 from analysis.settings import Settings
 from workbench.devices import release
@@ -27,7 +27,7 @@ class Event:
     job: int
     probe: str
     entry: Entry | None = None
-    """Of what was read or done."""
+    """Of what was read or done; of what failed, the findings of before that stay."""
     seconds: float = 0.0
     text: str = ""
     """Why it failed, in a line."""
@@ -89,14 +89,19 @@ def _run(index: int, job: Job, order: Order, listen: Listener) -> bool:
                 entry, start = known.get(name), time.perf_counter()
                 if order.again or entry is None or not holds(entry, weights, settings, order.device):
                     listen(Event(kind="begun", job=index, probe=name))
+                    stays = entry
+                    if entry is not None and (entry.findings is None or not same(entry, weights, asdict(settings))):
+                        stays = None
                     # Whatever the number of processes, and whatever was probed before: the same numbers.
                     torch.manual_seed(settings.seed)
                     try:
                         moved(subject.model, order.device)
                         found = probes.analyze(subject, name, settings)
-                        refuse_worse(found, entry)
+                        if stays is not None and (lost := worse(found, stays)) is not None:
+                            raise MachineError(f"{lost}; what was found before stays")
                     except (UserError, MachineError) as error:
-                        listen(Event(kind="failed", job=index, probe=left.pop(0), text=str(error)))
+                        text = str(error)
+                        listen(Event(kind="failed", job=index, probe=left.pop(0), entry=stays, text=text))
                         if isinstance(error, BrokenError):
                             return False
                         continue
@@ -136,7 +141,7 @@ def run_all(
         listen: told what happens to every probe of every model.
 
     Returns:
-        What came of every model, by probe: what was read or done. What failed is not among it.
+        What is known of every model, by probe.
     """
     found: list[dict[str, Entry]] = [{} for _ in jobs]
 

@@ -4,23 +4,22 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from analysis.faults import LACKING, MachineError
+from analysis.faults import LACKING
 from analysis.probes import Entry
 from analysis.settings import Settings
 
 
-def refuse_worse(found: Entry, known: Entry | None) -> None:
-    """Refuses to put a failure in the place of findings of the same weights, probed so.
-
-    Raises:
-        MachineError: with what failed.
-    """
-    if known is None or known.findings is None or not same(known, found.weights, found.settings):
-        return
+def worse(found: Entry, known: Entry) -> str | None:
+    """What found findings lack that are known already of the same weights, probed so, in a line; `None` if nothing."""
+    assert known.findings is not None
     if found.findings is None:
-        raise MachineError(f"{found.reason}; what was found before stays")
-    if LACKING in found.findings.missing.values() and LACKING not in known.findings.missing.values():
-        raise MachineError(f"{LACKING}; what was found before stays")
+        return found.reason
+    lost = [
+        f"{name.replace('_', ' ')}: {why}"
+        for name, why in found.findings.missing.items()
+        if name not in known.findings.missing
+    ]
+    return "; ".join(lost) or None
 
 
 def same(entry: Entry, weights: str, settings: Mapping[str, Any]) -> bool:

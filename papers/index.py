@@ -46,6 +46,17 @@ def check(pages: Path, page: str) -> None:
             found(pages, name, scale)
 
 
+def fuller(pages: Path, page: str, finished: int) -> int | None:
+    """How many runs a page is made of already, where that is more than so many; else `None`.
+
+    Raises:
+        UserError: if its JSON file was written by something else.
+    """
+    path = pages / f"{page}.json"
+    told = int(read(path)["runs"]["finished"]) if path.exists() else 0
+    return told if told > finished else None
+
+
 def write(pages: Path) -> Path:
     """Writes `pages/README.md` from what is known of each page there.
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from analysis.faults import reason
+from analysis.faults import LACKING, reason
 from analysis.findings import Curve, Findings, NotAvailableError, Number
 from analysis.formats import TIMES
 from analysis.measures.answers import scores
@@ -40,7 +40,7 @@ def extrapolation(subject: Subject, settings: Settings) -> Findings:
             # One length too many for a model leaves the shorter ones.
             missing[f"extrapolation_{factor}"] = reason(error, subject.model.device)
     if not found:
-        raise NotAvailableError(next(iter(missing.values())))
+        raise NotAvailableError(LACKING if LACKING in missing.values() else next(iter(missing.values())))
     at = np.array([factor for factor, _, _ in found])
     losses = [mean_interval(each.loss) for _, _, each in found]
     trivial = np.array([task.trivial_loss for _, task, _ in found])

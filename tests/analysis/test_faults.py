@@ -2,6 +2,7 @@
 
 import json
 import weakref
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from analysis import jobs, probes
 from analysis.analyze import Event, run_all, short_of_memory
 from analysis.faults import LACKING, BrokenError, reason
-from analysis.findings import Findings
+from analysis.findings import Findings, Number
 from analysis.parts import gathered
 from analysis.settings import Settings
 from analysis.subjects import Subject
@@ -74,8 +75,8 @@ def test_a_measure_that_lacks_memory_leaves_the_others_and_is_tried_again(
     # And once it is there, a failure does not take it away.
     short = True
     events: list[Event] = []
-    assert run_all(found, asked("toy", again=True), listen=events.append) == [{}]
-    assert events[-1].text == f"{LACKING}; what was found before stays"
+    assert run_all(found, asked("toy", again=True), listen=events.append) == entries
+    assert (events[-1].kind, events[-1].text) == ("failed", f"large part: {LACKING}; what was found before stays")
     assert probes.read(found[0].folder) == entries[0]
 
 
@@ -85,12 +86,42 @@ def test_a_failure_takes_no_findings_away(out: Path, monkeypatch: pytest.MonkeyP
     entries = run_all(found, asked("toy"))
     install(monkeypatch, toy=Counted(raising(RuntimeError("on two devices"))))
     events: list[Event] = []
-    assert run_all(found, asked("toy", again=True), listen=events.append) == [{}]
+    assert run_all(found, asked("toy", again=True), listen=events.append) == entries
     assert events[-1].text == "RuntimeError: on two devices; what was found before stays"
     assert probes.read(found[0].folder) == entries[0]
     # Probed otherwise, it is another finding.
     run_all(found, asked("toy", seed=1))
     assert probes.read(found[0].folder)["toy"].findings is None
+
+
+def test_one_measure_more_that_fails_takes_no_numbers_away(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where another has lacked memory from the start, and is looked for at every run."""
+    failing: dict[str, Exception] = {"a": MemoryError()}
+
+    def measure(name: str) -> Callable[[Subject, Settings], Findings]:
+        def part(subject: Subject, settings: Settings) -> Findings:
+            if name in failing:
+                raise failing[name]
+            return Findings(numbers={name: Number(value=1.0, unit="1", what="one")})
+
+        return part
+
+    def toy(subject: Subject, settings: Settings) -> Findings:
+        return gathered({name: measure(name) for name in ("a", "b", "c")}, subject, settings)
+
+    install(monkeypatch, toy=toy)
+    found = jobs.below(out)[0][:1]
+    entries = run_all(found, asked("toy"))
+    for error, why in ((MemoryError(), LACKING), (RuntimeError("x"), "RuntimeError: x")):
+        failing["b"] = error
+        events: list[Event] = []
+        assert run_all(found, asked("toy"), listen=events.append) == entries
+        assert events[-1].text == f"b: {why}; what was found before stays"
+        assert probes.read(found[0].folder) == entries[0]
+    failing.clear()
+    (entry,) = run_all(found, asked("toy"))
+    assert entry["toy"].findings is not None
+    assert set(entry["toy"].findings.numbers) == {"a", "b", "c"}
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])

@@ -183,6 +183,20 @@ def test_what_somebody_else_wrote_is_not_overwritten(name, presets, tmp_path, ca
     assert not list(tmp_path.rglob("runs/*"))
 
 
+def test_a_page_of_more_runs_stays_until_there_are_as_many(presets, tmp_path, capsys):
+    pages, command = tmp_path / "pages", ["reproduce", "tiny", "--seeds", "1", "--pages", str(tmp_path / "pages")]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    made = {path: path.read_bytes() for path in pages.iterdir() if path.is_file()}
+    capsys.readouterr()
+    assert main([*command, "--out", str(tmp_path / "other"), "--time-limit", "0.01s"]) == OUT_OF_TIME
+    told = capsys.readouterr()
+    assert "tiny-small.md stays as it is: it is made of 2 finished runs, and" in told.err
+    assert told.out == ""
+    assert {path: path.read_bytes() for path in pages.iterdir() if path.is_file()} == made
+    assert main([*command, "--out", str(tmp_path / "other")]) == 0
+    assert "tiny-small.md: " in capsys.readouterr().out
+
+
 def test_pages_that_cannot_be_made_are_refused_before_anything_is_trained(presets, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     command = ["reproduce", "tiny", "--out", str(tmp_path / "out"), "--pages", str(tmp_path / "file" / "sub")]

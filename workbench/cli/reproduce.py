@@ -78,6 +78,7 @@ def main(given: list[str]) -> int:
 
     # Only now, as it takes seconds: a mistake is answered at once.
     from papers import index, page, preset
+    from papers.progress import standing
 
     if listed:
         for each in preset.names():
@@ -102,6 +103,13 @@ def main(given: list[str]) -> int:
         complain(f"warning: {line}")
     _, status = execute(experiments, settings, until=until)
     split(settings.folder, experiments)
+    name, done = made.page(choice.scale), len(standing(settings.folder, experiments).runs)
+    if done < len(experiments) and (told := index.fuller(pages, name, done)) is not None:
+        complain(
+            f"{pages / name}.md stays as it is: it is made of {told} finished runs, and {settings.folder} has {done} "
+            f"of {len(experiments)}; name the OUT that it was made from, or another folder as --pages"
+        )
+        return status
     written = page.write(made, choice.scale, settings.folder, pages, choice.seeds)
     index.write(pages)
     print(f"{written.path}: {written.verdict}")
