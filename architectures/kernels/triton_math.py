@@ -66,8 +66,7 @@ def added(a, b, sums, PRECISION: tl.constexpr):
     """sums + a b. For `tf32x3` each factor is cut into two numbers of TF32, of whose products the smallest is left out.
 
     Triton does so too, but rounds where this cuts digits off, which takes fewer instructions, and it is instructions
-    that bound a step then. The error of a sum of 256 products is up to 3.5e-7 of it, that of float32 up to 2e-7. An
-    infinite factor gives no number.
+    that bound a step then. An infinite factor gives no number.
     """
     if PRECISION == "tf32x3":
         a_high = (a.to(tl.int32, bitcast=True) & -8192).to(tl.float32, bitcast=True)
