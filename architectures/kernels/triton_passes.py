@@ -22,6 +22,8 @@ RESERVE = 16 * 1024
 """Bytes of shared memory for all but weights."""
 SHARED = 160 * 1024
 """Bytes of shared memory where there is no GPU to ask."""
+REGISTERS, MOST_REGISTERS = 64 * 1024, 255
+"""Of a multiprocessor, and of a thread at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +146,16 @@ def tiles(units: int, gates: int, precision: Precision, shared: int = SHARED) ->
     width = tile_width(units)
     row = gates * width * (2 if precision in OPERANDS else 4)
     chunk = min(width, max(16, 2 ** ((STAGE // row).bit_length() - 1)))
+    warps = max(4, min(16, width // 16))
     return {
         "ROWS": ROWS,
         "WIDTH": width,
         "CHUNK": chunk,
         "STAGES": min(3, 1 + (shared - RESERVE) // (chunk * row)),
         "PRECISION": "ieee" if precision in OPERANDS else precision,
-        "num_warps": max(4, min(16, width // 16)),
+        "num_warps": warps,
+        # Left to itself, NVIDIA's assembler gives some of the widest kernels a quarter of it, and spills what it saved.
+        "maxnreg": min(MOST_REGISTERS, REGISTERS // (32 * warps)),
     }
 
 

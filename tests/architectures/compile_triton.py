@@ -5,10 +5,13 @@ Runs in a process of its own: where Triton interprets kernels, it does not compi
 
 import json
 import re
+import subprocess
 import sys
+import tempfile
 from typing import Any
 
 import triton
+from triton import knobs
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
@@ -24,7 +27,7 @@ def compiled(
 ) -> Any:
     """A kernel for a GPU of this capability (80: A100, 90: H100), as PyTorch's tensors would have it compiled."""
     constants = options | {"DISCOUNTED": gates == 3} | tiles(units, gates, precision, shared)
-    warps = constants.pop("num_warps")
+    asked = {name: constants.pop(name) for name in ("num_warps", "maxnreg")}
     operand = {"bf16": "*bf16", "fp16": "*fp16"}.get(precision, "*fp32")
     names = list(kernel.arg_names)
 
@@ -42,7 +45,18 @@ def compiled(
     known = {name for name in names if kinds[name].startswith("*")} | (dense if units % 16 == 0 else set())
     aligned = {(names.index(name),): [["tt.divisibility", 16]] for name in names if name in known - beside}
     source = ASTSource(kernel, kinds, {(names.index(name),): value for name, value in constants.items()}, aligned)
-    return triton.compile(source, target=GPUTarget("cuda", capability, 32), options={"num_warps": warps})
+    return triton.compile(source, target=GPUTarget("cuda", capability, 32), options=asked)
+
+
+def taken(cubin: bytes) -> dict[str, int]:
+    """Registers of a thread, and bytes of its stack, where what they have no room for lies."""
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(cubin)
+        file.flush()
+        command = [knobs.nvidia.cuobjdump.path, "-res-usage", file.name]
+        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    registers, stack = re.findall(r"\b(?:REG|STACK):(\d+)", told)
+    return {"registers": int(registers), "stack": int(stack)}
 
 
 def main() -> None:
@@ -64,6 +78,7 @@ def main() -> None:
                 # Those of ours: the compiler's own, for its moves between layouts, come later.
                 "barriers": len(re.findall(r"\b(?:gpu|ttg)\.(?:local_)?barrier\b", made.asm["ttgir"])),
                 "copies_ahead": made.asm["ttgir"].count("async_copy_global_to_local"),
+                **taken(made.asm["cubin"]),
             }
             print(json.dumps(told), flush=True)
 
