@@ -72,7 +72,7 @@ def write(preset: Preset, scale: Scale, out: Path, pages: Path, seeds: int | Non
         figures=figures,
         budget=budget(found.runs),
         machines=[plain(each) for each in machines(found.runs)],
-        settings=[] if preset.of else [settings_table(preset, scale)],
+        settings=[] if preset.of else [settings_table(preset, scale, seeds)],
         unlike=[plain(each) for each in preset.unlike],
         reasons=[plain(each) for each in reasons(preset, scale, made)],
         others=[plain(each) for each in others(preset)],

@@ -39,9 +39,17 @@ def value_of(key: str, settings: Mapping[str, Any]) -> Any:
     return DEFAULTS.get(key)
 
 
-def settings_table(preset: Preset, scale: Scale) -> str:
-    """All that is set; at small scale beside the paper's, with the factor where both are numbers."""
+def settings_table(preset: Preset, scale: Scale, seeds: int | None = None) -> str:
+    """All that is set; at small scale beside the paper's, with the factor where both are numbers.
+
+    Args:
+        preset: the table.
+        scale: the paper's setting, or the small one.
+        seeds: of each, where not as the preset has them.
+    """
     paper, here = dict(flat(preset.full)), dict(flat(preset.settings(scale)))
+    if seeds is not None:
+        here["seeds"] = seeds
     if scale == "full":
         return table(("setting", "value"), ((plain(key), text(value)) for key, value in here.items()), left=2)
     keys = list(dict.fromkeys([*paper, *here]))
