@@ -13,6 +13,7 @@ from typing import Any
 import architectures
 from architectures.catalogue import load
 from workbench import tasks
+from workbench.checks import whole
 from workbench.config import Experiment, Part
 from workbench.errors import UserError
 from workbench.files import one_line
@@ -63,6 +64,8 @@ def resolve_architecture(
     with users_mistake(f"architecture {name}"):
         if "input_size" in given:
             raise ValueError("input_size is what the task has, and cannot be given")
+        if embedding_size is not None:
+            whole("embedding_size", embedding_size, least=1)
         known = architectures.options(name)
         kinds = typing.get_type_hints(load(name).__init__)
         defaults = {key: parameter.default for key, parameter in known.items()}

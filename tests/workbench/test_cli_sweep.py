@@ -128,10 +128,12 @@ def test_what_is_not_there_or_broken_is_a_line(copied, capsys, tmp_path, command
     (tmp_path / "empty").mkdir()
     refused(tmp_path / "empty", match="holds no sweep")
     shutil.copy(copied / "sweep.yaml", tmp_path / "kept.yaml")
-    for text in ("tasks: [", "- 1", "trials: 3\ntasks: 7", "space: [1]", "storage: 3", "storage: nowhere"):
-        broken = text if ":" not in text or "\n" in text else f"{(tmp_path / 'kept.yaml').read_text()}\n{text}\n"
-        (copied / "sweep.yaml").write_text(broken)
-        refused(copied, match=r"sweep\.yaml|storage")
+    kept = read_yaml(tmp_path / "kept.yaml")
+    wrong = ({"space": [1]}, {"storage": 3}, {"storage": "nowhere"}, {"tasks": 7})
+    texts = [yaml.safe_dump({**kept, **each}) for each in wrong]
+    for text in ("tasks: [", "- 1", "trials: 3\ntasks: 7", *texts):
+        (copied / "sweep.yaml").write_text(text)
+        refused(copied, match=r"sweep\.yaml|storage|space|tasks")
     shutil.copy(tmp_path / "kept.yaml", copied / "sweep.yaml")
     (copied / "sweep.db").unlink()
     refused(copied, match="there is no store")

@@ -10,18 +10,31 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
-from jsonargparse import ArgumentParser, DefaultHelpFormatter
+from jsonargparse import ArgumentParser, DefaultHelpFormatter, get_loader, set_loader
 
 from architectures.suggest import near
 from workbench.data.store import VARIABLE
 from workbench.docs import arguments
 from workbench.errors import UserError
+from workbench.files import unrepeated
 
 Options = dict[str, dict[str, Any]]
 """Options by the name of the task or architecture that they belong to."""
 
 PART = re.compile(r"--(\w+)\.(.+)\.(\w[\w-]*)$")
 KINDS = ("task", "architecture")
+
+
+_LOAD = get_loader("yaml")
+
+
+def unambiguous(text: str) -> Any:
+    """What jsonargparse makes of YAML, if it has no key twice."""
+    unrepeated(text)
+    return _LOAD(text)
+
+
+set_loader("yaml", unambiguous, exceptions=(yaml.YAMLError,))
 
 
 class Formatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
@@ -59,6 +72,8 @@ class Parser(ArgumentParser):
             begun = [option for option in options if option.startswith(name)]
             whole = f"; did you mean {' or '.join(map(repr, begun))}?" if begun else near(name, options)
             return f"unknown option {found[1]}{whole}"
+        if found := re.match(r"Problems parsing config: (.*)", message):
+            return f"the file given as --config is no readable YAML: {found[1]}"
         if found := re.search(r"Option '([^']+)' is not accepted|[Kk]ey '([^']+)' is not expected", message):
             key = found[1] or found[2]
             return f"unknown key {key!r}{near(key, [option[2:].replace('-', '_') for option in options])}"
@@ -159,6 +174,7 @@ def split_parts(given: list[str], kinds: Sequence[str] = KINDS) -> tuple[list[st
                 raise UserError(f"{flag} needs a value")
         kind, name, option = found.groups()
         try:
+            unrepeated(text)
             value = yaml.safe_load(text)
         except yaml.YAMLError:
             raise UserError(f"{flag}: {text!r} is no readable value") from None
