@@ -98,8 +98,7 @@ def _checkpoint(path: Path) -> Job:
         raise UserError(f"there is no config.yaml beside {path}; a checkpoint is probed where its run has left it")
     if path.name == LAST and _ended(path.parent):
         return _run(path.parent)
-    experiment = Experiment.from_dict(read_yaml(path.parent / "config.yaml"))
-    return Job(experiment=experiment, folder=path.parent, checkpoint=path)
+    return Job(experiment=subjects.experiment_of(path), folder=path.parent, checkpoint=path)
 
 
 def _ended(folder: Path) -> bool:

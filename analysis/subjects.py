@@ -109,12 +109,7 @@ def of_checkpoint(path: Path) -> Subject:
     Raises:
         UserError: if it cannot be read, or is another experiment's.
     """
-    experiment = Experiment.from_dict(read_yaml(path.parent / "config.yaml"))
-    owner = checkpoints.owner_of(path)
-    if owner != experiment.identity:
-        whose = "is damaged, or no checkpoint of this bench" if owner is None else f"belongs to {owner}"
-        raise UserError(f"{path} {whose}; the folder is that of {experiment.identity}")
-    fresh = untrained(experiment)
+    fresh = untrained(experiment_of(path))
     # Weights only: loading never executes what a file says.
     found = torch.load(path, map_location="cpu", weights_only=True)
     weights = {
@@ -123,7 +118,20 @@ def of_checkpoint(path: Path) -> Subject:
     try:
         fresh.model.load_state_dict(weights)
     except RuntimeError as error:
-        raise UserError(f"{path} does not fit {experiment.architecture.name}: {str(error).splitlines()[0]}") from None
-    return Subject(
-        experiment=experiment, task=fresh.task, model=fresh.model, trained=True, steps=int(found["global_step"])
-    )
+        raise UserError(f"{path} does not fit {fresh.name}: {str(error).splitlines()[0]}") from None
+    steps = int(found["global_step"])
+    return Subject(experiment=fresh.experiment, task=fresh.task, model=fresh.model, trained=True, steps=steps)
+
+
+def experiment_of(checkpoint: Path) -> Experiment:
+    """The experiment in whose folder a checkpoint lies.
+
+    Raises:
+        UserError: if the file cannot be read, or is another experiment's.
+    """
+    experiment = Experiment.from_dict(read_yaml(checkpoint.parent / "config.yaml"))
+    owner = checkpoints.owner_of(checkpoint)
+    if owner != experiment.identity:
+        whose = "is damaged, or no checkpoint of this bench" if owner is None else f"belongs to {owner}"
+        raise UserError(f"{checkpoint} {whose}; the folder is that of {experiment.identity}")
+    return experiment

@@ -180,6 +180,16 @@ def test_one_run_and_one_checkpoint(results, capsys):
     assert [path.parent for path in results.rglob("analysis.json")] == [folder]
 
 
+def test_what_is_no_checkpoint_is_a_line(results, capsys):
+    (folder,) = results.glob("runs/addition/gru/*/seed-0")
+    (other,) = results.glob("runs/addition/rda-exp-tanh/*/seed-0")
+    shutil.copy(other / "last.ckpt", folder / "theirs.ckpt")
+    for name, why in (("config.yaml", "is damaged, or no checkpoint of this bench"), ("theirs.ckpt", "belongs to")):
+        said = refused([folder / name, *QUICK], capsys)
+        assert said.startswith(f"workbench: {folder / name} {why}")
+    assert not list(results.rglob("analysis.json"))
+
+
 def test_a_report_says_where_models_were_probed_otherwise(results, capsys):
     command = ["--probes", "memory_length", *QUICK]
     assert run([results, *command], capsys)[0] == 0
