@@ -6,11 +6,12 @@ from pathlib import Path
 from matplotlib.figure import Figure as Drawing
 
 from analysis import style, svg
-from analysis.blocks import Block, Cell, Chapter, Column, Figure, Heading, Points, Table, Text
+from analysis.assembled import assembled
+from analysis.blocks import Block, Cell, Chapter, Column, Figure, Table
 from analysis.discount.sentences import opened, summary
 from analysis.discount.states import state
 from analysis.estimates import shown
-from analysis.formats import ABSENT, listed
+from analysis.formats import ABSENT
 from analysis.measures.freeze import FROZEN, LIVE
 from analysis.plots import discount as plots
 from analysis.probed import Probed, ProbedSection
@@ -68,25 +69,14 @@ FIGURES: Sequence[tuple[str, Drawer, str]] = (
 
 
 def chapter(sections: Sequence[ProbedSection], folder: Path) -> Chapter | None:
-    """The chapter of the report, its figures written to the folder; `None` if nothing was found."""
-    found = [section for section in sections if section.rows]
-    if not found:
-        return None
-    several = len(sections) > 1
-    told = {section.section.anchor: summary(section.rows) for section in found}
-    sentences = [
-        opened(said, section.rows, section.section.title if several else "")
-        for section in found
-        for said in told[section.section.anchor][:1]
-    ]
-    blocks: list[Block] = [Text(sentences=tuple(sentences), role="summary")]
-    for section in sections:
-        if several:
-            blocks.append(Heading(text=section.section.title))
-        if rest := told.get(section.section.anchor, [])[1:]:
-            blocks.append(Points(sentences=tuple(opened(said, section.rows) for said in rest)))
-        blocks += _blocks(section, folder)
-    return Chapter(anchor=ANCHOR, title="How the past is discounted", blocks=tuple(blocks))
+    """How models discount their past, task by task."""
+    return assembled(
+        sections,
+        anchor=ANCHOR,
+        title="How the past is discounted",
+        sentences=lambda section: [opened(each, section.rows) for each in summary(section.rows)],
+        proof=lambda section: proof(section, folder),
+    )
 
 
 def table(section: ProbedSection) -> Table | None:
@@ -117,7 +107,8 @@ def table(section: ProbedSection) -> Table | None:
     )
 
 
-def _blocks(section: ProbedSection, folder: Path) -> list[Block]:
+def proof(section: ProbedSection, folder: Path) -> list[Block]:
+    """A task's table and figures."""
     blocks: list[Block] = []
     if (numbers := table(section)) is not None:
         blocks.append(numbers)
@@ -138,10 +129,6 @@ def _blocks(section: ProbedSection, folder: Path) -> list[Block]:
             f"{where} by lag, mean over all steps whose whole window is there.",
             folder,
         )
-    if section.absent:
-        reasons = dict.fromkeys(reason for _, reason in section.absent)
-        said = [f"{listed([label for label, why in section.absent if why == reason])}: {reason}." for reason in reasons]
-        blocks.append(Text(sentences=tuple(said), lead="Not available for"))
     return blocks
 
 

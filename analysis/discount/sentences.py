@@ -55,16 +55,8 @@ def summary(rows: Sequence[Probed]) -> list[str]:
     return sentences
 
 
-def opened(said: str, rows: Sequence[Probed], title: str = "") -> str:
-    """A sentence with the task in front, or with a capital letter; a row's label stays as it is.
-
-    Args:
-        said: the sentence, in lower case.
-        rows: whose labels it may begin with.
-        title: of the section, where there are several.
-    """
-    if title:
-        return f"On {title}: {said}"
+def opened(said: str, rows: Sequence[Probed]) -> str:
+    """A sentence with a capital letter, unless it begins with a row's label."""
     return said if said.startswith(tuple(row.row.label for row in rows)) else said[:1].upper() + said[1:]
 
 

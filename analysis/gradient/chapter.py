@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis import style, svg
-from analysis.blocks import Block, Cell, Chapter, Column, Figure, Heading, Points, Table, Text
+from analysis.assembled import assembled
+from analysis.blocks import Cell, Chapter, Column, Figure, Table
 from analysis.estimates import shown
 from analysis.formats import ABSENT, count, listed, number
 from analysis.gradient.sentences import measure, sentences
@@ -18,23 +19,13 @@ LAG = "lag, steps"
 
 def chapter(sections: Sequence[ProbedSection], folder: Path) -> Chapter | None:
     """How gradients decay, task by task."""
-    told = [section for section in sections if section.rows]
-    if not told:
-        return None
-    opening, blocks = [], list[Block]()
-    for section in told:
-        said = sentences(section)
-        several = len(sections) > 1
-        opening += [f"On {section.section.title}: {each}" if several else each for each in said[:1]]
-        blocks += [Heading(text=section.section.title)] if several else []
-        blocks += [Points(sentences=tuple(said[1:]))] if said[1:] else []
-        blocks += [*figures(section, folder), table(section)]
-        if absent := [*(f"{label}: {reason}." for label, reason in section.absent), *_lacking(section.rows)]:
-            blocks.append(Text(sentences=tuple(absent), lead="Not available."))
-    return Chapter(
+    return assembled(
+        sections,
         anchor=ANCHOR,
         title="How the gradient decays",
-        blocks=(Text(sentences=tuple(opening), role="summary"), *blocks),
+        sentences=sentences,
+        proof=lambda section: (*figures(section, folder), table(section)),
+        lacking=lambda section: _lacking(section.rows),
     )
 
 

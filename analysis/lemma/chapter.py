@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from analysis import ranking, style, svg
-from analysis.blocks import Block, Cell, Chapter, Column, Figure, Heading, Points, Table, Text
+from analysis.assembled import assembled
+from analysis.blocks import Block, Cell, Chapter, Column, Figure, Table
 from analysis.discount.sentences import opened
 from analysis.estimates import shown
 from analysis.formats import ABSENT, listed
@@ -37,25 +38,14 @@ CAPTION = (
 
 
 def chapter(sections: Sequence[ProbedSection], folder: Path) -> Chapter | None:
-    """The chapter of the report, its figures written to the folder; `None` if nothing was found."""
-    found = [section for section in sections if section.rows]
-    if not found:
-        return None
-    several = len(found) > 1
-    told = {section.section.anchor: summary(section.rows) for section in found}
-    sentences = [
-        opened(said, section.rows, section.section.title if several else "")
-        for section in found
-        for said in told[section.section.anchor][:1]
-    ]
-    blocks: list[Block] = [Text(sentences=tuple(sentences), role="summary")]
-    for section in found:
-        if several:
-            blocks.append(Heading(text=section.section.title))
-        if rest := told.get(section.section.anchor, [])[1:]:
-            blocks.append(Points(sentences=tuple(opened(said, section.rows) for said in rest)))
-        blocks += _blocks(section, folder)
-    return Chapter(anchor=ANCHOR, title="Lemma 1: alternation", blocks=tuple(blocks))
+    """Whether attention has to grow for an answer to alternate, task by task."""
+    return assembled(
+        sections,
+        anchor=ANCHOR,
+        title="Lemma 1: alternation",
+        sentences=lambda section: [opened(each, section.rows) for each in summary(section.rows)],
+        proof=lambda section: proof(section, folder),
+    )
 
 
 def summary(rows: Sequence[Probed]) -> list[str]:
@@ -133,15 +123,10 @@ def _turned(estimate: Estimate) -> Estimate:
     return replace(estimate, value=-estimate.value, low=-estimate.high, high=-estimate.low)
 
 
-def _blocks(section: ProbedSection, folder: Path) -> list[Block]:
+def proof(section: ProbedSection, folder: Path) -> list[Block]:
+    """A task's table and figure."""
     blocks: list[Block] = [table(section)]
     if (drawing := plots.draw(section.rows)) is not None:
         name = f"{section.section.anchor}-lemma"
         blocks.append(Figure(svg=svg.inline(style.save(drawing, folder, name), name, CAPTION), caption=CAPTION))
-    reasons: dict[str, list[str]] = {}
-    for label, reason in section.absent:
-        reasons.setdefault(reason, []).append(label)
-    if reasons:
-        said = tuple(f"{listed(labels)}: {reason}." for reason, labels in reasons.items())
-        blocks.append(Text(sentences=said, lead="Not available for"))
     return blocks

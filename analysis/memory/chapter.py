@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.blocks import Block, Cell, Chapter, Column, Heading, Points, Table, Text
+from analysis.assembled import assembled
+from analysis.blocks import Cell, Chapter, Column, Table
 from analysis.estimates import plain, shown
 from analysis.formats import ABSENT, count, listed
 from analysis.memory.figures import figures
@@ -33,24 +34,13 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
 
 def chapter(sections: Sequence[ProbedSection], folder: Path) -> Chapter | None:
     """How far back models remember, task by task."""
-    told = [section for section in sections if section.rows]
-    if not told:
-        return None
-    opening: list[str] = []
-    blocks: list[Block] = []
-    several = len(sections) > 1
-    for section in told:
-        said = sentences(section)
-        opening += [f"On {section.section.title}: {each}" if several else each for each in said[:1]]
-        blocks += [Heading(text=section.section.title)] if several else []
-        blocks += [Points(sentences=tuple(said[1:]))] if said[1:] else []
-        blocks += [*figures(section, folder, ANCHOR), table(section)]
-        if absent := [*reasons(section.rows), *(f"{label}: {reason}." for label, reason in section.absent)]:
-            blocks.append(Text(sentences=tuple(absent), lead="Not available."))
-    return Chapter(
+    return assembled(
+        sections,
         anchor=ANCHOR,
         title="How far back they remember",
-        blocks=(Text(sentences=tuple(opening), role="summary"), *blocks),
+        sentences=sentences,
+        proof=lambda section: (*figures(section, folder, ANCHOR), table(section)),
+        lacking=lambda section: reasons(section.rows),
     )
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from analysis import style, svg
-from analysis.blocks import Block, Cell, Chapter, Column, Figure, Heading, Points, Table, Text
+from analysis.assembled import assembled
+from analysis.blocks import Cell, Chapter, Column, Figure, Table
 from analysis.estimates import shown
 from analysis.formats import ABSENT, count, listed
 from analysis.plots.decay import falling, from_logs, lines_of
@@ -21,28 +22,23 @@ STEPS = "steps"
 
 def chapter(sections: Sequence[ProbedSection], folder: Path) -> Chapter | None:
     """What is left of signals, task by task."""
-    told = [section for section in sections if section.rows]
-    if not told:
-        return None
-    opening: list[str] = []
-    blocks: list[Block] = []
-    for section in told:
-        said = sentences(section)
-        several = len(sections) > 1
-        opening += [f"On {section.section.title}: {each}" if several else each for each in said[:1]]
-        blocks += [Heading(text=section.section.title)] if several else []
-        blocks += [Points(sentences=tuple(said[1:]))] if said[1:] else []
-        blocks += [*figures(section, folder), table(section)]
-        reasons = [(row.row.label, row.missing("survival")) for row in section.rows]
-        without = [*((label, reason) for label, reason in reasons if reason), *section.absent]
-        if without:
-            text = tuple(f"{label}: {reason}." for label, reason in without)
-            blocks.append(Text(sentences=text, lead="Without a survival in gates."))
-    return Chapter(
+    return assembled(
+        sections,
         anchor=ANCHOR,
         title="How much of a signal survives",
-        blocks=(Text(sentences=tuple(opening), role="summary"), *blocks),
+        sentences=sentences,
+        proof=lambda section: (*figures(section, folder), table(section)),
+        lacking=lambda section: _lacking(section.rows),
     )
+
+
+def _lacking(rows: Sequence[Probed]) -> list[str]:
+    """A sentence for each reason for which rows have no survival in gates."""
+    by_reason: dict[str, list[str]] = {}
+    for row in rows:
+        if (reason := row.missing("survival")) is not None:
+            by_reason.setdefault(reason, []).append(row.row.label)
+    return [f"A survival in gates of {listed(labels)}: {reason}." for reason, labels in by_reason.items()]
 
 
 def figures(section: ProbedSection, folder: Path) -> list[Figure]:

@@ -165,7 +165,7 @@ def test_the_chapter_says_what_the_numbers_say(tmp_path):
     assert "tcn" in text
     notes = [text for block in chapter.blocks if isinstance(block, Text) for text in block.sentences]
     assert "gru: its code is lost." in notes
-    assert any(note.startswith("rnn: it has no gates") for note in notes)
+    assert any(note.startswith("A survival in gates of rnn: it has no gates") for note in notes)
     assert sum(block.kind == "figure" for block in chapter.blocks) == 2
     table = next(block for block in chapter.blocks if isinstance(block, Table))
     assert {line[0].text: line[-1].text for line in table.lines}["rnn"] == "all"
