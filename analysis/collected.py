@@ -19,7 +19,7 @@ from workbench.results import Run
 Known = Mapping[Path, Mapping[str, Entry]]
 """By the run's folder, what is known of its model, by probe."""
 DEFAULT = "as by default"
-COLUMNS = ("probe", "name", "value", "low", "high", "at_least", "unit", "what")
+COLUMNS = ("probe", "name", "value", "low", "high", "at_least", "unit", "what", "device")
 
 
 def known(runs: Iterable[Run]) -> Known:
@@ -58,7 +58,7 @@ def unlike(name: str, known: Known) -> str | None:
 def numbers(runs: Iterable[Run], known: Known) -> pd.DataFrame:
     """All numbers of all probes: a line for each run, probe and number."""
     lines = [
-        {**identified(run.experiment), "probe": probe, "name": name, **asdict(number)}
+        {**identified(run.experiment), "probe": probe, "name": name, **asdict(number), "device": entry.device}
         for run in runs
         for probe, entry in known.get(run.folder, {}).items()
         if entry.findings is not None

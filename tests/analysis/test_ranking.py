@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +200,8 @@ def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 tmp_path, experiment(name, seed=seed), loss=0.1 + seed / 1000, parameters=1000 * len(name)
             )
             if found:
-                probes.keep(folder, {"memory_length": entry(horizon(found[seed]))})
+                device = "cuda" if name == "rda" and seed else "cpu"
+                probes.keep(folder, {"memory_length": replace(entry(horizon(found[seed])), device=device)})
     write_run(tmp_path, experiment("rwa"), loss=None, diverged_at=7)
     other = write_run(tmp_path, experiment("lstm", task="copy", task_options={"length": 5}), loss=0.3)
     probes.keep(other, {"memory_length": entry(None, "there is nothing to recall")})
@@ -279,6 +281,7 @@ def test_a_report_of_probed_runs_has_the_summary_the_chapters_and_the_numbers(ou
     assert "5 of 7 models are probed; `workbench analyze` on this folder adds what the others remember." in page.text
     rows = rows_in(out / "analysis.csv")
     assert len(rows) == 4
+    assert {row["device"] for row in rows[:-1]} == {"cpu"}
     wanted = experiment("rda", seed=1)
     assert rows[-1] == {
         "task": "addition",
@@ -295,6 +298,7 @@ def test_a_report_of_probed_runs_has_the_summary_the_chapters_and_the_numbers(ou
         "at_least": False,
         "unit": "steps",
         "what": "largest lag",
+        "device": "cuda",
     }
     assert not (folder / "analysis.json").exists()
     assert (out / "tables/ranks-on-addition-length-100.tex").exists()
