@@ -193,6 +193,19 @@ def test_help_is_quick_and_imports_nothing_heavy():
     assert not heavy & set(re.findall(r"'(\w+)'", said))
 
 
+def test_what_is_only_needed_for_work_is_not_imported_to_explain_it():
+    """Nor for a mistake, which is answered as soon."""
+    code = """if True:
+        import contextlib, io, sys
+        from workbench.cli.main import COMMANDS, main
+        for command in (*([name] for name in COMMANDS), ["sweep", "run"]):
+            with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+                main([*command, "--help"])
+        print(sorted(sys.modules))"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {"lightning", "wandb", "seaborn", "scipy", "sklearn", "matplotlib"} & set(re.findall(r"'(\w+)'", said))
+
+
 @pytest.mark.parametrize("command", ["list", "train", "compare", "report"])
 def test_every_command_explains_itself_with_an_example(command, capsys):
     with pytest.raises(SystemExit) as ended:

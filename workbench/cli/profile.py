@@ -28,7 +28,6 @@ EXAMPLES = """examples:
 
 def main(given: list[str]) -> int:
     """Runs the command; returns the exit status."""
-    from analysis.profile import files, measure, table
     from analysis.profile.settings import Settings
 
     values, parts = chosen(parser(), given)
@@ -39,6 +38,10 @@ def main(given: list[str]) -> int:
     values["lengths"] = whole_numbers(values["lengths"])
     values["architecture"] = parts.get("architecture", {})
     settings = Settings(**values)
+
+    # Only now, as it takes seconds: a mistake is answered at once.
+    from analysis.profile import files, measure, table
+
     if json is not None:
         files.refuse(Path(json))
     if out == "":

@@ -11,7 +11,6 @@ from workbench.cli.complain import complain
 from workbench.cli.parser import KINDS, Parser, chosen, merged
 from workbench.cli.settings import Settings, split
 from workbench.cli.sweeping.store import Store
-from workbench.cli.sweeping.tune import tune
 from workbench.config import Budget, Numerics, Optimization
 from workbench.errors import UserError
 from workbench.folder import alone
@@ -70,6 +69,10 @@ def main(given: list[str]) -> int:
         spec.check()
     for line in dict.fromkeys(line for spec in specs for line in warnings(spec.experiment({}, 0))):
         complain(f"warning: {line}")
+
+    # Only now, as it takes seconds: a mistake is answered at once.
+    from workbench.cli.sweeping.tune import tune
+
     with alone(Path(settings.out)):
         return tune(sweep, specs, settings, store, launch.launcher, launch.ray_address)
 
