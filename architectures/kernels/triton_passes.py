@@ -22,8 +22,8 @@ RESERVE = 16 * 1024
 """Bytes of shared memory for all but weights."""
 SHARED = 160 * 1024
 """Bytes of shared memory where there is no GPU to ask."""
-REGISTERS, MOST_REGISTERS = 64 * 1024, 255
-"""Of a multiprocessor, and of a thread at most."""
+REGISTERS = 64 * 1024
+"""Of a multiprocessor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,7 @@ class TritonPasses:
             OF_H=outside[0] is not None,
             OF_R=outside[1] is not None,
             OF_L=outside[2] is not None,
+            maxnreg=registers(units),
         )
         return back
 
@@ -146,17 +147,29 @@ def tiles(units: int, gates: int, precision: Precision, shared: int = SHARED) ->
     width = tile_width(units)
     row = gates * width * (2 if precision in OPERANDS else 4)
     chunk = min(width, max(16, 2 ** ((STAGE // row).bit_length() - 1)))
-    warps = max(4, min(16, width // 16))
     return {
         "ROWS": ROWS,
         "WIDTH": width,
         "CHUNK": chunk,
         "STAGES": min(3, 1 + (shared - RESERVE) // (chunk * row)),
         "PRECISION": "ieee" if precision in OPERANDS else precision,
-        "num_warps": warps,
-        # Left to itself, NVIDIA's assembler gives some of the widest kernels a quarter of it, and spills what it saved.
-        "maxnreg": min(MOST_REGISTERS, REGISTERS // (32 * warps)),
+        "num_warps": warps(width),
     }
+
+
+def warps(width: int) -> int:
+    """Of a program, for a tile of so many units."""
+    return max(4, min(16, width // 16))
+
+
+def registers(units: int) -> int | None:
+    """Of a thread of the backward pass; `None`: as many as NVIDIA's assembler takes.
+
+    Left to itself, it gives some of the widest half or a quarter of those that there are, and spills what the others
+    would hold. Narrower ones, and all forward passes, it gives what there is, and spills less if it is not told so.
+    """
+    width = tile_width(units)
+    return REGISTERS // (32 * warps(width)) if width > 256 else None
 
 
 def tile_width(units: int) -> int:

@@ -17,7 +17,7 @@ from triton.compiler import ASTSource
 
 from architectures.kernels.triton_backward import backward
 from architectures.kernels.triton_forward import forward
-from architectures.kernels.triton_passes import Precision, tiles
+from architectures.kernels.triton_passes import Precision, registers, tiles
 
 NUMBERS = {"time", "batch", "units", "hidden_row", "averages_row"}
 
@@ -27,7 +27,7 @@ def compiled(
 ) -> Any:
     """A kernel for a GPU of this capability (80: A100, 90: H100), as PyTorch's tensors would have it compiled."""
     constants = options | {"DISCOUNTED": gates == 3} | tiles(units, gates, precision, shared)
-    asked = {name: constants.pop(name) for name in ("num_warps", "maxnreg")}
+    asked = {name: constants.pop(name, None) for name in ("num_warps", "maxnreg")}
     operand = {"bf16": "*bf16", "fp16": "*fp16"}.get(precision, "*fp32")
     names = list(kernel.arg_names)
 
@@ -66,7 +66,7 @@ def main() -> None:
         sizes = asked["units"], asked["gates"], asked["precision"], asked["capability"], asked["shared"]
         both = (
             (forward, {"KEEP": True, "ALL_LOGS": False}),
-            (backward, {"OF_H": True, "OF_R": True, "OF_L": True}),
+            (backward, {"OF_H": True, "OF_R": True, "OF_L": True, "maxnreg": registers(asked["units"])}),
         )
         for kernel, options in both:
             made = compiled(kernel, *sizes, common | options)
