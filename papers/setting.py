@@ -53,7 +53,7 @@ def settings_table(preset: Preset, scale: Scale, seeds: int | None = None) -> st
     if scale == "full":
         return table(("setting", "value"), ((plain(key), text(value)) for key, value in here.items()), left=2)
     keys = list(dict.fromkeys([*paper, *here]))
-    both = ((key, value_of(key, paper), value_of(key, here)) for key in keys)
+    both = ((key, None if key in UNTOLD else value_of(key, paper), value_of(key, here)) for key in keys)
     lines = ((plain(key), text(theirs), text(ours), factor(theirs, ours)) for key, theirs, ours in both)
     return table(("setting", "paper", "here", "factor"), lines, left=3)
 

@@ -87,7 +87,7 @@ def test_all_settings_stand_beside_the_papers():
     assert full["hidden\\_size"] == ["5"]
     assert full["each.rwa.clip"] == ["norm"]
     assert "parameters" not in full
-    assert [found["seeds"][:2], full["seeds"]] == [["2", "1"], ["2"]]
-    assert cells(settings_table(made, "small", seeds=5))["seeds"][:2] == ["2", "5"]
+    assert [found["seeds"][:2], full["seeds"]] == [[ABSENT, "1"], ["2"]]
+    assert cells(settings_table(made, "small", seeds=5))["seeds"] == [ABSENT, "5"]
     assert cells(settings_table(made, "full", seeds=5))["seeds"] == ["5"]
     assert set(found) - set(full) == {"match", "parameters", "each.gru.clip"}
