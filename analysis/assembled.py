@@ -20,33 +20,32 @@ def assembled(
     is not available.
 
     Args:
-        sections: the tasks.
+        sections: the tasks; those without a row are left out.
         anchor, title: of the chapter.
-        sentences: what was found on a task that has rows, the most telling first.
+        sentences: what was found on a task, the most telling first.
         proof: its figures and tables.
         lacking: sentences on measures that some of its rows lack.
 
     Returns:
         The chapter; `None` if no task has a row.
     """
-    if not any(section.rows for section in sections):
+    told = [section for section in sections if section.rows]
+    if not told:
         return None
-    several = len(sections) > 1
+    several = len(told) > 1
     opening: list[str] = []
     blocks: list[Block] = []
-    for section in sections:
+    for section in told:
         name = section.section.title
-        if several and (section.rows or section.absent):
+        first, *others = [*sentences(section)] or [""]
+        if first:
+            opening.append(f"On {name}: {first}" if several else first)
+        if several:
             blocks.append(Heading(text=name))
-        missing = [*lacking(section), *without(section)]
-        if section.rows:
-            first, *others = [*sentences(section)] or [""]
-            if first:
-                opening.append(f"On {name}: {first}" if several else first)
-            if others:
-                blocks.append(Points(sentences=tuple(others)))
-            blocks += proof(section)
-        if missing:
+        if others:
+            blocks.append(Points(sentences=tuple(others)))
+        blocks += proof(section)
+        if missing := [*lacking(section), *without(section)]:
             blocks.append(Text(sentences=tuple(missing), lead="Not available."))
     return Chapter(anchor=anchor, title=title, blocks=(Text(sentences=tuple(opening), role="summary"), *blocks))
 

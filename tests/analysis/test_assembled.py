@@ -37,16 +37,17 @@ def test_one_task():
     )
 
 
-def test_several_tasks_have_headings_and_one_without_rows_says_why():
-    found = put_together(task("copy"), task("empty", rows=()), task("digits", rows=(), absent=[("gru", "no recall")]))
+def test_several_tasks_have_headings_and_those_without_rows_are_left_out():
+    found = put_together(task("copy"), task("empty", rows=(), absent=[("gru", "no recall")]), task("digits"))
     assert found is not None
     assert found.blocks == (
-        Text(sentences=("On copy: Most.",), role="summary"),
+        Text(sentences=("On copy: Most.", "On digits: Most."), role="summary"),
         Heading(text="copy"),
         Points(sentences=("More.", "Less.")),
         FIGURE,
         Heading(text="digits"),
-        Text(sentences=("gru: no recall.",), lead="Not available."),
+        Points(sentences=("More.", "Less.")),
+        FIGURE,
     )
 
 
