@@ -6,6 +6,7 @@ from pathlib import Path
 
 from analysis import subjects
 from analysis.subjects import Subject
+from workbench import parts
 from workbench.checkpoints import LAST, newest
 from workbench.config import Experiment
 from workbench.errors import UserError
@@ -48,6 +49,8 @@ def below(path: Path) -> tuple[list[Job], list[str]]:
     Raises:
         UserError: if the path names no model at all.
     """
+    if not path.exists() and not parts.join(path):
+        raise UserError(f"{path} is in parts, of which one is missing or damaged")
     if path.is_file():
         return [_checkpoint(path)], []
     if not path.is_dir():
@@ -85,6 +88,8 @@ def _run(folder: Path) -> Job:
         run = read(folder)
         if run.diverged:
             raise UserError(subjects.lost(run))
+        if newest(folder, run.experiment.identity)[0] is None:
+            raise UserError(subjects.unreadable(folder))
         return Job(experiment=run.experiment, folder=folder)
     experiment = Experiment.from_dict(read_yaml(folder / "config.yaml"))
     path, _ = newest(folder, experiment.identity)
@@ -96,9 +101,10 @@ def _run(folder: Path) -> Job:
 def _checkpoint(path: Path) -> Job:
     if not (path.parent / "config.yaml").exists():
         raise UserError(f"there is no config.yaml beside {path}; a checkpoint is probed where its run has left it")
+    experiment = subjects.experiment_of(path)
     if path.name == LAST and _ended(path.parent):
         return _run(path.parent)
-    return Job(experiment=subjects.experiment_of(path), folder=path.parent, checkpoint=path)
+    return Job(experiment=experiment, folder=path.parent, checkpoint=path)
 
 
 def _ended(folder: Path) -> bool:

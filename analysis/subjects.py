@@ -99,8 +99,13 @@ def of_folder(folder: Path) -> Subject:
     experiment = Experiment.from_dict(read_yaml(folder / "config.yaml"))
     path, _ = checkpoints.newest(folder, experiment.identity)
     if path is None:
-        raise UserError(f"{folder} has no checkpoint that can be read; train it again")
+        raise UserError(unreadable(folder))
     return of_checkpoint(path)
+
+
+def unreadable(folder: Path) -> str:
+    """Why there is nothing to probe in a run whose checkpoints are damaged."""
+    return f"{folder} has no checkpoint that can be read; train it again"
 
 
 def of_checkpoint(path: Path) -> Subject:

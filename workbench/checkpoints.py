@@ -2,6 +2,7 @@
 
 import pickle
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -69,5 +70,5 @@ def owner_of(path: Path) -> str | None:
         return str(found["callbacks"]["Recorder"]["identity"])
     except (OSError, EOFError, LookupError, RuntimeError, TypeError, ValueError):
         return None
-    except (pickle.UnpicklingError, zipfile.BadZipFile):
+    except (pickle.UnpicklingError, zipfile.BadZipFile, zlib.error):
         return None

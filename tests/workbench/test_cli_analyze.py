@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import torch
 
 from tests.analysis.report_runs import experiment, write_run
 from tests.workbench.experiments import finish, small
+from workbench import parts
 from workbench.cli.main import main
 
 QUICK = ["--length", "8", "--sequences", "2", "--directions", "2", "--longest", "50", "--workers", "1"]
@@ -180,13 +182,39 @@ def test_one_run_and_one_checkpoint(results, capsys):
     assert [path.parent for path in results.rglob("analysis.json")] == [folder]
 
 
+def test_a_checkpoint_in_parts_is_put_together(results, capsys):
+    (folder,) = results.glob("runs/addition/gru/*/seed-0")
+    before = (folder / "last.ckpt").read_bytes()
+    parts.split(folder / "last.ckpt", 1000)
+    assert not (folder / "last.ckpt").exists()
+    assert run([folder / "last.ckpt", "--probes", "memory_length", *QUICK], capsys)[0] == 0
+    assert (folder / "last.ckpt").read_bytes() == before
+    parts.split(folder / "last.ckpt", 1000)
+    next(folder.glob("last.ckpt.*1*")).write_bytes(b"")
+    assert "is in parts, of which one is missing or damaged" in refused([folder / "last.ckpt", *QUICK], capsys)
+
+
 def test_what_is_no_checkpoint_is_a_line(results, capsys):
     (folder,) = results.glob("runs/addition/gru/*/seed-0")
     (other,) = results.glob("runs/addition/rda-exp-tanh/*/seed-0")
     shutil.copy(other / "last.ckpt", folder / "theirs.ckpt")
-    for name, why in (("config.yaml", "is damaged, or no checkpoint of this bench"), ("theirs.ckpt", "belongs to")):
+    with zipfile.ZipFile(folder / "damaged.ckpt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("data", bytes(1000))
+        start = len(archive.filelist[0].FileHeader())
+    whole = bytearray((folder / "damaged.ckpt").read_bytes())
+    whole[start] ^= 0xFF
+    (folder / "damaged.ckpt").write_bytes(whole)
+    names = {"config.yaml": "is damaged, or no", "damaged.ckpt": "is damaged, or no", "theirs.ckpt": "belongs to"}
+    for name, why in names.items():
         said = refused([folder / name, *QUICK], capsys)
         assert said.startswith(f"workbench: {folder / name} {why}")
+    (folder / "last.ckpt").write_bytes(b"")
+    (folder / "previous.ckpt").unlink(missing_ok=True)
+    said = refused([folder / "last.ckpt", *QUICK], capsys)
+    assert said.startswith(f"workbench: {folder / 'last.ckpt'} is damaged")
+    assert (
+        refused([folder, *QUICK], capsys) == f"workbench: {folder} has no checkpoint that can be read; train it again"
+    )
     assert not list(results.rglob("analysis.json"))
 
 
