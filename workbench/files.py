@@ -9,10 +9,8 @@ from typing import Any
 
 import yaml
 
+from workbench import plain_yaml
 from workbench.errors import UserError
-
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""Makes plain values alone; libyaml's is the same, and faster."""
 
 
 @contextmanager
@@ -66,9 +64,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         UserError: if the file is absent or holds anything else, or has a key twice.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        unrepeated(text)
-        value = yaml.load(text, Loader=LOADER)
+        value = plain_yaml.parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"there is no file {path}") from None
     except (yaml.YAMLError, ValueError, OSError) as error:
@@ -78,37 +74,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return value
 
 
-def unrepeated(text: str) -> None:
-    """Refuses YAML that has a key twice in one mapping: the last would win, and nobody would know.
-
-    Raises:
-        yaml.YAMLError: if it has, or is no YAML.
-    """
-    left, seen = [yaml.compose(text, Loader=LOADER)], set()
-    while left:
-        node = left.pop()
-        # An alias leads back to a node, and may lead back to itself.
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
-            left += node.value
-        elif isinstance(node, yaml.MappingNode):
-            lines: dict[Any, int] = {}
-            for key, value in node.value:
-                left.append(value)
-                name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else key
-                line = key.start_mark.line + 1
-                if name in lines:
-                    where = f"line {line}" if lines[name] == line else f"lines {lines[name]} and {line}"
-                    raise yaml.YAMLError(f"the key {key.value!r} is there twice, in {where}")
-                lines[name] = line
-
-
 def one_line(error: BaseException) -> str:
     """An exception's message without its line breaks; its type where it has none, or one that cannot be had."""
     try:
-        text = str(error)
+        # What comes then is where PyTorch's C++ code was.
+        text = str(error).partition("\nException raised from ")[0]
     except Exception:
         text = ""
     # A terminal would take control characters for orders.

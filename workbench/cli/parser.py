@@ -10,31 +10,20 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
-from jsonargparse import ArgumentParser, DefaultHelpFormatter, get_loader, set_loader
+from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 from architectures.suggest import near
+from workbench import plain_yaml
 from workbench.data.store import VARIABLE
 from workbench.docs import arguments
 from workbench.errors import UserError
-from workbench.files import unrepeated
+from workbench.files import one_line
 
 Options = dict[str, dict[str, Any]]
 """Options by the name of the task or architecture that they belong to."""
 
 PART = re.compile(r"--(\w+)\.(.+)\.(\w[\w-]*)$")
 KINDS = ("task", "architecture")
-
-
-_LOAD = get_loader("yaml")
-
-
-def unambiguous(text: str) -> Any:
-    """What jsonargparse makes of YAML, if it has no key twice."""
-    unrepeated(text)
-    return _LOAD(text)
-
-
-set_loader("yaml", unambiguous, exceptions=(yaml.YAMLError,))
 
 
 class Formatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
@@ -72,8 +61,6 @@ class Parser(ArgumentParser):
             begun = [option for option in options if option.startswith(name)]
             whole = f"; did you mean {' or '.join(map(repr, begun))}?" if begun else near(name, options)
             return f"unknown option {found[1]}{whole}"
-        if found := re.match(r"Problems parsing config: (.*)", message):
-            return f"the file given as --config is no readable YAML: {found[1]}"
         if found := re.search(r"Option '([^']+)' is not accepted|[Kk]ey '([^']+)' is not expected", message):
             key = found[1] or found[2]
             return f"unknown key {key!r}{near(key, [option[2:].replace('-', '_') for option in options])}"
@@ -127,14 +114,36 @@ def chosen(parser: Parser, given: list[str], kinds: Sequence[str] = KINDS) -> tu
         The values; and what `--KIND.NAME.OPTION VALUE` says, for each of the kinds, by kind and name.
     """
     plain, parts = split_parts(given, kinds)
-    try:
-        values = parser.parse_args(plain).as_dict()
-        if (folder := values.pop("data_dir", None)) is not None:
-            # In the environment, so that every process that is started finds it.
-            os.environ[VARIABLE] = str(Path(folder).expanduser().absolute())
-        return values, parts
-    except UnicodeDecodeError as error:
-        raise UserError(f"the file given as --config is not UTF-8: {error}") from None
+    check_files(plain)
+    values = parser.parse_args(plain).as_dict()
+    if (folder := values.pop("data_dir", None)) is not None:
+        # In the environment, so that every process that is started finds it.
+        os.environ[VARIABLE] = str(Path(folder).expanduser().absolute())
+    return values, parts
+
+
+def check_files(given: Sequence[str]) -> None:
+    """Refuses a file given as --config that says something twice, which jsonargparse takes for the last that was said.
+
+    Raises:
+        UserError: if it does, or is no YAML.
+    """
+    for argument, after in zip(given, [*given[1:], ""], strict=False):
+        flag, equals, text = argument.partition("=")
+        path = Path(text if equals else after)
+        if flag != "--config" or not path.is_file():
+            continue
+        try:
+            found = plain_yaml.parse(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise UserError(f"{path}, given as --config, is no readable YAML: {one_line(error)}") from None
+        names: dict[str, Any] = {}
+        for key in found if isinstance(found, Mapping) else ():
+            # jsonargparse takes an option written either way, and one of an option's own by its path.
+            name = str(key).replace("-", "_")
+            for one in {name, name.partition(".")[0]} & {*names}:
+                raise UserError(f"{path}, given as --config, has an option twice: {names[one]} and {key}")
+            names[name] = key
 
 
 def merged(kind: str, from_file: Mapping[Any, Any] | None, given: Options) -> Options:
@@ -174,9 +183,8 @@ def split_parts(given: list[str], kinds: Sequence[str] = KINDS) -> tuple[list[st
                 raise UserError(f"{flag} needs a value")
         kind, name, option = found.groups()
         try:
-            unrepeated(text)
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise UserError(f"{flag}: {text!r} is no readable value") from None
+            value = plain_yaml.parse(text)
+        except yaml.YAMLError as error:
+            raise UserError(f"{flag}: {text!r} is no readable value: {one_line(error)}") from None
         parts.setdefault(kind, {}).setdefault(name, {})[option.replace("-", "_")] = value
     return plain, parts
