@@ -72,9 +72,10 @@ def finite(run: Run, column: str) -> pd.Series | None:
     """The finite values of a column by step; `None` where the run has no such column."""
     try:
         table = run.metrics()
+        steps = pd.to_numeric(table["step"])
         if column not in table:
             return None
-        values = pd.Series(pd.to_numeric(table[column]).to_numpy(float), index=pd.to_numeric(table["step"]))
+        values = pd.Series(pd.to_numeric(table[column]).to_numpy(float), index=steps)
     except (OSError, ValueError, KeyError, pd.errors.EmptyDataError) as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise UserError(f"{run.folder / 'metrics.csv'} is no readable table of metrics: {reason}") from None

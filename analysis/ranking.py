@@ -12,8 +12,8 @@ from analysis.probed import Estimate
 from analysis.questions import QUESTIONS, Collected, Question
 
 LEGEND = (
-    "By the mean over the seeds, with Student's 95 % interval, as far as the number can lie there; for one seed, and "
-    "where all seeds agree, with the probe's own.",
+    "By the mean over the seeds, with Student's 95 % interval, of which what lies below 0 steps, or above the whole of "
+    "a share, is cut off; for one seed, and where all seeds agree, with the probe's own.",
     "1=: the interval overlaps that of the first, so the two are not told apart.",
     "(1): there is no interval to tell rows apart by.",
     f"{AT_LEAST.strip()}: the measurement ended there.",

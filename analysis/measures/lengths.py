@@ -27,8 +27,12 @@ def resized(task: Task, steps: int | None) -> Task:
     length = _length(task) + steps - task.steps
     try:
         found: Task = dataclasses.replace(task, length=length)  # type: ignore[type-var]
-    except (TypeError, ValueError):
-        raise NotAvailableError(f"{type(task).__name__} cannot have sequences of {steps:,} steps") from None
+    except (TypeError, ValueError) as error:
+        beside = task.steps - _length(task)
+        where = f", {beside:,} of which are not of its length" if beside else ""
+        raise NotAvailableError(
+            f"{type(task).__name__} cannot have sequences of {steps:,} steps{where}: {error}"
+        ) from None
     if found.steps != steps:
         raise NotAvailableError(f"{type(task).__name__} cannot have sequences of exactly {steps:,} steps")
     return found
@@ -38,5 +42,5 @@ def _length(task: Task) -> int:
     known = {field.name for field in dataclasses.fields(task) if field.init} if dataclasses.is_dataclass(task) else ()
     length = getattr(task, "length", None)
     if "length" not in known or not isinstance(length, int):
-        raise NotAvailableError(f"{type(task).__name__} has no option `length`, so its sequences have one length")
+        raise NotAvailableError(f"{type(task).__name__} has no option length, so its sequences have one length")
     return length

@@ -88,7 +88,9 @@ def coping(rows: Sequence[Probed]) -> str:
         return ""
     if nothing(LONGEST, found):
         rows_of = listed([row.label for row, _ in found])
-        return f"None of {rows_of} has a loss below the trivial one, not even at the training length."
+        return (
+            f"Of none of {rows_of} the loss can be told to lie below the trivial one, not even at the training length."
+        )
     return sentence(LONGEST, found)
 
 

@@ -55,7 +55,7 @@ def test_a_column_that_no_run_has(tmp_path: Path) -> None:
     assert history(section(tmp_path).rows[0], "val/accuracy") is None
 
 
-@pytest.mark.parametrize("content", ["", "step\n1\n2,3\n", "val/loss\n0.1\n", "step,val/loss\n1,x\n"])
+@pytest.mark.parametrize("content", ["", "x: [\n", "step\n1\n2,3\n", "val/loss\n0.1\n", "step,val/loss\n1,x\n"])
 def test_broken_metrics_are_one_line(tmp_path: Path, content: str) -> None:
     folder = write_run(tmp_path, experiment())
     (folder / "metrics.csv").write_text(content)

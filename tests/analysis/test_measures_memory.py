@@ -179,5 +179,8 @@ def test_lengths_are_changed_where_the_task_lets_them() -> None:
     for task, steps in ((build("digits"), 100), (build("multicopy"), 100), (copy, 8)):
         with pytest.raises(NotAvailableError):
             resized(task, steps)
-    with pytest.raises(NotAvailableError, match="no option `length`"):
+    told = "Copy cannot have sequences of 4 steps, 4 of which are not of its length: length must be at least 1, not 0"
+    with pytest.raises(NotAvailableError, match=told):
+        resized(build("copy", length=5, items=2), 4)
+    with pytest.raises(NotAvailableError, match="no option length"):
         times(build("multicopy"), 2)
