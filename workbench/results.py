@@ -63,8 +63,12 @@ def read(folder: Path) -> Run:
     Raises:
         UserError: if what is there is not a run of this bench, or not the run that its configuration describes.
     """
-    experiment = Experiment.from_dict(read_yaml(folder / "config.yaml"))
-    result = read_json(folder / "result.json")
+    try:
+        experiment = Experiment.from_dict(read_yaml(folder / "config.yaml"))
+        result = read_json(folder / "result.json")
+        timing = read_json(folder / "timing.json") if (folder / "timing.json").exists() else {}
+    except UserError as error:
+        raise UserError(f"{error}; move its folder away and run again") from None
     missing = REQUIRED.keys() - result.keys()
     if missing:
         raise UserError(
@@ -84,7 +88,6 @@ def read(folder: Path) -> Run:
             f"{result.get('seed')}) than the config.yaml beside it ({experiment.identity}, seed {experiment.seed}); "
             "move the folder away and run again"
         )
-    timing = read_json(folder / "timing.json") if (folder / "timing.json").exists() else {}
     if not all(isinstance(timing.get(key, 0.0), int | float) for key in ("seconds", "seconds_per_step")):
         raise UserError(f"{folder / 'timing.json'} was not written by this bench; move the folder away and run again")
     return Run(folder=folder, experiment=experiment, result=result, timing=timing)

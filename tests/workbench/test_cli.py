@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from workbench.cli.main import main
-from workbench.files import read_json
+from workbench.files import read_json, write_json
 from workbench.learner import Learner
 
 QUICK = ["--steps", "4", "--batch-size", "3", "--log-every", "2", "--evaluation-size", "5", "--hidden-size", "4"]
@@ -182,8 +182,13 @@ def test_a_refused_run_stops_the_comparison_and_keeps_the_rest(tmp_path, capsys)
     (config,) = tmp_path.glob("runs/*/*/*/*/config.yaml")
     result = config.with_name("result.json")
     kept = read_json(result)
-    config.write_text(config.read_text().replace("learning_rate: 0.001", "learning_rate: 0.5"))
+    result.write_text("{ half")
     capsys.readouterr()
+    said = refused([*COMPARE, *QUICK, "--seeds", "1", "--out", tmp_path], capsys)
+    assert "result.json is no readable JSON" in said
+    assert said.endswith("; move its folder away and run again")
+    write_json(result, kept)
+    config.write_text(config.read_text().replace("learning_rate: 0.001", "learning_rate: 0.5"))
     assert "was changed" in refused([*COMPARE, *QUICK, "--seeds", "1", "--out", tmp_path], capsys)
     assert read_json(result) == kept
 
@@ -193,6 +198,18 @@ def test_a_depth_that_does_not_reach_is_warned_of(tmp_path, capsys):
     train = ["train", "--task", "addition", "--architecture", "tcn", *blind, *QUICK, "--wandb", "off"]
     assert main([*train, "--out", str(tmp_path)]) == 0
     assert "warning: tcn sees 3 steps back, but sequences of addition have 100" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["architectures", "analysis", "workbench"])
+def test_what_lies_in_the_users_folder_is_not_taken_for_the_bench(tmp_path, name):
+    """Neither here nor in a process that trains, and one's own architecture is found all the same."""
+    (tmp_path / f"{name}.py").write_text("raise SystemExit('mine')")
+    (tmp_path / "sweeps").mkdir()
+    (tmp_path / "own.py").write_text("from architectures.gru import GRU\nclass Own(GRU): pass\n")
+    command = [str(WORKBENCH), "compare", "--tasks", "addition", "--architectures", "own:Own", *QUICK]
+    done = subprocess.run([*command, "--seeds", "1", "--wandb", "off", "--out", "sweeps"], cwd=tmp_path,
+                          capture_output=True, text=True)  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "sweeps/report.html\n"), done.stderr
 
 
 def test_help_is_quick_and_imports_nothing_heavy():

@@ -49,8 +49,10 @@ def main(arguments: list[str] | None = None) -> int:
             from architectures.suggest import near
 
             raise UserError(f"unknown command {name!r}{near(name, COMMANDS)}")
-        # A module of the user's own is looked for where the user is, behind everything installed.
-        sys.path.append(os.getcwd())
+        # A module of the user's own is looked for where the user is, behind everything installed: also behind this
+        # project, which is found by other means than the path where it is installed to be worked on.
+        root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        sys.path += [path for path in (root, os.getcwd()) if path not in sys.path]
         status: int = importlib.import_module(COMMANDS[name][0]).main(arguments[1:])
         return status
     except UserError as error:
