@@ -81,7 +81,7 @@ def hidden(name: Path) -> bool:
 
 def shelves(root: Path) -> tuple[Shelf, ...]:
     """Everything that is shown, by what it is."""
-    asked = [path for name in ("comparison.yaml", "sweep.yaml") if (path := root / name).is_file()]
+    asked = [path for name in ("comparison*.yaml", "sweep.yaml") for path in sorted(root.glob(name)) if path.is_file()]
     report = [root / REPORT] if (root / REPORT).is_file() else []
     tables = [*sorted(root.glob("*.csv")), *sorted((root / "tables").glob("*.tex"))]
     figures: dict[str, list[Path]] = {}

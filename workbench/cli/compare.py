@@ -2,6 +2,7 @@
 
 from argparse import SUPPRESS
 
+from workbench.cli.asked_before import keep
 from workbench.cli.complain import complain
 from workbench.cli.execute import execute
 from workbench.cli.mirrored import publish
@@ -9,7 +10,6 @@ from workbench.cli.parser import Parser, chosen, merged
 from workbench.cli.settings import Settings, split
 from workbench.comparison import Comparison
 from workbench.config import Budget, Numerics, Optimization
-from workbench.files import write_yaml
 from workbench.resolve import warnings
 
 DESCRIPTION = """Train every architecture on every task under the same rules, and write a report.
@@ -38,9 +38,7 @@ def main(given: list[str]) -> int:
     for line in dict.fromkeys(line for experiment in experiments for line in warnings(experiment)):
         complain(f"warning: {line}")
     out = settings.folder
-    finished, status = execute(
-        experiments, settings, begin=lambda: write_yaml(out / "comparison.yaml", comparison.to_dict())
-    )
+    finished, status = execute(experiments, settings, begin=lambda: keep(out, comparison))
     if finished:
         from analysis.report import write
 
