@@ -22,6 +22,8 @@ from workbench.tasks import Task
 
 COARSEST = 128
 """Architectures that take only multiples of something as widths take multiples of at most this."""
+TOLERANCE = 1.05
+"""Up to so many times as many parameters count as matched."""
 WIDEST = 2**17
 """Widths looked at when parameters are matched; far beyond what would fit anywhere."""
 
@@ -94,7 +96,7 @@ def matched(part: Part, task: Task, target: int, embedding_size: int | None = No
     """The same architecture at the width whose parameters, read-out included, come nearest to the target.
 
     Raises:
-        UserError: if it has no width.
+        UserError: if it has no width, or none that has so few or so many.
     """
     if "hidden_size" not in part.options:
         raise UserError(f"architecture {part.name} has no hidden_size, so its parameters cannot be matched")
@@ -117,6 +119,12 @@ def matched(part: Part, task: Task, target: int, embedding_size: int | None = No
         grain = next((g for g in range(1, COARSEST + 1) if possible(g) and possible(2 * g)), None)
         if grain is None:
             raise ValueError(f"no width up to {COARSEST} can be built with these options")
+        least = size(grain)
+        if least > TOLERANCE * target:
+            raise UserError(
+                f"architecture {part.name} has {least:,} parameters at its smallest width, {grain}, and cannot be "
+                f"matched to {target:,}; match more of them, with --parameters or a larger --hidden-size"
+            )
         # The count grows with the width: double until it is passed, then halve the gap.
         low, high = 0, grain
         while size(high) < target:

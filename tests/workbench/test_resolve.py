@@ -1,5 +1,7 @@
 """From names to experiments in which nothing is left open."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -206,6 +208,16 @@ class Narrow(GRU):
     with pytest.raises(UserError, match="has no hidden_size"):
         comparison.experiments()
     assert len(Comparison(tasks=("addition",), architectures=(f"{name}:Narrow",)).experiments()) == 3
+
+
+def test_what_cannot_be_made_so_small_is_not_matched():
+    narrow = small("lstm", architecture_options={"hidden_size": 1}).architecture
+    least = count(resolve_task("addition", {})[1], narrow)
+    fits: dict[str, Any] = {"tasks": ("addition",), "architectures": ("lstm",), "match": "parameters"}
+    (found, *_) = Comparison(**fits, parameters=least).experiments()
+    assert found.architecture.options["hidden_size"] == 1
+    with pytest.raises(UserError, match=f"lstm has {least} parameters at its smallest width, 1, .* matched to 3;"):
+        Comparison(**fits, parameters=3).experiments()
 
 
 def test_symbols_are_one_hot_or_embedded():
