@@ -19,6 +19,9 @@ def parse(text: str) -> Any:
             return None
         _check(loader, node, set(), set())
         return loader.construct_document(node)
+    except yaml.MarkedYAMLError as error:
+        # The file is named by whoever has it.
+        raise yaml.YAMLError(str(error).replace('in "<unicode string>", ', "in ")) from None
     except yaml.YAMLError:
         raise
     except RecursionError:

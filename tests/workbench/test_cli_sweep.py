@@ -206,6 +206,8 @@ def test_a_worker_needs_a_store_that_is_there(tmp_path, copied, capsys):
     assert (status, err.count("\n")) == (2, 1)
     assert "there is no store" in err
     assert not (tmp_path / "none.db").exists()
+    assert said(capsys, "worker", "--device", "cpu", "--out", tmp_path / "mistaken")[0] == 2
+    assert not (tmp_path / "mistaken").exists()
     status, _, err = said(capsys, "worker", "--study", "addition/rn", "--device", "cpu", "--out", copied)
     assert status == 2
     assert "did you mean 'addition/rnn'" in err

@@ -254,6 +254,7 @@ def test_a_dry_run_needs_neither_wandb_nor_an_account_and_changes_nothing(tmp_pa
     assert [line.split(":")[0].strip() for line in printed.splitlines()[1:4]] == [
         f"addition/lstm/seed-{seed}" for seed in range(3)
     ]
+    assert all(line.endswith(": to be written, then sent") for line in printed.splitlines()[1:])
     assert tree(out) == before
 
 

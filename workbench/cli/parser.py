@@ -61,12 +61,16 @@ class Parser(ArgumentParser):
             begun = [option for option in options if option.startswith(name)]
             whole = f"; did you mean {' or '.join(map(repr, begun))}?" if begun else near(name, options)
             return f"unknown option {found[1]}{whole}"
+        if found := re.match(r"argument (--[\w-]+): expected one argument", message):
+            return f"{found[1]} needs a value; one that begins with a dash is given as {found[1]}=VALUE"
         if found := re.search(r"Option '([^']+)' is not accepted|[Kk]ey '([^']+)' is not expected", message):
             key = found[1] or found[2]
             return f"unknown key {key!r}{near(key, [option[2:].replace('-', '_') for option in options])}"
         if found := re.search(r'Parser key "([^"]+)": (.*)', message):
             key, reason = found.groups()
             reason = re.sub(r"<class '(\w+)'>", r"\1", reason).replace("typing.", "")
+            if found := re.match(r"Does not validate against any.*Given value type: \w+ Given value: (.*)", reason):
+                return f"--{key.replace('_', '-')}: expected text, or a list of it, got {found[1]}"
             reason = re.sub(r"^Expected an? (.*)\. Got value: ?(.*)$", r"expected \1, got \2", reason)
             if reason.startswith("expected dict"):
                 # Hidden: they take what a file says of tasks and architectures.
@@ -137,8 +141,10 @@ def check_files(given: Sequence[str]) -> None:
             found = plain_yaml.parse(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise UserError(f"{path}, given as --config, is no readable YAML: {one_line(error)}") from None
+        if not isinstance(found, Mapping):
+            raise UserError(f"{path}, given as --config, holds no options, each with its value: steps: 1000")
         names: dict[str, Any] = {}
-        for key in found if isinstance(found, Mapping) else ():
+        for key in found:
             # jsonargparse takes an option written either way, and one of an option's own by its path.
             name = str(key).replace("-", "_")
             for one in {name, name.partition(".")[0]} & {*names}:

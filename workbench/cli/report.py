@@ -5,6 +5,7 @@ from pathlib import Path
 from workbench.cli.mirrored import renew
 from workbench.cli.parser import Parser
 from workbench.errors import UserError
+from workbench.files import writable
 
 DESCRIPTION = "Write DIR/report.html, DIR/comparison.csv and DIR/figures from all finished runs below DIR."
 EXAMPLES = """examples:
@@ -19,6 +20,7 @@ def main(given: list[str]) -> int:
     out = Path(parser.parse_args(given).dir)
     if not out.is_dir():
         raise UserError(f"there is no folder {out}; name the one that was given as --out")
+    writable(out)
     from analysis.report import write
 
     print(write(out))

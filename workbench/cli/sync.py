@@ -95,7 +95,7 @@ def rehearse(out: Path, place: "Place", found: Sequence[Todo]) -> int:
         f"{len(left)} would be sent, {write} of them written first"
     )
     for each in left[:LISTED]:
-        print(f"  {each.item.record.name}: {'written, then sent' if each.write else 'sent'}")
+        print(f"  {each.item.record.name}: {'to be written, then sent' if each.write else 'to be sent'}")
     if len(left) > LISTED:
         print(f"  and {len(left) - LISTED} more")
     return 0

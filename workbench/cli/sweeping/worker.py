@@ -50,13 +50,14 @@ def main(given: list[str]) -> int:
     settings, values = split({**values, "wandb": "off"})
     store, choice = Store(**taken(Store, values)), Choice(**taken(Choice, values))
     device = device_named(settings.device)
-    writable(settings.folder)
     url = store.url(settings.folder)
     names = tuple(name.strip() for name in (choice.study or "").split(",") if name.strip())
     quiet()
     refuse_missing(url)
     storage = connect(url, heartbeat=store.heartbeat, grace=store.grace, say=complain)
     studies = patiently(lambda: load(storage, names), complain)
+    # Only now: whoever has mistaken the folder has no use for a new one.
+    writable(settings.folder)
     order = store.order(url, [opened.spec.name for opened in studies], settings, device)
     by_name = {opened.spec.name: opened for opened in studies}
     with Board(studies) as board:
