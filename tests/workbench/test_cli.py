@@ -57,6 +57,7 @@ def refused(arguments, capsys):
         ([*COMPARE, "--architecture.gru.hidden_sze", "3"], "no option 'hidden_sze'; did you mean 'hidden_size'"),
         ([*COMPARE, "--architecture.gru.hidden_size", "0"], "hidden_size must be at least 1, not 0"),
         ([*COMPARE, "--architecture.gru.dropout", "1"], r"dropout must lie in \[0, 1\)"),
+        ([*COMPARE, "--steps", "-x"], "--steps needs a value; one that begins with a dash is given as --steps=VALUE"),
         ([*COMPARE, "--config", "absent.yaml"], "--config: File does not exist"),
         (["compare", "--tasks", "addition", "--architectures", "absent.module:Class"], "no module 'absent.module'"),
         (
@@ -116,6 +117,11 @@ def test_out_has_to_be_a_folder_that_can_be_written(capsys, tmp_path):
         ("tasks: addition\narchitectures: gru\ntask: {}\ntask.addition.length: 5\n", "twice: task and task.addition"),
         ("tasks: addition\narchitectures: gru\nseeds: !!int x\n", "not of the type that it seems to be"),
         ("tasks: addition\narchitectures: gru\ntask: &a {addition: *a}\n", "an alias stands for what it is a part of"),
+        (
+            "tasks: addition\narchitectures: {gru: 1}\n",
+            "--architectures: expected text, or a list of it, got {'gru': 1}$",
+        ),
+        ("", "holds no options, each with its value: steps: 1000$"),
         ("tasks: !!python/object/apply:os.getcwd []\narchitectures: gru\n", "could not determine a constructor"),
         ("tasks: 3\narchitectures: gru\n", "tasks"),
         ("- tasks\n", "."),

@@ -69,7 +69,7 @@ class Parser(ArgumentParser):
         if found := re.search(r'Parser key "([^"]+)": (.*)', message):
             key, reason = found.groups()
             reason = re.sub(r"<class '(\w+)'>", r"\1", reason).replace("typing.", "")
-            if found := re.match(r"Does not validate against any.*Given value type: \w+ Given value: (.*)", reason):
+            if found := re.match(r"Does not .* Subtypes: \[list\[str\], str\].* Given value: (.*)", reason):
                 return f"--{key.replace('_', '-')}: expected text, or a list of it, got {found[1]}"
             reason = re.sub(r"^Expected an? (.*)\. Got value: ?(.*)$", r"expected \1, got \2", reason)
             if reason.startswith("expected dict"):
