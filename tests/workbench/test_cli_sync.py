@@ -227,8 +227,6 @@ def test_without_an_account_or_a_network_it_ends_soon_and_changes_nothing(tmp_pa
     for seed in range(100):
         write_run(out, experiment("lstm", seed=seed, steps=20))
     before = tree(out)
-    # What it takes without any network, now and here.
-    *_, idle = sync(tmp_path, out, "--dry-run")
     with listening() as silent:
         proxy = f"http://me:open-sesame@127.0.0.1:{silent}"
         through = {"WANDB_BASE_URL": "https://wandb.example", "WANDB_API_KEY": KEY, "HTTPS_PROXY": proxy}
@@ -241,7 +239,9 @@ def test_without_an_account_or_a_network_it_ends_soon_and_changes_nothing(tmp_pa
     assert complained.startswith("workbench: ")
     assert complained.count("\n") == 1
     assert not [secret for secret in ("open-sesame", KEY, "w" * 40) if secret in complained]
-    assert seconds < 5 + 3 * idle, "it is given up after five seconds"
+    assert ("did not answer within 5 seconds" in complained) == (trouble == "silent proxy")
+    # On cores that are busy with much else; a proxy that is silent would be waited for as long as it is.
+    assert seconds < 60
     assert tree(out) == before
 
 
