@@ -7,9 +7,8 @@ from analysis.formats import DASH, count, number, percent, seeds
 from analysis.groups import Row, Section
 from analysis.naming import flattened, natural, shown
 from workbench.config import Numerics
+from workbench.resolve import MATCHED
 
-MATCHED = 5.0
-"""Per cent that parameter counts may be apart and still be called matched."""
 OTHERS = 3
 """Where more rows than this agree, they are "all others"."""
 

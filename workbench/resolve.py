@@ -22,8 +22,8 @@ from workbench.tasks import Task
 
 COARSEST = 128
 """Architectures that take only multiples of something as widths take multiples of at most this."""
-TOLERANCE = 1.05
-"""Up to so many times as many parameters count as matched."""
+MATCHED = 5.0
+"""Per cent by which numbers of parameters may differ and count as matched."""
 WIDEST = 2**17
 """Widths looked at when parameters are matched; far beyond what would fit anywhere."""
 
@@ -120,7 +120,7 @@ def matched(part: Part, task: Task, target: int, embedding_size: int | None = No
         if grain is None:
             raise ValueError(f"no width up to {COARSEST} can be built with these options")
         least = size(grain)
-        if least > TOLERANCE * target:
+        if least > (1 + MATCHED / 100) * target:
             raise UserError(
                 f"architecture {part.name} has {least:,} parameters at its smallest width, {grain}, and cannot be "
                 f"matched to {target:,}; match more of them, with --parameters or a larger --hidden-size"
