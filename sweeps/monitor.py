@@ -7,12 +7,12 @@ from pathlib import Path
 
 from optuna.trial import FrozenTrial
 
-from sweeps import snapshot
-from sweeps.opening import Opened, renewed
-from sweeps.places import ERROR
+from sweeps import export
+from sweeps.studies import LoadedStudy, refresh
+from sweeps.trial_budget import ERROR
 from workbench.studies import FINISHED, Study, Trial
 
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 WRITE_SECONDS = 15.0
 """Between two versions of the studies' files while a sweep runs."""
 
@@ -28,10 +28,10 @@ class Monitor:
         ended: told each trial that is finished, or has failed by itself, since the last look.
     """
 
-    studies: Sequence[Opened]
+    studies: Sequence[LoadedStudy]
     out: Path | None = None
     seeds: int = 0
-    ended: Callable[[Opened, Trial], None] = lambda opened, trial: None
+    ended: Callable[[LoadedStudy, Trial], None] = lambda opened, trial: None
     _known: set[tuple[str, int]] = field(default_factory=set, init=False)
     _looked: float = field(default=0.0, init=False)
     _written: float = field(default=0.0, init=False)
@@ -43,7 +43,7 @@ class Monitor:
 
     def look(self) -> None:
         """Tells what has ended, at most once a second, and writes the files now and then."""
-        if time.monotonic() - self._looked >= LOOK_SECONDS:
+        if time.monotonic() - self._looked >= POLL_SECONDS:
             self._tell()
             if time.monotonic() - self._written >= WRITE_SECONDS:
                 self.write()
@@ -58,21 +58,21 @@ class Monitor:
         self._written = time.monotonic()
         if self.out is None:
             return []
-        found = [snapshot.write(self.out, renewed(opened), self.seeds) for opened in self.studies]
+        found = [export.write_studies(self.out, refresh(opened), self.seeds) for opened in self.studies]
         self._written = time.monotonic()
         return found
 
     def _tell(self) -> None:
         for opened, trial in self._new():
-            self.ended(opened, snapshot.trial_of(trial, snapshot.default_identity(opened)))
+            self.ended(opened, export.export_trial(trial, export.default_identity(opened)))
         self._looked = time.monotonic()
 
-    def _new(self) -> list[tuple[Opened, FrozenTrial]]:
+    def _new(self) -> list[tuple[LoadedStudy, FrozenTrial]]:
         found = []
         for opened in self.studies:
             for trial in opened.trials:
                 key = opened.spec.name, trial.number
-                over = snapshot.state_of(trial) in FINISHED or ERROR in trial.user_attrs
+                over = export.export_state(trial) in FINISHED or ERROR in trial.user_attrs
                 if over and key not in self._known:
                     self._known.add(key)
                     found.append((opened, trial))

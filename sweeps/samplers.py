@@ -10,9 +10,8 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from sweeps.places import draw_of, place_of
-from sweeps.spec import StudySpec
-from sweeps.turns import ByPlace, InTurn, as_placed
+from sweeps.study_spec import StudySpec
+from sweeps.trial_budget import SlotNumberedStudy, SlotOrderedStudy, attempt_of, slot_of, with_slot_number
 from workbench.seeding import seed_of
 
 PRUNER_STARTUP = 5
@@ -33,36 +32,36 @@ class PerTrial(BaseSampler):
 
     def __init__(self, spec: StudySpec) -> None:
         self.spec = spec
-        self._of_trial: BaseSampler = make(spec, 0)
+        self._of_trial: BaseSampler = make_sampler(spec, 0)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         # Always called first; what it finds stays in the sampler.
         self._of_trial = self._sampler(trial)
-        return self._of_trial.infer_relative_search_space(seen(study), as_placed(trial))
+        return self._of_trial.infer_relative_search_space(finished_by(study), with_slot_number(trial))
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        return self._of_trial.sample_relative(seen(study), as_placed(trial), search_space)
+        return self._of_trial.sample_relative(finished_by(study), with_slot_number(trial), search_space)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         # From a stream of its own: a trial whose process died before the last was chosen goes on with the rest.
         sampler = self._sampler(trial, param_name)
-        return sampler.sample_independent(seen(study), as_placed(trial), param_name, param_distribution)
+        return sampler.sample_independent(finished_by(study), with_slot_number(trial), param_name, param_distribution)
 
     def _sampler(self, trial: FrozenTrial, *of: str) -> BaseSampler:
-        draw = place_of(trial), draw_of(trial)
-        return make(self.spec, seed_of("sampler", self.spec.sampler_seed, self.spec.name, *draw, *of) % 2**32)
+        draw = slot_of(trial), attempt_of(trial)
+        return make_sampler(self.spec, seed_of("sampler", self.spec.sampler_seed, self.spec.name, *draw, *of) % 2**32)
 
 
-def seen(study: Study) -> Study:
+def finished_by(study: Study) -> Study:
     """The study as its sampler sees it."""
-    return ByPlace(study) if type(study) is InTurn else study
+    return SlotNumberedStudy(study) if type(study) is SlotOrderedStudy else study
 
 
-def make(spec: StudySpec, seed: int) -> BaseSampler:
+def make_sampler(spec: StudySpec, seed: int) -> BaseSampler:
     """The sampler that a study names."""
     if spec.sampler == "random":
         return RandomSampler(seed=seed)
@@ -72,7 +71,7 @@ def make(spec: StudySpec, seed: int) -> BaseSampler:
         return TPESampler(n_startup_trials=spec.startup_trials, multivariate=True, group=True, seed=seed)
 
 
-def pruner(spec: StudySpec) -> BasePruner:
+def make_pruner(spec: StudySpec) -> BasePruner:
     """The pruner that a study names."""
     steps = spec.budget.steps
     if spec.pruner == "median":

@@ -15,18 +15,18 @@ from optuna.trial import FrozenTrial
 from sqlalchemy import event, exc
 from sqlalchemy.engine import URL, Connection, Engine
 
-from sweeps.addresses import default_url, read_url, shown, without_password
-from sweeps.patience import patiently
+from sweeps.retry import with_retries
+from sweeps.storage_url import default_url, read_url, redact, without_password
 from workbench.errors import UserError
 from workbench.files import one_line, writable
 
-__all__ = ["NothingWaitingError", "Queue", "connect", "default_url", "shown", "without_password"]
+__all__ = ["QueueEmptyError", "QueueStorage", "connect", "default_url", "redact", "without_password"]
 
 BUSY_SECONDS = 60
 """For which a transaction waits for those of other processes, on SQLite."""
 CONNECTING_SECONDS = 5
 """The same while the store is being opened, where every attempt is announced."""
-TURNS = 20
+CREATE_ATTEMPTS = 20
 """Attempts at making tables that others are making at the same time."""
 KEEP_ALIVE = {
     "connect_timeout": 10,
@@ -39,11 +39,11 @@ KEEP_ALIVE = {
 milliseconds (libpq's connection parameters)."""
 
 
-class NothingWaitingError(Exception):
+class QueueEmptyError(Exception):
     """A study has no waiting trial left."""
 
 
-class Queue(RDBStorage):
+class QueueStorage(RDBStorage):
     """A store whose trials are all put there on purpose: `study.optimize` and `study.ask` take a waiting one, and never
     make one of their own.
 
@@ -62,16 +62,16 @@ class Queue(RDBStorage):
                 heartbeat_interval=heartbeat,
                 grace_period=grace,
             )
-        one_at_a_time(self.engine)
+        serialize_transactions(self.engine)
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
         super().__setstate__(state)
-        one_at_a_time(self.engine)
+        serialize_transactions(self.engine)
 
     def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
         # Not `create_new_trial`, which calls this: Optuna's cache, which wraps every RDBStorage, goes past it.
         if template_trial is None:
-            raise NothingWaitingError("no trial is waiting")
+            raise QueueEmptyError("no trial is waiting")
         return super()._create_new_trial(study_id, template_trial)
 
     def record_heartbeat(self, trial_id: int) -> None:
@@ -88,7 +88,7 @@ class Queue(RDBStorage):
         self.engine.dispose()
 
 
-def connect(url: str, *, heartbeat: int, grace: int, say: Callable[[str], None]) -> Queue:
+def connect(url: str, *, heartbeat: int, grace: int, say: Callable[[str], None]) -> QueueStorage:
     """Opens a store, made if it is new, and waits for one that is locked or out of reach for a while.
 
     Args:
@@ -100,19 +100,19 @@ def connect(url: str, *, heartbeat: int, grace: int, say: Callable[[str], None])
     Raises:
         UserError: if it cannot be opened; never with the password.
     """
-    address, name = read_url(url), shown(url)
+    address, name = read_url(url), redact(url)
     file = Path(address.database or "") if address.get_backend_name() == "sqlite" else None
     if file is not None:
         if file.is_dir():
             raise UserError(f"{file} is a folder; name a file for the store, such as {file / 'sweep.db'}")
         writable(file.absolute().parent)
 
-    def make() -> Queue:
-        with made_by_one(file):
-            return made(lambda: Queue(url, heartbeat=heartbeat, grace=grace))
+    def make() -> QueueStorage:
+        with create_under_lock(file):
+            return create_schema(lambda: QueueStorage(url, heartbeat=heartbeat, grace=grace))
 
     try:
-        return patiently(make, say, what=name)
+        return with_retries(make, say, what=name)
     except ImportError:
         raise UserError(f"the driver for {name} is not installed; {remedy(address)}") from None
     except RuntimeError as error:  # So does Optuna call another version's tables, and names the versions.
@@ -139,7 +139,7 @@ def engine_options(address: URL) -> dict[str, Any]:
     return options
 
 
-def one_at_a_time(engine: Engine) -> None:
+def serialize_transactions(engine: Engine) -> None:
     """Makes SQLite's transactions wait for each other from their beginning.
 
     Python's driver begins one only where something is written, so that what was read before may be out of date: two
@@ -162,7 +162,7 @@ def one_at_a_time(engine: Engine) -> None:
 
 
 @contextmanager
-def made_by_one(file: Path | None) -> Iterator[None]:
+def create_under_lock(file: Path | None) -> Iterator[None]:
     """Keeps other processes of this bench from making the tables of an SQLite file meanwhile."""
     if file is None:
         yield
@@ -171,9 +171,9 @@ def made_by_one(file: Path | None) -> Iterator[None]:
         yield
 
 
-def made(make: Callable[[], Queue]) -> Queue:
+def create_schema(make: Callable[[], QueueStorage]) -> QueueStorage:
     """The store, where others may be making its tables at the same moment: of two, one fails, and finds them then."""
-    for _ in range(TURNS):
+    for _ in range(CREATE_ATTEMPTS):
         try:
             return make()
         except exc.DBAPIError as error:

@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from sweeps.changes import EVERY, check_every
-from sweeps.defaults import study_space
-from sweeps.names import Match
-from sweeps.opening import MOST_TRIALS
-from sweeps.spec import Objective, Pruner, Sampler, StudySpec
+from sweeps.default_space import EVERY, check_every, study_space
+from sweeps.setting_names import Match
+from sweeps.studies import MAX_TRIALS
+from sweeps.study_spec import Objective, Pruner, Sampler, StudySpec
 from workbench.asked import check_names, from_flat, to_flat
 from workbench.checks import one_of, whole
 from workbench.config import TUNING_SEED, Budget, Numerics, Optimization
@@ -20,7 +19,7 @@ from workbench.tasks import Task
 
 NAME = re.compile(r"(?![. ]+$)[\w.-]+( [\w.-]+)*")
 """Part of a study's name, and so a folder; of dots alone it would be another one than meant."""
-NAMED = ("tasks", "architectures", "objectives")
+LIST_KEYS = ("tasks", "architectures", "objectives")
 """Lists of names."""
 
 
@@ -72,7 +71,7 @@ class Sweep:
         check_names("task", self.tasks, self.task, "tuned")
         check_names("architecture", self.architectures, self.architecture, "tuned")
         check_names("architecture", self.architectures, self.space, "tuned", also=(EVERY,))
-        whole("trials", self.trials, least=1, most=MOST_TRIALS)
+        whole("trials", self.trials, least=1, most=MAX_TRIALS)
         whole("seeds", self.seeds, least=1, most=TUNING_SEED)
         whole("hidden_size", self.hidden_size, least=1)
         whole("startup_trials", self.startup_trials, least=1)
@@ -157,7 +156,7 @@ class Sweep:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as in the YAML file that `from_dict` reads back."""
-        return to_flat(self, NAMED)
+        return to_flat(self, LIST_KEYS)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -166,4 +165,4 @@ class Sweep:
         Raises:
             UserError: if a key is unknown or missing, or a value cannot be.
         """
-        return from_flat(cls, values, NAMED, "the sweep")
+        return from_flat(cls, values, LIST_KEYS, "the sweep")

@@ -14,24 +14,30 @@ import optuna
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.trial import TrialState
 
-from sweeps.endings import FailedTrialError, InterruptedTrialError, SpentError, SurplusTrialError, TakenError
-from sweeps.opening import Opened, load, renewed
-from sweeps.patience import patiently
-from sweeps.places import Unborn, done, failures, fill, given_up
-from sweeps.space import Space
-from sweeps.storage import NothingWaitingError, connect
-from sweeps.trial import Objective
+from sweeps.objective import (
+    DuplicateTrialError,
+    FailedTrialError,
+    InterruptedTrialError,
+    Objective,
+    TrialLostError,
+    WorkerUnusableError,
+)
+from sweeps.retry import with_retries
+from sweeps.search_space import Space
+from sweeps.storage import QueueEmptyError, connect
+from sweeps.studies import LoadedStudy, load_studies, refresh
+from sweeps.trial_budget import UnstartedTrials, abandoned_slots, enqueue_slots, failed_attempts, finished_trials
 from workbench.config import Experiment
 from workbench.run import Machine
 
-LOOK_SECONDS = 5.0
+REFRESH_SECONDS = 5.0
 """Between two looks for trials whose process is dead, while there are others to begin."""
 IDLE_SECONDS = 1.0
 """Between two looks at a store in which nothing waits, while others are at the last trials."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class WorkerConfig:
     """What a worker is told at the start: the store, what to look for in it, and where to train."""
 
     url: str
@@ -49,7 +55,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listener:
+class TrialListener:
     """Who is told what a worker does."""
 
     stop: Callable[[], bool] = lambda: False
@@ -60,7 +66,7 @@ class Listener:
 
 
 @dataclass(slots=True, kw_only=True)
-class Worker:
+class TrialWorker:
     """Works on the studies of an order.
 
     Args:
@@ -68,10 +74,10 @@ class Worker:
         listener: who is told, and asked whether to stop.
     """
 
-    order: Order
-    listener: Listener
-    _unborn: Unborn = field(init=False)
-    _studies: list[Opened] = field(default_factory=list, init=False)
+    order: WorkerConfig
+    listener: TrialListener
+    _unborn: UnstartedTrials = field(init=False)
+    _studies: list[LoadedStudy] = field(default_factory=list, init=False)
     _spaces: dict[str, Space] = field(default_factory=dict, init=False)
 
     def run(self) -> None:
@@ -81,40 +87,40 @@ class Worker:
             UserError: if the store or the folder of results is at fault.
             SpentError: if a trial failed on a GPU, so that another process is to go on.
         """
-        quiet()
+        silence_optuna()
         order, note = self.order, self.listener.note
-        self._unborn = Unborn(order.grace)
+        self._unborn = UnstartedTrials(order.grace)
         storage = connect(order.url, heartbeat=order.heartbeat, grace=order.grace, say=note)
-        self._studies = patiently(lambda: load(storage, order.names), note)
+        self._studies = with_retries(lambda: load_studies(storage, order.names), note)
         for opened in self._studies:
             opened.spec.check_source()
             self._spaces[opened.spec.name] = opened.spec.searched()
         looked = -math.inf
         while not self.listener.stop():
-            if time.monotonic() - looked > LOOK_SECONDS:
-                self._studies = patiently(lambda: [self._look_after(opened) for opened in self._studies], note)
+            if time.monotonic() - looked > REFRESH_SECONDS:
+                self._studies = with_retries(lambda: [self._look_after(opened) for opened in self._studies], note)
                 looked = time.monotonic()
-            chosen = patiently(lambda: next_of(self._studies), note)
+            chosen = with_retries(lambda: next_trial(self._studies), note)
             if chosen is not None:
                 self._one(chosen)
-            elif patiently(lambda: all(over(opened) for opened in self._studies), note):
+            elif with_retries(lambda: all(is_complete(opened) for opened in self._studies), note):
                 return
             else:
                 looked = -math.inf
                 time.sleep(IDLE_SECONDS)
 
-    def _look_after(self, opened: Opened) -> Opened:
+    def _look_after(self, opened: LoadedStudy) -> LoadedStudy:
         """Fails the trials of the dead, and has each place filled."""
-        study = renewed(opened)
+        study = refresh(opened)
         with warnings.catch_warnings():
             # Optuna calls them experimental, and relies on them itself.
             warnings.simplefilter("ignore", ExperimentalWarning)
             optuna.storages.fail_stale_trials(study.study)
         self._unborn.fail(study.study)
-        fill_all([study], self.order.retries)
+        enqueue_all([study], self.order.retries)
         return study
 
-    def _one(self, opened: Opened) -> None:
+    def _one(self, opened: LoadedStudy) -> None:
         objective = Objective(
             opened=opened,
             space=self._spaces[opened.spec.name],
@@ -128,8 +134,8 @@ class Worker:
         )
         spent = False
         try:
-            patiently(lambda: attempt(opened, objective), self.listener.note)
-        except (NothingWaitingError, InterruptedTrialError, SurplusTrialError, TakenError, UpdateFinishedTrialError):
+            with_retries(lambda: attempt(opened, objective), self.listener.note)
+        except (QueueEmptyError, InterruptedTrialError, DuplicateTrialError, TrialLostError, UpdateFinishedTrialError):
             pass
         except FailedTrialError:
             # Its reason is in the store, for whoever watches.
@@ -140,10 +146,10 @@ class Worker:
                 raise
         self.listener.ended()
         if spent:
-            raise SpentError
+            raise WorkerUnusableError
 
 
-def attempt(opened: Opened, objective: Objective) -> None:
+def attempt(opened: LoadedStudy, objective: Objective) -> None:
     """Begins one waiting trial, and ends it.
 
     Raises:
@@ -156,44 +162,44 @@ def attempt(opened: Opened, objective: Objective) -> None:
         raise (error.__context__ or error) from None
 
 
-def fill_all(studies: Sequence[Opened], retries: int) -> None:
+def enqueue_all(studies: Sequence[LoadedStudy], retries: int) -> None:
     """Has each place of each study filled."""
     for opened in studies:
-        fill(opened.study, opened.asked, opened.spec.default(), retries)
+        enqueue_slots(opened.study, opened.asked, opened.spec.default(), retries)
 
 
-def next_of(studies: Sequence[Opened]) -> Opened | None:
+def next_trial(studies: Sequence[LoadedStudy]) -> LoadedStudy | None:
     """The study that is furthest from its goal of those in which a trial waits, unless it is given up: all get on side
     by side."""
     begun = {}
     for index, opened in enumerate(studies):
         trials = opened.trials
-        if any(trial.state is TrialState.WAITING for trial in trials) and not given_up(trials, opened.asked):
+        if any(trial.state is TrialState.WAITING for trial in trials) and not abandoned_slots(trials, opened.asked):
             running = sum(trial.state is TrialState.RUNNING for trial in trials)
-            begun[index] = (done(trials, opened.asked) + running) / opened.asked
+            begun[index] = (finished_trials(trials, opened.asked) + running) / opened.asked
     return studies[min(begun, key=lambda index: (begun[index], index))] if begun else None
 
 
-def over(opened: Opened) -> bool:
+def is_complete(opened: LoadedStudy) -> bool:
     """Whether nothing is left to do in a study."""
     trials = opened.trials
-    if given_up(trials, opened.asked):
+    if abandoned_slots(trials, opened.asked):
         return not any(trial.state is TrialState.RUNNING for trial in trials)
-    return done(trials, opened.asked) == opened.asked
+    return finished_trials(trials, opened.asked) == opened.asked
 
 
-def problem(opened: Opened) -> str | None:
+def abandoned_reason(opened: LoadedStudy) -> str | None:
     """Why a study cannot be finished, in a line; `None` where nothing is wrong."""
     trials = opened.trials
-    if not given_up(trials, opened.asked):
+    if not abandoned_slots(trials, opened.asked):
         return None
-    wrong = failures(trials)
+    wrong = failed_attempts(trials)
     return (
         f"{opened.spec.name} is given up: {len(wrong)} trials failed, the last: {wrong[-1]}; see to that, and ask for "
         "more --trials, or begin anew under another --name"
     )
 
 
-def quiet() -> None:
+def silence_optuna() -> None:
     """Optuna tells of every trial; whoever watches a sweep is told by the bench."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)

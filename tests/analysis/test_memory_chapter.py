@@ -9,7 +9,7 @@ from analysis.blocks import Chapter, Figure, Heading, Table, Text
 from analysis.findings import Curve, Findings, Number
 from analysis.formats import ABSENT, TIMES
 from analysis.groups import Row, Section
-from analysis.memory_length import chapter
+from analysis.memory.chapter import chapter
 from analysis.probed import Probed, ProbedSection
 from analysis.style import LOOKS
 from tests.analysis.said import said as words

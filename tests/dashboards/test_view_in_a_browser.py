@@ -162,15 +162,16 @@ def test_without_script_the_page_loads_again(tmp_path: Path, opened: Any) -> Non
 
 def test_trials_are_shown_by_optuna_dashboard(tmp_path: Path, opened: Any) -> None:
     pytest.importorskip("optuna_dashboard", reason="pip install 'sequence-workbench[dashboard]'")
-    from sweeps.opening import create
-    from sweeps.storage import connect, default_url
+    from sweeps.storage import connect
+    from sweeps.storage_url import default_url
+    from sweeps.studies import create_studies
     from sweeps.sweep import Sweep
     from workbench.cli.view import dashboard
     from workbench.files import write_yaml
 
     sweep = Sweep.from_dict({"tasks": ["addition"], "architectures": ["gru"], "trials": 3, "seeds": 1, "steps": 5})
     storage = connect(default_url(tmp_path), heartbeat=10, grace=30, say=print)
-    create(storage, sweep.specs(), sweep.trials)
+    create_studies(storage, sweep.specs(), sweep.trials)
     storage.close()
     write_yaml(tmp_path / "sweep.yaml", sweep.to_dict())
     with listening(0) as server:

@@ -24,7 +24,7 @@ def postgresql(server):
 @pytest.fixture
 def sqlite(tmp_path):
     """The URL of an SQLite file that is not there yet."""
-    from sweeps.storage import default_url
+    from sweeps.storage_url import default_url
 
     return default_url(tmp_path)
 

@@ -12,9 +12,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from sweeps.opening import load
-from sweeps.places import done
-from sweeps.storage import connect, default_url
+from sweeps.storage import connect
+from sweeps.storage_url import default_url
+from sweeps.studies import load_studies
+from sweeps.trial_budget import finished_trials
 
 ASKED = 200
 COMMAND = [
@@ -32,7 +33,7 @@ def trials(workers: int, seconds: float) -> int:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(seconds)
         storage = connect(default_url(Path(folder)), heartbeat=10, grace=30, say=print)
-        found = sum(done(opened.trials, ASKED) for opened in load(storage))
+        found = sum(finished_trials(opened.trials, ASKED) for opened in load_studies(storage))
         process.send_signal(signal.SIGINT)
         process.wait()
         return found

@@ -12,7 +12,7 @@ import optuna
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from sweeps.storage import NothingWaitingError, connect
+from sweeps.storage import QueueEmptyError, connect
 
 T = TypeVar("T")
 
@@ -74,6 +74,6 @@ def take_all(url: str) -> list[int]:
     while True:
         try:
             study.optimize(objective, n_trials=1)
-        except NothingWaitingError:
+        except QueueEmptyError:
             storage.close()
             return taken

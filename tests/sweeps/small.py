@@ -8,16 +8,16 @@ import pandas as pd
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import TrialState
 
-from sweeps.opening import Opened, create
-from sweeps.places import fill
-from sweeps.storage import NothingWaitingError
+from sweeps.objective import Objective
+from sweeps.storage import QueueEmptyError
+from sweeps.studies import LoadedStudy, create_studies
 from sweeps.sweep import Sweep
-from sweeps.trial import Objective
-from sweeps.worker import attempt, quiet
+from sweeps.trial_budget import enqueue_slots
+from sweeps.worker import attempt, silence_optuna
 from workbench.config import Budget
 from workbench.run import Machine
 
-quiet()
+silence_optuna()
 
 
 def small(**changed: Any) -> Sweep:
@@ -42,34 +42,34 @@ def narrowed(architecture: str, **more: Any) -> dict[str, Any]:
     return {**dict.fromkeys(plain), **kept, **more}
 
 
-def study(storage: BaseStorage | None = None, *, asked: int = 6, **changed: Any) -> Opened:
+def study(storage: BaseStorage | None = None, *, asked: int = 6, **changed: Any) -> LoadedStudy:
     """The study of a small sweep, with its places filled."""
     (spec,) = small(**changed).specs()
-    return filled(create(storage or InMemoryStorage(), [spec], asked)[0])
+    return filled(create_studies(storage or InMemoryStorage(), [spec], asked)[0])
 
 
-def filled(opened: Opened, retries: int = 5) -> Opened:
+def filled(opened: LoadedStudy, retries: int = 5) -> LoadedStudy:
     """The study, once every place has a trial."""
-    fill(opened.study, opened.asked, opened.spec.default(), retries)
+    enqueue_slots(opened.study, opened.asked, opened.spec.default(), retries)
     return opened
 
 
-def objective(opened: Opened, out: Path, **told: Any) -> Objective:
+def objective(opened: LoadedStudy, out: Path, **told: Any) -> Objective:
     """What a worker calls for a trial."""
     return Objective(opened=opened, space=opened.spec.searched(), out=out, machine=Machine(), worker="test", **told)
 
 
-def waiting(opened: Opened) -> bool:
+def waiting(opened: LoadedStudy) -> bool:
     """Whether a trial is still to be begun."""
     return any(trial.state is TrialState.WAITING for trial in opened.trials)
 
 
-def work(opened: Opened, called: Any) -> None:
+def work(opened: LoadedStudy, called: Any) -> None:
     """Does what waits, as a worker would, until an exception or the end."""
     while waiting(opened):
         try:
             attempt(opened, called)
-        except NothingWaitingError:
+        except QueueEmptyError:
             return
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from sweeps import on_ray
-from sweeps.on_ray import OnRay
-from sweeps.station import OVER
-from sweeps.worker import Order
+from sweeps import ray_launcher
+from sweeps.ray_cluster import OVER
+from sweeps.ray_launcher import RayLauncher
+from sweeps.worker import WorkerConfig
 from workbench.errors import UserError
 
-ORDER = Order(url="sqlite:////tmp/none/sweep.db", names=("addition/rnn",), out=Path("/tmp/none"))
+ORDER = WorkerConfig(url="sqlite:////tmp/none/sweep.db", names=("addition/rnn",), out=Path("/tmp/none"))
 
 
 class Actor:
@@ -83,12 +83,12 @@ class Cluster:
 def play(monkeypatch, script, *, order=ORDER, workers=None, **cluster):
     """Runs `OnRay` on a cluster whose actors do what the script says; returns it, with what was said and raised."""
     made = Cluster(lambda found: script(found, found.crew), **cluster)
-    monkeypatch.setattr(on_ray, "joined", lambda *given: contextlib.nullcontext(made))
+    monkeypatch.setattr(ray_launcher, "joined", lambda *given: contextlib.nullcontext(made))
 
     def idle():
         made.idles += 1
 
-    made.crew = OnRay(order=order, workers=workers, address=None, idle=idle, say=made.said.append)
+    made.crew = RayLauncher(order=order, workers=workers, address=None, idle=idle, say=made.said.append)
     try:
         made.crew.run()
     except UserError as raised:

@@ -11,12 +11,11 @@ from typing import IO, cast
 
 import pytest
 
-from sweeps import by_hand
-from sweeps.by_hand import ByHand
-from sweeps.opening import Opened
-from sweeps.rooted import rooted
-from sweeps.storage import default_url
-from sweeps.worker import Order
+from sweeps import manual_launcher
+from sweeps.manual_launcher import ManualLauncher
+from sweeps.storage_url import absolute_url, default_url
+from sweeps.studies import LoadedStudy
+from sweeps.worker import WorkerConfig
 from workbench.cli.sweeping.command import worker_command
 from workbench.cli.sweeping.store import Store
 from workbench.results import finished
@@ -84,7 +83,9 @@ def test_a_sweep_is_ended_by_workers_that_the_printed_command_starts(tmp_path):
 @pytest.fixture
 def order(tmp_path):
     def make(url):
-        return Order(url=url, names=("a/b", "c/d"), out=tmp_path / ODD, threads=3, heartbeat=4, grace=9, retries=2)
+        return WorkerConfig(
+            url=url, names=("a/b", "c/d"), out=tmp_path / ODD, threads=3, heartbeat=4, grace=9, retries=2
+        )
 
     return make
 
@@ -115,11 +116,11 @@ def test_the_command_has_no_password_and_no_path_that_depends_on_the_folder(orde
 def test_a_url_is_rooted_once_and_only_if_it_is_a_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert (
-        rooted("sqlite:///s.db")
-        == rooted(rooted("sqlite:///s.db"))
+        absolute_url("sqlite:///s.db")
+        == absolute_url(absolute_url("sqlite:///s.db"))
         == default_url(tmp_path).replace("sweep.db", "s.db")
     )
-    assert rooted("postgresql+psycopg://me:secret@host/sweeps") == "postgresql+psycopg://me:secret@host/sweeps"
+    assert absolute_url("postgresql+psycopg://me:secret@host/sweeps") == "postgresql+psycopg://me:secret@host/sweeps"
 
 
 class TestWaiting:
@@ -130,13 +131,15 @@ class TestWaiting:
         def make(looks):
             left = iter(range(looks, -1, -1))
             made = SimpleNamespace(said=[], idles=0, slept=[])
-            monkeypatch.setattr(by_hand, "over", lambda opened: next(left) == 0)
-            monkeypatch.setattr("sweeps.by_hand.time.sleep", made.slept.append)
+            monkeypatch.setattr(manual_launcher, "over", lambda opened: next(left) == 0)
+            monkeypatch.setattr("sweeps.manual_launcher.time.sleep", made.slept.append)
 
             def idle():
                 made.idles += 1
 
-            made.crew = ByHand(command="the command", studies=[cast(Opened, None)], idle=idle, say=made.said.append)
+            made.crew = ManualLauncher(
+                command="the command", studies=[cast(LoadedStudy, None)], idle=idle, say=made.said.append
+            )
             return made
 
         return make
@@ -145,7 +148,7 @@ class TestWaiting:
         made = waiting(3)
         made.crew.run()
         assert made.said[1] == "the command"
-        assert (len(made.said), made.idles, made.slept) == (2, 3, [by_hand.LOOK_SECONDS] * 3)
+        assert (len(made.said), made.idles, made.slept) == (2, 3, [manual_launcher.LOOK_SECONDS] * 3)
         assert not made.crew.stopping
 
     @pytest.mark.parametrize("how", ["stop", "kill"])

@@ -10,12 +10,11 @@ from unittest.mock import patch
 
 import pytest
 
-from sweeps import crew as crews
-from sweeps import hand as hands
-from sweeps.crew import STILLBORN, Crew
-from sweeps.endings import SpentError
-from sweeps.hand import Event, _Line
-from sweeps.worker import Order, Worker
+from sweeps import local_launcher as crews
+from sweeps import local_launcher as hands
+from sweeps.local_launcher import MAX_FAILED_STARTS, LocalLauncher, TrialEvent, _TrialConnection
+from sweeps.objective import WorkerUnusableError
+from sweeps.worker import TrialWorker, WorkerConfig
 from tests.sweeps.stillborn import stillborn
 from workbench.config import Experiment, Part
 from workbench.errors import UserError
@@ -24,7 +23,7 @@ from workbench.processes import STOP, hire
 
 @pytest.fixture
 def order(tmp_path):
-    return Order(url="sqlite:///none.db", names=(), out=tmp_path)
+    return WorkerConfig(url="sqlite:///none.db", names=(), out=tmp_path)
 
 
 class Told:
@@ -44,13 +43,13 @@ def make(order, monkeypatch, work, workers=2, **more):
     """A crew whose processes do something else."""
     monkeypatch.setattr(crews, "work", work)
     told = Told()
-    return Crew(order=order, workers=workers, tell=told.tell, lost=told.lost, **more), told
+    return LocalLauncher(order=order, workers=workers, tell=told.tell, lost=told.lost, **more), told
 
 
 def die_once(connection, order):
     """The first of all dies at a trial; the second waits until it is stopped, or until the first was replaced."""
-    line = _Line(connection)
-    line.send(Event(kind="ready"))
+    line = _TrialConnection(connection)
+    line.send(TrialEvent(kind="ready"))
     first = order.out / "first"
     try:
         first.touch(exist_ok=False)
@@ -58,9 +57,9 @@ def die_once(connection, order):
         (order.out / f"later-{os.getpid()}").touch()
         while len(list(order.out.glob("later-*"))) < 2:
             time.sleep(0.02)
-        line.send(Event(kind="over"))
+        line.send(TrialEvent(kind="over"))
         return
-    line.send(Event(kind="begun", study="s", number=7))
+    line.send(TrialEvent(kind="begun", study="s", number=7))
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -79,14 +78,14 @@ def test_a_process_that_dies_is_replaced_in_its_place_and_its_trial_is_told(orde
 def test_five_that_cannot_start_end_it_with_one_line(monkeypatch):
     crew, told = make(SimpleNamespace(threads=1), monkeypatch, stillborn, workers=1)
     with pytest.raises(
-        UserError, match=f"{STILLBORN} workers in a row could not start: its process ended with status 3"
+        UserError, match=f"{MAX_FAILED_STARTS} workers in a row could not start: its process ended with status 3"
     ):
         crew.run()
     assert told.events == told.dead == []
 
 
 def refused(connection, order):
-    _Line(connection).send(Event(kind="refused", text="the store is gone"))
+    _TrialConnection(connection).send(TrialEvent(kind="refused", text="the store is gone"))
 
 
 def test_what_a_worker_refuses_is_the_users(order, monkeypatch):
@@ -97,8 +96,8 @@ def test_what_a_worker_refuses_is_the_users(order, monkeypatch):
 
 def patient(connection, order):
     """Waits until it is stopped."""
-    line = _Line(connection)
-    line.send(Event(kind="ready"))
+    line = _TrialConnection(connection)
+    line.send(TrialEvent(kind="ready"))
     while not line.stopped():
         time.sleep(0.02)
     (order.out / f"stopped-{os.getpid()}").touch()
@@ -127,7 +126,7 @@ def test_one_that_is_only_being_started_is_told_too(order, monkeypatch):
 
 def stubborn(connection, order):
     """Is at a trial, and does not listen."""
-    _Line(connection).send(Event(kind="begun", study="s", number=7))
+    _TrialConnection(connection).send(TrialEvent(kind="begun", study="s", number=7))
     time.sleep(60)
 
 
@@ -174,11 +173,11 @@ def test_however_a_worker_ends_it_says_so_in_a_line(order, monkeypatch, error, t
         if error is not None:
             raise error
 
-    monkeypatch.setattr(Worker, "run", run)
+    monkeypatch.setattr(TrialWorker, "run", run)
     monkeypatch.setattr(hands, "end_with_parent", lambda: None)
     monkeypatch.setattr(hands, "keep_memory", lambda: None)
     ours, theirs = Pipe()
-    hands.work(theirs, order)
+    hands.run_worker(theirs, order)
     events = [ours.recv() for _ in range(2)]
     assert [events[0].kind, (events[1].kind, events[1].text)] == ["ready", told]
     assert "\n" not in events[1].text
@@ -189,10 +188,10 @@ def spent(connection, order):
     try:
         (order.out / "first").touch(exist_ok=False)
     except FileExistsError:
-        _Line(connection).send(Event(kind="over"))
+        _TrialConnection(connection).send(TrialEvent(kind="over"))
         return
     with patch.object(hands, "Worker", Spent):
-        hands.work(connection, order)
+        hands.run_worker(connection, order)
 
 
 class Spent:
@@ -204,7 +203,7 @@ class Spent:
     def run(self):
         self.listener.begun("s", 7, Experiment(task=Part(name="t"), architecture=Part(name="a")))
         self.listener.ended()
-        raise SpentError
+        raise WorkerUnusableError
 
 
 def test_a_process_that_is_of_no_more_use_is_replaced_and_nothing_is_lost(order, monkeypatch):
@@ -215,12 +214,12 @@ def test_a_process_that_is_of_no_more_use_is_replaced_and_nothing_is_lost(order,
 
 
 def test_a_worker_that_is_stopped_does_not_say_that_nothing_is_left(order, monkeypatch):
-    monkeypatch.setattr(Worker, "run", lambda self: None)
+    monkeypatch.setattr(TrialWorker, "run", lambda self: None)
     monkeypatch.setattr(hands, "end_with_parent", lambda: None)
     monkeypatch.setattr(hands, "keep_memory", lambda: None)
     ours, theirs = Pipe()
     ours.send(STOP)
-    hands.work(theirs, order)
+    hands.run_worker(theirs, order)
     theirs.close()
     assert ours.recv().kind == "ready"
     with pytest.raises(EOFError):
@@ -229,7 +228,7 @@ def test_a_worker_that_is_stopped_does_not_say_that_nothing_is_left(order, monke
 
 def test_a_worker_whose_parent_is_gone_puts_its_trial_down_and_says_nothing():
     ours, theirs = Pipe()
-    line = _Line(theirs)
+    line = _TrialConnection(theirs)
     assert not line.stopped()
     ours.close()
     line._asked = 0.0
@@ -240,7 +239,7 @@ def test_a_worker_whose_parent_is_gone_puts_its_trial_down_and_says_nothing():
 
 def test_progress_is_told_now_and_then_and_a_stop_is_looked_up_as_often():
     ours, theirs = Pipe()
-    line = _Line(theirs)
+    line = _TrialConnection(theirs)
     line._told = line._asked = time.monotonic() + 3600
     for step in range(10):
         line.progress(step)
@@ -249,5 +248,5 @@ def test_progress_is_told_now_and_then_and_a_stop_is_looked_up_as_often():
     assert not line.stopped()
     line._told = line._asked = 0.0
     line.progress(7)
-    assert ours.recv() == Event(kind="step", steps=7)
+    assert ours.recv() == TrialEvent(kind="step", steps=7)
     assert line.stopped()

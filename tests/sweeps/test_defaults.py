@@ -3,10 +3,9 @@
 import pytest
 
 import architectures
-from sweeps.changes import changed, check_every, had
-from sweeps.defaults import default_space, study_space
-from sweeps.names import settings
-from sweeps.space import Space
+from sweeps.default_space import apply_changes, check_every, default_space, settings_in_common, study_space
+from sweeps.search_space import Space
+from sweeps.setting_names import settings
 from tests.workbench import conftest
 from workbench.config import Optimization
 from workbench.errors import UserError
@@ -137,8 +136,8 @@ def test_the_child_of_a_child_goes_with_it():
     }
     reordered = {name: default[name] for name in ("momentum", "dropout", "num_layers")}
     for each in (default, reordered):
-        assert changed("lstm", each, {"num_layers": 1}) == {"num_layers": 1}
-        kept = changed("lstm", each, {"num_layers": 2})
+        assert apply_changes("lstm", each, {"num_layers": 1}) == {"num_layers": 1}
+        kept = apply_changes("lstm", each, {"num_layers": 2})
         assert kept["dropout"] == {"low": 0.0, "high": 0.5}
         assert kept["momentum"] == default["momentum"]
 
@@ -154,10 +153,10 @@ def test_changes_of_unknown_or_forbidden_parameters_are_refused():
 
 def test_changes_for_all_are_for_those_that_have_the_parameter():
     every = {"kernel_size": [2, 3], "learning_rate": [0.1, 0.2], "attention": ["exp", "relu"]}
-    assert had(every, "lstm") == {"learning_rate": [0.1, 0.2]}
-    assert set(had(every, "tcn")) == {"kernel_size", "learning_rate"}
-    assert set(had(every, "rda")) == {"attention", "learning_rate"}
-    assert set(had(every, "rda-exp-tanh")) == {"learning_rate"}
+    assert settings_in_common(every, "lstm") == {"learning_rate": [0.1, 0.2]}
+    assert set(settings_in_common(every, "tcn")) == {"kernel_size", "learning_rate"}
+    assert set(settings_in_common(every, "rda")) == {"attention", "learning_rate"}
+    assert set(settings_in_common(every, "rda-exp-tanh")) == {"learning_rate"}
     assert "kernel_size" not in made("lstm", every=every)
     check_every(every, ["lstm", "tcn", "rda"])
     with pytest.raises(UserError, match="the space of all: no architecture has a parameter 'attention'"):
@@ -170,8 +169,8 @@ def test_changes_for_all_are_for_those_that_have_the_parameter():
 
 def test_embeddings_are_searched_for_symbols_alone_and_only_if_asked():
     every = {"embedding_size": [4, 8]}
-    assert had(every, "lstm") == every
-    assert had(every, "lstm", symbols=False) == {}
+    assert settings_in_common(every, "lstm") == every
+    assert settings_in_common(every, "lstm", symbols=False) == {}
     check_every(every, ["lstm"])
     with pytest.raises(UserError, match="embedding_size is given, but no task has symbols to embed"):
         check_every(every, ["lstm"], symbols=False)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from sweeps import trial as trials
-from sweeps.snapshot import importances
+from sweeps import objective as trials
+from sweeps.export import importances
 from tests.sweeps.small import objective, pretended, study, work
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from sweeps.opening import load
-from sweeps.places import ENDED, INTERRUPTED, SURPLUS, done, place_of
 from sweeps.storage import connect
+from sweeps.studies import load_studies
+from sweeps.trial_budget import ENDED, INTERRUPTED, SURPLUS, finished_trials, slot_of
 from workbench.config import TUNING_SEED
 from workbench.files import read_json
 from workbench.results import finished
@@ -91,16 +91,16 @@ def test_ten_kills_and_one_of_the_sweep_itself_cost_nothing_but_time(tmp_path, s
     assert process.returncode == 0, told
 
     storage = connect(store, heartbeat=1, grace=6, say=print)
-    for opened in load(storage):
+    for opened in load_studies(storage):
         trials = opened.trials
-        assert done(trials, TRIALS) == opened.asked == TRIALS
+        assert finished_trials(trials, TRIALS) == opened.asked == TRIALS
         over = [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
-        assert sorted(place_of(trial) for trial in over) == list(range(TRIALS)), "a place was finished twice"
+        assert sorted(slot_of(trial) for trial in over) == list(range(TRIALS)), "a place was finished twice"
         assert not [trial for trial in trials if not trial.state.is_finished()], "a zombie is left"
         for trial in trials:
             if trial.state is TrialState.FAIL and trial.user_attrs.get(ENDED) != SURPLUS:
                 assert trial.user_attrs.get(ENDED, INTERRUPTED) == INTERRUPTED, trial.user_attrs
-                later = next(other for other in over if place_of(other) == place_of(trial))
+                later = next(other for other in over if slot_of(other) == slot_of(trial))
                 assert later.number > trial.number
                 assert trial.params.items() <= later.params.items(), "it was tried again with other parameters"
         for trial in over:

@@ -5,10 +5,9 @@ from functools import partial
 
 import pytest
 
-from sweeps import on_ray
-from sweeps.on_ray import STILLBORN
-from sweeps.ray_cluster import LostError
-from sweeps.station import OVER, SPENT, STOPPED
+from sweeps import ray_launcher
+from sweeps.ray_cluster import OVER, SPENT, STOPPED, ConnectionLostError
+from sweeps.ray_launcher import MAX_FAILED_STARTS
 from tests.sweeps import staged
 from tests.sweeps.staged import ORDER, finish
 
@@ -33,10 +32,10 @@ def test_one_that_is_lost_is_replaced_while_something_is_left(play):
         for actor in cluster.actors:
             actor.start("node-7")
         if len(cluster.actors) == 2 and cluster.looks > 4:
-            cluster.actors[0].answers["work"] = LostError("its node is gone")
+            cluster.actors[0].answers["work"] = ConnectionLostError("its node is gone")
         elif len(cluster.actors) == 3 and cluster.looks > 12:
             finish(cluster, crew)
-            cluster.actors[0].answers["work"] = LostError("its node is gone")
+            cluster.actors[0].answers["work"] = ConnectionLostError("its node is gone")
 
     cluster = play(script)
     assert len(cluster.actors) == 3
@@ -68,7 +67,7 @@ def test_nobody_replaces_one_that_is_lost_when_nothing_is_left(play):
         if cluster.looks > 4:
             cluster.actors[0].answers["work"] = OVER
         if cluster.actors[0].killed:
-            cluster.actors[1].answers["work"] = LostError("gone")
+            cluster.actors[1].answers["work"] = ConnectionLostError("gone")
 
     cluster = play(script)
     assert len(cluster.actors) == 2
@@ -90,41 +89,41 @@ def test_one_that_has_no_room_is_sent_away_when_nothing_is_left(play):
 def test_workers_that_never_start_are_given_up_in_a_line(play):
     def script(cluster, crew):
         for actor in cluster.alive:
-            actor.answers["name"] = LostError("ModuleNotFoundError: No module named 'sweeps'")
+            actor.answers["name"] = ConnectionLostError("ModuleNotFoundError: No module named 'sweeps'")
 
     cluster = play(script, workers=1)
-    assert len(cluster.actors) == STILLBORN
+    assert len(cluster.actors) == MAX_FAILED_STARTS
     assert "No module named 'sweeps'" in cluster.error
     assert "\n" not in cluster.error
 
 
 def test_many_that_are_lost_at_once_are_no_reason_to_give_up(play):
     def script(cluster, crew):
-        for actor in cluster.actors[: 4 * STILLBORN]:
-            actor.answers["name"] = LostError("its node is gone")
-        for actor in cluster.actors[4 * STILLBORN :]:
+        for actor in cluster.actors[: 4 * MAX_FAILED_STARTS]:
+            actor.answers["name"] = ConnectionLostError("its node is gone")
+        for actor in cluster.actors[4 * MAX_FAILED_STARTS :]:
             actor.start()
-        if len(cluster.actors) == 8 * STILLBORN:
-            for actor in cluster.actors[4 * STILLBORN :]:
+        if len(cluster.actors) == 8 * MAX_FAILED_STARTS:
+            for actor in cluster.actors[4 * MAX_FAILED_STARTS :]:
                 actor.answers["work"] = OVER
 
-    cluster = play(script, workers=4 * STILLBORN)
+    cluster = play(script, workers=4 * MAX_FAILED_STARTS)
     assert cluster.error is None
-    assert len(cluster.actors) == 8 * STILLBORN
+    assert len(cluster.actors) == 8 * MAX_FAILED_STARTS
 
 
 def test_one_that_is_lost_again_and_again_at_its_work_is_replaced_each_time(play):
     def script(cluster, crew):
         actor = cluster.actors[-1]
         actor.start()
-        if len(cluster.actors) == 2 * STILLBORN:
+        if len(cluster.actors) == 2 * MAX_FAILED_STARTS:
             actor.answers["work"] = OVER
         elif cluster.looks % 4 == 0:
-            actor.answers["work"] = LostError("its node is gone")
+            actor.answers["work"] = ConnectionLostError("its node is gone")
 
     cluster = play(script, workers=1)
     assert cluster.error is None
-    assert len(cluster.actors) == 2 * STILLBORN
+    assert len(cluster.actors) == 2 * MAX_FAILED_STARTS
 
 
 def test_stopped_workers_are_asked_once_and_waited_for(play):
@@ -204,10 +203,10 @@ def test_a_file_that_several_machines_would_have_to_share_is_warned_of(play, url
 
 def test_a_cluster_without_room_says_so_once_in_a_while(play, monkeypatch):
     clock = iter(range(10_000))
-    monkeypatch.setattr("sweeps.on_ray.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("sweeps.ray_launcher.time.monotonic", lambda: float(next(clock)))
 
     def script(cluster, crew):
-        if cluster.looks > on_ray.ROOM_SECONDS * 2.5:
+        if cluster.looks > ray_launcher.FREE_SLOT_SECONDS * 2.5:
             finish(cluster, crew)
 
     cluster = play(script, workers=1)

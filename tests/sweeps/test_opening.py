@@ -5,9 +5,9 @@ import pytest
 from optuna.storages import InMemoryStorage
 from optuna.trial import create_trial
 
-from sweeps.opening import ASKED, SPEC, VERSIONS, create, load, renewed
 from sweeps.samplers import PerTrial
-from sweeps.turns import InTurn
+from sweeps.studies import ASKED, SPEC, VERSIONS, create_studies, load_studies, refresh
+from sweeps.trial_budget import SlotOrderedStudy
 from tests.sweeps.small import narrowed, small
 from workbench.config import Optimization
 from workbench.errors import UserError
@@ -19,18 +19,18 @@ def storage():
 
 
 def one(storage, asked=4, **changed):
-    (opened,) = create(storage, small(**changed).specs(), asked)
+    (opened,) = create_studies(storage, small(**changed).specs(), asked)
     return opened
 
 
 def test_a_study_is_opened_again_as_what_it_was_made(storage):
     made = one(storage)
     again = one(storage)
-    (loaded,) = load(storage, ("addition/rnn",))
+    (loaded,) = load_studies(storage, ("addition/rnn",))
     assert made.spec == again.spec == loaded.spec == small().specs()[0]
     assert made.asked == again.asked == loaded.asked == 4
     for opened in (made, again, loaded):
-        assert isinstance(opened.study, InTurn)
+        assert isinstance(opened.study, SlotOrderedStudy)
         assert isinstance(opened.study.sampler, PerTrial)
         assert isinstance(opened.study.pruner, optuna.pruners.MedianPruner)
     assert made.study.user_attrs[VERSIONS] == {"optuna": optuna.__version__}
@@ -39,12 +39,12 @@ def test_a_study_is_opened_again_as_what_it_was_made(storage):
 def test_more_trials_may_be_asked_for_and_fewer_not(storage):
     first = one(storage)
     assert one(storage, 6).asked == 6
-    assert renewed(first).asked == load(storage)[0].asked == 6
+    assert refresh(first).asked == load_studies(storage)[0].asked == 6
     with pytest.raises(UserError, match="asked for 6 trials; fewer cannot be asked: 5"):
         one(storage, 5)
     with pytest.raises(UserError, match="trials must be at least 1, not 0"):
         one(storage, 0)
-    assert load(storage)[0].asked == 6
+    assert load_studies(storage)[0].asked == 6
 
 
 def test_more_trials_than_a_store_can_be_filled_with_are_refused_before_a_study_is_made(storage):
@@ -73,11 +73,14 @@ def test_other_settings_under_the_same_name_are_refused_with_the_difference(stor
 
 
 def test_where_one_study_is_refused_none_is_made_or_changed(storage):
-    create(storage, small(architectures=("rnn", "gru"), space={}).specs(), 4)
+    create_studies(storage, small(architectures=("rnn", "gru"), space={}).specs(), 4)
     changed = small(architectures=("rnn", "gru", "lstm"), space={"gru": {"learning_rate": {"high": 0.005}}})
     with pytest.raises(UserError, match=r"'addition/gru' was made with other settings: space.learning_rate.high"):
-        create(storage, changed.specs(), 9)
-    assert [(opened.spec.name, opened.asked) for opened in load(storage)] == [("addition/rnn", 4), ("addition/gru", 4)]
+        create_studies(storage, changed.specs(), 9)
+    assert [(opened.spec.name, opened.asked) for opened in load_studies(storage)] == [
+        ("addition/rnn", 4),
+        ("addition/gru", 4),
+    ]
 
 
 @pytest.mark.parametrize("attributes", [{}, {ASKED: 4}, {VERSIONS: {}}, {ASKED: 9, VERSIONS: {}}])
@@ -86,9 +89,9 @@ def test_a_study_that_was_half_made_is_completed(storage, attributes):
     for key, value in attributes.items():
         half.set_user_attr(key, value)
     with pytest.raises(UserError, match="only being made"):
-        load(storage, ("addition/rnn",))
+        load_studies(storage, ("addition/rnn",))
     made = one(storage)
-    assert (made.asked, load(storage)[0].spec) == (4, made.spec)
+    assert (made.asked, load_studies(storage)[0].spec) == (4, made.spec)
 
 
 def foreign_trials(storage):
@@ -117,7 +120,7 @@ def foreign_keys(storage):
 def test_a_study_of_somebody_else_is_refused_in_a_line_and_left_alone(storage, make):
     make(storage)
     before = optuna.load_study(storage=storage, study_name="addition/rnn").user_attrs
-    for ask in (lambda: one(storage), lambda: load(storage, ("addition/rnn",)), lambda: load(storage)):
+    for ask in (lambda: one(storage), lambda: load_studies(storage, ("addition/rnn",)), lambda: load_studies(storage)):
         with pytest.raises(UserError) as caught:
             ask()
         assert "\n" not in str(caught.value)
@@ -126,22 +129,22 @@ def test_a_study_of_somebody_else_is_refused_in_a_line_and_left_alone(storage, m
 
 def test_what_is_not_there_is_said_with_the_nearest_name(storage):
     with pytest.raises(UserError, match="no studies of this bench yet"):
-        load(storage)
+        load_studies(storage)
     one(storage)
     with pytest.raises(UserError, match="no study 'addition/rn' in this store; did you mean 'addition/rnn'"):
-        load(storage, ("addition/rn",))
+        load_studies(storage, ("addition/rn",))
 
 
 def test_studies_are_loaded_by_name_or_all_of_this_bench(storage):
-    create(storage, small(architectures=("rnn", "gru"), space={}).specs(), 4)
+    create_studies(storage, small(architectures=("rnn", "gru"), space={}).specs(), 4)
     optuna.create_study(storage=storage, study_name="theirs")
-    assert [opened.spec.name for opened in load(storage)] == ["addition/rnn", "addition/gru"]
-    assert [opened.spec.name for opened in load(storage, ("addition/gru",))] == ["addition/gru"]
+    assert [opened.spec.name for opened in load_studies(storage)] == ["addition/rnn", "addition/gru"]
+    assert [opened.spec.name for opened in load_studies(storage, ("addition/gru",))] == ["addition/gru"]
 
 
 def test_a_study_that_was_deleted_meanwhile_is_a_line(storage):
     opened = one(storage)
     optuna.delete_study(storage=storage, study_name="addition/rnn")
-    for ask in (lambda: opened.trials, lambda: renewed(opened)):
+    for ask in (lambda: opened.trials, lambda: refresh(opened)):
         with pytest.raises(UserError, match="no longer in the store"):
             ask()

@@ -8,7 +8,7 @@ from optuna.exceptions import DuplicatedStudyError, StorageInternalError, Update
 from optuna.trial import TrialState
 from sqlalchemy import create_engine, exc, text
 
-from sweeps.patience import LONGEST, PAUSES, may_pass, patiently
+from sweeps.retry import MAX_MESSAGE_LENGTH, RETRY_DELAYS, is_transient, with_retries
 from sweeps.storage import connect
 from workbench.errors import UserError
 
@@ -52,7 +52,7 @@ def trial(call, **given):
     said: list[str] = []
     slept: list[float] = []
     try:
-        return patiently(call, said.append, sleep=slept.append, **given), said, slept
+        return with_retries(call, said.append, sleep=slept.append, **given), said, slept
     except UserError as error:
         return error, said, slept
 
@@ -125,8 +125,8 @@ def test_what_cannot_pass_is_given_up_at_once(error):
 def test_in_the_end_there_is_one_clear_line():
     call = Fails(*[wrapped(refused("database\n is  locked", sqlite_errorcode=sqlite3.SQLITE_BUSY))] * 9)
     result, said, slept = trial(call, what="sqlite:////a/b.db")
-    assert slept == list(PAUSES) == sorted(PAUSES)
-    assert call.calls == len(PAUSES) + 1 == len(said) + 1
+    assert slept == list(RETRY_DELAYS) == sorted(RETRY_DELAYS)
+    assert call.calls == len(RETRY_DELAYS) + 1 == len(said) + 1
     assert "sqlite:////a/b.db was out of reach 7 times, over 30.5 s and more (database is locked)" in str(result)
     assert "\n" not in str(result)
 
@@ -166,18 +166,18 @@ def test_what_is_not_the_stores_trouble_goes_through(error):
     call = Fails(error)
     said: list[str | float] = []
     with pytest.raises(type(error)) as caught:
-        patiently(call, said.append, sleep=said.append)
+        with_retries(call, said.append, sleep=said.append)
     assert caught.value is error
     assert (call.calls, said) == (1, [])
 
 
 def test_what_a_driver_says_is_cut():
     result, _, _ = trial(Fails(refused("no " * 1000, sqlite_errorcode=sqlite3.SQLITE_ERROR)))
-    assert len(str(result)) == len("the store: ") + LONGEST
+    assert len(str(result)) == len("the store: ") + MAX_MESSAGE_LENGTH
 
 
 def test_a_wrapped_error_without_a_cause_is_given_up():
-    assert not may_pass(StorageInternalError("why"))
+    assert not is_transient(StorageInternalError("why"))
     assert str(trial(Fails(StorageInternalError("why")))[0]) == "the store: why"
 
 
@@ -194,8 +194,8 @@ def test_the_drivers_own_codes_are_understood(tmp_path):
             connection.execute(text("SELECT * FROM b"))
     other.close()
     engine.dispose()
-    assert may_pass(locked.value)
-    assert not may_pass(wrong.value)
+    assert is_transient(locked.value)
+    assert not is_transient(wrong.value)
 
 
 def test_a_server_that_is_stopped_and_started_again_is_waited_for(server, postgresql):
@@ -210,7 +210,7 @@ def test_a_server_that_is_stopped_and_started_again_is_waited_for(server, postgr
         return storage.set_trial_state_values(before._trial_id, TrialState.RUNNING)
 
     try:
-        assert patiently(take, said.append, sleep=lambda seconds: server.start() if len(said) == 2 else None)
+        assert with_retries(take, said.append, sleep=lambda seconds: server.start() if len(said) == 2 else None)
     finally:
         server.start()
     assert len(said) == 2

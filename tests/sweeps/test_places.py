@@ -10,27 +10,27 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState, create_trial
 
-from sweeps.places import (
-    DONE,
+from sweeps.trial_budget import (
     DRAW,
     ENDED,
     ERROR,
+    FINISHED,
     INTERRUPTED,
     PLACE,
     SURPLUS,
     WORKER,
-    Unborn,
-    done,
-    draw_of,
-    fail,
-    failures,
-    fill,
-    given_up,
-    is_surplus,
-    place_of,
+    SlotOrderedStudy,
+    UnstartedTrials,
+    abandoned_slots,
+    attempt_of,
+    enqueue_slots,
+    fail_trial,
+    failed_attempts,
+    finished_trials,
+    is_duplicate,
+    slot_of,
 )
-from sweeps.turns import InTurn
-from sweeps.worker import next_of, over, problem
+from sweeps.worker import abandoned_reason, is_complete, next_trial
 from tests.sweeps.small import filled, study
 
 RETRIES = 3
@@ -38,7 +38,7 @@ PROCESSES = 3
 DEFAULT = {"x": 0.5, "y": 0.25}
 
 
-class Stale(InTurn):
+class Stale(SlotOrderedStudy):
     """A study as a process sees it that read it a while ago."""
 
     def __init__(self, of):
@@ -63,7 +63,7 @@ class Process:
         self.seen = Stale(self.study)
 
     def fill(self, asked):
-        fill(self.seen or self.study, asked, DEFAULT, RETRIES)
+        enqueue_slots(self.seen or self.study, asked, DEFAULT, RETRIES)
         self.seen = None
 
     def pop(self):
@@ -76,7 +76,7 @@ class Process:
             return
         trials = self.study.get_trials()
         self.trial.set_user_attr(WORKER, "me")
-        if is_surplus(trials, trials[self.trial.number]):
+        if is_duplicate(trials, trials[self.trial.number]):
             self.trial.set_user_attr(ENDED, SURPLUS)
             self.tell(TrialState.FAIL)
         else:
@@ -130,7 +130,7 @@ STEP = st.tuples(st.sampled_from((*MOVES, "work", "work", "taken for dead", "mor
 def in_memory(asked=4):
     """A study that proposes by chance."""
     given = study(asked=asked, sampler="random", pruner="none")
-    return given, InTurn(
+    return given, SlotOrderedStudy(
         study_name=optuna.create_study(storage=given.study._storage).study_name,
         storage=given.study._storage,
         sampler=given.study.sampler,
@@ -149,7 +149,7 @@ def test_whatever_happens_each_place_is_finished_once(steps):
             asked += 1
         elif name == "taken for dead":
             if process.trial is not None:
-                fail(shared, process.trial.number)
+                fail_trial(shared, process.trial.number)
         elif name == "work":
             for move in ("fill", "pop", "begin", "both", "complete"):
                 process.move(move, asked)
@@ -162,21 +162,21 @@ def test_whatever_happens_each_place_is_finished_once(steps):
     for _ in range(200):
         # The dead are found out sooner or later.
         for trial in shared.get_trials(states=(TrialState.RUNNING,)):
-            fail(shared, trial.number)
-        if done(shared.get_trials(), asked) == asked:
+            fail_trial(shared, trial.number)
+        if finished_trials(shared.get_trials(), asked) == asked:
             break
         for move in ("fill", "pop", "begin", "complete"):
             last.move(move, asked)
     trials = shared.get_trials()
-    assert not given_up(trials, asked)
-    finished = [trial for trial in trials if trial.state in DONE]
-    assert sorted(map(place_of, finished)) == list(range(asked))
+    assert not abandoned_slots(trials, asked)
+    finished = [trial for trial in trials if trial.state in FINISHED]
+    assert sorted(map(slot_of, finished)) == list(range(asked))
     chosen: dict[tuple[int, int], list[dict[str, float]]] = defaultdict(list)
     died: Counter[tuple[int, int]] = Counter()
     for trial in trials:
         if trial.user_attrs.get(ENDED) != SURPLUS:
-            chosen[place_of(trial), draw_of(trial)].append(trial.params)
-        died[place_of(trial), draw_of(trial)] += trial.state is TrialState.FAIL and not (
+            chosen[slot_of(trial), attempt_of(trial)].append(trial.params)
+        died[slot_of(trial), attempt_of(trial)] += trial.state is TrialState.FAIL and not (
             {ENDED, ERROR} & trial.user_attrs.keys()
         )
     for found in chosen.values():
@@ -196,26 +196,26 @@ def test_a_place_whose_process_dies_and_dies_gets_other_parameters_and_in_the_en
     given, _ = in_memory(asked=2)
     for _ in range(100):
         filled(given, RETRIES)
-        if over(given):
+        if is_complete(given):
             break
         trial = given.study.ask()
         given.spec.searched().choose(trial)
-        fail(given.study, trial.number)
+        fail_trial(given.study, trial.number)
     params = [tuple(trial.params.values()) for trial in given.trials if trial.params]
     # Each begun once, and again as often as it may be.
     assert [params.count(each) for each in dict.fromkeys(params)] == [RETRIES + 1] * 4
-    assert "its process died each time" in (problem(given) or "")
-    assert next_of([given]) is None, "what waits in a study that was given up is left"
+    assert "its process died each time" in (abandoned_reason(given) or "")
+    assert next_trial([given]) is None, "what waits in a study that was given up is left"
 
 
 def test_one_that_dies_before_it_has_parameters_is_not_tried_for_ever():
     given, _ = in_memory(asked=1)
     for _ in range(100):
         filled(given, RETRIES)
-        if over(given):
+        if is_complete(given):
             break
-        fail(given.study, given.study.ask().number)
-    assert given_up(given.trials, 1)
+        fail_trial(given.study, given.study.ask().number)
+    assert abandoned_slots(given.trials, 1)
 
 
 def test_errors_make_new_draws_until_the_study_is_given_up_with_the_last_reason():
@@ -223,8 +223,8 @@ def test_errors_make_new_draws_until_the_study_is_given_up_with_the_last_reason(
     for number in range(20):
         before = len(given.trials)
         filled(given)
-        assert problem(given) is None or number == 6
-        if over(given):
+        assert abandoned_reason(given) is None or number == 6
+        if is_complete(given):
             break
         trial = given.study.ask()
         given.spec.searched().choose(trial)
@@ -232,9 +232,9 @@ def test_errors_make_new_draws_until_the_study_is_given_up_with_the_last_reason(
         given.study.tell(trial, state=TrialState.FAIL)
     # More than half of those asked for.
     assert number == 6
-    assert failures(given.trials) == [f"reason {number}" for number in range(6)]
-    assert "6 trials failed, the last: reason 5" in (problem(given) or "")
-    assert over(given)
+    assert failed_attempts(given.trials) == [f"reason {number}" for number in range(6)]
+    assert "6 trials failed, the last: reason 5" in (abandoned_reason(given) or "")
+    assert is_complete(given)
     assert len(given.trials) == before, "nothing more is begun in a study that is given up"
 
 
@@ -245,10 +245,10 @@ def test_a_study_that_is_given_up_is_not_over_while_a_trial_is_under_way():
         trial = filled(given).study.ask()
         trial.set_user_attr(ERROR, "bad")
         given.study.tell(trial, state=TrialState.FAIL)
-    assert given_up(given.trials, 6)
-    assert not over(given)
+    assert abandoned_slots(given.trials, 6)
+    assert not is_complete(given)
     given.study.tell(running, 1.0)
-    assert over(given)
+    assert is_complete(given)
 
 
 def test_an_interruption_is_neither_a_death_nor_an_error():
@@ -261,7 +261,7 @@ def test_an_interruption_is_neither_a_death_nor_an_error():
         trial.set_user_attr(ENDED, INTERRUPTED)
         given.study.tell(trial, state=TrialState.FAIL)
     assert all(each == params[0] for each in params)
-    assert failures(given.trials) == []
+    assert failed_attempts(given.trials) == []
 
 
 def test_what_has_died_halfway_through_its_parameters_chooses_the_rest_as_it_would_have():
@@ -276,7 +276,7 @@ def test_what_has_died_halfway_through_its_parameters_chooses_the_rest_as_it_wou
     trial = cut.study.ask()
     (first, *_) = space.parameters
     first.domain.suggest(trial, first.name)
-    fail(cut.study, trial.number)
+    fail_trial(cut.study, trial.number)
     assert space.choose(filled(cut).study.ask()) == expected[2]
 
 
@@ -285,8 +285,8 @@ def test_a_surplus_trial_that_died_unseen_does_not_cost_the_place_its_parameters
     trial = given.study.ask()
     chosen = given.spec.searched().choose(trial)
     given.study.add_trial(create_trial(state=TrialState.WAITING, user_attrs={PLACE: 0, DRAW: 0}))
-    fail(given.study, given.study.ask().number)
-    fail(given.study, trial.number)
+    fail_trial(given.study, given.study.ask().number)
+    fail_trial(given.study, trial.number)
     assert given.spec.searched().choose(filled(given).study.ask()) == chosen
 
 
@@ -296,7 +296,7 @@ def test_a_default_that_died_halfway_through_its_parameters_is_still_the_default
     trial = given.study.ask()
     (first, *_) = space.parameters
     first.domain.suggest(trial, first.name)
-    fail(given.study, trial.number)
+    fail_trial(given.study, trial.number)
     assert space.choose(filled(given).study.ask()) == space.filled(given.spec.default())
 
 
@@ -309,24 +309,24 @@ def test_a_surplus_trial_of_a_later_draw_does_not_cost_the_earlier_its_parameter
     surplus = {PLACE: 0, DRAW: 1, ENDED: SURPLUS}
     given.study.add_trial(create_trial(state=TrialState.FAIL, user_attrs=surplus))
     assert given.spec.searched().choose(filled(given).study.ask()) == chosen
-    assert draw_of(given.trials[-1]) == 0
+    assert attempt_of(given.trials[-1]) == 0
 
 
 def test_trials_without_a_place_are_none_of_the_budget():
     given, _ = in_memory(asked=1)
     given.study.add_trial(create_trial(value=0.0))
     given.study.add_trial(create_trial(value=0.0, user_attrs={PLACE: "first"}))
-    assert done(given.trials, 1) == 0
-    assert not over(given)
+    assert finished_trials(given.trials, 1) == 0
+    assert not is_complete(given)
 
 
 def test_a_trial_that_shows_no_sign_of_life_is_failed_after_a_while(monkeypatch):
     given = study(InMemoryStorage(), asked=2)
     now = [0.0]
-    monkeypatch.setattr("sweeps.places.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("sweeps.trial_budget.time.monotonic", lambda: now[0])
     unborn, alive = given.study.ask(), given.study.ask()
     alive.set_user_attr(WORKER, "me")
-    watch = Unborn(30)
+    watch = UnstartedTrials(30)
     for second in (0, 29, 30):
         now[0] = second
         watch.fail(given.study)
@@ -340,7 +340,7 @@ def test_a_trial_that_shows_no_sign_of_life_is_failed_after_a_while(monkeypatch)
 def test_failing_a_trial_that_has_ended_changes_nothing():
     given, _ = in_memory(asked=1)
     given.study.tell(given.study.ask(), 1.0)
-    fail(given.study, 0)
+    fail_trial(given.study, 0)
     assert given.trials[0].state is TrialState.COMPLETE
 
 
@@ -352,12 +352,12 @@ def test_failing_a_trial_that_ends_at_the_same_moment_changes_nothing(monkeypatc
         raise UpdateFinishedTrialError
 
     monkeypatch.setattr(given.study._storage, "set_trial_state_values", ended)
-    fail(given.study, 0)
+    fail_trial(given.study, 0)
 
 
 @pytest.mark.parametrize("asked", [1, 8])
 def test_each_place_has_one_trial_at_first_and_only_the_first_has_the_default(asked):
     given, _ = in_memory(asked=asked)
     filled(given)
-    assert [place_of(trial) for trial in given.trials] == list(range(asked))
+    assert [slot_of(trial) for trial in given.trials] == list(range(asked))
     assert [bool(trial.system_attrs["fixed_params"]) for trial in given.trials] == [True] + [False] * (asked - 1)

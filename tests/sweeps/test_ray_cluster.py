@@ -7,10 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from sweeps import ray_join
-from sweeps.ray_cluster import LostError, RayCluster, cause
-from sweeps.ray_join import reach
-from sweeps.worker import Order
+from sweeps import ray_cluster
+from sweeps.ray_cluster import ConnectionLostError, RayCluster, cause, check_reachable
+from sweeps.worker import WorkerConfig
 from workbench.errors import UserError
 
 
@@ -32,7 +31,7 @@ def node(address, alive=True, **resources):
     ("threads", "device", "room"), [(1, "cpu", 11), (2, "cpu", 5), (4, "cpu", 2), (8, "cpu", 1), (1, "cuda", 2)]
 )
 def test_room_is_counted_node_by_node_among_the_living(threads, device, room):
-    order = Order(url="", names=(), out=Path(), threads=threads, device=device)
+    order = WorkerConfig(url="", names=(), out=Path(), threads=threads, device=device)
     nodes = node("a", CPU=8.0, GPU=2.0), node("b", CPU=3.0), node("c", alive=False, CPU=64.0), node("a", memory=1.0)
     cluster = RayCluster(ray=Ray(*nodes), order=order)
     assert cluster.room() == room
@@ -40,7 +39,7 @@ def test_room_is_counted_node_by_node_among_the_living(threads, device, room):
 
 
 def test_a_worker_that_no_node_can_take_is_refused():
-    cluster = RayCluster(ray=Ray(node("a", CPU=2.0)), order=Order(url="", names=(), out=Path(), threads=3))
+    cluster = RayCluster(ray=Ray(node("a", CPU=2.0)), order=WorkerConfig(url="", names=(), out=Path(), threads=3))
     with pytest.raises(UserError, match=r"no node .* 3 CPU for a worker.*--threads"):
         cluster.room()
 
@@ -61,9 +60,9 @@ def test_what_is_lost_is_told_from_what_was_answered():
         return asked[:1], asked[1:]
 
     fake = SimpleNamespace(get=get, wait=wait, exceptions=SimpleNamespace(RayError=RayError))
-    cluster = RayCluster(ray=fake, order=Order(url="", names=(), out=Path()))
+    cluster = RayCluster(ray=fake, order=WorkerConfig(url="", names=(), out=Path()))
     assert cluster.answer("a call") == 7
-    with pytest.raises(LostError, match=r"^The actor died\.$"):
+    with pytest.raises(ConnectionLostError, match=r"^The actor died\.$"):
         cluster.answer("lost")
     assert cluster.wait(["a", "b"], 1.0) == ["a"]
     with pytest.raises(UserError, match="the Ray cluster is lost: no GCS; the same command"):
@@ -71,10 +70,10 @@ def test_what_is_lost_is_told_from_what_was_answered():
 
 
 def test_missing_ray_is_a_line_that_names_the_extra(monkeypatch):
-    monkeypatch.setattr(ray_join, "find_spec", lambda name: None)
+    monkeypatch.setattr(ray_cluster, "find_spec", lambda name: None)
     with (
         pytest.raises(UserError, match=r"needs Ray: pip install 'sequence-workbench\[ray\]'"),
-        ray_join.joined(None, Order(url="", names=(), out=Path()), 1),
+        ray_cluster.join(None, WorkerConfig(url="", names=(), out=Path()), 1),
     ):
         pytest.fail("joined")
 
@@ -88,10 +87,10 @@ def test_missing_ray_is_a_line_that_names_the_extra(monkeypatch):
     ],
 )
 def test_an_address_where_no_cluster_is_is_a_line(monkeypatch, address, code, message):
-    monkeypatch.setattr(ray_join, "TRY", code)
-    monkeypatch.setattr(ray_join, "CONNECTING_SECONDS", 1)
+    monkeypatch.setattr(ray_cluster, "CONNECT_SCRIPT", code)
+    monkeypatch.setattr(ray_cluster, "CONNECTING_SECONDS", 1)
     with pytest.raises(UserError, match=message) as raised:
-        reach(address)
+        check_reachable(address)
     assert "\n" not in str(raised.value)
 
 
@@ -104,5 +103,5 @@ def test_the_cause_of_a_loss_is_its_first_line_or_what_was_raised():
 
 
 def test_ray_is_imported_only_where_it_is_used():
-    code = "import sweeps.on_ray, sys; sys.exit('ray' in sys.modules)"
+    code = "import sweeps.ray_launcher, sys; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

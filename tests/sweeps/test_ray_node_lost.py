@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from sweeps.opening import load
-from sweeps.places import WORKER, done, place_of
-from sweeps.storage import connect, default_url
+from sweeps.storage import connect
+from sweeps.storage_url import default_url
+from sweeps.studies import load_studies
+from sweeps.trial_budget import WORKER, finished_trials, slot_of
 from workbench.config import TUNING_SEED
 from workbench.errors import UserError
 from workbench.files import read_json
@@ -99,7 +100,7 @@ def busy(out, running):
             continue
         storage = connect(default_url(out), heartbeat=1, grace=6, say=print)
         try:
-            for opened in load(storage):
+            for opened in load_studies(storage):
                 for trial in opened.trials:
                     if trial.state is TrialState.RUNNING and trial.intermediate_values:
                         return opened.spec.name, trial.number, int(trial.user_attrs[WORKER].rpartition(":")[2])
@@ -136,11 +137,11 @@ def test_a_node_that_is_lost_costs_nothing_but_time(tmp_path, cluster):
     assert "Traceback" not in text
 
     storage = connect(default_url(out), heartbeat=1, grace=6, say=print)
-    for opened in load(storage):
+    for opened in load_studies(storage):
         trials = opened.trials
         over = [trial for trial in trials if trial.state is TrialState.COMPLETE]
-        assert done(trials, TRIALS) == len(over) == TRIALS
-        assert sorted(place_of(trial) for trial in over) == list(range(TRIALS))
+        assert finished_trials(trials, TRIALS) == len(over) == TRIALS
+        assert sorted(slot_of(trial) for trial in over) == list(range(TRIALS))
         assert all(trial.state.is_finished() for trial in trials), "a zombie is left"
         for trial in over:
             folder = out / "runs" / "addition" / opened.spec.architecture / trial.user_attrs["identity"]
@@ -148,7 +149,7 @@ def test_a_node_that_is_lost_costs_nothing_but_time(tmp_path, cluster):
         if opened.spec.name == name:
             lost = next(trial for trial in trials if trial.number == number)
             assert lost.state is TrialState.FAIL
-            (again,) = [trial for trial in over if place_of(trial) == place_of(lost)]
+            (again,) = [trial for trial in over if slot_of(trial) == slot_of(lost)]
             assert again.params == lost.params
             assert again.user_attrs["identity"] == lost.user_attrs["identity"]
     storage.close()

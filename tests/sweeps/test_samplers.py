@@ -6,10 +6,9 @@ from optuna.samplers._tpe.sampler import _split_trials
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState, create_trial
 
-from sweeps import trial as trials
-from sweeps.endings import InterruptedTrialError
-from sweeps.places import DONE, place_of
-from sweeps.turns import ByPlace, InTurn, as_placed
+from sweeps import objective as trials
+from sweeps.objective import InterruptedTrialError
+from sweeps.trial_budget import FINISHED, SlotNumberedStudy, SlotOrderedStudy, slot_of, with_slot_number
 from sweeps.worker import attempt
 from tests.sweeps.small import filled, narrowed, objective, pretended, study, waiting, work
 
@@ -35,7 +34,7 @@ def conditional(**changed):
 
 def by_place(opened):
     """The parameters of each place, in its order."""
-    found = {place_of(trial): (trial.state, trial.params) for trial in opened.trials if trial.state in DONE}
+    found = {slot_of(trial): (trial.state, trial.params) for trial in opened.trials if trial.state in FINISHED}
     assert sorted(found) == list(range(opened.asked))
     return [found[place] for place in range(opened.asked)]
 
@@ -179,11 +178,11 @@ def test_the_estimator_sees_trials_by_their_places():
                           if trial.number == 1 else 1.0)  # fmt: skip
     filled(opened)
     opened.study.tell(opened.study.ask(), 2.0)
-    assert isinstance(opened.study, InTurn)
-    found = ByPlace(opened.study).get_trials(states=DONE)
+    assert isinstance(opened.study, SlotOrderedStudy)
+    found = SlotNumberedStudy(opened.study).get_trials(states=FINISHED)
     assert [(trial.number, trial.value) for trial in found] == [(0, 1.0), (1, 2.0), (2, 1.0)]
     assert [trial.number for trial in opened.trials] == [0, 1, 2, 3], "the store's own are as they were"
-    assert as_placed(create_trial(value=1.0)).number == -1
+    assert with_slot_number(create_trial(value=1.0)).number == -1
     assert not waiting(opened)
 
 
@@ -192,4 +191,4 @@ def test_trials_that_are_begun_again_come_first():
     opened.study.tell(opened.study.ask(), 1.0)
     opened.study.tell(opened.study.ask(), state=TrialState.FAIL)
     filled(opened)
-    assert [place_of(opened.trials[opened.study.ask().number]) for _ in range(3)] == [1, 2, 3]
+    assert [slot_of(opened.trials[opened.study.ask().number]) for _ in range(3)] == [1, 2, 3]

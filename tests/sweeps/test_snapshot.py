@@ -4,11 +4,11 @@ import pytest
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState, create_trial
 
-from sweeps import trial as trials
+from sweeps import objective as trials
+from sweeps.export import best_trial, export_study, importances, write_studies
+from sweeps.final_runs import final_experiments, study_names, winning_trial
 from sweeps.monitor import Monitor
-from sweeps.places import DIVERGED, ENDED, ERROR, INTERRUPTED, PLACE, SURPLUS
-from sweeps.snapshot import importances, snapshot, winner, write
-from sweeps.winners import chosen, fresh, namer
+from sweeps.trial_budget import DIVERGED, ENDED, ERROR, INTERRUPTED, PLACE, SURPLUS
 from tests.sweeps.small import objective, pretended, study, work
 from workbench import studies
 from workbench.config import TUNING_SEED
@@ -34,7 +34,7 @@ def put(opened, value=None, state=TrialState.COMPLETE, place=0, **attributes):
 
 def won(opened):
     """The number of the winner; `None` where there is none."""
-    best = winner(opened.trials)
+    best = best_trial(opened.trials)
     return None if best is None else best.number
 
 
@@ -51,9 +51,9 @@ def test_a_study_is_written_down_with_every_state_in_the_benchs_words(tmp_path):
     ]:
         put(opened, state=state, **attributes)
     put(opened, 0.25, identity="abc")
-    write(tmp_path, opened, seeds=3)
+    write_studies(tmp_path, opened, seeds=3)
     (read,) = studies.read(tmp_path)
-    assert read == snapshot(opened, 3)
+    assert read == export_study(opened, 3)
     states = [trial.state for trial in read.trials]
     assert states == ["running", "waiting", "pruned", "diverged", "interrupted", "failed", "interrupted", "complete"]
     assert [trial.number for trial in read.trials] == [0, 1, 2, 3, 4, 5, 7, 8]
@@ -70,8 +70,8 @@ def test_the_winner_has_the_lowest_validation_loss_and_of_equals_the_lowest_numb
         put(opened, value, place=place)
     put(opened, 0.0, place=-1)
     assert won(opened) == 2
-    assert snapshot(opened, 1).winner == 2
-    assert all(trial.place >= 0 for trial in snapshot(opened, 1).trials), "somebody else's are none of the budget"
+    assert export_study(opened, 1).winner == 2
+    assert all(trial.place >= 0 for trial in export_study(opened, 1).trials), "somebody else's are none of the budget"
     put(opened, state=TrialState.PRUNED, place=5)
     assert won(opened) == 2
 
@@ -79,21 +79,23 @@ def test_the_winner_has_the_lowest_validation_loss_and_of_equals_the_lowest_numb
 def test_the_winner_and_the_untuned_are_trained_on_fresh_seeds_and_told_apart(tmp_path, monkeypatch):
     opened = study(asked=5)
     monkeypatch.setattr(trials, "run", pretended(lambda experiment, step: 1 / experiment.optimization.learning_rate))
-    assert [experiment.identity for experiment in fresh([opened], 1)] == [opened.spec.experiment({}, 0).identity]
-    assert namer([opened])(fresh([opened], 1)[0]) == "addition/rnn default seed 0"
+    assert [experiment.identity for experiment in final_experiments([opened], 1)] == [
+        opened.spec.experiment({}, 0).identity
+    ]
+    assert study_names([opened])(final_experiments([opened], 1)[0]) == "addition/rnn default seed 0"
     work(opened, objective(opened, tmp_path))
     best = min(opened.trials, key=lambda trial: trial.values[0])
-    params = chosen(opened)
+    params = winning_trial(opened)
     assert params is not None
     assert best.params == {key: value for key, value in params.items() if key in best.params}
-    made = fresh([opened], 2)
+    made = final_experiments([opened], 2)
     untuned = opened.spec.experiment({}, 0)
     assert [(each.seed, each.identity) for each in made] == [
         (seed, identity) for seed in (0, 1) for identity in (best.user_attrs["identity"], untuned.identity)
     ]
     assert all(each.seed < TUNING_SEED for each in made)
     assert made[0].optimization.learning_rate == best.params["learning_rate"]
-    assert [namer([opened])(each) for each in made] == [
+    assert [study_names([opened])(each) for each in made] == [
         f"addition/rnn {kind} seed {seed}" for seed in (0, 1) for kind in ("tuned", "default")
     ]
 
@@ -103,9 +105,9 @@ def test_a_default_that_wins_is_trained_once_and_called_both(tmp_path, monkeypat
     default = opened.spec.experiment({}, 0).identity
     monkeypatch.setattr(trials, "run", pretended(lambda experiment, step: float(experiment.identity != default)))
     work(opened, objective(opened, tmp_path))
-    made = fresh([opened], 2)
+    made = final_experiments([opened], 2)
     assert [each.seed for each in made] == [0, 1]
-    assert namer([opened])(made[1]) == "addition/rnn default = addition/rnn tuned seed 1"
+    assert study_names([opened])(made[1]) == "addition/rnn default = addition/rnn tuned seed 1"
 
 
 def test_importances_add_up_and_need_differences(tmp_path, monkeypatch):

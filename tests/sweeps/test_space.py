@@ -5,7 +5,7 @@ from typing import Any
 import optuna
 import pytest
 
-from sweeps.space import Space
+from sweeps.search_space import Space
 from tests.workbench import conftest
 from workbench.errors import UserError
 

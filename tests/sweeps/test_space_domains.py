@@ -7,30 +7,29 @@ import optuna
 import pytest
 import yaml
 
-from sweeps import conditions, domains
-from sweeps.conditions import NOTHING, Between, OneOf, meeting
-from sweeps.domains import Choices, Range
+from sweeps import distributions
+from sweeps.distributions import NOTHING, Between, Choices, OneOf, Range, restrict
 
 
 def test_whole_ends_make_a_whole_range_unless_a_float_is_declared():
-    assert domains.read({"low": 1, "high": 4}) == Range(low=1, high=4)
-    assert domains.read({"low": 1, "high": 4}).holds(2)
-    assert not domains.read({"low": 1, "high": 4}).holds(2.0)
-    declared: Any = domains.read({"low": 0, "high": 1}, float)
+    assert distributions.read_domain({"low": 1, "high": 4}) == Range(low=1, high=4)
+    assert distributions.read_domain({"low": 1, "high": 4}).holds(2)
+    assert not distributions.read_domain({"low": 1, "high": 4}).holds(2.0)
+    declared: Any = distributions.read_domain({"low": 0, "high": 1}, float)
     assert isinstance(declared.low, float)
     assert isinstance(declared.high, float)
     assert declared.holds(0.5)
-    assert domains.read({"low": 1, "high": 2.5}) == Range(low=1.0, high=2.5)
-    assert domains.read({"low": 1, "high": 2.5}).holds(1.5)
+    assert distributions.read_domain({"low": 1, "high": 2.5}) == Range(low=1.0, high=2.5)
+    assert distributions.read_domain({"low": 1, "high": 2.5}).holds(1.5)
 
 
 def test_numbers_that_yaml_takes_for_strings_are_numbers():
     plain = yaml.safe_load("{low: 1e-4, high: 1e-2, log: true}")
     assert plain["low"] == "1e-4"
-    assert domains.read(plain, float) == Range(low=0.0001, high=0.01, log=True)
-    assert domains.read(["1e-4", 1], float) == Choices(values=(0.0001, 1.0))
-    assert domains.read(["1e-4", None], float | None) == Choices(values=(0.0001, None))
-    assert domains.read(["1e-4", 1]) == Choices(values=("1e-4", 1))
+    assert distributions.read_domain(plain, float) == Range(low=0.0001, high=0.01, log=True)
+    assert distributions.read_domain(["1e-4", 1], float) == Choices(values=(0.0001, 1.0))
+    assert distributions.read_domain(["1e-4", None], float | None) == Choices(values=(0.0001, None))
+    assert distributions.read_domain(["1e-4", 1]) == Choices(values=("1e-4", 1))
 
 
 @pytest.mark.parametrize(
@@ -45,7 +44,7 @@ def test_numbers_that_yaml_takes_for_strings_are_numbers():
     ],
 )
 def test_the_ends_of_a_stepped_range_can_be_reached(given, ends):
-    found = domains.read(given)
+    found = distributions.read_domain(given)
     assert found.ends == pytest.approx(ends)
     assert all(found.holds(end) for end in found.ends)
 
@@ -79,9 +78,9 @@ def test_choices_hold_what_they_are_and_true_is_not_one():
     ],
 )
 def test_a_domain_is_written_as_it_is_read(plain):
-    found = domains.read(plain)
+    found = distributions.read_domain(plain)
     assert found.to_dict() == plain
-    assert domains.read(json.loads(json.dumps(found.to_dict()))) == found
+    assert distributions.read_domain(json.loads(json.dumps(found.to_dict()))) == found
 
 
 def suggested(domain):
@@ -142,7 +141,7 @@ def test_optuna_is_asked_for_what_the_domain_is():
 )
 def test_impossible_domains_are_refused(plain, kind, message):
     with pytest.raises(ValueError, match=message):
-        domains.read(plain, kind)
+        distributions.read_domain(plain, kind)
 
 
 @pytest.mark.parametrize(
@@ -158,10 +157,10 @@ def test_impossible_domains_are_refused(plain, kind, message):
     ],
 )
 def test_conditions(plain, held, not_held):
-    condition = conditions.read(plain)
+    condition = distributions.read_condition(plain)
     assert all(condition.holds(value) for value in held)
     assert not any(condition.holds(value) for value in not_held)
-    assert conditions.read(condition.to_plain()) == condition
+    assert distributions.read_condition(condition.to_plain()) == condition
 
 
 @pytest.mark.parametrize(
@@ -176,7 +175,7 @@ def test_conditions(plain, held, not_held):
 )
 def test_impossible_conditions_are_refused(plain, message):
     with pytest.raises(ValueError, match=message):
-        conditions.read(plain)
+        distributions.read_condition(plain)
 
 
 @pytest.mark.parametrize(
@@ -195,4 +194,4 @@ def test_impossible_conditions_are_refused(plain, message):
     ],
 )
 def test_a_value_that_meets_conditions_is_found_if_there_is_one(domain, wanted, preferred, found):
-    assert meeting(domain, wanted, preferred) == found
+    assert restrict(domain, wanted, preferred) == found

@@ -8,9 +8,8 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from sweeps.conditions import NOTHING
-from sweeps.corners import corners
-from sweeps.space import Space
+from sweeps.distributions import NOTHING
+from sweeps.search_space import Space, corners
 from workbench.errors import UserError
 
 NAMES = ("weight_decay", "momentum", "learning_rate", "clip_at", "dropout", "num_layers", "hidden_size", "clip")

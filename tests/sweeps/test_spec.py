@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 import architectures
-from sweeps.defaults import study_space
-from sweeps.spec import StudySpec
+from sweeps.default_space import study_space
+from sweeps.study_spec import StudySpec
 from tests.workbench import conftest
 from workbench.comparison import Comparison
 from workbench.config import TUNING_SEED, Budget, Numerics, Optimization

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from sweeps import station
-from sweeps.endings import SpentError
-from sweeps.station import OVER, SPENT, STOPPED, Station
-from sweeps.worker import Order
+from sweeps import ray_cluster
+from sweeps.objective import WorkerUnusableError
+from sweeps.ray_cluster import OVER, SPENT, STOPPED, WorkerActor
+from sweeps.worker import WorkerConfig
 from workbench.errors import UserError
 
-ORDER = Order(url="sqlite:////tmp/none/sweep.db", names=("addition/rnn",), out=Path("/tmp/none"))
+ORDER = WorkerConfig(url="sqlite:////tmp/none/sweep.db", names=("addition/rnn",), out=Path("/tmp/none"))
 
 
 @pytest.fixture(autouse=True)
 def bare(monkeypatch):
-    monkeypatch.setattr(station, "keep_memory", lambda: None)
-    monkeypatch.setattr(station, "LISTEN_SECONDS", 0.05)
+    monkeypatch.setattr(ray_cluster, "keep_memory", lambda: None)
+    monkeypatch.setattr(ray_cluster, "POLL_EVENTS_SECONDS", 0.05)
     monkeypatch.setattr(sys, "path", list(sys.path))
 
 
@@ -30,8 +30,8 @@ def working(monkeypatch, run):
         def run(self):
             run(self)
 
-    monkeypatch.setattr(station, "Worker", Worker)
-    return Station(ORDER, (), {})
+    monkeypatch.setattr(ray_cluster, "Worker", Worker)
+    return WorkerActor(ORDER, (), {})
 
 
 def test_finds_the_users_modules_and_variables_but_keeps_its_own(monkeypatch):
@@ -42,7 +42,7 @@ def test_finds_the_users_modules_and_variables_but_keeps_its_own(monkeypatch):
     # Whatever else has been imported may have put a folder there twice.
     monkeypatch.setattr(sys, "path", list(dict.fromkeys(sys.path)))
     first = sys.path[0]
-    Station(ORDER, ("/users/modules", first), {"PGUSER": "theirs", "PGPASSWORD": "secret"})
+    WorkerActor(ORDER, ("/users/modules", first), {"PGUSER": "theirs", "PGPASSWORD": "secret"})
     assert sys.path[-1] == "/users/modules"
     assert sys.path.count(first) == 1
     assert (os.environ["PGUSER"], os.environ["PGPASSWORD"]) == ("mine", "secret")
@@ -67,7 +67,7 @@ def test_stops_when_asked(monkeypatch):
 
 def test_says_that_another_process_is_to_go_on(monkeypatch):
     def run(worker):
-        raise SpentError
+        raise WorkerUnusableError
 
     assert working(monkeypatch, run).work() == SPENT
 

@@ -18,8 +18,9 @@ from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
 from sweeps import storage as stores
-from sweeps.patience import patiently
-from sweeps.storage import NothingWaitingError, Queue, connect, default_url, shown, without_password
+from sweeps.retry import with_retries
+from sweeps.storage import QueueEmptyError, QueueStorage, connect
+from sweeps.storage_url import default_url, redact, without_password
 from tests.sweeps.processes import open_and_add, take_all, together
 from workbench.errors import UserError
 
@@ -46,7 +47,7 @@ def soon(monkeypatch):
     """Pauses that are over at once, and hardly any waiting for locks."""
     monkeypatch.setattr(stores, "CONNECTING_SECONDS", 0.02)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    monkeypatch.setitem(patiently.__kwdefaults__, "sleep", lambda seconds: None)
+    monkeypatch.setitem(with_retries.__kwdefaults__, "sleep", lambda seconds: None)
 
 
 def file_of(url):
@@ -79,9 +80,9 @@ def test_optimize_takes_what_is_waiting_and_makes_nothing(store, opened):
 
     study.optimize(objective, n_trials=2)
     assert seen == [0, 1]
-    with pytest.raises(NothingWaitingError):
+    with pytest.raises(QueueEmptyError):
         study.optimize(objective, n_trials=1)
-    with pytest.raises(NothingWaitingError):
+    with pytest.raises(QueueEmptyError):
         opened(store).create_new_trial(study._study_id)
     study.add_trial(optuna.trial.create_trial(state=TrialState.WAITING, system_attrs={"fixed_params": {"x": 5}}))
     study.optimize(objective, n_trials=1)
@@ -143,7 +144,7 @@ def test_a_locked_file_is_tried_again_and_then_given_up(sqlite, opened, soon):
 def test_one_that_another_process_is_making_is_waited_for(sqlite, soon):
     file = Path(file_of(sqlite))
     said: list[str] = []
-    with stores.made_by_one(file):
+    with stores.create_under_lock(file):
         line = refusal(sqlite, said.append)
     assert "lock" in line
     assert len(said) == 6
@@ -168,7 +169,7 @@ def test_heartbeats_and_grace_are_those_given(sqlite, opened):
     storage = opened(sqlite)
     assert (storage.get_heartbeat_interval(), storage.grace_period) == (60, 120)
     assert storage.get_heartbeat_stale_trial_callback() is None
-    assert isinstance(storage, Queue)
+    assert isinstance(storage, QueueStorage)
 
 
 def test_the_default_is_a_file_in_the_folder_of_results_whatever_its_name(tmp_path, opened, monkeypatch):
@@ -193,7 +194,7 @@ import resource, sys
 sys.path.insert(0, sys.argv[1])
 import optuna
 from pathlib import Path
-from sweeps.patience import patiently
+from sweeps.retry import patiently
 from sweeps.storage import connect
 from workbench.errors import UserError
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -236,7 +237,7 @@ def test_a_full_disk_is_told_and_waits_for_room(tmp_path, opened):
         filler = disk / "filler"
         filler.write_bytes(bytes(os.statvfs(disk).f_bfree * os.statvfs(disk).f_frsize))
         with pytest.raises(UserError, match=r"database or disk is full; make room, .*what was stored is safe"):
-            patiently(lambda: study.set_user_attr("a", "x" * 20_000), print)
+            with_retries(lambda: study.set_user_attr("a", "x" * 20_000), print)
         filler.unlink()
         study.set_user_attr("a", "x" * 20_000)
         assert [trial.state for trial in study.trials] == [TrialState.WAITING]
@@ -364,7 +365,7 @@ def test_a_server_that_was_started_anew_is_connected_to_again(server, postgresql
 @pytest.mark.parametrize("start", ["postgresql+psycopg://me:", "mysql+pymysql://me:"])
 def test_a_password_is_not_shown(start, password):
     url = f"{start}{password}@host:5432/db?connect_timeout=3"
-    assert shown(url) == without_password(url) == f"{start[:-1]}@host:5432/db?connect_timeout=3"
+    assert redact(url) == without_password(url) == f"{start[:-1]}@host:5432/db?connect_timeout=3"
 
 
 @pytest.mark.parametrize(
@@ -381,12 +382,12 @@ def test_a_password_is_not_shown(start, password):
     ],
 )
 def test_of_what_may_hold_a_password_nothing_is_shown(url):
-    assert not re.search("s3|cr|et", shown(url).removeprefix("postgresql+psycopg").replace("secret", ""))
+    assert not re.search("s3|cr|et", redact(url).removeprefix("postgresql+psycopg").replace("secret", ""))
 
 
 def test_a_path_is_shown_as_it_was_made(tmp_path):
     url = default_url(tmp_path / ODD)
-    assert shown(url) == without_password(url) == url
+    assert redact(url) == without_password(url) == url
 
 
 def test_waiting_takes_no_longer_than_the_lock(sqlite, opened):

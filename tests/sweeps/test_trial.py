@@ -9,11 +9,11 @@ import pytest
 from optuna.trial import TrialState
 from sqlalchemy import exc
 
-from sweeps import trial as trials
-from sweeps.endings import FailedTrialError, InterruptedTrialError, SurplusTrialError, TakenError
-from sweeps.patience import patiently
-from sweeps.places import DIVERGED, ENDED, ERROR, IDENTITY, INTERRUPTED, PLACE, SURPLUS, fail
-from sweeps.snapshot import state_of, trial_of
+from sweeps import objective as trials
+from sweeps.export import export_state, export_trial
+from sweeps.objective import DuplicateTrialError, FailedTrialError, InterruptedTrialError, TrialLostError
+from sweeps.retry import with_retries
+from sweeps.trial_budget import DIVERGED, ENDED, ERROR, IDENTITY, INTERRUPTED, PLACE, SURPLUS, fail_trial
 from sweeps.worker import attempt
 from tests.sweeps.small import filled, narrowed, objective, pretended, study, work
 from workbench.checkpoints import LAST
@@ -74,7 +74,7 @@ def test_a_trial_that_is_put_down_goes_on_from_its_checkpoint_with_the_same_rows
     stop = iter([False, False, True])
     with pytest.raises(InterruptedTrialError):
         attempt(parts, objective(parts, tmp_path / "parts", stop=lambda: next(stop)))
-    assert state_of(parts.trials[0]) == "interrupted"
+    assert export_state(parts.trials[0]) == "interrupted"
     attempt(filled(parts), objective(parts, tmp_path / "parts", progress=steps.append))
     cut, rest = parts.trials
     assert (cut.state, cut.user_attrs[ENDED]) == (TrialState.FAIL, INTERRUPTED)
@@ -91,10 +91,10 @@ def test_a_run_that_diverged_is_finished_and_no_candidate(tmp_path):
     (trial,) = opened.trials
     result = read_json(folder(opened, tmp_path) / "result.json")
     assert result["status"] == "diverged"
-    assert (trial.state, trial.user_attrs[ENDED], state_of(trial)) == (TrialState.PRUNED, DIVERGED, "diverged")
+    assert (trial.state, trial.user_attrs[ENDED], export_state(trial)) == (TrialState.PRUNED, DIVERGED, "diverged")
     assert trial.constraints == {DIVERGED: 1.0}
     assert all(math.isfinite(loss) for loss in trial.intermediate_values.values())
-    assert trial_of(trial, "").values is None
+    assert export_trial(trial, "").values is None
 
 
 class BrokenError(Exception):
@@ -114,7 +114,7 @@ def test_a_crash_is_a_failure_with_its_reason_and_other_parameters_take_its_plac
     path = folder(opened, tmp_path) / "error.log"
     assert opened.trials[0].user_attrs[ERROR] == f"BrokenError: out of luck (see {path})"
     assert "out of\nluck" in path.read_text()
-    assert state_of(opened.trials[0]) == "failed"
+    assert export_state(opened.trials[0]) == "failed"
     attempt(filled(opened), objective(opened, tmp_path))
     assert opened.trials[1].state is TrialState.COMPLETE
     assert opened.trials[1].params != opened.trials[0].params
@@ -147,7 +147,7 @@ def test_a_disk_or_a_store_at_fault_ends_the_worker_and_not_the_trial(tmp_path, 
         patch.setattr(trials, "run", full)
         with pytest.raises(type(error)):
             attempt(opened, objective(opened, tmp_path))
-    assert state_of(opened.trials[0]) == "interrupted"
+    assert export_state(opened.trials[0]) == "interrupted"
     attempt(filled(opened), objective(opened, tmp_path))
     assert opened.trials[1].state is TrialState.COMPLETE
     assert opened.trials[1].params == opened.trials[0].params
@@ -166,7 +166,7 @@ def test_a_crash_that_cannot_be_written_down_is_the_disks(tmp_path, monkeypatch)
     monkeypatch.setattr(Learner, "training_step", step)
     with pytest.raises(OSError, match="No space"):
         attempt(opened, objective(opened, tmp_path))
-    assert state_of(opened.trials[0]) == "interrupted"
+    assert export_state(opened.trials[0]) == "interrupted"
 
 
 def test_a_store_in_trouble_while_parameters_are_chosen_does_not_fail_the_trial(tmp_path, monkeypatch):
@@ -176,7 +176,7 @@ def test_a_store_in_trouble_while_parameters_are_chosen_does_not_fail_the_trial(
     def choose(self, trial):
         raise exc.OperationalError("", {}, OSError("gone"))
 
-    monkeypatch.setattr(trials, "patiently", partial(patiently, pauses=()))
+    monkeypatch.setattr(trials, "patiently", partial(with_retries, pauses=()))
     monkeypatch.setattr(type(called.space), "choose", choose)
     with pytest.raises(UserError, match="out of reach"):
         attempt(opened, called)
@@ -210,7 +210,7 @@ def test_waiting_for_a_run_ends_when_there_is_nothing_to_wait_for(tmp_path, monk
     def sleep(seconds):
         stopped.append(1)
         if who == "taken for dead":
-            fail(opened.study, 0)
+            fail_trial(opened.study, 0)
 
     monkeypatch.setattr(trials, "sleep", sleep)
     told = {"stop": lambda: bool(stopped)} if who == "told to stop" else {}
@@ -228,13 +228,13 @@ def test_a_trial_that_was_ended_by_others_is_left_at_its_next_row(tmp_path, monk
     def loss(experiment, step):
         rows.append(step)
         if step == 2:
-            fail(opened.study, 0)
+            fail_trial(opened.study, 0)
         return 1.0
 
     monkeypatch.setattr(trials, "run", pretended(loss))
     called = objective(opened, tmp_path)
     trial = opened.study.ask()
-    with pytest.raises(TakenError):
+    with pytest.raises(TrialLostError):
         called(trial)
     assert rows == [1, 2]
     assert opened.trials[0].values is None
@@ -245,7 +245,7 @@ def test_a_trial_whose_place_another_has_is_surplus(tmp_path, monkeypatch):
     opened.study.enqueue_trial({}, user_attrs={PLACE: 0})
     monkeypatch.setattr(trials, "run", pretended(lambda experiment, step: 1.0))
     opened.study.ask()
-    with pytest.raises(SurplusTrialError):
+    with pytest.raises(DuplicateTrialError):
         attempt(opened, objective(opened, tmp_path))
     assert opened.trials[1].user_attrs[ENDED] == SURPLUS
 
@@ -269,4 +269,4 @@ def test_a_result_without_what_is_asked_for_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(trials, "run", untimed)
     with pytest.raises(UserError, match="says nothing of the seconds; move it away"):
         attempt(opened, objective(opened, tmp_path))
-    assert state_of(opened.trials[0]) == "interrupted"
+    assert export_state(opened.trials[0]) == "interrupted"

@@ -9,14 +9,23 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from sqlalchemy import Engine, event, exc
 
-from sweeps import trial as trials
+from sweeps import objective as trials
 from sweeps import worker as workers
-from sweeps.endings import SpentError
-from sweeps.opening import create, load
-from sweeps.patience import patiently
-from sweeps.places import ENDED, ERROR, INTERRUPTED, done, fail, place_of
+from sweeps.objective import WorkerUnusableError
+from sweeps.retry import with_retries
 from sweeps.storage import connect
-from sweeps.worker import Listener, Order, Worker, attempt, fill_all, next_of, over, problem
+from sweeps.studies import create_studies, load_studies
+from sweeps.trial_budget import ENDED, ERROR, INTERRUPTED, fail_trial, finished_trials, slot_of
+from sweeps.worker import (
+    TrialListener,
+    TrialWorker,
+    WorkerConfig,
+    abandoned_reason,
+    attempt,
+    enqueue_all,
+    is_complete,
+    next_trial,
+)
 from tests.sweeps.small import filled, objective, pretended, small, study
 from workbench.errors import UserError
 from workbench.folder import folder_of
@@ -34,11 +43,11 @@ def started(sqlite, tmp_path, monkeypatch):
     event.listen(Engine, "connect", hastily)
     storage = connect(sqlite, heartbeat=60, grace=120, say=refuse)
     sweep = small(architectures=("rnn", "gru"), space={}, trials=3)
-    studies = create(storage, sweep.specs(), sweep.trials)
-    fill_all(studies, 5)
+    studies = create_studies(storage, sweep.specs(), sweep.trials)
+    enqueue_all(studies, 5)
     names = tuple(opened.spec.name for opened in studies)
     yield SimpleNamespace(
-        studies=studies, order=Order(url=sqlite, names=names, out=tmp_path, heartbeat=60, grace=120), url=sqlite
+        studies=studies, order=WorkerConfig(url=sqlite, names=names, out=tmp_path, heartbeat=60, grace=120), url=sqlite
     )
     storage.close()
     event.remove(Engine, "connect", hastily)
@@ -51,33 +60,33 @@ def hastily(connection, record):
 
 def test_a_worker_finishes_every_place_and_ends(started):
     told: list[object] = []
-    listener = Listener(
+    listener = TrialListener(
         begun=lambda study, number, experiment: told.append((study, number)), ended=lambda: told.append("ended")
     )
-    Worker(order=started.order, listener=listener).run()
+    TrialWorker(order=started.order, listener=listener).run()
     for opened in started.studies:
         assert [trial.state for trial in opened.trials] == [TrialState.COMPLETE] * 3
-        assert over(opened)
+        assert is_complete(opened)
     # Side by side, the one that is further behind first.
     begun = [("addition/rnn", 0), ("addition/gru", 0), ("addition/rnn", 1), ("addition/gru", 1)]
     assert [each for each in told if each != "ended"][:4] == begun
     assert told.count("ended") == 6
     # There is nothing left for another.
-    Worker(order=started.order, listener=Listener(begun=lambda *told: refuse(str(told)))).run()
+    TrialWorker(order=started.order, listener=TrialListener(begun=lambda *told: refuse(str(told)))).run()
 
 
 def test_a_worker_that_is_stopped_puts_its_trial_down_and_the_next_one_takes_it_up(started, monkeypatch):
     stop: list[int] = []
     begun = []
-    listener = Listener(stop=lambda: bool(stop), begun=lambda study, number, experiment: stop.append(1))
-    Worker(order=started.order, listener=listener).run()
+    listener = TrialListener(stop=lambda: bool(stop), begun=lambda study, number, experiment: stop.append(1))
+    TrialWorker(order=started.order, listener=listener).run()
     (first, *_) = started.studies[0].trials
     assert (first.state, first.user_attrs[ENDED]) == (TrialState.FAIL, INTERRUPTED)
-    listener = Listener(begun=lambda study, number, experiment: begun.append((study, experiment)))
-    Worker(order=started.order, listener=listener).run()
-    again = next(trial for trial in started.studies[0].trials[1:] if place_of(trial) == 0)
+    listener = TrialListener(begun=lambda study, number, experiment: begun.append((study, experiment)))
+    TrialWorker(order=started.order, listener=listener).run()
+    again = next(trial for trial in started.studies[0].trials[1:] if slot_of(trial) == 0)
     assert again.params == first.params
-    assert [done(opened.trials, 3) for opened in started.studies] == [3, 3]
+    assert [finished_trials(opened.trials, 3) for opened in started.studies] == [3, 3]
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
@@ -88,10 +97,10 @@ def test_after_a_trial_that_fails_on_a_gpu_another_process_is_to_go_on(started, 
 
     monkeypatch.setattr(trials, "run", fails)
     told: list[str] = []
-    listener = Listener(begun=lambda *_: told.append("begun"), ended=lambda: told.append("ended"))
-    worker = Worker(order=replace(started.order, device=device), listener=listener)
+    listener = TrialListener(begun=lambda *_: told.append("begun"), ended=lambda: told.append("ended"))
+    worker = TrialWorker(order=replace(started.order, device=device), listener=listener)
     if device == "cuda":
-        with pytest.raises(SpentError):
+        with pytest.raises(WorkerUnusableError):
             worker.run()
         assert told == ["begun", "ended"]
         (failed,) = [trial for opened in started.studies for trial in opened.trials if trial.state is TrialState.FAIL]
@@ -103,7 +112,7 @@ def test_after_a_trial_that_fails_on_a_gpu_another_process_is_to_go_on(started, 
 
 
 def test_more_trials_that_are_asked_for_meanwhile_are_done_too(started, monkeypatch):
-    monkeypatch.setattr(workers, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(workers, "REFRESH_SECONDS", 0.0)
     raised: list[int] = []
 
     def begun(*told):
@@ -111,12 +120,12 @@ def test_more_trials_that_are_asked_for_meanwhile_are_done_too(started, monkeypa
             raised.append(5)
             started.studies[0].study.set_user_attr("asked", 5)
 
-    Worker(order=started.order, listener=Listener(begun=begun)).run()
-    assert done(started.studies[0].trials, 5) == 5
+    TrialWorker(order=started.order, listener=TrialListener(begun=begun)).run()
+    assert finished_trials(started.studies[0].trials, 5) == 5
 
 
 def test_a_dead_workers_trial_is_gone_on_with(started, monkeypatch):
-    monkeypatch.setattr(workers, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(workers, "REFRESH_SECONDS", 0.0)
     (opened, _) = started.studies
     dead = opened.study._pop_waiting_trial_id()
     trial = optuna.Trial(opened.study, dead)
@@ -133,9 +142,9 @@ def test_a_dead_workers_trial_is_gone_on_with(started, monkeypatch):
         return [each._trial_id for each in running if each._trial_id == dead]
 
     monkeypatch.setattr(RDBStorage, "_get_stale_trial_ids", at_once)
-    Worker(order=started.order, listener=Listener()).run()
+    TrialWorker(order=started.order, listener=TrialListener()).run()
     assert opened.trials[0].state is TrialState.FAIL
-    again = next(each for each in opened.trials[1:] if place_of(each) == 0)
+    again = next(each for each in opened.trials[1:] if slot_of(each) == 0)
     assert (again.state, again.params) == (TrialState.COMPLETE, trial.params)
 
 
@@ -151,14 +160,14 @@ def test_taking_a_trial_is_a_sign_of_life(started):
 def test_a_trial_that_others_ended_while_its_end_was_written_costs_nothing(tmp_path, monkeypatch, objectives):
     opened = study(asked=1, objectives=objectives)
     monkeypatch.setattr(trials, "run", pretended(lambda experiment, step: 1.0))
-    monkeypatch.setattr(trials.Objective, "_alive", lambda self, trial: fail(opened.study, 0))
+    monkeypatch.setattr(trials.Objective, "_alive", lambda self, trial: fail_trial(opened.study, 0))
     with pytest.raises(ValueError, match="Cannot tell a FAIL trial"):
         attempt(opened, objective(opened, tmp_path))
     assert opened.trials[0].values is None
     monkeypatch.undo()
     monkeypatch.setattr(trials, "run", pretended(lambda experiment, step: 1.0))
     attempt(filled(opened), objective(opened, tmp_path))
-    assert done(opened.trials, 1) == 1
+    assert finished_trials(opened.trials, 1) == 1
 
 
 def test_a_worker_goes_on_after_a_trial_that_others_ended(started, monkeypatch):
@@ -169,12 +178,12 @@ def test_a_worker_goes_on_after_a_trial_that_others_ended(started, monkeypatch):
         alive(self, trial)
         if not ended:
             ended.append(trial.number)
-            fail(self.opened.study, trial.number)
+            fail_trial(self.opened.study, trial.number)
 
     monkeypatch.setattr(trials.Objective, "_alive", once)
-    monkeypatch.setattr(workers, "LOOK_SECONDS", 0.0)
-    Worker(order=started.order, listener=Listener()).run()
-    assert [done(opened.trials, 3) for opened in started.studies] == [3, 3]
+    monkeypatch.setattr(workers, "REFRESH_SECONDS", 0.0)
+    TrialWorker(order=started.order, listener=TrialListener()).run()
+    assert [finished_trials(opened.trials, 3) for opened in started.studies] == [3, 3]
     assert len(started.studies[0].trials) == 4
 
 
@@ -197,7 +206,7 @@ def test_a_store_in_trouble_as_an_end_is_written_is_the_stores(tmp_path, monkeyp
         monkeypatch.setattr(trials.Objective, "_alive", lambda self, trial: told.append(1))
         monkeypatch.setattr(storage, "get_trial", lambda number: trouble() if told else read(number))
     with pytest.raises(UserError, match="the store was out of reach"):
-        patiently(lambda: attempt(opened, objective(opened, tmp_path)), lambda line: None, pauses=())
+        with_retries(lambda: attempt(opened, objective(opened, tmp_path)), lambda line: None, pauses=())
 
 
 def test_a_full_disk_ends_the_worker_with_the_trial_put_down(started, monkeypatch):
@@ -206,7 +215,7 @@ def test_a_full_disk_ends_the_worker_with_the_trial_put_down(started, monkeypatc
 
     monkeypatch.setattr(trials, "run", full)
     with pytest.raises(OSError, match="No space"):
-        Worker(order=started.order, listener=Listener()).run()
+        TrialWorker(order=started.order, listener=TrialListener()).run()
     (trial, *_) = started.studies[0].trials
     assert trial.user_attrs[ENDED] == INTERRUPTED
 
@@ -220,30 +229,32 @@ def test_failures_are_told_and_a_study_that_is_given_up_ends_while_others_go_on(
         return good(experiment, *given, **told)
 
     monkeypatch.setattr(trials, "run", run)
-    monkeypatch.setattr(workers, "LOOK_SECONDS", 0.0)
-    monkeypatch.setattr(trials, "kept", lambda out, experiment: "error.log")
-    Worker(order=started.order, listener=Listener()).run()
-    why = problem(started.studies[0]) or ""
+    monkeypatch.setattr(workers, "REFRESH_SECONDS", 0.0)
+    monkeypatch.setattr(trials, "write_traceback", lambda out, experiment: "error.log")
+    TrialWorker(order=started.order, listener=TrialListener()).run()
+    why = abandoned_reason(started.studies[0]) or ""
     assert "addition/rnn is given up: 4 trials failed, the last: RuntimeError: no luck" in why
-    assert problem(started.studies[1]) is None
-    assert done(started.studies[1].trials, 3) == 3
+    assert abandoned_reason(started.studies[1]) is None
+    assert finished_trials(started.studies[1].trials, 3) == 3
 
 
 def test_the_next_study_is_the_one_furthest_from_its_goal():
     one, two = study(asked=4), study(asked=4, architectures=("gru",), space={})
-    assert next_of([one, two]) is one
+    assert next_trial([one, two]) is one
     one.study.ask()
-    assert next_of([one, two]) is two
+    assert next_trial([one, two]) is two
     for _ in range(4):
         two.study.ask()
-    assert next_of([one, two]) is one
+    assert next_trial([one, two]) is one
     for _ in range(3):
         one.study.ask()
-    assert next_of([one, two]) is None
-    assert not over(one)
+    assert next_trial([one, two]) is None
+    assert not is_complete(one)
 
 
 def test_a_worker_refuses_studies_that_are_not_there(sqlite, tmp_path, started):
     with pytest.raises(UserError, match="no study 'addition/lstm'"):
-        Worker(order=Order(url=sqlite, names=("addition/lstm",), out=tmp_path), listener=Listener()).run()
-    assert [opened.spec.name for opened in load(started.studies[0].study._storage)] == list(started.order.names)
+        TrialWorker(
+            order=WorkerConfig(url=sqlite, names=("addition/lstm",), out=tmp_path), listener=TrialListener()
+        ).run()
+    assert [opened.spec.name for opened in load_studies(started.studies[0].study._storage)] == list(started.order.names)

@@ -68,7 +68,7 @@ def test_a_sweep_ends_with_tuned_studies_fresh_runs_and_a_report(swept):
 def test_the_same_command_reads_everything_and_more_trials_go_on(copied, capsys, monkeypatch):
     before = {path: path.stat().st_mtime_ns for folder in runs(copied) for path in folder.iterdir()}
     monkeypatch.setattr(Learner, "training_step", lambda *given: pytest.fail("trained again"))
-    monkeypatch.setattr("sweeps.crew.hire", lambda *given, **told: pytest.fail("a worker was started"))
+    monkeypatch.setattr("sweeps.local_launcher.hire", lambda *given, **told: pytest.fail("a worker was started"))
     local = ("--device", "cpu", "--wandb", "off", "--workers", "1")
     status, _, err = said(capsys, "run", "--config", copied / "sweep.yaml", *local, "--out", copied)
     assert status == 0
@@ -235,12 +235,12 @@ def test_a_worker_command_is_as_many_workers_as_its_help_says(copied, monkeypatc
 def test_a_password_is_written_nowhere(monkeypatch):
     from pathlib import Path
 
-    from sweeps.worker import Order
+    from sweeps.worker import WorkerConfig
     from workbench.cli.sweeping.command import worker_command
     from workbench.cli.sweeping.store import Store
 
     url = "postgresql+psycopg://me:hush@host/x"
-    order = Order(url=url, names=("a/b",), out=Path("out"))
+    order = WorkerConfig(url=url, names=("a/b",), out=Path("out"))
     assert "hush" not in worker_command(order)
     # A sweep's file has the URL without it; what is in the environment has it.
     monkeypatch.setenv("WORKBENCH_STORAGE", url)

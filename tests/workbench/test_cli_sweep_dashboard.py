@@ -12,8 +12,9 @@ import urllib.request
 
 import pytest
 
-from sweeps.opening import create
-from sweeps.storage import connect, default_url
+from sweeps.storage import connect
+from sweeps.storage_url import default_url
+from sweeps.studies import create_studies
 from sweeps.sweep import Sweep
 from tests.sockets import listening
 from workbench.cli.main import main
@@ -30,7 +31,7 @@ def out(tmp_path_factory):
     folder = tmp_path_factory.mktemp("out")
     sweep = Sweep.from_dict(ASKED)
     storage = connect(default_url(folder), heartbeat=10, grace=30, say=print)
-    create(storage, sweep.specs(), sweep.trials)
+    create_studies(storage, sweep.specs(), sweep.trials)
     storage.close()
     write_yaml(folder / "sweep.yaml", sweep.to_dict())
     return folder

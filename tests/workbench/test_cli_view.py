@@ -142,15 +142,16 @@ def test_a_mistake_is_a_line(arguments, message, tmp_path, monkeypatch):
 
 def test_trials_of_a_sweep_are_shown_and_cannot_be_changed(out, tmp_path, monkeypatch):
     pytest.importorskip("optuna_dashboard", reason="pip install 'sequence-workbench[dashboard]'")
-    from sweeps.opening import create
-    from sweeps.storage import connect, default_url
+    from sweeps.storage import connect
+    from sweeps.storage_url import default_url
+    from sweeps.studies import create_studies
     from sweeps.sweep import Sweep
     from workbench.files import write_yaml
 
     asked = {"tasks": ["addition"], "architectures": ["rnn", "gru"], "trials": 3, "seeds": 1, "steps": 5}
     sweep = Sweep.from_dict(asked)
     storage = connect(default_url(tmp_path), heartbeat=10, grace=30, say=print)
-    create(storage, sweep.specs(), sweep.trials)
+    create_studies(storage, sweep.specs(), sweep.trials)
     storage.close()
     write_yaml(tmp_path / "sweep.yaml", sweep.to_dict())
     with serving(tmp_path) as (_, port):

@@ -82,22 +82,22 @@ def dashboard(out: Path, say: Callable[[str], None]) -> "App":
     if find_spec("optuna_dashboard") is None:
         raise UserError("they need optuna-dashboard: pip install 'sequence-workbench[dashboard]'")
     try:
-        from sweeps.opening import load
-        from sweeps.patience import patiently
+        from sweeps.retry import with_retries
         from sweeps.storage import connect
-        from sweeps.worker import quiet
+        from sweeps.studies import load_studies
+        from sweeps.worker import silence_optuna
         from workbench.cli.sweeping.dashboard import standing
         from workbench.cli.sweeping.store import Store
     except ImportError as error:
         raise UserError(f"they need {error.name}: pip install 'sequence-workbench[sweeps]'") from None
 
     url = standing(str(out), None)
-    quiet()
+    silence_optuna()
     # What it says of few trials would stand on the terminal of whoever looks, again and again.
     warnings.filterwarnings("ignore", module="optuna")
     store = Store()
     storage = connect(url, heartbeat=store.heartbeat, grace=store.grace, say=say)
-    patiently(lambda: load(storage), say)
+    with_retries(lambda: load_studies(storage), say)
     import optuna_dashboard
 
     app: App = optuna_dashboard.wsgi(storage)

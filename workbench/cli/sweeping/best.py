@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from sweeps.opening import Opened
-from sweeps.patience import patiently
-from sweeps.winners import chosen
+from sweeps.final_runs import winning_trial
+from sweeps.retry import with_retries
+from sweeps.studies import LoadedStudy
 from workbench.cli.complain import complain
 from workbench.cli.parser import Parser
 from workbench.cli.sweeping.found import Found, find, with_folder
@@ -28,9 +28,9 @@ def main(given: list[str]) -> int:
     """Runs the command; returns the exit status."""
     values = parser().parse_args(given)
     found = find(values.dir, values.storage)
-    print(patiently(lambda: best(found.snapshots()), complain))
+    print(with_retries(lambda: best(found.snapshots()), complain))
     if values.yaml is not None:
-        for path in patiently(lambda: kept(found, Path(values.yaml)), complain):
+        for path in with_retries(lambda: kept(found, Path(values.yaml)), complain):
             print(path)
     return 0
 
@@ -49,9 +49,9 @@ def kept(found: Found, folder: Path) -> list[Path]:
     return paths
 
 
-def as_comparison(opened: Opened) -> dict[str, Any] | None:
+def as_comparison(opened: LoadedStudy) -> dict[str, Any] | None:
     """The winner as a comparison of one; `None` where no trial is complete."""
-    choice = chosen(opened)
+    choice = winning_trial(opened)
     if choice is None:
         return None
     experiment = opened.spec.experiment(choice, 0).to_dict()

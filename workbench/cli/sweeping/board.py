@@ -8,10 +8,10 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
-from sweeps.hand import Event
-from sweeps.opening import Opened
-from sweeps.places import done
-from sweeps.snapshot import winner
+from sweeps.export import best_trial
+from sweeps.local_launcher import TrialEvent
+from sweeps.studies import LoadedStudy
+from sweeps.trial_budget import finished_trials
 from workbench.studies import FINISHED, Trial
 
 
@@ -22,12 +22,12 @@ class Board:
         studies: what is tuned.
     """
 
-    def __init__(self, studies: Sequence[Opened]) -> None:
+    def __init__(self, studies: Sequence[LoadedStudy]) -> None:
         self.asked = sum(opened.asked for opened in studies)
-        self.finished = sum(done(opened.trials, opened.asked) for opened in studies)
+        self.finished = sum(finished_trials(opened.trials, opened.asked) for opened in studies)
         self.best: dict[str, float] = {}
         for opened in studies:
-            if (best := winner(opened.trials)) is not None:
+            if (best := best_trial(opened.trials)) is not None:
                 self.best[opened.spec.name] = best.values[0]
         self.under_way: dict[int, tuple[str, int, int, int]] = {}
         self.bar: Any = None
@@ -50,7 +50,7 @@ class Board:
         if self.bar is not None:
             self.bar.close()
 
-    def tell(self, worker: int, event: Event) -> None:
+    def tell(self, worker: int, event: TrialEvent) -> None:
         """A worker has begun a trial, or made steps of it, or ended it."""
         if event.kind == "begun":
             self.under_way[worker] = (event.study, event.number, 0, event.steps)
@@ -64,7 +64,7 @@ class Board:
             said = ", ".join(f"{name} at {share:.0%}" for name, share in shares)
             self.bar.set_postfix_str(f"({said})" if said else "")
 
-    def ended(self, opened: Opened, trial: Trial) -> None:
+    def ended(self, opened: LoadedStudy, trial: Trial) -> None:
         """A trial has ended."""
         name = opened.spec.name
         if trial.values is not None:
@@ -84,7 +84,7 @@ class Board:
             print(line, file=sys.stderr, flush=True)
 
 
-def outcome(opened: Opened, trial: Trial, best: dict[str, float]) -> str:
+def outcome(opened: LoadedStudy, trial: Trial, best: dict[str, float]) -> str:
     """How a trial ended, in a few words."""
     if trial.values is not None:
         scores = zip(opened.spec.objectives, trial.values, strict=True)

@@ -2,11 +2,11 @@
 
 import shlex
 
-from sweeps.storage import without_password
-from sweeps.worker import Order
+from sweeps.storage_url import without_password
+from sweeps.worker import WorkerConfig
 
 
-def worker_command(order: Order) -> str:
+def worker_command(order: WorkerConfig) -> str:
     """What to type on another machine, in any folder. It starts one worker, so that a task of a SLURM array is one.
     A password is not in it: PGPASSWORD or ~/.pgpass has it."""
     words = ["workbench", "sweep", "worker", "--storage", without_password(order.url)]

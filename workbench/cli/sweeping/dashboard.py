@@ -4,10 +4,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from dashboards.serving import HOST, listening, own, until_stopped
-from sweeps.opening import load
-from sweeps.patience import patiently
+from sweeps.retry import with_retries
 from sweeps.storage import connect
-from sweeps.worker import quiet
+from sweeps.studies import load_studies
+from sweeps.worker import silence_optuna
 from workbench.checks import whole
 from workbench.cli.complain import complain
 from workbench.cli.parser import Parser
@@ -34,10 +34,10 @@ def main(given: list[str]) -> int:
     if find_spec("optuna_dashboard") is None:
         raise UserError("the dashboard needs optuna-dashboard: pip install 'sequence-workbench[dashboard]'")
     url = standing(values.dir, values.storage)
-    quiet()
+    silence_optuna()
     store = Store()
     storage = connect(url, heartbeat=store.heartbeat, grace=store.grace, say=complain)
-    patiently(lambda: load(storage), complain)
+    with_retries(lambda: load_studies(storage), complain)
     import optuna_dashboard
 
     with listening(port) as server:

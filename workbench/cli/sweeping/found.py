@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweeps.opening import Opened, load, renewed
-from sweeps.patience import patiently
-from sweeps.snapshot import snapshot
+from sweeps.export import export_study
+from sweeps.retry import with_retries
 from sweeps.storage import connect
-from sweeps.worker import quiet
+from sweeps.studies import LoadedStudy, load_studies, refresh
+from sweeps.worker import silence_optuna
 from workbench.cli.complain import complain
 from workbench.cli.parser import Parser
 from workbench.cli.sweeping.store import Store, refuse_missing, sweep_in
@@ -30,14 +30,14 @@ class Where:
 class Found:
     """A sweep, and its studies in the store."""
 
-    studies: list[Opened]
+    studies: list[LoadedStudy]
     seeds: int
     out: Path | None
     url: str
 
     def snapshots(self) -> list[Study]:
         """The studies as they are now."""
-        return [snapshot(renewed(opened), self.seeds) for opened in self.studies]
+        return [export_study(refresh(opened), self.seeds) for opened in self.studies]
 
 
 def find(folder: str | None, storage: str | None) -> Found:
@@ -48,7 +48,7 @@ def find(folder: str | None, storage: str | None) -> Found:
     """
     if folder is None and storage is None:
         raise UserError("name a sweep's folder, or its store: --storage URL")
-    quiet()
+    silence_optuna()
     out: Path | None = None
     names: tuple[str, ...] = ()
     seeds = 0
@@ -61,7 +61,7 @@ def find(folder: str | None, storage: str | None) -> Found:
     url = store.url(out)
     refuse_missing(url)
     opened = connect(url, heartbeat=store.heartbeat, grace=store.grace, say=complain)
-    return Found(studies=patiently(lambda: load(opened, names), complain), seeds=seeds, out=out, url=url)
+    return Found(studies=with_retries(lambda: load_studies(opened, names), complain), seeds=seeds, out=out, url=url)
 
 
 def with_folder(made: Parser) -> Parser:

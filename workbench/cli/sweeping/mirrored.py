@@ -6,7 +6,7 @@ from pathlib import Path
 from dashboards.found import of_trial, supersedes
 from dashboards.mirror import Mirror
 from dashboards.record import Tried
-from sweeps.opening import Opened
+from sweeps.studies import LoadedStudy
 from workbench.config import TUNING_SEED
 from workbench.folder import named
 from workbench.studies import FINISHED, Trial
@@ -25,7 +25,7 @@ class Mirrored:
     out: Path
     _shown: dict[Path, Tried] = field(default_factory=dict, init=False)
 
-    def add(self, opened: Opened, trial: Trial) -> None:
+    def add(self, opened: LoadedStudy, trial: Trial) -> None:
         """Mirrors a trial, if it is finished and was run into this folder."""
         if self.mirror.mode == "off" or trial.identity is None or trial.state not in FINISHED:
             return

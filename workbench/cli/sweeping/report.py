@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from sweeps import snapshot
-from sweeps.patience import patiently
+from sweeps import export
+from sweeps.retry import with_retries
 from workbench.cli.complain import complain
 from workbench.cli.mirrored import renew
 from workbench.cli.parser import Parser
@@ -26,7 +26,7 @@ def main(given: list[str]) -> int:
         raise UserError("name the folder of a sweep: workbench sweep report DIR")
     found = find(values.dir, values.storage)
     out = Path(values.dir)
-    patiently(lambda: [snapshot.write(out, opened, found.seeds) for opened in found.studies], complain)
+    with_retries(lambda: [export.write_studies(out, opened, found.seeds) for opened in found.studies], complain)
     from analysis.report import write
 
     print(write(out))

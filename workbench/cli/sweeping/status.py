@@ -3,8 +3,8 @@
 import sys
 import time
 
-from sweeps.patience import patiently
-from sweeps.worker import over
+from sweeps.retry import with_retries
+from sweeps.worker import is_complete
 from workbench.cli.complain import complain
 from workbench.cli.parser import Parser
 from workbench.cli.sweeping.found import find, with_folder
@@ -28,14 +28,14 @@ def main(given: list[str]) -> int:
     values = parser().parse_args(given)
     found = find(values.dir, values.storage)
     while True:
-        table = patiently(lambda: status(found.snapshots()), complain)
+        table = with_retries(lambda: status(found.snapshots()), complain)
         if not values.watch:
             print(table)
             return 0
         if sys.stdout.isatty():
             print(CLEAR, end="")
         print(f"{now()}\n{table}", flush=True)
-        if patiently(lambda: all(over(opened) for opened in found.studies), complain):
+        if with_retries(lambda: all(is_complete(opened) for opened in found.studies), complain):
             return 0
         time.sleep(WATCH_SECONDS)
 

@@ -13,7 +13,7 @@ from workbench.files import read_yaml
 
 if TYPE_CHECKING:
     from sweeps.sweep import Sweep
-    from sweeps.worker import Order
+    from sweeps.worker import WorkerConfig
 
 FILE = "sweep.yaml"
 """In the folder of results: what the sweep was asked for, and its store unless it is in the folder too."""
@@ -50,24 +50,23 @@ class Store:
         Raises:
             UserError: if none is given and there is no folder.
         """
-        from sweeps.rooted import rooted
-        from sweeps.storage import default_url, without_password
+        from sweeps.storage_url import absolute_url, default_url, without_password
 
         known = os.environ.get(VARIABLE)
-        if known and self.storage and without_password(rooted(known)) == self.storage:
+        if known and self.storage and without_password(absolute_url(known)) == self.storage:
             # The same, as a sweep's file has it; a password is only there.
             return known
         if given := self.storage or known:
-            return rooted(given)
+            return absolute_url(given)
         if out is None:
             raise UserError("name the store: --storage URL, or the folder of a sweep")
         return default_url(out)
 
-    def order(self, url: str, names: Sequence[str], settings: Settings, device: str) -> "Order":
+    def order(self, url: str, names: Sequence[str], settings: Settings, device: str) -> "WorkerConfig":
         """What each worker is told."""
-        from sweeps.worker import Order
+        from sweeps.worker import WorkerConfig
 
-        return Order(
+        return WorkerConfig(
             url=url,
             names=tuple(names),
             out=settings.folder.absolute(),
@@ -116,7 +115,7 @@ def refuse_missing(url: str) -> None:
     Raises:
         UserError: if it is not there.
     """
-    from sweeps.addresses import read_url
+    from sweeps.storage_url import read_url
 
     address = read_url(url)
     if address.get_backend_name() == "sqlite" and not Path(address.database or "").exists():

@@ -4,18 +4,18 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from sweeps.by_hand import ByHand
-from sweeps.crew import Crew
-from sweeps.hand import Event
+from sweeps.final_runs import final_experiments, study_names
+from sweeps.local_launcher import LocalLauncher, TrialEvent
+from sweeps.manual_launcher import ManualLauncher
 from sweeps.monitor import Monitor
-from sweeps.opening import Opened, create
-from sweeps.patience import patiently
-from sweeps.places import fail
-from sweeps.spec import StudySpec
-from sweeps.storage import connect, default_url, without_password
+from sweeps.retry import with_retries
+from sweeps.storage import connect
+from sweeps.storage_url import default_url, without_password
+from sweeps.studies import LoadedStudy, create_studies
+from sweeps.study_spec import StudySpec
 from sweeps.sweep import Sweep
-from sweeps.winners import fresh, namer
-from sweeps.worker import Order, fill_all, over, problem, quiet
+from sweeps.trial_budget import fail_trial
+from sweeps.worker import WorkerConfig, abandoned_reason, enqueue_all, is_complete, silence_optuna
 from workbench.cli.complain import complain
 from workbench.cli.execute import execute, interruptible
 from workbench.cli.mirrored import publish
@@ -31,7 +31,7 @@ from workbench.folder import writable
 from workbench.studies import Trial
 
 if TYPE_CHECKING:
-    from sweeps.on_ray import OnRay
+    from sweeps.ray_launcher import RayLauncher
 
 
 def tune(
@@ -49,12 +49,12 @@ def tune(
     """
     device = device_named(settings.device)
     out, url = writable(settings.folder), store.url(settings.folder)
-    quiet()
+    silence_optuna()
     storage = connect(url, heartbeat=store.heartbeat, grace=store.grace, say=complain)
-    studies = patiently(lambda: create(storage, specs, sweep.trials), complain)
+    studies = with_retries(lambda: create_studies(storage, specs, sweep.trials), complain)
     kept = {} if url == default_url(out) else {"storage": without_password(url)}
     write_yaml(out / FILE, {**sweep.to_dict(), **kept})
-    patiently(lambda: fill_all(studies, store.retries), complain)
+    with_retries(lambda: enqueue_all(studies, store.retries), complain)
     order = store.order(url, [spec.name for spec in specs], settings, device)
     stopped = work(order, studies, sweep, settings, launcher, ray_address)
     if stopped:
@@ -64,7 +64,12 @@ def tune(
 
 
 def work(
-    order: Order, studies: Sequence[Opened], sweep: Sweep, settings: Settings, launcher: str, ray_address: str | None
+    order: WorkerConfig,
+    studies: Sequence[LoadedStudy],
+    sweep: Sweep,
+    settings: Settings,
+    launcher: str,
+    ray_address: str | None,
 ) -> bool:
     """Has all trials done; returns whether it was stopped before.
 
@@ -75,11 +80,11 @@ def work(
     with settings.mirror(complain) as mirror, Board(studies) as board:
         trials = Mirrored(mirror=mirror, out=order.out)
 
-        def ended(opened: Opened, trial: Trial) -> None:
+        def ended(opened: LoadedStudy, trial: Trial) -> None:
             board.ended(opened, trial)
             trials.add(opened, trial)
 
-        def tell(place: int, event: Event) -> None:
+        def tell(place: int, event: TrialEvent) -> None:
             if event.kind == "note":
                 board.say(event.text)
             else:
@@ -87,55 +92,55 @@ def work(
 
         def lost(study: str, number: int, how: str) -> None:
             board.say(f"{study} trial {number}: {how}; it is tried again")
-            patiently(lambda: fail(by_name[study].study, number), complain)
+            with_retries(lambda: fail_trial(by_name[study].study, number), complain)
 
         def look() -> None:
-            patiently(monitor.look, complain)
+            with_retries(monitor.look, complain)
 
         monitor = Monitor(studies=studies, out=order.out, seeds=sweep.seeds, ended=ended)
-        for study in patiently(monitor.begin, complain):
+        for study in with_retries(monitor.begin, complain):
             for trial in study.trials:
                 trials.add(by_name[study.name], trial)
         stopped = False
-        if not patiently(lambda: all(over(opened) for opened in studies), complain):
-            crew = launched(order, studies, settings, launcher, ray_address, board.say, look) or Crew(
+        if not with_retries(lambda: all(is_complete(opened) for opened in studies), complain):
+            crew = launched(order, studies, settings, launcher, ray_address, board.say, look) or LocalLauncher(
                 order=order, workers=settings.side_by_side(order.device), tell=tell, lost=lost, idle=look
             )
             with interruptible(crew):
                 try:
                     crew.run()
                 finally:
-                    patiently(monitor.end, complain)
+                    with_retries(monitor.end, complain)
             stopped = crew.stopping
     return stopped
 
 
 def launched(
-    order: Order,
-    studies: Sequence[Opened],
+    order: WorkerConfig,
+    studies: Sequence[LoadedStudy],
     settings: Settings,
     launcher: str,
     ray_address: str | None,
     say: Callable[[str], None],
     look: Callable[[], None],
-) -> "ByHand | OnRay | None":
+) -> "ManualLauncher | RayLauncher | None":
     """Who does the work, if that is not this machine's own processes."""
     if launcher == "print":
-        return ByHand(command=worker_command(order), studies=studies, idle=look, say=say)
+        return ManualLauncher(command=worker_command(order), studies=studies, idle=look, say=say)
     if launcher == "ray":
-        from sweeps import on_ray
+        from sweeps import ray_launcher
 
-        return on_ray.OnRay(order=order, workers=settings.workers, address=ray_address, idle=look, say=say)
+        return ray_launcher.RayLauncher(order=order, workers=settings.workers, address=ray_address, idle=look, say=say)
     return None
 
 
-def finish(studies: Sequence[Opened], sweep: Sweep, settings: Settings) -> int:
+def finish(studies: Sequence[LoadedStudy], sweep: Sweep, settings: Settings) -> int:
     """Trains the winners and the defaults on fresh seeds, and writes the report; returns the exit status."""
-    problems = [line for opened in studies if (line := problem(opened))]
-    experiments = fresh(studies, sweep.seeds)
+    problems = [line for opened in studies if (line := abandoned_reason(opened))]
+    experiments = final_experiments(studies, sweep.seeds)
     seeds = f"{sweep.seeds} fresh seed{'s' if sweep.seeds > 1 else ''}"
     print(f"tuned; now the winners and the default configurations are trained with {seeds}", file=sys.stderr)
-    runs, status = execute(experiments, settings, name=namer(studies))
+    runs, status = execute(experiments, settings, name=study_names(studies))
     written = Monitor(studies=studies, out=settings.folder, seeds=sweep.seeds).end()
     for line in problems:
         complain(line)

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 
-from sweeps.crew import Crew
-from sweeps.hand import Event
+from sweeps.local_launcher import LocalLauncher, TrialEvent
 from sweeps.monitor import Monitor
-from sweeps.opening import load
-from sweeps.patience import patiently
-from sweeps.places import fail
+from sweeps.retry import with_retries
 from sweeps.storage import connect
-from sweeps.worker import problem, quiet
+from sweeps.studies import load_studies
+from sweeps.trial_budget import fail_trial
+from sweeps.worker import abandoned_reason, silence_optuna
 from workbench.cli.complain import complain
 from workbench.cli.execute import interruptible
 from workbench.cli.parser import Parser, chosen
@@ -52,39 +51,39 @@ def main(given: list[str]) -> int:
     device = device_named(settings.device)
     url = store.url(settings.folder)
     names = tuple(name.strip() for name in (choice.study or "").split(",") if name.strip())
-    quiet()
+    silence_optuna()
     refuse_missing(url)
     storage = connect(url, heartbeat=store.heartbeat, grace=store.grace, say=complain)
-    studies = patiently(lambda: load(storage, names), complain)
+    studies = with_retries(lambda: load_studies(storage, names), complain)
     # Only now: whoever has mistaken the folder has no use for a new one.
     writable(settings.folder)
     order = store.order(url, [opened.spec.name for opened in studies], settings, device)
     by_name = {opened.spec.name: opened for opened in studies}
     with Board(studies) as board:
 
-        def tell(place: int, event: Event) -> None:
+        def tell(place: int, event: TrialEvent) -> None:
             board.say(event.text) if event.kind == "note" else board.tell(place, event)
 
         def lost(study: str, number: int, how: str) -> None:
             board.say(f"{study} trial {number}: {how}; it is tried again")
-            patiently(lambda: fail(by_name[study].study, number), complain)
+            with_retries(lambda: fail_trial(by_name[study].study, number), complain)
 
         monitor = Monitor(studies=studies, ended=board.ended)
         monitor.begin()
 
         def look() -> None:
-            patiently(monitor.look, complain)
+            with_retries(monitor.look, complain)
 
-        crew = Crew(order=order, workers=settings.side_by_side(device), tell=tell, lost=lost, idle=look)
+        crew = LocalLauncher(order=order, workers=settings.side_by_side(device), tell=tell, lost=lost, idle=look)
         with interruptible(crew):
             try:
                 crew.run()
             finally:
-                patiently(monitor.end, complain)
+                with_retries(monitor.end, complain)
     if crew.stopping:
         complain("interrupted: nothing is lost; any worker goes on from there")
         return 130
-    problems = [line for opened in studies if (line := problem(opened))]
+    problems = [line for opened in studies if (line := abandoned_reason(opened))]
     for line in problems:
         complain(line)
     return 1 if problems else 0

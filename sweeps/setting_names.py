@@ -81,7 +81,7 @@ def setting(name: Any, architecture: str, match: Match = "none") -> Setting:
         raise ValueError(f"a parameter's name must be a string, not {name!r}")
     known = settings(architecture)
     field = name.rpartition(".")[2]
-    refuse(name, architecture, match)
+    check_searchable(name, architecture, match)
     meant = [item for item in known if name in (item.field, f"{item.owner}.{item.field}")]
     if len(meant) > 1:
         ways = " or ".join(f"{item.owner}.{item.field}" for item in meant)
@@ -94,7 +94,7 @@ def setting(name: Any, architecture: str, match: Match = "none") -> Setting:
     raise ValueError(f"there is no parameter {name!r}{near(name, [item.name for item in known])}")
 
 
-def refuse(name: Any, architecture: str, match: Match) -> None:
+def check_searchable(name: Any, architecture: str, match: Match) -> None:
     """Refuses a name that no search may choose, with the reason.
 
     Raises:
@@ -109,12 +109,12 @@ def refuse(name: Any, architecture: str, match: Match) -> None:
         raise ValueError(f"{name} cannot be searched: {reason}")
 
 
-def has(name: str, architecture: str) -> bool:
+def has_setting(name: str, architecture: str) -> bool:
     """Whether the architecture, the optimisation or the model has a setting of this name."""
     return any(name in (item.field, f"{item.owner}.{item.field}") for item in settings(architecture))
 
 
-def values(architecture: str, owned: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def settings_by_name(architecture: str, owned: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Settings by their written names.
 
     Args:
@@ -141,33 +141,33 @@ def plain_options(architecture: str, options: Any) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(json.dumps(dict(options), allow_nan=False))
     except (TypeError, ValueError):
         raise UserError(f"the options of {architecture} must be plain values, not {dict(options)!r}") from None
-    return {key: typed(value, kinds.get(key)) for key, value in found.items()}
+    return {key: coerce_value(value, kinds.get(key)) for key, value in found.items()}
 
 
-def typed(value: Any, kind: Any) -> Any:
+def coerce_value(value: Any, kind: Any) -> Any:
     """A value as its declared type has it: where a float is declared, 1 is 1.0 and "1e-4" is 0.0001."""
     return as_declared(value, float) if is_float(kind) else value
 
 
 def is_float(kind: Any) -> bool:
     """Whether floats are declared, or floats and None."""
-    return set(members(kind)) - {type(None)} == {float}
+    return set(union_members(kind)) - {type(None)} == {float}
 
 
-def is_whole(kind: Any) -> bool:
+def is_integer(kind: Any) -> bool:
     """Whether whole numbers are declared, or whole numbers and None."""
-    return set(members(kind)) - {type(None)} == {int}
+    return set(union_members(kind)) - {type(None)} == {int}
 
 
 def is_number(kind: Any) -> bool:
     """Whether numbers are declared, or nothing is."""
-    return kind is None or kind is Any or not {int, float}.isdisjoint(members(kind))
+    return kind is None or kind is Any or not {int, float}.isdisjoint(union_members(kind))
 
 
-def members(kind: Any) -> Iterator[Any]:
+def union_members(kind: Any) -> Iterator[Any]:
     """The types of a union, or the one type that there is."""
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         for each in typing.get_args(kind):
-            yield from members(each)
+            yield from union_members(each)
     else:
         yield kind

@@ -27,23 +27,23 @@ def read_url(url: str) -> URL:
         UserError: if it is malformed, if nothing is known of such a store, or if workers could not share it.
     """
     try:
-        address = parsed(url)
+        address = parse_url(url)
         dialect = address.get_dialect()
     except exc.NoSuchModuleError:
         name = url.partition("://")[0]
         raise UserError(f"no store is called {name!r}{near(name, KNOWN)}") from None
     except ValueError:
         raise UserError(
-            f"the storage {shown(url)} is not a URL like {LIKE}; in a name or password, @ is written %40, and / %2F"
+            f"the storage {redact(url)} is not a URL like {LIKE}; in a name or password, @ is written %40, and / %2F"
         ) from None
     if dialect.is_async:
         raise UserError(f"the driver {address.drivername!r} is an asynchronous one{near(dialect.name, KNOWN)}")
     if dialect.name == "sqlite" and (address.database in (None, "", ":memory:") or address.query):
-        raise UserError(f"the storage {shown(url)} is not a plain file, which workers can share; use {LIKE}")
+        raise UserError(f"the storage {redact(url)} is not a plain file, which workers can share; use {LIKE}")
     return address
 
 
-def parsed(url: str) -> URL:
+def parse_url(url: str) -> URL:
     """The parts of a URL.
 
     Raises:
@@ -63,19 +63,19 @@ def without_password(url: str) -> str:
     Raises:
         UserError: if it is malformed.
     """
-    return stripped(read_url(url)).render_as_string(hide_password=False)
+    return strip_password(read_url(url)).render_as_string(hide_password=False)
 
 
-def shown(url: str) -> str:
+def redact(url: str) -> str:
     """The URL as messages and files may have it: without a password, and of a malformed one no more than its start."""
     try:
-        return stripped(parsed(url)).render_as_string(hide_password=False)
+        return strip_password(parse_url(url)).render_as_string(hide_password=False)
     except ValueError:
         start = re.match(r"[\w+]+://", url)
         return f"{start[0]}..." if start else "given"
 
 
-def stripped(address: URL) -> URL:
+def strip_password(address: URL) -> URL:
     """The address without a password."""
     secrets = [key for key in address.query if SECRET.search(key)]
     return URL.create(
@@ -86,3 +86,15 @@ def stripped(address: URL) -> URL:
         database=address.database,
         query=address.difference_update_query(secrets).query,
     )
+
+
+def absolute_url(url: str) -> str:
+    """The URL with the whole path of its file, if it is one: other processes may be started in other folders.
+
+    Raises:
+        UserError: if it is malformed.
+    """
+    address = read_url(url)
+    if address.get_backend_name() != "sqlite":
+        return url
+    return address.set(database=str(Path(address.database or "").absolute())).render_as_string(hide_password=False)

@@ -6,23 +6,20 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sweeps.addresses import read_url
-from sweeps.ray_cluster import LostError, RayCluster
-from sweeps.ray_join import joined
-from sweeps.rooted import rooted
-from sweeps.station import OVER, SPENT, STOPPED
-from sweeps.worker import Order
+from sweeps.ray_cluster import OVER, SPENT, STOPPED, ConnectionLostError, RayCluster, join
+from sweeps.storage_url import absolute_url, read_url
+from sweeps.worker import WorkerConfig
 from workbench.errors import UserError
 
 WAIT_SECONDS = 1.0
-STILLBORN = 5
+MAX_FAILED_STARTS = 5
 """How often in a row a worker's process may die before it is ready: something is wrong wherever it is started."""
-ROOM_SECONDS = 30.0
+FREE_SLOT_SECONDS = 30.0
 """After which a user is told that no node has room for a worker."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Seat:
+class RayWorker:
     """A worker on the cluster, and what it was asked and has not answered yet."""
 
     actor: Any
@@ -38,7 +35,7 @@ class Seat:
 
 
 @dataclass(slots=True, kw_only=True)
-class OnRay:
+class RayLauncher:
     """Keeps workers at work on an order, on a cluster, until nothing is left.
 
     Args:
@@ -49,13 +46,13 @@ class OnRay:
         say: told in lines what a user should know.
     """
 
-    order: Order
+    order: WorkerConfig
     workers: int | None
     address: str | None
     idle: Callable[[], None]
     say: Callable[[str], None]
     stopping: bool = field(default=False, init=False)
-    _seats: list[Seat] = field(default_factory=list, init=False)
+    _seats: list[RayWorker] = field(default_factory=list, init=False)
     _over: bool = field(default=False, init=False)
     _refused: str = field(default="", init=False)
 
@@ -67,8 +64,8 @@ class OnRay:
                 other than its trial is wrong.
         """
         # Processes of the cluster may be in any folder.
-        order = replace(self.order, url=rooted(self.order.url))
-        with joined(self.address, order, self.workers) as cluster:
+        order = replace(self.order, url=absolute_url(self.order.url))
+        with join(self.address, order, self.workers) as cluster:
             room = cluster.room()
             if cluster.machines() > 1 and read_url(self.order.url).get_backend_name() == "sqlite":
                 self.say(
@@ -98,11 +95,11 @@ class OnRay:
     def _seat(self, cluster: RayCluster, deaths: int) -> None:
         actor = cluster.hire()
         name, work, news = actor.name.remote(), actor.work.remote(), actor.news.remote()
-        self._seats.append(Seat(actor=actor, name=name, work=work, news=news, deaths=deaths))
+        self._seats.append(RayWorker(actor=actor, name=name, work=work, news=news, deaths=deaths))
 
     def _attend(self, cluster: RayCluster) -> None:
         """Listens to the workers until none is left."""
-        late = time.monotonic() + ROOM_SECONDS
+        late = time.monotonic() + FREE_SLOT_SECONDS
         while True:
             if self.stopping or self._over:
                 self._dismiss(cluster)
@@ -113,15 +110,15 @@ class OnRay:
                 self._hear(cluster, asked[each], each)
             self.idle()
             if any(seat.machine for seat in self._seats):
-                late = time.monotonic() + ROOM_SECONDS
+                late = time.monotonic() + FREE_SLOT_SECONDS
             elif time.monotonic() > late:
-                late += ROOM_SECONDS
+                late += FREE_SLOT_SECONDS
                 self.say("no node of the Ray cluster has room for a worker now; waiting for one")
 
-    def _hear(self, cluster: RayCluster, seat: Seat, answered: Any) -> None:
+    def _hear(self, cluster: RayCluster, seat: RayWorker, answered: Any) -> None:
         try:
             answer = cluster.answer(answered)
-        except LostError as lost:
+        except ConnectionLostError as lost:
             self._bury(cluster, seat, str(lost))
             return
         if answered is seat.name:
@@ -130,7 +127,7 @@ class OnRay:
             seat.news = seat.actor.news.remote()
             self._pass_on(answer)
         else:
-            with suppress(LostError):
+            with suppress(ConnectionLostError):
                 self._pass_on(cluster.answer(seat.news))
             self._leave(cluster, seat)
             self._over = self._over or answer == OVER
@@ -145,7 +142,7 @@ class OnRay:
         for line in lines:
             self.say(line)
 
-    def _leave(self, cluster: RayCluster, seat: Seat) -> None:
+    def _leave(self, cluster: RayCluster, seat: RayWorker) -> None:
         self._seats.remove(seat)
         cluster.kill(seat.actor)
 
@@ -158,14 +155,14 @@ class OnRay:
                 seat.told = True
                 seat.actor.stop.remote()
 
-    def _bury(self, cluster: RayCluster, seat: Seat, how: str) -> None:
+    def _bury(self, cluster: RayCluster, seat: RayWorker, how: str) -> None:
         self._leave(cluster, seat)
         if self._over or self.stopping:
             return
         if seat.machine:
             self.say(f"a worker on {seat.machine} was lost ({how}); another is started, and its trial is tried again")
         deaths = 0 if seat.machine else seat.deaths + 1
-        if deaths >= STILLBORN:
+        if deaths >= MAX_FAILED_STARTS:
             self._refused = f"a worker could not start on the Ray cluster, {deaths} times in a row: {how}"
             self.stop()
             return

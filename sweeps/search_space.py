@@ -1,18 +1,48 @@
 """A search space: what may be chosen of one architecture, and when."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 import optuna
 
 from architectures.suggest import near
-from sweeps.conditions import NOTHING, Condition, meeting
-from sweeps.domains import Scalar
-from sweeps.names import Match, Setting, setting, typed
-from sweeps.parameters import Parameter, fixed_value, ordered, read_parameter
+from sweeps import distributions
+from sweeps.distributions import NOTHING, Condition, Domain, Scalar, restrict
+from sweeps.setting_names import Match, Setting, coerce_value, setting
 from workbench.errors import UserError
 from workbench.resolve import users_mistake
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One thing that may be chosen.
+
+    Args:
+        setting: what its name stands for.
+        domain: what it may be.
+        when: conditions on other parameters, all of which have to hold.
+    """
+
+    setting: Setting
+    domain: Domain
+    when: tuple[tuple[str, Condition], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Its name in the study."""
+        return self.setting.name
+
+    def active(self, chosen: Mapping[str, Any]) -> bool:
+        """Whether all of its conditions hold; none holds for a parameter that was not chosen."""
+        return all(parent in chosen and condition.holds(chosen[parent]) for parent, condition in self.when)
+
+    def to_plain(self) -> Any:
+        """Plain values, as `Space.read` takes them."""
+        values = self.domain.to_dict()
+        if self.when:
+            return {**values, "when": {parent: condition.to_plain() for parent, condition in self.when}}
+        return values.get("choices", values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +97,7 @@ class Space:
                     read[name] = read_parameter(of, value, architecture, kinds, fixed)
         space = cls(
             architecture=architecture,
-            parameters=tuple(read[name] for name in ordered(read, architecture)),
+            parameters=tuple(read[name] for name in topological_order(read, architecture)),
             fixed=fixed,
             settings=tuple(of for name, (of, _) in found.items() if name in fixed),
         )
@@ -119,7 +149,7 @@ class Space:
                 waiting.append(parent)
         preferred = values or {}
         found = {
-            parent: meeting(by_name[parent].domain, wanted, preferred.get(parent, NOTHING))
+            parent: restrict(by_name[parent].domain, wanted, preferred.get(parent, NOTHING))
             for parent, wanted in asked.items()
         }
         return None if NOTHING in found.values() else found
@@ -135,9 +165,90 @@ class Space:
         for name, value in chosen.items():
             if name not in known:
                 raise UserError(f"the space of {self.architecture} has no parameter {name!r}{near(name, known)}")
-            found[known[name].owner][known[name].field] = typed(value, known[name].kind)
+            found[known[name].owner][known[name].field] = coerce_value(value, known[name].kind)
         return found
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as `read` takes them."""
         return {**self.fixed, **{parameter.name: parameter.to_plain() for parameter in self.parameters}}
+
+
+def corners(space: Space, values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """What is fixed, together; then each choice and each end of a range. Each with the names of what it is about.
+
+    Args:
+        space: the space.
+        values: of the other parameters, where the conditions let them; else such that the conditions hold.
+    """
+    if space.fixed:
+        yield tuple(space.fixed), space.filled({})
+    for parameter in space.parameters:
+        way = space.way_to(parameter.name, values) or {}
+        for end in parameter.domain.ends:
+            wanted = {**values, **way, parameter.name: end}
+            yield (parameter.name,), space.filled(space.inside(wanted))
+
+
+def check_corners(space: Space, values: Mapping[str, Any], build: Callable[[Mapping[str, Any]], object]) -> None:
+    """Builds every corner.
+
+    Raises:
+        UserError: if one cannot be built.
+    """
+    for names, chosen in corners(space, values):
+        try:
+            build(chosen)
+        except UserError as error:
+            what = ", ".join(f"{name} = {chosen[name]!r}" for name in names)
+            raise UserError(f"the space of {space.architecture}: {what} cannot be: {error}") from None
+
+
+def fixed_value(value: Any, kind: Any) -> Scalar:
+    """A value that every trial has."""
+    if value is None:
+        raise ValueError("null is no domain; to fix it at null, write [null]")
+    (single,) = distributions.Choices(values=(coerce_value(value, kind),)).values
+    return single
+
+
+def read_parameter(
+    of: Setting, plain: Any, architecture: str, kinds: Mapping[str, Any], fixed: Mapping[str, Scalar]
+) -> Parameter:
+    """A parameter from plain data, among others whose declared types are given by name."""
+    when: Any = {}
+    if isinstance(plain, Mapping):
+        plain = dict(plain)
+        when = plain.pop("when", None) or {}
+        if not isinstance(when, Mapping):
+            raise ValueError(f"when must be a mapping from a parameter to a condition, not {when!r}")
+    found = {}
+    for key, condition in when.items():
+        parent = setting(key, architecture).name
+        if parent == of.name:
+            raise ValueError("its condition names itself")
+        if parent in fixed:
+            raise ValueError(f"its condition names {parent}, which is fixed at {fixed[parent]!r}")
+        if parent not in kinds:
+            raise ValueError(f"its condition names {parent}, which is not in the space{near(parent, kinds)}")
+        if parent in found:
+            raise ValueError(f"{parent} is there twice in its conditions, once as {key}")
+        found[parent] = distributions.read_condition(condition, kinds[parent])
+    return Parameter(setting=of, domain=distributions.read_domain(plain, of.kind), when=tuple(found.items()))
+
+
+def topological_order(parameters: Mapping[str, Parameter], architecture: str) -> list[str]:
+    """The names as they are given, save that each follows those that its conditions name.
+
+    Raises:
+        UserError: if some wait for each other.
+    """
+    found: list[str] = []
+    while len(found) < len(parameters):
+        waiting = [name for name in parameters if name not in found]
+        ready = [name for name in waiting if all(parent in found for parent, _ in parameters[name].when)]
+        if not ready:
+            ring = ", ".join(waiting)
+            raise UserError(f"the space of {architecture}: the conditions of {ring} wait for each other")
+        # One at a time, so that only what has to move does.
+        found.append(ready[0])
+    return found

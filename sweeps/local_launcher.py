@@ -1,22 +1,28 @@
 """Workers on this machine, side by side in processes; one that dies is replaced."""
 
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from typing import Literal
 
-from sweeps.hand import Event, work
-from sweeps.worker import Order
+from sweeps.objective import WorkerUnusableError
+from sweeps.worker import TrialListener, TrialWorker, WorkerConfig
+from workbench.config import Experiment
 from workbench.errors import UserError
-from workbench.processes import STOP, ending, hire
+from workbench.files import one_line
+from workbench.memory import keep_memory
+from workbench.processes import STOP, Told, end_with_parent, ending, hire
 
-STILLBORN = 5
+MAX_FAILED_STARTS = 5
 """Processes in a row that may die before they are ready: something is wrong with all of them."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Hand:
+class WorkerProcess:
     """A process, and the trial it is at."""
 
     process: BaseProcess
@@ -27,8 +33,19 @@ class Hand:
     number: int = -1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialEvent:
+    """Something that a worker tells."""
+
+    kind: Literal["ready", "begun", "step", "ended", "note", "refused", "over"]
+    study: str = ""
+    number: int = -1
+    steps: int = 0
+    text: str = ""
+
+
 @dataclass(slots=True, kw_only=True)
-class Crew:
+class LocalLauncher:
     """Keeps `workers` processes at work on an order until nothing is left.
 
     Args:
@@ -39,13 +56,13 @@ class Crew:
         idle: called about twice a second.
     """
 
-    order: Order
+    order: WorkerConfig
     workers: int
-    tell: Callable[[int, Event], None]
+    tell: Callable[[int, TrialEvent], None]
     lost: Callable[[str, int, str], None] = lambda study, number, how: None
     idle: Callable[[], None] = lambda: None
     stopping: bool = field(default=False, init=False)
-    _hands: dict[Connection, Hand] = field(default_factory=dict, init=False)
+    _hands: dict[Connection, WorkerProcess] = field(default_factory=dict, init=False)
     _over: bool = field(default=False, init=False)
     _stillborn: int = field(default=0, init=False)
     _refused: str = field(default="", init=False)
@@ -59,10 +76,10 @@ class Crew:
         try:
             while True:
                 while len(self._hands) < self.workers and not (self.stopping or self._over):
-                    connection, process = hire(work, self.order, threads=self.order.threads)
+                    connection, process = hire(run_worker, self.order, threads=self.order.threads)
                     taken = {hand.place for hand in self._hands.values()}
                     place = next(place for place in range(self.workers) if place not in taken)
-                    self._hands[connection] = Hand(process=process, place=place)
+                    self._hands[connection] = WorkerProcess(process=process, place=place)
                     if self.stopping:
                         # While it was being started, so that it was not among those who were told.
                         self._tell_to_stop(connection)
@@ -99,7 +116,7 @@ class Crew:
     def _hear(self, connection: Connection) -> None:
         hand = self._hands[connection]
         try:
-            event: Event = connection.recv()
+            event: TrialEvent = connection.recv()
         except (EOFError, OSError):
             self._bury(connection, hand)
             return
@@ -116,7 +133,7 @@ class Crew:
             self.stop()
         self.tell(hand.place, event)
 
-    def _bury(self, connection: Connection, hand: Hand) -> None:
+    def _bury(self, connection: Connection, hand: WorkerProcess) -> None:
         hand.process.join()
         del self._hands[connection]
         if self._over or self.stopping:
@@ -124,9 +141,56 @@ class Crew:
         how = ending(hand.process.exitcode or 0)
         if hand.study:
             self.lost(hand.study, hand.number, how)
-            self.tell(hand.place, Event(kind="ended"))
+            self.tell(hand.place, TrialEvent(kind="ended"))
         if not hand.ready:
             self._stillborn += 1
-            if self._stillborn >= STILLBORN:
-                self._refused = f"{STILLBORN} workers in a row could not start: {how}"
+            if self._stillborn >= MAX_FAILED_STARTS:
+                self._refused = f"{MAX_FAILED_STARTS} workers in a row could not start: {how}"
                 self.stop()
+
+
+REPORT_SECONDS = 0.2
+
+
+def run_worker(connection: Connection, order: WorkerConfig) -> None:
+    """A worker's process."""
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    # Before PyTorch takes its first memory.
+    keep_memory()
+    line = _TrialConnection(connection)
+    listener = TrialListener(
+        stop=line.stopped,
+        begun=line.begun,
+        progress=line.progress,
+        ended=lambda: line.send(TrialEvent(kind="ended")),
+        note=lambda text: line.send(TrialEvent(kind="note", text=text)),
+    )
+    line.send(TrialEvent(kind="ready"))
+    try:
+        TrialWorker(order=order, listener=listener).run()
+    except WorkerUnusableError:
+        # Without a word of an end: whoever started this process starts another.
+        pass
+    except UserError as error:
+        line.send(TrialEvent(kind="refused", text=str(error)))
+    except OSError as error:
+        line.send(TrialEvent(kind="refused", text=f"{one_line(error)}; free the way, then run the same command again"))
+    except Exception as error:
+        line.send(TrialEvent(kind="refused", text=f"a worker failed: {type(error).__name__}: {one_line(error)}"))
+    else:
+        if not line.stopped():
+            line.send(TrialEvent(kind="over"))
+
+
+class _TrialConnection(Told):
+    """The worker's end of the connection."""
+
+    _told = 0.0
+
+    def begun(self, study: str, number: int, experiment: Experiment) -> None:
+        self.send(TrialEvent(kind="begun", study=study, number=number, steps=experiment.budget.steps))
+
+    def progress(self, step: int) -> None:
+        if time.monotonic() - self._told > REPORT_SECONDS:
+            self._told = time.monotonic()
+            self.send(TrialEvent(kind="step", steps=step))

@@ -10,20 +10,20 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
 
 from architectures.suggest import near
-from sweeps.samplers import PerTrial, pruner
-from sweeps.spec import StudySpec
-from sweeps.turns import InTurn
+from sweeps.samplers import PerTrial, make_pruner
+from sweeps.study_spec import StudySpec
+from sweeps.trial_budget import SlotOrderedStudy
 from workbench.checks import whole
 from workbench.errors import UserError
 
 SPEC, ASKED, VERSIONS = "spec", "asked", "versions"
 """What a study carries: its settings, the number of finished trials asked for, and what it was made with."""
-MOST_TRIALS = 10_000
+MAX_TRIALS = 10_000
 """Trials that a study may be asked for: every place is put into the store before the first is begun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class LoadedStudy:
     """A study, and what it is."""
 
     study: Study
@@ -40,26 +40,26 @@ class Opened:
         try:
             return self.study.get_trials(deepcopy=False)
         except KeyError:
-            raise UserError(deleted(self.spec.name)) from None
+            raise UserError(deleted_error(self.spec.name)) from None
 
 
-def create(storage: BaseStorage, specs: Sequence[StudySpec], asked: int) -> list[Opened]:
+def create_studies(storage: BaseStorage, specs: Sequence[StudySpec], asked: int) -> list[LoadedStudy]:
     """Makes studies, or opens them and has them ask for as many trials as are asked for now; all of them, or none.
 
     Raises:
         UserError: if there is one of other settings under such a name, or one that asks for more trials; or if they
             are too many.
     """
-    whole("trials", asked, least=1, most=MOST_TRIALS)
+    whole("trials", asked, least=1, most=MAX_TRIALS)
     known = summaries(storage)
     for spec in specs:
         if spec.name in known:
             study = optuna.load_study(storage=storage, study_name=spec.name)
-            refuse_other(study, spec, asked)
-    return [make(storage, spec, asked) for spec in specs]
+            check_same_study(study, spec, asked)
+    return [create_optuna_study(storage, spec, asked) for spec in specs]
 
 
-def refuse_other(study: Study, spec: StudySpec, asked: int) -> None:
+def check_same_study(study: Study, spec: StudySpec, asked: int) -> None:
     """Refuses to take a study for another.
 
     Raises:
@@ -71,7 +71,7 @@ def refuse_other(study: Study, spec: StudySpec, asked: int) -> None:
         if not half_made or study.directions != [StudyDirection.MINIMIZE] * len(spec.objectives):
             raise UserError(f"study {spec.name!r} in this store is none of this bench's; choose another --name")
         return
-    found_spec, found_asked = read(study.study_name, attributes)
+    found_spec, found_asked = read_attributes(study.study_name, attributes)
     differing = found_spec.differences(spec)
     if differing:
         raise UserError(
@@ -81,13 +81,13 @@ def refuse_other(study: Study, spec: StudySpec, asked: int) -> None:
         raise UserError(f"study {spec.name!r} has been asked for {found_asked} trials; fewer cannot be asked: {asked}")
 
 
-def make(storage: BaseStorage, spec: StudySpec, asked: int) -> Opened:
+def create_optuna_study(storage: BaseStorage, spec: StudySpec, asked: int) -> LoadedStudy:
     """Makes a study, completes one that was half made, or opens it."""
     study = optuna.create_study(
         storage=storage, study_name=spec.name, directions=["minimize"] * len(spec.objectives), load_if_exists=True
     )
     # Another sweep may have made it meanwhile.
-    refuse_other(study, spec, asked)
+    check_same_study(study, spec, asked)
     attributes = study.user_attrs
     if attributes.get(ASKED) != asked:
         study.set_user_attr(ASKED, asked)
@@ -95,10 +95,10 @@ def make(storage: BaseStorage, spec: StudySpec, asked: int) -> Opened:
         study.set_user_attr(VERSIONS, {"optuna": optuna.__version__})
         # Last, so that a study that has it has everything.
         study.set_user_attr(SPEC, spec.to_dict())
-    return opened(storage, spec.name, {SPEC: spec.to_dict(), ASKED: asked})
+    return load_study(storage, spec.name, {SPEC: spec.to_dict(), ASKED: asked})
 
 
-def load(storage: BaseStorage, names: tuple[str, ...] = ()) -> list[Opened]:
+def load_studies(storage: BaseStorage, names: tuple[str, ...] = ()) -> list[LoadedStudy]:
     """The studies of these names; all of this bench's in the store where none is named.
 
     Raises:
@@ -113,7 +113,7 @@ def load(storage: BaseStorage, names: tuple[str, ...] = ()) -> list[Opened]:
     wanted = names or tuple(name for name, attributes in known.items() if SPEC in attributes)
     if not wanted:
         raise UserError("this store has no studies of this bench yet; workbench sweep run makes them")
-    return [opened(storage, name, known[name]) for name in wanted]
+    return [load_study(storage, name, known[name]) for name in wanted]
 
 
 def summaries(storage: BaseStorage) -> dict[str, dict[str, Any]]:
@@ -122,18 +122,18 @@ def summaries(storage: BaseStorage) -> dict[str, dict[str, Any]]:
     return {summary.study_name: summary.user_attrs for summary in found}
 
 
-def opened(storage: BaseStorage, name: str, attributes: Mapping[str, Any]) -> Opened:
+def load_study(storage: BaseStorage, name: str, attributes: Mapping[str, Any]) -> LoadedStudy:
     """A study with what proposes its trials and gives them up.
 
     Raises:
         UserError: if it is none of this bench's.
     """
-    spec, asked = read(name, attributes)
-    study = InTurn(study_name=name, storage=storage, sampler=PerTrial(spec), pruner=pruner(spec))
-    return Opened(study=study, spec=spec, asked=asked)
+    spec, asked = read_attributes(name, attributes)
+    study = SlotOrderedStudy(study_name=name, storage=storage, sampler=PerTrial(spec), pruner=make_pruner(spec))
+    return LoadedStudy(study=study, spec=spec, asked=asked)
 
 
-def read(name: str, attributes: Mapping[str, Any]) -> tuple[StudySpec, int]:
+def read_attributes(name: str, attributes: Mapping[str, Any]) -> tuple[StudySpec, int]:
     """What a study carries, read.
 
     Raises:
@@ -148,18 +148,18 @@ def read(name: str, attributes: Mapping[str, Any]) -> tuple[StudySpec, int]:
         raise UserError(f"study {name!r}: {error}") from None
 
 
-def renewed(found: Opened) -> Opened:
+def refresh(found: LoadedStudy) -> LoadedStudy:
     """The same study with the number of trials that is asked for by now.
 
     Raises:
         UserError: if it was deleted.
     """
     try:
-        return Opened(study=found.study, spec=found.spec, asked=int(found.study.user_attrs[ASKED]))
+        return LoadedStudy(study=found.study, spec=found.spec, asked=int(found.study.user_attrs[ASKED]))
     except KeyError:
-        raise UserError(deleted(found.spec.name)) from None
+        raise UserError(deleted_error(found.spec.name)) from None
 
 
-def deleted(name: str) -> str:
+def deleted_error(name: str) -> str:
     """What is said where a study is no longer there."""
     return f"study {name!r} is no longer in the store; the same sweep makes it again and reads the runs that are there"

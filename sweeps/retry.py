@@ -13,17 +13,17 @@ from workbench.files import one_line
 
 T = TypeVar("T")
 
-PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+RETRY_DELAYS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 """Seconds between attempts."""
-TROUBLE = (StorageInternalError, exc.DBAPIError, exc.TimeoutError, TimeoutError)
-LONGEST = 300
+STORAGE_ERRORS = (StorageInternalError, exc.DBAPIError, exc.TimeoutError, TimeoutError)
+MAX_MESSAGE_LENGTH = 300
 """Characters of what a driver says."""
 
-PASSING_SQLITE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
-PASSING_SQLSTATES = ("08", "40", "53300", "55P03", "57P01", "57P02", "57P03")
+TRANSIENT_SQLITE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+TRANSIENT_SQLSTATES = ("08", "40", "53300", "55P03", "57P01", "57P02", "57P03")
 """How the SQLSTATE of what may pass begins: no connection, a conflict between transactions, too many connections, a
 lock, a server that stops or starts (PostgreSQL's documentation, appendix A)."""
-LASTING = (
+PERMANENT = (
     *("authentication failed", "no password supplied", "access denied", "permission denied", "not permitted"),
     *("pg_hba.conf", "does not exist", "unknown database", "invalid ", "certificate", "is full"),
 )
@@ -39,12 +39,12 @@ ADVICE = {
 }
 
 
-def patiently(
+def with_retries(
     call: Callable[[], T],
     say: Callable[[str], None],
     *,
     what: str = "the store",
-    pauses: Sequence[float] = PAUSES,
+    pauses: Sequence[float] = RETRY_DELAYS,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
     """What the call returns, called again after each pause while the store has troubles that may pass.
@@ -63,11 +63,11 @@ def patiently(
     for pause in (*pauses, None):
         try:
             return call()
-        except TROUBLE as error:
+        except STORAGE_ERRORS as error:
             cause = cause_of(error)
             if isinstance(cause, exc.IntegrityError):
                 raise
-            if not may_pass(cause):
+            if not is_transient(cause):
                 raise UserError(f"{what}: {reason(cause)}{advice(cause)}") from None
             if pause is None:
                 tries, spent = len(pauses) + 1, sum(pauses)
@@ -87,24 +87,24 @@ def cause_of(error: BaseException) -> BaseException:
     return error
 
 
-def may_pass(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether the same call may succeed later, without anybody's doing."""
     if not isinstance(error, exc.DBAPIError):
         return isinstance(error, (exc.TimeoutError, TimeoutError))
     code: int | None = getattr(error.orig, "sqlite_errorcode", None)
     if code is not None:
-        return code & 0xFF in PASSING_SQLITE  # The rest of an extended code tells the circumstances.
+        return code & 0xFF in TRANSIENT_SQLITE  # The rest of an extended code tells the circumstances.
     state: str | None = getattr(error.orig, "sqlstate", None)
     if state is not None:
-        return state.startswith(PASSING_SQLSTATES)
+        return state.startswith(TRANSIENT_SQLSTATES)
     lost = error.connection_invalidated or isinstance(error, (exc.OperationalError, exc.InterfaceError))
-    return lost and not any(words in reason(error).lower() for words in LASTING)
+    return lost and not any(words in reason(error).lower() for words in PERMANENT)
 
 
 def reason(error: BaseException) -> str:
     """What the driver said, in a line: without the statement, and without the values in it."""
     text = one_line((error.orig or error) if isinstance(error, exc.DBAPIError) else error)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+    return text if len(text) <= MAX_MESSAGE_LENGTH else f"{text[: MAX_MESSAGE_LENGTH - 3]}..."
 
 
 def advice(error: BaseException) -> str:

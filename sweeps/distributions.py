@@ -9,7 +9,7 @@ from typing import Any
 import optuna
 
 from architectures.suggest import near
-from sweeps.names import is_float, is_number, is_whole, typed
+from sweeps.setting_names import coerce_value, is_float, is_integer, is_number
 
 Scalar = None | bool | int | float | str
 RANGE = ("low", "high", "log", "step")
@@ -133,7 +133,7 @@ class Choices:
 
     def holds(self, value: Any) -> bool:
         """Whether the value is one of them; true is not 1."""
-        return any(same(value, each) for each in self.values)
+        return any(same_value(value, each) for each in self.values)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as `read` takes them."""
@@ -143,7 +143,7 @@ class Choices:
 Domain = Range | Choices
 
 
-def read(plain: Mapping[str, Any] | Sequence[Any], kind: Any = None) -> Domain:
+def read_domain(plain: Mapping[str, Any] | Sequence[Any], kind: Any = None) -> Domain:
     """A domain from plain data: a range `{low, high, log, step}`, or choices, `[...]` or `{choices: [...]}`.
 
     Args:
@@ -163,7 +163,7 @@ def read(plain: Mapping[str, Any] | Sequence[Any], kind: Any = None) -> Domain:
             raise ValueError("it has choices and the ends of a range; only one can be")
         if not isinstance(plain["choices"], list | tuple):
             raise ValueError(f"choices must be a list, not {plain['choices']!r}")
-        return Choices(values=tuple(typed(value, kind) for value in plain["choices"]))
+        return Choices(values=tuple(coerce_value(value, kind) for value in plain["choices"]))
     missing = [key for key in ("low", "high") if key not in plain]
     if missing:
         raise ValueError(f"a range needs low and high; {' and '.join(missing)} is missing")
@@ -171,7 +171,7 @@ def read(plain: Mapping[str, Any] | Sequence[Any], kind: Any = None) -> Domain:
         raise ValueError("it is no number, so it takes a list of choices, not a range")
     numbers = {key: to_number(plain[key]) for key in ("low", "high", "step") if plain.get(key) is not None}
     if is_float(kind) or not all(isinstance(numbers.get(key), int) for key in ("low", "high")):
-        if is_whole(kind):
+        if is_integer(kind):
             raise ValueError("it is a whole number, so low and high must be whole")
         numbers = {key: float(value) if is_finite(value) else value for key, value in numbers.items()}
     return Range(**{"low": None, "high": None, **numbers, "log": plain.get("log", False)})
@@ -190,6 +190,85 @@ def is_finite(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
 
 
-def same(one: Any, other: Any) -> bool:
+def same_value(one: Any, other: Any) -> bool:
     """Equality of plain values in which true is not 1."""
     return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+
+
+NOTHING = object()
+"""No value at all, which None is not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneOf:
+    """The value is one of these."""
+
+    values: tuple[Scalar, ...]
+
+    def holds(self, value: Any) -> bool:
+        """Whether the value meets it."""
+        return any(same_value(value, each) for each in self.values)
+
+    def to_plain(self) -> Any:
+        """Plain values, as `read` takes them."""
+        return self.values[0] if len(self.values) == 1 else list(self.values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Between:
+    """The value is a number from low to high, both included; `None` is no bound."""
+
+    low: float | None = None
+    high: float | None = None
+
+    def holds(self, value: Any) -> bool:
+        """Whether the value meets it."""
+        if not is_finite(value):
+            return False
+        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+
+    def to_plain(self) -> Any:
+        """Plain values, as `read` takes them."""
+        return {key: value for key, value in (("low", self.low), ("high", self.high)) if value is not None}
+
+
+Condition = OneOf | Between
+
+
+def read_condition(plain: Any, kind: Any = None) -> Condition:
+    """A condition from plain data: a value, a list of values, or bounds `{low, high}` of which one may be left out.
+
+    Args:
+        plain: the data.
+        kind: the declared type of the parameter that it is about.
+
+    Raises:
+        ValueError: if it is no condition.
+    """
+    if isinstance(plain, Mapping):
+        for key in plain:
+            if key not in ("low", "high"):
+                raise ValueError(f"a condition has no key {key!r}{near(str(key), ('low', 'high'))}")
+        bounds = {key: to_number(value) for key, value in plain.items()}
+        if not bounds or not all(is_finite(value) for value in bounds.values()):
+            raise ValueError(f"a condition's low and high must be numbers, not {dict(plain)!r}")
+        return Between(**bounds)
+    values = plain if isinstance(plain, list | tuple) else [plain]
+    if not values or not all(isinstance(value, Scalar) for value in values):
+        raise ValueError(f"a condition must be a value, a list of values, or {{low, high}}, not {plain!r}")
+    return OneOf(values=tuple(coerce_value(value, kind) for value in values))
+
+
+def restrict(domain: Domain, conditions: Sequence[Condition], preferred: Any = NOTHING) -> Any:
+    """A value of the domain that meets all conditions: the preferred one if it does; `NOTHING` where there is none."""
+
+    def meets(value: Any) -> bool:
+        return domain.holds(value) and all(condition.holds(value) for condition in conditions)
+
+    named = [value for condition in conditions if isinstance(condition, OneOf) for value in condition.values]
+    tried = [preferred, *domain.ends, *named]
+    if not isinstance(domain, Choices):
+        # The lowest number above all bounds is possible, or none is.
+        lows = [each.low for each in conditions if isinstance(each, Between) and each.low is not None]
+        tried.append(domain.from_(max([domain.low, *lows])))
+    return next((value for value in tried if meets(value)), NOTHING)

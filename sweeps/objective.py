@@ -12,11 +12,10 @@ from typing import Any
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 
-from sweeps.endings import FailedTrialError, InterruptedTrialError, SurplusTrialError, TakenError
-from sweeps.opening import Opened
-from sweeps.patience import patiently
-from sweeps.places import DIVERGED, ENDED, ERROR, IDENTITY, INTERRUPTED, SURPLUS, WORKER, is_surplus
-from sweeps.space import Space
+from sweeps.retry import with_retries
+from sweeps.search_space import Space
+from sweeps.studies import LoadedStudy
+from sweeps.trial_budget import DIVERGED, ENDED, ERROR, IDENTITY, INTERRUPTED, SURPLUS, WORKER, is_duplicate
 from workbench.config import TUNING_SEED, Experiment
 from workbench.errors import UserError
 from workbench.files import write_text
@@ -27,6 +26,14 @@ from workbench.worker import reason
 
 BUSY_SECONDS = 1.0
 """Between two looks at a run that another process is at."""
+
+
+class InterruptedTrialError(Exception):
+    """A trial was left as it stands, to go on another time."""
+
+
+class FailedTrialError(Exception):
+    """A trial failed by itself; the message is the reason, in a line."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,7 +52,7 @@ class Objective:
         worker: who is at it.
     """
 
-    opened: Opened
+    opened: LoadedStudy
     space: Space
     out: Path
     machine: Machine
@@ -68,19 +75,19 @@ class Objective:
         self._reported, self._pruned = set(), False
         self._mark(trial, WORKER, self.worker)
         frozen = self._ask(lambda: self.opened.study.get_trials(deepcopy=False))
-        if is_surplus(frozen, next(each for each in frozen if each.number == trial.number)):
+        if is_duplicate(frozen, next(each for each in frozen if each.number == trial.number)):
             self._mark(trial, ENDED, SURPLUS)
-            raise SurplusTrialError
+            raise DuplicateTrialError
         chosen = self._ask(lambda: self.space.choose(trial))
         try:
             experiment = self.opened.spec.experiment(chosen, TUNING_SEED)
         except Exception as error:
-            raise self._failed(trial, said(error)) from error
+            raise self._failed(trial, describe_failure(error)) from error
         self._mark(trial, IDENTITY, experiment.identity)
         self.begun(trial.number, experiment)
         try:
             return self._value(trial, self._train(trial, experiment))
-        except (optuna.TrialPruned, InterruptedTrialError, TakenError):
+        except (optuna.TrialPruned, InterruptedTrialError, TrialLostError):
             raise
         except (UserError, OSError):
             # The disk or the store, not these parameters. What is at fault may not let that be written down either.
@@ -89,12 +96,12 @@ class Objective:
             raise
         except Exception as error:
             try:
-                where = kept(self.out, experiment)
+                where = write_traceback(self.out, experiment)
             except OSError:
                 with suppress(UserError):
                     self._interrupted(trial)
                 raise
-            raise self._failed(trial, f"{said(error)} (see {where})") from error
+            raise self._failed(trial, f"{describe_failure(error)} (see {where})") from error
 
     def _train(self, trial: optuna.Trial, experiment: Experiment) -> Run | None:
         while True:
@@ -159,7 +166,7 @@ class Objective:
         """Refuses to go on with a trial that has ended in the store."""
         known = self.opened.study.get_trials(deepcopy=False)
         if next(each for each in known if each.number == trial.number).state.is_finished():
-            raise TakenError
+            raise TrialLostError
 
     def _mark(self, trial: optuna.Trial, key: str, value: Any) -> None:
         self._ask(lambda: trial.set_user_attr(key, value))
@@ -174,18 +181,30 @@ class Objective:
 
     def _ask(self, call: Callable[[], Any]) -> Any:
         try:
-            return patiently(call, self.note)
+            return with_retries(call, self.note)
         except UpdateFinishedTrialError:
-            raise TakenError from None
+            raise TrialLostError from None
 
 
-def said(error: Exception) -> str:
+def describe_failure(error: Exception) -> str:
     """Why a trial failed, in a line."""
     return str(error) if isinstance(error, UserError) else reason(error)
 
 
-def kept(out: Path, experiment: Experiment) -> Path:
+def write_traceback(out: Path, experiment: Experiment) -> Path:
     """Writes the traceback of the present exception beside the run."""
     path = folder_of(out, experiment) / "error.log"
     write_text(path, traceback.format_exc())
     return path
+
+
+class DuplicateTrialError(Exception):
+    """A trial whose place another has."""
+
+
+class WorkerUnusableError(Exception):
+    """A trial failed on a GPU, after which the process may be of no more use; another is to go on."""
+
+
+class TrialLostError(Exception):
+    """A trial whose process was taken for dead has ended in the store; somebody else goes on with it."""

@@ -4,15 +4,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from sweeps.opening import Opened
-from sweeps.patience import patiently
-from sweeps.worker import over
+from sweeps.retry import with_retries
+from sweeps.studies import LoadedStudy
+from sweeps.worker import is_complete
 
 LOOK_SECONDS = 1.0
 
 
 @dataclass(slots=True, kw_only=True)
-class ByHand:
+class ManualLauncher:
     """Waits for workers that are started elsewhere.
 
     Args:
@@ -23,7 +23,7 @@ class ByHand:
     """
 
     command: str
-    studies: Sequence[Opened]
+    studies: Sequence[LoadedStudy]
     idle: Callable[[], None]
     say: Callable[[str], None]
     stopping: bool = field(default=False, init=False)
@@ -36,7 +36,9 @@ class ByHand:
         """
         self.say("start as many workers as you like, wherever the store and the folder can be reached:")
         self.say(self.command)
-        while not self.stopping and not patiently(lambda: all(over(opened) for opened in self.studies), self.say):
+        while not self.stopping and not with_retries(
+            lambda: all(is_complete(opened) for opened in self.studies), self.say
+        ):
             self.idle()
             time.sleep(LOOK_SECONDS)
         if self.stopping:

@@ -5,15 +5,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
-from sweeps.code import check_code, check_task, code_of
-from sweeps.corners import check
-from sweeps.differences import differences
-from sweeps.names import Match, plain_options, values
-from sweeps.space import Space
+from architectures.catalogue import load
+from sweeps.search_space import Space, check_corners
+from sweeps.setting_names import Match, plain_options, settings_by_name
 from workbench.checks import one_of, strict, whole
 from workbench.config import Budget, Experiment, Numerics, Optimization, Part
 from workbench.errors import UserError
-from workbench.resolve import matched, resolve_architecture, resolve_task
+from workbench.resolve import matched, resolve_architecture, resolve_task, source, users_mistake
 from workbench.tasks import Task
 
 Objective = Literal["loss", "seconds", "parameters"]
@@ -90,7 +88,7 @@ class StudySpec:
             name = self.architecture
             raise UserError(f"{name} is given a hidden_size, but --match parameters solves for it; drop one")
         if self.source is None:
-            object.__setattr__(self, "source", code_of(self.architecture))
+            object.__setattr__(self, "source", source_of(self.architecture))
         try:
             space = self.searched()
         except UserError:
@@ -156,7 +154,7 @@ class StudySpec:
             "architecture": experiment.architecture.options,
             "model": {"embedding_size": experiment.embedding_size},
         }
-        return values(self.architecture, owned)
+        return settings_by_name(self.architecture, owned)
 
     def holds_default(self) -> bool:
         """Whether the default configuration is one that a trial can have."""
@@ -173,7 +171,7 @@ class StudySpec:
             UserError: if one cannot be.
         """
         part, task = resolve_task(self.task.name, self.task.options)
-        check(
+        check_corners(
             self.searched(), self.untuned(self._on(part, task, {}, 0)), lambda chosen: self._on(part, task, chosen, 0)
         )
 
@@ -203,3 +201,67 @@ class StudySpec:
         # Studies from before there was a choice have none.
         made["numerics"] = strict(Numerics, rest.pop("numerics", {}), "the study's numerics")
         return strict(cls, {**rest, **made}, "the study")
+
+
+def source_of(name: str) -> str | None:
+    """The hash of the code of an architecture as it is now; `None` for a name of the catalogue.
+
+    Raises:
+        UserError: if there is none of that name.
+    """
+    with users_mistake(f"architecture {name}"):
+        return source(load(name), name)
+
+
+def check_code(name: str, then: str | None, study: str) -> None:
+    """Refuses other code of an architecture than that of the hash.
+
+    Raises:
+        UserError: if it is another, or gone.
+    """
+    if source_of(name) != then:
+        raise changed_source_message(f"architecture {name}", study)
+
+
+def check_task(part: Part, study: str) -> None:
+    """Refuses other code, or other data, of a task than those that a part was resolved with.
+
+    Raises:
+        UserError: if they are others, or gone.
+    """
+    now, _ = resolve_task(part.name, part.options)
+    if now.source != part.source:
+        raise changed_source_message(f"task {part.name}", study)
+
+
+def changed_source_message(what: str, study: str) -> UserError:
+    """Why a study does not go on."""
+    return UserError(
+        f"the code of {what} is not what study {study} was made with; put it back, or begin another study (--name)"
+    )
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Each setting that is another, with both values, the first one's first.
+
+    Example:
+        >>> differences({"budget": {"steps": 2000}}, {"budget": {"steps": 500}})
+        ['budget.steps is 2000, not 500']
+    """
+    first, second = flatten(one), flatten(other)
+    pairs = {key: (format_value(first, key), format_value(second, key)) for key in (*first, *second)}
+    return [f"{key} is {found}, not {due}" for key, (found, due) in pairs.items() if found != due]
+
+
+def flatten(plain: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dots between the keys."""
+    found: dict[str, Any] = {}
+    for key, value in plain.items():
+        inner = isinstance(value, Mapping) and value
+        found |= flatten(inner, f"{above}{key}.") if inner else {f"{above}{key}": value}
+    return found
+
+
+def format_value(flat: Mapping[str, Any], key: str) -> str:
+    """A value in JSON, or that there is none."""
+    return json.dumps(flat[key], sort_keys=True) if key in flat else "left out"

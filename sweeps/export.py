@@ -10,13 +10,13 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeps.opening import VERSIONS, Opened
-from sweeps.places import DIVERGED, ENDED, ERROR, IDENTITY, SURPLUS, place_of
+from sweeps.studies import VERSIONS, LoadedStudy
+from sweeps.trial_budget import DIVERGED, ENDED, ERROR, IDENTITY, SURPLUS, slot_of
 from workbench import studies
 from workbench.config import TUNING_SEED
 from workbench.studies import State, Study, Trial
 
-LEAST = 4
+MIN_TRIALS_FOR_IMPORTANCE = 4
 """Complete trials below which nothing is said of what matters."""
 STATES: dict[TrialState, State] = {
     TrialState.WAITING: "waiting",
@@ -27,7 +27,7 @@ STATES: dict[TrialState, State] = {
 }
 
 
-def write(out: Path, opened: Opened, seeds: int) -> Study:
+def write_studies(out: Path, opened: LoadedStudy, seeds: int) -> Study:
     """Writes a study's file.
 
     Args:
@@ -35,17 +35,17 @@ def write(out: Path, opened: Opened, seeds: int) -> Study:
         opened: the study.
         seeds: how many fresh runs its winner is to have.
     """
-    study = snapshot(opened, seeds)
+    study = export_study(opened, seeds)
     studies.write(out, study)
     return study
 
 
-def snapshot(opened: Opened, seeds: int) -> Study:
+def export_study(opened: LoadedStudy, seeds: int) -> Study:
     """A study as it is now."""
     spec = opened.spec
     default = default_identity(opened)
-    found = [trial for trial in opened.trials if trial.user_attrs.get(ENDED) != SURPLUS and place_of(trial) >= 0]
-    best = winner(found)
+    found = [trial for trial in opened.trials if trial.user_attrs.get(ENDED) != SURPLUS and slot_of(trial) >= 0]
+    best = best_trial(found)
     settings = spec.to_dict()
     space = settings.pop("space")
     return Study(
@@ -57,7 +57,7 @@ def snapshot(opened: Opened, seeds: int) -> Study:
         objectives=spec.objectives,
         settings={**settings, "versions": opened.study.user_attrs.get(VERSIONS, {})},
         space=space,
-        trials=tuple(trial_of(each, default) for each in found),
+        trials=tuple(export_trial(each, default) for each in found),
         winner=None if best is None else best.number,
         winner_identity=None if best is None else best.user_attrs.get(IDENTITY),
         default_identity=default,
@@ -66,25 +66,25 @@ def snapshot(opened: Opened, seeds: int) -> Study:
     )
 
 
-def default_identity(opened: Opened) -> str:
+def default_identity(opened: LoadedStudy) -> str:
     """Of the configuration that an untuned comparison would have."""
     return opened.spec.experiment({}, TUNING_SEED).identity
 
 
-def winner(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
+def best_trial(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
     """The complete trial of the lowest validation loss, the earlier of two that are equal. One that somebody else put
     into the store is none of the budget, and cannot win."""
-    complete = [trial for trial in trials if trial.state is TrialState.COMPLETE and place_of(trial) >= 0]
+    complete = [trial for trial in trials if trial.state is TrialState.COMPLETE and slot_of(trial) >= 0]
     return min(complete, key=lambda trial: (*trial.values, trial.number), default=None)
 
 
-def trial_of(trial: FrozenTrial, default: str) -> Trial:
+def export_trial(trial: FrozenTrial, default: str) -> Trial:
     """A trial as reports know it."""
     duration = trial.duration
     return Trial(
         number=trial.number,
-        place=place_of(trial),
-        state=state_of(trial),
+        place=slot_of(trial),
+        state=export_state(trial),
         params=dict(trial.params),
         values=tuple(trial.values) if trial.state is TrialState.COMPLETE else None,
         intermediate=tuple(
@@ -98,7 +98,7 @@ def trial_of(trial: FrozenTrial, default: str) -> Trial:
     )
 
 
-def state_of(trial: FrozenTrial) -> State:
+def export_state(trial: FrozenTrial) -> State:
     """A trial's state in the words of the bench."""
     if trial.state is TrialState.PRUNED and trial.user_attrs.get(ENDED) == DIVERGED:
         return "diverged"
@@ -107,11 +107,11 @@ def state_of(trial: FrozenTrial) -> State:
     return STATES[trial.state]
 
 
-def importances(opened: Opened) -> dict[str, float] | None:
+def importances(opened: LoadedStudy) -> dict[str, float] | None:
     """What share of the differences each parameter accounts for, among the complete trials: PED-ANOVA (Watanabe, Bansal
     and Hutter 2023). With two objectives, of those in the loss."""
     complete = [trial for trial in opened.trials if trial.state is TrialState.COMPLETE]
-    if len(complete) < LEAST or len({trial.values[0] for trial in complete}) < 2:
+    if len(complete) < MIN_TRIALS_FOR_IMPORTANCE or len({trial.values[0] for trial in complete}) < 2:
         return None
 
     def loss(trial: FrozenTrial) -> float:
