@@ -10,7 +10,7 @@ from analysis.faults import LACKING, MachineError, reason
 from analysis.findings import Findings, NotAvailableError
 from analysis.precision import products
 from analysis.settings import Settings
-from architectures.suggest import near
+from architectures.suggest import did_you_mean
 from workbench.errors import UserError
 from workbench.files import one_line, read_json, write_json
 
@@ -67,7 +67,7 @@ def load(name: str) -> Probe:
         UserError: if there is none of that name.
     """
     if name not in PROBES:
-        raise UserError(f"unknown probe {name!r}{near(name, PROBES)}")
+        raise UserError(f"unknown probe {name!r}{did_you_mean(name, PROBES)}")
     return cast(Probe, importlib.import_module(f"analysis.{name}"))
 
 

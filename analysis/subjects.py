@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from architectures.catalogue import load
+from architectures.registry import load
 from workbench import checkpoints, tasks
 from workbench.config import Experiment
 from workbench.errors import UserError

@@ -7,7 +7,7 @@
 """
 
 from architectures.base import Encoder
-from architectures.catalogue import build, names, options
+from architectures.registry import build, names, options
 from architectures.state import State, detach, map_state
 from architectures.trace import Trace, influence
 

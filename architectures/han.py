@@ -9,7 +9,7 @@ from torch.nn.functional import dropout
 
 from architectures.base import Encoder, evaluating, positive, probability, typed
 from architectures.initialisation import xavier_
-from architectures.kernels.sliding import rotate, sliding_attention, sliding_weights
+from architectures.kernels.sliding_attention import rotate, sliding_attention, sliding_weights
 from architectures.state import State
 from architectures.trace import Trace
 

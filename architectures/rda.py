@@ -8,7 +8,7 @@ from torch.nn.functional import linear, logsigmoid
 
 from architectures.initialisation import chrono_, chrono_choices, xavier_
 from architectures.kernels import ATTENTIONS, START, Attention, average, states
-from architectures.kernels.attention import log_attention
+from architectures.kernels.pointwise import log_attention
 from architectures.recurrent import Layer, Output, Recurrent, stacked, tanh_or_identity
 from architectures.trace import Trace
 

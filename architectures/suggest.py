@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable
 
 
-def near(wrong: str, known: Iterable[str]) -> str:
+def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     """A clause that names the nearest of the known names, or, where none is near, all of them.
 
     Example:

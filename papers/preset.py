@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from architectures.suggest import near
+from architectures.suggest import did_you_mean
 from papers.measure import Measure
 from workbench.comparison import Comparison
 from workbench.config import Experiment, Numerics
@@ -131,12 +131,12 @@ def load(name: str, numerics: Numerics | None = None) -> Preset:
     """
     path = FOLDER / f"{name}.yaml"
     if name not in names():
-        raise UserError(f"unknown preset {name!r}{near(name, names())}; workbench reproduce --list shows them")
+        raise UserError(f"unknown preset {name!r}{did_you_mean(name, names())}; workbench reproduce --list shows them")
     values = read_yaml(path)
     accepted = [item.name for item in fields(Preset) if item.name not in ("name", "numerics")]
     for key in values:
         if key not in accepted:
-            raise UserError(f"{path} has no key {key!r}{near(str(key), accepted)}")
+            raise UserError(f"{path} has no key {key!r}{did_you_mean(str(key), accepted)}")
     if not isinstance(values.get("title"), str):
         raise UserError(f"{path} needs a title")
     for key in ("sources", "unlike", "of", "measures"):

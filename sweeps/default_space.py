@@ -6,8 +6,8 @@ from dataclasses import asdict
 from typing import Any
 
 import architectures
-from architectures.catalogue import entry, load
-from architectures.suggest import near
+from architectures.registry import entry, load
+from architectures.suggest import did_you_mean
 from sweeps import distributions
 from sweeps.distributions import NOTHING, restrict
 from sweeps.setting_names import Match, check_searchable, has_setting, setting, settings, settings_by_name
@@ -224,7 +224,7 @@ def check_every(every: Mapping[str, Any], names: Sequence[str], *, symbols: bool
                 known = dict.fromkeys(item.name for each in names for item in settings(each))
                 if has_setting(str(name), names[0]):
                     raise ValueError(f"{name} is given, but no task has symbols to embed")
-                raise ValueError(f"no architecture has a parameter {name!r}{near(str(name), known)}")
+                raise ValueError(f"no architecture has a parameter {name!r}{did_you_mean(str(name), known)}")
 
 
 def settings_in_common(every: Mapping[str, Any], architecture: str, *, symbols: bool = True) -> dict[str, Any]:

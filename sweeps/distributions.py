@@ -8,7 +8,7 @@ from typing import Any
 
 import optuna
 
-from architectures.suggest import near
+from architectures.suggest import did_you_mean
 from sweeps.setting_names import coerce_value, is_float, is_integer, is_number
 
 Scalar = None | bool | int | float | str
@@ -157,7 +157,7 @@ def read_domain(plain: Mapping[str, Any] | Sequence[Any], kind: Any = None) -> D
         plain = {"choices": plain}
     for key in plain:
         if key not in (*RANGE, "choices"):
-            raise ValueError(f"it has no key {key!r}{near(str(key), (*RANGE, 'choices', 'when'))}")
+            raise ValueError(f"it has no key {key!r}{did_you_mean(str(key), (*RANGE, 'choices', 'when'))}")
     if "choices" in plain:
         if len(plain) > 1:
             raise ValueError("it has choices and the ends of a range; only one can be")
@@ -248,7 +248,7 @@ def read_condition(plain: Any, kind: Any = None) -> Condition:
     if isinstance(plain, Mapping):
         for key in plain:
             if key not in ("low", "high"):
-                raise ValueError(f"a condition has no key {key!r}{near(str(key), ('low', 'high'))}")
+                raise ValueError(f"a condition has no key {key!r}{did_you_mean(str(key), ('low', 'high'))}")
         bounds = {key: to_number(value) for key, value in plain.items()}
         if not bounds or not all(is_finite(value) for value in bounds.values()):
             raise ValueError(f"a condition's low and high must be numbers, not {dict(plain)!r}")

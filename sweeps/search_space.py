@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import optuna
 
-from architectures.suggest import near
+from architectures.suggest import did_you_mean
 from sweeps import distributions
 from sweeps.distributions import NOTHING, Condition, Domain, Scalar, restrict
 from sweeps.setting_names import Match, Setting, coerce_value, setting
@@ -164,7 +164,9 @@ class Space:
         found: dict[str, dict[str, Any]] = {"optimization": {}, "architecture": {}, "model": {}}
         for name, value in chosen.items():
             if name not in known:
-                raise UserError(f"the space of {self.architecture} has no parameter {name!r}{near(name, known)}")
+                raise UserError(
+                    f"the space of {self.architecture} has no parameter {name!r}{did_you_mean(name, known)}"
+                )
             found[known[name].owner][known[name].field] = coerce_value(value, known[name].kind)
         return found
 
@@ -229,7 +231,7 @@ def read_parameter(
         if parent in fixed:
             raise ValueError(f"its condition names {parent}, which is fixed at {fixed[parent]!r}")
         if parent not in kinds:
-            raise ValueError(f"its condition names {parent}, which is not in the space{near(parent, kinds)}")
+            raise ValueError(f"its condition names {parent}, which is not in the space{did_you_mean(parent, kinds)}")
         if parent in found:
             raise ValueError(f"{parent} is there twice in its conditions, once as {key}")
         found[parent] = distributions.read_condition(condition, kinds[parent])

@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import architectures
-from architectures.catalogue import entry, load
-from architectures.suggest import near
+from architectures.registry import entry, load
+from architectures.suggest import did_you_mean
 from workbench.config import Budget, Numerics, Optimization
 from workbench.errors import UserError
 from workbench.resolve import as_declared, users_mistake
@@ -91,7 +91,7 @@ def setting(name: Any, architecture: str, match: Match = "none") -> Setting:
     if field in entry(architecture).fixed:
         fixed = entry(architecture).fixed[field]
         raise ValueError(f"{architecture} fixes {field}={fixed!r}, so it cannot be searched")
-    raise ValueError(f"there is no parameter {name!r}{near(name, [item.name for item in known])}")
+    raise ValueError(f"there is no parameter {name!r}{did_you_mean(name, [item.name for item in known])}")
 
 
 def check_searchable(name: Any, architecture: str, match: Match) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlalchemy import exc
 from sqlalchemy.engine import URL, make_url
 
-from architectures.suggest import near
+from architectures.suggest import did_you_mean
 from workbench.errors import UserError
 
 KNOWN = ("sqlite", "postgresql+psycopg", "mysql+pymysql")
@@ -31,13 +31,13 @@ def read_url(url: str) -> URL:
         dialect = address.get_dialect()
     except exc.NoSuchModuleError:
         name = url.partition("://")[0]
-        raise UserError(f"no store is called {name!r}{near(name, KNOWN)}") from None
+        raise UserError(f"no store is called {name!r}{did_you_mean(name, KNOWN)}") from None
     except ValueError:
         raise UserError(
             f"the storage {redact(url)} is not a URL like {LIKE}; in a name or password, @ is written %40, and / %2F"
         ) from None
     if dialect.is_async:
-        raise UserError(f"the driver {address.drivername!r} is an asynchronous one{near(dialect.name, KNOWN)}")
+        raise UserError(f"the driver {address.drivername!r} is an asynchronous one{did_you_mean(dialect.name, KNOWN)}")
     if dialect.name == "sqlite" and (address.database in (None, "", ":memory:") or address.query):
         raise UserError(f"the storage {redact(url)} is not a plain file, which workers can share; use {LIKE}")
     return address

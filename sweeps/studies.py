@@ -9,7 +9,7 @@ from optuna.storages import BaseStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
 
-from architectures.suggest import near
+from architectures.suggest import did_you_mean
 from sweeps.samplers import PerTrial, make_pruner
 from sweeps.study_spec import StudySpec
 from sweeps.trial_budget import SlotOrderedStudy
@@ -107,7 +107,7 @@ def load_studies(storage: BaseStorage, names: tuple[str, ...] = ()) -> list[Load
     known = summaries(storage)
     for name in names:
         if name not in known:
-            raise UserError(f"there is no study {name!r} in this store{near(name, known)}")
+            raise UserError(f"there is no study {name!r} in this store{did_you_mean(name, known)}")
         if SPEC not in known[name]:
             raise UserError(f"study {name!r} is none of this bench's, or is only being made; try again in a moment")
     wanted = names or tuple(name for name, attributes in known.items() if SPEC in attributes)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
-from architectures.catalogue import load
+from architectures.registry import load
 from sweeps.search_space import Space, check_corners
 from sweeps.setting_names import Match, plain_options, settings_by_name
 from workbench.checks import one_of, strict, whole

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, fields
 from typing import Any, TypeVar
 
-from architectures.suggest import near
+from architectures.suggest import did_you_mean
 from workbench.checks import strict
 from workbench.config import Budget, Numerics, Optimization
 from workbench.errors import UserError
@@ -38,7 +38,9 @@ def check_names(kind: str, names: Sequence[str], given: Any, what: str, *, also:
     known = (*names, *also)
     for name, options in given.items():
         if name not in known:
-            raise UserError(f"options are given for {kind} {name!r}, which is not {what}{near(str(name), known)}")
+            raise UserError(
+                f"options are given for {kind} {name!r}, which is not {what}{did_you_mean(str(name), known)}"
+            )
         if not isinstance(options, Mapping):
             raise UserError(f"the options of {kind} {name} must be a mapping, not {options!r}")
 

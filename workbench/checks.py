@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, TypeVar, get_args
 
-from architectures.suggest import near
+from architectures.suggest import did_you_mean
 from workbench.errors import UserError
 
 T = TypeVar("T")
@@ -17,7 +17,7 @@ def strict(cls: type[T], values: Any, where: str) -> T:
     known = [item.name for item in fields(cls)]  # type: ignore[arg-type]
     for key in values:
         if key not in known:
-            raise UserError(f"{where} has no key {key!r}{near(str(key), known)}")
+            raise UserError(f"{where} has no key {key!r}{did_you_mean(str(key), known)}")
     try:
         return cls(**values)
     except TypeError as error:
@@ -27,7 +27,7 @@ def strict(cls: type[T], values: Any, where: str) -> T:
 def one_of(name: str, value: Any, choices: Any) -> None:
     """Refuses a value that is none of a Literal's."""
     if value not in get_args(choices):
-        raise UserError(f"{name} {value!r} is unknown{near(str(value), get_args(choices))}")
+        raise UserError(f"{name} {value!r} is unknown{did_you_mean(str(value), get_args(choices))}")
 
 
 def whole(name: str, value: Any, *, least: int, most: int | None = None) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import architectures
-from architectures.catalogue import load
+from architectures.registry import load
 from workbench import tasks
 from workbench.checks import whole
 from workbench.config import Experiment, Part

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from architectures.kernels import picked
+from architectures.kernels import pick_backend
 from workbench import checkpoints
 from workbench.config import TUNING_SEED, Experiment
 from workbench.devices import release
@@ -175,7 +175,7 @@ def timing(learner: Any, seconds: float, steps: int, machine: Machine) -> dict[s
         "processor": name,
         "precision": learner.experiment.numerics.precision,
         **(rounding if gpu else {}),
-        "recurrences": picked(torch.zeros(1, device=machine.device), units=learner.model.encoder.output_size),
+        "recurrences": pick_backend(torch.zeros(1, device=machine.device), units=learner.model.encoder.output_size),
         "torch": torch.__version__,
         "python": platform.python_version(),
     }

@@ -11,7 +11,7 @@ import torch
 from analysis.precision import dtype, products
 from analysis.profile.settings import Settings
 from analysis.profile.timing import Job
-from architectures.kernels import picked
+from architectures.kernels import pick_backend
 from workbench import memory
 from workbench.run import processor
 
@@ -74,7 +74,7 @@ def described(device: str, settings: Settings) -> dict[str, Any]:
         "dtype": "float32, under autocast to bfloat16" if settings.precision == "bf16" else "float32",
         "float32_matmul_precision": settings.matmul_precision,
         "allocator": allocator(device),
-        "recurrences": picked(torch.zeros(1, device=device), units=settings.hidden_size),
+        "recurrences": pick_backend(torch.zeros(1, device=device), units=settings.hidden_size),
     }
     if device == "cuda":
         with products(settings.matmul_precision):

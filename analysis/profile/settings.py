@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import architectures
 from analysis.precision import MatmulPrecision
-from architectures.suggest import near
+from architectures.suggest import did_you_mean
 from workbench.checks import one_of, whole
 from workbench.config import MOST_THREADS, Precision
 from workbench.errors import UserError
@@ -69,7 +69,7 @@ class Settings:
         one_of("memory", self.memory, Memory)
         for name in self.architecture:
             if name not in self.architectures:
-                others = near(name, self.architectures)
+                others = did_you_mean(name, self.architectures)
                 raise UserError(f"options are given for architecture {name!r}, which is not profiled{others}")
 
     def to_dict(self) -> dict[str, Any]:

@@ -14,8 +14,8 @@ import architectures
 from analysis.precision import MatmulPrecision, autocast, products
 from analysis.profile.settings import Settings
 from analysis.profile.timing import Job
-from architectures.catalogue import load
-from architectures.kernels.choice import VARIABLE
+from architectures.kernels.dispatch import VARIABLE
+from architectures.registry import load
 from workbench.config import Precision
 from workbench.resolve import as_declared, plain, users_mistake
 

@@ -1,8 +1,7 @@
 """Recurrences: their definitions, and the ways to compute them."""
 
-from architectures.kernels.attention import ATTENTIONS, Attention
-from architectures.kernels.backends import average, run, states
-from architectures.kernels.choice import Backend, picked, prepare
-from architectures.kernels.operation import START
+from architectures.kernels.autograd import START
+from architectures.kernels.dispatch import Backend, average, pick_backend, prepare, run, states
+from architectures.kernels.pointwise import ATTENTIONS, Attention
 
-__all__ = ["ATTENTIONS", "START", "Attention", "Backend", "average", "picked", "prepare", "run", "states"]
+__all__ = ["ATTENTIONS", "START", "Attention", "Backend", "average", "pick_backend", "prepare", "run", "states"]

@@ -1,18 +1,18 @@
 """The two passes over time in plain PyTorch, in memory that is there before; the formulas are in `operation.py`."""
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from architectures.kernels.attention import log_attention
-from architectures.kernels.coefficients import coefficients
-from architectures.kernels.hyperbolic import tanh, tanh_of_half
-from architectures.kernels.passes import Saved
-from architectures.kernels.products import product
+from architectures.kernels.autograd import SavedTensors
+from architectures.kernels.pointwise import log_attention, log_attention_slope, product, tanh, tanh_block, tanh_of_half
 
 
-def forward(saved: Saved, weight: Tensor, logs: Tensor) -> None:
-    """`architectures.kernels.passes.Passes.forward`."""
+def forward(saved: SavedTensors, weight: Tensor, logs: Tensor) -> None:
+    """`architectures.kernels.autograd.Passes.forward`."""
     units = saved.u.shape[2]
     tanh_g = tanh
     if weight.device.type == "cpu":
@@ -44,7 +44,7 @@ def forward(saved: Saved, weight: Tensor, logs: Tensor) -> None:
 
 
 def backward(
-    saved: Saved,
+    saved: SavedTensors,
     weight_h: Tensor,
     outside: tuple[Tensor | None, Tensor | None, Tensor | None],
     R: Tensor,
@@ -52,7 +52,7 @@ def backward(
     grad_u: Tensor,
     grad_gates: Tensor,
 ) -> Tensor:
-    """`architectures.kernels.passes.Passes.backward`."""
+    """`architectures.kernels.autograd.Passes.backward`."""
     from_h, from_r, from_l = (None if grad is None else grad.unbind() for grad in outside)
     gates, totals = grad_gates.unbind(), grad_u.unbind()
     by_gate = [grad.unbind() for grad in grad_gates.split(grad_u.shape[2], dim=2)]
@@ -83,3 +83,50 @@ def backward(
             back = product(gates[t], weight_h)
         grad_u[some].mul_(w_tanh_g)
     return back
+
+
+class Step(NamedTuple):
+    """What one step's gradients are made of, (batch, units) each: w, 1 - w, c, the factor of dg, and those of dp, dq
+    and f_h' where they are not 1."""
+
+    w: Tensor
+    kept: Tensor
+    c: Tensor
+    g: Tensor
+    slope: Tensor | None
+    q: Tensor | None
+    hidden_slope: Tensor | None
+
+
+def coefficients(saved: SavedTensors) -> Iterator[tuple[slice, Tensor, list[Step]]]:
+    """What does not depend on the adjoints, for many steps at once, from the last ones to the first.
+
+    Yields:
+        Which steps, the factor of du for them all, (steps, batch, units), and the rest for each; in memory that the
+        next ones will have.
+    """
+    u, tanh_g, delta = saved.u, saved.tanh_g, saved.delta
+    together = min(len(u), tanh_block(u[0]))
+    room = [u.new_empty(together, *u.shape[1:]) for _ in range(6)]
+    one = torch.ones((), dtype=u.dtype, device=u.device)
+    for stop in range(len(u), 0, -together):
+        some = slice(max(0, stop - together), stop)
+        w, kept, c, g, w_tanh_g, spare = (values[: stop - some.start] for values in room)
+        torch.sigmoid(delta[some], out=w)
+        torch.sigmoid(torch.neg(delta[some], out=kept), out=kept)
+        torch.mul(w, tanh_g[some], out=w_tanh_g)
+        # dg: w u (1 - tanh(g)^2); c: w (1 - w) (u tanh(g) - r_before)
+        torch.addcmul(w, w_tanh_g, tanh_g[some], value=-1, out=g).mul_(u[some])
+        torch.mul(u[some], tanh_g[some], out=c).sub_(saved.averages[some]).mul_(w).mul_(kept)
+        after = saved.hidden[some.start + 1 : stop + 1] if saved.hidden_tanh else None
+        values = (
+            w,
+            kept,
+            c,
+            g,
+            None if saved.p is None else log_attention_slope(saved.p[some], saved.attention),
+            None if saved.q is None else torch.sigmoid(-saved.q[some]),
+            None if after is None else torch.addcmul(one, after, after, value=-1, out=spare),
+        )
+        each = zip(*([None] * len(w) if value is None else value.unbind() for value in values), strict=True)
+        yield some, w_tanh_g, [Step(*step) for step in each]

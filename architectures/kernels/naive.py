@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from architectures.kernels.attention import Attention
+from architectures.kernels.pointwise import Attention
 
 FUNCTIONS: dict[Attention, Callable[[Tensor], Tensor]] = {
     "exp": torch.exp,

@@ -3,7 +3,7 @@
 import triton
 import triton.language as tl
 
-from architectures.kernels.triton_math import added, attention_slope
+from architectures.kernels.triton_math import attention_slope, multiply_add
 
 
 @triton.jit(do_not_specialize=["time", "batch"])
@@ -139,12 +139,12 @@ def backward(
             within = there & (inner < units)[None, :]
             block = weight + inner[:, None] * WIDTH + unit[None, :]
             some = tl.load(of_gate, mask=within, other=0.0).to(operand)
-            back = added(some, tl.load(block), back, PRECISION)
+            back = multiply_add(some, tl.load(block), back, PRECISION)
             some = tl.load(of_gate + units, mask=within, other=0.0).to(operand)
-            back = added(some, tl.load(block + WIDTH * WIDTH), back, PRECISION)
+            back = multiply_add(some, tl.load(block + WIDTH * WIDTH), back, PRECISION)
             if DISCOUNTED:
                 some = tl.load(of_gate + 2 * units, mask=within, other=0.0).to(operand)
-                back = added(some, tl.load(block + 2 * WIDTH * WIDTH), back, PRECISION)
+                back = multiply_add(some, tl.load(block + 2 * WIDTH * WIDTH), back, PRECISION)
 
         hidden -= batch.to(tl.int64) * hidden_row
         averages -= batch.to(tl.int64) * averages_row

@@ -3,7 +3,7 @@
 import triton
 import triton.language as tl
 
-from architectures.kernels.triton_math import added, log1p_exp_minus, log_attention, log_sigmoid, tanh
+from architectures.kernels.triton_math import log1p_exp_minus, log_attention, log_sigmoid, multiply_add, tanh
 
 
 @triton.jit(do_not_specialize=["time", "batch"])
@@ -84,10 +84,10 @@ def forward(
             h = tl.load(hidden + row * hidden_row + inner[None, :], mask=there & (inner < units)[None, :], other=0.0)
             h = h.to(operand)
             block = weight + inner[:, None] * WIDTH + unit[None, :]
-            g = added(h, tl.load(block), g, PRECISION)
-            p = added(h, tl.load(block + WIDTH * WIDTH), p, PRECISION)
+            g = multiply_add(h, tl.load(block), g, PRECISION)
+            p = multiply_add(h, tl.load(block + WIDTH * WIDTH), p, PRECISION)
             if DISCOUNTED:
-                q = added(h, tl.load(block + 2 * WIDTH * WIDTH), q, PRECISION)
+                q = multiply_add(h, tl.load(block + 2 * WIDTH * WIDTH), q, PRECISION)
         g += given_g
         p += given_p
         if DISCOUNTED:

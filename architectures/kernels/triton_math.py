@@ -35,7 +35,7 @@ def softplus(x):
 
 @triton.jit
 def log_attention(p, ATTENTION: tl.constexpr):
-    """alpha = log f_a(p): `architectures.kernels.attention.log_attention`."""
+    """alpha = log f_a(p): `architectures.kernels.pointwise.log_attention`."""
     if ATTENTION == "sigmoid":
         alpha = log_sigmoid(p)
     elif ATTENTION == "softplus":
@@ -62,7 +62,7 @@ def attention_slope(p, ATTENTION: tl.constexpr):
 
 
 @triton.jit
-def added(a, b, sums, PRECISION: tl.constexpr):
+def multiply_add(a, b, sums, PRECISION: tl.constexpr):
     """sums + a b. For `tf32x3` each factor is cut into two numbers of TF32, of whose products the smallest is left out.
 
     Triton does so too, but rounds where this cuts digits off, which takes fewer instructions, and it is instructions

@@ -2,15 +2,17 @@
 `triton_backward.py`)."""
 
 import functools
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
-from architectures.kernels.passes import Saved
-from architectures.kernels.products import product
+from architectures.kernels.autograd import SavedTensors
+from architectures.kernels.pointwise import product
 
 Precision = Literal["ieee", "tf32x3", "tf32", "bf16", "fp16"]
 OPERANDS = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -28,7 +30,7 @@ REGISTERS = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class TritonPasses:
-    """`architectures.kernels.passes.Passes` for float32 tensors of at most `MOST_UNITS` units.
+    """`architectures.kernels.autograd.Passes` for float32 tensors of at most `MOST_UNITS` units.
 
     Args:
         precision: of the operands of the recurrent products; sums, r, l and their adjoints are float32 always.
@@ -36,8 +38,8 @@ class TritonPasses:
 
     precision: Precision
 
-    def forward(self, saved: Saved, weight: Tensor, logs: Tensor) -> None:
-        """`architectures.kernels.passes.Passes.forward`."""
+    def forward(self, saved: SavedTensors, weight: Tensor, logs: Tensor) -> None:
+        """`architectures.kernels.autograd.Passes.forward`."""
         from architectures.kernels.triton_forward import forward
 
         time, batch, units = saved.u.shape
@@ -71,7 +73,7 @@ class TritonPasses:
 
     def backward(
         self,
-        saved: Saved,
+        saved: SavedTensors,
         weight_h: Tensor,
         outside: tuple[Tensor | None, Tensor | None, Tensor | None],
         R: Tensor,
@@ -79,7 +81,7 @@ class TritonPasses:
         grad_u: Tensor,
         grad_gates: Tensor,
     ) -> Tensor:
-        """`architectures.kernels.passes.Passes.backward`."""
+        """`architectures.kernels.autograd.Passes.backward`."""
         from architectures.kernels.triton_backward import backward
 
         time, batch, units = saved.u.shape
@@ -135,7 +137,7 @@ class TritonPasses:
             kernel[(-(-batch // ROWS),)](*arguments, **options, **cut)
 
 
-def per_step(saved: Saved) -> tuple[Tensor, ...]:
+def per_step(saved: SavedTensors) -> tuple[Tensor, ...]:
     """tanh_g, p, q and delta; what there is not, and no kernel touches, is another of them."""
     first = saved.tanh_g
     return first, first if saved.p is None else saved.p, first if saved.q is None else saved.q, saved.delta
@@ -153,11 +155,11 @@ def tiles(units: int, gates: int, precision: Precision, shared: int = SHARED) ->
         "CHUNK": chunk,
         "STAGES": min(3, 1 + (shared - RESERVE) // (chunk * row)),
         "PRECISION": "ieee" if precision in OPERANDS else precision,
-        "num_warps": warps(width),
+        "num_warps": num_warps(width),
     }
 
 
-def warps(width: int) -> int:
+def num_warps(width: int) -> int:
     """Of a program, for a tile of so many units."""
     return max(4, min(16, width // 16))
 
@@ -169,7 +171,7 @@ def registers(units: int) -> int | None:
     would hold. Narrower ones, and all forward passes, it gives what there is, and spills less if it is not told so.
     """
     width = tile_width(units)
-    return REGISTERS // (32 * warps(width)) if width > 256 else None
+    return REGISTERS // (32 * num_warps(width)) if width > 256 else None
 
 
 def tile_width(units: int) -> int:
@@ -191,3 +193,36 @@ def shared_memory(device: torch.device) -> int:
 
     index = torch.cuda.current_device() if device.index is None else device.index
     return int(driver.active.utils.get_device_properties(index)["max_shared_mem"])
+
+
+MULTIPLE = 16
+"""Of units: what Triton looks at to know how rows are aligned."""
+
+
+def with_padded_units(work: Callable[..., tuple[Tensor, ...]], *operands: Tensor) -> tuple[Tensor, ...]:
+    """What a recurrence comes to, computed with as many more units as make their number round.
+
+    Their weights are 0, so their average stays 0 and no other unit ever sees them.
+
+    Args:
+        work: of operands to tensors whose last dimension are units.
+        operands: x, weight_x, bias, weight_h, r and l, as `architectures.kernels.average` takes them.
+
+    Returns:
+        The same without the units that were added.
+    """
+    x, weight_x, bias, weight_h, r, l = operands
+    units = r.shape[1]
+    more = -units % MULTIPLE
+    if not more:
+        return work(*operands)
+    gates, wider = weight_h.shape[1] // units, (0, more)
+    found = work(
+        x,
+        pad(weight_x.unflatten(1, (1 + gates, units)), wider).flatten(1),
+        pad(bias.unflatten(0, (1 + gates, units)), wider).flatten(),
+        pad(weight_h.unflatten(1, (gates, units)), (*wider, 0, 0, 0, more)).flatten(1),
+        pad(r, wider),
+        pad(l, wider),
+    )
+    return tuple(each[..., :units] for each in found)

@@ -6,13 +6,13 @@ import os
 import torch
 from torch import Tensor
 
-from architectures.kernels import operation
+from architectures.kernels import autograd
 from architectures.kernels.triton_passes import Precision, TritonPasses, shared_memory
 
 PRECISIONS: dict[str, Precision] = {"highest": "tf32x3", "high": "tf32", "medium": "bf16"}
 """What float32 is multiplied in, by PyTorch's own setting (`torch.set_float32_matmul_precision`). Three products of
 TF32 keep as many digits as one of float32, and unlike that run on the matrix units."""
-MOST_UNITS = 512
+MAX_UNITS = 512
 """The gates of a step of `ROWS` sequences have to find room in one multiprocessor."""
 
 
@@ -32,9 +32,9 @@ def precision(device: torch.device, mixed: torch.dtype | None = None) -> Precisi
         return "tf32" if torch.backends.cuda.matmul.fp32_precision == "tf32" else "tf32x3"
 
 
-def most_units(device: torch.device) -> int:
+def max_units(device: torch.device) -> int:
     """Units up to which the weights of all gates find room, however few rows of them at once."""
-    return MOST_UNITS if shared_memory(device) >= 128 * 1024 else MOST_UNITS // 2
+    return MAX_UNITS if shared_memory(device) >= 128 * 1024 else MAX_UNITS // 2
 
 
 def takes(x: Tensor) -> bool:
@@ -48,11 +48,11 @@ def failure(device: torch.device) -> str | None:
     unless a graph is being recorded, which must not wait for it."""
     if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
         return None
-    return tried(device)
+    return try_kernel(device)
 
 
 @functools.cache
-def tried(device: torch.device) -> str | None:
+def try_kernel(device: torch.device) -> str | None:
     """`failure`, whatever mode the caller is in."""
     try:
         with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
@@ -60,7 +60,7 @@ def tried(device: torch.device) -> str | None:
                 torch.zeros(shape, device=device) for shape in ((1, 2, 1), (1, 4), (4,), (1, 3), (1, 1), (1, 1))
             ]
             operands[1].requires_grad_()
-            y, _, _ = operation.average(
+            y, _, _ = autograd.average(
                 *operands,
                 attention="exp",
                 hidden_tanh=False,

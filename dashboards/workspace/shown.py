@@ -8,7 +8,7 @@ from typing import Any
 from analysis import style
 from analysis.groups import Section, sections
 from analysis.tuning.subject import subjects
-from architectures.suggest import near
+from architectures.suggest import did_you_mean
 from dashboards import found
 from dashboards.record import Record, run_record
 from dashboards.table import Table
@@ -105,7 +105,7 @@ def _content(out: Path, tasks: tuple[str, ...]) -> Content:
     known = sorted({run.experiment.task.name for run, _ in found_runs})
     for task in tasks:
         if task not in known:
-            raise UserError(f"no run in {out} is on a task {task!r}{near(task, known)}")
+            raise UserError(f"no run in {out} is on a task {task!r}{did_you_mean(task, known)}")
     every = list(studies.read(out))
     fresh = [run for run, tried in found_runs if tried is None]
     chapters = sections(fresh, every)

@@ -14,7 +14,7 @@ from analysis.profile.measure import measure
 from analysis.profile.settings import Settings
 from analysis.profile.subjects import BASELINE, subjects
 from analysis.profile.timing import Job, rounds
-from architectures.kernels.choice import VARIABLE
+from architectures.kernels.dispatch import VARIABLE
 from tests.analysis.test_profile_outputs import profile, row
 from workbench.errors import UserError
 

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from analysis.style import DASHES, LOOKS, OWN_COLOURS, looks, save, theme, variant
-from architectures.catalogue import CATALOGUE
+from architectures.registry import CATALOGUE
 
 # Machado, Oliveira and Fernandes (2009), severity 1.0, on linear RGB.
 DEUTERANOPIA = [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from architectures.kernels import build, choice, compiled, picked, prepare
-from architectures.kernels.build import BuildError, library
+from architectures.kernels import dispatch, native, native_build, pick_backend, prepare
+from architectures.kernels.native_build import BuildError, library
 
 FAKE = """#!/bin/sh
 if [ "$1" = --version ]; then echo "fake {version}"; exit 0; fi
@@ -46,21 +46,21 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    for cached in (compiled.failure, choice.told):
+    for cached in (native.failure, dispatch.note_once):
         cached.cache_clear()
     # Set, not deleted: what `prepare` sets is undone with it.
     monkeypatch.setenv("WORKBENCH_BACKEND", "auto")
     yield Desk(tmp_path, monkeypatch)
-    for cached in (compiled.failure, choice.told):
+    for cached in (native.failure, dispatch.note_once):
         cached.cache_clear()
 
 
 def test_it_is_built_once_and_found_again(desk: Desk) -> None:
     """Another compiler, or one of another version, builds its own."""
-    assert not build.built()
+    assert not native_build.is_built()
     path = library()
     assert path.read_text() == "a library\n"
-    assert build.built()
+    assert native_build.is_built()
     assert library() == path
     assert desk.built == 1
     desk.compiler(version="2.0")
@@ -88,7 +88,7 @@ def test_a_damaged_library_is_built_again(desk: Desk, damage: str) -> None:
             path.with_suffix(".sha256").unlink()
         case "removed":
             path.unlink()
-    assert not build.built()
+    assert not native_build.is_built()
     assert library().read_text() == "a library\n"
     assert desk.built == 2
 
@@ -112,14 +112,14 @@ def test_without_a_compiler_the_eager_one_serves_and_says_so_once(
     monkeypatch.setenv("CXX", "no-such-compiler")
     x = torch.zeros(1)
     with caplog.at_level(logging.WARNING):
-        assert [picked(x) for _ in range(3)] == ["eager"] * 3
+        assert [pick_backend(x) for _ in range(3)] == ["eager"] * 3
     lines = [record.getMessage() for record in caplog.records]
     assert lines == [
         "recurrent layers run without their compiled kernels, more slowly: there is no C++ compiler (c++, or what CXX "
         "names)"
     ]
     with pytest.raises(RuntimeError, match="there is no C"):
-        picked(x, "compiled")
+        pick_backend(x, "compiled")
 
 
 def test_a_failed_build_is_told_in_a_line_and_not_tried_again(desk: Desk) -> None:
@@ -136,16 +136,16 @@ def test_a_failed_build_is_told_in_a_line_and_not_tried_again(desk: Desk) -> Non
     assert os.environ["WORKBENCH_BACKEND"] == "eager"
     before = desk.built
     prepare(notes.append)
-    assert picked(torch.zeros(1)) == "eager"
+    assert pick_backend(torch.zeros(1)) == "eager"
     assert (len(notes), desk.built) == (2, before)
 
 
 def test_a_library_that_cannot_be_loaded_is_a_failure_in_one_line(desk: Desk) -> None:
     """Such as one that another system has built."""
-    reason = compiled.failure()
+    reason = native.failure()
     assert reason is not None
     assert "\n" not in reason
-    assert picked(torch.zeros(1)) == "eager"
+    assert pick_backend(torch.zeros(1)) == "eager"
 
 
 def test_a_cache_that_cannot_be_written_names_the_way_out(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

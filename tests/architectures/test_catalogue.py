@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import architectures
-from architectures.suggest import near
+from architectures.suggest import did_you_mean
 from tests.architectures.cases import CASES, INPUT_SIZE, Case, make, noise, over
 
 ROOT = Path(__file__).parents[2]
@@ -106,9 +106,9 @@ def test_options_are_those_left_open() -> None:
 
 
 def test_near_names_the_nearest_or_all() -> None:
-    assert near("lstn", ["lstm", "gru"]) == "; did you mean 'lstm'?"
-    assert near("zzz", ["lstm", "gru"]) == "; known: lstm, gru"
-    assert near("zzz", []) == ""
+    assert did_you_mean("lstn", ["lstm", "gru"]) == "; did you mean 'lstm'?"
+    assert did_you_mean("zzz", ["lstm", "gru"]) == "; known: lstm, gru"
+    assert did_you_mean("zzz", []) == ""
 
 
 TORCH_ALONE = """

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 import torch
 
-from architectures.kernels import choice, picked, triton_support
+from architectures.kernels import dispatch, pick_backend, triton_support
 from architectures.kernels.triton_support import precision
 
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.delenv(choice.VARIABLE, raising=False)
-    choice.told.cache_clear()
+    monkeypatch.delenv(dispatch.VARIABLE, raising=False)
+    dispatch.note_once.cache_clear()
     yield
-    choice.told.cache_clear()
+    dispatch.note_once.cache_clear()
 
 
 def on_gpu(dtype: torch.dtype = torch.float32) -> Any:
@@ -32,7 +32,7 @@ def works(monkeypatch: pytest.MonkeyPatch, reason: str | None) -> None:
 
 def test_triton_where_it_works(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     works(monkeypatch, None)
-    assert picked(on_gpu(), units=512) == "triton"
+    assert pick_backend(on_gpu(), units=512) == "triton"
     assert not caplog.records
 
 
@@ -55,7 +55,7 @@ def test_graphs_otherwise_and_why(
     """In one line, once."""
     works(monkeypatch, reason)
     with caplog.at_level(logging.WARNING, "architectures"):
-        assert [picked(on_gpu(dtype), units=units) for _ in range(3)] == ["graphs"] * 3
+        assert [pick_backend(on_gpu(dtype), units=units) for _ in range(3)] == ["graphs"] * 3
     assert [record.getMessage() for record in caplog.records] == [
         f"recurrent layers run as CUDA graphs, more slowly than as Triton kernels: {told}"
     ]
@@ -63,17 +63,17 @@ def test_graphs_otherwise_and_why(
 
 def test_eager_where_neither_works(monkeypatch: pytest.MonkeyPatch) -> None:
     works(monkeypatch, None)
-    assert picked(on_gpu(torch.bfloat16)) == "eager"
+    assert pick_backend(on_gpu(torch.bfloat16)) == "eager"
 
 
 @pytest.mark.parametrize("name", ["graphs", "triton"])
 def test_a_gpu_backend_that_was_asked_for_is_not_replaced(monkeypatch: pytest.MonkeyPatch, name: Any) -> None:
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     with pytest.raises(RuntimeError, match=r"on NVIDIA GPUs, not torch\.float32 on cpu"):
-        picked(torch.zeros(1), name)
-    monkeypatch.setenv(choice.VARIABLE, name)
+        pick_backend(torch.zeros(1), name)
+    monkeypatch.setenv(dispatch.VARIABLE, name)
     with pytest.raises(RuntimeError, match=r"on NVIDIA GPUs, not torch\.float32 on cpu"):
-        picked(torch.zeros(1))
+        pick_backend(torch.zeros(1))
 
 
 @pytest.mark.parametrize(

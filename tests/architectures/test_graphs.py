@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from architectures.kernels import ATTENTIONS, START, Attention, chunks, eager, graphs, operation
-from architectures.kernels.chunks import Backward, Forward
+from architectures.kernels import ATTENTIONS, START, Attention, autograd, cuda_graphs, eager
+from architectures.kernels.cuda_graphs import BackwardChunk, ForwardChunk
 from tests.architectures.cases import close, noise
 from tests.architectures.recorder import Tape, recorded
 from tests.architectures.test_kernels import operands
@@ -23,7 +23,7 @@ chosen = pytest.mark.parametrize(("attention", "hidden_tanh", "discounted"), CHO
 on_a_gpu = (pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU"))
 anywhere = pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=on_a_gpu)])
 Captures = list[Callable[[], object]]
-USUAL, CAPTURED = graphs.STEPS, chunks.captured
+USUAL, CAPTURED = cuda_graphs.CHUNK_STEPS, cuda_graphs.capture
 EXP: dict[str, Any] = {"attention": "exp", "hidden_tanh": True}
 
 
@@ -37,11 +37,13 @@ def captures(monkeypatch: pytest.MonkeyPatch) -> Captures:
         found.append(original(work, device, stream) if device.type == "cuda" else recorded(work))
         return found[-1]
 
-    original = chunks.captured
-    monkeypatch.setattr(chunks, "captured", captured)
-    monkeypatch.setattr(graphs, "STEPS", (4, 2))
-    monkeypatch.setattr(graphs, "forward_chunk", functools.lru_cache(graphs.KEPT)(Forward))
-    monkeypatch.setattr(graphs, "backward_chunk", functools.lru_cache(graphs.KEPT)(Backward))
+    original = cuda_graphs.capture
+    monkeypatch.setattr(cuda_graphs, "capture", captured)
+    monkeypatch.setattr(cuda_graphs, "CHUNK_STEPS", (4, 2))
+    monkeypatch.setattr(cuda_graphs, "forward_chunk", functools.lru_cache(cuda_graphs.MAX_CACHED_GRAPHS)(ForwardChunk))
+    monkeypatch.setattr(
+        cuda_graphs, "backward_chunk", functools.lru_cache(cuda_graphs.MAX_CACHED_GRAPHS)(BackwardChunk)
+    )
     return found
 
 
@@ -54,12 +56,12 @@ def given(batch: int, steps: int, units: int = 5, discounted: bool = True, **to:
 
 def averaged(inputs: tuple[Tensor, ...], passes: Any, **options: Any) -> tuple[Tensor, ...]:
     x, weight_x, bias, weight_h, r, l = inputs
-    return operation.average(x, weight_x, bias, weight_h, r, l, output_tanh=False, passes=passes, **options)
+    return autograd.average(x, weight_x, bias, weight_h, r, l, output_tanh=False, passes=passes, **options)
 
 
 def all_states(inputs: tuple[Tensor, ...], passes: Any, **options: Any) -> tuple[Tensor, ...]:
     x, weight_x, bias, weight_h, r, l = inputs
-    return operation.states(x, weight_x, bias, weight_h, r, l, passes=passes, **options)
+    return autograd.states(x, weight_x, bias, weight_h, r, l, passes=passes, **options)
 
 
 def derived(found: tuple[Tensor, ...], inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -72,10 +74,10 @@ def derived(found: tuple[Tensor, ...], inputs: tuple[Tensor, ...]) -> tuple[Tens
 def agree(inputs: tuple[Tensor, ...], tolerance: float = 1e-11, **options: Any) -> None:
     """Values and gradients are the eager ones, whichever of the values gradients come from."""
     for run, parts in (averaged, ([0], [1], [2], [0, 1, 2])), (all_states, ([0], [1], [0, 1])):
-        found, expected = run(inputs, graphs, **options), run(inputs, eager, **options)
+        found, expected = run(inputs, cuda_graphs, **options), run(inputs, eager, **options)
         close(found, expected, tolerance)
         for some in parts:
-            mine = run(inputs, graphs, **options)
+            mine = run(inputs, cuda_graphs, **options)
             theirs = run(inputs, eager, **options)
             close(
                 derived(tuple(mine[i] for i in some), inputs),
@@ -116,10 +118,10 @@ def test_chunks_of_the_usual_length_agree(
     monkeypatch: pytest.MonkeyPatch, captures: Captures, device: str, steps: int, kinds: int
 ) -> None:
     """From where a sequence starts, and with a capture for each length of chunks that it falls into."""
-    monkeypatch.setattr(graphs, "STEPS", USUAL)
+    monkeypatch.setattr(cuda_graphs, "CHUNK_STEPS", USUAL)
     x, *rest, l = given(2, steps, 3, device=device)
     inputs = (x, *rest, torch.full_like(l, START).requires_grad_())
-    found, expected = averaged(inputs, graphs, **EXP), averaged(inputs, eager, **EXP)
+    found, expected = averaged(inputs, cuda_graphs, **EXP), averaged(inputs, eager, **EXP)
     close(found, expected)
     close(derived(found[:2], inputs), derived(expected[:2], inputs))
     assert len(captures) == 2 * kinds
@@ -129,10 +131,10 @@ def test_chunks_of_the_usual_length_agree(
 def test_without_gradients_values_are_the_same(captures: Captures, device: str) -> None:
     """Of no step what only a backward pass would need is kept, or copied."""
     inputs = given(3, 7, device=device)
-    expected, states = averaged(inputs, graphs, **EXP), all_states(inputs, graphs, **EXP)
+    expected, states = averaged(inputs, cuda_graphs, **EXP), all_states(inputs, cuda_graphs, **EXP)
     with torch.no_grad():
-        close(averaged(inputs, graphs, **EXP), expected, 0.0)
-        close(all_states(inputs, graphs, **EXP), states, 0.0)
+        close(averaged(inputs, cuda_graphs, **EXP), expected, 0.0)
+        close(all_states(inputs, cuda_graphs, **EXP), states, 0.0)
     # Two lengths of chunks, for the last l or all of them, with all the rest or without.
     assert len(captures) == 8
 
@@ -142,12 +144,12 @@ def test_training_may_follow_inference(device: str) -> None:
     """Chunks that were made in inference mode serve outside of it, and the other way round."""
     inputs = given(3, 7, device=device)
     with torch.inference_mode():
-        before = averaged(inputs, graphs, **EXP)
+        before = averaged(inputs, cuda_graphs, **EXP)
     agree(inputs, **EXP)
     with torch.no_grad():
-        close(averaged(inputs, graphs, **EXP), before, 0.0)
+        close(averaged(inputs, cuda_graphs, **EXP), before, 0.0)
     with torch.inference_mode():
-        close(averaged(inputs, graphs, **EXP), before, 0.0)
+        close(averaged(inputs, cuda_graphs, **EXP), before, 0.0)
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["first first", "last first"])
@@ -160,7 +162,7 @@ def test_two_calls_may_be_under_way(
     calls = []
     for scale, steps in enumerate(lengths, start=1):
         inputs = tuple((value / scale).detach().requires_grad_() for value in given(3, steps, device=device))
-        calls.append((inputs, averaged(inputs, graphs, **EXP), averaged(inputs, eager, **EXP)))
+        calls.append((inputs, averaged(inputs, cuda_graphs, **EXP), averaged(inputs, eager, **EXP)))
     results = {index: derived(calls[index][1], calls[index][0]) for index in order}
     for index, (inputs, found, expected) in enumerate(calls):
         close(found, expected, 1e-11)
@@ -171,7 +173,7 @@ def test_two_calls_may_be_under_way(
 def test_each_kind_of_chunk_is_captured_once(captures: Captures, device: str) -> None:
     def after(steps: int, batch: int = 3, units: int = 5, of: tuple[int, ...] = (0, 1, 2), **options: Any) -> int:
         inputs = given(batch, steps, units, device=device)
-        found = averaged(inputs, graphs, **{**EXP, **options})
+        found = averaged(inputs, cuda_graphs, **{**EXP, **options})
         derived(tuple(found[index] for index in of), inputs)
         return len(captures)
 
@@ -194,26 +196,26 @@ def test_layers_of_other_inputs_share_a_backward_pass(captures: Captures) -> Non
         x, weight_x, *rest = given(3, 4)
         x, weight_x = (torch.cat([value] * (inputs // 2), dim) for value, dim in ((x, 2), (weight_x, 0)))
         agree((x, weight_x, *rest), **EXP)
-    forwards, backwards = graphs.forward_chunk.cache_info(), graphs.backward_chunk.cache_info()
+    forwards, backwards = cuda_graphs.forward_chunk.cache_info(), cuda_graphs.backward_chunk.cache_info()
     assert (forwards.misses, backwards.misses) == (4, 2 + 3)
     assert len(captures) == 9
 
 
 def test_few_chunks_are_remembered(monkeypatch: pytest.MonkeyPatch, captures: Captures) -> None:
     """Those used last; what is forgotten is captured again."""
-    monkeypatch.setattr(graphs, "forward_chunk", functools.lru_cache(2)(Forward))
+    monkeypatch.setattr(cuda_graphs, "forward_chunk", functools.lru_cache(2)(ForwardChunk))
     with torch.no_grad():
         for batch, number in ((1, 1), (2, 2), (1, 2), (3, 3), (1, 3), (2, 4)):
             inputs = given(batch, 4)
-            close(averaged(inputs, graphs, **EXP), averaged(inputs, eager, **EXP), 1e-12)
+            close(averaged(inputs, cuda_graphs, **EXP), averaged(inputs, eager, **EXP), 1e-12)
             assert len(captures) == number
-    assert graphs.forward_chunk.cache_info().currsize == 2
+    assert cuda_graphs.forward_chunk.cache_info().currsize == 2
 
 
 @anywhere
 def test_every_run_reads_all_that_it_uses(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
     """And leaves nothing behind: chunks whose memory is filled with NaN after every pass give the same bits."""
-    made: list[Forward | Backward] = []
+    made: list[ForwardChunk | BackwardChunk] = []
 
     def remembered(kind: Any) -> Any:
         @functools.cache
@@ -223,11 +225,11 @@ def test_every_run_reads_all_that_it_uses(monkeypatch: pytest.MonkeyPatch, devic
 
         return make
 
-    monkeypatch.setattr(graphs, "forward_chunk", remembered(Forward))
-    monkeypatch.setattr(graphs, "backward_chunk", remembered(Backward))
+    monkeypatch.setattr(cuda_graphs, "forward_chunk", remembered(ForwardChunk))
+    monkeypatch.setattr(cuda_graphs, "backward_chunk", remembered(BackwardChunk))
     inputs = given(3, 11, device=device)
     options = {"attention": "softplus", "hidden_tanh": True}
-    first = averaged(inputs, graphs, **options)
+    first = averaged(inputs, cuda_graphs, **options)
     grads = derived(first, inputs)
     assert len(made) == 4
 
@@ -240,14 +242,14 @@ def test_every_run_reads_all_that_it_uses(monkeypatch: pytest.MonkeyPatch, devic
 
         return run
 
-    passes = SimpleNamespace(forward=poisoning(graphs.forward), backward=poisoning(graphs.backward))
+    passes = SimpleNamespace(forward=poisoning(cuda_graphs.forward), backward=poisoning(cuda_graphs.backward))
     for _ in range(2):
         again = averaged(inputs, passes, **options)
         close(again, first, 0.0)
         close(derived(again, inputs), grads, 0.0)
 
 
-def poison(chunk: Forward | Backward) -> None:
+def poison(chunk: ForwardChunk | BackwardChunk) -> None:
     """Fills all memory of a chunk's own with NaN."""
     own = {**vars(chunk), "saved": chunk.saved.tensors(), "outside": getattr(chunk, "outside", ())}
     for values in own.values():
@@ -262,7 +264,7 @@ def test_threads_do_not_meet_in_a_chunk(monkeypatch: pytest.MonkeyPatch, device:
     expected = [averaged(each, eager, **EXP) for each in inputs]
     wanted = [derived(found, each) for found, each in zip(expected, inputs, strict=True)]
     results: dict[int, Any] = {}
-    capture: Any = chunks.captured
+    capture: Any = cuda_graphs.capture
 
     def slowed(work: Callable[[], object], device: torch.device, stream: int = 0) -> Callable[[], object]:
         replay = capture(work, device, stream)
@@ -274,10 +276,10 @@ def test_threads_do_not_meet_in_a_chunk(monkeypatch: pytest.MonkeyPatch, device:
 
         return slow
 
-    monkeypatch.setattr(chunks, "captured", slowed)
+    monkeypatch.setattr(cuda_graphs, "capture", slowed)
 
     def work(index: int) -> None:
-        found = averaged(inputs[index], graphs, **EXP)
+        found = averaged(inputs[index], cuda_graphs, **EXP)
         results[index] = found, derived(found, inputs[index])
 
     threads = [threading.Thread(target=work, args=(index,)) for index in range(3)]
@@ -291,9 +293,9 @@ def test_threads_do_not_meet_in_a_chunk(monkeypatch: pytest.MonkeyPatch, device:
 
 @pytest.mark.parametrize("steps", [(64, 8), (4, 2), (6,)])
 def test_pieces_are_all_steps_in_order(monkeypatch: pytest.MonkeyPatch, steps: tuple[int, ...]) -> None:
-    monkeypatch.setattr(graphs, "STEPS", steps)
+    monkeypatch.setattr(cuda_graphs, "CHUNK_STEPS", steps)
     for total in range(200):
-        pieces = graphs._pieces(total)
+        pieces = cuda_graphs._pieces(total)
         assert [t for some in pieces for t in range(some.start, some.stop)] == [*range(total)]
         sizes = [some.stop - some.start for some in pieces]
         assert sizes == sorted(sizes, reverse=True)
@@ -310,7 +312,7 @@ def test_float32_products_have_the_precision_of_the_time(captures: Captures, dev
         for number, name in enumerate(("highest", "high", "highest"), start=1):
             torch.set_float32_matmul_precision(name)
             with torch.no_grad():
-                averaged(inputs, graphs, **EXP)
+                averaged(inputs, cuda_graphs, **EXP)
             assert len(captures) == min(number, 2)
     finally:
         torch.set_float32_matmul_precision(precision)
@@ -320,7 +322,7 @@ def test_float32_products_have_the_precision_of_the_time(captures: Captures, dev
 def test_a_backward_pass_under_autocast_is_exact(device: str) -> None:
     """And leaves no graph behind that is less so."""
     inputs = given(3, 11, device=device, dtype=torch.float32)
-    found, again, expected = (averaged(inputs, passes, **EXP) for passes in (graphs, graphs, eager))
+    found, again, expected = (averaged(inputs, passes, **EXP) for passes in (cuda_graphs, cuda_graphs, eager))
     wanted = derived(expected, inputs)
     # Only the recurrence's own part: what comes after the loop is not a chunk's.
     with torch.autocast(device, torch.bfloat16):
@@ -331,20 +333,20 @@ def test_a_backward_pass_under_autocast_is_exact(device: str) -> None:
 
 def test_what_a_chunk_launches_does_not_grow_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Operations outside of the graphs are as many for 32 steps as for 4, forward and backward."""
-    monkeypatch.setattr(chunks, "captured", lambda work, device, stream: lambda: None)
+    monkeypatch.setattr(cuda_graphs, "capture", lambda work, device, stream: lambda: None)
     counts = set()
     for steps in (4, 32):
-        monkeypatch.setattr(graphs, "STEPS", (steps,))
+        monkeypatch.setattr(cuda_graphs, "CHUNK_STEPS", (steps,))
         inputs = given(3, steps)
-        derived(averaged(inputs, graphs, **EXP), inputs)
+        derived(averaged(inputs, cuda_graphs, **EXP), inputs)
         with Tape() as tape:
-            derived(averaged(inputs, graphs, **EXP), inputs)
+            derived(averaged(inputs, cuda_graphs, **EXP), inputs)
         counts.add(len(tape.calls))
     assert len(counts) == 1
 
 
 def test_inside_another_recording_nothing_is_captured(monkeypatch: pytest.MonkeyPatch, captures: Captures) -> None:
-    monkeypatch.setattr(graphs, "_being_recorded", lambda device: True)
+    monkeypatch.setattr(cuda_graphs, "_is_capturing", lambda device: True)
     agree(given(3, 11), **EXP)
     assert not captures
 
@@ -362,7 +364,7 @@ def test_a_graph_around_it_holds_all_of_it(captures: Captures) -> None:
             averaged(inputs, eager, **EXP)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, stream=side):
-            found = averaged(inputs, graphs, **EXP)
+            found = averaged(inputs, cuda_graphs, **EXP)
     for value in found:
         value.fill_(torch.nan)
     graph.replay()
@@ -383,7 +385,7 @@ def test_streams_do_not_share_memory(captures: Captures) -> None:
         found = []
         for stream, each in zip(streams, inputs, strict=True):
             with torch.cuda.stream(stream):
-                found.append(averaged(each, graphs, **EXP))
+                found.append(averaged(each, cuda_graphs, **EXP))
     torch.cuda.synchronize()
     close(found, expected)
     assert len(captures) == 2

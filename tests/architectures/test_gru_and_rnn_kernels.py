@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from architectures.gru import GRULayer
-from architectures.kernels import compiled
+from architectures.kernels import native
 from architectures.recurrent import TorchLayer
 from architectures.rnn import RNNLayer
 from tests.architectures.cases import close, noise
@@ -19,7 +19,7 @@ named = pytest.mark.parametrize("name", LAYERS)
 
 @pytest.fixture(autouse=True)
 def there_is_a_compiler() -> None:
-    if reason := compiled.failure():
+    if reason := native.failure():
         pytest.skip(reason)
 
 

@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from architectures.kernels import START, Attention, Backend, average, compiled, states
+from architectures.kernels import START, Attention, Backend, average, native, states
 from tests.architectures.cases import close, noise
 
 
 @pytest.fixture(params=["eager", "compiled"], autouse=True)
 def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Backend:
     """Each backend that there is, in turn the one that calls get."""
-    if request.param == "compiled" and (reason := compiled.failure()):
+    if request.param == "compiled" and (reason := native.failure()):
         pytest.skip(reason)
     monkeypatch.setenv("WORKBENCH_BACKEND", request.param)
     chosen: Backend = request.param

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from architectures.kernels import ATTENTIONS, START, Attention, average, compiled, picked, states
+from architectures.kernels import ATTENTIONS, START, Attention, average, native, pick_backend, states
 from architectures.kernels.naive import naive_discounted_average
 from tests.architectures.cases import close, noise
 
@@ -20,7 +20,7 @@ chosen = pytest.mark.parametrize(("attention", "hidden_tanh", "output_tanh", "di
 @pytest.fixture(params=["eager", "compiled"])
 def backend(request: pytest.FixtureRequest) -> Any:
     """Each backend that there is."""
-    if request.param == "compiled" and (reason := compiled.failure()):
+    if request.param == "compiled" and (reason := native.failure()):
         pytest.skip(reason)
     return request.param
 
@@ -120,7 +120,7 @@ def test_compiled_and_eager_agree_in_single_precision(
 ) -> None:
     """Values and gradients to 1e-6 of their norm. Some gradients are sums that all but cancel (those of alpha do so by
     law), of which single precision leaves less: there, to within what the eager one itself is off."""
-    if reason := compiled.failure():
+    if reason := native.failure():
         pytest.skip(reason)
     options: dict[str, Any] = {"attention": attention, "hidden_tanh": hidden_tanh, "output_tanh": output_tanh}
 
@@ -196,13 +196,13 @@ def test_a_backend_can_be_named_by_call_and_by_environment(monkeypatch: pytest.M
     """The call's own word counts first."""
     x = torch.zeros(1)
     monkeypatch.setenv("WORKBENCH_BACKEND", "eager")
-    assert picked(x) == "eager"
+    assert pick_backend(x) == "eager"
     monkeypatch.setenv("WORKBENCH_BACKEND", "fastest")
     with pytest.raises(
         ValueError, match=r"backend must be one of auto, eager, compiled, graphs, triton, not 'fastest'"
     ):
-        picked(x)
-    assert picked(x, "eager") == "eager"
-    assert picked(torch.zeros(1, dtype=torch.bfloat16), "auto") == "eager"
+        pick_backend(x)
+    assert pick_backend(x, "eager") == "eager"
+    assert pick_backend(torch.zeros(1, dtype=torch.bfloat16), "auto") == "eager"
     with pytest.raises(RuntimeError, match="take float32 and float64 on the CPU"):
-        picked(torch.zeros(1, dtype=torch.bfloat16), "compiled")
+        pick_backend(torch.zeros(1, dtype=torch.bfloat16), "compiled")

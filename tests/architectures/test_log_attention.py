@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from architectures.kernels import ATTENTIONS, Attention
-from architectures.kernels.attention import log_attention, log_attention_slope
+from architectures.kernels.pointwise import log_attention, log_attention_slope
 from tests.architectures.cases import close
 
 EXACT: Mapping[Attention, Callable[[float], float]] = {

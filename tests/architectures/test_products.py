@@ -4,9 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from architectures.kernels import hyperbolic, products
-from architectures.kernels.hyperbolic import tanh, tanh_of_all
-from architectures.kernels.products import product
+from architectures.kernels import pointwise
+from architectures.kernels.pointwise import product, tanh, tanh_of_all
 from tests.architectures.cases import close, noise
 
 
@@ -23,14 +22,14 @@ def test_products_are_those_of_double_precision(rows: int, form: str) -> None:
         a, weight = a.t().contiguous().t(), weight.t().contiguous().t()
     elif form == "columns":
         a, weight = torch.cat([a, a], dim=1)[:, 64:192], torch.cat([weight, weight], dim=1)[:, 64:192]
-    assert (a.numel() * len(weight) >= products.ONEDNN_FROM) == (rows == 300)
+    assert (a.numel() * len(weight) >= pointwise.ONEDNN_FROM) == (rows == 300)
     close(product(a, weight), (a.double() @ weight.double().t()).float(), 1e-5)
 
 
 def test_products_without_onednn_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     a, weight = single(300, 128, seed=1), single(96, 128, seed=2)
     fast = product(a, weight)
-    monkeypatch.setattr(products, "has_onednn", lambda: False)
+    monkeypatch.setattr(pointwise, "has_onednn", lambda: False)
     close(product(a, weight), fast, 1e-5)
 
 
@@ -47,7 +46,7 @@ def test_tanh_is_exact_near_zero_and_far_from_it(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize(("batch", "time", "units"), [(1, 1, 1), (3, 50, 7), (2, 0, 3)])
 def test_tanh_of_all_steps(monkeypatch: pytest.MonkeyPatch, batch: int, time: int, units: int) -> None:
     """A few steps at a time, with a remainder, in memory that has time first or last."""
-    monkeypatch.setitem(hyperbolic.TOGETHER, "cpu", 60)
+    monkeypatch.setitem(pointwise.TOGETHER, "cpu", 60)
     for x in (noise(time, batch, units).transpose(0, 1), noise(batch, time, units)):
         x.requires_grad_()
         probe = noise(batch, time, units, seed=1)

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 import architectures
-from architectures.catalogue import entry, load
+from architectures.registry import entry, load
 
 TIMES = (1, 2, 3, 5, 64, 100, 101, 784, 1000, 20_000)
 RECURRENT = {"num_layers", "dropout", "learn_initial_state"}

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from architectures.kernels import sliding
-from architectures.kernels.sliding import rotate, sliding_attention, sliding_weights
+from architectures.kernels import sliding_attention as kernel
+from architectures.kernels.sliding_attention import rotate, sliding_attention, sliding_weights
 from tests.architectures.cases import close, noise
 
 HEADS, SIZE = 2, 3
@@ -69,11 +69,11 @@ def test_a_folded_batch_may_be_split(monkeypatch: pytest.MonkeyPatch, largest: i
         sizes.append(len(args[0]))
         return scaled_dot_product_attention(*args, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(sliding, "scaled_dot_product_attention", counted)
+    monkeypatch.setattr(kernel, "scaled_dot_product_attention", counted)
     for time, past in ((1, 0), (5, 0), (17, 0), (17, 3), (17, 4), (4, 4), (1, 5)):
         check(time, past, 3, 3)
     in_one, batches = len(sizes), max(sizes)
-    monkeypatch.setattr(sliding, "FOLDED", largest)
+    monkeypatch.setattr(kernel, "FOLDED", largest)
     for time, past in ((1, 0), (5, 0), (17, 0), (17, 3), (17, 4), (4, 4), (1, 5)):
         check(time, past, 3, 3)
     assert max(sizes[in_one:]) == largest < batches

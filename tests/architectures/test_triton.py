@@ -14,10 +14,10 @@ from architectures.kernels import (
     START,
     Attention,
     Backend,
+    autograd,
     average,
     eager,
-    operation,
-    picked,
+    pick_backend,
     states,
     triton_support,
 )
@@ -52,7 +52,7 @@ def outcome(
     """What is put out, and the gradients with respect to all operands of what `outputs` names of it."""
     device = DEVICE if dtype == torch.float32 else torch.device("cpu")
     given = [value.detach().to(device, dtype).requires_grad_() for value in inputs]
-    found = operation.average(*given, attention=attention, hidden_tanh=hidden_tanh, output_tanh=False, passes=passes)
+    found = autograd.average(*given, attention=attention, hidden_tanh=hidden_tanh, output_tanh=False, passes=passes)
     probes = [noise(*value.shape, seed=9 + i).to(device, dtype) for i, value in enumerate(found)]
     # While every relu has been closed since the start, l is near -1e30.
     y, r, l = found[0], found[1], torch.where(found[2] > START / 2, found[2], 0.0)
@@ -149,7 +149,7 @@ def test_states_after_every_step(attention: Attention, hidden_tanh: bool, discou
 
     def every(passes: Any, device: torch.device, dtype: torch.dtype) -> list[Tensor]:
         given = [value.detach().to(device, dtype).requires_grad_() for value in inputs]
-        r, l = operation.states(*given, attention=attention, hidden_tanh=hidden_tanh, passes=passes)
+        r, l = autograd.states(*given, attention=attention, hidden_tanh=hidden_tanh, passes=passes)
         loss: Any = sum((value * noise(*value.shape, seed=i).to(device, dtype)).sum() for i, value in enumerate((r, l)))
         return [value.detach().to("cpu", torch.float64) for value in (r, l, *torch.autograd.grad(loss, given))]
 
@@ -165,11 +165,11 @@ def test_without_a_backward_pass_nothing_is_kept(discounted: bool) -> None:
     passes = TritonPasses(precision(DEVICE))
     options: dict[str, Any] = {"attention": "sigmoid", "hidden_tanh": True, "output_tanh": False, "passes": passes}
     with torch.no_grad():
-        plain = operation.average(*given, **options)
+        plain = autograd.average(*given, **options)
     given[1].requires_grad_()
     # Two compilations may round differently; the interpreter has but one.
     tolerance = 1e-6 if DEVICE.type == "cuda" else 0.0
-    for a, b in zip(plain, operation.average(*given, **options), strict=True):
+    for a, b in zip(plain, autograd.average(*given, **options), strict=True):
         torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
 
 
@@ -180,7 +180,7 @@ def test_gradients_that_lie_anyhow_in_memory() -> None:
     for read in (lambda y: y.mean(), lambda y: (y.transpose(1, 2) @ torch.ones(4, 2, device=DEVICE)).square().sum()):
         grads = []
         for passes in (eager, TritonPasses(precision(DEVICE))):
-            y, _, _ = operation.average(*given, attention="exp", hidden_tanh=False, output_tanh=True, passes=passes)
+            y, _, _ = autograd.average(*given, attention="exp", hidden_tanh=False, output_tanh=True, passes=passes)
             grads.append(torch.autograd.grad(read(y), given[1])[0])
         torch.testing.assert_close(grads[1], grads[0], rtol=1e-5, atol=1e-6)
 
@@ -221,7 +221,7 @@ def test_weights_far_below_the_rest_add_up() -> None:
     operands = (x, weight_x, torch.zeros(3, device=DEVICE), torch.zeros(1, 2, device=DEVICE), one, one + START)
     passes = TritonPasses(precision(DEVICE))
     with torch.no_grad():
-        _, _, l = operation.average(*operands, attention="exp", hidden_tanh=False, output_tanh=False, passes=passes)
+        _, _, l = autograd.average(*operands, attention="exp", hidden_tanh=False, output_tanh=False, passes=passes)
     expected = np.log1p((time - 1) * np.exp(-18.0))
     assert abs(float(l) - expected) < 1e-3 * expected
 
@@ -232,11 +232,11 @@ def test_tiles() -> None:
 
 def test_backend_by_name() -> None:
     x = torch.zeros(1, device=DEVICE)
-    assert picked(x, "triton") == "triton"
+    assert pick_backend(x, "triton") == "triton"
     with pytest.raises(RuntimeError, match="512 units at most here, not 513"):
-        picked(x, "triton", triton_support.MOST_UNITS + 1)
+        pick_backend(x, "triton", triton_support.MAX_UNITS + 1)
     with pytest.raises(RuntimeError, match="take float32 on NVIDIA GPUs, not torch"):
-        picked(x.double(), "triton")
+        pick_backend(x.double(), "triton")
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_backend_by_name() -> None:
 )
 def test_the_first_look_does_not_depend_on_the_mode_that_it_falls_in(mode: Any) -> None:
     """Since it is the last, too."""
-    triton_support.tried.cache_clear()
+    triton_support.try_kernel.cache_clear()
     with mode():
         assert triton_support.failure(DEVICE) is None
 
@@ -254,15 +254,15 @@ def test_the_first_look_does_not_depend_on_the_mode_that_it_falls_in(mode: Any) 
 @pytest.mark.gpu
 @pytest.mark.skipif(DEVICE.type == "cpu", reason="needs an NVIDIA GPU")
 def test_auto_takes_triton_on_a_gpu() -> None:
-    assert picked(torch.zeros(1, device=DEVICE), "auto", 250) == "triton"
+    assert pick_backend(torch.zeros(1, device=DEVICE), "auto", 250) == "triton"
 
 
 def test_what_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("no C\ncompiler")
 
-    triton_support.tried.cache_clear()
+    triton_support.try_kernel.cache_clear()
     monkeypatch.setattr(TritonPasses, "launch", broken)
     with pytest.raises(RuntimeError, match="the Triton kernels do not work here: RuntimeError: no C compiler"):
-        picked(torch.zeros(1, device=DEVICE), "triton")
-    triton_support.tried.cache_clear()
+        pick_backend(torch.zeros(1, device=DEVICE), "triton")
+    triton_support.try_kernel.cache_clear()

@@ -37,7 +37,7 @@ def test_every_architecture_has_a_space_with_what_is_everyones(name, time):
     assert found["hidden_size"] == {"low": 16, "high": 128, "log": True}
     assert found["clip"] == ["value", "norm", "none"]
     assert found["clip_at"]["when"] == {"clip": ["value", "norm"]}
-    own = set(architectures.catalogue.load(name).search_space(time)) - set(architectures.catalogue.entry(name).fixed)
+    own = set(architectures.registry.load(name).search_space(time)) - set(architectures.registry.entry(name).fixed)
     assert set(found) == {"learning_rate", "hidden_size", "clip", "clip_at", *own}
     assert own <= set(architectures.options(name))
     assert Space.read(found, name).to_dict().keys() == found.keys()

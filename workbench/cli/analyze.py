@@ -136,14 +136,14 @@ def selected(text: str | None) -> list[str]:
         UserError: if one of them is unknown.
     """
     from analysis.probes import PROBES
-    from architectures.suggest import near
+    from architectures.suggest import did_you_mean
 
     if text is None:
         return list(PROBES)
     named = [name.strip().replace("-", "_") for name in text.split(",") if name.strip()]
     for name in named:
         if name not in PROBES:
-            raise UserError(f"unknown probe {name!r}{near(name, PROBES)}")
+            raise UserError(f"unknown probe {name!r}{did_you_mean(name, PROBES)}")
     if not named:
         raise UserError(f"name at least one probe: --probes {','.join(PROBES)}")
     return [name for name in PROBES if name in named]

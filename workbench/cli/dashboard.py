@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from architectures.suggest import near
+from architectures.suggest import did_you_mean
 from workbench.cli.parser import Parser
 from workbench.cli.wandb_names import named
 from workbench.errors import UserError
@@ -47,7 +47,7 @@ def main(given: list[str]) -> int:
         print(HELP, end="")
         return 0 if given else 2
     if given[0] not in commands:
-        raise UserError(f"unknown command 'dashboard {given[0]}'{near(given[0], commands)}")
+        raise UserError(f"unknown command 'dashboard {given[0]}'{did_you_mean(given[0], commands)}")
     return commands[given[0]](given[1:])
 
 

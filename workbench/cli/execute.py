@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Protocol
 
-from architectures.catalogue import load
 from architectures.kernels import prepare
+from architectures.registry import load
 from workbench.cli.complain import complain
 from workbench.cli.progress import Progress, label
 from workbench.cli.settings import Settings

@@ -8,8 +8,8 @@ from inspect import Parameter
 from typing import Any
 
 import architectures
-from architectures.catalogue import CATALOGUE, load
-from architectures.suggest import near
+from architectures.registry import CATALOGUE, load
+from architectures.suggest import did_you_mean
 from workbench import tasks
 from workbench.cli.parser import Parser
 from workbench.docs import arguments
@@ -46,7 +46,7 @@ def one(name: str) -> str:
     """
     with users_mistake(name):
         if name not in CATALOGUE and name not in tasks.names() and ":" not in name:
-            raise ValueError(f"unknown name {name!r}{near(name, [*CATALOGUE, *tasks.names()])}")
+            raise ValueError(f"unknown name {name!r}{did_you_mean(name, [*CATALOGUE, *tasks.names()])}")
         if name in tasks.names() or (":" in name and is_task(name)):
             cls: type = tasks.load(name)
             defaults = {key: item.default for key, item in tasks.options(name).items()}

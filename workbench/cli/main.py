@@ -46,9 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         name = arguments[0]
         if name not in COMMANDS:
-            from architectures.suggest import near
+            from architectures.suggest import did_you_mean
 
-            raise UserError(f"unknown command {name!r}{near(name, COMMANDS)}")
+            raise UserError(f"unknown command {name!r}{did_you_mean(name, COMMANDS)}")
         # A module of the user's own is looked for where the user is, behind everything installed: also behind this
         # project, which is found by other means than the path where it is installed to be worked on.
         root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
-from architectures.suggest import near
+from architectures.suggest import did_you_mean
 from workbench import plain_yaml
 from workbench.data.store import VARIABLE
 from workbench.docs import arguments
@@ -59,13 +59,13 @@ class Parser(ArgumentParser):
                 return f"unexpected argument {found[1]!r}"
             # An abbreviation means what begins with it.
             begun = [option for option in options if option.startswith(name)]
-            whole = f"; did you mean {' or '.join(map(repr, begun))}?" if begun else near(name, options)
+            whole = f"; did you mean {' or '.join(map(repr, begun))}?" if begun else did_you_mean(name, options)
             return f"unknown option {found[1]}{whole}"
         if found := re.match(r"argument (--[\w-]+): expected one argument", message):
             return f"{found[1]} needs a value; one that begins with a dash is given as {found[1]}=VALUE"
         if found := re.search(r"Option '([^']+)' is not accepted|[Kk]ey '([^']+)' is not expected", message):
             key = found[1] or found[2]
-            return f"unknown key {key!r}{near(key, [option[2:].replace('-', '_') for option in options])}"
+            return f"unknown key {key!r}{did_you_mean(key, [option[2:].replace('-', '_') for option in options])}"
         if found := re.search(r'Parser key "([^"]+)": (.*)', message):
             key, reason = found.groups()
             reason = re.sub(r"<class '(\w+)'>", r"\1", reason).replace("typing.", "")
@@ -74,7 +74,7 @@ class Parser(ArgumentParser):
             reason = re.sub(r"^Expected an? (.*)\. Got value: ?(.*)$", r"expected \1, got \2", reason)
             if reason.startswith("expected dict"):
                 # Hidden: they take what a file says of tasks and architectures.
-                return f"--{key} goes with an option, --{key}.NAME.OPTION VALUE{near(f'--{key}', options)}"
+                return f"--{key} goes with an option, --{key}.NAME.OPTION VALUE{did_you_mean(f'--{key}', options)}"
             reason = re.sub(
                 r"^Does not .* Subtypes: \[(\w+(?:\[[^]]*\])?), NoneType\].* value: ?(.*?)$",
                 r"expected \1, got \2",

@@ -3,7 +3,7 @@
 import importlib
 from importlib.util import find_spec
 
-from architectures.suggest import near
+from architectures.suggest import did_you_mean
 from workbench.errors import UserError
 
 COMMANDS = {
@@ -38,7 +38,7 @@ def main(given: list[str]) -> int:
         return 0 if given else 2
     name = given[0]
     if name not in COMMANDS:
-        raise UserError(f"unknown command 'sweep {name}'{near(name, COMMANDS)}")
+        raise UserError(f"unknown command 'sweep {name}'{did_you_mean(name, COMMANDS)}")
     if find_spec("optuna") is None:
         raise UserError("sweeps need Optuna: pip install 'sequence-workbench[sweeps]'")
     status: int = importlib.import_module(f"workbench.cli.sweeping.{name}").main(given[1:])

@@ -5,7 +5,8 @@
 >>> task.loss(prediction, batch), task.metrics(prediction, batch), task.trivial_loss, task.solved
 """
 
-from workbench.tasks.base import Batch, Criterion, Split, Task, seeded
+from workbench.seeding import seeded
+from workbench.tasks.base import Batch, Criterion, Split, Task
 from workbench.tasks.catalogue import CATALOGUE, SUMMARIES, build, load, names, options
 
 __all__ = [

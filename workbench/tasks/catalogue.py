@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from architectures.dotted import load_class
-from architectures.suggest import near
+from architectures.registry import load_class
+from architectures.suggest import did_you_mean
 from workbench.tasks.base import Task
 
 CATALOGUE: Mapping[str, str] = {
@@ -53,7 +53,7 @@ def load(name: str) -> type[Task]:
     """
     if name not in CATALOGUE and ":" not in name:
         raise ValueError(
-            f"unknown task {name!r} (one of your own is named package.module:Class){near(name, CATALOGUE)}"
+            f"unknown task {name!r} (one of your own is named package.module:Class){did_you_mean(name, CATALOGUE)}"
         )
     found: type[Task] = load_class(CATALOGUE.get(name, name), "task", Task)
     if not dataclasses.is_dataclass(found):
@@ -85,7 +85,7 @@ def build(name: str, /, **given: Any) -> Task:
     known = options(name)
     for key in given:
         if key not in known:
-            raise ValueError(f"{name} has no option {key!r}{near(key, known)}")
+            raise ValueError(f"{name} has no option {key!r}{did_you_mean(key, known)}")
     for key, field in known.items():
         if field.default is field.default_factory is dataclasses.MISSING and key not in given:
             raise ValueError(f"{name} needs {key}=")

@@ -33,13 +33,13 @@ def library() -> Path:
     Raises:
         BuildError: if there is no compiler, it fails, or there is nowhere to write to.
     """
-    compiler = found()
-    path = place(compiler)
+    compiler = find_compiler()
+    path = library_path(compiler)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not whole(path):
+        if not is_complete(path):
             with FileLock(path.with_suffix(".lock")):
-                if not whole(path):
+                if not is_complete(path):
                     build(compiler, path)
     except OSError as error:
         why = error.strerror or error
@@ -47,16 +47,16 @@ def library() -> Path:
     return path
 
 
-def built() -> bool:
+def is_built() -> bool:
     """Whether the library is there already.
 
     Raises:
         BuildError: if there is no compiler.
     """
-    return whole(place(found()))
+    return is_complete(library_path(find_compiler()))
 
 
-def found() -> str:
+def find_compiler() -> str:
     """The compiler.
 
     Raises:
@@ -68,7 +68,7 @@ def found() -> str:
     return compiler
 
 
-def place(compiler: str) -> Path:
+def library_path(compiler: str) -> Path:
     """Where the library is, or is to be."""
     folder = os.environ.get(CACHE) or Path.home() / ".cache" / "sequence-workbench"
     return Path(folder) / f"recurrences-{key(compiler)}.so"
@@ -98,10 +98,10 @@ def processor() -> str:
 
 def version(compiler: str) -> str:
     """The compiler's name and version."""
-    return finished([compiler, "--version"]).partition("\n")[0]
+    return run_compiler([compiler, "--version"]).partition("\n")[0]
 
 
-def whole(path: Path) -> bool:
+def is_complete(path: Path) -> bool:
     """Whether the library is there and is what was once built."""
     beside = path.with_suffix(".sha256")
     try:
@@ -127,7 +127,7 @@ def build(compiler: str, path: Path) -> None:
         left.unlink()
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        finished(
+        run_compiler(
             [
                 compiler,
                 *FLAGS,
@@ -151,7 +151,7 @@ def build(compiler: str, path: Path) -> None:
         aside.unlink(missing_ok=True)
 
 
-def finished(command: list[str]) -> str:
+def run_compiler(command: list[str]) -> str:
     """What a command prints.
 
     Raises:

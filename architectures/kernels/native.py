@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from architectures.kernels.attention import ATTENTIONS, Attention
-from architectures.kernels.build import BuildError, library
+from architectures.kernels.native_build import BuildError, library
+from architectures.kernels.pointwise import ATTENTIONS, Attention
 
 Cell = Literal["rwa", "rda", "gru", "rnn"]
 PLAIN = (0, False, False)

@@ -17,19 +17,86 @@ so the weights' gradients are matrix products over all steps, after the loop. Th
 this operation is given: in PyTorch (`eager.py`), or as kernels.
 """
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from architectures.kernels.attention import Attention
-from architectures.kernels.hyperbolic import tanh_of_all
-from architectures.kernels.passes import Passes, Saved
-from architectures.kernels.products import product
+from architectures.kernels.pointwise import Attention, product, tanh_of_all
 
 START = -1e30
 """l_0 = log d_0. Finite, since -inf - -inf is no number; so low that w_1 is exactly 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedTensors:
+    """What the forward pass reads and leaves for the backward pass. Time comes first, so that every step is one piece
+    of memory: (time, batch, units), except where a shape is given."""
+
+    attention: Attention
+    hidden_tanh: bool
+    operand: Tensor
+    """[x | 1 | h_{t-1}], (time + 1, batch, inputs + 1 + units): a step's gates are one product of it, and after the
+    loop all their weights' gradients are another."""
+    u: Tensor
+    tanh_g: Tensor
+    p: Tensor | None
+    """Where the slope of log f_a is made of it."""
+    q: Tensor | None
+    """Where the past is discounted."""
+    delta: Tensor
+    averages: Tensor
+    """r before and after every step, (time + 1, batch, units); the h of `operand` where f_h is the identity."""
+
+    @property
+    def hidden(self) -> Tensor:
+        """h before and after every step, (time + 1, batch, units)."""
+        return self.operand[:, :, self.operand.shape[2] - self.u.shape[2] :]
+
+    def tensors(self) -> tuple[Tensor | None, ...]:
+        """All of them, in the order in which they are given."""
+        return self.operand, self.u, self.tanh_g, self.p, self.q, self.delta, self.averages
+
+
+class Passes(Protocol):
+    """The two passes over time."""
+
+    def forward(self, saved: SavedTensors, weight: Tensor, logs: Tensor) -> None:
+        """Fills h_0 and everything after the first step.
+
+        Args:
+            saved: with x, 1, u, and r before the first step.
+            weight: (2 or 3 units, inputs + 1 + units), of [g | p | q].
+            logs: l, (time + 1, batch, units), with that before the first step; or two, of which every step reads one
+                and writes the other.
+        """
+
+    def backward(
+        self,
+        saved: SavedTensors,
+        weight_h: Tensor,
+        outside: tuple[Tensor | None, Tensor | None, Tensor | None],
+        R: Tensor,
+        L: Tensor,
+        grad_u: Tensor,
+        grad_gates: Tensor,
+    ) -> Tensor:
+        """Fills the gradients of u and of [g | p | q].
+
+        Args:
+            saved: what `forward` left.
+            weight_h: (units, 2 or 3 units).
+            outside: gradients of h, r and l after every step from elsewhere, (time, batch, units) each.
+            R, L: adjoints of the last r and l, (batch, units), which become those of r and l before the first step, as
+                far as they come by r and l.
+            grad_u: (time, batch, units).
+            grad_gates: (time, batch, 2 or 3 units).
+
+        Returns:
+            The adjoint of h before the first step, (batch, units).
+        """
 
 
 def average(
@@ -37,7 +104,7 @@ def average(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """`architectures.kernels.average`, of its x, weight_x, bias, weight_h, r and l."""
     h, r, l = _DiscountedAverage.apply(  # type: ignore[no-untyped-call]
-        *operands, attention, hidden_tanh, passes, differentiated(*operands), False
+        *operands, attention, hidden_tanh, passes, discounted_average(*operands), False
     )
     return tanh_of_all(h) if output_tanh else h, r, l
 
@@ -45,12 +112,12 @@ def average(
 def states(*operands: Tensor, attention: Attention, hidden_tanh: bool, passes: Passes) -> tuple[Tensor, Tensor]:
     """`architectures.kernels.states`, of the same."""
     _, r, l = _DiscountedAverage.apply(  # type: ignore[no-untyped-call]
-        *operands, attention, hidden_tanh, passes, differentiated(*operands), True
+        *operands, attention, hidden_tanh, passes, discounted_average(*operands), True
     )
     return r, l
 
 
-def differentiated(*operands: Tensor) -> bool:
+def discounted_average(*operands: Tensor) -> bool:
     """Whether a gradient may be asked for."""
     return torch.is_grad_enabled() and any(operand.requires_grad for operand in operands)
 
@@ -86,7 +153,7 @@ class _DiscountedAverage(torch.autograd.Function):
         operand[:-1, :, inputs] = 1
         weight = torch.cat([weight_x, bias[None]])
         flat = operand[:-1, :, : inputs + 1].reshape(time * batch, -1)
-        saved = Saved(
+        saved = SavedTensors(
             attention,
             hidden_tanh,
             operand,
@@ -118,7 +185,7 @@ class _DiscountedAverage(torch.autograd.Function):
 
 def _gradients(ctx: Any, *outside: Tensor | None) -> tuple[Tensor | None, ...]:
     weight_x, weight_h, *tensors = ctx.saved_tensors
-    saved = Saved(*ctx.options, *tensors)
+    saved = SavedTensors(*ctx.options, *tensors)
     time, batch, units = saved.u.shape
     inputs = weight_x.shape[0]
     grad_h, grad_r, grad_l = outside

@@ -1,0 +1,130 @@
+"""The attention functions f_a of the RDA paper (section 5.1), in the logarithm."""
+
+import functools
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import logsigmoid, softplus
+
+Attention = Literal["exp", "sigmoid", "softplus", "relu"]
+ATTENTIONS: tuple[Attention, ...] = get_args(Attention)
+
+
+def log_attention(p: Tensor, attention: Attention) -> Tensor:
+    """alpha = log f_a(p), element by element; -inf where the relu is closed."""
+    match attention:
+        case "exp":
+            return p
+        case "sigmoid":
+            return logsigmoid(p)
+        case "softplus":
+            # Far below zero softplus(p) is exp(p), which underflows long before p does.
+            return torch.where(p < _tail(p), p, softplus(p).log())
+        case "relu":
+            return p.relu().log()
+
+
+def log_attention_slope(p: Tensor, attention: Attention) -> Tensor | None:
+    """d alpha / d p, element by element; `None` stands for 1 everywhere, 0 for a closed relu."""
+    match attention:
+        case "exp":
+            return None
+        case "sigmoid":
+            return torch.sigmoid(-p)
+        case "softplus":
+            return torch.where(p < _tail(p), torch.ones_like(p), p.sigmoid() / softplus(p))
+        case "relu":
+            return torch.where(p > 0, p.clamp_min(torch.finfo(p.dtype).tiny).reciprocal(), torch.zeros_like(p))
+
+
+def _tail(p: Tensor) -> float:
+    """Below this, log(softplus(p)) = p to the last digit: the difference is exp(p) / 2."""
+    return -36.0 if p.dtype == torch.float64 else -15.0
+
+
+TOGETHER = {"cpu": 2**17, "cuda": 2**24}
+"""Numbers that are worked on at once, by kind of device. On a CPU a few such blocks fit into a cache of the second
+level; a GPU is to have few calls, and memory for them."""
+
+
+def tanh_block(step: Tensor) -> int:
+    """How many steps like this one are worked on at once."""
+    return max(1, TOGETHER.get(step.device.type, TOGETHER["cuda"]) // max(1, step.numel()))
+
+
+def tanh(x: Tensor, out: Tensor, scratch: Tensor) -> None:
+    """tanh(x) into `out`, which may be x. On the CPU it is made in `scratch`, of the same shape."""
+    if x.device.type != "cpu":
+        torch.tanh(x, out=out)
+        return
+    tanh_of_half(torch.add(x, x, out=scratch), out, scratch)
+
+
+def tanh_of_half(x: Tensor, out: Tensor, scratch: Tensor) -> None:
+    """tanh(x / 2) = expm1(x) / (expm1(x) + 2) into `out`, on the CPU: exact near 0, too. x may be `scratch`."""
+    torch.clamp(x, max=80.0, out=scratch).expm1_()
+    torch.add(scratch, _two(x.dtype), out=out)
+    torch.div(scratch, out, out=out)
+
+
+def tanh_of_all(x: Tensor) -> Tensor:
+    """tanh(x), once differentiable, for x: (batch, time, units) with time first in memory."""
+    if x.device.type != "cpu":
+        return x.tanh()
+    result: Tensor = _Tanh.apply(x)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _Tanh(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        steps = x.transpose(0, 1)
+        out = torch.empty(steps.shape, dtype=x.dtype, device=x.device)
+        together = tanh_block(out[:1])
+        scratch = torch.empty_like(out[:together])
+        for some, result in zip(steps.split(together), out.split(together), strict=True):
+            tanh(some, result, scratch[: len(some)])
+        ctx.save_for_backward(out)
+        return out.transpose(0, 1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (out,) = ctx.saved_tensors
+        return torch.ops.aten.tanh_backward(grad.transpose(0, 1), out).transpose(0, 1)  # type: ignore[no-any-return]
+
+
+@functools.cache
+def _two(dtype: torch.dtype) -> Tensor:
+    """A number of Python's would be converted at every call."""
+    return torch.tensor(2, dtype=dtype)
+
+
+ONEDNN_FROM = 2**21
+"""Multiply-adds from which oneDNN makes up for what a call of it costs more."""
+
+
+def product(a: Tensor, weight: Tensor) -> Tensor:
+    """a weight^T as a new tensor, (rows, units), for a: (rows, n) and weight: (units, n); not differentiable.
+
+    For float32 PyTorch calls MKL, which on processors of another maker takes up to twice as long as oneDNN, of which
+    PyTorch's own LSTM is made.
+    """
+    large = a.shape[0] * a.shape[1] * weight.shape[0] >= ONEDNN_FROM
+    if large and a.dtype == torch.float32 and a.device.type == "cpu" and has_onednn():
+        # What PyTorch's compiler calls; oneDNN's products have no public name for tensors of the ordinary layout.
+        result: Tensor = torch.ops.mkldnn._linear_pointwise.default(a, weight, None, "none", [], "")
+        return result
+    return a @ weight.t()
+
+
+@functools.cache
+def has_onednn() -> bool:
+    """Whether this PyTorch has the operator that `product` calls, and it runs here."""
+    try:
+        one = torch.ones(1, 1)
+        return bool(torch.ops.mkldnn._linear_pointwise.default(one, one, None, "none", [], "") == one)
+    except (AttributeError, RuntimeError, NotImplementedError):
+        return False
