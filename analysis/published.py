@@ -26,7 +26,7 @@ class Published:
     measure: str
     """What the figures count, in words."""
     of: str
-    """The same as `papers.measure` reads it."""
+    """The same as `papers.metric` reads it."""
     setting: str
     """The model and the budget behind them."""
     figures: Mapping[str, Quoted]

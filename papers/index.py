@@ -43,17 +43,17 @@ def check(pages: Path, page: str) -> None:
             raise UserError(f"{path} was not written by workbench reproduce; name another folder as --pages")
     for name in preset.names():
         for scale in get_args(Scale):
-            found(pages, name, scale)
+            read_pages(pages, name, scale)
 
 
-def fuller(pages: Path, page: str, finished: int) -> int | None:
+def more_complete(pages: Path, page: str, finished: int) -> int | None:
     """How many runs a page is made of already, where that is more than so many; else `None`.
 
     Raises:
         UserError: if its JSON file was written by something else.
     """
     path = pages / f"{page}.json"
-    told = int(read(path)["runs"]["finished"]) if path.exists() else 0
+    told = int(read_page(path)["runs"]["finished"]) if path.exists() else 0
     return told if told > finished else None
 
 
@@ -63,7 +63,7 @@ def write(pages: Path) -> Path:
     Raises:
         UserError: if a page's JSON file was written by something else.
     """
-    known = {(name, scale): found(pages, name, scale) for name in preset.names() for scale in get_args(Scale)}
+    known = {(name, scale): read_pages(pages, name, scale) for name in preset.names() for scale in get_args(Scale)}
     machines = sorted({machine for each in known.values() for page in each.values() for machine in page["machines"]})
     letters = {machine: chr(ord("A") + index) for index, machine in enumerate(machines)}
     lines = [
@@ -80,17 +80,17 @@ def write(pages: Path) -> Path:
     return pages / FILE
 
 
-def found(pages: Path, name: str, scale: Scale) -> dict[str, dict[str, Any]]:
+def read_pages(pages: Path, name: str, scale: Scale) -> dict[str, dict[str, Any]]:
     """What the JSON files of a preset's pages say, by the page's name; the usual one first.
 
     Raises:
         UserError: if one was written by something else.
     """
     made = [preset.load(name, Numerics(precision=precision, draw=draw)).page(scale) for precision, draw in COMPUTED]
-    return {page: read(pages / f"{page}.json") for page in made if (pages / f"{page}.json").exists()}
+    return {page: read_page(pages / f"{page}.json") for page in made if (pages / f"{page}.json").exists()}
 
 
-def read(path: Path) -> dict[str, Any]:
+def read_page(path: Path) -> dict[str, Any]:
     """What the JSON file of a page says.
 
     Raises:
@@ -107,10 +107,10 @@ def read(path: Path) -> dict[str, Any]:
 
 def status(known: Mapping[str, dict[str, Any]], letters: Mapping[str, str]) -> str:
     """A cell of the index: the pages of a preset at a scale."""
-    return "<br>".join(told(page, each, letters) for page, each in known.items()) or "not run"
+    return "<br>".join(describe_page(page, each, letters) for page, each in known.items()) or "not run"
 
 
-def told(page: str, known: Mapping[str, Any], letters: Mapping[str, str]) -> str:
+def describe_page(page: str, known: Mapping[str, Any], letters: Mapping[str, str]) -> str:
     """How far a page is, what it says, and on what machines it was made."""
     runs, share = known["runs"], known["share"]
     whole = runs["finished"] == runs["asked"]

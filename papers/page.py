@@ -8,20 +8,18 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analysis import curves
-from analysis.formats import count, number, percent, plural
+from analysis.formats import ABSENT, count, interval, number, percent, plural
 from analysis.formats import span as spanned
 from analysis.groups import Section, sections
 from analysis.published import published_for
-from analysis.statistics import mean_interval
+from analysis.statistics import Mean, mean_interval
 from analysis.style import save_svg
-from papers.columns import result
-from papers.judge import RULE, verdict
+from papers.agreement import RULE, agreement, ordering, reasons, verdict
 from papers.markdown import code, plain, table
 from papers.preset import Preset, Scale, load
-from papers.progress import standing
-from papers.reasons import reasons
-from papers.setting import settings_table, shrunk
-from papers.table import published_variants, tables
+from papers.settings_table import reductions, settings_table
+from papers.status import runs_status
+from papers.tables import ComparisonTable, TableRow, published_variants, tables
 from workbench.files import write_json, write_text
 from workbench.results import Run
 
@@ -29,14 +27,14 @@ FIGURES = "figures"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class WrittenPage:
     """A page that was written."""
 
     path: Path
     verdict: str
 
 
-def write(preset: Preset, scale: Scale, out: Path, pages: Path, seeds: int | None = None) -> Made:
+def write(preset: Preset, scale: Scale, out: Path, pages: Path, seeds: int | None = None) -> WrittenPage:
     """Writes the preset's page, its figures below `pages/figures`, and what the index needs as JSON.
 
     Args:
@@ -51,10 +49,10 @@ def write(preset: Preset, scale: Scale, out: Path, pages: Path, seeds: int | Non
     """
     parts = [load(name, preset.numerics) for name in preset.of] or [preset]
     experiments = [experiment for part in parts for experiment in part.experiments(scale, seeds)]
-    found = standing(out, experiments)
+    found = runs_status(out, experiments)
     name = preset.page(scale)
     (pages / FIGURES).mkdir(parents=True, exist_ok=True)
-    figures = list(draw(sections(found.runs), pages, name))
+    figures = list(draw_figures(sections(found.runs), pages, name))
     made = [] if preset.of else tables(preset, scale, experiments, found.runs)
     said = "learning curves" if preset.of else verdict(made, scale == "full")
     said += "" if found.complete or not found.runs else ", so far"
@@ -63,11 +61,11 @@ def write(preset: Preset, scale: Scale, out: Path, pages: Path, seeds: int | Non
         title=plain(preset.title),
         scale=scale,
         standing=found,
-        numerics=[plain(each) for each in computed(preset)],
+        numerics=[plain(each) for each in describe_numerics(preset)],
         percent=percent(100 * found.share),
-        shrunk=[] if preset.of else [plain(shrunk(preset))],
+        shrunk=[] if preset.of else [plain(reductions(preset))],
         verdict=plain(said),
-        results=[result(each, scale) for each in made],
+        results=[format_result(each, scale) for each in made],
         rule=RULE,
         figures=figures,
         budget=budget(found.runs),
@@ -75,7 +73,7 @@ def write(preset: Preset, scale: Scale, out: Path, pages: Path, seeds: int | Non
         settings=[] if preset.of else [settings_table(preset, scale, seeds)],
         unlike=[plain(each) for each in preset.unlike],
         reasons=[plain(each) for each in reasons(preset, scale, made)],
-        others=[plain(each) for each in others(preset)],
+        others=[plain(each) for each in other_presets(preset)],
         command=command(preset, scale, seeds),
     )  # fmt: skip
     write_text(pages / f"{name}.md", page.rstrip() + "\n")
@@ -91,7 +89,7 @@ def write(preset: Preset, scale: Scale, out: Path, pages: Path, seeds: int | Non
             "seconds": round(sum(run.timing.get("seconds", 0.0) for run in found.runs)),
         },
     )
-    return Made(path=pages / f"{name}.md", verdict=said)
+    return WrittenPage(path=pages / f"{name}.md", verdict=said)
 
 
 def environment() -> Environment:
@@ -105,7 +103,7 @@ def environment() -> Environment:
     )
 
 
-def draw(found: Sequence[Section], pages: Path, name: str) -> Iterator[str]:
+def draw_figures(found: Sequence[Section], pages: Path, name: str) -> Iterator[str]:
     """Writes the learning curves of each section; yields each figure as Markdown."""
     for section in found:
         drawn = curves.panels(section)
@@ -150,7 +148,7 @@ def machines(runs: Sequence[Run]) -> list[str]:
     return sorted(told)
 
 
-def others(preset: Preset) -> Iterator[str]:
+def other_presets(preset: Preset) -> Iterator[str]:
     """What further sources have of the same variant of the task."""
     for part in [] if preset.of else published_variants(preset):
         for entry in published_for(part):
@@ -165,10 +163,72 @@ def command(preset: Preset, scale: Scale, seeds: int | None) -> str:
     return code(f"workbench reproduce {preset.name} --scale {scale}{f' --seeds {seeds}' if seeds else ''}{options}")
 
 
-def computed(preset: Preset) -> Iterator[str]:
+def describe_numerics(preset: Preset) -> Iterator[str]:
     """In sentences, what the runs are computed in where that is not as usual."""
     unusual = preset.numerics.unusual
     if "precision" in unusual:
         yield "Computed in mixed precision, products in bfloat16; the usual page is in float32."
     if "draw" in unusual:
         yield "Training data that has to be drawn is drawn on the device that trains."
+
+
+def format_result(made: ComparisonTable, scale: Scale) -> str:
+    """One table: theirs, ours, and at the paper's scale whether they agree."""
+    heading = f"### {plain(', '.join(part for part in (str(made.measure), made.variant) if part))}"
+    headings = ["architecture", "published", "ours", "seeds"]
+    full = scale == "full"
+    lines = [row_cells(line, made, full) for line in made.lines]
+    trivial = trivial_value(made)
+    if trivial is not None:
+        lines.append(["trivial baseline", "", number(trivial), "", *[""] * full])
+    shown = table([*headings, *["agrees?"] * full], lines)
+    baseline = "" if trivial is not None else trivial_steps(made)
+    source, setting = "Nothing is published of this.", ""
+    if made.source is not None:
+        of = f" ({made.published_variant})" if made.published_variant != made.variant else ""
+        source, setting = f"Published: {made.source.source}{of}. ", f"{made.source.setting}."
+    order = ordering(made)
+    return "\n\n".join(
+        part for part in (heading, shown, plain(baseline), plain(source + setting), plain(order)) if part
+    )
+
+
+def row_cells(line: TableRow, made: ComparisonTable, full: bool) -> list[str]:
+    """A line of a table."""
+    ours = line.ours
+    share = f"{len(ours.values)} of {ours.seeds}" if ours.seeds else "0"
+    if ours.diverged:
+        share += f" ({ours.diverged} diverged)"
+    if not ours.values and ours.seeds > ours.diverged and made.measure.counts_steps:
+        value = f"> {count(ours.budget)}"
+    else:
+        value = format_steps(ours.mean) if made.measure.counts_steps else interval(ours.mean)
+    published = ABSENT if line.published is None else str(line.published)
+    told = [plain(agreement(line, made))] if full else []
+    return [plain(line.architecture), plain(published), plain(value), share, *told]
+
+
+def format_steps(mean: Mean) -> str:
+    """A mean number of steps with its interval: whole numbers."""
+    if mean.n == 0:
+        return ABSENT
+    return count(mean.mean) + ("" if mean.half is None else f" ± {count(mean.half)}")
+
+
+def trivial_value(made: ComparisonTable) -> float | None:
+    """What the best answer without memory has, where it is a loss or follows from one."""
+    if made.trivial_loss is None:
+        return None
+    bits = made.trivial_loss / math.log(2)
+    return {"test/loss": made.trivial_loss, "test/bits_per_character": bits}.get(made.measure.text)
+
+
+def trivial_steps(made: ComparisonTable) -> str:
+    """The trivial baseline of a table that counts something else than losses."""
+    if made.trivial_loss is None:
+        return ""
+    loss = f"The best answer without memory has a loss of {number(made.trivial_loss)}"
+    goal = made.measure.goal
+    if goal is not None and goal.criterion.metric == "loss" and not goal.criterion.met(made.trivial_loss):
+        return f"Trivial baseline: never. {loss}."
+    return f"Trivial baseline: {loss[0].lower()}{loss[1:]}."

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from architectures.suggest import did_you_mean
-from papers.measure import Measure
+from papers.metric import Metric
 from workbench.comparison import Comparison
 from workbench.config import Experiment, Numerics
 from workbench.errors import UserError
@@ -42,7 +42,7 @@ class Preset:
     sources: tuple[str, ...] = ()
     full: Settings = field(default_factory=dict)
     small: Settings = field(default_factory=dict)
-    measures: tuple[Measure, ...] = ()
+    measures: tuple[Metric, ...] = ()
     unlike: tuple[str, ...] = ()
     found: Mapping[Scale, Sequence[str]] = field(default_factory=dict)
     of: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ class Preset:
 
     def settings(self, scale: Scale) -> dict[str, Any]:
         """What is asked of `workbench compare` at a scale, beside what single architectures have of their own."""
-        mine = over(self.full, self.small) if scale == "small" else dict(self.full)
+        mine = overlay(self.full, self.small) if scale == "small" else dict(self.full)
         return {**mine, **self.numerics.unusual}
 
     def experiments(self, scale: Scale, seeds: int | None = None) -> list[Experiment]:
@@ -80,12 +80,12 @@ class Preset:
         own: Mapping[str, Settings] = settings.pop("each", {})
         settings.pop("over", None)
         (task,) = settings["tasks"]
-        settings = over(settings, {"task": {task: options}} if options else {})
+        settings = overlay(settings, {"task": {task: options}} if options else {})
         if seeds is not None:
             settings["seeds"] = seeds
         for name in settings["architectures"]:
             # Alone, as an architecture may have an optimiser of its own.
-            alone = over(settings, own.get(name, {}))
+            alone = overlay(settings, own.get(name, {}))
             alone["architectures"] = [name]
             for kind in ("architecture", "task"):
                 names = (name, task)
@@ -99,13 +99,13 @@ def suffix(numerics: Numerics) -> str:
     return f"-{numerics.precision}" * ("precision" in unusual) + f"-drawn-on-{numerics.draw}" * ("draw" in unusual)
 
 
-def over(settings: Settings, changed: Settings) -> dict[str, Any]:
+def overlay(settings: Settings, changed: Settings) -> dict[str, Any]:
     """Settings with others over them: mappings key by key, all else as a whole; `each` is replaced, as what one scale
     gives an architecture is not what another does."""
     merged = dict(settings)
     for key, value in changed.items():
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping) and key != "each"
-        merged[key] = over(merged[key], value) if both else value
+        merged[key] = overlay(merged[key], value) if both else value
     return merged
 
 
@@ -148,5 +148,5 @@ def load(name: str, numerics: Numerics | None = None) -> Preset:
             raise UserError(f"{path}: {key} must be a mapping, not {values[key]!r}")
     if not values["of"] and len(values["full"].get("tasks") or ()) != 1:
         raise UserError(f"{path}: full must name one task (tasks: [addition]), or of other presets")
-    values["measures"] = tuple(Measure.read(text) for text in values["measures"])
+    values["measures"] = tuple(Metric.read(text) for text in values["measures"])
     return Preset(name=name, numerics=numerics or Numerics(), **values)

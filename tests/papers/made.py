@@ -4,27 +4,27 @@ from collections.abc import Sequence
 from typing import Any
 
 from analysis.quoted import Quoted
-from papers.measure import Measure
+from papers.metric import Metric
 from papers.preset import Preset
-from papers.table import Line, Ours, Table
+from papers.tables import ComparisonTable, OurResult, TableRow
 
 STEPS = "train/loss < 0.001"
 
 
-def ours(values: Sequence[float], seeds: int | None = None, budget: int = 10_000) -> Ours:
+def ours(values: Sequence[float], seeds: int | None = None, budget: int = 10_000) -> OurResult:
     """What came out: by default every seed has a value."""
-    return Ours(values=tuple(values), seeds=len(values) if seeds is None else seeds, budget=budget)
+    return OurResult(values=tuple(values), seeds=len(values) if seeds is None else seeds, budget=budget)
 
 
-def line(name: str, values: Sequence[float], published: str | None, seeds: int | None = None, **rest: Any) -> Line:
+def line(name: str, values: Sequence[float], published: str | None, seeds: int | None = None, **rest: Any) -> TableRow:
     """An architecture, without its runs."""
     figure = None if published is None else Quoted.read(published)
-    return Line(architecture=name, runs=(), ours=ours(values, seeds, **rest), published=figure)
+    return TableRow(architecture=name, runs=(), ours=ours(values, seeds, **rest), published=figure)
 
 
-def table(*lines: Line, of: str = STEPS, variant: str = "") -> Table:
+def table(*lines: TableRow, of: str = STEPS, variant: str = "") -> ComparisonTable:
     """A table of some lines."""
-    return Table(measure=Measure.read(of), variant=variant, source=None, lines=lines, trivial_loss=None)
+    return ComparisonTable(measure=Metric.read(of), variant=variant, source=None, lines=lines, trivial_loss=None)
 
 
 def preset(**rest: Any) -> Preset:
@@ -42,4 +42,4 @@ def preset(**rest: Any) -> Preset:
     }
     measures = rest.pop("measures", (STEPS, "test/loss"))
     told: dict[str, Any] = {"name": "made", "title": "Made up", "small": {}, "sources": (), **rest}
-    return Preset(full={**full, **told.pop("full", {})}, measures=tuple(map(Measure.read, measures)), **told)
+    return Preset(full={**full, **told.pop("full", {})}, measures=tuple(map(Metric.read, measures)), **told)

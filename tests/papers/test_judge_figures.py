@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.formats import ABSENT
-from papers.judge import agreement
+from papers.agreement import agreement
 from tests.papers.made import STEPS, line, table
 
 LOSS, ACCURACY = "test/loss", "test/accuracy"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from analysis.quoted import Quoted
-from papers.judge import compared, ordering, pairs, precedes, verdict
+from papers.agreement import describe_comparison, ordering, pairs, precedes, verdict
 from tests.papers.made import line, ours, table
 
 
@@ -67,13 +67,13 @@ def test_which_of_two_figures_is_certainly_the_less(one, other, first):
     ],
 )
 def test_which_of_two_is_ahead_and_whether_that_is_beyond_the_intervals(one, other, ahead, sure):
-    found, beyond = compared(one, other, table())
+    found, beyond = describe_comparison(one, other, table())
     assert found == pytest.approx(ahead)
     assert beyond == sure
 
 
 def test_where_more_is_better_the_order_is_the_other():
-    ahead, beyond = compared(ours([0.9, 0.91, 0.92]), ours([0.5, 0.51, 0.52]), table(of="test/accuracy"))
+    ahead, beyond = describe_comparison(ours([0.9, 0.91, 0.92]), ours([0.5, 0.51, 0.52]), table(of="test/accuracy"))
     assert ahead == pytest.approx(0.4)
     assert beyond
 
@@ -203,5 +203,5 @@ def test_losses_that_are_those_of_an_answer_without_memory_are_not_told_apart():
 
 def test_rows_that_touch_are_not_apart():
     one, other = ours([100, 100, 100]), ours([200, 200, 200])
-    assert compared(one, other, table())[1]
-    assert not compared(replace(one, grain=100.0), replace(other, grain=100.0), table())[1]
+    assert describe_comparison(one, other, table())[1]
+    assert not describe_comparison(replace(one, grain=100.0), replace(other, grain=100.0), table())[1]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from papers.measure import Measure, first_reached
+from papers.metric import Metric, first_reached
 from tests.analysis.report_runs import experiment, write_run
 from tests.workbench.experiments import finish, small
 from workbench.errors import UserError
@@ -48,12 +48,12 @@ def test_steps_on_the_validation_set_are_those_of_the_row_by_which_it_was_met_so
     run = run_with(tmp_path, losses=losses, accuracies=accuracies, accuracy=1.0)
     steps = [50 * (index + 1) for index in range(len(losses))]
     values = {"loss": losses, "accuracy": accuracies}[column]
-    assert Measure.read(text).of(run) == first_in_a_row(steps, values, met, times)
+    assert Metric.read(text).of(run) == first_in_a_row(steps, values, met, times)
 
 
 def test_the_worked_example(tmp_path):
     run = run_with(tmp_path, losses=[0.5, 0.09, 0.1, 0.09, 0.08, 0.2, 0.09, 0.09, 0.05, 0.3])
-    found = [Measure.read(f"val/loss < 0.1, {times} times").of(run) for times in (1, 2, 3, 4)]
+    found = [Metric.read(f"val/loss < 0.1, {times} times").of(run) for times in (1, 2, 3, 4)]
     assert found == [100.0, 250.0, 450.0, None]
 
 
@@ -72,7 +72,7 @@ def test_whatever_the_rows_are(losses, times):
 def test_steps_on_training_batches_are_what_the_run_itself_noticed(solved_at, steps, tmp_path):
     # The rows tell otherwise: they are means over many batches.
     run = run_with(tmp_path, solved_at=solved_at, solved_at_mean50=400, losses=[0.5, 1e-9], criterion="loss < 0.001")
-    assert Measure.read("train/loss < 0.001").of(run) == steps
+    assert Metric.read("train/loss < 0.001").of(run) == steps
 
 
 def test_a_real_run_has_the_first_step_whose_batch_met_its_task_s_bound(tmp_path):
@@ -81,45 +81,45 @@ def test_a_real_run_has_the_first_step_whose_batch_met_its_task_s_bound(tmp_path
     # With a row for every step, a row's mean is that of one batch.
     reached = [step for step, value in zip(rows["step"], rows["train/accuracy"], strict=True) if value >= 1]
     assert reached
-    assert Measure.read("train/accuracy >= 1").of(run) == reached[0]
+    assert Metric.read("train/accuracy >= 1").of(run) == reached[0]
 
 
 @pytest.mark.parametrize("text", ["train/loss < 0.01", "train/loss <= 0.001", "train/accuracy >= 1"])
 def test_a_bound_that_no_training_batch_was_watched_for_is_refused(text, tmp_path):
     run = run_with(tmp_path, solved_at=137)
     with pytest.raises(UserError, match=f"was not watched for {text}, but for loss < 0.001"):
-        Measure.read(text).of(run)
+        Metric.read(text).of(run)
 
 
 def test_a_task_that_nobody_calls_solved_is_watched_for_nothing(tmp_path):
     with pytest.raises(UserError, match="but for None"):
-        Measure.read("train/loss < 0.001").of(run_with(tmp_path, criterion=None))
+        Metric.read("train/loss < 0.001").of(run_with(tmp_path, criterion=None))
 
 
 def test_a_metric_on_the_test_set_is_that_of_the_result(tmp_path):
     run = run_with(tmp_path, loss=0.0125, accuracy=0.75, losses=[0.5, 0.4])
-    assert Measure.read("test/loss").of(run) == 0.0125
-    assert Measure.read("test/accuracy").of(run) == 0.75
-    assert Measure.read("test/bits_per_character").of(run) is None
+    assert Metric.read("test/loss").of(run) == 0.0125
+    assert Metric.read("test/accuracy").of(run) == 0.75
+    assert Metric.read("test/bits_per_character").of(run) is None
 
 
 def test_a_run_that_diverged_before_it_got_there_has_nothing(tmp_path):
     run = run_with(tmp_path, loss=None, diverged_at=120, losses=[0.5, math.nan])
     for text in ("test/loss", "train/loss < 0.001", "val/loss < 0.1", "val/loss < 0.1, 2 times"):
-        assert Measure.read(text).of(run) is None, text
+        assert Metric.read(text).of(run) is None, text
 
 
 def test_a_run_that_diverged_before_its_first_row_of_validation_has_nothing(tmp_path):
     folder = write_run(tmp_path, experiment(log_every=50), loss=None, diverged_at=3)
     (folder / "metrics.csv").write_text("step,train/loss,learning_rate\n50,,0.001\n")
-    assert Measure.read("val/loss < 0.1").of(read(folder)) is None
+    assert Metric.read("val/loss < 0.1").of(read(folder)) is None
 
 
 def test_a_metric_that_is_no_number_is_none(tmp_path):
     known = run_with(tmp_path)
     for value in (math.inf, math.nan, None):
         run = Run(folder=known.folder, experiment=known.experiment, result={"test": {"loss": value}}, timing={})
-        assert Measure.read("test/loss").of(run) is None
+        assert Metric.read("test/loss").of(run) is None
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_metric_that_is_no_number_is_none(tmp_path):
     ],
 )  # fmt: skip
 def test_a_measure_in_words(text, said, counts_steps, less_is_better):
-    measure = Measure.read(text)
+    measure = Metric.read(text)
     assert str(measure) == said
     assert (measure.counts_steps, measure.less_is_better) == (counts_steps, less_is_better)
 
@@ -150,4 +150,4 @@ def test_a_measure_in_words(text, said, counts_steps, less_is_better):
 )
 def test_what_is_no_measure_is_refused(text, said):
     with pytest.raises(UserError, match=said):
-        Measure.read(text)
+        Metric.read(text)

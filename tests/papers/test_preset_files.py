@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from papers import preset
-from papers.preset import over
+from papers.preset import overlay
 from tests.papers import made
 from workbench.errors import UserError
 
@@ -75,7 +75,7 @@ def test_what_is_no_mapping_is_refused(content, folder):
 def test_settings_over_others_key_by_key_and_each_as_a_whole():
     full = {"a": 1, "task": {"x": {"p": 1, "q": 2}}, "names": [1, 2], "each": {"gru": {"c": 1}, "rwa": {"c": 2}}}
     changed = {"a": 2, "task": {"x": {"p": 3}}, "names": [3], "each": {"gru": {"d": 4}}, "new": 5}
-    merged = over(full, changed)
+    merged = overlay(full, changed)
     assert merged == {
         "a": 2,
         "task": {"x": {"p": 3, "q": 2}},

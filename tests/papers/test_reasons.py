@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from papers.reasons import ending, reasons, told
+from papers.agreement import describe_ending, describe_row, reasons
 from tests.analysis.report_runs import experiment, write_run
 from tests.papers.made import line, preset, table
 from workbench.results import read
@@ -38,7 +38,7 @@ def lasted(mine, runs):
     ],
 )
 def test_how_far_a_run_came_and_whether_it_had_come_to_rest(losses, said, tmp_path):
-    shown = ending(run_with(tmp_path, seed=3, losses=losses))
+    shown = describe_ending(run_with(tmp_path, seed=3, losses=losses))
     assert shown.startswith(f"seed 3 {said}")
     assert ("last fifth" in shown) == ("last fifth" in said)
 
@@ -50,9 +50,11 @@ def test_diverged_seeds_are_counted_and_the_others_told_of(tmp_path):
         run_with(tmp_path, seed=2, loss=None, diverged_at=9),
     ]
     mine = line("gru", [1.0], "9", 3)
-    assert told(lasted(line("gru", [1.0, 2.5], "9"), runs)) == "1 and 2.5 here; the source has one run."
-    assert told(lasted(mine, runs)) == ("2 seeds diverged; seed 1 had its lowest validation loss, 0.300, at step 300.")
-    assert told(lasted(mine, runs[:1])) == "1 seed diverged."
+    assert describe_row(lasted(line("gru", [1.0, 2.5], "9"), runs)) == "1 and 2.5 here; the source has one run."
+    assert describe_row(lasted(mine, runs)) == (
+        "2 seeds diverged; seed 1 had its lowest validation loss, 0.300, at step 300."
+    )
+    assert describe_row(lasted(mine, runs[:1])) == "1 seed diverged."
 
 
 def names(found):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.formats import ABSENT
-from papers.setting import factor, settings_table, shrunk
+from papers.settings_table import describe_factor, reductions, settings_table
 from tests.papers.made import preset
 
 
@@ -28,12 +28,12 @@ from tests.papers.made import preset
     ],
 )
 def test_a_factor_is_that_of_two_numbers_that_differ(paper, here, expected):
-    assert factor(paper, here) == expected
+    assert describe_factor(paper, here) == expected
 
 
 @given(st.integers(1, 900), st.integers(1, 900))
 def test_the_factor_leads_back_from_ours_to_theirs(paper, here):
-    said = factor(paper, here)
+    said = describe_factor(paper, here)
     if paper == here:
         assert said == ""
     else:
@@ -55,11 +55,11 @@ SMALL = {
 
 
 def test_what_the_small_scale_has_otherwise_in_a_sentence():
-    assert shrunk(preset(small=SMALL)) == (
+    assert reductions(preset(small=SMALL)) == (
         "hidden size 2 instead of 5 (1/2.5); steps 60 instead of 20 (3); length 4 instead of 8 (1/2); "
         "parameters 5000 for all"
     )
-    assert shrunk(preset()) == ""
+    assert reductions(preset()) == ""
 
 
 def cells(shown):

@@ -4,9 +4,9 @@ import pytest
 
 from analysis.published import PUBLISHED
 from papers import preset
-from papers.measure import Measure
+from papers.metric import Metric
 from papers.preset import Scale
-from papers.table import tables
+from papers.tables import tables
 from tests.papers.known import HERE, TABLES, experiments, variants
 
 SILENT = ("tcn-addition-200", "tcn-addition-400", "tcn-copy-500", "tcn-copy-2000")
@@ -56,6 +56,6 @@ def test_the_first_measure_of_a_table_has_figures():
 
 @pytest.mark.parametrize("entry", PUBLISHED, ids=lambda entry: f"{entry.task} {entry.source} {entry.of}")
 def test_every_entry_says_what_it_counts_in_the_one_way_to_write_it(entry):
-    measure = Measure.read(entry.of)
+    measure = Metric.read(entry.of)
     assert measure.text == entry.of
     assert ("steps until" in entry.measure) == measure.counts_steps

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from analysis.published import catalogue_name
-from papers.table import Ours, published_variants, sources, tables
+from papers.tables import OurResult, published_variants, sources, tables
 from tests.analysis.report_runs import write_run
 from tests.papers.made import preset
 from workbench.config import Part
@@ -55,8 +55,8 @@ def test_a_run_that_is_missing_is_no_failure(tmp_path):
     there = [each for each in asked if (each.architecture.name, each.seed) == ("rwa", 1)]
     (table, _) = tables(made, "full", asked, finish(tmp_path, there, solved_at=lambda each: 7))
     gru, rwa = table.lines
-    assert (gru.runs, gru.ours) == ((), Ours(values=(), seeds=0, budget=20))
-    assert rwa.ours == Ours(values=(7.0,), seeds=1, budget=20)
+    assert (gru.runs, gru.ours) == ((), OurResult(values=(), seeds=0, budget=20))
+    assert rwa.ours == OurResult(values=(7.0,), seeds=1, budget=20)
     assert not gru.ours.complete
     assert rwa.ours.complete
     empty, _ = tables(made, "full", asked, [])
@@ -77,8 +77,8 @@ def test_a_diverged_run_is_a_seed_without_a_value(tmp_path):
     asked = made.experiments("full")
     runs = finish(tmp_path, asked, loss=lambda each: None if each.seed else 0.5, solved_at=lambda each: None)
     steps, loss = tables(made, "full", asked, runs)
-    assert steps.lines[0].ours == Ours(values=(), seeds=2, budget=20, diverged=1)
-    assert loss.lines[0].ours == Ours(values=(0.5,), seeds=2, budget=20, diverged=1)
+    assert steps.lines[0].ours == OurResult(values=(), seeds=2, budget=20, diverged=1)
+    assert loss.lines[0].ours == OurResult(values=(0.5,), seeds=2, budget=20, diverged=1)
     assert math.isnan(steps.lines[0].ours.mean.mean)
     assert not loss.lines[0].ours.complete
 

@@ -78,7 +78,7 @@ def main(given: list[str]) -> int:
 
     # Only now, as it takes seconds: a mistake is answered at once.
     from papers import index, page, preset
-    from papers.progress import standing
+    from papers.status import runs_status
 
     if listed:
         for each in preset.names():
@@ -103,8 +103,8 @@ def main(given: list[str]) -> int:
         complain(f"warning: {line}")
     _, status = execute(experiments, settings, until=until)
     split(settings.folder, experiments)
-    name, done = made.page(choice.scale), len(standing(settings.folder, experiments).runs)
-    if done < len(experiments) and (told := index.fuller(pages, name, done)) is not None:
+    name, done = made.page(choice.scale), len(runs_status(settings.folder, experiments).runs)
+    if done < len(experiments) and (told := index.more_complete(pages, name, done)) is not None:
         complain(
             f"{pages / name}.md stays as it is: it is made of {told} finished runs, and {settings.folder} has {done} "
             f"of {len(experiments)}; name the OUT that it was made from, or another folder as --pages"

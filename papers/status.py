@@ -14,7 +14,7 @@ from workbench.results import Run, read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class RunsStatus:
     """What there is of a preset's runs in a folder of results."""
 
     experiments: tuple[Experiment, ...]
@@ -36,7 +36,7 @@ class Standing:
         return made / asked
 
 
-def standing(out: Path, experiments: Sequence[Experiment]) -> Standing:
+def runs_status(out: Path, experiments: Sequence[Experiment]) -> RunsStatus:
     """Looks for runs in a folder of results.
 
     Raises:
@@ -51,7 +51,7 @@ def standing(out: Path, experiments: Sequence[Experiment]) -> Standing:
         elif (folder / "metrics.csv").exists():
             claim(folder, experiment)
             under_way.append((experiment, last_step(folder / "metrics.csv")))
-    return Standing(experiments=tuple(experiments), runs=tuple(runs), under_way=tuple(under_way))
+    return RunsStatus(experiments=tuple(experiments), runs=tuple(runs), under_way=tuple(under_way))
 
 
 def last_step(metrics: Path) -> int:

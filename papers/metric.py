@@ -15,7 +15,7 @@ SPLITS = {"train": "a training batch", "val": "the validation set"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measure:
+class Metric:
     """Written as `train/loss < 0.001`, `val/loss < 0.01, 3 times` or `test/accuracy`."""
 
     text: str

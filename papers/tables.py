@@ -9,7 +9,7 @@ from typing import Any
 from analysis.published import Published, catalogue_name, published_for
 from analysis.quoted import Quoted
 from analysis.statistics import Mean, mean_interval
-from papers.measure import Measure
+from papers.metric import Metric
 from papers.preset import Preset, Scale
 from workbench import tasks
 from workbench.config import Experiment, Part
@@ -17,7 +17,7 @@ from workbench.results import Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ours:
+class OurResult:
     """One measure of one architecture, over the seeds."""
 
     values: tuple[float, ...]
@@ -43,25 +43,25 @@ class Ours:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class TableRow:
     """An architecture in one table."""
 
     architecture: str
     runs: tuple[Run, ...]
     """Those that are finished, by seed."""
-    ours: Ours
+    ours: OurResult
     published: Quoted | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class ComparisonTable:
     """One measure on one variant of the task."""
 
-    measure: Measure
+    measure: Metric
     variant: str
     """What tells it from the others of the preset, as `length 50`; empty where there is only one."""
     source: Published | None
-    lines: tuple[Line, ...]
+    lines: tuple[TableRow, ...]
     trivial_loss: float | None
     """Of the task as it was run; `None` where nothing is finished."""
     published_variant: str = ""
@@ -70,7 +70,9 @@ class Table:
     """Of the task in the paper's setting, where losses are what is published."""
 
 
-def tables(preset: Preset, scale: Scale, experiments: Sequence[Experiment], runs: Sequence[Run]) -> list[Table]:
+def tables(
+    preset: Preset, scale: Scale, experiments: Sequence[Experiment], runs: Sequence[Run]
+) -> list[ComparisonTable]:
     """A table for each variant and measure, measures in the preset's order.
 
     Args:
@@ -94,43 +96,43 @@ def tables(preset: Preset, scale: Scale, experiments: Sequence[Experiment], runs
     ):
         for measure in preset.measures:
             source = next((entry for entry in published if entry.of == measure.text), None)
-            lines = tuple(lines_of(same, found, measure, source))
+            lines = tuple(table_rows(same, found, measure, source))
             losses = [run.result["trivial_loss"] for line in lines for run in line.runs]
             is_loss = source is not None and measure.text == "test/loss"
             made.append(
-                Table(
+                ComparisonTable(
                     measure=measure,
-                    variant=told(options),
+                    variant=describe_options(options),
                     source=source,
                     lines=lines,
                     trivial_loss=losses[0] if losses else None,
-                    published_variant=told(theirs),
+                    published_variant=describe_options(theirs),
                     published_trivial_loss=tasks.build(part.name, **part.options).trivial_loss if is_loss else None,
                 )
             )
     return sorted(made, key=lambda table: preset.measures.index(table.measure))
 
 
-def told(options: Mapping[str, Any]) -> str:
+def describe_options(options: Mapping[str, Any]) -> str:
     """What tells a variant from others."""
     return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in options.items())
 
 
-def lines_of(
+def table_rows(
     experiments: Sequence[Experiment],
     found: Mapping[tuple[str, int], Run],
-    measure: Measure,
+    measure: Metric,
     source: Published | None,
-) -> Iterator[Line]:
+) -> Iterator[TableRow]:
     """The lines of a table, in the order in which the preset names its architectures."""
     for name in dict.fromkeys(experiment.architecture.name for experiment in experiments):
         mine = [each for each in experiments if each.architecture.name == name]
         runs = tuple(found[key] for each in mine if (key := (each.identity, each.seed)) in found)
         known = [value for run in runs if (value := measure.of(run)) is not None and math.isfinite(value)]
-        yield Line(
+        yield TableRow(
             architecture=name,
             runs=runs,
-            ours=Ours(
+            ours=OurResult(
                 values=tuple(known),
                 seeds=len(runs),
                 budget=mine[0].budget.steps,

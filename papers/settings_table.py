@@ -11,15 +11,15 @@ from papers.preset import Preset, Scale
 from workbench.comparison import Comparison
 from workbench.config import Budget, Optimization
 
-UNTOLD = ("seeds", "log_every")
+OMITTED = ("seeds", "log_every")
 """Settings that are ours, not the paper's."""
 
 
-def flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Each value under one key: `task.addition.length`; of what single architectures have, `each.lstm.clip`."""
     for key, value in settings.items():
         if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{key}.")
+            yield from flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 
@@ -47,38 +47,41 @@ def settings_table(preset: Preset, scale: Scale, seeds: int | None = None) -> st
         scale: the paper's setting, or the small one.
         seeds: of each, where not as the preset has them.
     """
-    paper, here = dict(flat(preset.full)), dict(flat(preset.settings(scale)))
+    paper, here = dict(flatten(preset.full)), dict(flatten(preset.settings(scale)))
     if seeds is not None:
         here["seeds"] = seeds
     if scale == "full":
-        return table(("setting", "value"), ((plain(key), text(value)) for key, value in here.items()), left=2)
+        return table(("setting", "value"), ((plain(key), format_setting(value)) for key, value in here.items()), left=2)
     keys = list(dict.fromkeys([*paper, *here]))
-    both = ((key, None if key in UNTOLD else value_of(key, paper), value_of(key, here)) for key in keys)
-    lines = ((plain(key), text(theirs), text(ours), factor(theirs, ours)) for key, theirs, ours in both)
+    both = ((key, None if key in OMITTED else value_of(key, paper), value_of(key, here)) for key in keys)
+    lines = (
+        (plain(key), format_setting(theirs), format_setting(ours), describe_factor(theirs, ours))
+        for key, theirs, ours in both
+    )
     return table(("setting", "paper", "here", "factor"), lines, left=3)
 
 
-def shrunk(preset: Preset) -> str:
+def reductions(preset: Preset) -> str:
     """What is otherwise at the small scale, in a sentence's end: `length 25 instead of 100 (1/4)`."""
-    paper, here = dict(flat(preset.full)), dict(flat(preset.settings("small")))
+    paper, here = dict(flatten(preset.full)), dict(flatten(preset.settings("small")))
     changes = []
     for key, value in here.items():
         if key in preset.numerics.unusual:
             # Said by itself.
             continue
-        if key in (*UNTOLD, "match") or key.startswith("each.") or (key in paper and paper[key] == value):
+        if key in (*OMITTED, "match") or key.startswith("each.") or (key in paper and paper[key] == value):
             continue
         name = key.rpartition(".")[2].replace("_", " ")
         if key not in paper:
             # In the paper's setting each architecture has one of its own.
             changes.append(f"{name} {shown(value)} for all")
             continue
-        by = factor(paper[key], value)
+        by = describe_factor(paper[key], value)
         changes.append(f"{name} {shown(value)} instead of {shown(paper[key])}{f' ({by})' if by else ''}")
     return "; ".join(changes)
 
 
-def factor(paper: Any, here: Any) -> str:
+def describe_factor(paper: Any, here: Any) -> str:
     """By what factor ours is smaller or larger; empty where that says nothing.
 
     Example:
@@ -91,6 +94,6 @@ def factor(paper: Any, here: Any) -> str:
     return f"1/{paper / here:.3g}" if here < paper else f"{here / paper:.3g}"
 
 
-def text(value: Any) -> str:
+def format_setting(value: Any) -> str:
     """A value in a table's cell."""
     return ABSENT if value is None else plain(shown(value))

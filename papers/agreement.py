@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from analysis.formats import ABSENT, count, listed, number, plural
+from analysis.histories import finite
 from analysis.quoted import Quoted
-from papers.table import Line, Ours, Table
+from papers.preset import Preset, Scale
+from papers.tables import ComparisonTable, OurResult, TableRow
+from workbench.results import Run
 
 RULE = (
     "Published figures are single runs. One agrees if it lies, as it was rounded, within the 95 % interval of one "
@@ -21,7 +24,7 @@ UNLEARNED = 0.95
 """Share of the trivial loss from which on nothing was learned, and differences say nothing."""
 
 
-def agreement(line: Line, table: Table) -> str:
+def agreement(line: TableRow, table: ComparisonTable) -> str:
     """What is said of one figure at the paper's own scale."""
     ours, theirs = line.ours, line.published
     if theirs is None:
@@ -31,22 +34,22 @@ def agreement(line: Line, table: Table) -> str:
     return of_bound(ours, theirs, table) if theirs.bound != "exact" else of_value(ours, theirs, table)
 
 
-def of_value(ours: Ours, theirs: Quoted, table: Table) -> str:
+def of_value(ours: OurResult, theirs: Quoted, table: ComparisonTable) -> str:
     """Beside a figure that the source has as a number."""
     if not ours.complete:
         short = table.measure.counts_steps and ours.budget < theirs.value and not ours.values
         return "too few steps to tell" if short else f"no: {len(ours.values)} of {plural(ours.seeds, 'seed')}"
     mean = ours.mean
     if mean.half is None:
-        return f"one seed: {apart(mean.mean, theirs.value, table)}"
+        return f"one seed: {intervals_apart(mean.mean, theirs.value, table)}"
     # Of one more run, not of the mean: the source has one run, and the mean of many seeds is no run.
     room = mean.half * math.sqrt(mean.n + 1) + theirs.rounding + ours.grain
     if abs(theirs.value - mean.mean) <= room:
         return "within our interval"
-    return f"no: {apart(mean.mean, theirs.value, table)}"
+    return f"no: {intervals_apart(mean.mean, theirs.value, table)}"
 
 
-def of_bound(ours: Ours, theirs: Quoted, table: Table) -> str:
+def of_bound(ours: OurResult, theirs: Quoted, table: ComparisonTable) -> str:
     """Beside a figure of which the source says only that it was more, or less."""
     if theirs.bound == "above" and table.measure.counts_steps:
         early = [value for value in ours.values if value <= theirs.value]
@@ -67,7 +70,7 @@ def of_bound(ours: Ours, theirs: Quoted, table: Table) -> str:
     return "no" if apart else "cannot tell"
 
 
-def apart(mine: float, theirs: float, table: Table) -> str:
+def intervals_apart(mine: float, theirs: float, table: ComparisonTable) -> str:
     """How far ours lies from theirs."""
     if not table.measure.less_is_better:
         return f"{number(abs(mine - theirs))} {'above' if mine > theirs else 'below'}"
@@ -87,22 +90,22 @@ class Pair:
     """Whether ours is so beyond the intervals."""
 
 
-def pairs(table: Table) -> Iterator[Pair]:
+def pairs(table: ComparisonTable) -> Iterator[Pair]:
     """Every pair of finished lines that the source tells apart."""
     lines = [line for line in table.lines if line.published is not None and line.ours.seeds]
     for one, other in combinations(lines, 2):
         assert one.published is not None
         assert other.published is not None
-        if unlearned(one.published, table) and unlearned(other.published, table):
+        if has_not_learned(one.published, table) and has_not_learned(other.published, table):
             continue
         theirs = precedes(one.published, other.published, table.measure.less_is_better)
         if theirs:
             better, worse = (one, other) if theirs > 0 else (other, one)
-            ours, sure = compared(better.ours, worse.ours, table)
+            ours, sure = describe_comparison(better.ours, worse.ours, table)
             yield Pair(better=better.architecture, worse=worse.architecture, ours=ours, sure=sure)
 
 
-def unlearned(figure: Quoted, table: Table) -> bool:
+def has_not_learned(figure: Quoted, table: ComparisonTable) -> bool:
     """Whether a published loss is that of an answer without memory, or worse."""
     trivial = table.published_trivial_loss
     return trivial is not None and figure.value >= UNLEARNED * trivial
@@ -124,7 +127,7 @@ def certainly_less(one: Quoted, other: Quoted) -> bool:
     return one.value <= other.value
 
 
-def compared(one: Ours, other: Ours, table: Table) -> tuple[float, bool]:
+def describe_comparison(one: OurResult, other: OurResult, table: ComparisonTable) -> tuple[float, bool]:
     """Which is better, as in `Pair.ours`, and whether it is so beyond the intervals."""
     if one.complete and other.complete:
         a, b = one.mean, other.mean
@@ -138,7 +141,7 @@ def compared(one: Ours, other: Ours, table: Table) -> tuple[float, bool]:
     return len(one.values) / one.seeds - len(other.values) / other.seeds, False
 
 
-def verdict(tables: Sequence[Table], full: bool) -> str:
+def verdict(tables: Sequence[ComparisonTable], full: bool) -> str:
     """A preset's first measure, over all variants, in a few words; agreement is said of the others too."""
     every, tables = tables, [table for table in tables if table.measure == tables[0].measure]
     if not any(line.ours.seeds for table in tables for line in table.lines):
@@ -162,13 +165,13 @@ def verdict(tables: Sequence[Table], full: bool) -> str:
     return "the same order as far as the intervals tell" + of_pairs
 
 
-def agree(tables: Sequence[Table]) -> bool:
+def agree(tables: Sequence[ComparisonTable]) -> bool:
     """Whether every published figure agrees."""
     said = {agreement(line, table) for table in tables for line in table.lines if line.published is not None}
     return said <= {"within our interval", "agrees"}
 
 
-def ordering(table: Table) -> str:
+def ordering(table: ComparisonTable) -> str:
     """The order of a table's architectures beside the source's, in a sentence or two."""
     found = list(pairs(table))
     if not found:
@@ -188,3 +191,45 @@ def ordering(table: Table) -> str:
         names = listed([f"{pair.worse} before {pair.better}" for pair in turned])
         told += f" The other way round beyond the intervals: {names}."
     return told
+
+
+LATE = 0.2
+"""The last part of a run, over which its loss is looked at: whether it still fell."""
+
+
+def reasons(preset: Preset, scale: Scale, tables: Sequence[ComparisonTable]) -> Iterator[str]:
+    """A sentence for each line that disagrees, from its runs; then what the preset says of it."""
+    for table in tables:
+        turned = {name for pair in pairs(table) if pair.ours < 0 and pair.sure for name in (pair.better, pair.worse)}
+        for line in table.lines:
+            denied = scale == "full" and agreement(line, table).startswith("no")
+            if line.runs and (denied or line.architecture in turned):
+                where = f" ({table.variant})" if table.variant else ""
+                yield f"{line.architecture}, {table.measure}{where}: {describe_row(line)}"
+    yield from preset.found.get(scale, ())
+
+
+def describe_row(line: TableRow) -> str:
+    """What the seeds came to; where not all did, how far each got, and whether it had come to rest."""
+    if line.ours.complete:
+        each = listed([f"{value:.6g}" for value in line.ours.values])
+        return f"{each} here; the source has one run."
+    diverged = [run for run in line.runs if run.diverged]
+    lost = [f"{plural(len(diverged), 'seed')} diverged"] if diverged else []
+    return "; ".join([*lost, *(describe_ending(run) for run in line.runs if not run.diverged)]) + "."
+
+
+def describe_ending(run: Run) -> str:
+    """The lowest validation loss of a run, and how its last part went."""
+    seed = f"seed {run.experiment.seed}"
+    losses = finite(run, "val/loss")
+    if losses is None or len(losses) < 2:
+        return f"{seed} has no validation loss to follow"
+    lowest = losses.to_numpy().argmin()
+    step = count(float(losses.index.to_numpy()[lowest]))
+    best = f"{seed} had its lowest validation loss, {number(losses.iloc[lowest])}, at step {step}"
+    late = losses[losses.index >= losses.index[-1] - LATE * losses.index[-1]]
+    if len(late) < 2 or late.iloc[0] <= 0:
+        return best
+    ratio = late.iloc[-1] / late.iloc[0]
+    return f"{best}, and its last fifth took the loss to {number(ratio)} times what it was"
