@@ -113,14 +113,14 @@ def test_a_command_does_what_it_says(command, desk, tmp_path, monkeypatch, capsy
 
 def pretend(monkeypatch):
     """What would run until Ctrl-C ends at once, and what goes to W&B's workspaces and reports does not leave."""
-    import dashboards.account
-    import dashboards.serving
-    from dashboards.account import Account
+    from dashboards.mirror import account
+    from dashboards.mirror.account import Account
+    from dashboards.server import wsgi
     from dashboards.workspace import push
 
-    account = Account(entity="me", username="me", base_url="https://wandb.example", app_url="https://wandb.example")
-    monkeypatch.setattr(dashboards.account, "signed_in", lambda: account)
-    monkeypatch.setattr(dashboards.serving, "until_stopped", lambda server, line: print(line))
+    me = Account(entity="me", username="me", base_url="https://wandb.example", app_url="https://wandb.example")
+    monkeypatch.setattr(account, "signed_in", lambda: me)
+    monkeypatch.setattr(wsgi, "until_stopped", lambda server, line: print(line))
     monkeypatch.setattr(push, "save_workspace", lambda space: "https://wandb.example/workspace")
     monkeypatch.setattr(push, "report_of", lambda *given, **named: type("Report", (), {"id": "r"}))
     monkeypatch.setattr(push, "save_report", lambda made: "https://wandb.example/report")

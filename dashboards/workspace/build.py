@@ -6,12 +6,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from dashboards.marks import PROJECT
-from dashboards.workspace.library import library
-from dashboards.workspace.panels import title
+from dashboards.mirror.state import PROJECT
+from dashboards.workspace.content import Content, content
+from dashboards.workspace.panels import library, panel_title
 from dashboards.workspace.runset import paths, runset
 from dashboards.workspace.sections import GLANCE, sections
-from dashboards.workspace.shown import Content, content
 
 UNFIT = ("So", "Sk", "Sm", "Sc", "Cs")
 """Kinds of characters that W&B does not take in a workspace's name."""
@@ -33,10 +32,10 @@ def workspace(out: Path, *, entity: str = "", project: str = PROJECT, tasks: tup
         UserError: if wandb-workspaces is not installed, or there is nothing to show.
     """
     library()
-    return arranged(content(out, tasks), entity=entity, project=project)
+    return arrange(content(out, tasks), entity=entity, project=project)
 
 
-def arranged(shown: Content, *, entity: str = "", project: str = PROJECT) -> Any:
+def arrange(shown: Content, *, entity: str = "", project: str = PROJECT) -> Any:
     """The workspace of what there is to show."""
     lib = library()
     ws = lib.workspaces
@@ -60,7 +59,7 @@ def arranged(shown: Content, *, entity: str = "", project: str = PROJECT) -> Any
         settings=ws.WorkspaceSettings(max_runs=max(10, groups), smoothing_type="none"),
         runset_settings=runset(shown, lib),
     )
-    space._internal_runset_id = short(f"{project}/{space.name}")
+    space._internal_runset_id = shorten(f"{project}/{space.name}")
     return space
 
 
@@ -68,12 +67,12 @@ def identify(section: str, panels: list[Any]) -> None:
     """Gives each panel an id by its place and its title: W&B's would be drawn by lot, and differ each time."""
     seen: Counter[str] = Counter()
     for panel in panels:
-        heading = f"{section}/{title(panel)}"
-        panel._id = short(f"{heading}/{seen[heading]}")
+        heading = f"{section}/{panel_title(panel)}"
+        panel._id = shorten(f"{heading}/{seen[heading]}")
         seen[heading] += 1
 
 
-def short(text: str) -> str:
+def shorten(text: str) -> str:
     """A hash, as long as W&B's ids are."""
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]
 

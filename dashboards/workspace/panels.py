@@ -1,14 +1,29 @@
 """The panels of W&B that we use, each with a title that says what is shown and in which unit."""
 
+import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
-from dashboards.naming import STEP
-from dashboards.workspace.library import Library
+from dashboards.mirror.naming import STEP
+from workbench.errors import UserError
 
 LINES = "wandb/line/v0"
 """W&B's own chart of lines from a table, as `wandb.plot.line` uses it."""
 OVER_SEEDS = "mean, and standard deviation over seeds"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Library:
+    """The modules of wandb-workspaces."""
+
+    workspaces: Any
+    reports: Any
+    expr: Any
+    view: Any
+    """The model that a workspace is serialised by."""
 
 
 class Panels:
@@ -93,7 +108,7 @@ class Panels:
         return self.made.SummaryMetric(name)
 
 
-def title(panel: Any) -> str:
+def panel_title(panel: Any) -> str:
     """What a panel is headed with; of those that have no heading of their own, what W&B writes."""
     strings: Mapping[str, str] = getattr(panel, "chart_strings", {})
     kind = type(panel).__name__
@@ -104,3 +119,22 @@ def title(panel: Any) -> str:
     if kind == "WeavePanelSummaryTable":
         return f"runs.summary[{panel.table_name!r}]"
     return str(strings.get("title") or getattr(panel, "title", None) or "")
+
+
+@cache
+def library() -> Library:
+    """The modules.
+
+    Raises:
+        UserError: if they are not installed.
+    """
+    if find_spec("wandb") is None or find_spec("wandb_workspaces") is None:
+        raise UserError("a workspace needs wandb-workspaces: pip install 'sequence-workbench[workspaces]'")
+    with warnings.catch_warnings():
+        # Its models are declared in a way that pydantic will drop one day.
+        warnings.simplefilter("ignore")
+        import wandb_workspaces.reports.v2 as reports
+        import wandb_workspaces.workspaces as workspaces
+        from wandb_workspaces import expr
+        from wandb_workspaces.workspaces.internal import View
+    return Library(workspaces=workspaces, reports=reports, expr=expr, view=View)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dashboards.marks import FOLDER
+from dashboards.mirror.state import FOLDER
 from dashboards.workspace import build, report
-from dashboards.workspace.library import library
-from dashboards.workspace.shown import Content, content
+from dashboards.workspace.content import Content, content
+from dashboards.workspace.panels import library
 from workbench.errors import UserError
 from workbench.files import one_line, read_json, writable, write_json
 
@@ -44,25 +44,25 @@ def push(out: Path, *, entity: str, project: str, tasks: tuple[str, ...] = ()) -
     library()
     shown = content(out, tasks)
     path, key = out / FOLDER / KEPT, " ".join((f"{entity}/{project}", *sorted(shown.tasks)))
-    known = remembered(path)
+    known = read_pushed(path)
     before = known.get(key, {})
     space = workspace_of(shown, before.get("workspace", {}), entity=entity, project=project)
     writable(path.parent)
-    url = asked("workspace", path, lambda: save_workspace(space))
+    url = ask("workspace", path, lambda: save_workspace(space))
     now: dict[str, Any] = {
         **before,
         "workspace": {"name": space._internal_name, "id": space._internal_id, "url": url},
     }
     write_json(path, {**known, key: now})
-    made = asked("report", path, lambda: report_of(shown, before.get("report", {}), entity=entity, project=project))
-    there = asked("report", path, lambda: save_report(made))
+    made = ask("report", path, lambda: report_of(shown, before.get("report", {}), entity=entity, project=project))
+    there = ask("report", path, lambda: save_report(made))
     write_json(path, {**known, key: {**now, "report": {"id": made.id, "url": there}}})
     return Pushed(workspace=url, report=there)
 
 
 def workspace_of(shown: Content, before: dict[str, str], *, entity: str, project: str) -> Any:
     """The workspace, as the view that it was before if it was pushed."""
-    space = build.arranged(shown, entity=entity, project=project)
+    space = build.arrange(shown, entity=entity, project=project)
     if before:
         space._internal_name, space._internal_id = before["name"], before["id"]
     return space
@@ -93,7 +93,7 @@ def save_report(made: Any) -> str:
     return str(made.save().url)
 
 
-def asked(what: str, path: Path, ask: Callable[[], T]) -> T:
+def ask(what: str, path: Path, ask: Callable[[], T]) -> T:
     """Asks W&B for something.
 
     Raises:
@@ -111,7 +111,7 @@ def asked(what: str, path: Path, ask: Callable[[], T]) -> T:
         raise UserError(f"W&B did not take the {what}: {one_line(error)[:300]}; {hint}") from None
 
 
-def remembered(path: Path) -> dict[str, dict[str, dict[str, str]]]:
+def read_pushed(path: Path) -> dict[str, dict[str, dict[str, str]]]:
     """What was pushed from this folder, by where to.
 
     Raises:
@@ -120,12 +120,12 @@ def remembered(path: Path) -> dict[str, dict[str, dict[str, str]]]:
     if not path.exists():
         return {}
     known = read_json(path)
-    if not all(isinstance(kept, dict) and fits(kept) for kept in known.values()):
+    if not all(isinstance(kept, dict) and matches(kept) for kept in known.values()):
         raise UserError(f"{path} does not say what was pushed; remove it, and push anew")
     return known
 
 
-def fits(kept: dict[str, Any]) -> bool:
+def matches(kept: dict[str, Any]) -> bool:
     """Whether this says of a workspace, of a report, or of both, which it was."""
     for part, wanted in PARTS.items():
         found = kept.get(part, dict.fromkeys(wanted, ""))

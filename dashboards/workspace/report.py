@@ -11,13 +11,11 @@ from analysis.groups import Section
 from analysis.report import overview, title
 from analysis.summary import summary
 from analysis.tuning.fairness import tuning_fairness
-from dashboards.whole import JOB
-from dashboards.workspace.library import Library, library
-from dashboards.workspace.panels import Panels
+from dashboards.mirror.record import JOB
+from dashboards.workspace.content import Content, architecture
+from dashboards.workspace.panels import Library, Panels, library
 from dashboards.workspace.runset import ARCHITECTURE, PHASE, group_colours, paths
-from dashboards.workspace.sections import COST, PAGE, cost, learning, numbers, ordered, title_of
-from dashboards.workspace.shown import Content, architecture
-from dashboards.workspace.tuning import sweeps
+from dashboards.workspace.sections import COST, PAGE, cost, learning, numbers, order_probes, sweeps, title_of
 
 LONGEST = 128
 """Characters of a title."""
@@ -49,7 +47,7 @@ def blocks(shown: Content, *, entity: str, project: str) -> list[Any]:
     made += ranks(shown, wr)
     for section in shown.sections:
         made += task(shown, section, lib, entity=entity, project=project)
-    made += tuned(shown, lib, entity=entity, project=project)
+    made += tuning_blocks(shown, lib, entity=entity, project=project)
     made += pictures(shown, lib, entity=entity, project=project)
     return [*made, *files(shown, wr)]
 
@@ -86,14 +84,14 @@ def task(shown: Content, section: Section, lib: Library, *, entity: str, project
     for said, panels in (
         ("Learning", [*learning(known, make)]),
         (COST, [*cost(known, make)]),
-        *((title_of(probe), [*numbers(mine, probe, make)]) for probe in ordered(mine.probes)),
+        *((title_of(probe), [*numbers(mine, probe, make)]) for probe in order_probes(mine.probes)),
     ):
         if panels:
             yield wr.H2(text=said)
             yield grid(mine, panels, filters, f"{section.title}: {said}", lib, entity=entity, project=project)
 
 
-def tuned(shown: Content, lib: Library, *, entity: str, project: str) -> Iterator[Any]:
+def tuning_blocks(shown: Content, lib: Library, *, entity: str, project: str) -> Iterator[Any]:
     """The trials of sweeps."""
     trials = tuple(record for record in shown.records if record.summary.get(PHASE) == "trial")
     mine = replace(shown, records=trials, whole=None, figures=())

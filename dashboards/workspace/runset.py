@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dashboards.record import Record
-from dashboards.whole import JOB
-from dashboards.workspace.library import Library
-from dashboards.workspace.shown import Content, architecture
+from dashboards.mirror.record import JOB, Record
+from dashboards.workspace.content import Content, architecture
+from dashboards.workspace.panels import Library
 
 PHASE = "result/phase"
 ARCHITECTURE = "architecture.name"

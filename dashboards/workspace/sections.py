@@ -1,16 +1,15 @@
 """The sections of a workspace: what each shows, as far as something of it is logged."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dashboards.curves import Whose
-from dashboards.workspace import figures
-from dashboards.workspace.headlines import SHELVES, shelf, words
-from dashboards.workspace.library import Library
-from dashboards.workspace.panels import OVER_SEEDS, Panels
-from dashboards.workspace.shown import Content
-from dashboards.workspace.tuning import sweeps
+from dashboards.mirror.naming import RunColumns
+from dashboards.workspace import titles
+from dashboards.workspace.content import Content, architecture
+from dashboards.workspace.panels import OVER_SEEDS, Library, Panels
+from dashboards.workspace.titles import PROBE_TITLES, metric_words, probe_titles
+from workbench.studies import Study
 
 GLANCE, COST = "At a glance", "Cost"
 PAGE = "report/page"
@@ -34,48 +33,51 @@ AGAINST = ("cost/parameters", "cost/seconds_per_step")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shelves:
+class SectionSpec:
     """A section's name, and its panels."""
 
     name: str
     panels: tuple[Any, ...]
 
 
-def sections(content: Content, library: Library, groups: int) -> tuple[Shelves, ...]:
+def sections(content: Content, library: Library, groups: int) -> tuple[SectionSpec, ...]:
     """All sections that have something to show, in their order."""
     make = Panels(library, groups)
     known = content.logged
-    probes = ordered([*SHELVES, *content.probes])
+    probes = order_probes([*PROBE_TITLES, *content.probes])
     found = [
-        (GLANCE, list(glance(content, known, make))),
-        (figures.LEARNING, [*learning(known, make), *drawn(content, figures.LEARNING, make)]),
-        *((name := title_of(probe), [*numbers(content, probe, make), *drawn(content, name, make)]) for probe in probes),
+        (GLANCE, list(overview_panels(content, known, make))),
+        (titles.LEARNING, [*learning(known, make), *figure_panels(content, titles.LEARNING, make)]),
+        *(
+            (name := title_of(probe), [*numbers(content, probe, make), *figure_panels(content, name, make)])
+            for probe in probes
+        ),
         (COST, list(cost(known, make))),
-        (figures.SWEEPS, [*sweeps(content, make), *drawn(content, figures.SWEEPS, make)]),
-        (figures.REPORT, list(report(content, known, make))),
+        (titles.SWEEPS, [*sweeps(content, make), *figure_panels(content, titles.SWEEPS, make)]),
+        (titles.REPORT, list(report(content, known, make))),
     ]
-    return tuple(Shelves(name=name, panels=tuple(panels)) for name, panels in found if panels)
+    return tuple(SectionSpec(name=name, panels=tuple(panels)) for name, panels in found if panels)
 
 
-def ordered(probed: Iterable[str]) -> list[str]:
+def order_probes(probed: Iterable[str]) -> list[str]:
     """Probes in the order of the report, those that we know nothing of at the end."""
     names = set(probed)
-    return [*(probe for probe in SHELVES if probe in names), *sorted(names - SHELVES.keys())]
+    return [*(probe for probe in PROBE_TITLES if probe in names), *sorted(names - PROBE_TITLES.keys())]
 
 
 def title_of(probe: str) -> str:
     """What the section of a probe is called."""
-    return SHELVES[probe].title if probe in SHELVES else words(probe)
+    return PROBE_TITLES[probe].title if probe in PROBE_TITLES else metric_words(probe)
 
 
-def glance(content: Content, known: frozenset[str], make: Panels) -> Iterator[Any]:
+def overview_panels(content: Content, known: frozenset[str], make: Panels) -> Iterator[Any]:
     """Who learns best, and at what cost: the nine panels of a page, all of which stand in their own sections too."""
-    yield from drawn(content, figures.LEARNING, make)
+    yield from figure_panels(content, titles.LEARNING, make)
     yield from (validation(name, make) for name in ("val/loss", "val/accuracy") if name in known)
     yield from (test(name, make) for name in ("test/loss", "test/accuracy") if name in known)
     for number in MEMORY:
         if (name := f"probe/memory_length/{number}") in known:
-            yield make.bar(SHELVES["memory_length"].numbers[number], name)
+            yield make.bar(PROBE_TITLES["memory_length"].numbers[number], name)
             break
     yield from (make.bar(said, name) for name, said in COSTS.items() if name in known and name in AGAINST)
     yield from (against(name, make) for name in AGAINST[:1] if {name, "test/loss"} <= known)
@@ -126,12 +128,12 @@ def numbers(content: Content, probe: str, make: Panels) -> Iterator[Any]:
     measured = content.probes.get(probe, ())
     tables = {name: columns for name, columns in content.tables.items() if name.startswith(f"curve/{probe}/")}
     curves = {column: name for name, columns in sorted(tables.items()) for column in sorted(columns)}
-    ours = curves.keys() - {"x", *Whose.__annotations__}
+    ours = curves.keys() - {"x", *RunColumns.__annotations__}
     plain = [column for column in sorted(ours) if not column.endswith(("_low", "_high"))]
-    what = shelf(
+    what = probe_titles(
         probe,
-        {name: f"{words(name)} (as in analysis.json)" for name in measured},
-        {name: words(name) for name in plain},
+        {name: f"{metric_words(name)} (as in analysis.json)" for name in measured},
+        {name: metric_words(name) for name in plain},
     )
     for name, said in what.numbers.items():
         if name in measured:
@@ -157,9 +159,9 @@ def against(name: str, make: Panels) -> Any:
     return make.scatter(f"Test loss against {said[:1].lower()}{said[1:]}", name, "test/loss", log_x=True)
 
 
-def drawn(content: Content, section: str, make: Panels) -> Iterator[Any]:
+def figure_panels(content: Content, section: str, make: Panels) -> Iterator[Any]:
     """The figures of the report that belong to a section, a panel for all that show the same of different tasks."""
-    same: dict[str, list[figures.Shown]] = {}
+    same: dict[str, list[titles.FigureTitle]] = {}
     for figure in content.figures:
         if figure.section == section:
             same.setdefault(figure.what, []).append(figure)
@@ -172,8 +174,75 @@ def report(content: Content, known: frozenset[str], make: Panels) -> Iterator[An
     """The report itself, figures that belong nowhere else, and the tables."""
     if PAGE in known:
         yield make.media("The report of the comparison, with every figure and interval", PAGE)
-    yield from drawn(content, figures.REPORT, make)
+    yield from figure_panels(content, titles.REPORT, make)
     for name, said in TABLES.items():
         if name in known:
             yield make.note(said, f"The table beside this is `{name}`; choose the comparison's own run to see it.")
             yield make.table(name)
+
+
+OBJECTIVES = {"loss": "validation loss", "seconds": "seconds of training", "parameters": "parameters"}
+PARAMS = "trial/params/"
+NUMBER = "trial/number"
+
+
+def sweeps(content: Content, make: Panels) -> Iterator[Any]:
+    """Parallel coordinates, importance, and what trials came to; nothing where nothing was tuned."""
+    tried = [record for record in content.records if record.summary.get("result/phase") == "trial"]
+    known = {name for record in tried for name, value in record.summary.items() if value is not None}
+    goals = [name for name in OBJECTIVES if f"trial/{name}" in known]
+    if not goals:
+        return
+    of_each: dict[str, set[str]] = {}
+    for record in tried:
+        chosen = {name for name, value in record.summary.items() if name.startswith(PARAMS) and value is not None}
+        of_each.setdefault(architecture(record), set()).update(chosen)
+    shared = sorted(set.intersection(*of_each.values()))
+    logs = logarithmic(content.studies)
+    end = [(f"trial/{goal}", OBJECTIVES[goal], goal != "loss") for goal in goals]
+    if shared:
+        first = ("config.architecture.name", "architecture", False)
+        columns = [first, *(column(name, logs) for name in shared), *end]
+        yield make.parallel("Trials: what all architectures were tuned by, and the validation loss", columns)
+    for name, params in sorted(of_each.items()):
+        if params - set(shared):
+            own = [column(each, logs) for each in sorted(params)]
+            yield make.parallel(f"Trials of {name}: every parameter, and the validation loss", [*own, *end])
+    for goal in goals:
+        yield make.note(
+            f"What mattered for the {OBJECTIVES[goal]} of trials",
+            "Beside this, over all trials that are shown: parameters are `trial/params/...`; leave out what is no "
+            "parameter. The report's chapter on tuning has PED-ANOVA, architecture by architecture.",
+        )
+        yield make.importance(f"trial/{goal}")
+    if NUMBER in known:
+        yield make.scatter("Validation loss of each trial, in the order of trials", NUMBER, f"trial/{goals[0]}")
+    for name in shared:
+        if numeric(name, tried) and {name} & logs:
+            said = column(name, logs)[1]
+            yield make.scatter(f"Validation loss of each trial against {said}", name, f"trial/{goals[0]}", log_x=True)
+    if len(goals) > 1:
+        one, other = (f"trial/{goal}" for goal in goals[:2])
+        title = f"Trials by both objectives: {OBJECTIVES[goals[1]]} against {OBJECTIVES[goals[0]]}"
+        yield make.scatter(title, one, other, log_y=True)
+
+
+def column(name: str, logs: set[str]) -> tuple[str, str, bool]:
+    """A parameter as an axis."""
+    return name, metric_words(name.removeprefix(PARAMS)).lower(), name in logs
+
+
+def numeric(name: str, tried: Sequence[Any]) -> bool:
+    """Whether a parameter is a number wherever it was chosen."""
+    values = [record.summary[name] for record in tried if record.summary.get(name) is not None]
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+
+
+def logarithmic(studies: Sequence[Study]) -> set[str]:
+    """The parameters that were drawn on a logarithmic axis."""
+    return {
+        f"{PARAMS}{name}"
+        for study in studies
+        for name, domain in study.space.items()
+        if isinstance(domain, dict) and domain.get("log")
+    }

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 
 import pytest
 
-from dashboards import account
-from dashboards.account import shown, signed_in
+from dashboards.mirror import account
+from dashboards.mirror.account import redact, signed_in
 from tests.dashboards.wandb_server import KEY, clean_environment, listening, serving
 from workbench.errors import UserError
 
@@ -203,5 +203,5 @@ def test_without_wandb_it_says_what_to_install(monkeypatch):
 
 
 def test_a_url_is_shown_without_who_signs_in_by_it():
-    assert shown("https://me:secret@host:1/path/") == "https://host:1/path"
-    assert shown("me:secret@host:3128") == "host:3128"
+    assert redact("https://me:secret@host:1/path/") == "https://host:1/path"
+    assert redact("me:secret@host:3128") == "host:3128"

@@ -9,10 +9,10 @@ import pytest
 from analysis import probes
 from analysis.findings import Findings, Number
 from analysis.probes import Entry
-from dashboards import found, mirror, offline
-from dashboards.marks import Place, below, mirrored, read_mark
-from dashboards.mirror import Mirror, items, of_run, stands, write
-from dashboards.record import Tried
+from dashboards.mirror import mirror, offline_run, sources
+from dashboards.mirror.mirror import Mirror, is_current, items, run_item, write
+from dashboards.mirror.record import TrialInfo
+from dashboards.mirror.state import Destination, below, is_mirrored, read_state
 from tests.dashboards.reading import Logged
 from tests.workbench.experiments import finish, small
 from workbench.files import read_json
@@ -24,7 +24,7 @@ from workbench.studies import Trial
 needs_wandb = pytest.mark.skipif(find_spec("wandb") is None, reason="W&B is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:wandb", "ignore::ResourceWarning")
 
-P = Place(project="p")
+P = Destination(project="p")
 
 
 def refuse(line):
@@ -37,7 +37,7 @@ def records(out):
 
 def marked(path):
     """The mark in a file, which is there."""
-    mark = read_mark(path)
+    mark = read_state(path)
     assert mark is not None
     return mark
 
@@ -88,12 +88,12 @@ def test_a_record_is_replaced_under_the_same_id_once_probes_have_found_something
 def test_a_record_that_no_longer_serves_is_written_anew(tmp_path, change):
     out = tmp_path / "out"
     finished = finish(small(steps=4), out)
-    write(out, of_run(finished), P)
+    write(out, run_item(finished), P)
     (item,) = items(out)
-    assert stands(out, item, P)
+    assert is_current(out, item, P)
     place = P
     if change == "another project":
-        place = Place(project="q")
+        place = Destination(project="q")
     elif change == "moved":
         shutil.move(out, tmp_path / "elsewhere")
         out = tmp_path / "elsewhere"
@@ -104,10 +104,10 @@ def test_a_record_that_no_longer_serves_is_written_anew(tmp_path, change):
     else:
         item.mark.write_text('{"id": 3}')
     (item,) = items(out)
-    assert not stands(out, item, place)
+    assert not is_current(out, item, place)
     write(out, item, place)
-    assert stands(out, item, place)
-    assert mirrored(out) == place
+    assert is_current(out, item, place)
+    assert is_mirrored(out) == place
 
 
 @needs_wandb
@@ -119,17 +119,17 @@ def test_nothing_goes_into_the_home_of_the_user(tmp_path, monkeypatch):
     out = tmp_path / "out"
     finished = finish(small(steps=4), out)
     probes.keep(finished.folder, number(7.0))
-    write(out, of_run(finished, checkpoint=True), P)
+    write(out, run_item(finished, checkpoint=True), P)
     assert not (home / "data").exists()
 
 
 @needs_wandb
 def test_the_trained_weights_go_along_only_on_request_and_then_stay(tmp_path):
     finished = finish(small(steps=4), tmp_path)
-    write(tmp_path, of_run(finished), P)
+    write(tmp_path, run_item(finished), P)
     logged = Logged(tmp_path / marked(finished.folder / "wandb.json").folder)
     assert not [each for each in logged.of("artifact") if each["type"] == "checkpoint"]
-    write(tmp_path, of_run(finished, checkpoint=True), P)
+    write(tmp_path, run_item(finished, checkpoint=True), P)
     for _ in range(2):
         mark = marked(finished.folder / "wandb.json")
         assert mark.checkpoint
@@ -140,7 +140,7 @@ def test_the_trained_weights_go_along_only_on_request_and_then_stay(tmp_path):
         assert int(content["size"]) == (finished.folder / "last.ckpt").stat().st_size
         # What comes later, such as probes, does not take them away again.
         probes.keep(finished.folder, number(3.0))
-        write(tmp_path, of_run(finished), P)
+        write(tmp_path, run_item(finished), P)
 
 
 def test_without_wandb_it_says_so_once_and_training_is_not_disturbed(tmp_path, monkeypatch):
@@ -158,7 +158,7 @@ def test_a_mirror_that_breaks_is_one_line_and_loses_nothing(tmp_path, monkeypatc
         raise OSError("disk\nfull")
 
     finished = finish(small(steps=2), tmp_path)
-    monkeypatch.setattr(offline, "write_offline", broken)
+    monkeypatch.setattr(offline_run, "write_offline", broken)
     said: list[str] = []
     with Mirror(tmp_path, "offline", P, said.append) as offline_mirror:
         offline_mirror.add(finished)
@@ -169,16 +169,16 @@ def test_a_mirror_that_breaks_is_one_line_and_loses_nothing(tmp_path, monkeypatc
 @needs_wandb
 def test_a_record_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
     finished = finish(small(steps=2), tmp_path)
-    write(tmp_path, of_run(finished), P)
+    write(tmp_path, run_item(finished), P)
     before, mark = records(tmp_path), read_json(finished.folder / "wandb.json")
 
     def broken(*args):
         raise OSError("disk full")
 
-    monkeypatch.setattr(offline, "write_offline", broken)
+    monkeypatch.setattr(offline_run, "write_offline", broken)
     probes.keep(finished.folder, number(7.0))
     with pytest.raises(OSError, match="disk full"):
-        write(tmp_path, of_run(finished), P)
+        write(tmp_path, run_item(finished), P)
     assert (records(tmp_path), read_json(finished.folder / "wandb.json")) == (before, mark)
 
 
@@ -188,7 +188,9 @@ def test_a_pruned_trial_that_went_on_is_mirrored_again(tmp_path):
     seen: list[dict[str, float]] = []
     assert run(experiment, tmp_path, stop=lambda: bool(seen), watch=seen.append) is None
     given_up = pruned(folder_of(tmp_path, experiment))
-    tried = Tried(study="addition/gru", objectives=("loss",), trial=Trial(number=4, place=2, state="pruned", params={}))
+    tried = TrialInfo(
+        study="addition/gru", objectives=("loss",), trial=Trial(number=4, place=2, state="pruned", params={})
+    )
     with Mirror(tmp_path, "offline", P, refuse) as offline_mirror:
         offline_mirror.add(given_up, tried)
     mark = marked(given_up.folder / "wandb.json")
@@ -198,7 +200,7 @@ def test_a_pruned_trial_that_went_on_is_mirrored_again(tmp_path):
     with Mirror(tmp_path, "offline", P, refuse) as offline_mirror:
         offline_mirror.add(given_up, tried)
     assert marked(given_up.folder / "wandb.json") == mark, "it was mirrored twice"
-    done = Tried(
+    done = TrialInfo(
         study="addition/gru",
         objectives=("loss",),
         trial=Trial(number=5, place=2, state="complete", params={}, values=(0.5,)),
@@ -214,19 +216,21 @@ def test_what_was_mirrored_while_it_was_run_stands_when_everything_is_looked_at(
     everything = list(items(mirrored))
     assert {item.mark for item in everything} == {*marks}
     assert [
-        item.record.name for item in everything if not stands(mirrored, item, Place(project="sequence-workbench"))
+        item.record.name
+        for item in everything
+        if not is_current(mirrored, item, Destination(project="sequence-workbench"))
     ] == []
 
 
 def test_trials_of_another_machine_and_damaged_ones_are_left_out(mirrored, tmp_path):
     out = tmp_path / "copy"
     shutil.copytree(mirrored, out, symlinks=True)
-    tried = [(run.folder, each) for run, each in found.runs(out) if each is not None]
+    tried = [(run.folder, each) for run, each in sources.runs(out) if each is not None]
     assert len(tried) == 3
     (first, _), (second, _), _ = tried
     shutil.rmtree(first)
     (second / "config.yaml").write_text("[")
-    assert len([each for _, each in found.runs(out) if each is not None]) == 1
+    assert len([each for _, each in sources.runs(out) if each is not None]) == 1
 
 
 def test_a_mark_cannot_have_anything_else_removed(tmp_path):
@@ -248,7 +252,7 @@ def test_copies_of_what_goes_along_go_with_the_record_that_is_replaced(tmp_path)
     sizes = []
     for value in range(3):
         probes.keep(finished.folder, number(float(value)))
-        write(tmp_path, of_run(finished, checkpoint=True), P)
+        write(tmp_path, run_item(finished, checkpoint=True), P)
         (copies,) = (tmp_path / "wandb/staged").iterdir()
         assert copies.name == records(tmp_path)[0]
         sizes.append(sum(path.stat().st_size for path in copies.rglob("*") if path.is_file()))
@@ -266,7 +270,7 @@ def test_what_the_environment_says_of_another_run_is_not_in_the_record(tmp_path,
         monkeypatch.setenv(f"WANDB_{name}", value)
     wandb.teardown()
     try:
-        mark = write(tmp_path, of_run(finished), P)
+        mark = write(tmp_path, run_item(finished), P)
         shown = Logged(tmp_path / mark.folder).run
     finally:
         wandb.teardown()

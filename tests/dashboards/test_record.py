@@ -12,12 +12,20 @@ import pytest
 from analysis import probes
 from analysis.findings import Curve, Findings, Number
 from analysis.probes import Entry
-from dashboards import found, mirror
-from dashboards.curves import Whose, tables
-from dashboards.marks import Mark, Place, below, mirrored, place_of, read_mark, record_file, write_mark
-from dashboards.mirror import Mirror, of_run, of_whole, stands, tidy
-from dashboards.naming import best_of, slug
-from dashboards.record import Record, Tried, run_record
+from dashboards.mirror import mirror, sources
+from dashboards.mirror.mirror import Mirror, is_current, run_item, tidy, whole_item
+from dashboards.mirror.naming import RunColumns, best_of, curve_tables, slug
+from dashboards.mirror.record import Record, TrialInfo, run_record
+from dashboards.mirror.state import (
+    Destination,
+    SyncState,
+    below,
+    destination_of,
+    is_mirrored,
+    read_state,
+    record_file,
+    write_state,
+)
 from tests.analysis.report_runs import experiment, write_run
 from tests.analysis.tuning_studies import study, trial
 from workbench import studies
@@ -26,8 +34,8 @@ from workbench.config import TUNING_SEED
 from workbench.errors import UserError
 from workbench.results import Run, finished
 
-P = Place(project="p")
-WHOSE: Whose = {"run": "r", "architecture": "a", "task": "t", "seed": 0}
+P = Destination(project="p")
+WHOSE: RunColumns = {"run": "r", "architecture": "a", "task": "t", "seed": 0}
 
 
 def one(out: Path, **given) -> Run:
@@ -37,15 +45,15 @@ def one(out: Path, **given) -> Run:
     return run
 
 
-def marked(out: Path, run: Run, place: Place = P, **changed) -> Mark:
+def marked(out: Path, run: Run, place: Destination = P, **changed) -> SyncState:
     """A run's mark, of a record that is there."""
-    item = of_run(run)
+    item = run_item(run)
     folder = f"wandb/offline-run-20260101_000000-{item.record.id}"
     (out / folder).mkdir(parents=True, exist_ok=True)
     (out / folder / f"run-{item.record.id}.wandb").touch()
-    mark = Mark(id=item.record.id, place=place, folder=folder, content=item.record.content, at=str(out.resolve()))
+    mark = SyncState(id=item.record.id, place=place, folder=folder, content=item.record.content, at=str(out.resolve()))
     mark = dataclasses.replace(mark, **changed)
-    write_mark(item.mark, mark)
+    write_state(item.mark, mark)
     return mark
 
 
@@ -76,7 +84,7 @@ def test_curves_over_the_same_unit_share_a_table_and_missing_places_are_empty():
     one_of = Curve(x=(4.0, 1.0), y=(0.5, None), low=(0.4, None), high=(0.6, None), x_unit="steps", y_unit="", what="")
     other = Curve(x=(1.0, 2.0), y=(7.0, 8.0), x_unit="steps", y_unit="", what="")
     apart = Curve(x=(9.0,), y=(1.0,), x_unit="share of it", y_unit="", what="")
-    made = tables({"a": one_of, "b": other, "c": apart}, WHOSE)
+    made = curve_tables({"a": one_of, "b": other, "c": apart}, WHOSE)
     assert {*made} == {"by-steps", "by-share-of-it"}
     assert made["by-steps"].columns == ("x", "a", "a_low", "a_high", "b", "run", "architecture", "task", "seed")
     assert made["by-steps"].rows == (
@@ -127,7 +135,7 @@ def test_the_content_changes_with_everything_that_is_shown(tmp_path):
     changed: list[dict[str, Any]] = [
         {"id": "x"}, {"name": "x"}, {"group": "x"}, {"job_type": "x"}, {"tags": ("x",)}, {"config": {"c": 2}},
         {"best": {"val/loss": "min"}}, {"history": ({"step": 1.0},)}, {"summary": {"s": 1}}, {"pages": {}},
-        {"images": {"figure/x": page}}, {"files": {"last.ckpt": page}}, {"tables": tables({"a": CURVE}, WHOSE)},
+        {"images": {"figure/x": page}}, {"files": {"last.ckpt": page}}, {"tables": curve_tables({"a": CURVE}, WHOSE)},
     ]  # fmt: skip
     made = [base.content, *(dataclasses.replace(base, **change).content for change in changed)]
     page.write_text("b")
@@ -170,7 +178,7 @@ def test_of_trials_with_the_same_run_the_first_that_went_to_its_end_is_shown_who
         for number, state in enumerate(states)
     ]
     studies.write(tmp_path, study("gru", tried))
-    ((run, chosen),) = found.runs(tmp_path)
+    ((run, chosen),) = sources.runs(tmp_path)
     assert chosen is not None
     assert chosen.trial.number == shown
     assert run.result["status"] == ("pruned" if states[shown] == "pruned" else "finished")
@@ -181,7 +189,7 @@ def test_a_trial_is_not_shown_by_the_run_of_another(tmp_path):
     folder = write_run(tmp_path, made)
     folder.parent.rename(folder.parent.with_name(other.identity))
     studies.write(tmp_path, study("gru", [trial(0, 0.5, identity=other.identity)]))
-    assert list(found.runs(tmp_path)) == []
+    assert list(sources.runs(tmp_path)) == []
 
 
 @pytest.mark.parametrize(
@@ -193,43 +201,43 @@ def test_a_trial_is_not_shown_by_the_run_of_another(tmp_path):
     ],
 )  # fmt: skip
 def test_a_mark_of_other_kinds_is_none(tmp_path, change):
-    good = dataclasses.asdict(Mark(id="i", place=P, folder="wandb/x", content="c", at="/"))
+    good = dataclasses.asdict(SyncState(id="i", place=P, folder="wandb/x", content="c", at="/"))
     path = tmp_path / "wandb.json"
     path.write_text(json.dumps(good))
-    assert read_mark(path) is not None
+    assert read_state(path) is not None
     path.write_text(json.dumps(good | change))
-    assert read_mark(path) is None
+    assert read_state(path) is None
 
 
 def test_a_folder_is_mirrored_for_what_its_report_is(tmp_path):
     run = one(tmp_path)
-    assert (mirrored(tmp_path), place_of(tmp_path).project) == (None, "sequence-workbench")
-    mark = marked(tmp_path, run, Place(project="old", entity="e"))
-    assert place_of(tmp_path) == Place(project="old", entity="e")
-    write_mark(tmp_path / "wandb/comparison.json", dataclasses.replace(mark, place=Place(project="new")))
-    assert mirrored(tmp_path) == Place(project="new")
-    assert place_of(tmp_path, "q", "x") == Place(project="q", entity="x")
+    assert (is_mirrored(tmp_path), destination_of(tmp_path).project) == (None, "sequence-workbench")
+    mark = marked(tmp_path, run, Destination(project="old", entity="e"))
+    assert destination_of(tmp_path) == Destination(project="old", entity="e")
+    write_state(tmp_path / "wandb/comparison.json", dataclasses.replace(mark, place=Destination(project="new")))
+    assert is_mirrored(tmp_path) == Destination(project="new")
+    assert destination_of(tmp_path, "q", "x") == Destination(project="q", entity="x")
     assert [path.name for path, _ in below(tmp_path)] == ["wandb.json", "comparison.json"]
 
 
 def test_a_record_stands_while_it_is_there_or_has_been_sent(tmp_path):
     run = one(tmp_path)
-    item = of_run(run)
-    assert not stands(tmp_path, item, P)
+    item = run_item(run)
+    assert not is_current(tmp_path, item, P)
     mark = marked(tmp_path, run)
-    assert stands(tmp_path, item, P)
-    assert not stands(tmp_path, item, Place(project="p", entity="e"))
+    assert is_current(tmp_path, item, P)
+    assert not is_current(tmp_path, item, Destination(project="p", entity="e"))
     marked(tmp_path, run, at="/elsewhere")
-    assert not stands(tmp_path, item, P)
+    assert not is_current(tmp_path, item, P)
     marked(tmp_path, run, at="/elsewhere", sent=True)
-    assert stands(tmp_path, item, P)
+    assert is_current(tmp_path, item, P)
     marked(tmp_path, run, content="other", sent=True)
-    assert not stands(tmp_path, item, P)
+    assert not is_current(tmp_path, item, P)
     marked(tmp_path, run)
     file = record_file(tmp_path, mark)
     assert file is not None
     file.unlink()
-    assert not stands(tmp_path, item, P)
+    assert not is_current(tmp_path, item, P)
 
 
 def test_what_changes_while_it_is_written_is_written_again(tmp_path, monkeypatch):
@@ -240,8 +248,8 @@ def test_what_changes_while_it_is_written_is_written_again(tmp_path, monkeypatch
         page.write_text("after")
         return Path("wandb/offline-run-x")
 
-    monkeypatch.setattr("dashboards.offline.write_offline", write)
-    item = of_whole(tmp_path)
+    monkeypatch.setattr("dashboards.mirror.offline_run.write_offline", write)
+    item = whole_item(tmp_path)
     assert item is not None
     marked_as = mirror.write(tmp_path, item, P)
     assert marked_as.content != item.record.content
@@ -272,8 +280,8 @@ def test_a_mirror_that_breaks_for_all_says_so_twice_at_most(tmp_path, monkeypatc
     def broken(*args):
         raise OSError("disk full")
 
-    monkeypatch.setattr("dashboards.mirror.find_spec", lambda name: True)
-    monkeypatch.setattr("dashboards.offline.write_offline", broken)
+    monkeypatch.setattr("dashboards.mirror.mirror.find_spec", lambda name: True)
+    monkeypatch.setattr("dashboards.mirror.offline_run.write_offline", broken)
     said: list[str] = []
     with Mirror(tmp_path, "offline", P, said.append) as breaking:
         for _ in range(5):
@@ -293,11 +301,11 @@ def test_who_is_stopped_at_once_does_not_wait_for_what_has_not_begun(tmp_path, m
         holding.set()
         free.wait(10)
 
-    monkeypatch.setattr("dashboards.mirror.find_spec", lambda name: True)
+    monkeypatch.setattr("dashboards.mirror.mirror.find_spec", lambda name: True)
 
     def stop() -> None:
         with Mirror(tmp_path, "offline", P, begun.append) as stopped:
-            monkeypatch.setattr(mirror, "of_run", hold)
+            monkeypatch.setattr(mirror, "run_item", hold)
             for _ in range(50):
                 stopped.add(run)
             holding.wait(10)
@@ -313,13 +321,13 @@ def test_what_waits_goes_where_it_was_written_for_and_trouble_is_one_line(tmp_pa
     for seed in range(3):
         write_run(tmp_path, experiment("lstm", seed=seed, steps=20))
     first, second, third = finished(tmp_path)
-    marked(tmp_path, first, Place(project="old"))
-    marked(tmp_path, second, Place(project="new"))
+    marked(tmp_path, first, Destination(project="old"))
+    marked(tmp_path, second, Destination(project="new"))
     marked(tmp_path, third, at="/elsewhere")
     went: list[tuple[str, list[Path]]] = []
-    monkeypatch.setattr("dashboards.account.signed_in", lambda: "me")
+    monkeypatch.setattr("dashboards.mirror.account.signed_in", lambda: "me")
     monkeypatch.setattr(
-        "dashboards.sending.upload", lambda out, paths, place, account: went.append((place.project, paths))
+        "dashboards.mirror.sync.upload", lambda out, paths, place, account: went.append((place.project, paths))
     )
     publishing.send(tmp_path)
     assert sorted(went) == [("new", [second.folder / "wandb.json"]), ("old", [first.folder / "wandb.json"])]
@@ -327,7 +335,7 @@ def test_what_waits_goes_where_it_was_written_for_and_trouble_is_one_line(tmp_pa
     def full(*args):
         raise OSError("no space left")
 
-    monkeypatch.setattr("dashboards.sending.upload", full)
+    monkeypatch.setattr("dashboards.mirror.sync.upload", full)
     publishing.send(tmp_path)
     assert capsys.readouterr().err == (
         f"workbench: no space left; nothing is lost: workbench sync {tmp_path} sends what is left\n"
@@ -339,7 +347,7 @@ def test_a_trial_says_its_state_and_its_study_and_the_best_is_that_of_the_valida
     alone = run_record(run)
     assert alone.best == {"val/accuracy": "max", "val/loss": "min"}
     assert (alone.group, alone.summary["result/phase"]) == (run.experiment.identity, "run")
-    tried = Tried(study="s/t", objectives=("loss",), trial=trial(3, 0.5, state="diverged"))
+    tried = TrialInfo(study="s/t", objectives=("loss",), trial=trial(3, 0.5, state="diverged"))
     record = run_record(run, tried)
     assert record.tags == ("addition", "lstm", "diverged", "trial")
     assert (record.name, record.group, record.summary["result/phase"]) == ("s/t/trial-3", "s/t", "trial")
@@ -357,11 +365,11 @@ def test_weights_go_along_where_there_are_any(tmp_path):
 def test_the_report_keeps_its_id(tmp_path):
     (tmp_path / "report.html").write_text("x")
     one(tmp_path)
-    first, other = of_whole(tmp_path), of_whole(tmp_path)
+    first, other = whole_item(tmp_path), whole_item(tmp_path)
     assert first is not None
     assert other is not None
     assert first.record.id != other.record.id
-    write_mark(first.mark, Mark(id=first.record.id, place=P, folder="wandb/x", content="", at="/"))
-    again = of_whole(tmp_path)
+    write_state(first.mark, SyncState(id=first.record.id, place=P, folder="wandb/x", content="", at="/"))
+    again = whole_item(tmp_path)
     assert again is not None
     assert again.record.id == first.record.id

@@ -12,12 +12,11 @@ from filelock import FileLock
 from analysis import probes
 from analysis.findings import Curve, Findings, Number
 from analysis.probes import Entry
-from dashboards import mirror, sending
-from dashboards.account import Account
-from dashboards.marks import Mark, Place, read_mark, write_mark
-from dashboards.sending import alone, upload
-from dashboards.sync_log import clean
-from dashboards.sync_process import environment
+from dashboards.mirror import mirror, sync
+from dashboards.mirror.account import Account
+from dashboards.mirror.state import Destination, SyncState, read_state, write_state
+from dashboards.mirror.sync import sync_lock, upload
+from dashboards.mirror.sync_process import environment, redact_line
 from tests.analysis.report_runs import experiment, write_run
 from tests.dashboards.wandb_server import HISTORY, at_work, clean_environment, serving
 from workbench.errors import UserError
@@ -27,7 +26,7 @@ pytestmark = [
     pytest.mark.skipif(find_spec("wandb") is None, reason="W&B is not installed"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:wandb", "ignore::ResourceWarning"),
 ]
-PLACE = Place(project="memory")
+PLACE = Destination(project="memory")
 ACCOUNT = Account(entity="someone", username=None, base_url="http://127.0.0.1", app_url="http://127.0.0.1")
 X, Y = (1.0, 2.0, 3.0), (0.5, 0.25, 0.125)
 
@@ -61,7 +60,7 @@ def made(out, count):
 
 
 def known(path):
-    mark = read_mark(path)
+    mark = read_state(path)
     assert mark is not None
     return mark
 
@@ -185,7 +184,7 @@ def test_a_server_that_falls_silent_is_given_up_and_no_process_is_left(tmp_path,
 def test_a_record_that_is_replaced_while_it_is_sent_has_still_to_be_sent(tmp_path, backend):
     paths = made(tmp_path, 1)
     changed = replace(known(paths[0]), content="more is known")
-    backend.hold = lambda what, run: write_mark(paths[0], changed) if what == "stream" else None
+    backend.hold = lambda what, run: write_state(paths[0], changed) if what == "stream" else None
     upload(tmp_path, paths, PLACE, ACCOUNT)
     assert sent(paths) == [False, True]
     assert known(paths[0]) == changed
@@ -199,16 +198,16 @@ def test_only_records_of_the_folder_itself_are_sent(tmp_path, where):
     (out / "wandb").mkdir(parents=True)
     (out / "wandb" / "linked").symlink_to(elsewhere)
     path = out / "wandb.json"
-    write_mark(path, Mark(id="x", place=PLACE, folder=where, content="", at=str(out)))
+    write_state(path, SyncState(id="x", place=PLACE, folder=where, content="", at=str(out)))
     with pytest.raises(UserError, match="is not in"):
         upload(out, [path], PLACE, ACCOUNT)
 
 
 def test_two_at_once_are_refused_in_one_line(tmp_path):
     (tmp_path / "wandb").mkdir()
-    with FileLock(tmp_path / "wandb" / sending.LOCK), pytest.raises(UserError, match="another sync"):
+    with FileLock(tmp_path / "wandb" / sync.LOCK), pytest.raises(UserError, match="another sync"):
         upload(tmp_path, [], PLACE, ACCOUNT)
-    with alone(tmp_path):
+    with sync_lock(tmp_path):
         assert upload(tmp_path, [], PLACE, ACCOUNT) == 0
 
 
@@ -225,6 +224,6 @@ def test_the_environment_of_a_run_does_not_change_what_is_sent(tmp_path, monkeyp
 
 def test_no_secret_is_in_what_is_said():
     key = "0123456789abcdef" * 3
-    said = clean(f"wandb: ERROR \x1b[31mPUT https://me:open-sesame@host/x?sig=abc%3D failed\x1b[0m\n with {key}")
+    said = redact_line(f"wandb: ERROR \x1b[31mPUT https://me:open-sesame@host/x?sig=abc%3D failed\x1b[0m\n with {key}")
     assert said == "PUT https://***host/x?*** failed with ***"
-    assert clean("a title \x1b]0;of a terminal\x07 is\r\nnot set") == "a title ]0;of a terminal is not set"
+    assert redact_line("a title \x1b]0;of a terminal\x07 is\r\nnot set") == "a title ]0;of a terminal is not set"

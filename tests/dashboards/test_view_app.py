@@ -6,9 +6,8 @@ import shutil
 
 import pytest
 
-from dashboards.serving import own
-from dashboards.view.answers import guarded
-from dashboards.view.app import View
+from dashboards.server.app import View
+from dashboards.server.wsgi import same_origin_only, with_headers
 from tests.analysis.report_runs import experiment, write_run
 from tests.dashboards.view_runs import ask, begun, compared
 from workbench.errors import UserError
@@ -40,7 +39,7 @@ def out(tmp_path):
 
 @pytest.fixture
 def app(out):
-    return guarded(View(out, watch=False))
+    return with_headers(View(out, watch=False))
 
 
 @pytest.mark.parametrize(
@@ -191,7 +190,7 @@ def test_every_answer_keeps_to_itself(app, out):
         assert headers["Cache-Control"] == "no-store"
     assert "sandbox" in ask(app, "/report.html").headers["Content-Security-Policy"]
     assert "script-src" not in ask(app, "/report.html").headers["Content-Security-Policy"]
-    refused = ask(guarded(own(View(out, watch=False), 9)), "/", HTTP_HOST="evil.example:9")
+    refused = ask(with_headers(same_origin_only(View(out, watch=False), 9)), "/", HTTP_HOST="evil.example:9")
     assert refused.status == 403
     assert refused.headers["X-Content-Type-Options"] == "nosniff"
 
@@ -257,7 +256,7 @@ def test_optuna_dashboard_stands_beside(out):
         return [environ["PATH_INFO"].encode()]
 
     (out / "sweep.yaml").write_text("")
-    app = guarded(View(out, watch=False, trials=lambda say: trials))
+    app = with_headers(View(out, watch=False, trials=lambda say: trials))
     assert '<iframe src="/dashboard"' in ask(app, "/trials").text
     assert 'href="/trials"' in ask(app, "/").text
     for path in ("/dashboard", "/dashboard/studies/1", "/api/studies", "/static/x.js", "/favicon.ico", "/csv/1"):
@@ -302,9 +301,9 @@ def test_trials_that_cannot_be_shown_are_a_line_and_are_tried_again(out):
 def test_a_store_that_takes_long_keeps_nobody_waiting(out, monkeypatch):
     import threading
 
-    from dashboards.view import trials
+    from dashboards.server import optuna_app
 
-    monkeypatch.setattr(trials, "PATIENCE", 0.05)
+    monkeypatch.setattr(optuna_app, "STORAGE_TIMEOUT", 0.05)
     go = threading.Event()
 
     def opening(say):
@@ -318,7 +317,7 @@ def test_a_store_that_takes_long_keeps_nobody_waiting(out, monkeypatch):
     assert "trying again in 1 s" in text
     assert 'http-equiv="refresh"' in text
     go.set()
-    monkeypatch.setattr(trials, "PATIENCE", 20)
+    monkeypatch.setattr(optuna_app, "STORAGE_TIMEOUT", 20)
     assert ask(app, "/dashboard").text == "there"
 
 

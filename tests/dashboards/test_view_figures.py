@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from dashboards.view import figures
-from dashboards.view.figures import Gallery
-from dashboards.view.progress import Watcher
+from dashboards.server import live_curves
+from dashboards.server.live_curves import LiveCurves
+from dashboards.server.progress import FolderWatcher
 from tests.analysis.report_runs import experiment, write_run
 from tests.dashboards.view_runs import begun, compared
 from workbench.files import write_text
@@ -38,13 +38,13 @@ def plotted(monkeypatch):
 def counted(monkeypatch):
     """The titles of the figures that are drawn, one by one."""
     titles: list[str] = []
-    drawing = figures.drawing
+    drawing = live_curves.draw_section
 
     def watched(section, shown):
         titles.append(section.title)
         return drawing(section, shown)
 
-    monkeypatch.setattr(figures, "drawing", watched)
+    monkeypatch.setattr(live_curves, "draw_section", watched)
     return titles
 
 
@@ -52,7 +52,7 @@ def test_while_no_seed_is_finished_the_farthest_stands_for_the_mean_and_does_not
     first, _, third, _ = compared(tmp_path)
     begun(tmp_path, first, [0.5, 0.4, 0.3])
     begun(tmp_path, third, [0.3, 0.2])
-    (drawn,) = Gallery().now(Watcher(tmp_path).now())
+    (drawn,) = LiveCurves().now(FolderWatcher(tmp_path).now())
     assert drawn.svg is not None
     curves = {width: (x, y) for width, x, y in plotted if max(x) > 2 and width in (0.9, 1.7)}
     assert curves[1.7] == ([100, 200, 300], pytest.approx([0.5, 0.4, 0.3]))
@@ -66,7 +66,7 @@ def test_a_seed_under_way_is_a_thin_line_beside_those_that_are_finished(tmp_path
     made = experiment("lstm", steps=1000)
     write_run(tmp_path, made, losses=(0.5, 0.4, 0.3))
     begun(tmp_path, replace(made, seed=1), [0.45, 0.35])
-    (drawn,) = Gallery().now(Watcher(tmp_path).now())
+    (drawn,) = LiveCurves().now(FolderWatcher(tmp_path).now())
     curves = {width: (x, y) for width, x, y in plotted if max(x) > 2 and width in (0.9, 1.7)}
     assert curves[1.7] == ([100, 200, 300], pytest.approx([0.5, 0.4, 0.3]))
     assert curves[0.9] == ([100, 200], pytest.approx([0.45, 0.35]))
@@ -78,14 +78,14 @@ def test_a_seed_that_diverged_is_no_mean_for_those_under_way(tmp_path, plotted):
     write_run(tmp_path, made, loss=None, losses=(0.5, 0.6))
     begun(tmp_path, replace(made, seed=1), [0.45, 0.35, 0.25])
     begun(tmp_path, replace(made, seed=2), [0.44])
-    assert Gallery().now(Watcher(tmp_path).now())[0].svg is not None
+    assert LiveCurves().now(FolderWatcher(tmp_path).now())[0].svg is not None
     (mean,) = [(x, y) for width, x, y in plotted if width == 1.7 and max(x) > 2]
     assert mean == ([100, 200, 300], pytest.approx([0.45, 0.35, 0.25]))
 
 
 def test_a_long_run_makes_no_page_that_a_browser_cannot_hold(tmp_path):
     begun(tmp_path, experiment("lstm", steps=10_000_000), np.random.default_rng(0).uniform(0.1, 0.5, size=50_000))
-    (drawn,) = Gallery().now(Watcher(tmp_path).now())
+    (drawn,) = LiveCurves().now(FolderWatcher(tmp_path).now())
     assert drawn.svg is not None
     assert len(drawn.svg) < 200_000
 
@@ -95,26 +95,26 @@ def test_they_are_drawn_again_only_when_something_is_new_and_not_too_soon(tmp_pa
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     made, calls = compared(tmp_path)[0], counted(monkeypatch)
     begun(tmp_path, made, [0.5])
-    gallery = Gallery()
-    first = gallery.now(Watcher(tmp_path).now())
+    gallery = LiveCurves()
+    first = gallery.now(FolderWatcher(tmp_path).now())
     clock[0] += 100
-    assert gallery.now(Watcher(tmp_path).now()) is first
+    assert gallery.now(FolderWatcher(tmp_path).now()) is first
     begun(tmp_path, made, [0.5, 0.4])
-    second = gallery.now(Watcher(tmp_path).now())
+    second = gallery.now(FolderWatcher(tmp_path).now())
     assert second != first
     begun(tmp_path, made, [0.5, 0.4, 0.3])
-    assert gallery.now(Watcher(tmp_path).now()) is second
-    clock[0] += figures.LEAST_SECONDS - 0.1
-    assert gallery.now(Watcher(tmp_path).now()) is second
+    assert gallery.now(FolderWatcher(tmp_path).now()) is second
+    clock[0] += live_curves.LEAST_SECONDS - 0.1
+    assert gallery.now(FolderWatcher(tmp_path).now()) is second
     clock[0] += 100
-    assert gallery.now(Watcher(tmp_path).now()) != second
+    assert gallery.now(FolderWatcher(tmp_path).now()) != second
     assert len(calls) == 3
 
 
 def test_many_who_look_at_once_draw_once(tmp_path, monkeypatch):
     calls = counted(monkeypatch)
     begun(tmp_path, compared(tmp_path)[0], [0.5, 0.4])
-    gallery, progress, got = Gallery(), Watcher(tmp_path).now(), []
+    gallery, progress, got = LiveCurves(), FolderWatcher(tmp_path).now(), []
     threads = [threading.Thread(target=lambda: got.append(gallery.now(progress))) for _ in range(8)]
     for each in threads:
         each.start()
@@ -126,16 +126,16 @@ def test_many_who_look_at_once_draw_once(tmp_path, monkeypatch):
 
 
 def test_only_the_task_that_has_changed_is_drawn_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(figures, "LEAST_SECONDS", 0)
-    monkeypatch.setattr(figures, "REST", 0)
+    monkeypatch.setattr(live_curves, "LEAST_SECONDS", 0)
+    monkeypatch.setattr(live_curves, "REST", 0)
     titles = counted(monkeypatch)
     short, long = (experiment("lstm", task_options={"length": length}) for length in (10, 20))
     begun(tmp_path, short, [0.5])
     begun(tmp_path, long, [0.5])
-    gallery = Gallery()
-    assert len(gallery.now(Watcher(tmp_path).now())) == 2
+    gallery = LiveCurves()
+    assert len(gallery.now(FolderWatcher(tmp_path).now())) == 2
     begun(tmp_path, long, [0.5, 0.4])
-    assert len(gallery.now(Watcher(tmp_path).now())) == 2
+    assert len(gallery.now(FolderWatcher(tmp_path).now())) == 2
     assert titles == ["addition, length=10", "addition, length=20", "addition, length=20"]
 
 
@@ -143,7 +143,7 @@ def test_a_figure_that_cannot_be_drawn_is_a_line_and_hides_no_other(tmp_path):
     begun(tmp_path, experiment("lstm", task_options={"length": 10}), [0.5])
     broken = begun(tmp_path, experiment("lstm", task_options={"length": 20}), [0.5])
     write_text(broken / "metrics.csv", "step,val/loss\nx,<b>\n200,0.3\n")
-    whole, line = Gallery().now(Watcher(tmp_path).now())
+    whole, line = LiveCurves().now(FolderWatcher(tmp_path).now())
     assert whole.svg is not None
     assert line.svg is None
     assert re.search("cannot be drawn: .*metrics.csv", line.caption)
@@ -151,4 +151,4 @@ def test_a_figure_that_cannot_be_drawn_is_a_line_and_hides_no_other(tmp_path):
 
 def test_without_rows_there_is_nothing_to_draw(tmp_path):
     begun(tmp_path, compared(tmp_path)[0])
-    assert Gallery().now(Watcher(tmp_path).now()) == ()
+    assert LiveCurves().now(FolderWatcher(tmp_path).now()) == ()

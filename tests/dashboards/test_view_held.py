@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dashboards.view import held
-from dashboards.view.progress import Watcher
+from dashboards.server import locks
+from dashboards.server.progress import FolderWatcher
 from tests.dashboards.view_runs import begun, compared
 from workbench.folder import locked
 
@@ -20,7 +20,7 @@ lock.acquire()
 print("held", flush=True)
 input()
 """
-linux = pytest.mark.skipif(not held.LOCKS.exists(), reason="there is no /proc/locks")
+linux = pytest.mark.skipif(not locks.LOCKS.exists(), reason="there is no /proc/locks")
 
 LISTED = """1: FLOCK  ADVISORY  WRITE 8215 fe:00:2416699 0 EOF
 1: -> FLOCK  ADVISORY  WRITE 8216 fe:00:77 0 EOF
@@ -30,7 +30,7 @@ LISTED = """1: FLOCK  ADVISORY  WRITE 8215 fe:00:2416699 0 EOF
 
 
 def test_the_list_is_read_as_the_kernel_writes_it():
-    assert held.read(LISTED) == {(os.makedev(0xFE, 0), 2416699), (os.makedev(0, 0x2F), 5)}
+    assert locks.read(LISTED) == {(os.makedev(0xFE, 0), 2416699), (os.makedev(0, 0x2F), 5)}
 
 
 def test_the_type_of_a_file_system_is_found_by_its_device():
@@ -38,9 +38,9 @@ def test_the_type_of_a_file_system_is_found_by_its_device():
         "22 27 0:21 / /proc rw,relatime - proc proc rw",
         "30 27 0:44 / /home rw shared:7 master:1 - nfs4 host:/home rw",
     ]
-    assert held.kind(lines, os.makedev(0, 44)) == "nfs4"
-    assert held.kind(lines, os.makedev(0, 21)) == "proc"
-    assert held.kind(lines, os.makedev(9, 9)) == ""
+    assert locks.kind(lines, os.makedev(0, 44)) == "nfs4"
+    assert locks.kind(lines, os.makedev(0, 21)) == "proc"
+    assert locks.kind(lines, os.makedev(9, 9)) == ""
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def holder(tmp_path):
 
 
 def states(out: Path) -> list[str]:
-    return [seen.state for seen in Watcher(out).now().runs if seen.folder is not None]
+    return [seen.state for seen in FolderWatcher(out).now().runs if seen.folder is not None]
 
 
 @linux
@@ -71,7 +71,7 @@ def test_a_run_is_running_as_long_as_its_lock_is_held_and_not_a_moment_longer(ho
 
 
 def test_where_locks_do_not_tell_the_last_row_does(holder, tmp_path, monkeypatch):
-    monkeypatch.setattr(held, "LOCKS", tmp_path / "none")
+    monkeypatch.setattr(locks, "LOCKS", tmp_path / "none")
     assert states(tmp_path) == ["running"]
     folder = next((tmp_path / "runs").glob("*/*/*/seed-*"))
     for name in ("config.yaml", "metrics.csv"):
@@ -82,9 +82,9 @@ def test_where_locks_do_not_tell_the_last_row_does(holder, tmp_path, monkeypatch
 def test_a_file_system_of_several_machines_is_not_trusted(tmp_path, monkeypatch):
     file = tmp_path / "file"
     file.touch()
-    assert held.trustworthy(file) is held.LOCKS.exists()
-    monkeypatch.setattr(held, "kind", lambda lines, device: "nfs4")
-    assert not held.trustworthy(file)
+    assert locks.is_local(file) is locks.LOCKS.exists()
+    monkeypatch.setattr(locks, "kind", lambda lines, device: "nfs4")
+    assert not locks.is_local(file)
 
 
 def test_looking_never_keeps_a_run_from_starting(tmp_path):
@@ -93,7 +93,7 @@ def test_looking_never_keeps_a_run_from_starting(tmp_path):
 
     def look() -> None:
         while not over.is_set():
-            Watcher(tmp_path).now()
+            FolderWatcher(tmp_path).now()
 
     looking = threading.Thread(target=look)
     looking.start()

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from dashboards.serving import listening, own
-from dashboards.view import figures
-from dashboards.view.answers import guarded
-from dashboards.view.app import View
+from dashboards.server import live_curves
+from dashboards.server.app import View
+from dashboards.server.wsgi import listen, same_origin_only, with_headers
 from tests.analysis.report_runs import experiment, write_run
 from tests.analysis.test_report_in_a_browser import CHROMIUM, FLAGS
 from tests.dashboards.view_runs import begun, compared
@@ -26,8 +25,8 @@ EVIL = "<script>alert(1)</script>:X"
 @contextmanager
 def served(out: Path, *, watch: bool) -> Iterator[tuple[str, Any]]:
     """A server in a thread: its address, and the server."""
-    with listening(0) as server:
-        server.set_app(guarded(own(View(out, watch=watch), server.server_port)))
+    with listen(0) as server:
+        server.set_app(with_headers(same_origin_only(View(out, watch=watch), server.server_port)))
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
@@ -112,8 +111,8 @@ def test_pages_fit_and_are_quiet(results: Path, opened: Any, path: str, width: i
 def test_bars_and_curves_move_without_loading_the_page_again(
     tmp_path: Path, opened: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(figures, "LEAST_SECONDS", 0.1)
-    monkeypatch.setattr(figures, "REST", 0)
+    monkeypatch.setattr(live_curves, "LEAST_SECONDS", 0.1)
+    monkeypatch.setattr(live_curves, "REST", 0)
     expect = sync_api.expect
     experiments = compared(tmp_path, ("lstm", "gru", "rwa", "tcn"), seeds=8)
     folder = begun(tmp_path, experiments[0], [0.5, 0.4])
@@ -146,7 +145,7 @@ def test_bars_and_curves_move_without_loading_the_page_again(
         server.set_app(lambda environ, start: start("503 Service Unavailable", []) or [])
         page.wait_for_selector("#gone", state="visible")
         assert "The server has gone" in page.inner_text("#gone")
-        server.set_app(guarded(own(View(tmp_path, watch=True), server.server_port)))
+        server.set_app(with_headers(same_origin_only(View(tmp_path, watch=True), server.server_port)))
         page.wait_for_selector("#gone", state="hidden")
 
 
@@ -174,9 +173,9 @@ def test_trials_are_shown_by_optuna_dashboard(tmp_path: Path, opened: Any) -> No
     create_studies(storage, sweep.specs(), sweep.trials)
     storage.close()
     write_yaml(tmp_path / "sweep.yaml", sweep.to_dict())
-    with listening(0) as server:
+    with listen(0) as server:
         view = View(tmp_path, watch=False, trials=lambda say: dashboard(tmp_path, say))
-        server.set_app(guarded(own(view, server.server_port)))
+        server.set_app(with_headers(same_origin_only(view, server.server_port)))
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         address = f"http://127.0.0.1:{server.server_port}"

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dashboards.view import progress as module
-from dashboards.view.metrics import last_row
-from dashboards.view.pace import Pace, said
-from dashboards.view.progress import Watcher
-from dashboards.view.seen import Seen
+from dashboards.server import progress as module
+from dashboards.server.progress import FolderWatcher, TimeLeft, format_time_left
+from dashboards.server.run_status import RunStatus, last_row
 from tests.analysis.report_runs import experiment, write_run
 from tests.dashboards.view_runs import begun, compared
 from workbench import studies
@@ -30,7 +28,7 @@ def test_every_state_is_told(tmp_path):
     write_run(tmp_path, third, steps=1000)
     other = experiment("rnn", task_options={"length": 10}, steps=500)
     write_run(tmp_path, other, loss=None, diverged_at=120, steps=120)
-    found = {(seen.architecture, seen.seed): seen for seen in Watcher(tmp_path).now().runs}
+    found = {(seen.architecture, seen.seed): seen for seen in FolderWatcher(tmp_path).now().runs}
     assert {key: seen.state for key, seen in found.items()} == {
         ("lstm", 0): "interrupted",
         ("gru", 0): "failed",
@@ -44,7 +42,7 @@ def test_every_state_is_told(tmp_path):
     assert {key for key, seen in found.items() if seen.planned} == set(found) - {("rnn", 0)}
     assert fourth.seed == 1
     # 300 and 100 of 1,000 steps; a finished run, and all of the 500 that a diverged one no longer needs.
-    assert Watcher(tmp_path).now().share == pytest.approx((300 + 100 + 1000 + 500) / 4500)
+    assert FolderWatcher(tmp_path).now().share == pytest.approx((300 + 100 + 1000 + 500) / 4500)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +64,7 @@ def test_a_damaged_file_is_a_line_and_hides_no_other_run(tmp_path, name, text, m
     damaged, whole, *_ = compared(tmp_path)
     (begun(tmp_path, damaged, [0.3]) / name).write_text(text)
     begun(tmp_path, whole, [0.3])
-    found = {seen.architecture: seen for seen in Watcher(tmp_path).now().runs if seen.folder}
+    found = {seen.architecture: seen for seen in FolderWatcher(tmp_path).now().runs if seen.folder}
     assert found["lstm"].state == "unreadable"
     assert "\n" not in found["lstm"].said
     assert any(part in found["lstm"].said for part in message.split("|")), found["lstm"].said
@@ -79,7 +77,7 @@ def test_a_changed_configuration_is_told(tmp_path):
     values = read_yaml(folder / "config.yaml")
     values["architecture"]["name"] = "<script>alert(1)</script>"
     write_yaml(folder / "config.yaml", values)
-    (seen,) = (seen for seen in Watcher(tmp_path).now().runs if seen.folder)
+    (seen,) = (seen for seen in FolderWatcher(tmp_path).now().runs if seen.folder)
     assert seen.state == "unreadable"
     assert "config.yaml was changed" in seen.said
 
@@ -88,7 +86,7 @@ def test_a_changed_configuration_is_told(tmp_path):
 def test_a_damaged_comparison_is_a_line(tmp_path, text):
     begun(tmp_path, experiment("lstm"), [0.3])
     (tmp_path / "comparison.yaml").write_text(text)
-    found = Watcher(tmp_path).now()
+    found = FolderWatcher(tmp_path).now()
     (problem,) = found.problems
     assert problem.startswith("comparison.yaml cannot be read: ")
     assert [seen.state for seen in found.runs] == ["interrupted"]
@@ -96,7 +94,7 @@ def test_a_damaged_comparison_is_a_line(tmp_path, text):
 
 def test_more_runs_than_a_page_holds_are_a_line(tmp_path):
     (tmp_path / "comparison.yaml").write_text("tasks: [addition]\narchitectures: [lstm]\nseeds: 999999")
-    (problem,) = Watcher(tmp_path).now().problems
+    (problem,) = FolderWatcher(tmp_path).now().problems
     assert "999,999 runs" in problem
 
 
@@ -109,7 +107,7 @@ def test_code_that_a_file_names_is_not_run(tmp_path, monkeypatch):
     )
     write_run(tmp_path, experiment("trap:X", options={"rate": 0.001}))
     write_run(tmp_path, experiment("trap:X", options={"rate": 0.5}, seed=1))
-    found = Watcher(tmp_path).now()
+    found = FolderWatcher(tmp_path).now()
     assert found.problems == ()
     assert "trap" not in sys.modules
     planned = {(seen.architecture, seen.seed): seen.state for seen in found.runs if seen.planned}
@@ -130,7 +128,7 @@ def test_one_run_in_two_folders_counts_once(tmp_path):
     twin.parent.mkdir(parents=True)
     folder_of(tmp_path, made).rename(twin)
     begun(tmp_path, made, [0.3])
-    found = sorted(Watcher(tmp_path).now().runs, key=lambda seen: seen.state)
+    found = sorted(FolderWatcher(tmp_path).now().runs, key=lambda seen: seen.state)
     assert [seen.state for seen in found] == ["interrupted", "unreadable"]
     assert "holds the same run as" in found[1].said
 
@@ -143,14 +141,14 @@ def test_links_out_of_the_folder_are_no_runs(tmp_path):
     inside.mkdir(parents=True)
     for name in ("config.yaml", "metrics.csv"):
         (inside / name).symlink_to(outside / name)
-    assert Watcher(out).now().runs == ()
+    assert FolderWatcher(out).now().runs == ()
 
 
 def test_a_pipe_is_not_waited_for(tmp_path):
     folder = begun(tmp_path, experiment("lstm"), [0.3])
     (folder / "metrics.csv").unlink()
     os.mkfifo(folder / "metrics.csv")
-    (seen,) = Watcher(tmp_path).now().runs
+    (seen,) = FolderWatcher(tmp_path).now().runs
     assert (seen.state, seen.made) == ("interrupted", 0)
 
 
@@ -163,14 +161,14 @@ def test_trials_under_way_are_apart_and_studies_are_read(tmp_path, monkeypatch):
         settings={}, space={}, trials=(trial,), winner=0,
     )  # fmt: skip
     studies.write(tmp_path, whole)
-    found = Watcher(tmp_path).now()
+    found = FolderWatcher(tmp_path).now()
     assert found.runs == found.tuning == ()
     assert found.studies == (whole,)
     monkeypatch.setattr(module, "held", lambda: frozenset({lock(tmp_path, made)}))
-    (seen,) = Watcher(tmp_path).now().tuning
+    (seen,) = FolderWatcher(tmp_path).now().tuning
     assert (seen.state, seen.made) == ("running", 100)
     write_json(tmp_path / "sweep" / "more.json", {"trials": 3})
-    (problem,) = Watcher(tmp_path).now().problems
+    (problem,) = FolderWatcher(tmp_path).now().problems
     assert "the studies cannot be read" in problem
 
 
@@ -191,7 +189,7 @@ def test_the_last_row_is_found_in_a_long_file(tmp_path):
 
 def run(state, made, *, at=0.0, seed=0, name="lstm", seconds=None):
     made_of = experiment(name, steps=1000, seed=seed)
-    return Seen(
+    return RunStatus(
         task="addition", architecture=name, seed=seed, state=state, identity=made_of.identity, experiment=made_of,
         folder=folder_of(Path("out"), made_of), asked=1000, made=made, stamp=(int(at * 1e9), 1, 1), planned=True,
         seconds=seconds,
@@ -199,7 +197,7 @@ def run(state, made, *, at=0.0, seed=0, name="lstm", seconds=None):
 
 
 def test_time_left_is_what_the_pace_makes_of_the_steps_left():
-    pace = Pace()
+    pace = TimeLeft()
     before = [run("running", 100, at=50.0), run("waiting", 0, seed=1)]
     pace.see(before)
     assert pace.left(before) is None
@@ -223,4 +221,4 @@ def test_time_left_is_what_the_pace_makes_of_the_steps_left():
     [(3, "less than a minute"), (250, "about 4 min"), (7500, "about 2 h"), (300_000, "about 3 days")],
 )
 def test_times_are_told_roughly(seconds, text):
-    assert said(seconds) == text
+    assert format_time_left(seconds) == text

@@ -11,14 +11,13 @@ import pytest
 pytest.importorskip("wandb_workspaces", reason="pip install 'sequence-workbench[workspaces]'")
 
 from analysis.style import LOOKS, looks
-from dashboards import found
-from dashboards.record import Record, run_record
-from dashboards.whole import whole_record
-from dashboards.workspace import build, stored
-from dashboards.workspace.figures import placed
-from dashboards.workspace.named import named, of_panel
-from dashboards.workspace.panels import title
+from dashboards.mirror import sources
+from dashboards.mirror.record import Record, run_record, whole_record
+from dashboards.workspace import build, serialization
+from dashboards.workspace.panels import panel_title
+from dashboards.workspace.titles import place_figures
 from tests.analysis.report_runs import experiment, write_run
+from tests.dashboards.panel_names import metrics_of_panel, named_metrics
 from tests.dashboards.workspace_runs import keep, write_results
 from workbench.errors import UserError
 
@@ -50,11 +49,11 @@ def panels_of(workspace, section):
 
 
 def titles(workspace, section):
-    return [title(panel) for panel in panels_of(workspace, section)]
+    return [panel_title(panel) for panel in panels_of(workspace, section)]
 
 
 def records(out):
-    return [run_record(run, tried) for run, tried in found.runs(out)]
+    return [run_record(run, tried) for run, tried in sources.runs(out)]
 
 
 def logged(out):
@@ -81,15 +80,15 @@ def test_sections_stand_in_the_order_of_the_report_and_only_those_of_what_is_log
 def test_the_first_section_says_on_one_page_who_learns_best_at_what_cost_and_it_alone_is_open(space):
     assert [section.name for section in space.sections if section.is_open] == ["At a glance"]
     first = space.sections[0]
-    assert [set(of_panel(panel)) - {"step"} for panel in first.panels] == [
+    assert [set(metrics_of_panel(panel)) - {"step"} for panel in first.panels] == [
         {"figure/addition-length-100", "figure/copy-length-20"},
         *({"val/loss"}, {"val/accuracy"}, {"test/loss"}, {"test/accuracy"}, {"probe/memory_length/horizon"}),
         *({"cost/parameters"}, {"cost/seconds_per_step"}, {"cost/parameters", "test/loss"}),
     ]
     assert len(first.panels) <= first.layout_settings.columns * first.layout_settings.rows
     # All of it is found again where it belongs.
-    rest = {title(panel) for section in space.sections[1:] for panel in section.panels}
-    assert {title(panel) for panel in first.panels} <= rest
+    rest = {panel_title(panel) for section in space.sections[1:] for panel in section.panels}
+    assert {panel_title(panel) for panel in first.panels} <= rest
 
 
 def test_more_tasks_do_not_make_more_panels_of_figures(out):
@@ -101,7 +100,7 @@ def test_more_tasks_do_not_make_more_panels_of_figures(out):
 
 
 def test_every_panel_names_what_is_logged_and_nothing_else(out, space):
-    names = named(space)
+    names = named_metrics(space)
     configured = {name for name in names if name.startswith("config.")}
     assert configured == {"config.architecture.name"}
     for record in records(out):
@@ -147,12 +146,12 @@ def test_a_figure_of_a_task_that_is_named_as_another_begins_goes_to_its_own(out,
         "figure/memory-length-copy-length-2-recall",
         "figure/own",
     ]
-    assert [shown.title for shown in placed(names, known, ())] == [
+    assert [shown.title for shown in place_figures(names, known, ())] == [
         "Recall against lag (steps): copy, length=2, items=3",
         "Recall against lag (steps): copy, length=2",
         "Own",
     ]
-    assert placed(names, known, ())[2].section == "Report"
+    assert place_figures(names, known, ())[2].section == "Report"
 
 
 def test_charts_name_columns_that_their_tables_have(out, space):
@@ -190,7 +189,7 @@ def test_lines_are_against_steps_with_mean_and_spread(space):
 
 
 def test_runs_are_grouped_so_that_no_mean_is_over_different_things(out, space):
-    spec = json.loads(json.dumps(stored.serialised(space)))["spec"]["section"]
+    spec = json.loads(json.dumps(serialization.serialize(space)))["spec"]["section"]
     keys = [(key["section"], key["name"]) for key in spec["runSets"][0]["grouping"]]
     assert keys == [
         ("run", "jobType"),
@@ -240,11 +239,11 @@ def test_all_groups_are_shown_not_the_first_ten(tmp_path):
 
 def test_a_task_that_is_chosen_is_filtered_by_and_keeps_the_comparisons_figures(out):
     space = build.workspace(out, tasks=("copy",))
-    spec = stored.serialised(space)["spec"]["section"]["runSets"][0]["filters"]
+    spec = serialization.serialize(space)["spec"]["section"]["runSets"][0]["filters"]
     assert [(each["key"]["name"], each["op"], each["value"]) for each in spec["filters"]] == [
         ("jobType", "IN", ["copy", "comparison"])
     ]
-    names = named(space)
+    names = named_metrics(space)
     assert "figure/copy-length-20" in names
     assert not any("addition" in name for name in names)
     # Nothing was tuned on it.
@@ -255,8 +254,8 @@ def test_a_task_that_is_chosen_is_filtered_by_and_keeps_the_comparisons_figures(
 def test_numbers_that_no_run_has_are_not_shown(out):
     # On addition nothing is recalled, so the horizon is there and is nothing.
     space = build.workspace(out, tasks=("addition",))
-    assert "probe/memory_length/horizon" not in named(space)
-    assert "probe/memory_length/memory_capacity" in named(space)
+    assert "probe/memory_length/horizon" not in named_metrics(space)
+    assert "probe/memory_length/memory_capacity" in named_metrics(space)
 
 
 def test_an_unknown_task_is_told_the_near_ones(out):
@@ -282,8 +281,8 @@ def test_a_metric_of_the_users_own_is_shown(tmp_path):
     table = (folder / "metrics.csv").read_text().replace("train/loss", "val/f1", 1)
     (folder / "metrics.csv").write_text(table)
     space = build.workspace(tmp_path)
-    assert {"val/f1", "val/f1.max"} <= named(space)
-    assert "train/loss" not in named(space)
+    assert {"val/f1", "val/f1.max"} <= named_metrics(space)
+    assert "train/loss" not in named_metrics(space)
     assert "Highest validation f1" in titles(space, "Learning")
 
 
@@ -296,22 +295,22 @@ def test_a_probe_that_nothing_is_known_of_is_shown_with_all_its_numbers(tmp_path
     keep(write_run(tmp_path, experiment("lstm")), "own_probe", Findings(numbers={"how_far": number}))
     space = build.workspace(tmp_path)
     assert titles(space, "Own probe") == ["How far (as in analysis.json)"]
-    assert "probe/own_probe/how_far" in named(space)
+    assert "probe/own_probe/how_far" in named_metrics(space)
 
 
 def test_reading_and_writing_again_gives_the_same_bytes(space, tmp_path):
     path, again = tmp_path / "dashboard.json", tmp_path / "again.json"
-    stored.write(space, path)
-    read = stored.read(path)
-    stored.write(read, again)
+    serialization.write(space, path)
+    read = serialization.read(path)
+    serialization.write(read, again)
     assert again.read_bytes() == path.read_bytes()
-    assert named(read) == named(space)
+    assert named_metrics(read) == named_metrics(space)
     assert [section.name for section in read.sections] == [section.name for section in space.sections]
 
 
 def test_the_same_files_give_the_same_bytes_in_another_process(out, space, tmp_path):
     path, other = tmp_path / "one.json", tmp_path / "other.json"
-    stored.write(space, path)
+    serialization.write(space, path)
     code = (
         "import sys; from pathlib import Path; from dashboards.workspace import build, stored; "
         "stored.write(build.workspace(Path(sys.argv[1])), Path(sys.argv[2]))"
@@ -334,20 +333,20 @@ def test_the_same_files_give_the_same_bytes_in_another_process(out, space, tmp_p
 )
 def test_what_is_no_dashboard_is_refused_in_one_line(space, tmp_path, change, why):
     path = tmp_path / "dashboard.json"
-    path.write_text(json.dumps(change(stored.serialised(space))))
+    path.write_text(json.dumps(change(serialization.serialize(space))))
     with pytest.raises(UserError, match=why) as told:
-        stored.read(path)
+        serialization.read(path)
     assert "\n" not in str(told.value)
 
 
 def test_a_panel_of_an_unknown_kind_is_refused(space, tmp_path, capsys):
-    plain = json.loads(json.dumps(stored.serialised(space)))
+    plain = json.loads(json.dumps(serialization.serialize(space)))
     bank = plain["spec"]["section"]["panelBankConfig"]
     bank["sections"][0]["panels"][0]["viewType"] = "Something"
     path = tmp_path / "dashboard.json"
     path.write_text(json.dumps(plain))
     with pytest.raises(UserError, match="has been changed"):
-        stored.read(path)
+        serialization.read(path)
     assert capsys.readouterr().err == ""
 
 
@@ -356,15 +355,15 @@ def test_a_file_that_is_not_ours_is_left_as_it_is(space, tmp_path, text):
     path = tmp_path / "dashboard.json"
     path.write_text(text)
     with pytest.raises(UserError, match="left as it is"):
-        stored.write(space, path)
+        serialization.write(space, path)
     assert path.read_text() == text
 
 
 def test_our_own_file_is_written_again_even_if_it_is_of_another_version(space, tmp_path):
     path = tmp_path / "dashboard.json"
     path.write_text('{"format": "sequence-workbench/dashboard/0"}')
-    stored.write(space, path)
-    assert json.loads(path.read_text())["format"] == stored.FORMAT
+    serialization.write(space, path)
+    assert json.loads(path.read_text())["format"] == serialization.FORMAT
 
 
 @pytest.mark.parametrize("name", ["\N{ROCKET} runs", "a+b~c", "$$$", "\udce9t\udce9"])
@@ -376,7 +375,7 @@ def test_any_folder_has_a_workspace_with_a_name_that_wandb_takes(tmp_path, name)
     space = build.workspace(out)
     assert space.name.startswith("Sequence workbench: ")
     assert validate_no_emoji(space.name) == space.name
-    stored.write(space, tmp_path / "dashboard.json")
+    serialization.write(space, tmp_path / "dashboard.json")
 
 
 def test_hostile_names_are_kept_as_they_are(tmp_path):
@@ -384,15 +383,15 @@ def test_hostile_names_are_kept_as_they_are(tmp_path):
     write_run(tmp_path, experiment(name))
     space = build.workspace(tmp_path)
     path = tmp_path / "dashboard.json"
-    stored.write(space, path)
-    assert [group.segments[2] for group in stored.read(path).runset_settings.group_colors] == [name]
+    serialization.write(space, path)
+    assert [group.segments[2] for group in serialization.read(path).runset_settings.group_colors] == [name]
 
 
 def test_without_the_extra_it_is_said_how_to_get_it(monkeypatch, out):
-    from dashboards.workspace import library
+    from dashboards.workspace import panels
 
-    library.library.cache_clear()
-    monkeypatch.setattr(library, "find_spec", lambda name: None)
+    panels.library.cache_clear()
+    monkeypatch.setattr(panels, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'sequence-workbench\[workspaces\]'"):
         build.workspace(out)
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from dashboards.workspace import build, stored
-from dashboards.workspace.named import named
+from dashboards.workspace import build, serialization
+from tests.dashboards.panel_names import named_metrics
 from tests.dashboards.reading import Logged
 
 pytest.importorskip("wandb_workspaces")
@@ -28,8 +28,8 @@ def nested(values, prefix=""):
 
 def test_panels_name_only_what_was_logged(mirrored, logged, tmp_path):
     path = tmp_path / "dashboard.json"
-    stored.write(build.workspace(mirrored), path)
-    names = named(stored.read(path))
+    serialization.write(build.workspace(mirrored), path)
+    names = named_metrics(serialization.read(path))
     known = {name for record in logged for name in record.names}
     # W&B shows the entries of what is nested in a summary behind dots: the best value of a metric.
     known |= {f"{name}.{key}" for record in logged for name, value in record.summary.items() if isinstance(value, dict)

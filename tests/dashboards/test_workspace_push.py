@@ -12,12 +12,11 @@ from analysis.style import LOOKS
 from analysis.summary import summary
 from dashboards.workspace import push as pushing
 from dashboards.workspace import report
-from dashboards.workspace.library import library
-from dashboards.workspace.named import of_panel
-from dashboards.workspace.panels import title
+from dashboards.workspace.content import content
+from dashboards.workspace.panels import library, panel_title
 from dashboards.workspace.push import push
-from dashboards.workspace.shown import content
 from tests.analysis.report_runs import experiment, write_run
+from tests.dashboards.panel_names import metrics_of_panel
 from tests.dashboards.workspace_runs import write_results
 from workbench import studies
 from workbench.errors import UserError
@@ -103,9 +102,9 @@ def test_the_reports_grids_show_the_runs_of_one_task_in_the_colours_of_the_repor
     colours = {next(key.value for key in group.keys): colour for group, colour in grid.custom_run_colors.items()}
     assert colours == {"lstm": LOOKS["lstm"].colour, "rda": LOOKS["rda"].colour}
     assert all(runs.color in colours.values() for runs in grid.runsets[0].run_settings.values())
-    assert "Test loss at the end" in [title(panel) for panel in grid.panels]
+    assert "Test loss at the end" in [panel_title(panel) for panel in grid.panels]
     # Accuracy belongs to the other task alone.
-    names = {name for panel in grid.panels for name in of_panel(panel)}
+    names = {name for panel in grid.panels for name in metrics_of_panel(panel)}
     assert "val/loss" in names
     assert "val/accuracy" not in names
 
@@ -245,6 +244,6 @@ def test_the_workspace_is_sent_by_the_librarys_own_save(small, monkeypatch):
     monkeypatch.setattr("wandb_workspaces.workspaces.internal.upsert_view2", upsert)
     monkeypatch.setattr("wandb_workspaces.workspaces.interface.get_app_url", lambda api: "https://w.example")
     monkeypatch.setattr("wandb.Api", lambda: None)
-    assert pushing.asked("workspace", small, lambda: pushing.save_workspace(space)) == "https://w.example/me/p?nw=old"
+    assert pushing.ask("workspace", small, lambda: pushing.save_workspace(space)) == "https://w.example/me/p?nw=old"
     assert asked == [("me", "p", "nw-old-v", "V1")]
     assert library().workspaces.Workspace is type(space)

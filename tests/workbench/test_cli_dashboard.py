@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("wandb_workspaces", reason="pip install 'sequence-workbench[workspaces]'")
 
 from dashboards.workspace import push as pushing
-from dashboards.workspace import stored
+from dashboards.workspace import serialization
 from tests.analysis.report_runs import experiment, write_run
 from workbench.cli import dashboard, main
 from workbench.errors import UserError
@@ -34,7 +34,7 @@ def account(monkeypatch):
                 raise UserError(problem)
             return SimpleNamespace(entity=entity)
 
-        monkeypatch.setitem(sys.modules, "dashboards.account", SimpleNamespace(signed_in=signed_in))
+        monkeypatch.setitem(sys.modules, "dashboards.mirror.account", SimpleNamespace(signed_in=signed_in))
 
     return stand_in
 
@@ -56,7 +56,7 @@ def test_build_writes_a_file_that_can_be_read_and_writes_it_again(out, capsys):
     assert said.startswith(f"{path}: ")
     assert "Learning, Cost" in said
     first = path.read_bytes()
-    assert (stored.read(path).entity, stored.read(path).project) == ("", "sequence-workbench")
+    assert (serialization.read(path).entity, serialization.read(path).project) == ("", "sequence-workbench")
     assert run(capsys, "build", out)[0] == 0
     assert path.read_bytes() == first
 
@@ -65,7 +65,7 @@ def test_build_takes_a_file_an_account_a_project_and_tasks(out, capsys, tmp_path
     path = tmp_path / "deep" / "own.json"
     given = ("--out", path, "--entity", "team", "--project", "own", "--task", "copy, addition,")
     assert run(capsys, "build", out, *given)[0] == 0
-    read = stored.read(path)
+    read = serialization.read(path)
     assert (read.entity, read.project) == ("team", "own")
     assert "copy" in read.runset_settings.filters
     assert not (out / "dashboard.json").exists()
@@ -107,10 +107,10 @@ def test_a_folder_that_is_not_there_is_said(out, capsys, account, command):
 
 
 def test_build_without_the_extra_says_how_to_get_it(out, capsys, monkeypatch):
-    from dashboards.workspace import library
+    from dashboards.workspace import panels
 
-    library.library.cache_clear()
-    monkeypatch.setattr(library, "find_spec", lambda name: None)
+    panels.library.cache_clear()
+    monkeypatch.setattr(panels, "find_spec", lambda name: None)
     for command in ("build", "push"):
         status, _, error = run(capsys, command, out)
         assert status == 2

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from dashboards.marks import below
+from dashboards.mirror.state import below
 from tests.dashboards.wandb_server import clean_environment, serving
 from workbench.folder import named, results_of
 

@@ -15,7 +15,7 @@ import pytest
 from analysis import probes
 from analysis.findings import Findings, Number
 from analysis.probes import Entry
-from dashboards.marks import below, write_mark
+from dashboards.mirror.state import below, write_state
 from tests.analysis.report_runs import experiment, write_run
 from tests.dashboards.wandb_server import KEY, at_work, clean_environment, listening, serving
 from workbench.cli.sync import main
@@ -209,7 +209,7 @@ def test_a_server_that_fails_is_one_line_and_what_is_left_is_sent_from_where_it_
     before = backend.operations["UpsertBucket", marks(out)[0].id]
     moved = out.rename(tmp_path / "moved")
     path, mark = list(below(moved))[2]
-    write_mark(path, replace(mark, at=str(moved), folder="../outside"))
+    write_state(path, replace(mark, at=str(moved), folder="../outside"))
     backend.refuse = lambda what, run: None
     assert here(moved)[0] == 0
     assert [mark.at for mark in marks(moved)] == [str(out), str(out), str(moved), str(moved)], (

@@ -58,14 +58,14 @@ def build(given: list[str]) -> int:
     values = made.parse_args(given)
     out, tasks = asked(values)
     path = out / "dashboard.json" if values.out is None else Path(values.out)
-    from dashboards.marks import place_of
+    from dashboards.mirror.state import destination_of
     from dashboards.workspace import build as building
-    from dashboards.workspace import stored
+    from dashboards.workspace import serialization
 
-    stored.refuse(path)
-    place = place_of(out, values.project, values.entity)
+    serialization.check_ours(path)
+    place = destination_of(out, values.project, values.entity)
     workspace = building.workspace(out, entity=place.entity or "", project=place.project, tasks=tasks)
-    stored.write(workspace, path)
+    serialization.write(workspace, path)
     panels = sum(len(section.panels) for section in workspace.sections)
     print(f"{path}: {panels} panels in {', '.join(section.name for section in workspace.sections)}")
     return 0
@@ -75,15 +75,15 @@ def push(given: list[str]) -> int:
     """`workbench dashboard push`."""
     values = parser("push", PUSH, PUSH_EXAMPLES).parse_args(given)
     out, tasks = asked(values)
-    from dashboards.workspace.library import library
+    from dashboards.workspace.panels import library
 
     library()
-    from dashboards.account import signed_in
-    from dashboards.marks import place_of
+    from dashboards.mirror.account import signed_in
+    from dashboards.mirror.state import destination_of
 
     # Asked even where the entity is known: without an account W&B would keep one waiting, or ask for a key.
     account = signed_in()
-    place = place_of(out, values.project, values.entity)
+    place = destination_of(out, values.project, values.entity)
     entity = place.entity or account.entity
     if entity is None:
         raise UserError("W&B does not say whose the workspace is to be; name a user or a team: --entity NAME")

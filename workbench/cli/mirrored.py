@@ -4,8 +4,8 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-from dashboards import found, marks
-from dashboards.mirror import Mirror, tidy
+from dashboards.mirror import sources, state
+from dashboards.mirror.mirror import Mirror, tidy
 from workbench.cli.complain import complain
 from workbench.cli.settings import Settings
 from workbench.errors import UserError
@@ -24,11 +24,11 @@ def publish(settings: Settings) -> None:
 
 def send(out: Path) -> None:
     """Sends what has not been sent; what is in the way is told in a line, as the results are complete without it."""
-    from dashboards.account import signed_in
-    from dashboards.sending import upload
+    from dashboards.mirror.account import signed_in
+    from dashboards.mirror.sync import upload
 
-    waiting: dict[marks.Place, list[Path]] = {}
-    for path, mark in marks.below(out):
+    waiting: dict[state.Destination, list[Path]] = {}
+    for path, mark in state.below(out):
         # W&B could not find what goes along with one that was written elsewhere.
         if not mark.sent and mark.at == str(out.resolve()):
             waiting.setdefault(mark.place, []).append(path)
@@ -44,11 +44,11 @@ def send(out: Path) -> None:
 
 def renew(out: Path) -> None:
     """Brings the records of a mirrored folder up to date, offline; one that is not mirrored is left alone."""
-    place = marks.mirrored(out)
+    place = state.is_mirrored(out)
     if place is None:
         return
     with Mirror(out, "offline", place, complain) as mirror:
-        for run, tried in found.runs(out):
+        for run, tried in sources.runs(out):
             mirror.add(run, tried)
         mirror.add_whole()
     tidied(out)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from dashboards.marks import place_of
-from dashboards.mirror import Mirror, Mode
+from dashboards.mirror.mirror import Mirror, Mode
+from dashboards.mirror.state import destination_of
 from workbench.checks import one_of, whole
 from workbench.cli.wandb_names import named
 from workbench.config import MOST_THREADS
@@ -50,7 +50,7 @@ class Settings:
 
     def mirror(self, say: Callable[[str], None]) -> Mirror:
         """The mirror that was asked for, which says in a line what goes wrong."""
-        place, checkpoints = place_of(self.folder, self.wandb_project), self.wandb_checkpoints
+        place, checkpoints = destination_of(self.folder, self.wandb_project), self.wandb_checkpoints
         return Mirror(self.folder, self.wandb, place, say, checkpoints=checkpoints)
 
     @property

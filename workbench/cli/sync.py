@@ -14,9 +14,9 @@ from workbench.errors import UserError
 from workbench.files import one_line, writable
 
 if TYPE_CHECKING:
-    from dashboards.account import Account
-    from dashboards.marks import Place
-    from dashboards.mirror import Item
+    from dashboards.mirror.account import Account
+    from dashboards.mirror.mirror import Item
+    from dashboards.mirror.state import Destination
 
 DESCRIPTION = """Send what has been run below DIR to a W&B account: every run, trial and report that has not been sent,
 and those that say more than when they were sent, because probes came later.
@@ -54,21 +54,21 @@ def main(given: list[str]) -> int:
     out = Path(values.dir)
     if not out.is_dir():
         raise UserError(f"there is no folder {out}; name the one that was given as --out")
-    from dashboards.marks import place_of
+    from dashboards.mirror.state import destination_of
 
     if next(out.glob("runs/*/*/*/seed-*/metrics.csv"), None) is None:
         raise UserError(f"there are no results in {out}; name the folder that was given as --out")
-    place = place_of(out, named("project", values.project), named("entity", values.entity))
+    place = destination_of(out, named("project", values.project), named("entity", values.entity))
     if values.dry_run:
         return rehearse(out, place, list(todo(out, place, checkpoints=values.checkpoints)))
-    from dashboards.account import signed_in
+    from dashboards.mirror.account import signed_in
 
     account = signed_in()
     writable(out / "wandb")
     return send(out, account, place, checkpoints=values.checkpoints)
 
 
-def todo(out: Path, place: "Place", *, checkpoints: bool) -> Iterator[Todo]:
+def todo(out: Path, place: "Destination", *, checkpoints: bool) -> Iterator[Todo]:
     """Everything that can be shown, and what is to be done with it.
 
     Args:
@@ -79,15 +79,15 @@ def todo(out: Path, place: "Place", *, checkpoints: bool) -> Iterator[Todo]:
     Raises:
         UserError: if a file cannot be read.
     """
-    from dashboards.marks import read_mark
-    from dashboards.mirror import items, stands
+    from dashboards.mirror.mirror import is_current, items
+    from dashboards.mirror.state import read_state
 
     for item in items(out, checkpoints=checkpoints):
-        mark, ready = read_mark(item.mark), stands(out, item, place)
+        mark, ready = read_state(item.mark), is_current(out, item, place)
         yield Todo(item=item, write=not ready, send=not ready or mark is None or not mark.sent)
 
 
-def rehearse(out: Path, place: "Place", found: Sequence[Todo]) -> int:
+def rehearse(out: Path, place: "Destination", found: Sequence[Todo]) -> int:
     """Says what would be written and sent."""
     write, left = sum(each.write for each in found), [each for each in found if each.send]
     print(
@@ -101,13 +101,13 @@ def rehearse(out: Path, place: "Place", found: Sequence[Todo]) -> int:
     return 0
 
 
-def send(out: Path, account: "Account", place: "Place", *, checkpoints: bool) -> int:
+def send(out: Path, account: "Account", place: "Destination", *, checkpoints: bool) -> int:
     """Writes what has to be written, and sends what has not been sent."""
-    from dashboards.mirror import tidy
-    from dashboards.sending import alone, upload
+    from dashboards.mirror.mirror import tidy
+    from dashboards.mirror.sync import sync_lock, upload
 
     address = f"{account.app_url}/{quote(place.entity or account.entity or '')}/{quote(place.project)}"
-    with alone(out):
+    with sync_lock(out):
         with Bar("written") as bar:
             left = list(written(out, place, bar, checkpoints=checkpoints))
         tidy(out)
@@ -126,13 +126,13 @@ def send(out: Path, account: "Account", place: "Place", *, checkpoints: bool) ->
     return 0
 
 
-def written(out: Path, place: "Place", bar: "Bar", *, checkpoints: bool) -> Iterator[Path]:
+def written(out: Path, place: "Destination", bar: "Bar", *, checkpoints: bool) -> Iterator[Path]:
     """The marks of the records to be sent, each of them written.
 
     Raises:
         UserError: if one cannot be.
     """
-    from dashboards.mirror import write
+    from dashboards.mirror.mirror import write
 
     for each in todo(out, place, checkpoints=checkpoints):
         if each.write:
@@ -147,9 +147,9 @@ def written(out: Path, place: "Place", bar: "Bar", *, checkpoints: bool) -> Iter
 
 def unsent(marks: Sequence[Path]) -> int:
     """How many records have not been sent."""
-    from dashboards.marks import read_mark
+    from dashboards.mirror.state import read_state
 
-    return sum((mark := read_mark(path)) is None or not mark.sent for path in marks)
+    return sum((mark := read_state(path)) is None or not mark.sent for path in marks)
 
 
 def parser() -> Parser:

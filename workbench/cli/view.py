@@ -13,7 +13,7 @@ from workbench.cli.parser import Parser
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
-    from dashboards.serving import App
+    from dashboards.server.wsgi import App
 
 DESCRIPTION = """Show a folder of results in a browser, until Ctrl-C: report, progress, curves so far, files and trials.
 
@@ -37,14 +37,13 @@ def main(given: list[str]) -> int:
     values = parser().parse_args(given)
     whole("port", values.port, least=0, most=65535)
     out = folder(values.dir)
-    from dashboards.serving import HOST, listening, own, until_stopped
-    from dashboards.view.answers import guarded
-    from dashboards.view.app import View
+    from dashboards.server.app import View
+    from dashboards.server.wsgi import HOST, listen, same_origin_only, until_stopped, with_headers
 
     sweep = out.resolve()
-    with listening(values.port) as server:
+    with listen(values.port) as server:
         view = View(out, watch=values.watch, trials=lambda say: dashboard(sweep, say))
-        server.set_app(guarded(own(view, server.server_port)))
+        server.set_app(with_headers(same_origin_only(view, server.server_port)))
         with suppress(OSError, AttributeError):
             os.nice(POLITE)
         until_stopped(server, f"{out} is shown at http://{HOST}:{server.server_port}/ until Ctrl-C")

@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-from dashboards.serving import HOST, listening, own, until_stopped
+from dashboards.server.wsgi import HOST, listen, same_origin_only, until_stopped
 from sweeps.retry import with_retries
 from sweeps.storage import connect
 from sweeps.studies import load_studies
@@ -40,8 +40,8 @@ def main(given: list[str]) -> int:
     with_retries(lambda: load_studies(storage), complain)
     import optuna_dashboard
 
-    with listening(port) as server:
-        server.set_app(own(optuna_dashboard.wsgi(storage), server.server_port))
+    with listen(port) as server:
+        server.set_app(same_origin_only(optuna_dashboard.wsgi(storage), server.server_port))
         until_stopped(server, f"the trials are shown at http://{HOST}:{server.server_port}/ until Ctrl-C")
     return 0
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dashboards.found import of_trial, supersedes
-from dashboards.mirror import Mirror
-from dashboards.record import Tried
+from dashboards.mirror.mirror import Mirror
+from dashboards.mirror.record import TrialInfo
+from dashboards.mirror.sources import supersedes, trial_of_folder
 from sweeps.studies import LoadedStudy
 from workbench.config import TUNING_SEED
 from workbench.folder import named
@@ -23,16 +23,16 @@ class Mirrored:
 
     mirror: Mirror
     out: Path
-    _shown: dict[Path, Tried] = field(default_factory=dict, init=False)
+    _shown: dict[Path, TrialInfo] = field(default_factory=dict, init=False)
 
     def add(self, opened: LoadedStudy, trial: Trial) -> None:
         """Mirrors a trial, if it is finished and was run into this folder."""
         if self.mirror.mode == "off" or trial.identity is None or trial.state not in FINISHED:
             return
         spec = opened.spec
-        tried = Tried(study=spec.name, objectives=spec.objectives, trial=trial)
+        tried = TrialInfo(study=spec.name, objectives=spec.objectives, trial=trial)
         folder = named(self.out, spec.task.name, spec.architecture, trial.identity, TUNING_SEED)
         before = self._shown.get(folder)
-        if (before is None or supersedes(tried, before)) and (run := of_trial(folder, tried)) is not None:
+        if (before is None or supersedes(tried, before)) and (run := trial_of_folder(folder, tried)) is not None:
             self._shown[folder] = tried
             self.mirror.add(run, tried)

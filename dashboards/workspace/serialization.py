@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from dashboards.workspace.library import library
+from dashboards.workspace.panels import library
 from workbench.errors import UserError
 from workbench.files import one_line, read_json, writable, write_json
 
 FORMAT = "sequence-workbench/dashboard/1"
 
 
-def serialised(workspace: Any) -> dict[str, Any]:
+def serialize(workspace: Any) -> dict[str, Any]:
     """A workspace as plain values."""
     return {"format": FORMAT, **workspace._to_model().model_dump(by_alias=True, exclude_none=True, mode="json")}
 
@@ -21,12 +21,12 @@ def write(workspace: Any, path: Path) -> None:
     Raises:
         UserError: if something else is there.
     """
-    refuse(path)
+    check_ours(path)
     writable(path.parent)
-    write_json(path, serialised(workspace))
+    write_json(path, serialize(workspace))
 
 
-def refuse(path: Path) -> None:
+def check_ours(path: Path) -> None:
     """Leaves what is not ours as it is.
 
     Raises:
@@ -34,11 +34,11 @@ def refuse(path: Path) -> None:
     """
     if path.is_dir():
         raise UserError(f"{path} is a folder; name a file: --out FILE.json")
-    if path.exists() and not ours(path):
+    if path.exists() and not is_ours(path):
         raise UserError(f"{path} is no dashboard of ours and is left as it is; name another file: --out FILE.json")
 
 
-def ours(path: Path) -> bool:
+def is_ours(path: Path) -> bool:
     """Whether a file was written by `write`, in this version of the format or another."""
     try:
         found = plain_values(path).get("format")
@@ -62,7 +62,7 @@ def read(path: Path) -> Any:
         bank = view.spec.section.panel_bank_config
         known = all(type(panel).__name__ != "UnknownPanel" for each in bank.sections for panel in each.panels)
         workspace = lib.workspaces.Workspace._from_model(view) if known else None
-        kept = workspace is not None and serialised(workspace) == plain
+        kept = workspace is not None and serialize(workspace) == plain
     except Exception as error:
         # pydantic and the library each raise their own.
         raise UserError(f"{path} is no dashboard that W&B would understand: {one_line(error)[:200]}") from None

@@ -9,12 +9,11 @@ from analysis import style
 from analysis.groups import Section, sections
 from analysis.tuning.subject import subjects
 from architectures.suggest import did_you_mean
-from dashboards import found
-from dashboards.record import Record, run_record
-from dashboards.table import Table
-from dashboards.whole import whole_record
-from dashboards.workspace import figures
-from dashboards.workspace.headlines import ENDS
+from dashboards.mirror import sources
+from dashboards.mirror.naming import WandbTable
+from dashboards.mirror.record import Record, run_record, whole_record
+from dashboards.workspace import titles
+from dashboards.workspace.titles import ENDS
 from workbench import studies
 from workbench.errors import UserError
 from workbench.files import one_line
@@ -30,7 +29,7 @@ class Content:
     records: tuple[Record, ...]
     """Of runs and trials, on the tasks that were chosen."""
     whole: Record | None
-    figures: tuple[figures.Shown, ...]
+    figures: tuple[titles.FigureTitle, ...]
     sections: tuple[Section, ...]
     """Of the report, on these tasks."""
     studies: tuple[Study, ...]
@@ -58,7 +57,7 @@ class Content:
         found: dict[str, set[str]] = {}
         for record in self.records:
             for name, table in record.tables.items():
-                found.setdefault(name, set()).update(filled(table))
+                found.setdefault(name, set()).update(fill_missing(table))
         return {name: frozenset(found[name]) for name in sorted(found)}
 
     @property
@@ -99,7 +98,7 @@ def content(out: Path, tasks: tuple[str, ...] = ()) -> Content:
 
 
 def _content(out: Path, tasks: tuple[str, ...]) -> Content:
-    found_runs = list(found.runs(out))
+    found_runs = list(sources.runs(out))
     if not found_runs:
         raise UserError(f"there are no finished runs in {out}; a comparison keeps them in {out / 'runs'}")
     known = sorted({run.experiment.task.name for run, _ in found_runs})
@@ -110,7 +109,7 @@ def _content(out: Path, tasks: tuple[str, ...]) -> Content:
     fresh = [run for run, tried in found_runs if tried is None]
     chapters = sections(fresh, every)
     whole = whole_record(out, "comparison")
-    drawn = figures.placed([] if whole is None else list(whole.images), chapters, subjects(every, chapters))
+    drawn = titles.place_figures([] if whole is None else list(whole.images), chapters, subjects(every, chapters))
     names = {run.experiment.architecture.name for run, _ in found_runs} | {study.architecture for study in every}
     shown = set(tasks or known)
     return Content(
@@ -126,7 +125,7 @@ def _content(out: Path, tasks: tuple[str, ...]) -> Content:
     )
 
 
-def filled(table: Table) -> set[str]:
+def fill_missing(table: WandbTable) -> set[str]:
     """The columns of a table that have something in them."""
     return {name for place, name in enumerate(table.columns) if any(row[place] is not None for row in table.rows)}
 

@@ -6,14 +6,14 @@ from typing import Any
 CONFIG = "config."
 
 
-def named(workspace: Any) -> set[str]:
+def named_metrics(workspace: Any) -> set[str]:
     """Every metric, table, image, page and entry of a configuration that the workspace names.
 
     Returns:
         Names as they are logged, `.min` or `.max` behind metrics whose best value is meant, and entries of the
         configuration with `config.` before them. What W&B itself knows of a run (its job type) is not among them.
     """
-    names = {name for section in workspace.sections for panel in section.panels for name in of_panel(panel)}
+    names = {name for section in workspace.sections for panel in section.panels for name in metrics_of_panel(panel)}
     columns = workspace.runset_settings.pinned_columns
     names |= {column.removeprefix("summary:") for column in columns if column.startswith("summary:")}
     for key in workspace.runset_settings.groupby:
@@ -22,17 +22,17 @@ def named(workspace: Any) -> set[str]:
     return names
 
 
-def of_panel(panel: Any) -> Iterator[str]:
+def metrics_of_panel(panel: Any) -> Iterator[str]:
     """What one panel names."""
     kind = type(panel).__name__
     if kind == "LinePlot":
-        yield from map(plain, (panel.x, *panel.y))
+        yield from map(plain_name, (panel.x, *panel.y))
     elif kind == "BarPlot":
-        yield from map(plain, panel.metrics)
+        yield from map(plain_name, panel.metrics)
     elif kind == "ScatterPlot":
-        yield from (plain(axis) for axis in (panel.x, panel.y, panel.z) if axis is not None)
+        yield from (plain_name(axis) for axis in (panel.x, panel.y, panel.z) if axis is not None)
     elif kind == "ParallelCoordinatesPlot":
-        yield from (plain(column.metric) for column in panel.columns)
+        yield from (plain_name(column.metric) for column in panel.columns)
     elif kind == "ParameterImportancePlot":
         yield panel.with_respect_to
     elif kind == "MediaBrowser":
@@ -45,7 +45,7 @@ def of_panel(panel: Any) -> Iterator[str]:
         raise TypeError(f"no panel of ours: {kind}")
 
 
-def plain(metric: Any) -> str:
+def plain_name(metric: Any) -> str:
     """A name as it is logged."""
     if isinstance(metric, str):
         return metric

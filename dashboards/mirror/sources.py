@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from dashboards.record import Tried
+from dashboards.mirror.record import TrialInfo
 from workbench import studies
 from workbench.config import TUNING_SEED
 from workbench.errors import UserError
@@ -12,7 +12,7 @@ from workbench.results import Run, finished, pruned, read
 from workbench.studies import FINISHED
 
 
-def runs(out: Path) -> Iterator[tuple[Run, Tried | None]]:
+def runs(out: Path) -> Iterator[tuple[Run, TrialInfo | None]]:
     """Every finished run, and every trial that a sweep has finished here, in a stable order.
 
     A run that was tried more than once is shown as the first trial that went to its end.
@@ -22,32 +22,32 @@ def runs(out: Path) -> Iterator[tuple[Run, Tried | None]]:
     """
     for run in finished(out):
         yield run, None
-    chosen: dict[Path, Tried] = {}
+    chosen: dict[Path, TrialInfo] = {}
     for folder, tried in trials(out):
         if (before := chosen.get(folder)) is None or supersedes(tried, before):
             chosen[folder] = tried
     for folder, tried in chosen.items():
-        if (tuned := of_trial(folder, tried)) is not None:
+        if (tuned := trial_of_folder(folder, tried)) is not None:
             yield tuned, tried
 
 
-def supersedes(tried: Tried, before: Tried) -> bool:
+def supersedes(tried: TrialInfo, before: TrialInfo) -> bool:
     """Whether of two trials with the same run, which samplers do draw, the later one is what the run is shown as."""
     return before.trial.state == "pruned" != tried.trial.state
 
 
-def trials(out: Path) -> Iterator[tuple[Path, Tried]]:
+def trials(out: Path) -> Iterator[tuple[Path, TrialInfo]]:
     """Every finished trial of the studies below a folder, with the folder that it was run in."""
     for study in studies.read(out):
         for trial in study.trials:
             if trial.state in FINISHED and trial.identity is not None:
                 yield (
                     named(out, study.task, study.architecture, trial.identity, TUNING_SEED),
-                    Tried(study=study.name, objectives=study.objectives, trial=trial),
+                    TrialInfo(study=study.name, objectives=study.objectives, trial=trial),
                 )
 
 
-def of_trial(folder: Path, tried: Tried) -> Run | None:
+def trial_of_folder(folder: Path, tried: TrialInfo) -> Run | None:
     """A trial's run; `None` where it was run on another machine, or has been moved away."""
     try:
         run = pruned(folder) if tried.trial.state == "pruned" else read(folder)

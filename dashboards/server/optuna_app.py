@@ -5,22 +5,21 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
-from dashboards.serving import App
-from dashboards.view.answers import line
+from dashboards.server.wsgi import App, status_line
 from workbench.errors import UserError
 from workbench.files import one_line
 
 PATHS = ("/dashboard", "/api", "/static", "/csv", "/artifacts", "/favicon.ico", "/incompatible-rdb-schema")
 """What optuna-dashboard answers, all of it absolute."""
 POLICY = "Content-Security-Policy"
-PATIENCE = 4.0
+STORAGE_TIMEOUT = 4.0
 """Seconds for which a page waits for a store to open."""
 
 Opening = Callable[[Callable[[str], None]], App]
 """Opens a sweep's store and makes optuna-dashboard's application; is given where to say what it waits for."""
 
 
-class Trials:
+class OptunaApp:
     """optuna-dashboard, opened when it is first asked for: a store that is out of reach keeps nobody else waiting.
 
     Args:
@@ -45,7 +44,7 @@ class Trials:
                 self._thread = threading.Thread(target=self._open, daemon=True)
                 self._thread.start()
             thread = self._thread
-        thread.join(PATIENCE)
+        thread.join(STORAGE_TIMEOUT)
         return None if self._app is not None else self._said
 
     @property
@@ -67,7 +66,7 @@ class Trials:
     def answer(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         """Answers what is asked of optuna-dashboard."""
         if (trouble := self.trouble()) is not None or self._app is None:
-            return line(HTTPStatus.SERVICE_UNAVAILABLE, trouble or "").send(environ, start)
+            return status_line(HTTPStatus.SERVICE_UNAVAILABLE, trouble or "").send(environ, start)
 
         # It counts on every client to send one.
         environ.setdefault("HTTP_ACCEPT_ENCODING", "")
@@ -83,6 +82,6 @@ class Trials:
         return self._app(environ, begin)
 
 
-def its_own(path: str) -> bool:
+def is_optuna_path(path: str) -> bool:
     """Whether a path is optuna-dashboard's."""
     return any(path == each or path.startswith(f"{each}/") for each in PATHS)

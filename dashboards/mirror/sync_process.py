@@ -1,14 +1,14 @@
 """`wandb sync` in a process of its own, which ends with whoever started it."""
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-
-from dashboards.sync_log import SAID
 
 CHILD = """
 import os, signal, threading
@@ -55,7 +55,7 @@ def start(work: Path, files: Sequence[Path], project: str, entity: str) -> subpr
     options = ["--project", project, "--entity", entity, "-n", str(SIDE_BY_SIDE)]
     # -P: a file in the folder where the user happens to be is not to be taken for one of Python's modules.
     command = [sys.executable, "-P", "-c", CHILD, "sync", *options, *map(str, files)]
-    with (work / SAID).open("wb") as said:
+    with (work / LOG_FILE).open("wb") as said:
         return subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=said, stderr=said, env=environment(work), start_new_session=True
         )
@@ -75,3 +75,53 @@ def end(child: subprocess.Popen[bytes]) -> None:
     child.wait()
     if child.stdin is not None:
         child.stdin.close()
+
+
+LOG_FILE = "said.txt"
+"""What it printed, in the folder of its logs."""
+CARRIERS = re.compile(r"(?i)filestream|file transfer|runfiles|sender|runupserter|runreader|runsync|artifact|giving up")
+"""Parts of W&B by which something of a run is sent: what goes wrong in others costs nothing that it shows."""
+SECRET = re.compile(r"\b[0-9A-Za-z_-]{40,}\b|(?<=://)[^/@\s]+@|(?<=\?)\S+")
+"""What may be a key, who signs in by a URL, and the signature of one."""
+MAX_LINE_LENGTH = 240
+
+
+def losses(work: Path) -> dict[Path, str]:
+    """By W&B's file of each record, what was logged of a failure to send something of it; the first is the cause."""
+    found: dict[Path, str] = {}
+    for line in errors(work):
+        if "sync_path" in line and CARRIERS.search(str(line.get("msg"))):
+            found.setdefault(Path(str(line["sync_path"])).resolve(), str(line.get("error") or line.get("msg")))
+    return found
+
+
+def errors(work: Path) -> Iterator[dict[str, object]]:
+    """Lines of the logs below a folder that tell of an error."""
+    for path in sorted(work.rglob("debug-sync*.log")):
+        for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                line = json.loads(text)
+            except ValueError:
+                # Not yet written to its end.
+                continue
+            if isinstance(line, dict) and str(line.get("level")).startswith("ERROR"):
+                yield line
+
+
+def reason(work: Path, files: Sequence[Path]) -> str | None:
+    """In a line, why records were not sent: what W&B has logged of them, else the last thing that it said."""
+    logged = losses(work)
+    if found := next((logged[file] for file in files if file in logged), None):
+        return redact_line(found)
+    lines = (work / LOG_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
+    said = [line for line in lines if line.strip()]
+    told = [line for line in said if "ERROR" in line or "Error" in line]
+    return redact_line((told or said)[-1]) if said else None
+
+
+def redact_line(text: str) -> str:
+    """Without what a terminal would obey, line breaks and what W&B puts before each line; and without secrets."""
+    printable = (char if char.isprintable() else " " for char in re.sub(r"\x1b\[[0-9;]*m", "", text))
+    plain = " ".join("".join(printable).split())
+    plain = SECRET.sub("***", re.sub(r"^(wandb:\s*)?(ERROR\s*)?", "", plain))
+    return plain if len(plain) <= MAX_LINE_LENGTH else plain[:MAX_LINE_LENGTH] + "..."

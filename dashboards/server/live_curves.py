@@ -6,22 +6,22 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from analysis import curves, svg
 from analysis.curves import Panels
 from analysis.groups import Section, sections
-from analysis.histories import finite
+from analysis.histories import History, Lost, finite
 from analysis.naming import variant_key
 from analysis.style import NO_METADATA, theme
-from dashboards.view import thinned
-from dashboards.view.grouping import Group
-from dashboards.view.progress import Progress
-from dashboards.view.seen import ENDED, Seen, shortened
+from dashboards.server.progress import FolderProgress, Group
+from dashboards.server.run_status import ENDED, RunStatus, shorten
 from workbench import tasks
 from workbench.results import Run
 
@@ -33,7 +33,7 @@ SEPARATE: Mapping[str, Any] = {"marker": "", "linewidth": 0.9, "alpha": 0.75, "z
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
+class DrawnFigure:
     """The figure of a group."""
 
     title: str
@@ -42,13 +42,13 @@ class Drawn:
     caption: str
 
 
-class Gallery:
+class LiveCurves:
     """Figures, drawn again when there is something new, and rarely enough not to slow down what is being trained."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[Any, Drawn]] = {}
-        self._drawn: tuple[Drawn, ...] = ()
+        self._known: dict[str, tuple[Any, DrawnFigure]] = {}
+        self._drawn: tuple[DrawnFigure, ...] = ()
         self._key: Any = None
         self._next = 0.0
         self._trivial: dict[str, float | None] = {}
@@ -58,7 +58,7 @@ class Gallery:
         """Whether anything was drawn yet."""
         return self._key is not None
 
-    def now(self, progress: Progress) -> tuple[Drawn, ...]:
+    def now(self, progress: FolderProgress) -> tuple[DrawnFigure, ...]:
         """The figures: new ones where something has changed and it is time, or else the last ones."""
         # The first is waited for; later on, one of those who ask draws, and the others have what there is.
         if not self._lock.acquire(blocking=not self.begun):
@@ -74,15 +74,15 @@ class Gallery:
         finally:
             self._lock.release()
 
-    def _draw(self, progress: Progress) -> tuple[Drawn, ...]:
+    def _draw(self, progress: FolderProgress) -> tuple[DrawnFigure, ...]:
         groups = progress.groups
-        shown = {group.key: drawable(group.runs) for group in groups}
+        shown = {group.key: drawable_runs(group.runs) for group in groups}
         runs = [seen.run for each in shown.values() for seen in each]
         try:
             # All at once, so that an architecture has one look in all figures.
             found = {key_of(section.runs[0]): section for section in sections(self._completed(runs), progress.studies)}
         except Exception as problem:
-            return (Drawn(title="", svg=None, caption=f"The curves cannot be drawn: {problem}"),)
+            return (DrawnFigure(title="", svg=None, caption=f"The curves cannot be drawn: {problem}"),)
         names = frozenset(run.experiment.architecture.name for run in runs)
         known = {
             group.key: self._figure(
@@ -94,14 +94,14 @@ class Gallery:
         self._known = known
         return tuple(drawn for _, drawn in known.values() if drawn.svg is not None or drawn.caption)
 
-    def _figure(self, group: Group, section: Section, shown: Sequence[Seen], key: Any) -> tuple[Any, Drawn]:
+    def _figure(self, group: Group, section: Section, shown: Sequence[RunStatus], key: Any) -> tuple[Any, DrawnFigure]:
         if group.key in self._known and self._known[group.key][0] == key:
             return self._known[group.key]
         try:
-            return key, drawing(section, shown)
+            return key, draw_section(section, shown)
         except Exception as problem:
-            why = shortened(problem, shown[0].run.folder)
-            return key, Drawn(title=section.title, svg=None, caption=f"The curves cannot be drawn: {why}")
+            why = shorten(problem, shown[0].run.folder)
+            return key, DrawnFigure(title=section.title, svg=None, caption=f"The curves cannot be drawn: {why}")
 
     def _completed(self, runs: Sequence[Run]) -> list[Run]:
         """The runs, each with the loss of the best answer without memory, which only finished ones have written."""
@@ -129,12 +129,12 @@ def signature(group: Group) -> Any:
     return group.key, tuple((seen.folder, seen.state, seen.stamp) for seen in group.runs if seen.stamp is not None)
 
 
-def roles(progress: Progress) -> Any:
+def roles(progress: FolderProgress) -> Any:
     """What changes whenever a configuration comes to be called a study's winner."""
     return tuple((study.name, study.winner_identity, study.default_identity) for study in progress.studies)
 
 
-def drawable(runs: Sequence[Seen]) -> list[Seen]:
+def drawable_runs(runs: Sequence[RunStatus]) -> list[RunStatus]:
     """The runs that have curves."""
     return [seen for seen in runs if seen.experiment is not None and seen.folder is not None and seen.stamp is not None]
 
@@ -150,7 +150,7 @@ def trivial(run: Run) -> float | None:
         return None
 
 
-def drawing(section: Section, shown: Sequence[Seen]) -> Drawn:
+def draw_section(section: Section, shown: Sequence[RunStatus]) -> DrawnFigure:
     """The report's figure, of what there is so far.
 
     A mean goes as far as all its seeds go. So that the curve of those that are finished does not shrink to where the
@@ -170,11 +170,11 @@ def drawing(section: Section, shown: Sequence[Seen]) -> Drawn:
         apart[row.label] = under_way
         rows.append(replace(row, runs=whole))
     means = replace(section, rows=tuple(rows))
-    panels = thinned.panels(curves.panels(means))
+    panels = thin_panels(curves.panels(means))
     if not panels:
-        return Drawn(title=section.title, svg=None, caption="")
+        return DrawnFigure(title=section.title, svg=None, caption="")
     figure = curves.draw(means, panels)
-    separate(figure, means, panels, apart)
+    with_unique_ids(figure, means, panels, apart)
     text = io.StringIO()
     with theme(), mpl.rc_context({"svg.hashsalt": section.anchor}):
         figure.savefig(text, format="svg", metadata=NO_METADATA)
@@ -182,10 +182,10 @@ def drawing(section: Section, shown: Sequence[Seen]) -> Drawn:
     if any(apart.values()):
         caption += " Thin lines without an end mark are seeds under way; they join the mean when they are finished."
     image = svg.inline(text.getvalue(), section.anchor, curves.described(means, panels))
-    return Drawn(title=section.title, svg=image, caption=caption)
+    return DrawnFigure(title=section.title, svg=image, caption=caption)
 
 
-def separate(figure: Figure, section: Section, panels: Panels, apart: Mapping[str, Sequence[Run]]) -> None:
+def with_unique_ids(figure: Figure, section: Section, panels: Panels, apart: Mapping[str, Sequence[Run]]) -> None:
     """Draws runs that are in no mean into the panels of a figure."""
     with theme():
         for axes, (column, histories) in zip(figure.axes, panels.items(), strict=True):
@@ -194,6 +194,52 @@ def separate(figure: Figure, section: Section, panels: Panels, apart: Mapping[st
                 for run in apart.get(row.label, ()):
                     values = finite(run, column)
                     if values is not None and len(values):
-                        values = values.iloc[thinned.places(values.to_numpy(float))]
+                        values = values.iloc[kept_indices(values.to_numpy(float))]
                         line = {**row.look.line(), **SEPARATE}
                         axes.plot(values.index.to_numpy(float), scale.clip(values.to_numpy(float)), **line)
+
+
+POINTS = 1000
+"""Of a line, about; a figure is some hundred pixels wide."""
+
+
+def thin_panels(drawn: Panels) -> Panels:
+    """What there is to draw, every line thinned."""
+    return {column: [thin_history(each) for each in histories] for column, histories in drawn.items()}
+
+
+def thin_history(full: History) -> History:
+    """A row's curve, and the runs that were lost."""
+    seen = kept_indices(full.mean)
+    return replace(
+        full,
+        step=full.step[seen],
+        mean=full.mean[seen],
+        half=full.half[seen],
+        lost=tuple(thin_diverged(each) for each in full.lost),
+    )
+
+
+def thin_diverged(full: Lost) -> Lost:
+    """A run that diverged."""
+    seen = kept_indices(full.value)
+    return replace(full, step=full.step[seen], value=full.value[seen])
+
+
+def kept_indices(values: np.ndarray) -> np.ndarray:
+    """Which values are drawn: the lowest and the highest of each stretch, so that no spike is lost, and both ends.
+
+    Args:
+        values: finite, (time,).
+
+    Returns:
+        Their places, in order; all of them where there are few.
+    """
+    if len(values) <= POINTS:
+        return np.arange(len(values))
+    edges = np.linspace(0, len(values), POINTS // 2 + 1).astype(int)
+    found = {0, len(values) - 1}
+    for begin, end in pairwise(edges):
+        stretch = values[begin:end]
+        found |= {int(begin + stretch.argmin()), int(begin + stretch.argmax())}
+    return np.array(sorted(found))

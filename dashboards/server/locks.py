@@ -15,11 +15,11 @@ MOUNTS = Path("/proc/self/mountinfo")
 REMOTE = ("nfs", "cifs", "smb", "lustre", "ceph", "beegfs", "gpfs", "afs", "9p", "gluster", "fuse", "virtiofs")
 """How the types of file systems begin on which another machine may hold a lock that this one does not list."""
 
-Held = frozenset[tuple[int, int]]
+LockedFiles = frozenset[tuple[int, int]]
 """Device and inode of every file that is locked."""
 
 
-def held() -> Held | None:
+def locked_files() -> LockedFiles | None:
     """The files that processes of this machine have locked; `None` where the system does not tell."""
     try:
         return read(LOCKS.read_text(encoding="ascii", errors="replace"))
@@ -27,7 +27,7 @@ def held() -> Held | None:
         return None
 
 
-def read(text: str) -> Held:
+def read(text: str) -> LockedFiles:
     """The files in a list such as `1: FLOCK  ADVISORY  WRITE 8215 fe:00:2416699 0 EOF`.
 
     A line with an arrow is of a process that waits for a lock, and so does not have it.
@@ -54,7 +54,7 @@ def place(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def trustworthy(path: Path) -> bool:
+def is_local(path: Path) -> bool:
     """Whether the system's list would tell of a lock on the file system that a file is on.
 
     Args:
@@ -67,7 +67,7 @@ def trustworthy(path: Path) -> bool:
         return False
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        listed = place(path) in (held() or ())
+        listed = place(path) in (locked_files() or ())
         return listed and not remote(os.fstat(file).st_dev)
     except OSError:
         return False

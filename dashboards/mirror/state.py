@@ -17,12 +17,12 @@ FILE = "wandb.json"
 """Beside a run's result."""
 FOLDER = "wandb"
 """Below a folder of results: W&B's offline records."""
-WHOLE = "comparison.json"
+WHOLE_FILE = "comparison.json"
 """In `FOLDER`: the mark of the comparison as a whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Destination:
     """Where in W&B records are shown."""
 
     project: str
@@ -31,12 +31,12 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
+class SyncState:
     """An offline record, and whether it has been sent."""
 
     id: str
     """Of the run in its W&B project."""
-    place: Place
+    place: Destination
     folder: str
     """The record, relative to the folder of results."""
     content: str
@@ -49,11 +49,11 @@ class Mark:
     """Whether the trained weights go along."""
 
 
-def read_mark(path: Path) -> Mark | None:
+def read_state(path: Path) -> SyncState | None:
     """The mark in a file; `None` where there is none that can be read: what it was of is then mirrored anew."""
     try:
         plain = read_json(path)
-        mark = strict(Mark, {**plain, "place": strict(Place, plain.get("place"), "the place")}, "the mark")
+        mark = strict(SyncState, {**plain, "place": strict(Destination, plain.get("place"), "the place")}, "the mark")
     except UserError:
         return None
     place = mark.place
@@ -63,21 +63,21 @@ def read_mark(path: Path) -> Mark | None:
     return mark if isinstance(mark.sent, bool) and isinstance(mark.checkpoint, bool) else None
 
 
-def write_mark(path: Path, mark: Mark) -> None:
+def write_state(path: Path, mark: SyncState) -> None:
     """Writes a mark, atomically."""
     path.parent.mkdir(exist_ok=True)
     write_json(path, asdict(mark))
 
 
 @contextmanager
-def writing(out: Path) -> Iterator[None]:
+def writing_records(out: Path) -> Iterator[None]:
     """Keeps records and marks to one writer at a time."""
     (out / FOLDER).mkdir(exist_ok=True)
     with FileLock(out / FOLDER / ".lock"):
         yield
 
 
-def record_file(out: Path, mark: Mark) -> Path | None:
+def record_file(out: Path, mark: SyncState) -> Path | None:
     """W&B's file of a record; `None` where it is gone, or is not in the folder that records are in."""
     folder = out / mark.folder
     if folder.is_symlink() or folder.resolve().parent != (out / FOLDER).resolve():
@@ -85,20 +85,20 @@ def record_file(out: Path, mark: Mark) -> Path | None:
     return next((path.resolve() for path in sorted(folder.glob("run-*.wandb")) if path.is_file()), None)
 
 
-def below(out: Path) -> Iterator[tuple[Path, Mark]]:
+def below(out: Path) -> Iterator[tuple[Path, SyncState]]:
     """Every mark below a folder of results, in a stable order, that of the comparison last."""
-    for path in (*sorted((out / "runs").glob(f"*/*/*/seed-*/{FILE}")), out / FOLDER / WHOLE):
-        if (mark := read_mark(path)) is not None:
+    for path in (*sorted((out / "runs").glob(f"*/*/*/seed-*/{FILE}")), out / FOLDER / WHOLE_FILE):
+        if (mark := read_state(path)) is not None:
             yield path, mark
 
 
-def mirrored(out: Path) -> Place | None:
+def is_mirrored(out: Path) -> Destination | None:
     """The place that a folder of results is mirrored for, which is that of its report; `None` where it is not."""
-    whole = read_mark(out / FOLDER / WHOLE)
+    whole = read_state(out / FOLDER / WHOLE_FILE)
     return next((mark.place for _, mark in below(out)), None) if whole is None else whole.place
 
 
-def place_of(out: Path, project: str | None = None, entity: str | None = None) -> Place:
+def destination_of(out: Path, project: str | None = None, entity: str | None = None) -> Destination:
     """The place that is named; what is not named is as the folder of results is mirrored for, or would be."""
-    now = mirrored(out) or Place(project=PROJECT)
-    return Place(project=project or now.project, entity=entity or now.entity)
+    now = is_mirrored(out) or Destination(project=PROJECT)
+    return Destination(project=project or now.project, entity=entity or now.entity)

@@ -1,12 +1,14 @@
 """A run as the Progress page shows it, and how one is read from its folder at any time of its life."""
 
-from collections.abc import Mapping
+import csv
+import math
+import os
+import stat
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from dashboards.view.kept import Kept, Stamp
-from dashboards.view.metrics import last_row
 from workbench.config import Experiment
 from workbench.errors import UserError
 from workbench.files import one_line, read_yaml
@@ -17,10 +19,12 @@ State = Literal["running", "waiting", "interrupted", "failed", "unreadable", "di
 ENDED: tuple[State, ...] = ("finished", "diverged")
 LONGEST = 300
 """Characters shown of what went wrong."""
+Stamp = tuple[int, int, int]
+"""Of a file: when it was written, its size and its inode. One that is renamed into place has another inode."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class RunStatus:
     """One run at one moment."""
 
     task: str
@@ -64,7 +68,47 @@ class Seen:
         )
 
 
-def look(folder: Path, kept: Kept, running: bool) -> Seen | None:
+T = TypeVar("T")
+
+
+class FileCache:
+    """What was read from files, for as long as they stay as they are.
+
+    Args:
+        root: the folder that is shown, resolved. A link that leads out of it is taken for no file.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._values: dict[tuple[str, Path], tuple[Any, Any]] = {}
+
+    def stamp(self, path: Path) -> Stamp | None:
+        """A regular file's stamp; `None` where there is none."""
+        try:
+            found = os.lstat(path)
+            if stat.S_ISLNK(found.st_mode):
+                if not path.resolve().is_relative_to(self.root):
+                    return None
+                found = os.stat(path)
+        except (OSError, ValueError):
+            return None
+        return (found.st_mtime_ns, found.st_size, found.st_ino) if stat.S_ISREG(found.st_mode) else None
+
+    def value(self, what: str, path: Path, stamp: Any, make: Callable[[], T]) -> T:
+        """What `make` returns, called again only for another stamp. What it raises is raised, and kept, too."""
+        before = self._values.get((what, path))
+        if before is None or before[0] != stamp:
+            try:
+                made: Any = make()
+            except Exception as error:
+                made = error.with_traceback(None)
+            before = self._values[what, path] = (stamp, made)
+        if isinstance(before[1], Exception):
+            raise before[1].with_traceback(None)
+        return before[1]  # type: ignore[no-any-return]
+
+
+def read_status(folder: Path, kept: FileCache, running: bool) -> RunStatus | None:
     """The run in a folder; `None` where none was begun.
 
     Args:
@@ -91,18 +135,18 @@ def look(folder: Path, kept: Kept, running: bool) -> Seen | None:
         if result is not None:
             run = kept.value("result", folder, (config, result, timing), lambda: read_finished(folder))
             known |= {"result": run.result, "made": run.result["steps"], "seconds": run.timing.get("seconds")}
-            return Seen(state="diverged" if run.diverged else "finished", **known)
+            return RunStatus(state="diverged" if run.diverged else "finished", **known)
     except Exception as problem:
         # Whatever a damaged file leads to: it must not hide the other runs.
-        return Seen(
-            state="unreadable", said=shortened(problem, folder), **{**known, "experiment": None, "identity": None}
+        return RunStatus(
+            state="unreadable", said=shorten(problem, folder), **{**known, "experiment": None, "identity": None}
         )
     if running:
-        return Seen(state="running", **known)
+        return RunStatus(state="running", **known)
     if error is not None:
-        said = kept.value("error", folder, error, lambda: last_words(folder / "error.log"))
-        return Seen(state="failed", said=said, **known)
-    return Seen(state="interrupted", **known)
+        said = kept.value("error", folder, error, lambda: last_error_line(folder / "error.log"))
+        return RunStatus(state="failed", said=said, **known)
+    return RunStatus(state="interrupted", **known)
 
 
 def configured(folder: Path, identity: str, seed: str) -> Experiment:
@@ -120,14 +164,14 @@ def configured(folder: Path, identity: str, seed: str) -> Experiment:
     return experiment
 
 
-def shortened(problem: Exception, folder: Path) -> str:
+def shorten(problem: Exception, folder: Path) -> str:
     """What went wrong, in a line, without the folder that stands beside it anyway."""
     said = one_line(problem).replace(f"{folder}/", "")
     said = said if isinstance(problem, UserError) else f"{type(problem).__name__}: {said}"
     return said if len(said) <= LONGEST else f"{said[: LONGEST - 3]}..."
 
 
-def last_words(path: Path) -> str:
+def last_error_line(path: Path) -> str:
     """The last line of a traceback."""
     try:
         with path.open("rb") as file:
@@ -137,3 +181,42 @@ def last_words(path: Path) -> str:
         return f"error.log cannot be read: {error.strerror}"
     said = next((line.strip() for line in reversed(lines) if line.strip()), "error.log is empty")
     return said if len(said) <= LONGEST else f"{said[: LONGEST - 3]}..."
+
+
+TAIL = 65_536
+"""Bytes at the end of the file among which its last line is; a row has a few hundred."""
+
+
+def last_row(path: Path) -> dict[str, float]:
+    """The last row of a `metrics.csv`, by column; an empty cell is left out, and so is what is no number.
+
+    Raises:
+        UserError: if it is no table of metrics.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.readline(TAIL)
+            file.seek(max(len(head), path.stat().st_size - TAIL))
+            tail = file.read(TAIL)
+        names, cells = (next(csv.reader([each.decode()]), []) for each in (head, last_line(tail)))
+    except (OSError, ValueError, csv.Error):
+        raise UserError(f"{path.name} is no readable table of metrics") from None
+    if "step" not in names:
+        raise UserError(f"{path.name} is no table of metrics: it has no column step")
+    row = {name: number(cell) for name, cell in zip(names, cells, strict=False)}
+    if cells and not 0 <= row.get("step", math.nan) < 2**53:
+        raise UserError(f"{path.name} is no table of metrics: its last step is {cells[names.index('step')][:40]!r}")
+    return {name: value for name, value in row.items() if math.isfinite(value)}
+
+
+def last_line(tail: bytes) -> bytes:
+    """The last line with anything in it."""
+    return next((line for line in reversed(tail.splitlines()) if line.strip()), b"")
+
+
+def number(text: str) -> float:
+    """A cell's number; NaN where it has none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

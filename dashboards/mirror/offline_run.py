@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dashboards.marks import FOLDER, Place
-from dashboards.naming import STEP
-from dashboards.record import Record
+from dashboards.mirror.naming import STEP
+from dashboards.mirror.record import Record
+from dashboards.mirror.state import FOLDER, Destination
 from workbench.errors import UserError
 
 STAGED = "staged"
@@ -18,7 +18,7 @@ OF_ANOTHER_RUN = ("sweep_id", "resume", "resume_from", "fork_from", "run_notes")
 """Settings of W&B that only the environment says: of a run that whoever set it had in mind."""
 
 
-def write_offline(record: Record, out: Path, place: Place) -> Path:
+def write_offline(record: Record, out: Path, place: Destination) -> Path:
     """Writes a record as an offline W&B run.
 
     Returns:
@@ -63,7 +63,7 @@ def write_offline(record: Record, out: Path, place: Place) -> Path:
         settings=settings,
     )
     folder = Path(run.dir).parent
-    with staged(out / FOLDER / STAGED / folder.name):
+    with move_staged(out / FOLDER / STAGED / folder.name):
         try:
             if (run.id, folder.resolve().parent) != (record.id, (out / FOLDER).resolve()):
                 raise UserError(f"W&B would write {record.id} as {run.id} in {folder}")
@@ -75,9 +75,9 @@ def write_offline(record: Record, out: Path, place: Place) -> Path:
             for row in record.history:
                 run.log(dict(row))
             if record.images or record.pages:
-                run.log(shown(record))
+                run.log(displayed_values(record))
             # Not in the history: there W&B would draw how many rows a table has against the steps of training.
-            run.summary.update({**record.summary, **tables(record)})
+            run.summary.update({**record.summary, **wandb_tables(record)})
             for name, path in record.files.items():
                 artifact = wandb.Artifact(f"{Path(name).stem}-{record.id}", type="checkpoint")
                 artifact.add_file(str(path), name=name)
@@ -88,7 +88,7 @@ def write_offline(record: Record, out: Path, place: Place) -> Path:
     return folder.resolve().relative_to(out.resolve())
 
 
-def tables(record: Record) -> dict[str, Any]:
+def wandb_tables(record: Record) -> dict[str, Any]:
     """A record's tables as W&B's."""
     import wandb
 
@@ -99,7 +99,7 @@ def tables(record: Record) -> dict[str, Any]:
     }
 
 
-def shown(record: Record) -> dict[str, Any]:
+def displayed_values(record: Record) -> dict[str, Any]:
     """A record's images and pages as W&B's."""
     import wandb
 
@@ -108,7 +108,7 @@ def shown(record: Record) -> dict[str, Any]:
 
 
 @contextmanager
-def staged(folder: Path) -> Iterator[None]:
+def move_staged(folder: Path) -> Iterator[None]:
     """Has W&B keep its copies of what goes along in a folder of ours, and not in the user's home."""
     before = os.environ.get("WANDB_DATA_DIR")
     os.environ["WANDB_DATA_DIR"] = str(folder.resolve())

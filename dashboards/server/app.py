@@ -6,13 +6,13 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from dashboards.view import files
-from dashboards.view.answers import HTML, PAGE, Answer, line, unless_seen, version
-from dashboards.view.pages import Pages
-from dashboards.view.trials import Opening, Trials, its_own
+from dashboards.server import files
+from dashboards.server.optuna_app import Opening, OptunaApp, is_optuna_path
+from dashboards.server.pages import Pages
+from dashboards.server.wsgi import HTML, PAGE, Response, not_modified, status_line, version
 from workbench.files import one_line
 
-LOOKING = "this server only shows; `workbench sweep dashboard` is for changing trials"
+READ_ONLY_MESSAGE = "this server only shows; `workbench sweep dashboard` is for changing trials"
 ASSETS = {"/assets/view.css": "text/css; charset=utf-8", "/assets/view.js": "text/javascript; charset=utf-8"}
 TEMPLATES = Path(__file__).parent / "templates"
 PARTS = ("summary", "curves", "runs")
@@ -31,16 +31,16 @@ class View:
     def __init__(self, out: Path, *, watch: bool, trials: Opening | None = None) -> None:
         self.out = out.resolve()
         self.watch = watch
-        self.trials = None if trials is None else Trials(trials)
+        self.trials = None if trials is None else OptunaApp(trials)
         self.pages = Pages(self.out, watch=watch, trials=trials is not None)
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         """Answers a request."""
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            return line(HTTPStatus.METHOD_NOT_ALLOWED, LOOKING, Allow="GET, HEAD").send(environ, start)
+            return status_line(HTTPStatus.METHOD_NOT_ALLOWED, READ_ONLY_MESSAGE, Allow="GET, HEAD").send(environ, start)
         try:
             path = environ.get("PATH_INFO", "").encode("latin-1").decode()
-            if self.trials is not None and self.pages.swept() and its_own(path):
+            if self.trials is not None and self.pages.swept() and is_optuna_path(path):
                 return self.trials.answer(environ, start)
             answer = self.answer(path, environ)
         except UnicodeError:
@@ -49,10 +49,10 @@ class View:
             # One page that cannot be made must neither end the server nor be passed over in silence.
             said = f"{type(error).__name__}: {one_line(error)}"
             print(f"workbench: {environ.get('PATH_INFO')!r} cannot be shown: {said}", file=sys.stderr)
-            answer = line(HTTPStatus.INTERNAL_SERVER_ERROR, f"this page cannot be shown: {said}")
-        return (answer or line(HTTPStatus.NOT_FOUND, "there is no such page")).send(environ, start)
+            answer = status_line(HTTPStatus.INTERNAL_SERVER_ERROR, f"this page cannot be shown: {said}")
+        return (answer or status_line(HTTPStatus.NOT_FOUND, "there is no such page")).send(environ, start)
 
-    def answer(self, path: str, environ: dict[str, Any]) -> Answer | None:
+    def answer(self, path: str, environ: dict[str, Any]) -> Response | None:
         """What is answered to a path; `None` where there is nothing."""
         match path:
             case "/":
@@ -63,13 +63,13 @@ class View:
             case "/trials" if self.trials is not None and self.pages.swept():
                 return page(self.pages.trials(self.trials.trouble(), opening=self.trials.opening))
             case "/report.html":
-                return files.opened(self.out, files.REPORT)
+                return files.open_inside(self.out, files.REPORT)
             case _ if path in ASSETS:
-                return Answer(body=(TEMPLATES / Path(path).name).read_bytes(), kind=ASSETS[path])
+                return Response(body=(TEMPLATES / Path(path).name).read_bytes(), kind=ASSETS[path])
             case _ if path.startswith("/files/"):
-                return files.opened(self.out, path.removeprefix("/files/"))
+                return files.open_inside(self.out, path.removeprefix("/files/"))
             case _ if path.startswith("/progress/") and path.removeprefix("/progress/") in PARTS:
-                return unless_seen(self.pages.part(path.removeprefix("/progress/")), environ)
+                return not_modified(self.pages.part(path.removeprefix("/progress/")), environ)
         return None
 
     @property
@@ -77,7 +77,7 @@ class View:
         """Whether there is a report."""
         return (self.out / files.REPORT).is_file()
 
-    def page(self, name: str, environ: dict[str, Any]) -> Answer:
+    def page(self, name: str, environ: dict[str, Any]) -> Response:
         """One of the pages."""
         if name == "report":
             return page(self.pages.report(there=self.reported))
@@ -89,6 +89,6 @@ class View:
         return page(self.pages.progress(parts, {part: version(text) for part, text in parts.items()}))
 
 
-def page(text: str) -> Answer:
+def page(text: str) -> Response:
     """A page of ours."""
-    return Answer(body=text.encode("utf-8", "replace"), kind=HTML, policy=PAGE)
+    return Response(body=text.encode("utf-8", "replace"), kind=HTML, policy=PAGE)

@@ -9,14 +9,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis.formats import count, number, percent, printable
-from dashboards.view import files
-from dashboards.view.pace import said
-from dashboards.view.progress import Watcher, ended
-from dashboards.view.seen import Seen
+from dashboards.server import files
+from dashboards.server.progress import FolderWatcher, count_ended, format_time_left
+from dashboards.server.run_status import RunStatus
 from workbench.studies import Study, Trial
 
 if TYPE_CHECKING:
-    from dashboards.view.figures import Gallery
+    from dashboards.server.live_curves import LiveCurves
 
 STATES = ("running", "waiting", "complete", "pruned", "diverged", "interrupted", "failed")
 """Of trials, as they are counted."""
@@ -33,8 +32,8 @@ class Pages:
 
     def __init__(self, out: Path, *, watch: bool, trials: bool) -> None:
         self.out, self.watch, self._trials = out, watch, trials
-        self.watcher = Watcher(out)
-        self._gallery: Gallery | None = None
+        self.watcher = FolderWatcher(out)
+        self._gallery: LiveCurves | None = None
         self._lock = threading.Lock()
         self.environment = Environment(
             loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -48,9 +47,9 @@ class Pages:
             "name": printable(out.name or str(out)),
             "out": printable(str(out)),
             "watch": watch,
-            "value": value,
+            "value": trial_value,
             "percent": percent,
-            "best": best,
+            "best": best_trial,
             "states": STATES,
         }
 
@@ -64,7 +63,7 @@ class Pages:
 
     def files(self) -> str:
         """Every file that is shown."""
-        return self._made("files.html.j2", page="files", shelves=files.shelves(self.out))
+        return self._made("files.html.j2", page="files", shelves=files.file_sections(self.out))
 
     def trials(self, trouble: str | None, *, opening: bool) -> str:
         """optuna-dashboard in a frame, or why it cannot be shown."""
@@ -80,30 +79,32 @@ class Pages:
         progress = self.watcher.now()
         if name == "curves":
             return self._made("curves.html.j2", figures=self.gallery.now(progress))
-        left = None if progress.left is None else said(progress.left)
+        left = None if progress.left is None else format_time_left(progress.left)
         there = (self.out / files.REPORT).is_file()
-        return self._made(f"{name}.html.j2", progress=progress, ended=ended(progress.runs), left=left, there=there)
+        return self._made(
+            f"{name}.html.j2", progress=progress, ended=count_ended(progress.runs), left=left, there=there
+        )
 
     @property
-    def gallery(self) -> "Gallery":
+    def gallery(self) -> "LiveCurves":
         """Of the curves. What draws is loaded for whoever looks at curves, and not before."""
         with self._lock:
             if self._gallery is None:
-                from dashboards.view.figures import Gallery
+                from dashboards.server.live_curves import LiveCurves
 
-                self._gallery = Gallery()
+                self._gallery = LiveCurves()
             return self._gallery
 
     def _made(self, template: str, **values: object) -> str:
         return self.environment.get_template(template).render(sweep=self.swept(), **values)
 
 
-def value(seen: Seen, column: str) -> float | None:
+def trial_value(seen: RunStatus, column: str) -> float | None:
     """A number of a run's newest row."""
     return (seen.metrics or {}).get(column)
 
 
-def best(study: Study) -> float | None:
+def best_trial(study: Study) -> float | None:
     """The lowest validation loss of a study's trials."""
     won: Trial | None = next((trial for trial in study.trials if trial.number == study.winner), None)
     return won.values[0] if won is not None and won.values else None

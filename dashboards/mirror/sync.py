@@ -14,10 +14,17 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from dashboards.account import Account
-from dashboards.marks import FOLDER, Mark, Place, read_mark, record_file, write_mark, writing
-from dashboards.sync_log import SAID, losses, reason
-from dashboards.sync_process import end, start
+from dashboards.mirror.account import Account
+from dashboards.mirror.state import (
+    FOLDER,
+    Destination,
+    SyncState,
+    read_state,
+    record_file,
+    write_state,
+    writing_records,
+)
+from dashboards.mirror.sync_process import LOG_FILE, end, losses, reason, start
 from workbench.errors import UserError
 
 BATCH = 20
@@ -31,7 +38,7 @@ WORK = ".sync"
 LOCK = ".sync.lock"
 
 
-class BrokenError(Exception):
+class SyncFailedError(Exception):
     """A batch has not been sent whole. The message says why, in a line."""
 
 
@@ -41,7 +48,7 @@ class Pending:
 
     path: Path
     """Of its mark."""
-    mark: Mark
+    mark: SyncState
     file: Path
     """W&B's."""
 
@@ -52,7 +59,7 @@ class Pending:
 
 
 @contextmanager
-def alone(out: Path) -> Iterator[None]:
+def sync_lock(out: Path) -> Iterator[None]:
     """Keeps a folder of results to one sync at a time; within a process it may be held more than once.
 
     Raises:
@@ -73,7 +80,7 @@ def alone(out: Path) -> Iterator[None]:
 def upload(
     out: Path,
     marks: Sequence[Path],
-    place: Place,
+    place: Destination,
     account: Account,
     tell: Callable[[int], None] = lambda sent: None,
     *,
@@ -102,9 +109,9 @@ def upload(
     entity = place.entity or account.entity
     if entity is None:
         raise UserError(f"the account at {account.base_url} has no entity of its own; name one: --entity")
-    with alone(out):
+    with sync_lock(out):
         left = pending(out, marks)
-        sent = settle(out, left)
+        sent = mark_sent(out, left)
         total = len(sent)
         if sent:
             tell(total)
@@ -114,7 +121,7 @@ def upload(
                 for _ in _send(out, left[first : first + batch], place.project, entity, patience):
                     total += 1
                     tell(total)
-            except BrokenError as error:
+            except SyncFailedError as error:
                 rest = len(left) + len(sent) - total
                 raise UserError(
                     f"W&B: {rest} of {rest + total} records were not sent: {error}; the same command goes on with them"
@@ -130,7 +137,7 @@ def pending(out: Path, marks: Sequence[Path]) -> list[Pending]:
     """
     found = []
     for path in marks:
-        mark = read_mark(path)
+        mark = read_state(path)
         if mark is None or mark.sent:
             continue
         file = record_file(out, mark)
@@ -140,7 +147,7 @@ def pending(out: Path, marks: Sequence[Path]) -> list[Pending]:
     return found
 
 
-def settle(out: Path, left: Sequence[Pending]) -> list[Pending]:
+def mark_sent(out: Path, left: Sequence[Pending]) -> list[Pending]:
     """Marks what W&B is through with and has lost nothing of; what it did lose is to be sent again.
 
     Returns:
@@ -154,9 +161,9 @@ def settle(out: Path, left: Sequence[Pending]) -> list[Pending]:
             item.synced.unlink(missing_ok=True)
     for item in good:
         # The record may have been replaced meanwhile: then it is the new one that has to be sent.
-        with writing(out):
-            if read_mark(item.path) == item.mark:
-                write_mark(item.path, replace(item.mark, sent=True))
+        with writing_records(out):
+            if read_state(item.path) == item.mark:
+                write_state(item.path, replace(item.mark, sent=True))
     return good
 
 
@@ -171,10 +178,10 @@ def _send(out: Path, batch: Sequence[Pending], project: str, entity: str, patien
         life, signs = time.monotonic(), (0, 0)
         while True:
             ended = child.poll() is not None
-            for item in settle(out, left):
+            for item in mark_sent(out, left):
                 left.remove(item)
                 yield item
-            now = ((work / SAID).stat().st_size, len(left))
+            now = ((work / LOG_FILE).stat().st_size, len(left))
             if now != signs:
                 life, signs = time.monotonic(), now
             if ended or not left:
@@ -189,7 +196,7 @@ def _send(out: Path, batch: Sequence[Pending], project: str, entity: str, patien
                 child.wait(5)
     finally:
         end(child)
-        settle(out, left)
+        mark_sent(out, left)
     if left:
         why = why or reason(work, [item.file for item in left]) or f"wandb sync ended with status {child.returncode}"
-        raise BrokenError(why)
+        raise SyncFailedError(why)

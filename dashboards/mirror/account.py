@@ -32,7 +32,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
+class ServerSettings:
     """How to reach a server: what W&B's settings say."""
 
     base_url: str
@@ -58,30 +58,32 @@ def signed_in(seconds: float = 5.0) -> Account:
     if find_spec("wandb") is None:
         raise UserError("W&B is not installed: pip install 'sequence-workbench[wandb]'")
     end = time.monotonic() + seconds
-    door = opened()
+    door = read_server_settings()
     found: list[Account | UserError] = []
 
     def look() -> None:
         try:
-            found.append(ask(door, max(0.1, end - time.monotonic())))
+            found.append(query_viewer(door, max(0.1, end - time.monotonic())))
         except UserError as error:
             found.append(error)
         except Exception as error:
             # Whatever a hostile answer or a strange setting leads to; the kind says enough, a text might hold the key.
-            found.append(UserError(f"W&B cannot be reached at {shown(door.base_url)}: {type(error).__name__}"))
+            found.append(UserError(f"W&B cannot be reached at {redact(door.base_url)}: {type(error).__name__}"))
 
     # A daemon, so that the process can end while a look-up hangs.
     thread = threading.Thread(target=look, name="wandb-account", daemon=True)
     thread.start()
     thread.join(max(0.1, end - time.monotonic()))
     if not found:
-        raise UserError(f"W&B did not answer within {seconds:g} seconds at {shown(door.base_url)}{through(door)}")
+        raise UserError(
+            f"W&B did not answer within {seconds:g} seconds at {redact(door.base_url)}{open_connection(door)}"
+        )
     if isinstance(found[0], UserError):
         raise found[0]
     return found[0]
 
 
-def opened() -> Door:
+def read_server_settings() -> ServerSettings:
     """The server and the key, as W&B itself finds them.
 
     Raises:
@@ -106,14 +108,14 @@ def opened() -> Door:
         why = "; ".join(item["msg"] for item in error.errors()) if hasattr(error, "errors") else type(error).__name__
         raise UserError(f"W&B's settings or its key cannot be read ({why}); see WANDB_BASE_URL and NETRC") from None
     if auth is None:
-        elsewhere = "" if settings.base_url == urls.DEFAULT_BASE_URL else f" --host {shown(host.url)}"
+        elsewhere = "" if settings.base_url == urls.DEFAULT_BASE_URL else f" --host {redact(host.url)}"
         raise UserError(f"no W&B account is signed in on this machine: wandb login{elsewhere}, or set WANDB_API_KEY")
     if not isinstance(auth, wbauth.AuthApiKey):
         raise UserError("W&B is asked with an API key, not with an identity token: wandb login, or set WANDB_API_KEY")
     if not auth.api_key.isascii():
         raise UserError("W&B's key cannot be one: it has letters that no key has; sign in again: wandb login")
     proxies = {"http": settings.http_proxy, "https": settings.https_proxy}
-    return Door(
+    return ServerSettings(
         base_url=host.url,
         app_url=host.app_url,
         key=auth.api_key,
@@ -124,7 +126,7 @@ def opened() -> Door:
     )
 
 
-def ask(door: Door, seconds: float) -> Account:
+def query_viewer(door: ServerSettings, seconds: float) -> Account:
     """Asks the server who the key belongs to.
 
     Raises:
@@ -132,7 +134,7 @@ def ask(door: Door, seconds: float) -> Account:
     """
     import requests
 
-    where = shown(door.base_url)
+    where = redact(door.base_url)
     try:
         with (
             requests.Session() as session,
@@ -153,19 +155,21 @@ def ask(door: Door, seconds: float) -> Account:
             response.raw.decode_content = True
             body = response.raw.read(LIMIT)
     except requests.exceptions.ProxyError:
-        raise UserError(f"W&B cannot be reached at {where}: it is refused{through(door) or ' by the proxy'}") from None
+        raise UserError(
+            f"W&B cannot be reached at {where}: it is refused{open_connection(door) or ' by the proxy'}"
+        ) from None
     except requests.exceptions.SSLError:
         raise UserError(f"W&B cannot be reached at {where}: its certificate is not accepted") from None
     except requests.exceptions.Timeout:
-        raise UserError(f"W&B did not answer within {seconds:.0f} seconds at {where}{through(door)}") from None
+        raise UserError(f"W&B did not answer within {seconds:.0f} seconds at {where}{open_connection(door)}") from None
     except requests.exceptions.ConnectionError:
-        raise UserError(f"W&B cannot be reached at {where}{through(door)}: is there a network?") from None
+        raise UserError(f"W&B cannot be reached at {where}{open_connection(door)}: is there a network?") from None
     refused = f"W&B refuses the key of this machine at {where}; sign in again: wandb login --relogin"
     if status in (401, 403):
         raise UserError(refused)
     if status != 200:
         raise UserError(f"W&B answered with status {status} at {where}; try again later")
-    answer = parsed(body)
+    answer = parse_viewer(body)
     data = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(data, dict) or "viewer" not in data:
         raise UserError(f"what answers at {where} is no W&B server; is WANDB_BASE_URL right?")
@@ -178,7 +182,7 @@ def ask(door: Door, seconds: float) -> Account:
     )
 
 
-def parsed(body: bytes) -> Any:
+def parse_viewer(body: bytes) -> Any:
     """JSON, or `None` where it is none."""
     try:
         return json.loads(body)
@@ -186,15 +190,15 @@ def parsed(body: bytes) -> Any:
         return None
 
 
-def through(door: Door) -> str:
+def open_connection(door: ServerSettings) -> str:
     """Which proxy the server is asked through, in words; its password is nobody's business."""
     from requests.utils import get_environ_proxies, select_proxy
 
     proxy = select_proxy(door.base_url, {**get_environ_proxies(door.base_url), **door.proxies})
-    return "" if proxy is None else f" through the proxy {shown(proxy)}"
+    return "" if proxy is None else f" through the proxy {redact(proxy)}"
 
 
-def shown(url: str) -> str:
+def redact(url: str) -> str:
     """A URL without who signs in by it."""
     parts = urlsplit(url if "//" in url else f"//{url}")
     host = parts.netloc.rpartition("@")[2]

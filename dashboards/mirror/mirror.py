@@ -16,11 +16,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from dashboards import found
-from dashboards.marks import FILE, FOLDER, WHOLE, Mark, Place, below, read_mark, record_file, write_mark, writing
-from dashboards.offline import STAGED
-from dashboards.record import Record, Tried, run_record
-from dashboards.whole import whole_record
+from dashboards.mirror import sources
+from dashboards.mirror.offline_run import STAGED
+from dashboards.mirror.record import Record, TrialInfo, run_record, whole_record
+from dashboards.mirror.state import (
+    FILE,
+    FOLDER,
+    WHOLE_FILE,
+    Destination,
+    SyncState,
+    below,
+    read_state,
+    record_file,
+    write_state,
+    writing_records,
+)
 from workbench.files import one_line
 from workbench.results import Run
 
@@ -37,19 +47,19 @@ class Item:
     mark: Path
 
 
-def of_run(run: Run, tried: Tried | None = None, *, checkpoint: bool = False) -> Item:
+def run_item(run: Run, tried: TrialInfo | None = None, *, checkpoint: bool = False) -> Item:
     """A run, or a trial. Weights that went along once go along again."""
     mark = run.folder / FILE
-    before = read_mark(mark)
+    before = read_state(mark)
     return Item(
         record=run_record(run, tried, checkpoint=checkpoint or (before is not None and before.checkpoint)), mark=mark
     )
 
 
-def of_whole(out: Path) -> Item | None:
+def whole_item(out: Path) -> Item | None:
     """The comparison as its report shows it; `None` where there is no report."""
-    mark = out / FOLDER / WHOLE
-    before = read_mark(mark)
+    mark = out / FOLDER / WHOLE_FILE
+    before = read_state(mark)
     record = whole_record(out, secrets.token_hex(8) if before is None else before.id)
     return None if record is None else Item(record=record, mark=mark)
 
@@ -60,30 +70,30 @@ def items(out: Path, *, checkpoints: bool = False) -> Iterator[Item]:
     Raises:
         UserError: if a file cannot be read.
     """
-    for run, tried in found.runs(out):
-        yield of_run(run, tried, checkpoint=checkpoints)
-    if (whole := of_whole(out)) is not None:
+    for run, tried in sources.runs(out):
+        yield run_item(run, tried, checkpoint=checkpoints)
+    if (whole := whole_item(out)) is not None:
         yield whole
 
 
-def stands(out: Path, item: Item, place: Place) -> bool:
+def is_current(out: Path, item: Item, place: Destination) -> bool:
     """Whether a record shows what the files now say, and has been sent or can be."""
-    mark = read_mark(item.mark)
+    mark = read_state(item.mark)
     if mark is None or (mark.place, mark.content) != (place, item.record.content):
         return False
     return mark.sent or (mark.at == str(out.resolve()) and record_file(out, mark) is not None)
 
 
-def write(out: Path, item: Item, place: Place) -> Mark:
+def write(out: Path, item: Item, place: Destination) -> SyncState:
     """Writes a record and its mark; the record that it replaces is removed."""
-    from dashboards.offline import write_offline
+    from dashboards.mirror.offline_run import write_offline
 
     # Before: what is changed while it is written differs from it then, and is written again.
     content = item.record.content
-    with writing(out):
-        before = read_mark(item.mark)
+    with writing_records(out):
+        before = read_state(item.mark)
         folder = write_offline(item.record, out, place)
-        mark = Mark(
+        mark = SyncState(
             id=item.record.id,
             place=place,
             folder=folder.as_posix(),
@@ -91,13 +101,13 @@ def write(out: Path, item: Item, place: Place) -> Mark:
             at=str(out.resolve()),
             checkpoint=bool(item.record.files),
         )
-        write_mark(item.mark, mark)
+        write_state(item.mark, mark)
         if before is not None and before.folder != mark.folder:
             forget(out, before)
     return mark
 
 
-def forget(out: Path, mark: Mark) -> None:
+def forget(out: Path, mark: SyncState) -> None:
     """Removes a record that another one has replaced."""
     folder = out / mark.folder
     if folder.resolve().parent == (out / FOLDER).resolve() and folder.name not in ("", ".", "..", STAGED):
@@ -110,7 +120,7 @@ def tidy(out: Path) -> None:
     versions that did not remove them."""
     if not (out / FOLDER).is_dir():
         return
-    with writing(out):
+    with writing_records(out):
         known = [mark for _, mark in below(out)]
         ids, kept = {mark.id for mark in known}, {Path(mark.folder).name for mark in known}
         for parent in (out / FOLDER, out / FOLDER / STAGED):
@@ -133,7 +143,7 @@ class Mirror:
     """
 
     def __init__(
-        self, out: Path, mode: Mode, place: Place, say: Callable[[str], None], *, checkpoints: bool = False
+        self, out: Path, mode: Mode, place: Destination, say: Callable[[str], None], *, checkpoints: bool = False
     ) -> None:
         self.out, self.mode, self.place, self.say, self.checkpoints = out, mode, place, say, checkpoints
         if mode != "off" and find_spec("wandb") is None:
@@ -151,18 +161,18 @@ class Mirror:
         if self._failed > 1:
             self.say(f"W&B could not mirror {self._failed - 1} more; workbench sync {self.out} tries again")
 
-    def add(self, run: Run, tried: Tried | None = None) -> None:
+    def add(self, run: Run, tried: TrialInfo | None = None) -> None:
         """Mirrors a run before long, unless its record stands.
 
         Args:
             run: finished, or pruned.
             tried: what it is to a sweep.
         """
-        self._soon(lambda: of_run(run, tried, checkpoint=self.checkpoints), run.folder)
+        self._soon(lambda: run_item(run, tried, checkpoint=self.checkpoints), run.folder)
 
     def add_whole(self) -> None:
         """Mirrors the comparison as its report shows it."""
-        self._soon(lambda: of_whole(self.out), self.out)
+        self._soon(lambda: whole_item(self.out), self.out)
 
     def _soon(self, item: Callable[[], Item | None], what: Path) -> None:
         if self.mode != "off":
@@ -171,7 +181,7 @@ class Mirror:
     def _write(self, made: Callable[[], Item | None], what: Path) -> None:
         try:
             item = made()
-            if item is not None and not stands(self.out, item, self.place):
+            if item is not None and not is_current(self.out, item, self.place):
                 write(self.out, item, self.place)
         except Exception as error:
             self._failed += 1

@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dashboards.view.seen import Seen
+from dashboards.server.run_status import RunStatus
 from workbench.comparison import Comparison
 from workbench.config import Experiment
 from workbench.errors import UserError
 from workbench.files import read_yaml
 from workbench.folder import folder_of
 
-MOST = 10_000
+MAX_RUNS = 10_000
 """Runs that a page can show."""
 
 
@@ -21,11 +21,11 @@ class Plan:
     """What a comparison asks for."""
 
     comparison: Comparison
-    resolved: Mapping[Path, Seen] | None
+    resolved: Mapping[Path, RunStatus] | None
     """Every run by its folder, as long as it waits; `None` where code of the user's own is named, which is not run by
     looking at its results."""
 
-    def fill(self, found: Mapping[Path, Seen]) -> list[Seen]:
+    def fill(self, found: Mapping[Path, RunStatus]) -> list[RunStatus]:
         """The planned runs: those that were found, marked as planned, and the others as waiting."""
         if self.resolved is not None:
             return [
@@ -42,7 +42,7 @@ class Plan:
                     if begun is not None:
                         left.remove(begun)
                     filled.append(
-                        Seen(
+                        RunStatus(
                             task=task,
                             architecture=architecture,
                             seed=seed,
@@ -65,18 +65,18 @@ def plan(out: Path) -> Plan:
     comparison = Comparison.from_dict(read_yaml(out / "comparison.yaml"))
     names = (*comparison.tasks, *comparison.architectures)
     amount = comparison.seeds * len(comparison.tasks) * len(comparison.architectures)
-    if amount > MOST:
+    if amount > MAX_RUNS:
         raise UserError(f"it asks for {amount:,} runs; those that were begun are shown")
     if any(":" in name for name in names):
         return Plan(comparison=comparison, resolved=None)
     return Plan(
-        comparison=comparison, resolved={folder_of(out, each): waiting(each) for each in comparison.experiments()}
+        comparison=comparison, resolved={folder_of(out, each): waiting_run(each) for each in comparison.experiments()}
     )
 
 
-def waiting(experiment: Experiment) -> Seen:
+def waiting_run(experiment: Experiment) -> RunStatus:
     """A run that was not begun."""
-    return Seen(
+    return RunStatus(
         task=experiment.task.name,
         architecture=experiment.architecture.name,
         seed=experiment.seed,
@@ -88,24 +88,24 @@ def waiting(experiment: Experiment) -> Seen:
     )
 
 
-def fits(comparison: Comparison, seen: Seen, names: tuple[str, str, int]) -> bool:
+def fits(comparison: Comparison, seen: RunStatus, names: tuple[str, str, int]) -> bool:
     """Whether a run is what a comparison asks for, as far as that shows without its code."""
     if (seen.task, seen.architecture, seen.seed) != names or (experiment := seen.experiment) is None:
         return False
     return (
         experiment.budget == comparison.budget
         and experiment.optimization == comparison.optimization
-        and given(comparison.task.get(seen.task) or {}, experiment.task.options)
-        and given(comparison.architecture.get(seen.architecture) or {}, experiment.architecture.options)
+        and given_options(comparison.task.get(seen.task) or {}, experiment.task.options)
+        and given_options(comparison.architecture.get(seen.architecture) or {}, experiment.architecture.options)
     )
 
 
-def given(options: Mapping[str, Any], resolved: Mapping[str, Any]) -> bool:
+def given_options(options: Mapping[str, Any], resolved: Mapping[str, Any]) -> bool:
     """Whether options are among the resolved ones; a number may be written as a text, as YAML reads 1e-3."""
-    return all(same(value, resolved.get(key)) for key, value in options.items())
+    return all(same_settings(value, resolved.get(key)) for key, value in options.items())
 
 
-def same(one: Any, other: Any) -> bool:
+def same_settings(one: Any, other: Any) -> bool:
     """Whether two values are equal, or one number."""
     if isinstance(one, str) and isinstance(other, float):
         try:

@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from analysis import probes
 from analysis.findings import Findings
-from dashboards.curves import Whose, tables
-from dashboards.naming import best_of, history_name, result_names
-from dashboards.table import Table
+from dashboards.mirror.naming import RunColumns, WandbTable, best_of, curve_tables, history_name, result_names
 from workbench.errors import UserError
-from workbench.files import one_line
+from workbench.files import one_line, read_yaml
 from workbench.results import Run
 from workbench.studies import Trial
 
@@ -24,12 +24,28 @@ CHECKPOINT = "last.ckpt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
+class TrialInfo:
     """A sweep's trial, the study that it belongs to, and what that minimises."""
 
     study: str
     objectives: tuple[str, ...]
     trial: Trial
+
+
+def history(run: Run) -> tuple[dict[str, float], ...]:
+    """The rows of `metrics.csv` by the names of the scheme, without what is missing.
+
+    Raises:
+        UserError: if it is absent, or no table of numbers.
+    """
+    try:
+        return tuple(
+            {history_name(str(key)): value for key, value in row.items() if not math.isnan(value)}
+            for row in run.metrics().to_dict("records")
+        )
+    except (OSError, ValueError, TypeError) as error:
+        path = run.folder / "metrics.csv"
+        raise UserError(f"{path} is no table of numbers ({one_line(error)}); move {run.folder} away") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +64,7 @@ class Record:
     history: tuple[Mapping[str, float], ...] = ()
     """Rows with a `step` each."""
     summary: Mapping[str, Any] = field(default_factory=dict)
-    tables: Mapping[str, Table] = field(default_factory=dict)
+    tables: Mapping[str, WandbTable] = field(default_factory=dict)
     images: Mapping[str, Path] = field(default_factory=dict)
     """PNG files."""
     pages: Mapping[str, Path] = field(default_factory=dict)
@@ -87,7 +103,7 @@ def run_id(run: Run) -> str:
     return f"{run.experiment.identity}-{run.experiment.seed}"
 
 
-def run_record(run: Run, tried: Tried | None = None, *, checkpoint: bool = False) -> Record:
+def run_record(run: Run, tried: TrialInfo | None = None, *, checkpoint: bool = False) -> Record:
     """What a run says: its metrics, its result, what probes have found in it, and its place in a sweep.
 
     Args:
@@ -108,7 +124,7 @@ def run_record(run: Run, tried: Tried | None = None, *, checkpoint: bool = False
     name = f"{task}/{architecture}/seed-{experiment.seed}"
     if tried is not None:
         name = f"{tried.study}/trial-{tried.trial.number}"
-    whose: Whose = {"run": name, "architecture": architecture, "task": task, "seed": experiment.seed}
+    whose: RunColumns = {"run": name, "architecture": architecture, "task": task, "seed": experiment.seed}
     return Record(
         id=run_id(run),
         name=name,
@@ -126,29 +142,13 @@ def run_record(run: Run, tried: Tried | None = None, *, checkpoint: bool = False
         tables={
             f"curve/{probe}/{name}": table
             for probe, found in findings.items()
-            for name, table in tables(found.curves, whose).items()
+            for name, table in curve_tables(found.curves, whose).items()
         },
         files={CHECKPOINT: run.folder / CHECKPOINT} if checkpoint and (run.folder / CHECKPOINT).exists() else {},
     )
 
 
-def history(run: Run) -> tuple[dict[str, float], ...]:
-    """The rows of `metrics.csv` by the names of the scheme, without what is missing.
-
-    Raises:
-        UserError: if it is absent, or no table of numbers.
-    """
-    try:
-        return tuple(
-            {history_name(str(key)): value for key, value in row.items() if not math.isnan(value)}
-            for row in run.metrics().to_dict("records")
-        )
-    except (OSError, ValueError, TypeError) as error:
-        path = run.folder / "metrics.csv"
-        raise UserError(f"{path} is no table of numbers ({one_line(error)}); move {run.folder} away") from None
-
-
-def trial_names(tried: Tried) -> dict[str, Any]:
+def trial_names(tried: TrialInfo) -> dict[str, Any]:
     """A trial by the names of the scheme."""
     trial = tried.trial
     scores = () if trial.values is None else zip(tried.objectives, trial.values, strict=True)
@@ -174,3 +174,67 @@ def probe_names(findings: Mapping[str, Findings]) -> dict[str, Any]:
             named |= {f"{key}/{end}": value for end, value in ends.items() if value is not None}
         named |= {f"word/{probe}/{name}": said for name, said in found.words.items()}
     return named
+
+
+CONFIG_FILES = ("comparison", "sweep")
+"""YAML files that say what was asked for."""
+TABLES = ("comparison", "analysis", "tuning")
+"""CSV files that come with a report."""
+JOB = "comparison"
+PAGE = "report.html"
+
+
+def whole_record(out: Path, id: str) -> Record | None:  # noqa: A002
+    """The comparison in a folder, as its report shows it; `None` where there is no report yet.
+
+    Args:
+        out: the folder of results.
+        id: of the record in its W&B project.
+
+    Raises:
+        UserError: if a file cannot be read.
+    """
+    page = out / PAGE
+    if not page.is_file():
+        return None
+    tables = {f"table/{name}": read_table(out / f"{name}.csv") for name in TABLES if (out / f"{name}.csv").exists()}
+    config = {name: read_yaml(out / f"{name}.yaml") for name in CONFIG_FILES if (out / f"{name}.yaml").exists()}
+    tasks = sorted({task for asked in config.values() for task in join_list(asked.get("tasks"))})
+    return Record(
+        id=id,
+        name=f"{out.resolve().name}: report",
+        group=JOB,
+        job_type=JOB,
+        tags=tuple(tag[:TAG] for tag in (JOB, *tasks)),
+        config=config,
+        tables=tables,
+        images={f"figure/{path.stem}": path for path in sorted((out / "figures").glob("*.png")) if path.is_file()},
+        pages={"report/page": page},
+    )
+
+
+def join_list(names: Any) -> list[str]:
+    """The names that a YAML file lists; none where it is something else."""
+    return [name for name in names if isinstance(name, str) and name] if isinstance(names, list) else []
+
+
+def read_table(path: Path) -> WandbTable:
+    """A CSV file: what looks like numbers is numbers, and what is empty is `None`.
+
+    Raises:
+        UserError: if it is none.
+    """
+    try:
+        frame = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is no readable table ({one_line(error)}); write it again: workbench report") from None
+    return WandbTable(
+        columns=tuple(map(str, frame.columns)),
+        rows=tuple(tuple(read_cell(value) for value in row) for row in frame.itertuples(index=False)),
+    )
+
+
+def read_cell(value: Any) -> Any:
+    """A cell of a table as plain Python has it."""
+    plain = value.item() if hasattr(value, "item") else value
+    return None if isinstance(plain, float) and math.isnan(plain) else plain

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from analysis.naming import natural
-from dashboards.view.answers import DOCUMENT, HTML, TEXT, Answer
+from dashboards.server.wsgi import DOCUMENT, HTML, TEXT, Response
 
 KINDS = {
     **dict.fromkeys((".csv", ".json", ".log", ".tex", ".yaml"), TEXT),
@@ -32,7 +32,7 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class FileGroup:
     """Files that belong together, under what they have in common."""
 
     text: str
@@ -40,14 +40,14 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shelf:
+class FileSection:
     """Lines under a heading."""
 
     title: str
-    lines: tuple[Line, ...]
+    lines: tuple[FileGroup, ...]
 
 
-def opened(root: Path, name: str) -> Answer | None:
+def open_inside(root: Path, name: str) -> Response | None:
     """A file of a folder, to be sent; `None` where there is none, or none that is shown.
 
     Args:
@@ -61,7 +61,7 @@ def opened(root: Path, name: str) -> Answer | None:
     try:
         path = root.joinpath(*parts).resolve(strict=True)
         # A link may lead to another file of the folder, but not to one that would not be shown by its own name.
-        if not path.is_relative_to(root) or path.suffix != Path(name).suffix or hidden(path.relative_to(root)):
+        if not path.is_relative_to(root) or path.suffix != Path(name).suffix or is_hidden(path.relative_to(root)):
             return None
         # A pipe would be waited for; what has become a link since then is left alone.
         file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
@@ -71,15 +71,15 @@ def opened(root: Path, name: str) -> Answer | None:
     if not stat.S_ISREG(found.st_mode):
         file.close()
         return None
-    return Answer(body=file, size=found.st_size, kind=kind, policy=DOCUMENT)
+    return Response(body=file, size=found.st_size, kind=kind, policy=DOCUMENT)
 
 
-def hidden(name: Path) -> bool:
+def is_hidden(name: Path) -> bool:
     """Whether a file is kept to oneself, by its name from the folder of results."""
     return name.parts[0] == PRIVATE or any(part.startswith(".") for part in name.parts)
 
 
-def shelves(root: Path) -> tuple[Shelf, ...]:
+def file_sections(root: Path) -> tuple[FileSection, ...]:
     """Everything that is shown, by what it is."""
     asked = [path for name in ("comparison*.yaml", "sweep.yaml") for path in sorted(root.glob(name)) if path.is_file()]
     report = [root / REPORT] if (root / REPORT).is_file() else []
@@ -89,57 +89,57 @@ def shelves(root: Path) -> tuple[Shelf, ...]:
         if path.suffix in (".svg", ".png"):
             figures.setdefault(path.stem, []).append(path)
     made = (
-        Shelf(title="Report and what was asked for", lines=tuple(alone(root, [*report, *asked]))),
-        Shelf(title="Tables", lines=tuple(alone(root, tables))),
-        Shelf(title="Figures", lines=tuple(line(root, stem, paths) for stem, paths in figures.items())),
-        Shelf(title="Runs", lines=tuple(runs(root, "runs"))),
-        Shelf(title="Probed without training", lines=tuple(runs(root, "untrained"))),
-        Shelf(title="Studies", lines=tuple(alone(root, sorted((root / "sweep").rglob("*.json"))))),
+        FileSection(title="Report and what was asked for", lines=tuple(files_of(root, [*report, *asked]))),
+        FileSection(title="Tables", lines=tuple(files_of(root, tables))),
+        FileSection(title="Figures", lines=tuple(file_group(root, stem, paths) for stem, paths in figures.items())),
+        FileSection(title="Runs", lines=tuple(run_groups(root, "runs"))),
+        FileSection(title="Probed without training", lines=tuple(run_groups(root, "untrained"))),
+        FileSection(title="Studies", lines=tuple(files_of(root, sorted((root / "sweep").rglob("*.json"))))),
     )
     return tuple(
-        Shelf(title=shelf.title, lines=lines)
+        FileSection(title=shelf.title, lines=lines)
         for shelf in made
         if (lines := tuple(each for each in shelf.lines if each.links))
     )
 
 
-def runs(root: Path, below: str) -> Iterator[Line]:
+def run_groups(root: Path, below: str) -> Iterator[FileGroup]:
     """A line for each run."""
     folders = {path.parent for path in (root / below).rglob("config.yaml")}
     folders |= {path.parent for path in (root / below).rglob("analysis.json")}
     for folder in sorted(folders, key=lambda folder: natural(str(folder))):
-        yield line(root, str(folder.relative_to(root / below)), [folder / name for name in RUN], whole=True)
+        yield file_group(root, str(folder.relative_to(root / below)), [folder / name for name in RUN], whole=True)
 
 
-def alone(root: Path, paths: list[Path]) -> Iterator[Line]:
+def files_of(root: Path, paths: list[Path]) -> Iterator[FileGroup]:
     """A line for each file."""
     for path in paths:
         name = str(path.relative_to(root))
-        yield Line(text="", links=(Link(text=name, address=address(name)),) if shown(root, path) else ())
+        yield FileGroup(text="", links=(Link(text=name, address=address(name)),) if is_listed(root, path) else ())
 
 
-def line(root: Path, text: str, paths: list[Path], *, whole: bool = False) -> Line:
+def file_group(root: Path, text: str, paths: list[Path], *, whole: bool = False) -> FileGroup:
     """A line for files that belong together, called by their names or, for short, by their suffixes."""
-    return Line(
+    return FileGroup(
         text=text,
         links=tuple(
             Link(text=path.name if whole else path.suffix[1:], address=address(str(path.relative_to(root))))
             for path in paths
-            if shown(root, path)
+            if is_listed(root, path)
         ),
     )
 
 
-def shown(root: Path, path: Path) -> bool:
+def is_listed(root: Path, path: Path) -> bool:
     """Whether a file that is listed would be sent."""
     name = path.relative_to(root)
-    if hidden(name) or re.search("[\ud800-\udfff]", str(name)):
+    if is_hidden(name) or re.search("[\ud800-\udfff]", str(name)):
         return False
     try:
         resolved = path.resolve(strict=True)
     except (OSError, RuntimeError):
         return False
-    return resolved.is_relative_to(root) and resolved.is_file() and not hidden(resolved.relative_to(root))
+    return resolved.is_relative_to(root) and resolved.is_file() and not is_hidden(resolved.relative_to(root))
 
 
 def address(name: str) -> str:

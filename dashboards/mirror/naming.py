@@ -17,7 +17,10 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict
+
+from analysis.findings import Curve
 
 STEP = "step"
 COST = ("parameters", "state_size")
@@ -65,3 +68,53 @@ def result_names(result: Mapping[str, Any], timing: Mapping[str, Any], phase: st
 def slug(text: str) -> str:
     """A unit as part of a name."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "x"
+
+
+class RunColumns(TypedDict):
+    """Columns that say which run a table is of."""
+
+    run: str
+    architecture: str
+    task: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WandbTable:
+    """Rows under named columns; a cell is a number, a text or `None`."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+
+def curve_tables(curves: Mapping[str, Curve], whose: RunColumns) -> dict[str, WandbTable]:
+    """The curves of one probe of one run.
+
+    Curves over the same unit stand side by side, with `<curve>_low` and `<curve>_high` where they have intervals, so
+    that a run needs few tables; an x that a curve does not have leaves its cell empty.
+
+    Args:
+        curves: by name.
+        whose: they are, the same in every row.
+
+    Returns:
+        By `by-<unit of x>`, tables with the column `x` first.
+    """
+    units: dict[str, dict[str, Curve]] = {}
+    for name, curve in curves.items():
+        units.setdefault(curve.x_unit, {})[name] = curve
+    return {f"by-{slug(unit)}": _curve_table(found, whose) for unit, found in units.items()}
+
+
+def _curve_table(curves: Mapping[str, Curve], whose: RunColumns) -> WandbTable:
+    columns: dict[str, dict[float, float | None]] = {}
+    for name, curve in curves.items():
+        columns[name] = dict(zip(curve.x, curve.y, strict=True))
+        for end, values in (("low", curve.low), ("high", curve.high)):
+            if values is not None:
+                columns[f"{name}_{end}"] = dict(zip(curve.x, values, strict=True))
+    places = sorted({x for curve in curves.values() for x in curve.x})
+    return WandbTable(
+        columns=("x", *columns, *whose),
+        rows=tuple((x, *(column.get(x) for column in columns.values()), *whose.values()) for x in places),
+    )
