@@ -15,7 +15,7 @@ from analysis.probes import Entry
 from analysis.settings import Settings
 from workbench.devices import release
 from workbench.errors import UserError
-from workbench.folder import claim, locked
+from workbench.run_folder import claim, run_lock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ def run(index: int, job: Job, order: Order, listen: Listener) -> bool:
 def _run(index: int, job: Job, order: Order, listen: Listener) -> bool:
     left, settings = list(order.names), order.settings
     try:
-        with locked(job.folder):
+        with run_lock(job.folder):
             subject, folder = job.load()
             folder.mkdir(exist_ok=True)
             if not job.trained:

@@ -7,7 +7,7 @@ from analysis.formats import DASH, count, number, percent, seeds
 from analysis.groups import Row, Section
 from analysis.naming import flattened, natural, shown
 from workbench.config import Numerics
-from workbench.resolve import MATCHED
+from workbench.resolve import MATCH_TOLERANCE
 
 OTHERS = 3
 """Where more rows than this agree, they are "all others"."""
@@ -166,7 +166,7 @@ def sizes(rows: Sequence[Row]) -> list[str]:
         return [f"Parameters {apart}."]
     if len(widths) == 1:
         return [f"Widths are equal (hidden size {widths.pop()}); parameters {apart}."]
-    if spread <= MATCHED:
+    if spread <= MATCH_TOLERANCE:
         return [f"Parameters are matched, {apart}; widths differ."]
     known = ", ".join(sorted(widths, key=natural))
     return [f"Neither widths nor parameters are equal: hidden size {known}; parameters {apart}."]

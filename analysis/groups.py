@@ -16,7 +16,7 @@ from analysis.tuning.roles import SAID, SHADE, Role, roles
 from workbench.config import Experiment
 from workbench.errors import UserError
 from workbench.results import Run
-from workbench.studies import Study
+from workbench.study_files import Study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

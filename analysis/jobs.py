@@ -6,13 +6,13 @@ from pathlib import Path
 
 from analysis import subjects
 from analysis.subjects import Subject
-from workbench import parts
+from workbench import checkpoints
 from workbench.checkpoints import LAST, newest
 from workbench.config import Experiment
 from workbench.errors import UserError
 from workbench.files import read_yaml
-from workbench.folder import folder_of
 from workbench.results import finished, read
+from workbench.run_folder import run_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ def below(path: Path) -> tuple[list[Job], list[str]]:
     Raises:
         UserError: if the path names no model at all.
     """
-    if not path.exists() and not parts.join(path):
+    if not path.exists() and not checkpoints.join_file(path):
         raise UserError(f"{path} is in parts, of which one is missing or damaged")
     if path.is_file():
         return [_checkpoint(path)], []
@@ -76,7 +76,7 @@ def untrained(out: Path, experiments: Sequence[Experiment]) -> list[Job]:
     return [
         Job(
             experiment=experiment,
-            folder=out / "untrained" / folder_of(out, experiment).relative_to(out / "runs"),
+            folder=out / "untrained" / run_folder(out, experiment).relative_to(out / "runs"),
             trained=False,
         )
         for experiment in experiments

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from workbench.files import write_text, written_aside
+from workbench.files import atomic_path, write_text
 
 LIST = ".made-by-report"
 """Names the files of a folder that are the report's, one a line."""
@@ -26,7 +26,7 @@ def replaced(folder: Path) -> Iterator[Path]:
         # First, so that what is broken off leaves no file that nobody accounts for.
         note(folder, made | earlier)
         for each in sorted(made):
-            with written_aside(folder / each) as copy:
+            with atomic_path(folder / each) as copy:
                 shutil.copyfile(aside / each, copy)
         for each in earlier - made:
             (folder / each).unlink(missing_ok=True)

@@ -19,11 +19,11 @@ from analysis.replaced import replaced
 from analysis.tuning import chapter as tuning
 from analysis.tuning.subject import subjects
 from analysis.tuning.trials import trials
-from workbench import studies
+from workbench import study_files
 from workbench.errors import UserError
 from workbench.files import write_text
 from workbench.results import finished
-from workbench.studies import Study
+from workbench.study_files import Study
 
 
 def write(out: Path) -> Path:
@@ -39,7 +39,7 @@ def write(out: Path) -> Path:
     Raises:
         UserError: if the folder has neither finished runs nor studies, or one that cannot be read.
     """
-    runs, tuned = list(finished(out)), studies.read(out)
+    runs, tuned = list(finished(out)), study_files.read(out)
     if not runs and not tuned:
         raise UserError(f"there are no finished runs in {out}; a comparison keeps them in {out / 'runs'}")
     found, known = sections(runs, tuned), collected.known(runs)

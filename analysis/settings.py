@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from workbench.checks import whole
+from workbench.validation import check_int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +25,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.length is not None:
-            whole("length", self.length, least=2)
-        whole("sequences", self.sequences, least=1)
-        whole("directions", self.directions, least=2)
-        whole("longest", self.longest, least=2)
-        whole("seed", self.seed, least=0)
+            check_int("length", self.length, least=2)
+        check_int("sequences", self.sequences, least=1)
+        check_int("directions", self.directions, least=2)
+        check_int("longest", self.longest, least=2)
+        check_int("seed", self.seed, least=0)

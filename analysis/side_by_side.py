@@ -11,7 +11,7 @@ from multiprocessing.process import BaseProcess
 from analysis.analyze import Event, Listener, Order, run
 from analysis.jobs import Job
 from workbench.files import one_line
-from workbench.processes import end_with_parent, ending, hire
+from workbench.process_pool import describe_exit, end_with_parent, start_process
 
 SPENT = "spent"
 """What a process says last that a GPU has failed in."""
@@ -41,7 +41,7 @@ def run_side_by_side(jobs: Sequence[Job], order: Order, *, workers: int, listen:
     try:
         while True:
             for _ in range(min(workers, len(crew) + len(waiting)) - len(crew)):
-                connection, process = hire(_work, jobs, order, threads=order.threads)
+                connection, process = start_process(_work, jobs, order, threads=order.threads)
                 crew[connection] = Worker(process=process)
                 _assign(connection, crew[connection], waiting)
             if not crew:
@@ -75,7 +75,7 @@ def _hear(connection: Connection, crew: dict[Connection, Worker], waiting: Waiti
         worker.process.join()
         del crew[connection]
         for name in worker.left:
-            text = ending(worker.process.exitcode or 0)
+            text = describe_exit(worker.process.exitcode or 0)
             listen(Event(kind="failed", job=worker.job or 0, probe=name, text=text))
         return
     if event == SPENT:

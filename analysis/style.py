@@ -13,7 +13,7 @@ import matplotlib as mpl
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from workbench.files import write_text, written_aside
+from workbench.files import atomic_path, write_text
 
 Dash = tuple[float, tuple[float, ...]]
 
@@ -156,7 +156,7 @@ def save(figure: Figure, folder: Path, name: str) -> str:
         The SVG: the same figure gives the same bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with theme(), written_aside(folder / f"{name}.png") as aside:
+    with theme(), atomic_path(folder / f"{name}.png") as aside:
         figure.savefig(aside, format="png", dpi=200)
     return save_svg(figure, folder, name)
 

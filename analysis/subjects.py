@@ -12,7 +12,7 @@ from workbench.config import Experiment
 from workbench.errors import UserError
 from workbench.files import read_yaml
 from workbench.model import Model, seeded_model
-from workbench.resolve import changed, source, users_mistake
+from workbench.resolve import source, source_changed, user_errors
 from workbench.results import Run
 from workbench.tasks import Task
 
@@ -55,15 +55,15 @@ def untrained(experiment: Experiment) -> Subject:
         UserError: if it cannot be built, or its code is no longer that of the experiment.
     """
     task, architecture = experiment.task, experiment.architecture
-    with users_mistake(f"architecture {architecture.name}"):
+    with user_errors(f"architecture {architecture.name}"):
         if architecture.source not in (None, source(load(architecture.name), architecture.name)):
             raise UserError(f"the code of {architecture.name} has changed since it was trained; train it as it is now")
-    with users_mistake(f"task {task.name}"):
-        if changed(task, tasks.build(task.name, **task.options)):
+    with user_errors(f"task {task.name}"):
+        if source_changed(task, tasks.build(task.name, **task.options)):
             raise UserError(
                 f"the code or the data of {task.name} has changed since it was trained on; put it back, or train again"
             )
-    with users_mistake(f"architecture {architecture.name}"):
+    with user_errors(f"architecture {architecture.name}"):
         built, model = seeded_model(experiment)
     return Subject(experiment=experiment, task=built, model=model.eval(), trained=False)
 

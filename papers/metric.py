@@ -7,8 +7,8 @@ from typing import Self
 import pandas as pd
 
 from workbench.errors import UserError
-from workbench.goal import Goal, Watch
 from workbench.results import Run
+from workbench.stopping import Goal, GoalTracker
 
 TEST = "test/"
 SPLITS = {"train": "a training batch", "val": "the validation set"}
@@ -75,7 +75,7 @@ class Metric:
 
 def first_reached(metrics: pd.DataFrame, goal: Goal) -> float | None:
     """The step of the row by which a goal on the validation set was reached."""
-    watch = Watch(goal=goal)
+    watch = GoalTracker(goal=goal)
     if goal.column not in metrics:
         return None
     for step, value in zip(metrics["step"], metrics[goal.column], strict=True):

@@ -9,8 +9,8 @@ import pandas as pd
 from workbench.config import Experiment
 from workbench.errors import UserError
 from workbench.files import one_line
-from workbench.folder import claim, folder_of
 from workbench.results import Run, read
+from workbench.run_folder import claim, run_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ def runs_status(out: Path, experiments: Sequence[Experiment]) -> RunsStatus:
     """
     runs, under_way = [], []
     for experiment in experiments:
-        folder = folder_of(out, experiment)
+        folder = run_folder(out, experiment)
         if (folder / "result.json").exists():
             claim(folder, experiment)
             runs.append(read(folder))

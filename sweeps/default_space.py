@@ -13,7 +13,7 @@ from sweeps.distributions import NOTHING, restrict
 from sweeps.setting_names import Match, check_searchable, has_setting, setting, settings, settings_by_name
 from workbench.config import Optimization
 from workbench.errors import UserError
-from workbench.resolve import users_mistake
+from workbench.resolve import user_errors
 
 GENERAL: Mapping[str, Any] = {
     # A decade below and one above the bench's default, which is Adam's own.
@@ -84,7 +84,7 @@ def default_space(
         UserError: if there is no such architecture, or its class names a parameter that it has not.
     """
     kinds = {item.field: item.kind for item in settings(architecture) if item.owner == "architecture"}
-    with users_mistake(f"the default space of {architecture}"):
+    with user_errors(f"the default space of {architecture}"):
         own = dict(load(architecture).search_space(time))
         fixed = {**entry(architecture).fixed, **(given or {})}
         if width and "hidden_size" in kinds:
@@ -139,7 +139,7 @@ def apply_changes(
         if not isinstance(change, Mapping):
             raise UserError(f"the space of {architecture} must be a mapping, not {change!r}")
         for key, value in change.items():
-            with users_mistake(f"the space of {architecture}"):
+            with user_errors(f"the space of {architecture}"):
                 name = setting(key, architecture).name
             if value is None:
                 found.pop(name, None)
@@ -217,7 +217,7 @@ def check_every(every: Mapping[str, Any], names: Sequence[str], *, symbols: bool
         UserError: if a name may not be searched, or no architecture has it.
     """
     for name in every:
-        with users_mistake(f"the space of {EVERY}"):
+        with user_errors(f"the space of {EVERY}"):
             for architecture in names:
                 check_searchable(name, architecture, "none")
             if not any(settings_in_common({name: None}, architecture, symbols=symbols) for architecture in names):

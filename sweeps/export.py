@@ -12,9 +12,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweeps.studies import VERSIONS, LoadedStudy
 from sweeps.trial_budget import DIVERGED, ENDED, ERROR, IDENTITY, SURPLUS, slot_of
-from workbench import studies
+from workbench import study_files
 from workbench.config import TUNING_SEED
-from workbench.studies import State, Study, Trial
+from workbench.study_files import State, Study, Trial
 
 MIN_TRIALS_FOR_IMPORTANCE = 4
 """Complete trials below which nothing is said of what matters."""
@@ -36,7 +36,7 @@ def write_studies(out: Path, opened: LoadedStudy, seeds: int) -> Study:
         seeds: how many fresh runs its winner is to have.
     """
     study = export_study(opened, seeds)
-    studies.write(out, study)
+    study_files.write(out, study)
     return study
 
 

@@ -14,8 +14,8 @@ from sweeps.worker import TrialListener, TrialWorker, WorkerConfig
 from workbench.config import Experiment
 from workbench.errors import UserError
 from workbench.files import one_line
-from workbench.memory import keep_memory
-from workbench.processes import STOP, Told, end_with_parent, ending, hire
+from workbench.malloc import keep_memory
+from workbench.process_pool import STOP, WorkerConnection, describe_exit, end_with_parent, start_process
 
 MAX_FAILED_STARTS = 5
 """Processes in a row that may die before they are ready: something is wrong with all of them."""
@@ -76,7 +76,7 @@ class LocalLauncher:
         try:
             while True:
                 while len(self._hands) < self.workers and not (self.stopping or self._over):
-                    connection, process = hire(run_worker, self.order, threads=self.order.threads)
+                    connection, process = start_process(run_worker, self.order, threads=self.order.threads)
                     taken = {hand.place for hand in self._hands.values()}
                     place = next(place for place in range(self.workers) if place not in taken)
                     self._hands[connection] = WorkerProcess(process=process, place=place)
@@ -138,7 +138,7 @@ class LocalLauncher:
         del self._hands[connection]
         if self._over or self.stopping:
             return
-        how = ending(hand.process.exitcode or 0)
+        how = describe_exit(hand.process.exitcode or 0)
         if hand.study:
             self.lost(hand.study, hand.number, how)
             self.tell(hand.place, TrialEvent(kind="ended"))
@@ -182,7 +182,7 @@ def run_worker(connection: Connection, order: WorkerConfig) -> None:
             line.send(TrialEvent(kind="over"))
 
 
-class _TrialConnection(Told):
+class _TrialConnection(WorkerConnection):
     """The worker's end of the connection."""
 
     _told = 0.0

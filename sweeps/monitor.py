@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial
 from sweeps import export
 from sweeps.studies import LoadedStudy, refresh
 from sweeps.trial_budget import ERROR
-from workbench.studies import FINISHED, Study, Trial
+from workbench.study_files import FINISHED, Study, Trial
 
 POLL_SECONDS = 1.0
 WRITE_SECONDS = 15.0

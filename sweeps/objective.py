@@ -19,10 +19,10 @@ from sweeps.trial_budget import DIVERGED, ENDED, ERROR, IDENTITY, INTERRUPTED, S
 from workbench.config import TUNING_SEED, Experiment
 from workbench.errors import UserError
 from workbench.files import write_text
-from workbench.folder import BusyError, folder_of
+from workbench.process_pool import describe_failure
 from workbench.results import Run
-from workbench.run import Machine, run
-from workbench.worker import reason
+from workbench.run import RunDevice, run
+from workbench.run_folder import BusyError, run_folder
 
 BUSY_SECONDS = 1.0
 """Between two looks at a run that another process is at."""
@@ -55,7 +55,7 @@ class Objective:
     opened: LoadedStudy
     space: Space
     out: Path
-    machine: Machine
+    machine: RunDevice
     worker: str
     stop: Callable[[], bool] = lambda: False
     begun: Callable[[int, Experiment], None] = lambda number, experiment: None
@@ -82,7 +82,7 @@ class Objective:
         try:
             experiment = self.opened.spec.experiment(chosen, TUNING_SEED)
         except Exception as error:
-            raise self._failed(trial, describe_failure(error)) from error
+            raise self._failed(trial, failure_message(error)) from error
         self._mark(trial, IDENTITY, experiment.identity)
         self.begun(trial.number, experiment)
         try:
@@ -101,7 +101,7 @@ class Objective:
                 with suppress(UserError):
                     self._interrupted(trial)
                 raise
-            raise self._failed(trial, f"{describe_failure(error)} (see {where})") from error
+            raise self._failed(trial, f"{failure_message(error)} (see {where})") from error
 
     def _train(self, trial: optuna.Trial, experiment: Experiment) -> Run | None:
         while True:
@@ -186,14 +186,14 @@ class Objective:
             raise TrialLostError from None
 
 
-def describe_failure(error: Exception) -> str:
+def failure_message(error: Exception) -> str:
     """Why a trial failed, in a line."""
-    return str(error) if isinstance(error, UserError) else reason(error)
+    return str(error) if isinstance(error, UserError) else describe_failure(error)
 
 
 def write_traceback(out: Path, experiment: Experiment) -> Path:
     """Writes the traceback of the present exception beside the run."""
-    path = folder_of(out, experiment) / "error.log"
+    path = run_folder(out, experiment) / "error.log"
     write_text(path, traceback.format_exc())
     return path
 

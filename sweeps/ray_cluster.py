@@ -22,7 +22,7 @@ from sweeps.objective import WorkerUnusableError
 from sweeps.worker import TrialListener, TrialWorker, WorkerConfig
 from workbench.errors import UserError
 from workbench.files import one_line
-from workbench.memory import keep_memory
+from workbench.malloc import keep_memory
 
 CONCURRENT_CALLS = 4
 """That a worker's process takes at a time: its work, news of it, its name, and a stop."""

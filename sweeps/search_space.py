@@ -11,7 +11,7 @@ from sweeps import distributions
 from sweeps.distributions import NOTHING, Condition, Domain, Scalar, restrict
 from sweeps.setting_names import Match, Setting, coerce_value, setting
 from workbench.errors import UserError
-from workbench.resolve import users_mistake
+from workbench.resolve import user_errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ class Space:
             raise UserError(f"the space of {architecture} must be a mapping, not {plain!r}")
         found: dict[str, tuple[Setting, Any]] = {}
         for name, value in plain.items():
-            with users_mistake(f"the space of {architecture}"):
+            with user_errors(f"the space of {architecture}"):
                 of = setting(name, architecture, match)
                 if of.name in found:
                     raise ValueError(f"{of.name} is there twice, once as {name}")
@@ -87,13 +87,13 @@ class Space:
         fixed = {}
         for name, (of, value) in found.items():
             if not isinstance(value, Mapping | list | tuple):
-                with users_mistake(f"the space of {architecture}: {name}"):
+                with user_errors(f"the space of {architecture}: {name}"):
                     fixed[name] = fixed_value(value, of.kind)
         kinds = {name: of.kind for name, (of, _) in found.items()}
         read = {}
         for name, (of, value) in found.items():
             if name not in fixed:
-                with users_mistake(f"the space of {architecture}: {name}"):
+                with user_errors(f"the space of {architecture}: {name}"):
                     read[name] = read_parameter(of, value, architecture, kinds, fixed)
         space = cls(
             architecture=architecture,

@@ -12,7 +12,7 @@ from architectures.registry import entry, load
 from architectures.suggest import did_you_mean
 from workbench.config import Budget, Numerics, Optimization
 from workbench.errors import UserError
-from workbench.resolve import as_declared, users_mistake
+from workbench.resolve import coerce, user_errors
 
 Match = Literal["none", "width", "parameters"]
 """Whether widths are free, the same for all architectures, or solved so that the parameters are equal."""
@@ -51,7 +51,7 @@ def settings(architecture: str) -> tuple[Setting, ...]:
     Raises:
         UserError: if there is no such architecture.
     """
-    with users_mistake(f"architecture {architecture}"):
+    with user_errors(f"architecture {architecture}"):
         kinds = typing.get_type_hints(load(architecture).__init__)
         owned: dict[Any, Mapping[str, Any]] = {
             "optimization": typing.get_type_hints(Optimization),
@@ -146,7 +146,7 @@ def plain_options(architecture: str, options: Any) -> dict[str, Any]:
 
 def coerce_value(value: Any, kind: Any) -> Any:
     """A value as its declared type has it: where a float is declared, 1 is 1.0 and "1e-4" is 0.0001."""
-    return as_declared(value, float) if is_float(kind) else value
+    return coerce(value, float) if is_float(kind) else value
 
 
 def is_float(kind: Any) -> bool:

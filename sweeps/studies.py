@@ -13,8 +13,8 @@ from architectures.suggest import did_you_mean
 from sweeps.samplers import PerTrial, make_pruner
 from sweeps.study_spec import StudySpec
 from sweeps.trial_budget import SlotOrderedStudy
-from workbench.checks import whole
 from workbench.errors import UserError
+from workbench.validation import check_int
 
 SPEC, ASKED, VERSIONS = "spec", "asked", "versions"
 """What a study carries: its settings, the number of finished trials asked for, and what it was made with."""
@@ -50,7 +50,7 @@ def create_studies(storage: BaseStorage, specs: Sequence[StudySpec], asked: int)
         UserError: if there is one of other settings under such a name, or one that asks for more trials; or if they
             are too many.
     """
-    whole("trials", asked, least=1, most=MAX_TRIALS)
+    check_int("trials", asked, least=1, most=MAX_TRIALS)
     known = summaries(storage)
     for spec in specs:
         if spec.name in known:

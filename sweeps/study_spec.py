@@ -8,11 +8,11 @@ from typing import Any, Literal, Self
 from architectures.registry import load
 from sweeps.search_space import Space, check_corners
 from sweeps.setting_names import Match, plain_options, settings_by_name
-from workbench.checks import one_of, strict, whole
 from workbench.config import Budget, Experiment, Numerics, Optimization, Part
 from workbench.errors import UserError
-from workbench.resolve import matched, resolve_architecture, resolve_task, source, users_mistake
+from workbench.resolve import match_parameters, resolve_architecture, resolve_task, source, user_errors
 from workbench.tasks import Task
+from workbench.validation import check_choice, check_int, from_mapping
 
 Objective = Literal["loss", "seconds", "parameters"]
 Sampler = Literal["tpe", "random"]
@@ -69,12 +69,12 @@ class StudySpec:
             # It names a file too.
             raise UserError(f"a study cannot be called {self.name!r}")
         for key, least in (("hidden_size", 1), ("startup_trials", 0), ("sampler_seed", 0)):
-            whole(key, getattr(self, key), least=least)
+            check_int(key, getattr(self, key), least=least)
         for key, choices in (("match", Match), ("sampler", Sampler), ("pruner", Pruner)):
-            one_of(key, getattr(self, key), choices)
+            check_choice(key, getattr(self, key), choices)
         for key in ("embedding_size", "parameters"):
             if getattr(self, key) is not None:
-                whole(key, getattr(self, key), least=1)
+                check_int(key, getattr(self, key), least=1)
         if (self.parameters is None) == (self.match == "parameters"):
             raise UserError(f"study {self.name}: parameters is {self.parameters}, but match is {self.match}")
         object.__setattr__(self, "objectives", tuple(self.objectives))
@@ -132,7 +132,7 @@ class StudySpec:
             buildable=self.parameters is None,
         )
         if self.parameters is not None:
-            architecture = matched(architecture, task, self.parameters, embedding_size)
+            architecture = match_parameters(architecture, task, self.parameters, embedding_size)
         return Experiment(
             task=part,
             architecture=architecture,
@@ -197,10 +197,10 @@ class StudySpec:
         """The inverse of `to_dict`; a `UserError` where a key is unknown or missing, or a value impossible."""
         rest = dict(given)
         parts: dict[str, type[Any]] = {"task": Part, "optimization": Optimization, "budget": Budget}
-        made = {key: strict(kind, rest.pop(key, None), f"the study's {key}") for key, kind in parts.items()}
+        made = {key: from_mapping(kind, rest.pop(key, None), f"the study's {key}") for key, kind in parts.items()}
         # Studies from before there was a choice have none.
-        made["numerics"] = strict(Numerics, rest.pop("numerics", {}), "the study's numerics")
-        return strict(cls, {**rest, **made}, "the study")
+        made["numerics"] = from_mapping(Numerics, rest.pop("numerics", {}), "the study's numerics")
+        return from_mapping(cls, {**rest, **made}, "the study")
 
 
 def source_of(name: str) -> str | None:
@@ -209,7 +209,7 @@ def source_of(name: str) -> str | None:
     Raises:
         UserError: if there is none of that name.
     """
-    with users_mistake(f"architecture {name}"):
+    with user_errors(f"architecture {name}"):
         return source(load(name), name)
 
 

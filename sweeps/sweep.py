@@ -9,13 +9,13 @@ from sweeps.default_space import EVERY, check_every, study_space
 from sweeps.setting_names import Match
 from sweeps.studies import MAX_TRIALS
 from sweeps.study_spec import Objective, Pruner, Sampler, StudySpec
-from workbench.asked import check_names, from_flat, to_flat
-from workbench.checks import one_of, whole
 from workbench.config import TUNING_SEED, Budget, Numerics, Optimization
 from workbench.errors import UserError
-from workbench.model import count
-from workbench.resolve import resolve_architecture, resolve_task, users_mistake
+from workbench.flat_config import check_names, from_flat, to_flat
+from workbench.model import count_parameters
+from workbench.resolve import resolve_architecture, resolve_task, user_errors
 from workbench.tasks import Task
+from workbench.validation import check_choice, check_int
 
 NAME = re.compile(r"(?![. ]+$)[\w.-]+( [\w.-]+)*")
 """Part of a study's name, and so a folder; of dots alone it would be another one than meant."""
@@ -71,19 +71,19 @@ class Sweep:
         check_names("task", self.tasks, self.task, "tuned")
         check_names("architecture", self.architectures, self.architecture, "tuned")
         check_names("architecture", self.architectures, self.space, "tuned", also=(EVERY,))
-        whole("trials", self.trials, least=1, most=MAX_TRIALS)
-        whole("seeds", self.seeds, least=1, most=TUNING_SEED)
-        whole("hidden_size", self.hidden_size, least=1)
-        whole("startup_trials", self.startup_trials, least=1)
-        whole("sampler_seed", self.sampler_seed, least=0)
-        one_of("sampler", self.sampler, Sampler)
-        one_of("match", self.match, Match)
+        check_int("trials", self.trials, least=1, most=MAX_TRIALS)
+        check_int("seeds", self.seeds, least=1, most=TUNING_SEED)
+        check_int("hidden_size", self.hidden_size, least=1)
+        check_int("startup_trials", self.startup_trials, least=1)
+        check_int("sampler_seed", self.sampler_seed, least=0)
+        check_choice("sampler", self.sampler, Sampler)
+        check_choice("match", self.match, Match)
         if self.pruner is not None:
-            one_of("pruner", self.pruner, Pruner)
+            check_choice("pruner", self.pruner, Pruner)
         for objective in self.objectives:
-            one_of("objectives", objective, Objective)
+            check_choice("objectives", objective, Objective)
         if self.parameters is not None:
-            whole("parameters", self.parameters, least=1)
+            check_int("parameters", self.parameters, least=1)
             if self.match != "parameters":
                 raise UserError(f"parameters is given, but match is {self.match}; add --match parameters")
         if self.name is not None and not (isinstance(self.name, str) and NAME.fullmatch(self.name)):
@@ -151,8 +151,8 @@ class Sweep:
         first = self.architectures[0]
         options = self.architecture.get(first, {})
         part = resolve_architecture(first, options, task, hidden_size=self.hidden_size, embedding_size=embedding_size)
-        with users_mistake(f"architecture {first}"):
-            return count(task, part, embedding_size)
+        with user_errors(f"architecture {first}"):
+            return count_parameters(task, part, embedding_size)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as in the YAML file that `from_dict` reads back."""

@@ -28,7 +28,7 @@ from sweeps.storage import QueueEmptyError, connect
 from sweeps.studies import LoadedStudy, load_studies, refresh
 from sweeps.trial_budget import UnstartedTrials, abandoned_slots, enqueue_slots, failed_attempts, finished_trials
 from workbench.config import Experiment
-from workbench.run import Machine
+from workbench.run import RunDevice
 
 REFRESH_SECONDS = 5.0
 """Between two looks for trials whose process is dead, while there are others to begin."""
@@ -125,7 +125,7 @@ class TrialWorker:
             opened=opened,
             space=self._spaces[opened.spec.name],
             out=self.order.out,
-            machine=Machine(device=self.order.device, threads=self.order.threads),
+            machine=RunDevice(device=self.order.device, threads=self.order.threads),
             worker=f"{platform.node()}:{os.getpid()}",
             stop=self.listener.stop,
             begun=lambda number, experiment: self.listener.begun(opened.spec.name, number, experiment),

@@ -20,7 +20,7 @@ import pytest
 import architectures
 from tests import text_files
 from tests.dashboards.wandb_server import clean_environment, serving
-from workbench.cli.execute import OUT_OF_TIME
+from workbench.cli.execution import OUT_OF_TIME
 from workbench.cli.main import main
 
 ROOT = Path(__file__).parent.parent

@@ -4,15 +4,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from workbench.asked import check_names, from_flat, to_flat
-from workbench.checks import one_of, whole
 from workbench.config import TUNING_SEED, Budget, Experiment, Numerics, Optimization, Part
 from workbench.errors import UserError
-from workbench.model import count
-from workbench.resolve import matched, resolve_architecture, resolve_task, users_mistake
+from workbench.flat_config import check_names, from_flat, to_flat
+from workbench.model import count_parameters
+from workbench.resolve import match_parameters, resolve_architecture, resolve_task, user_errors
+from workbench.validation import check_choice, check_int
 
 Match = Literal["width", "parameters"]
-NAMED = ("tasks", "architectures")
+LIST_KEYS = ("tasks", "architectures")
 """Lists of names."""
 
 
@@ -46,15 +46,15 @@ class Comparison:
     def __post_init__(self) -> None:
         check_names("task", self.tasks, self.task, "compared")
         check_names("architecture", self.architectures, self.architecture, "compared")
-        whole("seeds", self.seeds, least=1, most=TUNING_SEED)
-        whole("hidden_size", self.hidden_size, least=1)
-        one_of("match", self.match, Match)
+        check_int("seeds", self.seeds, least=1, most=TUNING_SEED)
+        check_int("hidden_size", self.hidden_size, least=1)
+        check_choice("match", self.match, Match)
         if self.match == "parameters":
             for name, options in self.architecture.items():
                 if "hidden_size" in options:
                     raise UserError(f"{name} is given a hidden_size, but --match parameters solves for it; drop one")
         if self.parameters is not None:
-            whole("parameters", self.parameters, least=1)
+            check_int("parameters", self.parameters, least=1)
             if self.match != "parameters":
                 raise UserError("parameters is given, but match is width; add --match parameters")
 
@@ -97,15 +97,15 @@ class Comparison:
                 for name in self.architectures
             ]
             if self.match == "parameters":
-                with users_mistake(f"architecture {resolved[0].name}"):
-                    target = self.parameters or count(task, resolved[0], embedding_size)
-                resolved = [matched(each, task, target, embedding_size) for each in resolved]
+                with user_errors(f"architecture {resolved[0].name}"):
+                    target = self.parameters or count_parameters(task, resolved[0], embedding_size)
+                resolved = [match_parameters(each, task, target, embedding_size) for each in resolved]
             for each in resolved:
                 yield part, each, embedding_size
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as in the YAML file that `from_dict` reads back."""
-        return to_flat(self, NAMED)
+        return to_flat(self, LIST_KEYS)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -114,4 +114,4 @@ class Comparison:
         Raises:
             UserError: if a key is unknown or missing, or a value cannot be.
         """
-        return from_flat(cls, values, NAMED, "the comparison")
+        return from_flat(cls, values, LIST_KEYS, "the comparison")

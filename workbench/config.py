@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self
 
-from workbench.checks import number, one_of, strict, whole
 from workbench.errors import UserError
-from workbench.goal import SOLVED, Goal
+from workbench.stopping import SOLVED, Goal
+from workbench.validation import check_choice, check_int, check_number, from_mapping
 
 SCHEMA = 1
 """Counted up whenever the same configuration comes to mean other numbers, so that old results are not taken for new."""
@@ -17,7 +17,7 @@ TUNING_SEED = 1_000_000
 """Seeds from here on belong to runs that a sweep tunes with. They are in no comparison: what was chosen by them is the
 better for it, so it is tried on seeds that had no say."""
 
-MOST_THREADS = 1024
+MAX_THREADS = 1024
 """Of a process that computes: PyTorch crashes where the system has no room for so many."""
 
 Optimizer = Literal["adam", "adamw", "rmsprop", "sgd"]
@@ -62,14 +62,14 @@ class Optimization:
     warmup_steps: int = 0
 
     def __post_init__(self) -> None:
-        one_of("optimizer", self.optimizer, Optimizer)
-        one_of("clip", self.clip, Clip)
-        one_of("schedule", self.schedule, Schedule)
+        check_choice("optimizer", self.optimizer, Optimizer)
+        check_choice("clip", self.clip, Clip)
+        check_choice("schedule", self.schedule, Schedule)
         for name in ("learning_rate", "clip_at"):
-            number(name, getattr(self, name), above=0)
+            check_number(name, getattr(self, name), above=0)
         for name in ("weight_decay", "momentum"):
-            number(name, getattr(self, name), least=0)
-        whole("warmup_steps", self.warmup_steps, least=0)
+            check_number(name, getattr(self, name), least=0)
+        check_int("warmup_steps", self.warmup_steps, least=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +96,9 @@ class Budget:
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "log_every", "evaluation_size"):
-            whole(name, getattr(self, name), least=1)
+            check_int(name, getattr(self, name), least=1)
         if self.seconds is not None:
-            number("seconds", self.seconds, above=0)
+            check_number("seconds", self.seconds, above=0)
         if self.until not in (None, SOLVED):
             # One way to write it, so that it is one configuration.
             object.__setattr__(self, "until", str(Goal.read(self.until)))
@@ -120,8 +120,8 @@ class Numerics:
     draw: Draw = "cpu"
 
     def __post_init__(self) -> None:
-        one_of("precision", self.precision, Precision)
-        one_of("draw", self.draw, Draw)
+        check_choice("precision", self.precision, Precision)
+        check_choice("draw", self.draw, Draw)
 
     @property
     def unusual(self) -> dict[str, str]:
@@ -143,9 +143,9 @@ class Experiment:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        whole("seed", self.seed, least=0)
+        check_int("seed", self.seed, least=0)
         if self.embedding_size is not None:
-            whole("embedding_size", self.embedding_size, least=1)
+            check_int("embedding_size", self.embedding_size, least=1)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, strings and numbers: what is written to `config.yaml`."""
@@ -180,8 +180,8 @@ class Experiment:
             json.dumps(rest | dict(values), allow_nan=False)
         except (TypeError, ValueError):
             raise UserError("the configuration holds what is no number, string, list or mapping") from None
-        made: dict[str, Any] = {key: strict(parts[key], rest.pop(key, {}), key) for key in parts}
-        return strict(cls, {**rest, **made}, "the configuration")
+        made: dict[str, Any] = {key: from_mapping(parts[key], rest.pop(key, {}), key) for key in parts}
+        return from_mapping(cls, {**rest, **made}, "the configuration")
 
     @property
     def identity(self) -> str:

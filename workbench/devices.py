@@ -1,9 +1,11 @@
 """The device that something runs on."""
 
 import gc
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import torch
+from torch import Tensor
 
 from workbench.errors import UserError
 
@@ -29,3 +31,18 @@ def release(device: str) -> None:
         # A GPU that has failed says so once more, over what it has failed in.
         with suppress(RuntimeError):
             torch.cuda.empty_cache()
+
+
+def to_floats(scores: Sequence[Mapping[str, Tensor]]) -> list[dict[str, float]]:
+    """What scalar tensors hold, exactly, in one transfer from each device.
+
+    Args:
+        scores: scalar tensors by name, on any devices.
+    """
+    values = [value.detach() for each in scores for value in each.values()]
+    found = {}
+    for device in {value.device for value in values}:
+        here = [value.reshape(()).double() for value in values if value.device == device]
+        found[device] = iter(torch.stack(here).tolist())
+    plain = iter([next(found[value.device]) for value in values])
+    return [{name: next(plain) for name in each} for each in scores]

@@ -76,16 +76,16 @@ def parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
-def count(task: Task, architecture: Part, embedding_size: int | None = None) -> int:
+def count_parameters(task: Task, architecture: Part, embedding_size: int | None = None) -> int:
     """The parameters of a model that is never made: memory is neither taken nor initialised.
 
     Raises:
         ValueError, TypeError: if it cannot be built so.
     """
-    return parameters(imagined(task, architecture, embedding_size))
+    return parameters(meta_model(task, architecture, embedding_size))
 
 
-def imagined(task: Task, architecture: Part, embedding_size: int | None = None) -> Model:
+def meta_model(task: Task, architecture: Part, embedding_size: int | None = None) -> Model:
     """A model of the right form that holds no numbers, where its architecture lets itself be built so."""
     try:
         with torch.device("meta"):

@@ -12,12 +12,11 @@ from torch import Tensor
 
 from workbench import checkpoints
 from workbench.config import Experiment
+from workbench.devices import to_floats
 from workbench.files import write_text
-from workbench.goal import Goal, Watch
-from workbench.learner import Learner
-from workbench.milestones import Milestones
-from workbench.scalars import numbers
-from workbench.soundness import refuse_infinite
+from workbench.lightning_module import SequenceModule
+from workbench.sanity_checks import check_finite
+from workbench.stopping import Goal, GoalTracker, Milestones
 
 CHECKPOINT_SECONDS = 10.0
 """Training seconds between checkpoints: what a kill can cost."""
@@ -27,7 +26,7 @@ Row = dict[str, float]
 """A line of `metrics.csv`: step, train/loss, val/loss and so on."""
 
 
-class Recorder(pl.Callback):
+class RunRecorder(pl.Callback):
     """Records a row of metrics every `log_every` steps, saves checkpoints, notices when the task is solved and when
     the loss stops being a number, and ends the run on request, when its goal is reached or its time is up.
 
@@ -47,7 +46,7 @@ class Recorder(pl.Callback):
         self.stop, self.progress, self.watch = stop, progress, watch
         self.rows: list[Row] = []
         self.milestones: Milestones | None = None
-        self.goal: Watch | None = None
+        self.goal: GoalTracker | None = None
         self.diverged_at: int | None = None
         self.interrupted = False
         self.seconds = 0.0
@@ -77,15 +76,15 @@ class Recorder(pl.Callback):
             self._counted = state_dict["goal"]
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        goal = Goal.of(self.experiment.budget.until, learner_of(pl_module).task)
+        goal = Goal.of(self.experiment.budget.until, module_of(pl_module).task)
         if goal is not None:
-            self.goal = Watch(goal=goal, **self._counted)
+            self.goal = GoalTracker(goal=goal, **self._counted)
         if self.reached:
             # Its last checkpoint is that of the end: there is nothing left to train.
             trainer.should_stop = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        learner = learner_of(pl_module)
+        learner = module_of(pl_module)
         if self.milestones is None:
             self.milestones = Milestones(criterion=learner.task.solved)
         else:
@@ -104,7 +103,7 @@ class Recorder(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        learner, step, budget = learner_of(pl_module), trainer.global_step, self.experiment.budget
+        learner, step, budget = module_of(pl_module), trainer.global_step, self.experiment.budget
         self._pending.append({name: value.detach() for name, value in outputs.items()})
         out_of_time = budget.seconds is not None and self._elapsed() >= budget.seconds
         now = time.perf_counter()
@@ -124,7 +123,7 @@ class Recorder(pl.Callback):
             self._shown = now
             self.progress(step)
 
-    def _write_row(self, learner: Learner, step: int) -> None:
+    def _write_row(self, learner: SequenceModule, step: int) -> None:
         assert self.milestones is not None
         known = self._fetch()
         self._pause()
@@ -133,7 +132,7 @@ class Recorder(pl.Callback):
             if not math.isfinite(scores["loss"]):
                 self.diverged_at = first + offset
                 what = f"the training batch of step {self.diverged_at}"
-                refuse_infinite(learner.training_batch(self.diverged_at - 1), what, learner.task)
+                check_finite(learner.training_batch(self.diverged_at - 1), what, learner.task)
                 break
             self.milestones.see(first + offset, scores)
             self._approach("train", first + offset, scores)
@@ -154,7 +153,7 @@ class Recorder(pl.Callback):
 
     def _fetch(self) -> list[dict[str, float]]:
         """The scores of every step since the last row; waits until the device has made them."""
-        self._known += numbers(self._pending)
+        self._known += to_floats(self._pending)
         self._pending.clear()
         return self._known
 
@@ -183,7 +182,7 @@ class Recorder(pl.Callback):
         return self.seconds + time.perf_counter() - self._resumed
 
 
-def learner_of(module: pl.LightningModule) -> Learner:
+def module_of(module: pl.LightningModule) -> SequenceModule:
     """The module, which in this bench is always a Learner."""
-    assert isinstance(module, Learner)
+    assert isinstance(module, SequenceModule)
     return module

@@ -13,18 +13,18 @@ from typing import Any
 import architectures
 from architectures.registry import load
 from workbench import tasks
-from workbench.checks import whole
 from workbench.config import Experiment, Part
 from workbench.errors import UserError
 from workbench.files import one_line
-from workbench.model import count, imagined
+from workbench.model import count_parameters, meta_model
 from workbench.tasks import Task
+from workbench.validation import check_int
 
-COARSEST = 128
+MAX_WIDTH_MULTIPLE = 128
 """Architectures that take only multiples of something as widths take multiples of at most this."""
-MATCHED = 5.0
+MATCH_TOLERANCE = 5.0
 """Per cent by which numbers of parameters may differ and count as matched."""
-WIDEST = 2**17
+MAX_WIDTH = 2**17
 """Widths looked at when parameters are matched; far beyond what would fit anywhere."""
 
 
@@ -34,9 +34,9 @@ def resolve_task(name: str, given: Mapping[str, Any]) -> tuple[Part, Task]:
     Raises:
         UserError: if the name or an option is unknown, or a value cannot be.
     """
-    with users_mistake(f"task {name}"):
+    with user_errors(f"task {name}"):
         kinds = typing.get_type_hints(tasks.load(name))
-        task = tasks.build(name, **{key: as_declared(value, kinds.get(key)) for key, value in given.items()})
+        task = tasks.build(name, **{key: coerce(value, kinds.get(key)) for key, value in given.items()})
         options = {item.name: getattr(task, item.name) for item in fields(task) if item.init}  # type: ignore[arg-type]
         return Part(name=name, options=plain(options), source=source_of(name, task)), task
 
@@ -63,25 +63,25 @@ def resolve_architecture(
     Raises:
         UserError: if the name or an option is unknown, or a value cannot be.
     """
-    with users_mistake(f"architecture {name}"):
+    with user_errors(f"architecture {name}"):
         if "input_size" in given:
             raise ValueError("input_size is what the task has, and cannot be given")
         if embedding_size is not None:
-            whole("embedding_size", embedding_size, least=1)
+            check_int("embedding_size", embedding_size, least=1)
         known = architectures.options(name)
         kinds = typing.get_type_hints(load(name).__init__)
         defaults = {key: parameter.default for key, parameter in known.items()}
         for key, value in (("hidden_size", hidden_size), ("reach", task.steps)):
             if key in known:
                 defaults[key] = value
-        chosen = {**defaults, **{key: as_declared(value, kinds.get(key)) for key, value in given.items()}}
+        chosen = {**defaults, **{key: coerce(value, kinds.get(key)) for key, value in given.items()}}
         part = Part(name=name, options=plain(chosen), source=source(load(name), name))
         if buildable:
-            count(task, part, embedding_size)
+            count_parameters(task, part, embedding_size)
         return part
 
 
-def as_declared(value: Any, kind: Any) -> Any:
+def coerce(value: Any, kind: Any) -> Any:
     """A number where a float is declared is that float: 1 and 1.0 are one configuration, and YAML takes 1e-3, which
     has no point, for a string."""
     if kind is float and isinstance(value, int | str) and not isinstance(value, bool):
@@ -92,7 +92,7 @@ def as_declared(value: Any, kind: Any) -> Any:
     return value
 
 
-def matched(part: Part, task: Task, target: int, embedding_size: int | None = None) -> Part:
+def match_parameters(part: Part, task: Task, target: int, embedding_size: int | None = None) -> Part:
     """The same architecture at the width whose parameters, read-out included, come nearest to the target.
 
     Raises:
@@ -105,7 +105,7 @@ def matched(part: Part, task: Task, target: int, embedding_size: int | None = No
         return Part(name=part.name, options={**part.options, "hidden_size": width}, source=part.source)
 
     def size(width: int) -> int:
-        return count(task, at(width), embedding_size)
+        return count_parameters(task, at(width), embedding_size)
 
     def possible(width: int) -> bool:
         try:
@@ -114,13 +114,13 @@ def matched(part: Part, task: Task, target: int, embedding_size: int | None = No
             return False
         return True
 
-    with users_mistake(f"architecture {part.name}"):
+    with user_errors(f"architecture {part.name}"):
         # Where heads have to divide the width, only multiples can be built.
-        grain = next((g for g in range(1, COARSEST + 1) if possible(g) and possible(2 * g)), None)
+        grain = next((g for g in range(1, MAX_WIDTH_MULTIPLE + 1) if possible(g) and possible(2 * g)), None)
         if grain is None:
-            raise ValueError(f"no width up to {COARSEST} can be built with these options")
+            raise ValueError(f"no width up to {MAX_WIDTH_MULTIPLE} can be built with these options")
         least = size(grain)
-        if least > (1 + MATCHED / 100) * target:
+        if least > (1 + MATCH_TOLERANCE / 100) * target:
             raise UserError(
                 f"architecture {part.name} has {least:,} parameters at its smallest width, {grain}, and cannot be "
                 f"matched to {target:,}; match more of them, with --parameters or a larger --hidden-size"
@@ -129,7 +129,7 @@ def matched(part: Part, task: Task, target: int, embedding_size: int | None = No
         low, high = 0, grain
         while size(high) < target:
             low, high = high, 2 * high
-            if high > WIDEST:
+            if high > MAX_WIDTH:
                 raise UserError(f"architecture {part.name} has fewer than {target:,} parameters at a width of {low:,}")
         while high - low > grain:
             middle = (low + high) // (2 * grain) * grain
@@ -142,7 +142,7 @@ def warnings(experiment: Experiment) -> list[str]:
     """What is allowed and yet likely not meant."""
     _, task = resolve_task(experiment.task.name, experiment.task.options)
     said = [f"the data of {experiment.task.name}: {note}" for note in task.notes]
-    field = imagined(task, experiment.architecture, experiment.embedding_size).encoder.receptive_field
+    field = meta_model(task, experiment.architecture, experiment.embedding_size).encoder.receptive_field
     if field is not None and field < task.steps:
         said.append(
             f"{experiment.architecture.name} sees {field} steps back, but sequences of {experiment.task.name} have "
@@ -158,7 +158,7 @@ def source_of(name: str, task: Task) -> str | None:
     return "-".join(parts) or None
 
 
-def changed(part: Part, task: Task) -> bool:
+def source_changed(part: Part, task: Task) -> bool:
     """Whether the code or the data of a task is not what it was when the part was resolved."""
     return part.source != source_of(part.name, task) and (part.source is not None or task.data is not None)
 
@@ -178,7 +178,7 @@ def source(cls: type, name: str) -> str | None:
 
 
 @contextmanager
-def users_mistake(what: str) -> Iterator[None]:
+def user_errors(what: str) -> Iterator[None]:
     """Turns the refusals of tasks and architectures, and whatever goes wrong in the user's own, into one line."""
     try:
         yield

@@ -17,13 +17,13 @@ from workbench.config import TUNING_SEED, Experiment
 from workbench.devices import release
 from workbench.errors import UserError
 from workbench.files import write_json
-from workbench.folder import claim, folder_of, locked
-from workbench.resolve import changed
+from workbench.resolve import source_changed
 from workbench.results import Run, read
+from workbench.run_folder import claim, run_folder, run_lock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class RunDevice:
     """Where a run happens; it changes how fast the numbers come, and their last digits."""
 
     device: str = "cpu"
@@ -33,7 +33,7 @@ class Machine:
 def run(
     experiment: Experiment,
     out: Path,
-    machine: Machine | None = None,
+    machine: RunDevice | None = None,
     *,
     stop: Callable[[], bool] = lambda: False,
     progress: Callable[[int], None] = lambda step: None,
@@ -58,14 +58,14 @@ def run(
         BusyError: if another process is at work on it.
         UserError: if the folder holds something else, or the data is not finite.
     """
-    folder = folder_of(out, experiment)
-    with locked(folder):
+    folder = run_folder(out, experiment)
+    with run_lock(folder):
         if (folder / "result.json").exists():
             claim(folder, experiment)
             return read(folder)
         claim(folder, experiment)
         (folder / "error.log").unlink(missing_ok=True)
-        machine = machine or Machine()
+        machine = machine or RunDevice()
         try:
             return _train(experiment, folder, machine, stop, progress, watch, note)
         finally:
@@ -75,7 +75,7 @@ def run(
 def _train(
     experiment: Experiment,
     folder: Path,
-    machine: Machine,
+    machine: RunDevice,
     stop: Callable[[], bool],
     progress: Callable[[int], None],
     watch: Callable[[dict[str, float]], None],
@@ -83,18 +83,18 @@ def _train(
 ) -> Run | None:
     import lightning.pytorch as pl
 
-    from workbench.learner import Learner
-    from workbench.recorder import Recorder
-    from workbench.soundness import refuse_unsound
+    from workbench.lightning_module import SequenceModule
+    from workbench.recorder import RunRecorder
+    from workbench.sanity_checks import check_module
 
-    quiet()
+    silence_lightning()
 
     torch.set_num_threads(machine.threads)
-    learner = Learner(experiment).to(machine.device)
-    if changed(experiment.task, learner.task):
+    learner = SequenceModule(experiment).to(machine.device)
+    if source_changed(experiment.task, learner.task):
         raise UserError(f"the code or the data of task {experiment.task.name} is not what the experiment was made with")
-    refuse_unsound(learner)
-    recorder = Recorder(experiment, folder, stop, progress, watch)
+    check_module(learner)
+    recorder = RunRecorder(experiment, folder, stop, progress, watch)
     trainer = pl.Trainer(
         accelerator="gpu" if machine.device == "cuda" else "cpu",
         devices=1,
@@ -148,17 +148,17 @@ def result(experiment: Experiment, learner: Any, recorder: Any, steps: int) -> d
         "criterion": None if task.solved is None else str(task.solved),
         "solved_at": recorder.milestones.solved_at,
         "solved_at_mean50": recorder.milestones.solved_at_mean50,
-        "validation": None if diverged else finite(validation),
-        "test": None if test is None else finite(test),
+        "validation": None if diverged else finite_scores(validation),
+        "test": None if test is None else finite_scores(test),
     }
 
 
-def finite(scores: dict[str, float]) -> dict[str, float | None]:
+def finite_scores(scores: dict[str, float]) -> dict[str, float | None]:
     """The scores, with `None` for what is no number: JSON has none either."""
     return {name: value if math.isfinite(value) else None for name, value in scores.items()}
 
 
-def timing(learner: Any, seconds: float, steps: int, machine: Machine) -> dict[str, Any]:
+def timing(learner: Any, seconds: float, steps: int, machine: RunDevice) -> dict[str, Any]:
     """What no two runs agree in."""
     gpu = machine.device == "cuda"
     name = torch.cuda.get_device_name() if gpu else processor()
@@ -190,7 +190,7 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def quiet() -> None:
+def silence_lightning() -> None:
     """Lightning greets, advises and advertises at every start; a bench that starts hundreds of runs can do without."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)

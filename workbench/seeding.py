@@ -4,7 +4,7 @@ import hashlib
 
 import torch
 
-HERE = torch.device("cpu")
+CPU = torch.device("cpu")
 """Where data is drawn unless an experiment says otherwise: every device has random numbers of its own."""
 
 

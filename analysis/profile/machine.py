@@ -12,7 +12,7 @@ from analysis.precision import dtype, products
 from analysis.profile.settings import Settings
 from analysis.profile.timing import Job
 from architectures.kernels import pick_backend
-from workbench import memory
+from workbench import malloc
 from workbench.run import processor
 
 ORDER = {"cpu": 2048, "cuda": 8192}
@@ -90,4 +90,4 @@ def allocator(device: str) -> str:
     chosen = {key: value for key, value in os.environ.items() if key.startswith(("MALLOC_", "GLIBC_TUNABLES"))}
     chosen |= {"LD_PRELOAD": os.environ["LD_PRELOAD"]} if os.environ.get("LD_PRELOAD") else {}
     told = [f"{key}={value}" for key, value in sorted(chosen.items())]
-    return " ".join(["the system's, told to keep what is freed", *told] if memory.kept else told) or "the system's"
+    return " ".join(["the system's, told to keep what is freed", *told] if malloc.kept else told) or "the system's"

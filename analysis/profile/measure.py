@@ -19,7 +19,7 @@ from architectures.base import Encoder
 from architectures.lstm import LSTM
 from workbench.devices import device_named
 from workbench.model import parameters
-from workbench.resolve import users_mistake
+from workbench.resolve import user_errors
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, and the measurements made and to be made."""
@@ -98,7 +98,7 @@ def tried(subject: Subject) -> nn.Module:
     Raises:
         UserError: if it fails.
     """
-    with users_mistake(f"architecture {subject.name}"):
+    with user_errors(f"architecture {subject.name}"):
         module = subject.build()
         for job in subject.jobs(module):
             job.prepare()

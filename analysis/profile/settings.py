@@ -8,9 +8,9 @@ from typing import Any, Literal
 import architectures
 from analysis.precision import MatmulPrecision
 from architectures.suggest import did_you_mean
-from workbench.checks import one_of, whole
-from workbench.config import MOST_THREADS, Precision
+from workbench.config import MAX_THREADS, Precision
 from workbench.errors import UserError
+from workbench.validation import check_choice, check_int
 
 Device = Literal["auto", "cpu", "cuda"]
 Memory = Literal["kept", "returned"]
@@ -59,14 +59,14 @@ class Settings:
                 if values.count(value) > 1:
                     raise UserError(f"{key} {value!r} is named {values.count(value)} times; once is enough")
         for length in self.lengths:
-            whole("lengths", length, least=1)
+            check_int("lengths", length, least=1)
         for name in ("batch_size", "hidden_size", "input_size", "repeats"):
-            whole(name, getattr(self, name), least=1)
-        whole("threads", self.threads, least=1, most=MOST_THREADS)
-        one_of("device", self.device, Device)
-        one_of("precision", self.precision, Precision)
-        one_of("matmul_precision", self.matmul_precision, MatmulPrecision)
-        one_of("memory", self.memory, Memory)
+            check_int(name, getattr(self, name), least=1)
+        check_int("threads", self.threads, least=1, most=MAX_THREADS)
+        check_choice("device", self.device, Device)
+        check_choice("precision", self.precision, Precision)
+        check_choice("matmul_precision", self.matmul_precision, MatmulPrecision)
+        check_choice("memory", self.memory, Memory)
         for name in self.architecture:
             if name not in self.architectures:
                 others = did_you_mean(name, self.architectures)

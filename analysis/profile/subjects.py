@@ -17,7 +17,7 @@ from analysis.profile.timing import Job
 from architectures.kernels.dispatch import VARIABLE
 from architectures.registry import load
 from workbench.config import Precision
-from workbench.resolve import as_declared, plain, users_mistake
+from workbench.resolve import coerce, plain, user_errors
 
 BASELINE = "torch.nn.LSTM"
 """What everything is measured beside: PyTorch's own."""
@@ -112,12 +112,12 @@ def _subjects(settings: Settings, time: int, device: str) -> Iterator[Subject]:
     sizes |= {"precision": settings.precision, "matmul_precision": settings.matmul_precision}
     yield Subject(name=BASELINE, hidden_size=settings.hidden_size, **sizes)  # type: ignore[arg-type]
     for name in settings.architectures:
-        with users_mistake(f"architecture {name}"):
+        with user_errors(f"architecture {name}"):
             known, kinds = architectures.options(name), typing.get_type_hints(load(name).__init__)
             chosen = {"hidden_size": settings.hidden_size, "reach": time}
             given = settings.architecture.get(name, {})
             options = {key: value for key, value in chosen.items() if key in known}
-            options |= {key: as_declared(value, kinds.get(key)) for key, value in given.items()}
+            options |= {key: coerce(value, kinds.get(key)) for key, value in given.items()}
             subject = Subject(name=name, hidden_size=settings.hidden_size, options=plain(options), **sizes)  # type: ignore[arg-type]
             subject.build()
         yield subject

@@ -7,7 +7,7 @@ from typing import Any
 
 from analysis.formats import DASH, listed, printable
 from analysis.naming import shown
-from workbench.studies import Study
+from workbench.study_files import Study
 
 LONGEST = 24
 """Characters of a value that are printed."""

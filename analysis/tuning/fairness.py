@@ -21,7 +21,7 @@ from analysis.groups import Row, Section
 from analysis.naming import shown
 from analysis.tuning.domains import Domain, said, searched
 from analysis.tuning.labels import labels
-from workbench.studies import Study
+from workbench.study_files import Study
 
 OWN = ("name", "task", "architecture", "options", "source", "space", "sampler_seed", "versions")
 """Settings that a study may have to itself: what it tunes, and where chance starts."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from analysis.formats import printable
-from workbench.studies import Study
+from workbench.study_files import Study
 
 
 def labels(studies: Sequence[Study]) -> list[str]:

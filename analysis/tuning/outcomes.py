@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from analysis.formats import listed, plural
-from workbench.studies import State, Study, Trial
+from workbench.study_files import State, Study, Trial
 
 OTHERS: tuple[tuple[State, str, str], ...] = (
     ("failed", "failed", "failed"),

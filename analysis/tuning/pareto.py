@@ -10,7 +10,7 @@ from analysis.scales import DECADE, fitting
 from analysis.style import theme
 from analysis.tuning.slices import mark
 from analysis.tuning.subject import Subject, Tuned
-from workbench.studies import Trial
+from workbench.study_files import Trial
 
 NAMES = {"seconds": "seconds of training", "parameters": "parameters"}
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal
 
-from workbench.studies import Study
+from workbench.study_files import Study
 
 Role = Literal["tuned", "default", "both"]
 

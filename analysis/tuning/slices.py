@@ -16,7 +16,7 @@ from analysis.tuning.domains import Domain, searched
 from analysis.tuning.outcomes import shown_loss
 from analysis.tuning.subject import Tuned
 from analysis.tuning.texts import GAP, TICK, fitted
-from workbench.studies import State, Study, Trial
+from workbench.study_files import State, Study, Trial
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 440.0, 48.0, 8.0, 8.0, 36.0
 """Points: of the figure, and of what surrounds its panels."""

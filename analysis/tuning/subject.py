@@ -10,7 +10,7 @@ from analysis.statistics import Mean
 from analysis.style import Look, looks
 from analysis.tuning.labels import labels
 from analysis.tuning.outcomes import loss_of
-from workbench.studies import Study, Trial
+from workbench.study_files import Study, Trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

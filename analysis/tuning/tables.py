@@ -11,7 +11,7 @@ from analysis.tuning.domains import domains, said, worded
 from analysis.tuning.outcomes import default_trial, loss_of, seconds_of
 from analysis.tuning.ranks import mark, places
 from analysis.tuning.subject import Subject, Tuned
-from workbench.studies import Trial
+from workbench.study_files import Trial
 
 
 def against_default(subject: Subject) -> Table:

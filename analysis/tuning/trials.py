@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.tuning.outcomes import last_of
-from workbench.studies import Study, Trial
+from workbench.study_files import Study, Trial
 
 
 def trials(studies: Sequence[Study]) -> pd.DataFrame:

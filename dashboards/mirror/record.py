@@ -16,7 +16,7 @@ from dashboards.mirror.naming import RunColumns, WandbTable, best_of, curve_tabl
 from workbench.errors import UserError
 from workbench.files import one_line, read_yaml
 from workbench.results import Run
-from workbench.studies import Trial
+from workbench.study_files import Trial
 
 TAG = 64
 """Characters that W&B allows in a tag."""

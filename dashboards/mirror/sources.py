@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dashboards.mirror.record import TrialInfo
-from workbench import studies
+from workbench import study_files
 from workbench.config import TUNING_SEED
 from workbench.errors import UserError
-from workbench.folder import named
 from workbench.results import Run, finished, pruned, read
-from workbench.studies import FINISHED
+from workbench.run_folder import run_path
+from workbench.study_files import FINISHED
 
 
 def runs(out: Path) -> Iterator[tuple[Run, TrialInfo | None]]:
@@ -38,11 +38,11 @@ def supersedes(tried: TrialInfo, before: TrialInfo) -> bool:
 
 def trials(out: Path) -> Iterator[tuple[Path, TrialInfo]]:
     """Every finished trial of the studies below a folder, with the folder that it was run in."""
-    for study in studies.read(out):
+    for study in study_files.read(out):
         for trial in study.trials:
             if trial.state in FINISHED and trial.identity is not None:
                 yield (
-                    named(out, study.task, study.architecture, trial.identity, TUNING_SEED),
+                    run_path(out, study.task, study.architecture, trial.identity, TUNING_SEED),
                     TrialInfo(study=study.name, objectives=study.objectives, trial=trial),
                 )
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from workbench.checks import strict
 from workbench.errors import UserError
 from workbench.files import read_json, write_json
+from workbench.validation import from_mapping
 
 PROJECT = "sequence-workbench"
 """The W&B project where none is named."""
@@ -53,7 +53,9 @@ def read_state(path: Path) -> SyncState | None:
     """The mark in a file; `None` where there is none that can be read: what it was of is then mirrored anew."""
     try:
         plain = read_json(path)
-        mark = strict(SyncState, {**plain, "place": strict(Destination, plain.get("place"), "the place")}, "the mark")
+        mark = from_mapping(
+            SyncState, {**plain, "place": from_mapping(Destination, plain.get("place"), "the place")}, "the mark"
+        )
     except UserError:
         return None
     place = mark.place

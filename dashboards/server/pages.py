@@ -12,7 +12,7 @@ from analysis.formats import count, number, percent, printable
 from dashboards.server import files
 from dashboards.server.progress import FolderWatcher, count_ended, format_time_left
 from dashboards.server.run_status import RunStatus
-from workbench.studies import Study, Trial
+from workbench.study_files import Study, Trial
 
 if TYPE_CHECKING:
     from dashboards.server.live_curves import LiveCurves

@@ -10,7 +10,7 @@ from workbench.comparison import Comparison
 from workbench.config import Experiment
 from workbench.errors import UserError
 from workbench.files import read_yaml
-from workbench.folder import folder_of
+from workbench.run_folder import run_folder
 
 MAX_RUNS = 10_000
 """Runs that a page can show."""
@@ -70,7 +70,7 @@ def plan(out: Path) -> Plan:
     if any(":" in name for name in names):
         return Plan(comparison=comparison, resolved=None)
     return Plan(
-        comparison=comparison, resolved={folder_of(out, each): waiting_run(each) for each in comparison.experiments()}
+        comparison=comparison, resolved={run_folder(out, each): waiting_run(each) for each in comparison.experiments()}
     )
 
 

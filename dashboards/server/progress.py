@@ -15,10 +15,10 @@ from analysis.naming import described, natural, variant_key
 from dashboards.server.locks import LockedFiles, is_local, locked_files, place
 from dashboards.server.plan import Plan, plan
 from dashboards.server.run_status import ENDED, FileCache, RunStatus, State, read_status, shorten
-from workbench import studies
+from workbench import study_files
 from workbench.config import TUNING_SEED
 from workbench.results import Run
-from workbench.studies import FOLDER, Study
+from workbench.study_files import FOLDER, Study
 
 FRESH_SECONDS = 1.0
 """For which what was found is given to whoever else asks."""
@@ -174,7 +174,7 @@ class FolderWatcher:
             problems.append(f"{FOLDER}/ holds what is no file of this folder; its studies are not shown")
             return ()
         try:
-            return self.kept.value("studies", folder, tuple(stamps.items()), lambda: studies.read(self.out))
+            return self.kept.value("studies", folder, tuple(stamps.items()), lambda: study_files.read(self.out))
         except Exception as problem:
             problems.append(f"the studies cannot be read: {shorten(problem, self.out)}")
             return ()

@@ -14,11 +14,11 @@ from dashboards.mirror.naming import WandbTable
 from dashboards.mirror.record import Record, run_record, whole_record
 from dashboards.workspace import titles
 from dashboards.workspace.titles import ENDS
-from workbench import studies
+from workbench import study_files
 from workbench.errors import UserError
 from workbench.files import one_line
 from workbench.results import Run
-from workbench.studies import Study
+from workbench.study_files import Study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +105,7 @@ def _content(out: Path, tasks: tuple[str, ...]) -> Content:
     for task in tasks:
         if task not in known:
             raise UserError(f"no run in {out} is on a task {task!r}{did_you_mean(task, known)}")
-    every = list(studies.read(out))
+    every = list(study_files.read(out))
     fresh = [run for run, tried in found_runs if tried is None]
     chapters = sections(fresh, every)
     whole = whole_record(out, "comparison")

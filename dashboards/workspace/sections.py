@@ -9,7 +9,7 @@ from dashboards.workspace import titles
 from dashboards.workspace.content import Content, architecture
 from dashboards.workspace.panels import OVER_SEEDS, Library, Panels
 from dashboards.workspace.titles import PROBE_TITLES, metric_words, probe_titles
-from workbench.studies import Study
+from workbench.study_files import Study
 
 GLANCE, COST = "At a glance", "Cost"
 PAGE = "report/page"

@@ -18,8 +18,8 @@ from tests.workbench.experiments import small
 from workbench.config import Part
 from workbench.errors import UserError
 from workbench.files import read_json
-from workbench.folder import locked
 from workbench.model import parameters as size
+from workbench.run_folder import run_lock
 
 
 def heard(listed: list[Event]) -> list[tuple[str, int, str]]:
@@ -86,7 +86,7 @@ def test_what_was_done_before_an_interruption_is_kept(out: Path, monkeypatch: py
     assert probes.read(found[1].folder) == {}
     assert not list(out.rglob("*.tmp"))
     # The lock went with it.
-    with locked(found[0].folder):
+    with run_lock(found[0].folder):
         pass
 
 
@@ -146,7 +146,7 @@ def test_where_a_model_was_probed_is_kept(out: Path, monkeypatch: pytest.MonkeyP
 def test_a_folder_in_use_is_left_alone(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, toy=parameters)
     found, _ = jobs.below(out)
-    with locked(found[0].folder):
+    with run_lock(found[0].folder):
         said = failures(found)
     assert list(said) == [0]
     assert "another process is at work on" in said[0]

@@ -20,9 +20,9 @@ from analysis.subjects import Subject
 from tests.analysis.probing import SETTINGS, Counted, asked, failures, raising
 from tests.analysis.toy_probe import install, parameters
 from tests.workbench.experiments import small
-from workbench.cli.analyzed import labels, notes
+from workbench.cli.analyze_output import labels, notes
 from workbench.files import read_json
-from workbench.processes import hire
+from workbench.process_pool import start_process
 
 SHORT = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
@@ -218,7 +218,7 @@ def test_a_process_that_failed_on_a_gpu_is_replaced(tmp_path: Path, monkeypatch:
 
     def counting(*args: Any, **options: Any) -> Any:
         hired.append(args)
-        return hire(*args, **options)
+        return start_process(*args, **options)
 
     monkeypatch.setattr("analysis.side_by_side.hire", counting)
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -19,7 +19,7 @@ from analysis.tuning.tables import against_default, best, chosen, front
 from analysis.tuning.trials import trials
 from tests.analysis.report_runs import experiment, write_run
 from tests.analysis.tuning_studies import OPTIONS, searched, study, trained, trial
-from workbench import studies
+from workbench import study_files
 from workbench.results import finished
 
 LOSSES = {
@@ -30,7 +30,7 @@ LOSSES = {
 
 
 def written(out: Path) -> tuple[Section, Subject]:
-    known = studies.read(out)
+    known = study_files.read(out)
     (section,) = sections(finished(out), known)
     (subject,) = subjects(known, [section])
     return section, subject
@@ -67,7 +67,7 @@ def test_two_sweeps_of_one_architecture_have_a_row_for_each_winner(tmp_path: Pat
     trained(tmp_path, searched("lstm", 0.01), [0.3, 0.3], [0.2, 0.2])
     other = experiment("lstm", hidden_size=77)
     write_run(tmp_path, other)
-    first, *_ = studies.read(tmp_path)
+    first, *_ = study_files.read(tmp_path)
     known = [first, replace(first, name="again/addition/lstm", winner_identity=other.identity)]
     (section,) = sections(list(finished(tmp_path)), known)
     assert [row.role for row in section.rows] == ["tuned", "tuned", "default"]
@@ -77,7 +77,7 @@ def test_two_sweeps_of_one_architecture_have_a_row_for_each_winner(tmp_path: Pat
 
 def test_a_study_of_another_variant_gives_no_roles(tmp_path: Path) -> None:
     known, _, _ = trained(tmp_path, searched("lstm", 0.01), [0.3], [0.2])
-    other = studies.Study.from_dict({**known.to_dict(), "task_options": {"length": 7}, "trials": []})
+    other = study_files.Study.from_dict({**known.to_dict(), "task_options": {"length": 7}, "trials": []})
     (section,) = sections(finished(tmp_path), [other])
     assert {row.role for row in section.rows} == {None}
     found = subjects([other], [section])
@@ -215,7 +215,7 @@ def test_the_table(swept: Path) -> None:
     diverged = sum(number % 11 == 10 and number % 6 != 5 for number in range(24))
     assert lines["lstm"][7:11] == ["24 of 24", str(pruned), str(diverged), "0"]
     assert lines["lstm"][11] == "17,000"
-    known = next(each for each in studies.read(swept) if each.architecture == "lstm")
+    known = next(each for each in study_files.read(swept) if each.architecture == "lstm")
     best_loss = min(each.values[0] for each in known.trials if each.values)
     first = known.trials[0].values
     assert first is not None

@@ -10,12 +10,12 @@ from analysis.tuning.fairness import differing, tuning_fairness
 from analysis.tuning.subject import subjects
 from tests.analysis.report_runs import experiment, write_run
 from tests.analysis.tuning_studies import SETTINGS, SPACE, searched, study, trained
-from workbench import studies
+from workbench import study_files
 from workbench.results import finished
 
 
 def verdict(out: Path) -> tuple[bool, str]:
-    (section,) = sections(finished(out), studies.read(out))
+    (section,) = sections(finished(out), study_files.read(out))
     fair, sentences = tuning_fairness(section)
     return fair, " ".join(sentences)
 

@@ -17,7 +17,7 @@ from analysis.tuning.texts import fitted, width
 from tests.analysis.page import Page
 from tests.analysis.report_runs import experiment, write_run
 from tests.analysis.tuning_studies import SPACE, chosen, searched, study, trained, trial
-from workbench import studies
+from workbench import study_files
 from workbench.config import TUNING_SEED
 from workbench.errors import UserError
 
@@ -108,7 +108,7 @@ AWKWARD: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", AWKWARD)
 def test_awkward_studies_without_runs(tmp_path: Path, name: str) -> None:
-    studies.write(tmp_path, AWKWARD[name])
+    study_files.write(tmp_path, AWKWARD[name])
     page = Page(report.write(tmp_path).read_text(encoding="utf-8"))
     assert "No run on fresh seeds has finished yet." in page.text
     assert "Tuning: addition, length=100" in page.text
@@ -119,7 +119,7 @@ def test_awkward_studies_without_runs(tmp_path: Path, name: str) -> None:
 def test_all_awkward_studies_together(tmp_path: Path) -> None:
     for each in AWKWARD.values():
         if each.architecture not in ("costly", "many"):
-            studies.write(tmp_path, each)
+            study_files.write(tmp_path, each)
     trained(tmp_path, searched("lstm", 0.01), [0.3], [0.02])
     assert report.write(tmp_path).exists()
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.analysis.report_runs import experiment, write_run
-from workbench import studies
+from workbench import study_files
 from workbench.config import Experiment
-from workbench.studies import State, Study, Trial
+from workbench.study_files import State, Study, Trial
 
 OPTIONS = {"length": 100}
 SPACE: Mapping[str, Any] = {
@@ -75,7 +75,7 @@ def study(architecture: str = "lstm", trials: Sequence[Trial] = (), **rest: Any)
         "name": f"addition/{architecture}",
         "task": "addition",
         "task_options": OPTIONS,
-        "asked": sum(each.state in studies.FINISHED for each in trials),
+        "asked": sum(each.state in study_files.FINISHED for each in trials),
         "objectives": ("loss",),
         "settings": settings,
         "space": SPACE,
@@ -148,5 +148,5 @@ def trained(
     values = {**of.to_dict(), "trials": [dict(each) for each in of.to_dict()["trials"]]}
     values |= {"winner_identity": better.identity, "default_identity": plain.identity}
     known = Study.from_dict(values)
-    studies.write(out, known)
+    study_files.write(out, known)
     return known, plain, better

@@ -16,10 +16,10 @@ from dashboards.mirror.state import Destination, below, is_mirrored, read_state
 from tests.dashboards.reading import Logged
 from tests.workbench.experiments import finish, small
 from workbench.files import read_json
-from workbench.folder import folder_of
 from workbench.results import pruned
 from workbench.run import run
-from workbench.studies import Trial
+from workbench.run_folder import run_folder
+from workbench.study_files import Trial
 
 needs_wandb = pytest.mark.skipif(find_spec("wandb") is None, reason="W&B is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:wandb", "ignore::ResourceWarning")
@@ -187,7 +187,7 @@ def test_a_pruned_trial_that_went_on_is_mirrored_again(tmp_path):
     experiment = small(steps=12)
     seen: list[dict[str, float]] = []
     assert run(experiment, tmp_path, stop=lambda: bool(seen), watch=seen.append) is None
-    given_up = pruned(folder_of(tmp_path, experiment))
+    given_up = pruned(run_folder(tmp_path, experiment))
     tried = TrialInfo(
         study="addition/gru", objectives=("loss",), trial=Trial(number=4, place=2, state="pruned", params={})
     )

@@ -28,8 +28,8 @@ from dashboards.mirror.state import (
 )
 from tests.analysis.report_runs import experiment, write_run
 from tests.analysis.tuning_studies import study, trial
-from workbench import studies
-from workbench.cli import mirrored as publishing
+from workbench import study_files
+from workbench.cli import wandb_mirror as publishing
 from workbench.config import TUNING_SEED
 from workbench.errors import UserError
 from workbench.results import Run, finished
@@ -177,7 +177,7 @@ def test_of_trials_with_the_same_run_the_first_that_went_to_its_end_is_shown_who
         dataclasses.replace(trial(number, 0.5, identity=made.identity), state=state, values=None)
         for number, state in enumerate(states)
     ]
-    studies.write(tmp_path, study("gru", tried))
+    study_files.write(tmp_path, study("gru", tried))
     ((run, chosen),) = sources.runs(tmp_path)
     assert chosen is not None
     assert chosen.trial.number == shown
@@ -188,7 +188,7 @@ def test_a_trial_is_not_shown_by_the_run_of_another(tmp_path):
     made, other = experiment("gru", seed=TUNING_SEED), experiment("gru", seed=TUNING_SEED, learning_rate=0.5)
     folder = write_run(tmp_path, made)
     folder.parent.rename(folder.parent.with_name(other.identity))
-    studies.write(tmp_path, study("gru", [trial(0, 0.5, identity=other.identity)]))
+    study_files.write(tmp_path, study("gru", [trial(0, 0.5, identity=other.identity)]))
     assert list(sources.runs(tmp_path)) == []
 
 

@@ -11,7 +11,7 @@ import pytest
 from dashboards.server import locks
 from dashboards.server.progress import FolderWatcher
 from tests.dashboards.view_runs import begun, compared
-from workbench.folder import locked
+from workbench.run_folder import run_lock
 
 HOLD = """import sys
 from filelock import FileLock
@@ -99,7 +99,7 @@ def test_looking_never_keeps_a_run_from_starting(tmp_path):
     looking.start()
     try:
         for _ in range(300):
-            with locked(folder):  # Raises BusyError if the lock is held, however briefly.
+            with run_lock(folder):  # Raises BusyError if the lock is held, however briefly.
                 pass
     finally:
         over.set()

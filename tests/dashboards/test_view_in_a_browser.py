@@ -14,7 +14,7 @@ from dashboards.server.wsgi import listen, same_origin_only, with_headers
 from tests.analysis.report_runs import experiment, write_run
 from tests.analysis.test_report_in_a_browser import CHROMIUM, FLAGS
 from tests.dashboards.view_runs import begun, compared
-from workbench.folder import locked
+from workbench.run_folder import run_lock
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no {CHROMIUM}")
@@ -125,7 +125,7 @@ def test_bars_and_curves_move_without_loading_the_page_again(
         assert page.get_attribute(f"{first} progress", "value") == "0.2000"
         page.evaluate("window.mark = document.querySelector('#runs table'); scrollTo(0, 300)")
         before = page.evaluate("document.querySelector('#curves svg').outerHTML")
-        with locked(folder):
+        with run_lock(folder):
             begun(tmp_path, experiments[0], [0.5, 0.4, 0.3])
             # What the page may not do, to evaluate text, tests cannot wait with.
             expect(page.locator(f"{first} progress")).to_have_attribute("value", "0.3000", timeout=20_000)

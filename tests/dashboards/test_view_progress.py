@@ -12,12 +12,12 @@ from dashboards.server.progress import FolderWatcher, TimeLeft, format_time_left
 from dashboards.server.run_status import RunStatus, last_row
 from tests.analysis.report_runs import experiment, write_run
 from tests.dashboards.view_runs import begun, compared
-from workbench import studies
+from workbench import study_files
 from workbench.config import TUNING_SEED
 from workbench.errors import UserError
 from workbench.files import read_yaml, write_json, write_yaml
-from workbench.folder import folder_of
-from workbench.studies import Study, Trial
+from workbench.run_folder import run_folder
+from workbench.study_files import Study, Trial
 
 
 def test_every_state_is_told(tmp_path):
@@ -126,7 +126,7 @@ def test_one_run_in_two_folders_counts_once(tmp_path):
     begun(tmp_path, made, [0.3])
     twin = tmp_path / "runs" / "addition" / "again" / made.identity / "seed-0"
     twin.parent.mkdir(parents=True)
-    folder_of(tmp_path, made).rename(twin)
+    run_folder(tmp_path, made).rename(twin)
     begun(tmp_path, made, [0.3])
     found = sorted(FolderWatcher(tmp_path).now().runs, key=lambda seen: seen.state)
     assert [seen.state for seen in found] == ["interrupted", "unreadable"]
@@ -137,7 +137,7 @@ def test_links_out_of_the_folder_are_no_runs(tmp_path):
     out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
     made = experiment("lstm")
     outside = begun(elsewhere, made, [0.3])
-    inside = folder_of(out, made)
+    inside = run_folder(out, made)
     inside.mkdir(parents=True)
     for name in ("config.yaml", "metrics.csv"):
         (inside / name).symlink_to(outside / name)
@@ -160,7 +160,7 @@ def test_trials_under_way_are_apart_and_studies_are_read(tmp_path, monkeypatch):
         name="addition/lstm", task="addition", task_options={}, architecture="lstm", asked=4, objectives=("loss",),
         settings={}, space={}, trials=(trial,), winner=0,
     )  # fmt: skip
-    studies.write(tmp_path, whole)
+    study_files.write(tmp_path, whole)
     found = FolderWatcher(tmp_path).now()
     assert found.runs == found.tuning == ()
     assert found.studies == (whole,)
@@ -173,7 +173,7 @@ def test_trials_under_way_are_apart_and_studies_are_read(tmp_path, monkeypatch):
 
 
 def lock(out, made):
-    found = (folder_of(out, made) / ".lock").stat()
+    found = (run_folder(out, made) / ".lock").stat()
     return found.st_dev, found.st_ino
 
 
@@ -191,7 +191,7 @@ def run(state, made, *, at=0.0, seed=0, name="lstm", seconds=None):
     made_of = experiment(name, steps=1000, seed=seed)
     return RunStatus(
         task="addition", architecture=name, seed=seed, state=state, identity=made_of.identity, experiment=made_of,
-        folder=folder_of(Path("out"), made_of), asked=1000, made=made, stamp=(int(at * 1e9), 1, 1), planned=True,
+        folder=run_folder(Path("out"), made_of), asked=1000, made=made, stamp=(int(at * 1e9), 1, 1), planned=True,
         seconds=seconds,
     )  # fmt: skip
 

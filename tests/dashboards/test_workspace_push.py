@@ -18,7 +18,7 @@ from dashboards.workspace.push import push
 from tests.analysis.report_runs import experiment, write_run
 from tests.dashboards.panel_names import metrics_of_panel
 from tests.dashboards.workspace_runs import write_results
-from workbench import studies
+from workbench import study_files
 from workbench.errors import UserError
 from workbench.results import finished
 
@@ -74,7 +74,7 @@ def grids(blocks):
 def test_the_report_says_what_was_found(out):
     said = [text_of(block) for block in blocks_of(out)]
     whole = "\n".join(said)
-    for section in sections(finished(out), studies.read(out)):
+    for section in sections(finished(out), study_files.read(out)):
         assert section.title in said
         for sentence in summary(section):
             assert sentence in whole
@@ -130,7 +130,7 @@ def test_a_sweep_without_fresh_runs_has_a_report(tmp_path):
 
     made = experiment("gru", seed=TUNING_SEED)
     write_run(tmp_path, made)
-    studies.write(tmp_path, study("gru", [trial(0, 0.1, identity=made.identity)]))
+    study_files.write(tmp_path, study("gru", [trial(0, 0.1, identity=made.identity)]))
     blocks = blocks_of(tmp_path)
     assert "No run on fresh seeds has finished yet." in text_of(blocks[0])
     assert [grid.runsets[0].name for grid in grids(blocks)] == ["trials"]

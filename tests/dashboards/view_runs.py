@@ -8,7 +8,7 @@ from wsgiref.util import setup_testing_defaults
 from workbench.comparison import Comparison
 from workbench.config import Budget, Experiment
 from workbench.files import write_text, write_yaml
-from workbench.folder import folder_of
+from workbench.run_folder import run_folder
 
 
 def compared(out: Path, architectures: tuple[str, ...] = ("lstm", "gru"), seeds: int = 2) -> list[Experiment]:
@@ -27,7 +27,7 @@ def compared(out: Path, architectures: tuple[str, ...] = ("lstm", "gru"), seeds:
 
 def begun(out: Path, experiment: Experiment, losses: Iterable[float] = (), name: str = "val/loss") -> Path:
     """Writes what a run leaves before it is finished: a row every `log_every` steps. Returns its folder."""
-    folder = folder_of(out, experiment)
+    folder = run_folder(out, experiment)
     folder.mkdir(parents=True, exist_ok=True)
     write_yaml(folder / "config.yaml", experiment.to_dict())
     every = experiment.budget.log_every

@@ -9,7 +9,7 @@ from analysis.probes import Entry
 from analysis.report import write
 from tests.analysis.report_runs import experiment, write_run
 from tests.analysis.tuning_studies import study, trial
-from workbench import studies
+from workbench import study_files
 from workbench.config import TUNING_SEED
 
 COPY = {"length": 20}
@@ -42,6 +42,6 @@ def write_results(out: Path) -> Path:
         made = experiment("gru", seed=TUNING_SEED, learning_rate=rate)
         write_run(out, made, loss=0.05 + number / 100)
         tried.append(trial(number, 0.05 + number / 100, params={"learning_rate": rate}, identity=made.identity))
-    studies.write(out, study("gru", tried))
+    study_files.write(out, study("gru", tried))
     write(out)
     return out

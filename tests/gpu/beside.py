@@ -13,15 +13,15 @@ PATIENCE = 80
 def train(device: str, architecture: str, steps: int, out: Path, barrier: Any, answers: Any) -> None:
     """Waits for the others, trains, and answers with what the test set says, all digits of it."""
     from tests.workbench.experiments import small
-    from workbench.run import Machine, quiet, run
+    from workbench.run import RunDevice, run, silence_lightning
 
-    quiet()
+    silence_lightning()
     experiment = small(architecture, steps=steps, task_options={"length": 50})
     try:
         # What is made at the first use is made before, so that they really run side by side.
-        run(small(architecture, steps=1), out / "first", Machine(device=device))
+        run(small(architecture, steps=1), out / "first", RunDevice(device=device))
         barrier.wait(PATIENCE)
-        run_ = run(experiment, out / "all", Machine(device=device))
+        run_ = run(experiment, out / "all", RunDevice(device=device))
         assert run_ is not None
         answers.put(repr(run_.result["test"]["loss"]))
     except BaseException as error:

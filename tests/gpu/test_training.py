@@ -13,8 +13,8 @@ import architectures
 from tests.gpu.beside import together
 from tests.gpu.devices import GPU, each_device, largest
 from tests.workbench.experiments import finish, small
-from workbench.learner import Learner
-from workbench.run import Machine, quiet
+from workbench.lightning_module import SequenceModule
+from workbench.run import RunDevice, silence_lightning
 
 STEPS = 20
 SETTLED = 5
@@ -43,9 +43,9 @@ def waiting(device, mode):
 def test_every_architecture_trains_as_on_the_cpu(architecture, device, tmp_path, monkeypatch, record_property):
     """The same weights and data, and twenty steps later nearly the same loss on the test set."""
     experiment = small(architecture, steps=STEPS, task_options={"length": 60}, learning_rate=0.01)
-    there = finish(experiment, tmp_path / device, machine=Machine(device=device))
+    there = finish(experiment, tmp_path / device, machine=RunDevice(device=device))
     monkeypatch.setenv("WORKBENCH_BACKEND", "eager")
-    here = finish(experiment, tmp_path / "cpu", machine=Machine(device="cpu"))
+    here = finish(experiment, tmp_path / "cpu", machine=RunDevice(device="cpu"))
     found, expected = (each.result["test"]["loss"] for each in (there, here))
     record_property("off by", abs(found - expected) / expected)
     assert there.result["status"] == "finished"
@@ -56,7 +56,7 @@ def test_every_architecture_trains_as_on_the_cpu(architecture, device, tmp_path,
 @each_device
 def test_a_step_of_the_model_waits_for_nothing(architecture, device):
     """Loss, gradients and update of data that is on the device already: the processor only hands out work."""
-    learner = Learner(small(architecture, task_options={"length": 12})).to(device)
+    learner = SequenceModule(small(architecture, task_options={"length": 12})).to(device)
     found = learner.configure_optimizers()
     assert isinstance(found, dict)
     optimizer = found["optimizer"]
@@ -79,7 +79,7 @@ def test_a_step_of_the_model_waits_for_nothing(architecture, device):
 def test_a_training_step_waits_for_its_data_at_most(device, record_property):
     """Under Lightning, clipping and all. What is drawn on the CPU is copied; nothing comes back."""
     experiment = small("rda-exp-tanh", steps=STEPS, task_options={"length": 12})
-    learner, counts = Learner(experiment), []
+    learner, counts = SequenceModule(experiment), []
     batch = learner.training_batch(0)
     copied = sum(isinstance(getattr(batch, field.name), torch.Tensor) for field in dataclasses.fields(batch))
 
@@ -93,7 +93,7 @@ def test_a_training_step_waits_for_its_data_at_most(device, record_property):
             if batch_idx >= SETTLED:
                 counts.append(sum("called a synchronizing" in str(each.message) for each in said[self.before :]))
 
-    quiet()
+    silence_lightning()
     trainer = pl.Trainer(
         accelerator="gpu" if device == "cuda" else "cpu",
         devices=1,
@@ -117,7 +117,7 @@ def test_a_training_step_waits_for_its_data_at_most(device, record_property):
 @each_device
 def test_the_profiler_sees_no_copy_back(device, record_property):
     """In steps of the model."""
-    learner = Learner(small("rda-exp-tanh", task_options={"length": 12})).to(device)
+    learner = SequenceModule(small("rda-exp-tanh", task_options={"length": 12})).to(device)
     batch = learner.training_batch(0)
     for _ in range(SETTLED):
         learner.scores(batch)[0]["loss"].backward()

@@ -1,7 +1,7 @@
 import pytest
 
 from tests import text_files
-from workbench.data import store
+from workbench.data import downloads
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +20,7 @@ def without_enwik8(texts, tmp_path, monkeypatch):
     def unreachable(*given):
         raise OSError("no network")
 
-    monkeypatch.setattr(store, "cache_folder", lambda: tmp_path / "cache")
-    monkeypatch.setattr(store, "fetched", unreachable)
+    monkeypatch.setattr(downloads, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(downloads, "fetch", unreachable)
     monkeypatch.setenv("WORKBENCH_DATA", str(texts))
     return texts

@@ -11,8 +11,8 @@ from papers.metric import Metric, first_reached
 from tests.analysis.report_runs import experiment, write_run
 from tests.workbench.experiments import finish, small
 from workbench.errors import UserError
-from workbench.goal import Goal
 from workbench.results import Run, read
+from workbench.stopping import Goal
 
 
 def run_with(out, **known):

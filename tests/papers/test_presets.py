@@ -9,9 +9,9 @@ import architectures
 from papers import preset
 from tests.papers.known import HERE, TABLES, experiments, variants
 from workbench.errors import UserError
-from workbench.goal import Goal
-from workbench.model import imagined
+from workbench.model import meta_model
 from workbench.resolve import resolve_architecture, resolve_task
+from workbench.stopping import Goal
 
 each = pytest.mark.parametrize("name", TABLES)
 each_at_both = pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_characters_are_read_by_all_that_do_not_look_ahead():
     causal = set()
     for name in architectures.names():
         part = resolve_architecture(name, {}, task, hidden_size=8)
-        if imagined(task, part, None).encoder.causal:
+        if meta_model(task, part, None).encoder.causal:
             causal.add(name)
     # The two forms stand for it.
     assert {run.architecture.name for run in experiments("rda-table-7", "small")} == causal - {"rda"}

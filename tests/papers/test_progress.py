@@ -10,8 +10,8 @@ from tests.papers.made import preset
 from tests.workbench.experiments import finish
 from tests.workbench.test_run import stop_after
 from workbench.errors import UserError
-from workbench.folder import folder_of
 from workbench.run import run
+from workbench.run_folder import run_folder
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_nothing_is_there(asked, tmp_path):
     assert (found.experiments, found.runs, found.under_way) == (tuple(asked), (), ())
     assert (found.share, found.complete) == (0.0, False)
     # Begun, and with no row yet.
-    folder_of(tmp_path, asked[0]).mkdir(parents=True)
+    run_folder(tmp_path, asked[0]).mkdir(parents=True)
     assert runs_status(tmp_path, asked).share == 0.0
 
 

@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 
 from papers import preset
-from workbench.model import count
+from workbench.model import count_parameters
 from workbench.resolve import resolve_task
 
 RDA = {
@@ -39,7 +39,7 @@ def full(name):
 
 
 def parameters(run):
-    return count(resolve_task(run.task.name, run.task.options)[1], run.architecture, run.embedding_size)
+    return count_parameters(resolve_task(run.task.name, run.task.options)[1], run.architecture, run.embedding_size)
 
 
 @pytest.mark.parametrize("name", RDA)

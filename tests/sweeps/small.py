@@ -15,7 +15,7 @@ from sweeps.sweep import Sweep
 from sweeps.trial_budget import enqueue_slots
 from sweeps.worker import attempt, silence_optuna
 from workbench.config import Budget
-from workbench.run import Machine
+from workbench.run import RunDevice
 
 silence_optuna()
 
@@ -56,7 +56,7 @@ def filled(opened: LoadedStudy, retries: int = 5) -> LoadedStudy:
 
 def objective(opened: LoadedStudy, out: Path, **told: Any) -> Objective:
     """What a worker calls for a trial."""
-    return Objective(opened=opened, space=opened.spec.searched(), out=out, machine=Machine(), worker="test", **told)
+    return Objective(opened=opened, space=opened.spec.searched(), out=out, machine=RunDevice(), worker="test", **told)
 
 
 def waiting(opened: LoadedStudy) -> bool:

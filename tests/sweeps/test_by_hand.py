@@ -16,8 +16,8 @@ from sweeps.manual_launcher import ManualLauncher
 from sweeps.storage_url import absolute_url, default_url
 from sweeps.studies import LoadedStudy
 from sweeps.worker import WorkerConfig
-from workbench.cli.sweeping.command import worker_command
-from workbench.cli.sweeping.store import Store
+from workbench.cli.sweep.storage_options import StorageOptions
+from workbench.cli.sweep.tune import worker_command
 from workbench.results import finished
 
 ODD = 'it\'s $HOME; 50% of "all" & more?'
@@ -109,7 +109,7 @@ def test_the_command_has_no_password_and_no_path_that_depends_on_the_folder(orde
     assert "secret" not in worker_command(order("postgresql+psycopg://me:secret@host/sweeps"))
     assert "postgresql+psycopg://me@host/sweeps" in worker_command(order("postgresql+psycopg://me:secret@host/sweeps"))
     monkeypatch.chdir(tmp_path)
-    url = Store(storage="sqlite:///here/sweep.db").url(None)
+    url = StorageOptions(storage="sqlite:///here/sweep.db").url(None)
     assert f"sqlite:///{tmp_path}/here/sweep.db" in worker_command(order(url))
 
 

@@ -18,7 +18,7 @@ from sweeps.worker import TrialWorker, WorkerConfig
 from tests.sweeps.stillborn import stillborn
 from workbench.config import Experiment, Part
 from workbench.errors import UserError
-from workbench.processes import STOP, hire
+from workbench.process_pool import STOP, start_process
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_one_that_is_only_being_started_is_told_too(order, monkeypatch):
     crew, _ = make(order, monkeypatch, patient, workers=1)
 
     def interrupted(*given, **told):
-        made = hire(*given, **told)
+        made = start_process(*given, **told)
         crew.stop()
         return made
 

@@ -10,7 +10,7 @@ from sweeps.final_runs import final_experiments, study_names, winning_trial
 from sweeps.monitor import Monitor
 from sweeps.trial_budget import DIVERGED, ENDED, ERROR, INTERRUPTED, PLACE, SURPLUS
 from tests.sweeps.small import objective, pretended, study, work
-from workbench import studies
+from workbench import study_files
 from workbench.config import TUNING_SEED
 
 
@@ -52,7 +52,7 @@ def test_a_study_is_written_down_with_every_state_in_the_benchs_words(tmp_path):
         put(opened, state=state, **attributes)
     put(opened, 0.25, identity="abc")
     write_studies(tmp_path, opened, seeds=3)
-    (read,) = studies.read(tmp_path)
+    (read,) = study_files.read(tmp_path)
     assert read == export_study(opened, 3)
     states = [trial.state for trial in read.trials]
     assert states == ["running", "waiting", "pruned", "diverged", "interrupted", "failed", "interrupted", "complete"]
@@ -143,9 +143,9 @@ def test_what_has_ended_is_told_once_and_what_was_there_before_is_not(tmp_path, 
     watch.look()
     watch.look()
     assert told == ["complete", "failed"]
-    assert studies.read(tmp_path)[0].winner == 2
+    assert study_files.read(tmp_path)[0].winner == 2
     now[0] += 15
     watch.look()
-    assert studies.read(tmp_path)[0].winner == 3
+    assert study_files.read(tmp_path)[0].winner == 3
     assert watch.end()[0].winner == 3
     assert told == ["complete", "failed"]

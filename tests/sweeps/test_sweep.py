@@ -11,7 +11,7 @@ from sweeps.sweep import Sweep
 from tests.sweeps.small import small
 from workbench.config import TUNING_SEED, Budget, Optimization
 from workbench.errors import UserError
-from workbench.studies import path_of
+from workbench.study_files import study_path
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_the_studies_are_by_task_and_architecture_and_carry_what_was_asked():
 @pytest.mark.parametrize("name", ["march", "v1.2", ".hidden", "..a", "two words."])
 def test_the_file_of_a_study_lies_below_the_folder_of_the_sweeps_name(tmp_path, name):
     (spec,) = small(name=name).specs()
-    assert path_of(tmp_path, spec.name).resolve() == tmp_path / "sweep" / name / "addition" / "rnn.json"
+    assert study_path(tmp_path, spec.name).resolve() == tmp_path / "sweep" / name / "addition" / "rnn.json"
 
 
 def test_what_is_given_for_an_architecture_is_not_searched():

@@ -20,14 +20,14 @@ from workbench.checkpoints import LAST
 from workbench.config import TUNING_SEED, Optimization
 from workbench.errors import UserError
 from workbench.files import read_json
-from workbench.folder import folder_of, locked
-from workbench.learner import Learner
+from workbench.lightning_module import SequenceModule
+from workbench.run_folder import run_folder, run_lock
 
 
 def folder(opened, out, number=0):
     """The run's of a trial."""
     experiment = opened.spec.experiment(opened.trials[number].params, TUNING_SEED)
-    return folder_of(out, experiment)
+    return run_folder(out, experiment)
 
 
 def test_the_value_is_the_last_validation_loss_of_the_run_of_the_tuning_seed(tmp_path):
@@ -49,7 +49,7 @@ def test_the_same_configuration_twice_is_read_and_not_trained(tmp_path, monkeypa
     opened = study(asked=1)
     attempt(opened, objective(opened, tmp_path))
     opened.study.enqueue_trial(opened.trials[0].params, user_attrs={PLACE: 1})
-    monkeypatch.setattr(Learner, "training_step", lambda *given: pytest.fail("trained again"))
+    monkeypatch.setattr(SequenceModule, "training_step", lambda *given: pytest.fail("trained again"))
     attempt(opened, objective(opened, tmp_path))
     first, second = opened.trials
     assert second.state is TrialState.COMPLETE
@@ -108,7 +108,7 @@ def test_a_crash_is_a_failure_with_its_reason_and_other_parameters_take_its_plac
         raise BrokenError("out of\nluck")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Learner, "training_step", step)
+        patch.setattr(SequenceModule, "training_step", step)
         with pytest.raises(FailedTrialError):
             attempt(opened, objective(opened, tmp_path))
     path = folder(opened, tmp_path) / "error.log"
@@ -140,7 +140,7 @@ def test_a_disk_or_a_store_at_fault_ends_the_worker_and_not_the_trial(tmp_path, 
 
     def full(experiment, out, *given, **told):
         # There is room for the reason beside the run, and still it is not the trial's.
-        folder_of(out, experiment).mkdir(parents=True)
+        run_folder(out, experiment).mkdir(parents=True)
         raise error
 
     with monkeypatch.context() as patch:
@@ -163,7 +163,7 @@ def test_a_crash_that_cannot_be_written_down_is_the_disks(tmp_path, monkeypatch)
         raise RuntimeError("unexpected end of file")
 
     monkeypatch.setattr(trials, "write_text", full)
-    monkeypatch.setattr(Learner, "training_step", step)
+    monkeypatch.setattr(SequenceModule, "training_step", step)
     with pytest.raises(OSError, match="No space"):
         attempt(opened, objective(opened, tmp_path))
     assert export_state(opened.trials[0]) == "interrupted"
@@ -185,8 +185,8 @@ def test_a_store_in_trouble_while_parameters_are_chosen_does_not_fail_the_trial(
 
 def test_a_run_that_another_is_at_is_waited_for_and_read(tmp_path, monkeypatch):
     opened = study(asked=1)
-    held = folder_of(tmp_path, opened.spec.experiment(opened.spec.default(), TUNING_SEED))
-    lock = locked(held)
+    held = run_folder(tmp_path, opened.spec.experiment(opened.spec.default(), TUNING_SEED))
+    lock = run_lock(held)
     lock.__enter__()
     waited = []
 
@@ -204,7 +204,7 @@ def test_a_run_that_another_is_at_is_waited_for_and_read(tmp_path, monkeypatch):
 @pytest.mark.parametrize("who", ["told to stop", "taken for dead"])
 def test_waiting_for_a_run_ends_when_there_is_nothing_to_wait_for(tmp_path, monkeypatch, who):
     opened = study(asked=1)
-    held = folder_of(tmp_path, opened.spec.experiment(opened.spec.default(), TUNING_SEED))
+    held = run_folder(tmp_path, opened.spec.experiment(opened.spec.default(), TUNING_SEED))
     stopped = []
 
     def sleep(seconds):
@@ -214,7 +214,7 @@ def test_waiting_for_a_run_ends_when_there_is_nothing_to_wait_for(tmp_path, monk
 
     monkeypatch.setattr(trials, "sleep", sleep)
     told = {"stop": lambda: bool(stopped)} if who == "told to stop" else {}
-    with locked(held), pytest.raises((InterruptedTrialError, ValueError)) as caught:
+    with run_lock(held), pytest.raises((InterruptedTrialError, ValueError)) as caught:
         attempt(opened, objective(opened, tmp_path, **told))
     assert isinstance(caught.value, InterruptedTrialError if told else ValueError)
     assert opened.trials[0].state is TrialState.FAIL

@@ -28,7 +28,7 @@ from sweeps.worker import (
 )
 from tests.sweeps.small import filled, objective, pretended, small, study
 from workbench.errors import UserError
-from workbench.folder import folder_of
+from workbench.run_folder import run_folder
 
 
 def refuse(line):
@@ -92,7 +92,7 @@ def test_a_worker_that_is_stopped_puts_its_trial_down_and_the_next_one_takes_it_
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_after_a_trial_that_fails_on_a_gpu_another_process_is_to_go_on(started, monkeypatch, device):
     def fails(experiment, out, *given, **told):
-        folder_of(out, experiment).mkdir(parents=True, exist_ok=True)
+        run_folder(out, experiment).mkdir(parents=True, exist_ok=True)
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     monkeypatch.setattr(trials, "run", fails)

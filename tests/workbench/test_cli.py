@@ -13,7 +13,7 @@ import yaml
 
 from workbench.cli.main import main
 from workbench.files import read_json, write_json
-from workbench.learner import Learner
+from workbench.lightning_module import SequenceModule
 
 QUICK = ["--steps", "4", "--batch-size", "3", "--log-every", "2", "--evaluation-size", "5", "--hidden-size", "4"]
 COMPARE = ["compare", "--tasks", "addition", "--architectures", "gru", "--task.addition.length", "6", "--wandb", "off"]
@@ -149,7 +149,7 @@ def test_a_comparison_from_end_to_end_then_again_without_training(tmp_path, caps
     assert (out / "comparison.csv").read_text().count("\n") == 9
     assert "tcn" in (out / "report.html").read_text()
     before = {path: path.stat().st_mtime_ns for path in out.glob("runs/**/*")}
-    monkeypatch.setattr(Learner, "__init__", lambda *a: pytest.fail("trained again"))
+    monkeypatch.setattr(SequenceModule, "__init__", lambda *a: pytest.fail("trained again"))
     assert main(["compare", "--config", str(out / "comparison.yaml"), "--wandb", "off", "--out", str(out)]) == 0
     assert "8 of 8 runs are finished already" in capsys.readouterr().err
     assert {path: path.stat().st_mtime_ns for path in out.glob("runs/**/*")} == before

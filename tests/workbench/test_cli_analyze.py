@@ -17,7 +17,7 @@ import torch
 
 from tests.analysis.report_runs import experiment, write_run
 from tests.workbench.experiments import finish, small
-from workbench import parts
+from workbench import checkpoints
 from workbench.cli.main import main
 
 QUICK = ["--length", "8", "--sequences", "2", "--directions", "2", "--longest", "50", "--workers", "1"]
@@ -185,11 +185,11 @@ def test_one_run_and_one_checkpoint(results, capsys):
 def test_a_checkpoint_in_parts_is_put_together(results, capsys):
     (folder,) = results.glob("runs/addition/gru/*/seed-0")
     before = (folder / "last.ckpt").read_bytes()
-    parts.split(folder / "last.ckpt", 1000)
+    checkpoints.split_file(folder / "last.ckpt", 1000)
     assert not (folder / "last.ckpt").exists()
     assert run([folder / "last.ckpt", "--probes", "memory_length", *QUICK], capsys)[0] == 0
     assert (folder / "last.ckpt").read_bytes() == before
-    parts.split(folder / "last.ckpt", 1000)
+    checkpoints.split_file(folder / "last.ckpt", 1000)
     next(folder.glob("last.ckpt.*1*")).write_bytes(b"")
     assert "is in parts, of which one is missing or damaged" in refused([folder / "last.ckpt", *QUICK], capsys)
 

@@ -8,7 +8,7 @@ import pytest
 
 from dashboards.mirror.state import below
 from tests.dashboards.wandb_server import clean_environment, serving
-from workbench.folder import named, results_of
+from workbench.run_folder import results_of, run_path
 
 pytestmark = pytest.mark.skipif(find_spec("wandb") is None, reason="W&B is not installed")
 SMALL = [
@@ -66,6 +66,6 @@ def test_without_an_account_it_is_one_line_and_the_results_are_complete(tmp_path
 
 
 def test_the_results_that_a_run_is_in(tmp_path):
-    assert results_of(named(tmp_path, "a", "b", "c", 0)) == tmp_path.resolve()
+    assert results_of(run_path(tmp_path, "a", "b", "c", 0)) == tmp_path.resolve()
     assert results_of(tmp_path / "c" / "seed-0") is None
     assert results_of(tmp_path.__class__("/seed-0")) is None

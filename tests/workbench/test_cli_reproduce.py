@@ -10,7 +10,7 @@ import yaml
 
 from analysis.formats import ABSENT
 from papers import preset
-from workbench.cli.execute import OUT_OF_TIME, interruptible
+from workbench.cli.execution import OUT_OF_TIME, stop_on_interrupt
 from workbench.cli.main import main
 
 TINY = {
@@ -133,13 +133,13 @@ def test_the_time_is_up_once_and_not_after_the_end():
             raise AssertionError
 
     pool = Pool()
-    with interruptible(pool, until=time.monotonic() + 0.05) as ending:
+    with stop_on_interrupt(pool, until=time.monotonic() + 0.05) as ending:
         assert not ending.timed_out
         time.sleep(0.2)
         assert ending.timed_out
     assert pool.stops == 1
     other = Pool()
-    with interruptible(other, until=time.monotonic() + 0.1) as ending:
+    with stop_on_interrupt(other, until=time.monotonic() + 0.1) as ending:
         pass
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
     time.sleep(0.2)

@@ -11,8 +11,8 @@ import yaml
 from workbench.cli.main import main
 from workbench.config import TUNING_SEED
 from workbench.files import read_yaml
-from workbench.learner import Learner
-from workbench.studies import read
+from workbench.lightning_module import SequenceModule
+from workbench.study_files import read
 
 GIVEN = [
     *("--tasks", "addition", "--task.addition.length", "6", "--architectures", "rnn,gru", "--seeds", "1"),
@@ -67,7 +67,7 @@ def test_a_sweep_ends_with_tuned_studies_fresh_runs_and_a_report(swept):
 
 def test_the_same_command_reads_everything_and_more_trials_go_on(copied, capsys, monkeypatch):
     before = {path: path.stat().st_mtime_ns for folder in runs(copied) for path in folder.iterdir()}
-    monkeypatch.setattr(Learner, "training_step", lambda *given: pytest.fail("trained again"))
+    monkeypatch.setattr(SequenceModule, "training_step", lambda *given: pytest.fail("trained again"))
     monkeypatch.setattr("sweeps.local_launcher.hire", lambda *given, **told: pytest.fail("a worker was started"))
     local = ("--device", "cpu", "--wandb", "off", "--workers", "1")
     status, _, err = said(capsys, "run", "--config", copied / "sweep.yaml", *local, "--out", copied)
@@ -87,7 +87,7 @@ def test_the_winners_file_is_a_comparison_that_reads_the_winners_runs(copied, ca
     assert status == 0
     files = [copied / "best" / f"addition-{name}.yaml" for name in ("rnn", "gru")]
     assert out.splitlines()[-2:] == list(map(str, files))
-    monkeypatch.setattr("workbench.cli.execute.Pool.run", lambda self, experiments, listen: expected(experiments))
+    monkeypatch.setattr("workbench.cli.execution.Pool.run", lambda self, experiments, listen: expected(experiments))
     for file in files:
         given = ["compare", "--config", str(file), "--seeds", "1", "--device", "cpu", "--wandb", "off"]
         assert main([*given, "--out", str(copied)]) == 0
@@ -193,9 +193,9 @@ def test_a_comparison_has_no_space(tmp_path, capsys):
 
 
 def test_a_folder_has_one_sweep_at_a_time(copied, capsys):
-    from workbench.folder import alone
+    from workbench.run_folder import exclusive
 
-    with alone(copied):
+    with exclusive(copied):
         status, _, err = said(capsys, "run", *GIVEN, "--trials", "2", "--out", copied)
     assert status == 2
     assert "another sweep is being run" in err
@@ -226,7 +226,7 @@ def test_a_worker_command_is_as_many_workers_as_its_help_says(copied, monkeypatc
         def run(self):
             return
 
-    monkeypatch.setattr("workbench.cli.sweeping.worker.Crew", Crew)
+    monkeypatch.setattr("workbench.cli.sweep.worker.Crew", Crew)
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(6)))
     assert main(["sweep", "worker", *given, "--device", "cpu", "--out", str(copied)]) == 0
     assert hires == [hired]
@@ -236,17 +236,17 @@ def test_a_password_is_written_nowhere(monkeypatch):
     from pathlib import Path
 
     from sweeps.worker import WorkerConfig
-    from workbench.cli.sweeping.command import worker_command
-    from workbench.cli.sweeping.store import Store
+    from workbench.cli.sweep.storage_options import StorageOptions
+    from workbench.cli.sweep.tune import worker_command
 
     url = "postgresql+psycopg://me:hush@host/x"
     order = WorkerConfig(url=url, names=("a/b",), out=Path("out"))
     assert "hush" not in worker_command(order)
     # A sweep's file has the URL without it; what is in the environment has it.
     monkeypatch.setenv("WORKBENCH_STORAGE", url)
-    assert Store(storage="postgresql+psycopg://me@host/x").url(None) == url
-    assert Store(storage="postgresql+psycopg://me@other/x").url(None) == "postgresql+psycopg://me@other/x"
-    assert Store().url(None) == url
+    assert StorageOptions(storage="postgresql+psycopg://me@host/x").url(None) == url
+    assert StorageOptions(storage="postgresql+psycopg://me@other/x").url(None) == "postgresql+psycopg://me@other/x"
+    assert StorageOptions().url(None) == url
 
 
 def test_trials_are_mirrored_with_their_study_and_state(copied, capsys, monkeypatch):

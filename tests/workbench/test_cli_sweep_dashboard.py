@@ -18,7 +18,7 @@ from sweeps.studies import create_studies
 from sweeps.sweep import Sweep
 from tests.sockets import listening
 from workbench.cli.main import main
-from workbench.cli.sweeping import dashboard
+from workbench.cli.sweep import dashboard
 from workbench.files import write_yaml
 
 ASKED = {"tasks": ["addition"], "architectures": ["rnn", "gru"], "trials": 3, "seeds": 1, "steps": 5}
@@ -152,9 +152,9 @@ def test_the_store_may_be_named_beside_the_folder_or_kept_in_it(out, tmp_path, m
     monkeypatch.delenv("WORKBENCH_STORAGE", raising=False)
     elsewhere = "postgresql+psycopg://me@host/sweeps"
     write_yaml(tmp_path / "sweep.yaml", {**Sweep.from_dict(ASKED).to_dict(), "storage": elsewhere})
-    assert dashboard.standing(str(tmp_path), None) == elsewhere
-    assert dashboard.standing(str(tmp_path), default_url(out)) == default_url(out)
-    assert dashboard.standing(str(out), None) == default_url(out)
+    assert dashboard.describe_status(str(tmp_path), None) == elsewhere
+    assert dashboard.describe_status(str(tmp_path), default_url(out)) == default_url(out)
+    assert dashboard.describe_status(str(out), None) == default_url(out)
 
 
 def test_a_missing_package_is_a_line_that_names_the_extra(out, monkeypatch, capsys):

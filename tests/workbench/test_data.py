@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from tests import idx_files
-from workbench.data import mnist, store
-from workbench.data.idx import read_idx
-from workbench.data.store import Published, locate
+from workbench.data import downloads, mnist
+from workbench.data.downloads import RemoteFile, locate
+from workbench.data.mnist import read_idx
 from workbench.errors import UserError
 
 
@@ -35,7 +35,7 @@ def fresh():
 def cache(tmp_path, monkeypatch):
     """An empty cache of downloads, and no folder of the user's."""
     folder = tmp_path / "cache"
-    monkeypatch.setattr(store, "cache_folder", lambda: folder)
+    monkeypatch.setattr(downloads, "cache_folder", lambda: folder)
     monkeypatch.delenv("WORKBENCH_DATA")
     return folder
 
@@ -59,7 +59,7 @@ def served(tmp_path):
 
 
 def published(name, content, *urls):
-    return Published(name=name, urls=urls, md5=hashlib.md5(content).hexdigest(), folder="mnist")
+    return RemoteFile(name=name, urls=urls, md5=hashlib.md5(content).hexdigest(), folder="mnist")
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -123,7 +123,7 @@ def test_a_download_is_kept_once_it_is_whole(cache, served):
 
 @pytest.mark.parametrize("content", [b"cut sh", b"another file"])
 def test_a_download_of_something_else_is_refused_and_nothing_is_left(cache, served, monkeypatch, content):
-    monkeypatch.setattr(store, "TRIES", 0)
+    monkeypatch.setattr(downloads, "ATTEMPTS", 0)
     folder, address = served
     (folder / "images.gz").write_bytes(content)
     with pytest.raises(UserError, match=r"cannot be downloaded \(127.0.0.1:\d+ has another file\)") as refused:
@@ -134,7 +134,7 @@ def test_a_download_of_something_else_is_refused_and_nothing_is_left(cache, serv
 
 
 def test_without_a_network_and_a_file_it_says_which_file_to_put_where(tmp_path, monkeypatch, cache):
-    monkeypatch.setattr(store, "TRIES", 0)
+    monkeypatch.setattr(downloads, "ATTEMPTS", 0)
     monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path))
     with pytest.raises(UserError) as refused:
         locate(published("images.gz", b"x", "http://127.0.0.1:9/images.gz"))
@@ -177,7 +177,7 @@ def test_other_data_is_another_experiment_and_is_told(tmp_path, monkeypatch, fre
 
 def test_the_published_files_have_no_part_in_the_identity(monkeypatch, fresh):
     files = tuple(
-        Published(name=file.name, urls=(), md5=store.md5(locate(file)), folder="mnist") for file in mnist.FILES
+        RemoteFile(name=file.name, urls=(), md5=downloads.md5(locate(file)), folder="mnist") for file in mnist.FILES
     )
     monkeypatch.setattr(mnist, "FILES", files)
     assert mnist.load().digest is None
@@ -192,7 +192,7 @@ def test_data_that_has_changed_since_is_refused_where_a_run_goes_on(tmp_path, mo
     asked = {"tasks": "mnist", "architectures": "rnn", "seeds": 1, "task": {"mnist": {"pool": 7}}, **small}
     (experiment,) = Comparison.from_dict(asked).experiments()
     changed = tmp_path / "changed"
-    shutil.copytree(str(store.data_folder()), changed)
+    shutil.copytree(str(downloads.data_folder()), changed)
     path = changed / "mnist/t10k-labels-idx1-ubyte.gz"
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:-1] + b"\x03"))
     monkeypatch.setenv("WORKBENCH_DATA", str(changed))

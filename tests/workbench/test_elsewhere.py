@@ -11,7 +11,7 @@ from tests.elsewhere import ELSEWHERE, Away
 from tests.workbench.experiments import small
 from workbench import tasks
 from workbench.config import Numerics
-from workbench.learner import Learner
+from workbench.lightning_module import SequenceModule
 
 OPTIONS = {"multicopy": {"copies": 2}, "mnist": {"pool": 4}, "mnist-permuted": {"pool": 4}, "digits": {}}
 
@@ -42,7 +42,7 @@ def told(learner):
 @pytest.mark.parametrize("task", tasks.names())
 def test_the_same_comes_of_training_elsewhere(task, name, request):
     experiment = made(name, task)
-    here, there = Learner(experiment), Learner(experiment)
+    here, there = SequenceModule(experiment), SequenceModule(experiment)
     expected = told(here)
     request.getfixturevalue("elsewhere")
     there.to(ELSEWHERE)
@@ -55,10 +55,10 @@ def test_the_same_comes_of_training_elsewhere(task, name, request):
 @pytest.mark.parametrize("task", tasks.names())
 def test_what_is_drawn_elsewhere_is_there(task, request):
     """The pretended device draws what the CPU draws."""
-    here = Learner(made("gru", task))
+    here = SequenceModule(made("gru", task))
     expected = here.training_batch(3)
     request.getfixturevalue("elsewhere")
-    there = Learner(made("gru", task, draw="device")).to(ELSEWHERE)
+    there = SequenceModule(made("gru", task, draw="device")).to(ELSEWHERE)
     found = there.training_batch(3)
     for label in ("x", "target", "lengths", "recall", "source"):
         one, other = getattr(expected, label), getattr(found, label)
@@ -72,14 +72,14 @@ def test_what_is_drawn_elsewhere_is_there(task, request):
 def test_what_a_checkpoint_carries_over_goes_to_the_model(request, monkeypatch):
     """It is read to the CPU."""
     experiment = made("gru", "text")
-    here = Learner(experiment)
+    here = SequenceModule(experiment)
     carried = detach(here.scores(here.training_batch(0))[1])
-    monkeypatch.setattr(Learner, "global_step", 1)
+    monkeypatch.setattr(SequenceModule, "global_step", 1)
     here.carried = carried
     expected = here.training_step(None, 1)["loss"].item()
     here.carried = map_state(torch.zeros_like, carried)
     assert here.training_step(None, 1)["loss"].item() != expected
     request.getfixturevalue("elsewhere")
-    there = Learner(experiment).to(ELSEWHERE)
+    there = SequenceModule(experiment).to(ELSEWHERE)
     there.carried = carried
     assert there.training_step(None, 1)["loss"].item() == pytest.approx(expected, rel=1e-5)

@@ -8,8 +8,8 @@ from tests.workbench.experiments import finish, small
 from tests.workbench.test_run import assert_same, stop_after
 from workbench.config import Budget, Experiment
 from workbench.errors import UserError
-from workbench.goal import Goal, Watch
 from workbench.run import run
+from workbench.stopping import Goal, GoalTracker
 from workbench.tasks import build
 
 
@@ -57,7 +57,7 @@ def test_a_budget_without_a_goal_has_the_identity_it_had_before_there_were_goals
 
 
 def test_a_goal_has_to_be_met_so_often_in_a_row():
-    watch = Watch(goal=Goal.read("val/loss < 1, 3 times"))
+    watch = GoalTracker(goal=Goal.read("val/loss < 1, 3 times"))
     for step, value in enumerate([0.5, 0.5, 2.0, 0.5, float("nan"), 0.5, 0.5, 0.5, 2.0], start=1):
         watch.see(step, value)
     assert watch.reached_at == 8

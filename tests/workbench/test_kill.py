@@ -25,7 +25,7 @@ from pathlib import Path
 import workbench.recorder
 workbench.recorder.CHECKPOINT_SECONDS = 0.02
 from workbench.cli.parser import chosen
-from workbench.cli.settings import split
+from workbench.cli.options import split
 from workbench.cli.train import experiment_of, parser
 from workbench.run import run
 values, parts = chosen(parser(), sys.argv[1:])

@@ -10,14 +10,14 @@ from torch.nn.functional import mse_loss
 
 from tests.workbench.experiments import finish, small
 from workbench.config import Optimization
-from workbench.learner import Learner, share_of_learning_rate
+from workbench.lightning_module import SequenceModule, share_of_learning_rate
 from workbench.run import run
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*")
 
 
 def fit(experiment, *callbacks, **options):
-    learner = Learner(experiment)
+    learner = SequenceModule(experiment)
     trainer = pl.Trainer(
         accelerator="cpu",
         max_steps=experiment.budget.steps,
@@ -33,7 +33,7 @@ def fit(experiment, *callbacks, **options):
 
 
 def test_the_same_experiment_starts_from_the_same_weights_and_another_seed_from_others():
-    one, same, other = (Learner(small(seed=seed)).state_dict() for seed in (0, 0, 1))
+    one, same, other = (SequenceModule(small(seed=seed)).state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(one[key], same[key]) for key in one)
     assert not all(torch.equal(one[key], other[key]) for key in one)
 
@@ -41,8 +41,8 @@ def test_the_same_experiment_starts_from_the_same_weights_and_another_seed_from_
 def test_training_is_the_textbook_loop():
     """Lightning, clipping, schedule and all equal a loop written out by hand."""
     experiment = small(steps=6, learning_rate=0.05, clip="value", clip_at=0.01, schedule="linear", warmup_steps=2)
-    learner = Learner(experiment)
-    by_hand = Learner(experiment)
+    learner = SequenceModule(experiment)
+    by_hand = SequenceModule(experiment)
     rates = []
 
     class Watch(pl.Callback):
@@ -87,7 +87,7 @@ def test_the_table_shows_the_learning_rate_that_was_used(tmp_path):
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd"])
 def test_every_optimizer_moves_every_parameter(optimizer):
     experiment = small(optimizer=optimizer, learning_rate=0.01, weight_decay=0.1, momentum=0.5)
-    before = Learner(experiment).state_dict()
+    before = SequenceModule(experiment).state_dict()
     after = fit(experiment).state_dict()
     assert all(not torch.equal(before[key], after[key]) for key in before)
 
@@ -120,7 +120,7 @@ def test_gradients_are_clipped_as_asked(clip, tmp_path, monkeypatch):
 def test_evaluation_is_the_mean_over_the_whole_set_and_leaves_no_trace():
     experiment = small("lstm", "digits", architecture_options={"num_layers": 2, "dropout": 0.5})
     experiment = replace(experiment, budget=replace(experiment.budget, evaluation_size=230))
-    learner = Learner(experiment).train()
+    learner = SequenceModule(experiment).train()
     state = torch.get_rng_state()
     scores = learner.evaluate("validation")
     assert torch.equal(state, torch.get_rng_state())

@@ -2,7 +2,7 @@
 
 import math
 
-from workbench.milestones import Milestones
+from workbench.stopping import Milestones
 from workbench.tasks import Criterion
 
 LOW = Criterion(metric="loss", bound=0.5, above=False)

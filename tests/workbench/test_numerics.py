@@ -16,9 +16,9 @@ from workbench.comparison import Comparison
 from workbench.config import Budget, Experiment, Numerics, Part
 from workbench.errors import UserError
 from workbench.files import read_json, read_yaml, write_yaml
-from workbench.folder import folder_of
-from workbench.learner import Learner
+from workbench.lightning_module import SequenceModule
 from workbench.run import run
+from workbench.run_folder import run_folder
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*")
 
@@ -77,7 +77,7 @@ def test_comparisons_and_the_command_line_take_them(tmp_path):
 def test_training_in_bf16_is_the_textbook_loop_under_autocast(tmp_path):
     experiment = numerically(small(steps=3, optimizer="sgd", learning_rate=0.1, clip="none"), precision="bf16")
     finished = finish(experiment, tmp_path)
-    by_hand = Learner(experiment)
+    by_hand = SequenceModule(experiment)
     optimizer = torch.optim.SGD(by_hand.parameters(), lr=0.1)
     losses = []
     for step in range(3):
@@ -104,11 +104,11 @@ def test_every_architecture_trains_in_bf16_and_is_tested_as_it_was_trained(name,
     assert finished.result["status"] == "finished"
     assert finished.folder != whole.folder
     assert not all(torch.equal(mine, weights(whole.folder)[key]) for key, mine in weights(finished.folder).items())
-    learner = Learner(experiment)
+    learner = SequenceModule(experiment)
     learner.load_state_dict(weights(finished.folder))
     assert finished.result["test"] == learner.evaluate("test")
     # The same weights in float32 have other losses, and not by much.
-    exactly = Learner(plain)
+    exactly = SequenceModule(plain)
     exactly.load_state_dict(weights(finished.folder))
     loss = exactly.evaluate("test")["loss"]
     assert finished.result["test"]["loss"] != loss
@@ -137,7 +137,7 @@ def test_without_a_gpu_data_drawn_on_the_device_is_the_same_in_a_folder_of_its_o
     drawn = numerically(plain, draw="device")
     for experiment in (plain, drawn):
         finish(experiment, tmp_path)
-    one, other = folder_of(tmp_path, plain), folder_of(tmp_path, drawn)
+    one, other = run_folder(tmp_path, plain), run_folder(tmp_path, drawn)
     assert one != other
     assert (one / "metrics.csv").read_bytes() == (other / "metrics.csv").read_bytes()
     assert read_yaml(other / "config.yaml")["numerics"] == {"draw": "device"}
@@ -147,8 +147,8 @@ def test_without_a_gpu_data_drawn_on_the_device_is_the_same_in_a_folder_of_its_o
 def test_training_data_is_drawn_where_it_was_asked_for_and_fixed_sets_on_the_cpu(draw, monkeypatch):
     # The one other device that every machine has.
     device = torch.device("meta")
-    learner = Learner(numerically(small(), draw=draw))
-    monkeypatch.setattr(Learner, "device", property(lambda self: device))
+    learner = SequenceModule(numerically(small(), draw=draw))
+    monkeypatch.setattr(SequenceModule, "device", property(lambda self: device))
     seen = []
     kind = type(learner.task)
     train, fixed = kind.train, kind.fixed

@@ -6,9 +6,9 @@ import pytest
 
 from tests.workbench.experiments import finish, small
 from tests.workbench.test_run import assert_same, stop_after
-from workbench import checkpoints, parts
-from workbench.folder import folder_of
+from workbench import checkpoints
 from workbench.run import run
+from workbench.run_folder import run_folder
 
 CONTENT = random.Random(0).randbytes(1_000)
 
@@ -25,30 +25,30 @@ def names(path):
 
 
 def test_a_file_in_parts_holds_the_same_bytes_and_no_part_is_larger(large):
-    parts.split(large, 300)
+    checkpoints.split_file(large, 300)
     found = [large.parent / f"last.ckpt.part-{number:03}" for number in range(4)]
     assert names(large) == [*(each.name for each in found), "last.ckpt.parts.json"]
     assert [each.stat().st_size for each in found] == [300, 300, 300, 100]
     assert b"".join(each.read_bytes() for each in found) == CONTENT
-    assert parts.join(large)
+    assert checkpoints.join_file(large)
     assert large.read_bytes() == CONTENT
     assert names(large) == ["last.ckpt"]
 
 
 @pytest.mark.parametrize("largest", [1_000, 2_000])
 def test_what_is_small_enough_stays(large, largest):
-    parts.split(large, largest)
+    checkpoints.split_file(large, largest)
     assert names(large) == ["last.ckpt"]
 
 
 def test_nothing_at_all_is_nothing_to_join(tmp_path):
-    assert parts.join(tmp_path / "last.ckpt")
+    assert checkpoints.join_file(tmp_path / "last.ckpt")
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("harm", ["missing", "other", "index"])
 def test_parts_that_are_not_whole_are_not_put_together(large, harm):
-    parts.split(large, 300)
+    checkpoints.split_file(large, 300)
     match harm:
         case "missing":
             (large.parent / "last.ckpt.part-002").unlink()
@@ -57,14 +57,14 @@ def test_parts_that_are_not_whole_are_not_put_together(large, harm):
         case "index":
             (large.parent / "last.ckpt.parts.json").write_text("{}")
     before = names(large)
-    assert not parts.join(large)
+    assert not checkpoints.join_file(large)
     assert names(large) == before
 
 
 def test_a_newer_file_is_not_replaced_by_the_parts_of_an_older_one(large):
-    parts.split(large, 300)
+    checkpoints.split_file(large, 300)
     large.write_bytes(b"newer")
-    assert parts.join(large)
+    assert checkpoints.join_file(large)
     assert large.read_bytes() == b"newer"
     assert names(large) == ["last.ckpt"]
 
@@ -74,22 +74,22 @@ def test_killed_before_the_index_was_written_the_file_is_still_there(large, monk
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(parts, "write_json", killed)
+        patch.setattr(checkpoints, "write_json", killed)
         with pytest.raises(KeyboardInterrupt):
-            parts.split(large, 300)
+            checkpoints.split_file(large, 300)
     assert large.read_bytes() == CONTENT
-    parts.split(large, 500)
-    assert parts.join(large)
+    checkpoints.split_file(large, 500)
+    assert checkpoints.join_file(large)
     assert large.read_bytes() == CONTENT
 
 
 def test_a_run_goes_on_from_a_checkpoint_in_parts_with_the_same_bits(tmp_path):
     experiment = small("lstm")
     whole = finish(experiment, tmp_path / "whole")
-    folder = folder_of(tmp_path / "parts", experiment)
+    folder = run_folder(tmp_path / "parts", experiment)
     for _ in range(2):
         assert run(experiment, tmp_path / "parts", stop=stop_after(3)) is None
-        checkpoints.split(folder, 1_000)
+        checkpoints.split_checkpoints(folder, 1_000)
         assert not (folder / "last.ckpt").exists()
         assert max(path.stat().st_size for path in folder.iterdir()) <= 1_000
     steps: list[int] = []
@@ -100,11 +100,11 @@ def test_a_run_goes_on_from_a_checkpoint_in_parts_with_the_same_bits(tmp_path):
 
 def test_a_damaged_part_costs_a_line_and_the_checkpoint_before_is_taken(tmp_path):
     experiment = small("lstm")
-    folder = folder_of(tmp_path, experiment)
+    folder = run_folder(tmp_path, experiment)
     for _ in range(2):
         assert run(experiment, tmp_path, stop=stop_after(3)) is None
     assert (folder / "previous.ckpt").exists()
-    checkpoints.split(folder, 1_000)
+    checkpoints.split_checkpoints(folder, 1_000)
     (folder / "last.ckpt.part-001").unlink()
     path, notes = checkpoints.newest(folder, experiment.identity)
     assert path == folder / "previous.ckpt"

@@ -5,7 +5,7 @@ from textwrap import indent
 import pytest
 import yaml
 
-from workbench import plain_yaml
+from workbench import files
 from workbench.errors import UserError
 from workbench.files import read_yaml
 
@@ -35,7 +35,7 @@ from workbench.files import read_yaml
 )
 def test_what_is_refused(text, where, tmp_path):
     with pytest.raises(yaml.YAMLError) as refused:
-        plain_yaml.parse(text)
+        files.parse_yaml(text)
     assert where in str(refused.value)
     path = tmp_path / "it.yaml"
     path.write_text(text)
@@ -59,13 +59,13 @@ def test_what_is_refused(text, where, tmp_path):
     ],
 )
 def test_all_else_is_what_pyyaml_makes_of_it(text):
-    assert plain_yaml.parse(text) == yaml.safe_load(text)
+    assert files.parse_yaml(text) == yaml.safe_load(text)
 
 
 def test_aliases_of_aliases_are_looked_at_once():
     """Ten to the twelfth of them, otherwise."""
     lines = ["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 13))]
-    found = plain_yaml.parse("\n".join(lines))
+    found = files.parse_yaml("\n".join(lines))
     assert list(found) == [f"a{n}" for n in range(13)]
 
 

@@ -12,9 +12,9 @@ import pytest
 from tests.workbench.experiments import small
 from tests.workbench.test_run import assert_same
 from workbench.config import Part
-from workbench.folder import folder_of
-from workbench.pool import Pool
+from workbench.process_pool import ProcessPool
 from workbench.run import run
+from workbench.run_folder import run_folder
 
 
 def collect(pool, experiments, react=lambda index, event: None):
@@ -32,10 +32,10 @@ def test_results_are_the_same_for_any_number_of_workers(tmp_path):
     experiments = [small(name, seed=seed) for name in ("gru", "tcn") for seed in (0, 1)]
     for experiment in experiments:
         run(experiment, tmp_path / "here")
-    events = collect(Pool(out=tmp_path / "there", workers=2), experiments)
+    events = collect(ProcessPool(out=tmp_path / "there", workers=2), experiments)
     assert sorted(index for index, event in events if event.kind == "finished") == [0, 1, 2, 3]
     for experiment in experiments:
-        assert_same(folder_of(tmp_path / "here", experiment), folder_of(tmp_path / "there", experiment))
+        assert_same(run_folder(tmp_path / "here", experiment), run_folder(tmp_path / "there", experiment))
 
 
 def test_threads_are_as_many_as_asked_for(tmp_path, on_path):
@@ -55,7 +55,7 @@ class Counts(GRU):
 """,
     )
     before = os.environ.get("OMP_NUM_THREADS")
-    events = collect(Pool(out=tmp_path, workers=1), [small(f"{name}:Counts", steps=2)])
+    events = collect(ProcessPool(out=tmp_path, workers=1), [small(f"{name}:Counts", steps=2)])
     assert events[-1][1].kind == "finished", events[-1][1].text
     assert os.environ.get("OMP_NUM_THREADS") == before
 
@@ -75,7 +75,7 @@ class Dies(GRU):
 """,
     )
     experiments = [small(f"{name}:Dies"), small("gru")]
-    events = collect(Pool(out=tmp_path, workers=1), experiments)
+    events = collect(ProcessPool(out=tmp_path, workers=1), experiments)
     ended = {index: event for index, event in events if event.kind != "step"}
     assert ended[0].kind == "failed"
     assert "signal 9" in ended[0].text
@@ -92,9 +92,9 @@ class Raises(GRU):
         raise ArithmeticError("no\\nluck")
 """
     experiments = [small(on_path("raises", text) + ":Raises"), small("gru")]
-    events = collect(Pool(out=tmp_path, workers=1), experiments)
+    events = collect(ProcessPool(out=tmp_path, workers=1), experiments)
     ended = {index: event for index, event in events if event.kind != "step"}
-    log = folder_of(tmp_path, experiments[0]) / "error.log"
+    log = run_folder(tmp_path, experiments[0]) / "error.log"
     assert (ended[0].kind, ended[0].text) == ("failed", f"ArithmeticError: no luck (see {log})")
     assert "Traceback" in log.read_text()
     assert ended[1].kind == "finished"
@@ -116,10 +116,10 @@ class Raises(GRU):
 def test_a_run_that_finds_no_memory_on_a_gpu_says_so_in_a_line(tmp_path, on_path):
     name = on_path("greedy", RAISES.replace("%s", "torch.OutOfMemoryError('CUDA out of memory. Tried ...')"))
     experiments = [greedy(name), small("gru", steps=2)]
-    events = collect(Pool(out=tmp_path, workers=1), experiments)
+    events = collect(ProcessPool(out=tmp_path, workers=1), experiments)
     ended = {index: event for index, event in events if event.kind != "step"}
     assert ended[0].kind == "failed"
-    log = folder_of(tmp_path, experiments[0]) / "error.log"
+    log = run_folder(tmp_path, experiments[0]) / "error.log"
     said = "the GPU has too little memory left; fewer --workers, or a smaller --batch-size, take less"
     assert ended[0].text == f"{said} (see {log})"
     assert ended[1].kind == "finished"
@@ -129,7 +129,7 @@ def test_a_run_that_finds_no_memory_on_a_gpu_says_so_in_a_line(tmp_path, on_path
 def test_after_a_failure_on_a_gpu_another_process_goes_on(tmp_path, on_path, device, processes):
     name = on_path("broken_on_gpu", RAISES.replace("%s", "ArithmeticError(f'in process {os.getpid()}')"))
     experiments = [greedy(name, seed=seed) for seed in range(3)]
-    events = collect(Pool(out=tmp_path, workers=1, device=device), experiments)
+    events = collect(ProcessPool(out=tmp_path, workers=1, device=device), experiments)
     assert [index for index, _ in events] == [0, 1, 2]
     assert {event.kind for _, event in events} == {"failed"}
     assert len({event.text.partition(" (see")[0] for _, event in events}) == processes
@@ -142,16 +142,16 @@ def greedy(module, seed=0):
 
 def test_stopping_saves_what_is_under_way_and_begins_nothing_new(tmp_path):
     experiments = [small("gru", steps=1500, log_every=500), small("rnn", steps=1500)]
-    pool = Pool(out=tmp_path / "cut", workers=1)
+    pool = ProcessPool(out=tmp_path / "cut", workers=1)
     events = collect(pool, experiments, lambda index, event: pool.stop() if not pool.stopping else None)
     assert events[-1][1].kind == "stopped"
     assert {index for index, _ in events} == {0}
-    folder = folder_of(tmp_path / "cut", experiments[0])
+    folder = run_folder(tmp_path / "cut", experiments[0])
     assert (folder / "last.ckpt").exists()
     assert not (folder / "result.json").exists()
-    collect(Pool(out=tmp_path / "cut", workers=1), experiments[:1])
+    collect(ProcessPool(out=tmp_path / "cut", workers=1), experiments[:1])
     run(experiments[0], tmp_path / "whole")
-    assert_same(folder, folder_of(tmp_path / "whole", experiments[0]))
+    assert_same(folder, run_folder(tmp_path / "whole", experiments[0]))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -189,7 +189,7 @@ if __name__ == "__main__":
 
 
 def test_stopping_while_a_worker_dies_is_no_crash(tmp_path):
-    pool = Pool(out=tmp_path, workers=1)
+    pool = ProcessPool(out=tmp_path, workers=1)
 
     def react(index, event):
         if not pool.stopping:

@@ -10,7 +10,7 @@ from tests.workbench.experiments import small
 from workbench.comparison import Comparison
 from workbench.config import Budget
 from workbench.errors import UserError
-from workbench.model import Model, count, parameters
+from workbench.model import Model, count_parameters, parameters
 from workbench.resolve import resolve_architecture, resolve_task, warnings
 
 
@@ -28,14 +28,14 @@ def test_every_option_is_written_down(name):
 def test_parameters_are_counted_without_making_them(name, task_name):
     _, task = resolve_task(task_name, {"length": 20})
     part = resolve_architecture(name, {}, task, hidden_size=6)
-    assert count(task, part) == parameters(Model(task, part))
+    assert count_parameters(task, part) == parameters(Model(task, part))
 
 
 def test_the_count_of_an_lstm_is_the_textbook_one():
     _, task = resolve_task("addition", {})
     part = resolve_architecture("lstm", {}, task, hidden_size=10)
     # Four gates of 10 units over 2 inputs and 10 units, PyTorch's two biases, and a read-out of 10 weights and a bias.
-    assert count(task, part) == 4 * 10 * (2 + 10) + 2 * 4 * 10 + 10 + 1
+    assert count_parameters(task, part) == 4 * 10 * (2 + 10) + 2 * 4 * 10 + 10 + 1
 
 
 @pytest.mark.parametrize("target", [500, 5_000, 50_000])
@@ -50,7 +50,7 @@ def test_matched_widths_are_the_nearest_there_are(target):
 
         def off(hidden_size, part=part, task=task):
             changed = {**part.options, "hidden_size": hidden_size}
-            return abs(count(task, type(part)(name=part.name, options=changed)) - target)
+            return abs(count_parameters(task, type(part)(name=part.name, options=changed)) - target)
 
         assert off(width) <= off(width + 1), part.name
         assert width == 1 or off(width) <= off(width - 1), part.name
@@ -61,7 +61,7 @@ def test_the_first_architecture_sets_the_number_to_match():
     lstm, rnn = comparison.experiments()[:2]
     _, task = resolve_task("addition", {})
     assert lstm.architecture.options["hidden_size"] == 32
-    target, found = count(task, lstm.architecture), count(task, rnn.architecture)
+    target, found = count_parameters(task, lstm.architecture), count_parameters(task, rnn.architecture)
     assert abs(found - target) / target < 0.02
 
 
@@ -152,7 +152,7 @@ def test_widths_that_heads_do_not_divide_are_passed_over():
 
     def off(hidden_size):
         changed = {**part.options, "hidden_size": hidden_size}
-        return abs(count(task, type(part)(name=part.name, options=changed)) - 9_000)
+        return abs(count_parameters(task, type(part)(name=part.name, options=changed)) - 9_000)
 
     width = part.options["hidden_size"]
     assert off(width) <= min(off(width - 3), off(width + 3))
@@ -212,7 +212,7 @@ class Narrow(GRU):
 
 def test_what_cannot_be_made_so_small_is_not_matched():
     narrow = small("lstm", architecture_options={"hidden_size": 1}).architecture
-    least = count(resolve_task("addition", {})[1], narrow)
+    least = count_parameters(resolve_task("addition", {})[1], narrow)
     fits: dict[str, Any] = {"tasks": ("addition",), "architectures": ("lstm",), "match": "parameters"}
     (found, *_) = Comparison(**fits, parameters=least).experiments()
     assert found.architecture.options["hidden_size"] == 1

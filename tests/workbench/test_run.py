@@ -13,10 +13,10 @@ from tests.workbench.experiments import finish, small
 from workbench import checkpoints, recorder
 from workbench.errors import UserError
 from workbench.files import read_json, write_json, write_yaml
-from workbench.folder import folder_of, locked
-from workbench.learner import Learner
+from workbench.lightning_module import SequenceModule
 from workbench.results import read
 from workbench.run import run
+from workbench.run_folder import run_folder, run_lock
 
 FILES = ("result.json", "metrics.csv", "config.yaml")
 
@@ -51,7 +51,7 @@ def test_a_run_stopped_at_every_third_step_ends_with_the_same_bits(name, tmp_pat
 def test_a_result_says_what_the_model_at_the_end_does(tmp_path):
     experiment = small("gru", "copy", task_options={"length": 4, "items": 2}, steps=12)
     finished = finish(experiment, tmp_path)
-    learner = Learner(experiment)
+    learner = SequenceModule(experiment)
     learner.load_state_dict(weights(finished.folder))
     assert finished.result["test"] == learner.evaluate("test")
     rows = finished.metrics()
@@ -77,7 +77,7 @@ def test_a_finished_run_is_read_not_repeated(tmp_path, monkeypatch):
     experiment = small()
     first = finish(experiment, tmp_path)
     before = {path: path.stat().st_mtime_ns for path in first.folder.iterdir()}
-    monkeypatch.setattr(Learner, "training_step", lambda *a: pytest.fail("trained again"))
+    monkeypatch.setattr(SequenceModule, "training_step", lambda *a: pytest.fail("trained again"))
     second = finish(experiment, tmp_path)
     assert second.result == first.result
     assert {path: path.stat().st_mtime_ns for path in first.folder.iterdir()} == before
@@ -91,7 +91,7 @@ def test_a_loss_that_stops_being_a_number_is_a_result(tmp_path):
     finished = finish(experiment, tmp_path)
     assert finished.diverged
     assert finished.result["test"] is None
-    learner = Learner(experiment)
+    learner = SequenceModule(experiment)
     optimizer = torch.optim.SGD(learner.parameters(), lr=1e30)
     for step in range(40):
         loss = learner.scores(learner.training_batch(step))[0]["loss"]
@@ -119,7 +119,7 @@ def test_a_checkpoint_cut_short_falls_back_to_the_one_before(tmp_path, monkeypat
     experiment = small()
     whole = finish(experiment, tmp_path / "whole")
     assert run(experiment, tmp_path / "cut", stop=stop_after(7)) is None
-    folder = folder_of(tmp_path / "cut", experiment)
+    folder = run_folder(tmp_path / "cut", experiment)
     last = folder / checkpoints.LAST
     last.write_bytes(last.read_bytes()[: last.stat().st_size // 2])
     notes: list[str] = []
@@ -132,7 +132,7 @@ def test_a_checkpoint_cut_short_falls_back_to_the_one_before(tmp_path, monkeypat
 def test_a_flipped_bit_in_a_checkpoint_is_noticed(tmp_path):
     experiment = small("lstm")
     run(experiment, tmp_path, stop=stop_after(5))
-    last = folder_of(tmp_path, experiment) / checkpoints.LAST
+    last = run_folder(tmp_path, experiment) / checkpoints.LAST
     content = bytearray(last.read_bytes())
     tensor = weights(last.parent)["model.encoder.layers.0.core.weight_hh_l0"].numpy().tobytes()
     content[content.index(tensor) + 7] ^= 1
@@ -144,7 +144,7 @@ def test_without_a_readable_checkpoint_the_run_starts_again_and_says_so(tmp_path
     experiment = small()
     whole = finish(experiment, tmp_path / "whole")
     run(experiment, tmp_path / "cut", stop=stop_after(7))
-    folder = folder_of(tmp_path / "cut", experiment)
+    folder = run_folder(tmp_path / "cut", experiment)
     for name in (checkpoints.LAST, checkpoints.PREVIOUS):
         (folder / name).write_bytes(b"PK")
     notes: list[str] = []
@@ -170,7 +170,7 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path):
     one, other = small(steps=12), small(steps=13)
     for experiment in (one, other):
         run(experiment, tmp_path, stop=stop_after(5))
-    shutil.copy(folder_of(tmp_path, one) / "last.ckpt", folder_of(tmp_path, other) / "last.ckpt")
+    shutil.copy(run_folder(tmp_path, one) / "last.ckpt", run_folder(tmp_path, other) / "last.ckpt")
     with pytest.raises(UserError, match="belongs to another configuration"):
         run(other, tmp_path)
 
@@ -179,7 +179,7 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path):
 def test_a_configuration_edited_by_hand_is_refused_and_nothing_is_written(tmp_path, finished):
     experiment = small()
     run(experiment, tmp_path, stop=(lambda: False) if finished else stop_after(5))
-    folder = folder_of(tmp_path, experiment)
+    folder = run_folder(tmp_path, experiment)
     changed = experiment.to_dict()
     changed["optimization"]["learning_rate"] = 0.5
     write_yaml(folder / "config.yaml", changed)
@@ -216,7 +216,7 @@ def test_a_foreign_result_is_refused_and_kept(tmp_path, damage, message):
 
 def test_two_processes_never_share_a_folder(tmp_path):
     experiment = small()
-    with locked(folder_of(tmp_path, experiment)), pytest.raises(UserError, match="another process is at work"):
+    with run_lock(run_folder(tmp_path, experiment)), pytest.raises(UserError, match="another process is at work"):
         run(experiment, tmp_path)
     assert run(experiment, tmp_path) is not None
 
@@ -268,7 +268,7 @@ def test_data_that_is_no_number_is_the_datas_fault(tmp_path, on_path, where, mes
     experiment = small(task=name, task_options={"length": 8, "where": where})
     with pytest.raises(UserError, match=message):
         run(experiment, tmp_path)
-    assert not (folder_of(tmp_path, experiment) / "result.json").exists()
+    assert not (run_folder(tmp_path, experiment) / "result.json").exists()
 
 
 def test_metrics_are_numbers_that_pandas_reads_back_exactly(tmp_path):

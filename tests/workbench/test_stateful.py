@@ -8,9 +8,9 @@ import torch
 import architectures
 from tests.workbench.experiments import finish, small
 from workbench.errors import UserError
-from workbench.folder import folder_of
-from workbench.learner import Learner
+from workbench.lightning_module import SequenceModule
 from workbench.run import run
+from workbench.run_folder import run_folder
 from workbench.tasks.text import NextCharacter
 
 TEXT = {"length": 20}
@@ -23,7 +23,7 @@ def experiment(architecture="gru", steps=6, log_every=1, **more):
 
 def at(monkeypatch, step):
     """Has learners be at a step."""
-    monkeypatch.setattr(Learner, "global_step", property(lambda self: step))
+    monkeypatch.setattr(SequenceModule, "global_step", property(lambda self: step))
 
 
 def stopped(what, out, rows):
@@ -33,7 +33,7 @@ def stopped(what, out, rows):
 
 
 def test_each_step_goes_on_from_the_last_and_gradients_do_not(monkeypatch):
-    learner = Learner(experiment())
+    learner = SequenceModule(experiment())
     seen = []
     forward = learner.model.forward
 
@@ -58,7 +58,7 @@ def test_each_step_goes_on_from_the_last_and_gradients_do_not(monkeypatch):
 
 
 def test_an_epoch_begins_from_nothing(monkeypatch):
-    learner = Learner(experiment())
+    learner = SequenceModule(experiment())
     assert isinstance(learner.task, NextCharacter)
     count = learner.task.stretches(4)
     learner.carried = torch.full((1, 4, 5), 1e3)
@@ -70,7 +70,7 @@ def test_an_epoch_begins_from_nothing(monkeypatch):
 
 @pytest.mark.parametrize("name", CAUSAL)
 def test_evaluation_in_pieces_is_that_of_the_whole(name):
-    learner = Learner(small(name, "text", task_options={"length": 8})).double().eval()
+    learner = SequenceModule(small(name, "text", task_options={"length": 8})).double().eval()
     batch = learner.fixed("test")
     assert batch.x.shape[1] == 8, "the ten of the budget make ten streams"
     longer = learner.task.fixed("test", 60, torch.device("cpu"))
@@ -99,4 +99,4 @@ def test_an_architecture_that_looks_ahead_is_refused(tmp_path):
     ahead = experiment("han-bidirectional")
     with pytest.raises(UserError, match="NextCharacter is read piece by piece, and han-bidirectional looks ahead"):
         run(ahead, tmp_path)
-    assert not (folder_of(tmp_path, ahead) / "result.json").exists()
+    assert not (run_folder(tmp_path, ahead) / "result.json").exists()

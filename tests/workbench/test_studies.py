@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench import studies
+from workbench import study_files
 from workbench.errors import UserError
 from workbench.files import read_json, write_json
-from workbench.studies import Study, Trial
+from workbench.study_files import Study, Trial
 
 
 def trial(number, state="complete", values=(0.5,), **more):
@@ -35,13 +35,13 @@ def test_a_study_survives_being_written_and_read(tmp_path):
         winner=0,
         importances={"a": 1.0},
     )
-    studies.write(tmp_path, written)
-    assert studies.read(tmp_path) == (written,)
-    assert studies.path_of(tmp_path, written.name).is_file()
-    assert studies.path_of(tmp_path, "march/addition/my.module:Net") == (
+    study_files.write(tmp_path, written)
+    assert study_files.read(tmp_path) == (written,)
+    assert study_files.study_path(tmp_path, written.name).is_file()
+    assert study_files.study_path(tmp_path, "march/addition/my.module:Net") == (
         tmp_path / "sweep" / "march" / "addition" / "my.module-Net.json"
     )
-    assert studies.read(tmp_path / "none") == ()
+    assert study_files.read(tmp_path / "none") == ()
 
 
 def test_what_counts_against_the_budget():
@@ -75,9 +75,9 @@ def test_the_front_is_what_no_other_beats(values):
     ],
 )
 def test_what_this_bench_did_not_write_is_refused_in_a_line(tmp_path, change):
-    studies.write(tmp_path, study())
+    study_files.write(tmp_path, study())
     (path,) = tmp_path.glob("sweep/*/*.json")
     write_json(path, {**read_json(path), **change})
     with pytest.raises(UserError, match=r"was not written by this bench: .*; move it away") as caught:
-        studies.read(tmp_path)
+        study_files.read(tmp_path)
     assert "\n" not in str(caught.value)

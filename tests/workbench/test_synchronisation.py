@@ -9,11 +9,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import architectures
 from tests.workbench.experiments import finish, small
+from workbench import devices, tasks
 from workbench import run as runs
-from workbench import scalars, tasks
 from workbench.config import Numerics
-from workbench.learner import Learner
-from workbench.recorder import Recorder
+from workbench.lightning_module import SequenceModule
+from workbench.recorder import RunRecorder
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*")
 
@@ -47,12 +47,12 @@ class Begins(pl.Callback):
 
 def waited_for(experiment, folder):
     """Of each step between the first and the last."""
-    counted, learner = Counted(), Learner(experiment)
+    counted, learner = Counted(), SequenceModule(experiment)
     begins = Begins(counted)
     trainer = pl.Trainer(
         accelerator="cpu",
         max_steps=STEPS,
-        callbacks=[begins, Recorder(experiment, folder)],
+        callbacks=[begins, RunRecorder(experiment, folder)],
         gradient_clip_val=1.0,
         gradient_clip_algorithm=experiment.optimization.clip,
         logger=False,
@@ -90,9 +90,9 @@ def test_the_numbers_of_a_row_are_fetched_together(tmp_path, monkeypatch):
 
     def count(scores):
         fetched.append(len(scores))
-        return scalars.numbers(scores)
+        return devices.to_floats(scores)
 
-    for module in ("workbench.recorder", "workbench.learner"):
+    for module in ("workbench.recorder", "workbench.lightning_module"):
         monkeypatch.setattr(f"{module}.numbers", count)
     experiment = small("gru", "digits", steps=12, log_every=5)
     experiment = replace(experiment, budget=replace(experiment.budget, evaluation_size=250))
@@ -106,9 +106,9 @@ def test_numbers_are_exactly_those_of_the_tensors():
     values = torch.rand(50, generator=generator).tolist()
     scores = [{"loss": torch.tensor(value), "right": torch.tensor(step)} for step, value in enumerate(values)]
     scores += [{"loss": torch.tensor([0.1], dtype=torch.float64), "right": torch.tensor(True)}]
-    found = scalars.numbers(scores)
+    found = devices.to_floats(scores)
     assert found == [{name: float(value) for name, value in each.items()} for each in scores]
-    assert scalars.numbers([]) == []
+    assert devices.to_floats([]) == []
 
 
 @pytest.mark.gpu
@@ -120,14 +120,14 @@ def test_numbers_are_exactly_those_of_the_tensors():
 def test_a_gpu_is_waited_for_at_no_step(task, name, draw, tmp_path, monkeypatch):
     """PyTorch itself refuses whatever waits, from the third step to the one before the row."""
 
-    class Guard(Recorder):
+    class Guard(RunRecorder):
         def on_train_batch_start(self, trainer, *rest):
             torch.cuda.set_sync_debug_mode("error" if 2 <= trainer.global_step < STEPS - 1 else "default")
             super().on_train_batch_start(trainer, *rest)
 
-    monkeypatch.setattr("workbench.recorder.Recorder", Guard)
+    monkeypatch.setattr("workbench.recorder.RunRecorder", Guard)
     experiment = small(name, task, steps=STEPS, log_every=100, task_options=FEW.get(task, {"length": 8}))
     try:
-        finish(replace(experiment, numerics=Numerics(draw=draw)), tmp_path, machine=runs.Machine(device="cuda"))
+        finish(replace(experiment, numerics=Numerics(draw=draw)), tmp_path, machine=runs.RunDevice(device="cuda"))
     finally:
         torch.cuda.set_sync_debug_mode("default")

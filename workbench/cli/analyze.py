@@ -5,15 +5,15 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from workbench.checks import one_of, whole
-from workbench.cli.complain import complain
-from workbench.cli.mirrored import renew
-from workbench.cli.parser import Options, Parser, chosen
-from workbench.cli.settings import Device, by_default
-from workbench.config import MOST_THREADS, Experiment
+from workbench.cli.options import Device, default_workers
+from workbench.cli.output import warn
+from workbench.cli.parser import Options, Parser, chosen_values
+from workbench.cli.wandb_mirror import renew
+from workbench.config import MAX_THREADS, Experiment
 from workbench.errors import UserError
 from workbench.files import writable
-from workbench.folder import results_of
+from workbench.run_folder import results_of
+from workbench.validation import check_choice, check_int
 
 DESCRIPTION = """Probe what models have learned: how far back they remember, why, and what they forget.
 
@@ -30,7 +30,7 @@ EXAMPLES = """examples:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class AnalyzeOptions:
     """What to probe where nothing is trained.
 
     Args:
@@ -67,28 +67,28 @@ class Effort:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        one_of("device", self.device, Device)
-        whole("threads", self.threads, least=1, most=MOST_THREADS)
+        check_choice("device", self.device, Device)
+        check_int("threads", self.threads, least=1, most=MAX_THREADS)
         if self.workers is not None:
-            whole("workers", self.workers, least=1)
+            check_int("workers", self.workers, least=1)
 
 
 def main(given: list[str]) -> int:
     """Runs the command; returns the exit status."""
-    values, parts = chosen(parser(), given)
+    values, parts = chosen_values(parser(), given)
     where, again = values.pop("dir"), values.pop("again")
-    choice, effort = taken(Choice, values), taken(Effort, values)
-    experiments = None if where is not None else imagined(choice, parts)
-    if where is not None and (parts or choice != Choice()):
+    choice, effort = check_backend_options(AnalyzeOptions, values), check_backend_options(Effort, values)
+    experiments = None if where is not None else untrained_jobs(choice, parts)
+    if where is not None and (parts or choice != AnalyzeOptions()):
         raise UserError("name DIR to probe what is there, or --untrained with --task and --out, but not both")
 
     # Only now, as it takes seconds: a mistake is answered at once.
     from analysis import analyze, jobs, probes
     from analysis.settings import Settings
-    from workbench.cli.analyzed import Progress, notes, table
+    from workbench.cli.analyze_output import AnalyzeProgress, notes, result_table
     from workbench.devices import device_named
 
-    names, device = selected(effort.probes), device_named(effort.device)
+    names, device = parse_lengths(effort.probes), device_named(effort.device)
     order = analyze.Order(names=names, settings=Settings(**values), again=again, threads=effort.threads, device=device)
     for name in names:
         probes.load(name)
@@ -99,21 +99,21 @@ def main(given: list[str]) -> int:
         found, lines = jobs.untrained(Path(choice.out or ""), experiments), []
         writable(Path(choice.out or ""))
     for line in lines:
-        complain(line)
+        warn(line)
     if not found:
         return 2
-    with Progress(found, names) as progress:
+    with AnalyzeProgress(found, names) as progress:
         entries = analyze.run_all(
             found,
             order,
-            workers=effort.workers or by_default(device, effort.threads),
+            workers=effort.workers or default_workers(device, effort.threads),
             listen=progress.hear,
         )
     for line in notes(found, entries, progress.failed):
-        complain(line)
+        warn(line)
     if not any(entry.findings is not None for each in entries for entry in each.values()):
         return 2
-    print(table(found, entries))
+    print(result_table(found, entries))
     if where is not None and (Path(where) / "runs").is_dir():
         from analysis.report import write
 
@@ -124,12 +124,12 @@ def main(given: list[str]) -> int:
     return 1 if progress.failed else 0
 
 
-def taken(kind: Any, values: dict[str, Any]) -> Any:
+def check_backend_options(kind: Any, values: dict[str, Any]) -> Any:
     """Takes the fields of a dataclass out of a command's values."""
     return kind(**{item.name: values.pop(item.name) for item in fields(kind)})
 
 
-def selected(text: str | None) -> list[str]:
+def parse_lengths(text: str | None) -> list[str]:
     """The probes that are named, in the order of the catalogue; all where none is.
 
     Raises:
@@ -149,7 +149,7 @@ def selected(text: str | None) -> list[str]:
     return [name for name in PROBES if name in named]
 
 
-def imagined(choice: Choice, parts: Mapping[str, Options]) -> list[Experiment]:
+def untrained_jobs(choice: AnalyzeOptions, parts: Mapping[str, Options]) -> list[Experiment]:
     """The experiments whose models are probed before their first step.
 
     Raises:
@@ -188,6 +188,6 @@ def parser() -> Parser:
     made.add_fields(Settings, "how closely")
     made.add_fields(Effort, "how it is done")
     made.add_argument("--again", action="store_true", help="repeat what is known already")
-    made.add_fields(Choice, "what is not trained")
+    made.add_fields(AnalyzeOptions, "what is not trained")
     made.add_data_dir()
     return made

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from architectures.suggest import did_you_mean
+from workbench.cli.options import check_wandb_name
 from workbench.cli.parser import Parser
-from workbench.cli.wandb_names import named
 from workbench.errors import UserError
 
 HELP = """usage: workbench dashboard COMMAND [options]
@@ -56,7 +56,7 @@ def build(given: list[str]) -> int:
     made = parser("build", BUILD, BUILD_EXAMPLES)
     made.add_argument("--out", type=str, default=None, help="the file to write; DIR/dashboard.json by default")
     values = made.parse_args(given)
-    out, tasks = asked(values)
+    out, tasks = requested(values)
     path = out / "dashboard.json" if values.out is None else Path(values.out)
     from dashboards.mirror.state import destination_of
     from dashboards.workspace import build as building
@@ -74,7 +74,7 @@ def build(given: list[str]) -> int:
 def push(given: list[str]) -> int:
     """`workbench dashboard push`."""
     values = parser("push", PUSH, PUSH_EXAMPLES).parse_args(given)
-    out, tasks = asked(values)
+    out, tasks = requested(values)
     from dashboards.workspace.panels import library
 
     library()
@@ -105,7 +105,7 @@ def parser(name: str, description: str, examples: str) -> Parser:
     return made
 
 
-def asked(values: Any) -> tuple[Path, tuple[str, ...]]:
+def requested(values: Any) -> tuple[Path, tuple[str, ...]]:
     """The folder, and the tasks.
 
     Raises:
@@ -115,7 +115,7 @@ def asked(values: Any) -> tuple[Path, tuple[str, ...]]:
     if not out.is_dir():
         raise UserError(f"there is no folder {out}; name the one that was given as --out")
     for option in ("project", "entity"):
-        named(option, values[option])
+        check_wandb_name(option, values[option])
     tasks = () if values.task is None else tuple(name.strip() for name in values.task.split(",") if name.strip())
     if values.task is not None and not tasks:
         raise UserError("--task needs a task's name, or several with commas between")

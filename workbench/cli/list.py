@@ -12,8 +12,8 @@ from architectures.registry import CATALOGUE, load
 from architectures.suggest import did_you_mean
 from workbench import tasks
 from workbench.cli.parser import Parser
-from workbench.docs import arguments
-from workbench.resolve import users_mistake
+from workbench.docstrings import argument_help
+from workbench.resolve import user_errors
 
 DESCRIPTION = "Show every architecture and every task; with a name, what it is and which options it takes."
 EXAMPLES = """examples:
@@ -28,23 +28,23 @@ def main(given: list[str]) -> int:
     parser = Parser(prog="workbench list", description=DESCRIPTION, examples=EXAMPLES)
     parser.add_argument("name", nargs="?", default=None, type=str, help="one of them", metavar="NAME")
     name = parser.parse_args(given).name
-    print(everything() if name is None else one(name))
+    print(list_all() if name is None else describe(name))
     return 0
 
 
-def everything() -> str:
+def list_all() -> str:
     """All names in a line each."""
     entries = {name: entry.summary for name, entry in CATALOGUE.items()}
-    return "\n".join(["architectures:", *lines(entries), "", "tasks:", *lines(tasks.SUMMARIES)])
+    return "\n".join(["architectures:", *format_entries(entries), "", "tasks:", *format_entries(tasks.SUMMARIES)])
 
 
-def one(name: str) -> str:
+def describe(name: str) -> str:
     """What an architecture or a task is, and its options with types and defaults.
 
     Raises:
         UserError: if there is none of that name.
     """
-    with users_mistake(name):
+    with user_errors(name):
         if name not in CATALOGUE and name not in tasks.names() and ":" not in name:
             raise ValueError(f"unknown name {name!r}{did_you_mean(name, [*CATALOGUE, *tasks.names()])}")
         if name in tasks.names() or (":" in name and is_task(name)):
@@ -55,13 +55,13 @@ def one(name: str) -> str:
             cls, kind = load(name), "architecture"
             defaults = {key: item.default for key, item in architectures.options(name).items()}
             hints = typing.get_type_hints(cls.__init__)
-    texts = arguments(cls)
+    texts = argument_help(cls)
     described = {
-        f"--{kind}.{name}.{key}": f"{texts.get(key, '')} ({kind_of(hints.get(key))}{default_of(default)})"
+        f"--{kind}.{name}.{key}": f"{texts.get(key, '')} ({describe_type(hints.get(key))}{describe_default(default)})"
         for key, default in defaults.items()
     }
     about = (inspect.getdoc(cls) or name).split("Args:")[0].rstrip()
-    return "\n".join([about, "", "options:", *lines(described)])
+    return "\n".join([about, "", "options:", *format_entries(described)])
 
 
 def is_task(name: str) -> bool:
@@ -73,19 +73,19 @@ def is_task(name: str) -> bool:
     return True
 
 
-def lines(entries: Mapping[str, str]) -> list[str]:
+def format_entries(entries: Mapping[str, str]) -> list[str]:
     """Names and texts in two columns."""
     width = max(map(len, entries), default=0)
     return [f"  {name:<{width}}  {text}" for name, text in entries.items()]
 
 
-def kind_of(hint: Any) -> str:
+def describe_type(hint: Any) -> str:
     """A type in a user's words."""
     if typing.get_origin(hint) is typing.Literal:
         return " | ".join(map(str, typing.get_args(hint)))
     return str(getattr(hint, "__name__", hint)) if isinstance(hint, type) else str(hint)
 
 
-def default_of(default: Any) -> str:
+def describe_default(default: Any) -> str:
     """A default in a user's words."""
     return "" if default is MISSING or default is Parameter.empty else f", default {default}"

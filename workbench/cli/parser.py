@@ -13,17 +13,17 @@ import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 from architectures.suggest import did_you_mean
-from workbench import plain_yaml
-from workbench.data.store import VARIABLE
-from workbench.docs import arguments
+from workbench import files
+from workbench.data.downloads import VARIABLE
+from workbench.docstrings import argument_help
 from workbench.errors import UserError
 from workbench.files import one_line
 
 Options = dict[str, dict[str, Any]]
 """Options by the name of the task or architecture that they belong to."""
 
-PART = re.compile(r"--(\w+)\.(.+)\.(\w[\w-]*)$")
-KINDS = ("task", "architecture")
+PART_OPTION = re.compile(r"--(\w+)\.(.+)\.(\w[\w-]*)$")
+PART_KINDS = ("task", "architecture")
 
 
 class Formatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
@@ -100,7 +100,7 @@ class Parser(ArgumentParser):
 
     def add_fields(self, described: type, title: str, skip: tuple[str, ...] = ()) -> None:
         """An option for each field of a dataclass, with its type, its default and its line of the docstring."""
-        hints, texts = typing.get_type_hints(described), arguments(described)
+        hints, texts = typing.get_type_hints(described), argument_help(described)
         group = self.add_argument_group(title)
         for item in fields(described):
             if item.name in texts and item.name not in skip:
@@ -111,7 +111,9 @@ class Parser(ArgumentParser):
                 )
 
 
-def chosen(parser: Parser, given: list[str], kinds: Sequence[str] = KINDS) -> tuple[dict[str, Any], dict[str, Options]]:
+def chosen_values(
+    parser: Parser, given: list[str], kinds: Sequence[str] = PART_KINDS
+) -> tuple[dict[str, Any], dict[str, Options]]:
     """Parses a command's arguments, over the YAML file that `--config` names where the command takes one.
 
     Returns:
@@ -138,7 +140,7 @@ def check_files(given: Sequence[str]) -> None:
         if flag != "--config" or not path.is_file():
             continue
         try:
-            found = plain_yaml.parse(path.read_text(encoding="utf-8"))
+            found = files.parse_yaml(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise UserError(f"{path}, given as --config, is no readable YAML: {one_line(error)}") from None
         if not isinstance(found, Mapping):
@@ -152,7 +154,7 @@ def check_files(given: Sequence[str]) -> None:
             names[name] = key
 
 
-def merged(kind: str, from_file: Mapping[Any, Any] | None, given: Options) -> Options:
+def merge_parts(kind: str, from_file: Mapping[Any, Any] | None, given: Options) -> Options:
     """A file's options of tasks or architectures, overridden by those of the command line.
 
     Raises:
@@ -165,7 +167,7 @@ def merged(kind: str, from_file: Mapping[Any, Any] | None, given: Options) -> Op
     return {name: {**(file.get(name) or {}), **given.get(name, {})} for name in {**file, **given}}
 
 
-def split_parts(given: list[str], kinds: Sequence[str] = KINDS) -> tuple[list[str], dict[str, Options]]:
+def split_parts(given: list[str], kinds: Sequence[str] = PART_KINDS) -> tuple[list[str], dict[str, Options]]:
     """Takes the options of tasks and architectures, or of other kinds, out of a command line.
 
     Returns:
@@ -179,7 +181,7 @@ def split_parts(given: list[str], kinds: Sequence[str] = KINDS) -> tuple[list[st
     rest = iter(given)
     for argument in rest:
         flag, equals, text = argument.partition("=")
-        found = PART.fullmatch(flag)
+        found = PART_OPTION.fullmatch(flag)
         if found is None or found[1] not in kinds:
             plain.append(argument)
             continue
@@ -189,7 +191,7 @@ def split_parts(given: list[str], kinds: Sequence[str] = KINDS) -> tuple[list[st
                 raise UserError(f"{flag} needs a value")
         kind, name, option = found.groups()
         try:
-            value = plain_yaml.parse(text)
+            value = files.parse_yaml(text)
         except yaml.YAMLError as error:
             raise UserError(f"{flag}: {text!r} is no readable value: {one_line(error)}") from None
         parts.setdefault(kind, {}).setdefault(name, {})[option.replace("-", "_")] = value

@@ -7,11 +7,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from workbench.asked import named
-from workbench.cli.parser import Parser, chosen
+from workbench.cli.parser import Parser, chosen_values
 from workbench.errors import UserError
 from workbench.files import write_json
-from workbench.memory import keep_memory
+from workbench.flat_config import join_names
+from workbench.malloc import keep_memory
 
 DESCRIPTION = """Time every architecture beside torch.nn.LSTM, in turns, and count what a step of it takes.
 
@@ -30,12 +30,12 @@ def main(given: list[str]) -> int:
     """Runs the command; returns the exit status."""
     from analysis.profile.settings import Settings
 
-    values, parts = chosen(parser(), given)
+    values, parts = chosen_values(parser(), given)
     json, out = values.pop("json"), values.pop("out")
     if tasks := parts.get("task"):
         raise UserError(f"options are given for task {next(iter(tasks))!r}, but a profile is of no task")
-    values["architectures"] = named(values["architectures"], "architectures")
-    values["lengths"] = whole_numbers(values["lengths"])
+    values["architectures"] = join_names(values["architectures"], "architectures")
+    values["lengths"] = parse_integers(values["lengths"])
     values["architecture"] = parts.get("architecture", {})
     settings = Settings(**values)
 
@@ -50,7 +50,7 @@ def main(given: list[str]) -> int:
         files.refuse_folder(Path(out))
     if settings.memory == "kept":
         keep_memory()
-    with Progress() as progress:
+    with ProfileProgress() as progress:
         profile = measure.measure(settings, progress=progress.tell)
     # Before the table: whoever reads it may be gone by then.
     if json is not None:
@@ -64,10 +64,10 @@ def main(given: list[str]) -> int:
 def parser() -> Parser:
     """The command's options."""
     from analysis.profile.settings import Settings
-    from workbench.docs import arguments
+    from workbench.docstrings import argument_help
 
     made = Parser(prog="workbench profile", description=DESCRIPTION, examples=EXAMPLES)
-    texts, lists = arguments(Settings), ("architectures", "lengths")
+    texts, lists = argument_help(Settings), ("architectures", "lengths")
     for name in lists:
         default = ",".join(map(str, getattr(Settings(), name)))
         made.add_argument(f"--{name}", type=str, default=default, help=texts[name])
@@ -79,7 +79,7 @@ def parser() -> Parser:
     return made
 
 
-def whole_numbers(text: str) -> tuple[int, ...]:
+def parse_integers(text: str) -> tuple[int, ...]:
     """Numbers separated by commas.
 
     Raises:
@@ -91,14 +91,14 @@ def whole_numbers(text: str) -> tuple[int, ...]:
         raise UserError(f"lengths must be whole numbers separated by commas, not {text!r}") from None
 
 
-class Progress:
+class ProfileProgress:
     """How far it has come, on stderr: a bar on a terminal, else a line for each stage."""
 
     def __init__(self) -> None:
         self.bar: Any = None
         self.stage = ""
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> "ProfileProgress":
         if sys.stderr.isatty():
             bar_format = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} measurements, {remaining} left {postfix}"
             self.bar = tqdm(dynamic_ncols=True, smoothing=0.05, bar_format=bar_format)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from workbench.cli.mirrored import renew
 from workbench.cli.parser import Parser
+from workbench.cli.wandb_mirror import renew
 from workbench.errors import UserError
 from workbench.files import writable
 

@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Literal
 
 from workbench import checkpoints
-from workbench.checks import whole
-from workbench.cli.complain import complain
-from workbench.cli.duration import seconds
-from workbench.cli.execute import execute
-from workbench.cli.parser import Parser, chosen
-from workbench.cli.settings import Device, Settings
+from workbench.cli.execution import execute
+from workbench.cli.options import Device, RunOptions, parse_duration
+from workbench.cli.output import warn
+from workbench.cli.parser import Parser, chosen_values
 from workbench.config import TUNING_SEED, Draw, Experiment, Numerics, Precision
 from workbench.errors import UserError
 from workbench.files import writable
-from workbench.folder import BusyError, folder_of, locked
 from workbench.resolve import warnings
+from workbench.run_folder import BusyError, run_folder, run_lock
+from workbench.validation import check_int
 
 Scale = Literal["full", "small"]
 
@@ -38,7 +37,7 @@ EXAMPLES = """examples:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class ReproduceOptions:
     """How to make it.
 
     Args:
@@ -69,12 +68,12 @@ class Choice:
 def main(given: list[str]) -> int:
     """Runs the command; returns the exit status."""
     begun = time.monotonic()
-    values, _ = chosen(parser(), given)
+    values, _ = chosen_values(parser(), given)
     name, listed = values.pop("preset"), values.pop("list")
-    choice = Choice(**values)
-    until = None if choice.time_limit is None else begun + seconds(choice.time_limit, "--time-limit")
+    choice = ReproduceOptions(**values)
+    until = None if choice.time_limit is None else begun + parse_duration(choice.time_limit, "--time-limit")
     if choice.seeds is not None:
-        whole("seeds", choice.seeds, least=1, most=TUNING_SEED)
+        check_int("seeds", choice.seeds, least=1, most=TUNING_SEED)
 
     # Only now, as it takes seconds: a mistake is answered at once.
     from papers import index, page, preset
@@ -86,7 +85,7 @@ def main(given: list[str]) -> int:
         return 0
     if name is None:
         raise UserError("name a preset: workbench reproduce PRESET (--list shows them)")
-    settings = Settings(
+    settings = RunOptions(
         out=choice.out, device=choice.device, workers=choice.workers, threads=choice.threads, wandb="off"
     )
     pages = Path(choice.pages) if choice.pages else settings.folder / "results"
@@ -100,12 +99,12 @@ def main(given: list[str]) -> int:
     parts = [preset.load(part, numerics) for part in made.of] or [made]
     experiments = [experiment for part in parts for experiment in part.experiments(choice.scale, choice.seeds)]
     for line in dict.fromkeys(line for experiment in experiments for line in warnings(experiment)):
-        complain(f"warning: {line}")
+        warn(f"warning: {line}")
     _, status = execute(experiments, settings, until=until)
-    split(settings.folder, experiments)
+    option_values(settings.folder, experiments)
     name, done = made.page(choice.scale), len(runs_status(settings.folder, experiments).runs)
     if done < len(experiments) and (told := index.more_complete(pages, name, done)) is not None:
-        complain(
+        warn(
             f"{pages / name}.md stays as it is: it is made of {told} finished runs, and {settings.folder} has {done} "
             f"of {len(experiments)}; name the OUT that it was made from, or another folder as --pages"
         )
@@ -116,13 +115,13 @@ def main(given: list[str]) -> int:
     return status
 
 
-def split(out: Path, experiments: Sequence[Experiment]) -> None:
+def option_values(out: Path, experiments: Sequence[Experiment]) -> None:
     """Leaves no checkpoint that is too large to be carried, but those that somebody is at work on."""
     for experiment in experiments:
-        folder = folder_of(out, experiment)
+        folder = run_folder(out, experiment)
         if folder.exists():
-            with suppress(BusyError), locked(folder):
-                checkpoints.split(folder)
+            with suppress(BusyError), run_lock(folder):
+                checkpoints.split_checkpoints(folder)
 
 
 def parser() -> Parser:
@@ -132,6 +131,6 @@ def parser() -> Parser:
         "preset", type=str, nargs="?", default=None, help="the table; --list shows them", metavar="PRESET"
     )
     made.add_argument("--list", action="store_true", help="show every preset and what it is about, and end")
-    made.add_fields(Choice, "how")
+    made.add_fields(ReproduceOptions, "how")
     made.add_data_dir()
     return made

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from workbench.cli.bar import Bar
+from workbench.cli.options import check_wandb_name
+from workbench.cli.output import ProgressBar
 from workbench.cli.parser import Parser
-from workbench.cli.wandb_names import named
 from workbench.errors import UserError
 from workbench.files import one_line, writable
 
@@ -34,12 +34,12 @@ EXAMPLES = """examples:
   workbench sync results --project memory --entity our-lab
   WANDB_BASE_URL=https://wandb.our-lab.org workbench sync results
 """
-LISTED = 20
+MAX_LISTED = 20
 """Names that a dry run prints."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Todo:
+class SyncPlan:
     """A record, and what is to be done with it."""
 
     item: "Item"
@@ -58,9 +58,9 @@ def main(given: list[str]) -> int:
 
     if next(out.glob("runs/*/*/*/seed-*/metrics.csv"), None) is None:
         raise UserError(f"there are no results in {out}; name the folder that was given as --out")
-    place = destination_of(out, named("project", values.project), named("entity", values.entity))
+    place = destination_of(out, check_wandb_name("project", values.project), check_wandb_name("entity", values.entity))
     if values.dry_run:
-        return rehearse(out, place, list(todo(out, place, checkpoints=values.checkpoints)))
+        return dry_run(out, place, list(sync_plan(out, place, checkpoints=values.checkpoints)))
     from dashboards.mirror.account import signed_in
 
     account = signed_in()
@@ -68,7 +68,7 @@ def main(given: list[str]) -> int:
     return send(out, account, place, checkpoints=values.checkpoints)
 
 
-def todo(out: Path, place: "Destination", *, checkpoints: bool) -> Iterator[Todo]:
+def sync_plan(out: Path, place: "Destination", *, checkpoints: bool) -> Iterator[SyncPlan]:
     """Everything that can be shown, and what is to be done with it.
 
     Args:
@@ -84,20 +84,20 @@ def todo(out: Path, place: "Destination", *, checkpoints: bool) -> Iterator[Todo
 
     for item in items(out, checkpoints=checkpoints):
         mark, ready = read_state(item.mark), is_current(out, item, place)
-        yield Todo(item=item, write=not ready, send=not ready or mark is None or not mark.sent)
+        yield SyncPlan(item=item, write=not ready, send=not ready or mark is None or not mark.sent)
 
 
-def rehearse(out: Path, place: "Destination", found: Sequence[Todo]) -> int:
+def dry_run(out: Path, place: "Destination", found: Sequence[SyncPlan]) -> int:
     """Says what would be written and sent."""
     write, left = sum(each.write for each in found), [each for each in found if each.send]
     print(
         f"{len(found)} records of {out}: {len(found) - len(left)} have been sent to the project {place.project}, "
         f"{len(left)} would be sent, {write} of them written first"
     )
-    for each in left[:LISTED]:
+    for each in left[:MAX_LISTED]:
         print(f"  {each.item.record.name}: {'to be written, then sent' if each.write else 'to be sent'}")
-    if len(left) > LISTED:
-        print(f"  and {len(left) - LISTED} more")
+    if len(left) > MAX_LISTED:
+        print(f"  and {len(left) - MAX_LISTED} more")
     return 0
 
 
@@ -108,25 +108,25 @@ def send(out: Path, account: "Account", place: "Destination", *, checkpoints: bo
 
     address = f"{account.app_url}/{quote(place.entity or account.entity or '')}/{quote(place.project)}"
     with sync_lock(out):
-        with Bar("written") as bar:
-            left = list(written(out, place, bar, checkpoints=checkpoints))
+        with ProgressBar("written") as bar:
+            left = list(count_written(out, place, bar, checkpoints=checkpoints))
         tidy(out)
         if not left:
             print(f"everything has been sent: {address}")
             return 0
-        with Bar("sent", len(left)) as bar:
+        with ProgressBar("sent", len(left)) as bar:
             try:
                 sent = upload(out, left, place, account, bar.show)
             except KeyboardInterrupt:
                 bar.close()
-                print(f"workbench: interrupted: {unsent(left)} of {len(left)} records are left; "
+                print(f"workbench: interrupted: {count_unsent(left)} of {len(left)} records are left; "
                       "the same command goes on from there", file=sys.stderr)  # fmt: skip
                 return 130
     print(f"{sent} record{'s' * (sent != 1)} sent: {address}")
     return 0
 
 
-def written(out: Path, place: "Destination", bar: "Bar", *, checkpoints: bool) -> Iterator[Path]:
+def count_written(out: Path, place: "Destination", bar: "ProgressBar", *, checkpoints: bool) -> Iterator[Path]:
     """The marks of the records to be sent, each of them written.
 
     Raises:
@@ -134,7 +134,7 @@ def written(out: Path, place: "Destination", bar: "Bar", *, checkpoints: bool) -
     """
     from dashboards.mirror.mirror import write
 
-    for each in todo(out, place, checkpoints=checkpoints):
+    for each in sync_plan(out, place, checkpoints=checkpoints):
         if each.write:
             try:
                 write(out, each.item, place)
@@ -145,7 +145,7 @@ def written(out: Path, place: "Destination", bar: "Bar", *, checkpoints: bool) -
             yield each.item.mark
 
 
-def unsent(marks: Sequence[Path]) -> int:
+def count_unsent(marks: Sequence[Path]) -> int:
     """How many records have not been sent."""
     from dashboards.mirror.state import read_state
 

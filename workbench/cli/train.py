@@ -4,17 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from workbench.checks import whole
-from workbench.cli.complain import complain
-from workbench.cli.execute import execute
-from workbench.cli.mirrored import publish
-from workbench.cli.parser import Options, Parser, chosen
-from workbench.cli.progress import summary
-from workbench.cli.settings import Settings, split
+from workbench.cli.execution import execute
+from workbench.cli.options import RunOptions, split_list
+from workbench.cli.output import run_summary, warn
+from workbench.cli.parser import Options, Parser, chosen_values
+from workbench.cli.wandb_mirror import publish
 from workbench.comparison import Comparison
 from workbench.config import TUNING_SEED, Budget, Experiment, Numerics, Optimization
 from workbench.errors import UserError
 from workbench.resolve import warnings
+from workbench.validation import check_int
 
 DESCRIPTION = """Train one architecture on one task with one seed.
 
@@ -29,7 +28,7 @@ EXAMPLES = """examples:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class TrainOptions:
     """What to train.
 
     Args:
@@ -49,14 +48,14 @@ class Choice:
 
 def main(given: list[str]) -> int:
     """Runs the command; returns the exit status."""
-    values, parts = chosen(parser(), given)
-    settings, values = split(values)
+    values, parts = chosen_values(parser(), given)
+    settings, values = split_list(values)
     experiment = experiment_of(values, parts)
     for line in warnings(experiment):
-        complain(f"warning: {line}")
+        warn(f"warning: {line}")
     finished, status = execute([experiment], settings)
     for run in finished:
-        print(f"{run.folder}: {summary(run)}")
+        print(f"{run.folder}: {run_summary(run)}")
     if finished:
         publish(settings)
     return status
@@ -71,7 +70,7 @@ def experiment_of(values: Mapping[str, Any], parts: Mapping[str, Options]) -> Ex
     rest = dict(values)
     seed = rest.pop("seed")
     # From there on they are a sweep's.
-    whole("seed", seed, least=0, most=TUNING_SEED - 1)
+    check_int("seed", seed, least=0, most=TUNING_SEED - 1)
     for kind in ("task", "architecture"):
         name = rest[kind]
         if not name:
@@ -84,10 +83,10 @@ def experiment_of(values: Mapping[str, Any], parts: Mapping[str, Options]) -> Ex
 def parser() -> Parser:
     """The command's options."""
     made = Parser(prog="workbench train", description=DESCRIPTION, examples=EXAMPLES)
-    made.add_fields(Choice, "what to train")
+    made.add_fields(TrainOptions, "what to train")
     made.add_fields(Budget, "what it may use")
     made.add_fields(Optimization, "how it is trained")
     made.add_fields(Numerics, "how it is computed")
-    made.add_fields(Settings, "where", skip=("workers",))
+    made.add_fields(RunOptions, "where", skip=("workers",))
     made.add_data_dir()
     return made

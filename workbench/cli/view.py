@@ -8,9 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.checks import whole
 from workbench.cli.parser import Parser
 from workbench.errors import UserError
+from workbench.validation import check_int
 
 if TYPE_CHECKING:
     from dashboards.server.wsgi import App
@@ -28,14 +28,14 @@ EXAMPLES = """examples:
 """
 RESULTS = ("runs", "comparison.yaml", "sweep.yaml", "report.html", "untrained")
 """One of which every folder of results has."""
-POLITE = 10
+MAX_CONNECTIONS = 10
 """Added to the niceness of this process: what is being trained comes first."""
 
 
 def main(given: list[str]) -> int:
     """Runs the command; returns the exit status."""
     values = parser().parse_args(given)
-    whole("port", values.port, least=0, most=65535)
+    check_int("port", values.port, least=0, most=65535)
     out = folder(values.dir)
     from dashboards.server.app import View
     from dashboards.server.wsgi import HOST, listen, same_origin_only, until_stopped, with_headers
@@ -45,7 +45,7 @@ def main(given: list[str]) -> int:
         view = View(out, watch=values.watch, trials=lambda say: dashboard(sweep, say))
         server.set_app(with_headers(same_origin_only(view, server.server_port)))
         with suppress(OSError, AttributeError):
-            os.nice(POLITE)
+            os.nice(MAX_CONNECTIONS)
         until_stopped(server, f"{out} is shown at http://{HOST}:{server.server_port}/ until Ctrl-C")
     return 0
 
@@ -85,16 +85,16 @@ def dashboard(out: Path, say: Callable[[str], None]) -> "App":
         from sweeps.storage import connect
         from sweeps.studies import load_studies
         from sweeps.worker import silence_optuna
-        from workbench.cli.sweeping.dashboard import standing
-        from workbench.cli.sweeping.store import Store
+        from workbench.cli.sweep.dashboard import describe_status
+        from workbench.cli.sweep.storage_options import StorageOptions
     except ImportError as error:
         raise UserError(f"they need {error.name}: pip install 'sequence-workbench[sweeps]'") from None
 
-    url = standing(str(out), None)
+    url = describe_status(str(out), None)
     silence_optuna()
     # What it says of few trials would stand on the terminal of whoever looks, again and again.
     warnings.filterwarnings("ignore", module="optuna")
-    store = Store()
+    store = StorageOptions()
     storage = connect(url, heartbeat=store.heartbeat, grace=store.grace, say=say)
     with_retries(lambda: load_studies(storage), say)
     import optuna_dashboard

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.data.store import Published, data_folder, locate, md5
+from workbench.data.downloads import RemoteFile, data_folder, locate, md5
 from workbench.errors import UserError
 from workbench.files import one_line
 
-ENWIK8 = Published(
+ENWIK8 = RemoteFile(
     name="enwik8",
     urls=("http://mattmahoney.net/dc/enwik8.zip", "https://data.deepai.org/enwik8.zip"),
     md5="a1fa5ffddb56f4953e226637dabbb36a",
     member="enwik8",
     folder="text",
 )
-TINYSHAKESPEARE = Published(
+TINYSHAKESPEARE = RemoteFile(
     name="tinyshakespeare.txt",
     urls=("https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",),
     md5="6fb458f1232090904fb40fe944165e91",
@@ -31,7 +31,7 @@ bytes the usual five million each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Text:
+class TextFile:
     """A text. A symbol is a byte; symbols are numbered in the order of the bytes that the training part has.
 
     Equal to itself alone, so that it can be the key of what is kept of it.
@@ -68,7 +68,7 @@ def path_of(name: str) -> Path:
     raise UserError(f"there is no file {looked}; name a text by its path, or {' or '.join(KNOWN)}")
 
 
-def load(name: str) -> Text:
+def load(name: str) -> TextFile:
     """Reads a text.
 
     Raises:
@@ -84,7 +84,7 @@ def load(name: str) -> Text:
 
 
 @lru_cache(maxsize=2)
-def _load(path: Path, changed: int) -> Text:
+def _load(path: Path, changed: int) -> TextFile:
     content = np.fromfile(path, dtype=np.uint8)
     held = int(len(content) * HELD_OUT)
     if held < 2:
@@ -105,7 +105,7 @@ def _load(path: Path, changed: int) -> Text:
                 f"the {part} part of {path} has the byte {byte:#04x}{shown}, which its training part has not: no model "
                 "can know it; take it out, or use a longer text"
             )
-    return Text(
+    return TextFile(
         train=coded["training"].astype(np.uint8),
         validation=coded["validation"].astype(np.uint8),
         test=coded["test"].astype(np.uint8),

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Generator, Tensor
 
+from architectures.base import positive
 from workbench.seeding import seeded
 
 Split = Literal["train", "validation", "test"]
@@ -45,14 +46,14 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same examples on another device; one that is a GPU is not waited for."""
-        lengths = None if self.lengths is None else moved(self.lengths, device)
-        recall = None if self.recall is None else moved(self.recall, device)
-        source = None if self.source is None else moved(self.source, device)
-        x, target = moved(self.x, device), moved(self.target, device)
+        lengths = None if self.lengths is None else to_device(self.lengths, device)
+        recall = None if self.recall is None else to_device(self.recall, device)
+        source = None if self.source is None else to_device(self.source, device)
+        x, target = to_device(self.x, device), to_device(self.target, device)
         return Batch(x=x, target=target, lengths=lengths, recall=recall, source=source)
 
 
-def moved(tensor: Tensor, device: torch.device) -> Tensor:
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
     """A tensor on another device."""
     if device.type == "cuda" and tensor.device.type == "cpu":
         # From pinned memory the copy is queued like all else that a GPU does; from any other it waits for the queue.
@@ -161,3 +162,11 @@ class Task(ABC):
 
 
 __all__ = ["Batch", "Criterion", "Split", "Task", "seeded"]
+
+
+def at_least(least: int, **counts: int) -> None:
+    """Refuses a size or count that is no whole number of at least `least`."""
+    for name, value in counts.items():
+        if isinstance(value, int) and not isinstance(value, bool) and value < least:
+            raise ValueError(f"{name} must be at least {least}, not {value}")
+    positive(**counts)

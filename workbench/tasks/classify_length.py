@@ -8,8 +8,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from workbench.tasks.base import Batch, Criterion, Task
-from workbench.tasks.checks import at_least
+from workbench.tasks.base import Batch, Criterion, Task, at_least
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

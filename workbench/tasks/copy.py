@@ -6,13 +6,12 @@ import torch
 from torch import Generator
 
 from architectures.base import positive
-from workbench.tasks.base import Batch, Criterion
-from workbench.tasks.checks import at_least
-from workbench.tasks.recall import Recall
+from workbench.tasks.base import Batch, Criterion, at_least
+from workbench.tasks.recall_task import RecallTask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Copy(Recall):
+class Copy(RecallTask):
     """S random symbols, then T blanks of which one, any, is the recall mark, then S blanks. The S steps right after
     the mark say the symbols again, in order; every other answer is blank.
 

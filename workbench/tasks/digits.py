@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor
 
-from workbench.seeding import HERE
+from workbench.seeding import CPU
 from workbench.tasks.base import Batch, Split, Task
 from workbench.tasks.classification import accuracy, cross_entropy
 from workbench.tasks.epochs import indices
@@ -83,8 +83,8 @@ def splits() -> dict[Split, tuple[Tensor, Tensor]]:
     from sklearn.model_selection import train_test_split
 
     pixels, labels = load_digits(return_X_y=True)
-    x = torch.tensor(pixels / 16, dtype=torch.float32, device=HERE).unsqueeze(2)
-    target = torch.tensor(labels, device=HERE)
+    x = torch.tensor(pixels / 16, dtype=torch.float32, device=CPU).unsqueeze(2)
+    target = torch.tensor(labels, device=CPU)
     # The seed is the split's own: no run's seed may move an example from the test split to the training split.
     train, rest = train_test_split(range(len(labels)), test_size=0.4, stratify=labels, random_state=0)
     validation, test = train_test_split(rest, test_size=0.5, stratify=labels[rest], random_state=0)

@@ -5,10 +5,10 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from workbench.seeding import HERE, seeded
+from workbench.seeding import CPU, seeded
 
 
-def indices(count: int, step: int, size: int, seed: int, device: torch.device = HERE) -> Tensor:
+def indices(count: int, step: int, size: int, seed: int, device: torch.device = CPU) -> Tensor:
     """Which examples make the training batch of a step, as a function of the arguments alone.
 
     Every epoch is a permutation of the set; the batches are cut from the endless row of epochs, so that one may begin
@@ -31,6 +31,6 @@ def indices(count: int, step: int, size: int, seed: int, device: torch.device = 
 
 
 @lru_cache(maxsize=4)
-def permutation(count: int, seed: int, epoch: int, device: torch.device = HERE) -> Tensor:
+def permutation(count: int, seed: int, epoch: int, device: torch.device = CPU) -> Tensor:
     """(count,) the order of one epoch; not to be written to. Kept, since all batches of an epoch ask for it."""
-    return torch.randperm(count, generator=seeded(HERE, "epoch", seed, epoch), device=HERE).to(device)
+    return torch.randperm(count, generator=seeded(CPU, "epoch", seed, epoch), device=CPU).to(device)

@@ -10,9 +10,8 @@ from torch import Generator, Tensor
 from torch.nn.functional import avg_pool2d
 
 from workbench.data import mnist
-from workbench.seeding import HERE, seeded
-from workbench.tasks.base import Batch, Split, Task
-from workbench.tasks.checks import at_least
+from workbench.seeding import CPU, seeded
+from workbench.tasks.base import Batch, Split, Task, at_least
 from workbench.tasks.classification import accuracy, cross_entropy
 from workbench.tasks.epochs import indices
 
@@ -65,13 +64,13 @@ class Mnist(Task):
 
     @property
     def trivial_loss(self) -> float:
-        _, labels = split_of("train", HERE)
+        _, labels = split_of("train", CPU)
         share = labels.bincount(minlength=mnist.CLASSES).double() / len(labels)
         return -float(torch.special.xlogy(share, share).sum())
 
     def sample(self, size: int, generator: Generator) -> Batch:
         """Draws `size` examples of the training split with replacement, on the generator's device."""
-        pixels, _ = split_of("train", HERE)
+        pixels, _ = split_of("train", CPU)
         return self.batch("train", torch.randint(len(pixels), (size,), generator=generator, device=generator.device))
 
     def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
@@ -82,12 +81,12 @@ class Mnist(Task):
 
     def train(self, step: int, size: int, seed: int, device: torch.device) -> Batch:
         """The training batch of a step: a function of (seed, step) alone, epoch by epoch through the training split."""
-        pixels, _ = split_of("train", HERE)
+        pixels, _ = split_of("train", CPU)
         return self.batch("train", indices(len(pixels), step, size, seed, device))
 
     def fixed(self, split: Literal["validation", "test"], size: int, device: torch.device) -> Batch:
         """The first `size` images of a split, or all where it has fewer."""
-        pixels, _ = split_of(split, HERE)
+        pixels, _ = split_of(split, CPU)
         return self.batch(split, torch.arange(min(size, len(pixels)), device=device))
 
     def batch(self, split: Split, chosen: Tensor) -> Batch:
@@ -127,7 +126,7 @@ class MnistPermuted(Mnist):
 @cache
 def permutation(steps: int, order: int, device: torch.device) -> Tensor:
     """(steps,) the order in which pixels are read, the same on every device; not to be written to."""
-    return torch.randperm(steps, generator=seeded(HERE, "pixels", order), device=HERE).to(device)
+    return torch.randperm(steps, generator=seeded(CPU, "pixels", order), device=CPU).to(device)
 
 
 @cache

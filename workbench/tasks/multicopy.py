@@ -6,13 +6,12 @@ import torch
 from torch import Generator
 
 from architectures.base import positive
-from workbench.tasks.base import Batch, Criterion
-from workbench.tasks.checks import at_least
-from workbench.tasks.recall import Recall
+from workbench.tasks.base import Batch, Criterion, at_least
+from workbench.tasks.recall_task import RecallTask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MultiCopy(Recall):
+class MultiCopy(RecallTask):
     """N units one after another, each S random symbols, G blanks, the recall mark, and S blanks. The S steps right
     after a mark say the unit's symbols again, in order; every other answer is blank.
 

@@ -11,9 +11,8 @@ import torch
 from torch import Generator, Tensor
 
 from workbench.data import text
-from workbench.seeding import HERE, seeded
-from workbench.tasks.base import Batch, Split, Task
-from workbench.tasks.checks import at_least
+from workbench.seeding import CPU, seeded
+from workbench.tasks.base import Batch, Split, Task, at_least
 from workbench.tasks.classification import cross_entropy
 
 STREAMS = 20
@@ -55,7 +54,7 @@ class NextCharacter(Task):
             raise TypeError(f"file must be the path of a text, not {self.file!r}")
 
     @property
-    def text(self) -> text.Text:
+    def text(self) -> text.TextFile:
         """The text."""
         return text.load(self.file)
 
@@ -95,7 +94,7 @@ class NextCharacter(Task):
         row = part_of(self.text, "train", device)
         self._refuse_short(len(row), 1)
         first = torch.randint(len(row) - self.length, (size, 1), generator=generator, device=device)
-        return batch(row[first + count(self.length + 1, device)])
+        return batch(row[first + count_steps(self.length + 1, device)])
 
     def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
         return cross_entropy(prediction, batch)
@@ -122,8 +121,10 @@ class NextCharacter(Task):
         epoch, place = divmod(step, self.stretches(size))
         row = part_of(self.text, "train", device)
         apart = (len(row) - self.length) // size
-        first = beginning(self.length, seed, epoch) + apart * count(size, device).unsqueeze(1) + self.length * place
-        return batch(row[first + count(self.length + 1, device)])
+        first = (
+            split_start(self.length, seed, epoch) + apart * count_steps(size, device).unsqueeze(1) + self.length * place
+        )
+        return batch(row[first + count_steps(self.length + 1, device)])
 
     def fixed(self, split: Literal["validation", "test"], size: int, device: torch.device) -> Batch:
         """At most `size` stretches from the beginning of a part, those of one stream behind each other."""
@@ -133,8 +134,8 @@ class NextCharacter(Task):
             raise ValueError(f"the {split} part of {self.file} has {len(row):,} bytes, and length is {self.length}")
         streams = min(STREAMS, whole)
         steps = whole // streams * self.length
-        first = steps * count(streams, device).unsqueeze(1)
-        return batch(row[first + count(steps + 1, device)])
+        first = steps * count_steps(streams, device).unsqueeze(1)
+        return batch(row[first + count_steps(steps + 1, device)])
 
     def _refuse_short(self, known: int, size: int) -> None:
         if known - self.length < size * self.length:
@@ -145,18 +146,18 @@ class NextCharacter(Task):
 
 
 @lru_cache(maxsize=6)
-def part_of(known: text.Text, part: Split, device: torch.device) -> Tensor:
+def part_of(known: text.TextFile, part: Split, device: torch.device) -> Tensor:
     """(symbols,) a part of a text, uint8; not to be written to."""
     return torch.from_numpy(getattr(known, part)).to(device)
 
 
 @lru_cache(maxsize=4)
-def beginning(length: int, seed: int, epoch: int) -> int:
+def split_start(length: int, seed: int, epoch: int) -> int:
     """Where in its first stretch of `length` steps an epoch begins. Kept, since all batches of an epoch ask for it."""
-    return int(torch.randint(length, (), generator=seeded(HERE, "epoch", seed, epoch), device=HERE))
+    return int(torch.randint(length, (), generator=seeded(CPU, "epoch", seed, epoch), device=CPU))
 
 
-def count(stop: int, device: torch.device) -> Tensor:
+def count_steps(stop: int, device: torch.device) -> Tensor:
     """0, 1, ... below a number."""
     return torch.arange(stop, device=device)
 
