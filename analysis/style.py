@@ -64,7 +64,7 @@ NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class LineStyle:
     """How an architecture is drawn, in colour and in grey."""
 
     colour: str
@@ -83,54 +83,54 @@ class Look:
         }
 
 
-LOOKS: Mapping[str, Look] = {
-    "rnn": Look(colour="#6d6d6d", dash=DOTTED, marker="X"),
-    "lstm": Look(colour="#003e7f", dash=SOLID, marker="s"),
-    "gru": Look(colour="#6d7aff", dash=DASHED, marker="D"),
-    "rwa": Look(colour="#14a963", dash=SOLID, marker="^"),
-    "rda": Look(colour="#af4721", dash=SOLID, marker="o"),
-    "rda-exp-tanh": Look(colour="#571f07", dash=DASHED, marker="v"),
-    "rda-sigmoid-id": Look(colour="#c08c00", dash=DASH_DOT, marker="<"),
-    "tcn": Look(colour="#111111", dash=LONG, marker="P"),
-    "han": Look(colour="#e05ec4", dash=SOLID, marker="p"),
-    "han-bidirectional": Look(colour="#5f0cb3", dash=DASH_DOT, marker="h"),
+LINE_STYLES: Mapping[str, LineStyle] = {
+    "rnn": LineStyle(colour="#6d6d6d", dash=DOTTED, marker="X"),
+    "lstm": LineStyle(colour="#003e7f", dash=SOLID, marker="s"),
+    "gru": LineStyle(colour="#6d7aff", dash=DASHED, marker="D"),
+    "rwa": LineStyle(colour="#14a963", dash=SOLID, marker="^"),
+    "rda": LineStyle(colour="#af4721", dash=SOLID, marker="o"),
+    "rda-exp-tanh": LineStyle(colour="#571f07", dash=DASHED, marker="v"),
+    "rda-sigmoid-id": LineStyle(colour="#c08c00", dash=DASH_DOT, marker="<"),
+    "tcn": LineStyle(colour="#111111", dash=LONG, marker="P"),
+    "han": LineStyle(colour="#e05ec4", dash=SOLID, marker="p"),
+    "han-bidirectional": LineStyle(colour="#5f0cb3", dash=DASH_DOT, marker="h"),
 }
 """In the catalogue's order. Far apart in the CIELAB space, for the colour-blind too; 3:1 or more against white."""
 
 DASHES = (SOLID, DASHED, DASH_DOT, LONG, DOTTED)
-OWN_COLOURS = ("#00728d", "#ff4b9c", "#744d3a", "#5b31fa", "#9e3ab9", "#2e003a")
-OWN_MARKERS = (">", "*", "d", "8", "H")
-OWN_LAPS = len(DASHES) * len(OWN_MARKERS)
+CUSTOM_COLORS = ("#00728d", "#ff4b9c", "#744d3a", "#5b31fa", "#9e3ab9", "#2e003a")
+CUSTOM_MARKERS = (">", "*", "d", "8", "H")
+CUSTOM_CYCLE = len(DASHES) * len(CUSTOM_MARKERS)
 
 
-def looks(names: Iterable[str]) -> dict[str, Look]:
+def line_styles(names: Iterable[str]) -> dict[str, LineStyle]:
     """A look for each architecture of a report, no two alike (up to 150 of the user's own).
 
     Those of the catalogue have their own. One brought by the user gets what the hash of its name points at, or the next
     that is free; all names of a report have to be given together, so that each looks the same in all its figures.
     """
-    made: dict[str, Look] = {}
+    made: dict[str, LineStyle] = {}
     taken: set[int] = set()
     for name in sorted(set(names)):
-        if name in LOOKS:
-            made[name] = LOOKS[name]
+        if name in LINE_STYLES:
+            made[name] = LINE_STYLES[name]
             continue
-        colours = len(OWN_COLOURS)
+        colours = len(CUSTOM_COLORS)
         start = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "big") % colours
         # Every colour is used before one is used again with another dash and marker.
-        order = (colours * lap + (start + shift) % colours for lap in range(OWN_LAPS) for shift in range(colours))
+        order = (colours * lap + (start + shift) % colours for lap in range(CUSTOM_CYCLE) for shift in range(colours))
         slot = next((number for number in order if number not in taken), start)
         taken.add(slot)
         lap, colour = divmod(slot, colours)
-        made[name] = Look(
-            colour=OWN_COLOURS[colour],
+        made[name] = LineStyle(
+            colour=CUSTOM_COLORS[colour],
             dash=DASHES[(lap + 1) % len(DASHES)],
-            marker=OWN_MARKERS[(lap + lap // len(DASHES)) % len(OWN_MARKERS)],
+            marker=CUSTOM_MARKERS[(lap + lap // len(DASHES)) % len(CUSTOM_MARKERS)],
         )
     return made
 
 
-def variant(look: Look, index: int) -> Look:
+def restyled(look: LineStyle, index: int) -> LineStyle:
     """The look of the same architecture with other options: its colour and marker, with another dash and filling."""
     dash = DASHES[(DASHES.index(look.dash) + index) % len(DASHES)]
     return replace(look, dash=dash, hollow=index % 2 == 1)

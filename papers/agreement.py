@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from analysis.formats import ABSENT, count, listed, number, plural
-from analysis.histories import finite
-from analysis.quoted import Quoted
+from analysis.figures.learning_curves import finite
+from analysis.formatting import ABSENT, format_count, format_number, join_names, pluralize
+from analysis.published import PublishedFigure
 from papers.preset import Preset, Scale
 from papers.tables import ComparisonTable, OurResult, TableRow
 from workbench.results import Run
@@ -34,11 +34,11 @@ def agreement(line: TableRow, table: ComparisonTable) -> str:
     return of_bound(ours, theirs, table) if theirs.bound != "exact" else of_value(ours, theirs, table)
 
 
-def of_value(ours: OurResult, theirs: Quoted, table: ComparisonTable) -> str:
+def of_value(ours: OurResult, theirs: PublishedFigure, table: ComparisonTable) -> str:
     """Beside a figure that the source has as a number."""
     if not ours.complete:
         short = table.measure.counts_steps and ours.budget < theirs.value and not ours.values
-        return "too few steps to tell" if short else f"no: {len(ours.values)} of {plural(ours.seeds, 'seed')}"
+        return "too few steps to tell" if short else f"no: {len(ours.values)} of {pluralize(ours.seeds, 'seed')}"
     mean = ours.mean
     if mean.half is None:
         return f"one seed: {intervals_apart(mean.mean, theirs.value, table)}"
@@ -49,20 +49,20 @@ def of_value(ours: OurResult, theirs: Quoted, table: ComparisonTable) -> str:
     return f"no: {intervals_apart(mean.mean, theirs.value, table)}"
 
 
-def of_bound(ours: OurResult, theirs: Quoted, table: ComparisonTable) -> str:
+def of_bound(ours: OurResult, theirs: PublishedFigure, table: ComparisonTable) -> str:
     """Beside a figure of which the source says only that it was more, or less."""
     if theirs.bound == "above" and table.measure.counts_steps:
         early = [value for value in ours.values if value <= theirs.value]
         if early:
-            return f"no: {len(early)} of {plural(ours.seeds, 'seed')} by then"
+            return f"no: {len(early)} of {pluralize(ours.seeds, 'seed')} by then"
         if ours.diverged:
-            return f"no: {ours.diverged} of {plural(ours.seeds, 'seed')} diverged"
+            return f"no: {ours.diverged} of {pluralize(ours.seeds, 'seed')} diverged"
         if not ours.complete and ours.budget < theirs.value:
             return "too few steps to tell"
         return "agrees" if ours.seeds > 1 else "one seed: agrees"
     if not ours.complete:
         # A mean over the others would speak for seeds that failed.
-        return f"no: {len(ours.values)} of {plural(ours.seeds, 'seed')}"
+        return f"no: {len(ours.values)} of {pluralize(ours.seeds, 'seed')}"
     mean, above = ours.mean, theirs.bound == "above"
     if mean.low > theirs.value if above else mean.high < theirs.value:
         return "agrees" if mean.half is not None else "one seed: agrees"
@@ -73,8 +73,8 @@ def of_bound(ours: OurResult, theirs: Quoted, table: ComparisonTable) -> str:
 def intervals_apart(mine: float, theirs: float, table: ComparisonTable) -> str:
     """How far ours lies from theirs."""
     if not table.measure.less_is_better:
-        return f"{number(abs(mine - theirs))} {'above' if mine > theirs else 'below'}"
-    return f"{number(mine / theirs)} times theirs" if theirs else f"{number(mine)} against 0"
+        return f"{format_number(abs(mine - theirs))} {'above' if mine > theirs else 'below'}"
+    return f"{format_number(mine / theirs)} times theirs" if theirs else f"{format_number(mine)} against 0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,19 +105,19 @@ def pairs(table: ComparisonTable) -> Iterator[Pair]:
             yield Pair(better=better.architecture, worse=worse.architecture, ours=ours, sure=sure)
 
 
-def has_not_learned(figure: Quoted, table: ComparisonTable) -> bool:
+def has_not_learned(figure: PublishedFigure, table: ComparisonTable) -> bool:
     """Whether a published loss is that of an answer without memory, or worse."""
     trivial = table.published_trivial_loss
     return trivial is not None and figure.value >= UNLEARNED * trivial
 
 
-def precedes(one: Quoted, other: Quoted, less_is_better: bool) -> int:
+def precedes(one: PublishedFigure, other: PublishedFigure, less_is_better: bool) -> int:
     """1 if the first is certainly the better, -1 if it is the worse, 0 if the source does not say."""
     less, more = certainly_less(one, other), certainly_less(other, one)
     return (less - more) * (1 if less_is_better else -1)
 
 
-def certainly_less(one: Quoted, other: Quoted) -> bool:
+def certainly_less(one: PublishedFigure, other: PublishedFigure) -> bool:
     """Whether the first figure is the lower one, whatever was rounded away, and whatever `more than` means."""
     if one.bound == other.bound == "exact":
         # A little more, as neighbours in the last digit touch.
@@ -155,10 +155,10 @@ def verdict(tables: Sequence[ComparisonTable], full: bool) -> str:
         return "too little to compare"
     turned = sum(pair.ours < 0 and pair.sure for pair in found)
     if turned:
-        return f"another order ({turned} of {plural(len(found), 'pair')})"
+        return f"another order ({turned} of {pluralize(len(found), 'pair')})"
     if not any(pair.sure for pair in found):
         return "no order beyond the intervals"
-    of_pairs = f" ({plural(len(found), 'pair')})"
+    of_pairs = f" ({pluralize(len(found), 'pair')})"
     if all(pair.ours > 0 for pair in found):
         whole = all(pair.sure for pair in found)
         return ("the same order" if whole else "the same order, in part within the intervals") + of_pairs
@@ -181,14 +181,14 @@ def ordering(table: ComparisonTable) -> str:
     turned = [pair for pair in other if pair.sure]
     tied = len(found) - len(same) - len(other)
     come = "comes" if len(same) == 1 else "come"
-    parts = [f"{count(len(same))} {come} in its order ({sum(pair.sure for pair in same)} beyond the intervals)"]
+    parts = [f"{format_count(len(same))} {come} in its order ({sum(pair.sure for pair in same)} beyond the intervals)"]
     if other:
-        parts.append(f"{count(len(other))} in the other ({len(turned)} beyond the intervals)")
+        parts.append(f"{format_count(len(other))} in the other ({len(turned)} beyond the intervals)")
     if tied:
-        parts.append(f"{count(tied)} cannot be told")
-    told = f"Of {plural(len(found), 'pair')} of architectures that the source tells apart, {', '.join(parts)}."
+        parts.append(f"{format_count(tied)} cannot be told")
+    told = f"Of {pluralize(len(found), 'pair')} of architectures that the source tells apart, {', '.join(parts)}."
     if turned:
-        names = listed([f"{pair.worse} before {pair.better}" for pair in turned])
+        names = join_names([f"{pair.worse} before {pair.better}" for pair in turned])
         told += f" The other way round beyond the intervals: {names}."
     return told
 
@@ -212,10 +212,10 @@ def reasons(preset: Preset, scale: Scale, tables: Sequence[ComparisonTable]) -> 
 def describe_row(line: TableRow) -> str:
     """What the seeds came to; where not all did, how far each got, and whether it had come to rest."""
     if line.ours.complete:
-        each = listed([f"{value:.6g}" for value in line.ours.values])
+        each = join_names([f"{value:.6g}" for value in line.ours.values])
         return f"{each} here; the source has one run."
     diverged = [run for run in line.runs if run.diverged]
-    lost = [f"{plural(len(diverged), 'seed')} diverged"] if diverged else []
+    lost = [f"{pluralize(len(diverged), 'seed')} diverged"] if diverged else []
     return "; ".join([*lost, *(describe_ending(run) for run in line.runs if not run.diverged)]) + "."
 
 
@@ -226,10 +226,10 @@ def describe_ending(run: Run) -> str:
     if losses is None or len(losses) < 2:
         return f"{seed} has no validation loss to follow"
     lowest = losses.to_numpy().argmin()
-    step = count(float(losses.index.to_numpy()[lowest]))
-    best = f"{seed} had its lowest validation loss, {number(losses.iloc[lowest])}, at step {step}"
+    step = format_count(float(losses.index.to_numpy()[lowest]))
+    best = f"{seed} had its lowest validation loss, {format_number(losses.iloc[lowest])}, at step {step}"
     late = losses[losses.index >= losses.index[-1] - LATE * losses.index[-1]]
     if len(late) < 2 or late.iloc[0] <= 0:
         return best
     ratio = late.iloc[-1] / late.iloc[0]
-    return f"{best}, and its last fifth took the loss to {number(ratio)} times what it was"
+    return f"{best}, and its last fifth took the loss to {format_number(ratio)} times what it was"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from analysis import curves
-from analysis.formats import ABSENT, count, interval, number, percent, plural
-from analysis.formats import span as spanned
-from analysis.groups import Section, sections
+from analysis.figures import learning_curves
+from analysis.formatting import ABSENT, format_count, format_interval, format_number, format_percent, pluralize
+from analysis.formatting import format_range as spanned
+from analysis.grouping import Section, sections
 from analysis.published import published_for
 from analysis.statistics import Mean, mean_interval
 from analysis.style import save_svg
@@ -62,7 +62,7 @@ def write(preset: Preset, scale: Scale, out: Path, pages: Path, seeds: int | Non
         scale=scale,
         standing=found,
         numerics=[plain(each) for each in describe_numerics(preset)],
-        percent=percent(100 * found.share),
+        percent=format_percent(100 * found.share),
         shrunk=[] if preset.of else [plain(reductions(preset))],
         verdict=plain(said),
         results=[format_result(each, scale) for each in made],
@@ -106,13 +106,13 @@ def environment() -> Environment:
 def draw_figures(found: Sequence[Section], pages: Path, name: str) -> Iterator[str]:
     """Writes the learning curves of each section; yields each figure as Markdown."""
     for section in found:
-        drawn = curves.panels(section)
+        drawn = learning_curves.panels(section)
         if not drawn:
             continue
         figure = f"{name}-{section.anchor}"
-        save_svg(curves.draw(section, drawn), pages / FIGURES, figure)
-        shown = f"![{plain(curves.described(section, drawn))}]({FIGURES}/{figure}.svg)"
-        yield f"{shown}\n\n{plain(section.title)}. {curves.caption(drawn)}"
+        save_svg(learning_curves.draw(section, drawn), pages / FIGURES, figure)
+        shown = f"![{plain(learning_curves.described(section, drawn))}]({FIGURES}/{figure}.svg)"
+        yield f"{shown}\n\n{plain(section.title)}. {learning_curves.caption(drawn)}"
 
 
 def budget(runs: Sequence[Run]) -> str:
@@ -127,11 +127,11 @@ def budget(runs: Sequence[Run]) -> str:
                     plain(section.title),
                     spanned(row.results("parameters")),
                     spanned(row.results("steps")),
-                    count(row.experiment.budget.steps),
-                    count(row.experiment.budget.batch_size),
-                    count(len(row.runs)),
-                    count(row.diverged),
-                    number(seconds.mean),
+                    format_count(row.experiment.budget.steps),
+                    format_count(row.experiment.budget.batch_size),
+                    format_count(len(row.runs)),
+                    format_count(row.diverged),
+                    format_number(seconds.mean),
                 ]
             )
     headings = ("architecture", "task", "parameters", "steps made", "of", "batch", "seeds", "diverged", "s a run")
@@ -142,7 +142,7 @@ def machines(runs: Sequence[Run]) -> list[str]:
     """The machines that trained, one in a line each."""
     told = {
         f"{run.timing.get('processor', 'unknown')} ({run.timing.get('device', 'unknown')}, "
-        f"{plural(run.timing.get('threads', 1), 'thread')} a run, PyTorch {run.timing.get('torch', 'unknown')})"
+        f"{pluralize(run.timing.get('threads', 1), 'thread')} a run, PyTorch {run.timing.get('torch', 'unknown')})"
         for run in runs
     }
     return sorted(told)
@@ -180,7 +180,7 @@ def format_result(made: ComparisonTable, scale: Scale) -> str:
     lines = [row_cells(line, made, full) for line in made.lines]
     trivial = trivial_value(made)
     if trivial is not None:
-        lines.append(["trivial baseline", "", number(trivial), "", *[""] * full])
+        lines.append(["trivial baseline", "", format_number(trivial), "", *[""] * full])
     shown = table([*headings, *["agrees?"] * full], lines)
     baseline = "" if trivial is not None else trivial_steps(made)
     source, setting = "Nothing is published of this.", ""
@@ -200,9 +200,9 @@ def row_cells(line: TableRow, made: ComparisonTable, full: bool) -> list[str]:
     if ours.diverged:
         share += f" ({ours.diverged} diverged)"
     if not ours.values and ours.seeds > ours.diverged and made.measure.counts_steps:
-        value = f"> {count(ours.budget)}"
+        value = f"> {format_count(ours.budget)}"
     else:
-        value = format_steps(ours.mean) if made.measure.counts_steps else interval(ours.mean)
+        value = format_steps(ours.mean) if made.measure.counts_steps else format_interval(ours.mean)
     published = ABSENT if line.published is None else str(line.published)
     told = [plain(agreement(line, made))] if full else []
     return [plain(line.architecture), plain(published), plain(value), share, *told]
@@ -212,7 +212,7 @@ def format_steps(mean: Mean) -> str:
     """A mean number of steps with its interval: whole numbers."""
     if mean.n == 0:
         return ABSENT
-    return count(mean.mean) + ("" if mean.half is None else f" ± {count(mean.half)}")
+    return format_count(mean.mean) + ("" if mean.half is None else f" ± {format_count(mean.half)}")
 
 
 def trivial_value(made: ComparisonTable) -> float | None:
@@ -227,7 +227,7 @@ def trivial_steps(made: ComparisonTable) -> str:
     """The trivial baseline of a table that counts something else than losses."""
     if made.trivial_loss is None:
         return ""
-    loss = f"The best answer without memory has a loss of {number(made.trivial_loss)}"
+    loss = f"The best answer without memory has a loss of {format_number(made.trivial_loss)}"
     goal = made.measure.goal
     if goal is not None and goal.criterion.metric == "loss" and not goal.criterion.met(made.trivial_loss):
         return f"Trivial baseline: never. {loss}."

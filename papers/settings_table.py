@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
-from analysis.formats import ABSENT
-from analysis.naming import shown
+from analysis.formatting import ABSENT
+from analysis.grouping import format_option
 from papers.markdown import plain, table
 from papers.preset import Preset, Scale
 from workbench.comparison import Comparison
@@ -74,10 +74,12 @@ def reductions(preset: Preset) -> str:
         name = key.rpartition(".")[2].replace("_", " ")
         if key not in paper:
             # In the paper's setting each architecture has one of its own.
-            changes.append(f"{name} {shown(value)} for all")
+            changes.append(f"{name} {format_option(value)} for all")
             continue
         by = describe_factor(paper[key], value)
-        changes.append(f"{name} {shown(value)} instead of {shown(paper[key])}{f' ({by})' if by else ''}")
+        changes.append(
+            f"{name} {format_option(value)} instead of {format_option(paper[key])}{f' ({by})' if by else ''}"
+        )
     return "; ".join(changes)
 
 
@@ -96,4 +98,4 @@ def describe_factor(paper: Any, here: Any) -> str:
 
 def format_setting(value: Any) -> str:
     """A value in a table's cell."""
-    return ABSENT if value is None else plain(shown(value))
+    return ABSENT if value is None else plain(format_option(value))

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.published import Published, catalogue_name, published_for
-from analysis.quoted import Quoted
+from analysis.published import PublishedFigure, PublishedSource, catalogue_name, published_for
 from analysis.statistics import Mean, mean_interval
 from papers.metric import Metric
 from papers.preset import Preset, Scale
@@ -50,7 +49,7 @@ class TableRow:
     runs: tuple[Run, ...]
     """Those that are finished, by seed."""
     ours: OurResult
-    published: Quoted | None
+    published: PublishedFigure | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +59,7 @@ class ComparisonTable:
     measure: Metric
     variant: str
     """What tells it from the others of the preset, as `length 50`; empty where there is only one."""
-    source: Published | None
+    source: PublishedSource | None
     lines: tuple[TableRow, ...]
     trivial_loss: float | None
     """Of the task as it was run; `None` where nothing is finished."""
@@ -122,7 +121,7 @@ def table_rows(
     experiments: Sequence[Experiment],
     found: Mapping[tuple[str, int], Run],
     measure: Metric,
-    source: Published | None,
+    source: PublishedSource | None,
 ) -> Iterator[TableRow]:
     """The lines of a table, in the order in which the preset names its architectures."""
     for name in dict.fromkeys(experiment.architecture.name for experiment in experiments):
@@ -143,7 +142,7 @@ def table_rows(
         )
 
 
-def sources(preset: Preset) -> list[list[Published]]:
+def sources(preset: Preset) -> list[list[PublishedSource]]:
     """What the preset's sources have of each variant of the paper's setting."""
     return [
         [entry for entry in published_for(part) if entry.source in preset.sources]

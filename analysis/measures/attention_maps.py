@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Level:
+class AttentionLevel:
     """One level's map."""
 
     number: int
@@ -29,7 +29,7 @@ class Level:
         return (seen >= (end - 1).clamp_max((window - 1) * self.spacing)) & (steps < end)
 
 
-def levels(maps: tuple[Tensor, ...], causal: bool) -> list[Level]:
+def levels(maps: tuple[Tensor, ...], causal: bool) -> list[AttentionLevel]:
     """The levels of a trace's maps, lowest first; of a bidirectional encoder those that look back, then the others."""
     depth = len(maps) if causal else len(maps) // 2
     found = []
@@ -39,7 +39,7 @@ def levels(maps: tuple[Tensor, ...], causal: bool) -> list[Level]:
         spacing = 1
         for lower in below:
             spacing *= lower.shape[3]
-        found.append(Level(number=number + 1, onward=onward, spacing=spacing, map=each.detach()))
+        found.append(AttentionLevel(number=number + 1, onward=onward, spacing=spacing, map=each.detach()))
     return found
 
 

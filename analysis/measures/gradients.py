@@ -1,8 +1,10 @@
 """How strongly a sequence's last output, or the loss, depends on what was read at each lag before it."""
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from analysis.statistics import CONFIDENCE
 from architectures.base import Encoder, evaluating
 from workbench.model import Model
 from workbench.tasks import Batch, Task
@@ -88,3 +90,62 @@ def by_lag(values: Tensor, ends: Tensor) -> Tensor:
     steps = ends.unsqueeze(1) - 1 - torch.arange(time)
     picked = values.gather(-1, steps.clamp(min=0).expand(values.shape))
     return picked.masked_fill(steps < 0, float("nan"))
+
+
+RESAMPLES = 400
+"""Bootstrap samples behind an interval."""
+
+
+def cumulative(norms: np.ndarray) -> np.ndarray:
+    """The share of a sequence's squared gradient that lies within each lag:
+
+        s(k) = sum_{j <= k} g_j^2 / sum_j g_j^2
+
+    (Luo, Li, Urtasun and Zemel 2016, of images). The squares are summed over a sequence's probe vectors before they are
+    divided: in expectation, squared Frobenius norms of Jacobians.
+
+    Args:
+        norms: (directions, sequences, time) gradient norms by lag; NaN where there is no such lag.
+
+    Returns:
+        (sequences kept, time), rising to 1. Sequences without any gradient, or with one that is infinite, are left out.
+    """
+    norms = np.where(np.isnan(norms), 0.0, norms.astype(float))
+    # By the largest of each sequence first: a square may leave the range of numbers where the norm does not.
+    largest = norms.max(axis=(0, 2))
+    kept = (largest > 0) & np.isfinite(largest)
+    rising = ((norms[:, kept] / largest[kept][:, None]) ** 2).sum(0).cumsum(1)
+    return np.asarray(rising / rising[:, -1:])
+
+
+def holding(rising: np.ndarray, share: float) -> np.ndarray:
+    """The smallest lag within which a share lies, curve by curve.
+
+    Args:
+        rising: (curves, time), each rising to 1.
+        share: between 0 and 1.
+
+    Returns:
+        (curves,) lags in steps.
+    """
+    return np.asarray((rising >= share * (1 - 1e-12)).argmax(1))
+
+
+def resampled(rising: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """The mean curve in bootstrap samples of the sequences.
+
+    Args:
+        rising: (sequences, time).
+
+    Returns:
+        (RESAMPLES, time).
+    """
+    count = len(rising)
+    weights = generator.multinomial(count, np.full(count, 1 / count), size=RESAMPLES) / count
+    return np.asarray(weights @ rising)
+
+
+def ends(values: np.ndarray, confidence: float = CONFIDENCE) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of the percentile interval, column by column, of (samples, ...) bootstrap values."""
+    low, high = np.quantile(values, [0.5 - confidence / 2, 0.5 + confidence / 2], axis=0)
+    return low, high

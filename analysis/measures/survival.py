@@ -96,3 +96,7 @@ def quantile(values: Tensor, share: float) -> Tensor:
     """The value that this share of the last dimension lies at or below; infinite values are values too."""
     place = round(share * (values.shape[-1] - 1))
     return values.sort(dim=-1).values[..., place]
+
+
+ESSAY_RETENTION = 0.9999
+"""The share that every copy keeps, in the essay."""

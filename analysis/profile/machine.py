@@ -4,15 +4,15 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
-from analysis.precision import dtype, products
-from analysis.profile.settings import Settings
-from analysis.profile.timing import Job
+from analysis.profile.settings import ProfileSettings
+from analysis.profile.timing import Workload
 from architectures.kernels import pick_backend
 from workbench import malloc
+from workbench.devices import dtype, matmul_precision
 from workbench.run import processor
 
 ORDER = {"cpu": 2048, "cuda": 8192}
@@ -36,19 +36,19 @@ class Peak:
     """The same over vectors in the last cache."""
 
 
-def jobs(device: str, settings: Settings) -> dict[str, Job]:
+def peak_workloads(device: str, settings: ProfileSettings) -> dict[str, Workload]:
     """What measures the peak."""
     order, large = ORDER[device], LARGE[device]
     a, b, c = (torch.ones(order, order, device=device, dtype=dtype(settings.precision)) for _ in range(3))
 
     def multiply() -> None:
-        with products(settings.matmul_precision):
+        with matmul_precision(settings.matmul_precision):
             torch.mm(a, b, out=c)
 
-    found = {GEMM: Job(run=multiply)}
+    found = {GEMM: Workload(run=multiply)}
     for name, size in ((MEMORY, large), (CACHE, SMALL)):
         x, y, z = (torch.ones(size, device=device) for _ in range(3))
-        found[name] = Job(run=lambda x=x, y=y, z=z: torch.add(x, y, alpha=2.0, out=z))  # type: ignore[misc]
+        found[name] = Workload(run=lambda x=x, y=y, z=z: torch.add(x, y, alpha=2.0, out=z))  # type: ignore[misc]
     return found
 
 
@@ -62,7 +62,7 @@ def peak(seconds: Mapping[str, Sequence[float]], device: str) -> Peak:
     )
 
 
-def described(device: str, settings: Settings) -> dict[str, Any]:
+def machine_info(device: str, settings: ProfileSettings) -> dict[str, Any]:
     """The machine and the software, and what they were told."""
     told: dict[str, Any] = {
         "device": device,
@@ -77,7 +77,7 @@ def described(device: str, settings: Settings) -> dict[str, Any]:
         "recurrences": pick_backend(torch.zeros(1, device=device), units=settings.hidden_size),
     }
     if device == "cuda":
-        with products(settings.matmul_precision):
+        with matmul_precision(settings.matmul_precision):
             told["tf32"] = {"products": torch.backends.cuda.matmul.allow_tf32, "cudnn": torch.backends.cudnn.allow_tf32}
     return told
 
@@ -91,3 +91,67 @@ def allocator(device: str) -> str:
     chosen |= {"LD_PRELOAD": os.environ["LD_PRELOAD"]} if os.environ.get("LD_PRELOAD") else {}
     told = [f"{key}={value}" for key, value in sorted(chosen.items())]
     return " ".join(["the system's, told to keep what is freed", *told] if malloc.kept else told) or "the system's"
+
+
+Algorithm = Literal["standard", "persistent", "persistent for small sizes"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LSTMSize:
+    """An LSTM of one layer and one direction, and what it runs on.
+
+    Args:
+        dtype: that cuDNN is given; autocast may choose another than its own.
+        batch, input_size, units: sizes.
+        capability: of the device, major and minor.
+        multiprocessors: of the device.
+    """
+
+    dtype: torch.dtype
+    batch: int
+    input_size: int
+    units: int
+    capability: tuple[int, int]
+    multiprocessors: int
+
+    @property
+    def forward(self) -> Algorithm:
+        """Of the forward pass."""
+        return self._algorithm(small=192)
+
+    @property
+    def backward(self) -> Algorithm:
+        """Of the backward pass."""
+        return self._algorithm(small=128)
+
+    @property
+    def missing(self) -> list[str]:
+        """The conditions of the persistent algorithm, which keeps the weights on the chip, that are not met."""
+        conditions = {
+            "float16": self.dtype == torch.float16,
+            "units a multiple of 128, and at most 1024": self.units % 128 == 0 and self.units <= 1024,
+            "input size a multiple of 128": self.input_size % 128 == 0,
+            "batch a multiple of 8, and at most 128": self.batch % 8 == 0 and self.batch <= 128,
+            "compute capability 8 or more, save 8.6, and at least 98 multiprocessors": (
+                self.capability[0] >= 8 and self.capability[1] != 6 and self.multiprocessors >= 98
+            ),
+        }
+        return [name for name, met in conditions.items() if not met]
+
+    def _algorithm(self, small: int) -> Algorithm:
+        if self.dtype != torch.float64 and self.units <= small:
+            return "persistent for small sizes"
+        return "standard" if self.missing else "persistent"
+
+
+def here(dtype: torch.dtype, batch: int, input_size: int, units: int) -> LSTMSize:
+    """An LSTM on the CUDA device that is current."""
+    found = torch.cuda.get_device_properties()
+    return LSTMSize(
+        dtype=dtype,
+        batch=batch,
+        input_size=input_size,
+        units=units,
+        capability=(found.major, found.minor),
+        multiprocessors=found.multi_processor_count,
+    )

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import torch
 
-from analysis.profile.subjects import Subject
-from analysis.profile.timing import Job
+from analysis.profile.cases import BenchmarkCase
+from analysis.profile.timing import Workload
 
 ON_CPU = (
     "growth of the resident memory of a process of its own from before a forward and backward pass to its height; "
@@ -28,7 +28,7 @@ ON_CUDA = (
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
-def resident(subjects: Sequence[Subject], threads: int) -> list[int | None]:
+def resident(subjects: Sequence[BenchmarkCase], threads: int) -> list[int | None]:
     """Bytes for each of the subjects, on the CPU; `None` where the system does not tell, or it failed.
 
     Each is measured in a process of its own, forked from one that has imported all it needs and computed nothing.
@@ -57,7 +57,7 @@ def serve() -> None:
         if child == 0:
             with suppress(BaseException):
                 torch.set_num_threads(order["threads"])
-                os.write(writing, json.dumps(grown(Subject(**plain))).encode())
+                os.write(writing, json.dumps(grown(BenchmarkCase(**plain))).encode())
             os._exit(0)
         os.close(writing)
         with os.fdopen(reading) as answer:
@@ -65,7 +65,7 @@ def serve() -> None:
         os.waitpid(child, 0)
 
 
-def grown(subject: Subject) -> int | None:
+def grown(subject: BenchmarkCase) -> int | None:
     """Bytes that this process grows by at the height of a forward and backward pass; `None` where it cannot tell."""
     _, job = subject.jobs(subject.build())
     # What is loaded and set up once is no part of it.
@@ -92,7 +92,7 @@ def status(key: str) -> int:
     raise LookupError(key)
 
 
-def on_cuda(job: Job) -> int:
+def on_cuda(job: Workload) -> int:
     """Bytes on the GPU."""
     job.prepare()
     job.run()

@@ -10,14 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from analysis import direct_labels
-from analysis.direct_labels import Label
-from analysis.formats import number, plural
+from analysis.figures.axes import AxisScale, tick
+from analysis.figures.labels import SIZE, Label, add, height, margin
+from analysis.formatting import format_number, pluralize
+from analysis.profile.cases import BASELINE
 from analysis.profile.machine import Peak
-from analysis.profile.record import Profile, Row
-from analysis.profile.subjects import BASELINE
-from analysis.scales import Scale, tick
-from analysis.style import DASHED, DOTTED, FAINT, INK, LOOKS, SOLID, looks, theme
+from analysis.profile.profiler import Profile, ProfileRow
+from analysis.style import DASHED, DOTTED, FAINT, INK, LINE_STYLES, SOLID, line_styles, theme
 
 WIDTH, LEFT, BOTTOM, TOP, BETWEEN = 500.0, 56.0, 38.0, 22.0, 62.0
 """Points: of the figure, and of what surrounds its panels."""
@@ -38,45 +37,43 @@ def draw(profile: Profile) -> Figure | None:
         made = marked({row.architecture for rows in panels.values() for row in rows})
         scales = {length: scale(rows, profile.peak) for length, rows in panels.items()}
         labels = {length: labelled(rows, profile.peak, scales[length], made) for length, rows in panels.items()}
-        right = max(direct_labels.margin(each) for each in labels.values())
-        high = max(PANEL, *(direct_labels.height(each) for each in labels.values()))
+        right = max(margin(each) for each in labels.values())
+        high = max(PANEL, *(height(each) for each in labels.values()))
         total = TOP + len(panels) * (high + BETWEEN) - BETWEEN + BOTTOM
         figure = Figure(figsize=(WIDTH / 72, total / 72))
         for index, (length, rows) in enumerate(panels.items()):
             bottom = (total - TOP - high - index * (high + BETWEEN)) / total
             axes = figure.add_axes((LEFT / WIDTH, bottom, 1 - (LEFT + right) / WIDTH, high / total))
-            axes.set_title(
-                f"{plural(length, 'step')}, batch {rows[0].batch}", loc="left", fontsize=direct_labels.SIZE, color=INK
-            )
+            axes.set_title(f"{pluralize(length, 'step')}, batch {rows[0].batch}", loc="left", fontsize=SIZE, color=INK)
             roofs(axes, rows, profile.peak, scales[length])
             for row in rows:
                 x, y = at(row) or (1.0, 1.0)
                 # Thin, from the point to where its label's leader starts.
                 axes.plot([x, axes.get_xlim()[1]], [y, y], color=FAINT, linewidth=0.4, alpha=0.6, zorder=2, marker="")
                 axes.plot([x], [y], **made[row.architecture], zorder=3)
-            direct_labels.add(axes, labels[length])
+            add(axes, labels[length])
     return figure
 
 
-def at(row: Row) -> tuple[float, float] | None:
+def at(row: ProfileRow) -> tuple[float, float] | None:
     """Where a row stands: operations a byte, and 10^9 operations a second."""
     amount = row.forward_backward.amount
     intensity, gflops = None if amount is None else amount.intensity, row.gflops
     return (intensity, gflops) if intensity and gflops else None
 
 
-def points(rows: Sequence[Row]) -> np.ndarray:
+def points(rows: Sequence[ProfileRow]) -> np.ndarray:
     """Where the rows stand, (rows, 2)."""
     return np.array([place for row in rows if (place := at(row))])
 
 
-def scale(rows: Sequence[Row], peak: Peak) -> Scale:
+def scale(rows: Sequence[ProfileRow], peak: Peak) -> AxisScale:
     """Shows the slowest and the peak."""
     lowest, highest = points(rows)[:, 1].min(), points(rows)[:, 1].max()
-    return Scale(low=float(lowest) / ROOM, high=max(float(highest), peak.gflops) * ROOM, log=True)
+    return AxisScale(low=float(lowest) / ROOM, high=max(float(highest), peak.gflops) * ROOM, log=True)
 
 
-def roofs(axes: Axes, rows: Sequence[Row], peak: Peak, scale: Scale) -> None:
+def roofs(axes: Axes, rows: Sequence[ProfileRow], peak: Peak, scale: AxisScale) -> None:
     """Scales the axes, and draws what the machine allows."""
     scale.apply(axes)
     axes.set_xscale("log")
@@ -103,11 +100,13 @@ def roof(dash: Any) -> dict[str, Any]:
 
 def marked(names: set[str]) -> dict[str, dict[str, Any]]:
     """How each architecture is marked: as everywhere, without a line. The baseline is the LSTM's mark, hollow."""
-    made = {**looks(names - {BASELINE}), BASELINE: replace(LOOKS["lstm"], hollow=True)}
+    made = {**line_styles(names - {BASELINE}), BASELINE: replace(LINE_STYLES["lstm"], hollow=True)}
     return {name: {**look.line(), "linestyle": "", "markersize": 7.0} for name, look in made.items()}
 
 
-def labelled(rows: Sequence[Row], peak: Peak, scale: Scale, made: Mapping[str, dict[str, Any]]) -> list[Label]:
+def labelled(
+    rows: Sequence[ProfileRow], peak: Peak, scale: AxisScale, made: Mapping[str, dict[str, Any]]
+) -> list[Label]:
     """A label for each row, and for each roof; all roofs end at the peak."""
     top = scale.fraction(peak.gflops)
     told = (
@@ -125,8 +124,8 @@ def labelled(rows: Sequence[Row], peak: Peak, scale: Scale, made: Mapping[str, d
 def described(profile: Profile) -> str:
     """The figure in words."""
     told = "; ".join(
-        f"{row.architecture} {number(place[1])} GFLOP/s at {number(place[0])} operations a byte"
+        f"{row.architecture} {format_number(place[1])} GFLOP/s at {format_number(place[0])} operations a byte"
         for row in profile.rows
         if (place := at(row))
     )
-    return f"Roofline, forward and backward, under {number(profile.peak.gflops)} GFLOP/s: {told}."
+    return f"Roofline, forward and backward, under {format_number(profile.peak.gflops)} GFLOP/s: {told}."

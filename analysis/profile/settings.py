@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import architectures
-from analysis.precision import MatmulPrecision
 from architectures.suggest import did_you_mean
 from workbench.config import MAX_THREADS, Precision
+from workbench.devices import MatmulPrecision
 from workbench.errors import UserError
 from workbench.validation import check_choice, check_int
 
@@ -17,7 +17,7 @@ Memory = Literal["kept", "returned"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class ProfileSettings:
     """What is measured, and where.
 
     Args:

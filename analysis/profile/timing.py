@@ -23,7 +23,7 @@ LONG = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Workload:
     """Something to be timed."""
 
     run: Call
@@ -54,7 +54,7 @@ def events(run: Call) -> float:
     return seconds
 
 
-def sample(job: Job, meter: Meter, known: float | None = None) -> float:
+def sample(job: Workload, meter: Meter, known: float | None = None) -> float:
     """Seconds a run: the median of at least three, after one that is not counted.
 
     Args:
@@ -78,7 +78,7 @@ def sample(job: Job, meter: Meter, known: float | None = None) -> float:
 
 
 def rounds(
-    jobs: Mapping[str, Job],
+    jobs: Mapping[str, Workload],
     repeats: int,
     meter: Meter,
     *,

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
-from analysis.findings import Curve
+from analysis.probes.result import Curve
 
 STEP = "step"
 COST = ("parameters", "state_size")

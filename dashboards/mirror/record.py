@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import probes
-from analysis.findings import Findings
+from analysis.probes import registry
+from analysis.probes.result import ProbeResult
 from dashboards.mirror.naming import RunColumns, WandbTable, best_of, curve_tables, history_name, result_names
 from workbench.errors import UserError
 from workbench.files import one_line, read_yaml
@@ -120,7 +120,9 @@ def run_record(run: Run, tried: TrialInfo | None = None, *, checkpoint: bool = F
     rows = history(run)
     scored = {name for row in rows for name in row if name.startswith("val/")}
     best = {name: best_of(name.removeprefix("val/"), run.result.get("criterion")) for name in sorted(scored)}
-    findings = {name: entry.findings for name, entry in probes.read(run.folder).items() if entry.findings is not None}
+    findings = {
+        name: entry.findings for name, entry in registry.read_records(run.folder).items() if entry.findings is not None
+    }
     name = f"{task}/{architecture}/seed-{experiment.seed}"
     if tried is not None:
         name = f"{tried.study}/trial-{tried.trial.number}"
@@ -163,7 +165,7 @@ def trial_names(tried: TrialInfo) -> dict[str, Any]:
     }
 
 
-def probe_names(findings: Mapping[str, Findings]) -> dict[str, Any]:
+def probe_names(findings: Mapping[str, ProbeResult]) -> dict[str, Any]:
     """The numbers and words of probes by the names of the scheme; a number that there is none of is `None`."""
     named: dict[str, Any] = {}
     for probe, found in findings.items():

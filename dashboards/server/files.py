@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from analysis.naming import natural
+from analysis.grouping import natural_sort_key
 from dashboards.server.wsgi import DOCUMENT, HTML, TEXT, Response
 
 KINDS = {
@@ -107,7 +107,7 @@ def run_groups(root: Path, below: str) -> Iterator[FileGroup]:
     """A line for each run."""
     folders = {path.parent for path in (root / below).rglob("config.yaml")}
     folders |= {path.parent for path in (root / below).rglob("analysis.json")}
-    for folder in sorted(folders, key=lambda folder: natural(str(folder))):
+    for folder in sorted(folders, key=lambda folder: natural_sort_key(str(folder))):
         yield file_group(root, str(folder.relative_to(root / below)), [folder / name for name in RUN], whole=True)
 
 

@@ -14,11 +14,10 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from analysis import curves, svg
-from analysis.curves import Panels
-from analysis.groups import Section, sections
-from analysis.histories import History, Lost, finite
-from analysis.naming import variant_key
+from analysis.figures import learning_curves
+from analysis.figures.learning_curves import History, Lost, Panels, finite
+from analysis.grouping import Section, sections, variant_key
+from analysis.report import output_files
 from analysis.style import NO_METADATA, theme
 from dashboards.server.progress import FolderProgress, Group
 from dashboards.server.run_status import ENDED, RunStatus, shorten
@@ -170,18 +169,18 @@ def draw_section(section: Section, shown: Sequence[RunStatus]) -> DrawnFigure:
         apart[row.label] = under_way
         rows.append(replace(row, runs=whole))
     means = replace(section, rows=tuple(rows))
-    panels = thin_panels(curves.panels(means))
+    panels = thin_panels(learning_curves.panels(means))
     if not panels:
         return DrawnFigure(title=section.title, svg=None, caption="")
-    figure = curves.draw(means, panels)
+    figure = learning_curves.draw(means, panels)
     with_unique_ids(figure, means, panels, apart)
     text = io.StringIO()
     with theme(), mpl.rc_context({"svg.hashsalt": section.anchor}):
         figure.savefig(text, format="svg", metadata=NO_METADATA)
-    caption = curves.caption(panels)
+    caption = learning_curves.caption(panels)
     if any(apart.values()):
         caption += " Thin lines without an end mark are seeds under way; they join the mean when they are finished."
-    image = svg.inline(text.getvalue(), section.anchor, curves.described(means, panels))
+    image = output_files.inline(text.getvalue(), section.anchor, learning_curves.described(means, panels))
     return DrawnFigure(title=section.title, svg=image, caption=caption)
 
 
@@ -189,7 +188,7 @@ def with_unique_ids(figure: Figure, section: Section, panels: Panels, apart: Map
     """Draws runs that are in no mean into the panels of a figure."""
     with theme():
         for axes, (column, histories) in zip(figure.axes, panels.items(), strict=True):
-            scale = curves.scale(section, column, histories)
+            scale = learning_curves.scale(section, column, histories)
             for row in section.rows:
                 for run in apart.get(row.label, ()):
                     values = finite(run, column)

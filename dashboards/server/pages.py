@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from analysis.formats import count, number, percent, printable
+from analysis.formatting import format_count, format_number, format_percent, printable
 from dashboards.server import files
 from dashboards.server.progress import FolderWatcher, count_ended, format_time_left
 from dashboards.server.run_status import RunStatus
@@ -42,13 +42,13 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self.environment.filters |= {"count": count, "number": number, "printable": printable}
+        self.environment.filters |= {"count": format_count, "number": format_number, "printable": printable}
         self.environment.globals |= {
             "name": printable(out.name or str(out)),
             "out": printable(str(out)),
             "watch": watch,
             "value": trial_value,
-            "percent": percent,
+            "percent": format_percent,
             "best": best_trial,
             "states": STATES,
         }

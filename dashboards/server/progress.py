@@ -9,9 +9,8 @@ from pathlib import Path
 from statistics import mean
 from typing import get_args
 
-from analysis.formats import printable
-from analysis.groups import catalogue_order, sections
-from analysis.naming import described, natural, variant_key
+from analysis.formatting import printable
+from analysis.grouping import catalogue_order, natural_sort_key, sections, task_title, variant_key
 from dashboards.server.locks import LockedFiles, is_local, locked_files, place
 from dashboards.server.plan import Plan, plan
 from dashboards.server.run_status import ENDED, FileCache, RunStatus, State, read_status, shorten
@@ -192,11 +191,11 @@ def group_runs(runs: Sequence[RunStatus]) -> tuple[Group, ...]:
     for seen in runs:
         task = None if seen.experiment is None else seen.experiment.task
         key = seen.task if task is None else variant_key(task.name, task.options)
-        titles[key] = printable(seen.task) if task is None else described(task.name, task.options)
+        titles[key] = printable(seen.task) if task is None else task_title(task.name, task.options)
         groups[key].append(seen)
     return tuple(
         Group(key=key, title=titles[key], runs=tuple(sorted(groups[key], key=order)))
-        for key in sorted(groups, key=lambda key: (natural(titles[key]), key))
+        for key in sorted(groups, key=lambda key: (natural_sort_key(titles[key]), key))
     )
 
 

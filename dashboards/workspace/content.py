@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis import style
-from analysis.groups import Section, sections
-from analysis.tuning.subject import subjects
+from analysis.grouping import Section, sections
+from analysis.report.tuning.tuned import tuned_tasks
 from architectures.suggest import did_you_mean
 from dashboards.mirror import sources
 from dashboards.mirror.naming import WandbTable
@@ -109,7 +109,7 @@ def _content(out: Path, tasks: tuple[str, ...]) -> Content:
     fresh = [run for run, tried in found_runs if tried is None]
     chapters = sections(fresh, every)
     whole = whole_record(out, "comparison")
-    drawn = titles.place_figures([] if whole is None else list(whole.images), chapters, subjects(every, chapters))
+    drawn = titles.place_figures([] if whole is None else list(whole.images), chapters, tuned_tasks(every, chapters))
     names = {run.experiment.architecture.name for run, _ in found_runs} | {study.architecture for study in every}
     shown = set(tasks or known)
     return Content(
@@ -121,7 +121,7 @@ def _content(out: Path, tasks: tuple[str, ...]) -> Content:
         studies=tuple(study for study in every if study.task in shown),
         runs=tuple(run for run in fresh if run.experiment.task.name in shown),
         tasks=tuple(dict.fromkeys(tasks)),
-        colours={name: look.colour for name, look in style.looks(names).items()},
+        colours={name: look.colour for name, look in style.line_styles(names).items()},
     )
 
 

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from analysis import collected, ranking
-from analysis.blocks import Text
-from analysis.fairness import fairness
-from analysis.groups import Section
-from analysis.report import overview, title
-from analysis.summary import summary
-from analysis.tuning.fairness import tuning_fairness
+from analysis.grouping import Section
+from analysis.probes import aggregate
+from analysis.report import ranking
+from analysis.report.blocks import Text
+from analysis.report.build import overview, title
+from analysis.report.fairness import fairness
+from analysis.report.summary import summary
+from analysis.report.tuning.fairness import tuning_fairness
 from dashboards.mirror.record import JOB
 from dashboards.workspace.content import Content, architecture
 from dashboards.workspace.panels import Library, Panels, library
@@ -30,7 +31,7 @@ def headline(shown: Content) -> str:
 
 def opening(shown: Content) -> str:
     """How much there is to go by."""
-    return overview(shown.sections, collected.known(shown.runs), shown.studies)
+    return overview(shown.sections, aggregate.load_probe_records(shown.runs), shown.studies)
 
 
 def blocks(shown: Content, *, entity: str, project: str) -> list[Any]:
@@ -54,10 +55,10 @@ def blocks(shown: Content, *, entity: str, project: str) -> list[Any]:
 
 def ranks(shown: Content, wr: Any) -> Iterator[Any]:
     """Who is best at what; nothing where nothing was probed."""
-    known = collected.known(shown.runs)
+    known = aggregate.load_probe_records(shown.runs)
     if not known:
         return
-    chapter = ranking.chapter(shown.sections, collected.collect(shown.sections, known))
+    chapter = ranking.chapter(shown.sections, aggregate.by_probe(shown.sections, known))
     yield wr.H1(text=chapter.title)
     for block in chapter.blocks:
         # Only tables have the marks that the legend explains.

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from analysis.groups import Section
-from analysis.tuning.subject import Subject
+from analysis.grouping import Section
+from analysis.report.tuning.tuned import TunedTask
 
 Titled = Mapping[str, str]
 """Titles by name, in the order in which they are shown."""
@@ -179,7 +179,7 @@ class FigureShape:
 
 
 def place_figures(
-    names: Sequence[str], sections: Sequence[Section], subjects: Sequence[Subject]
+    names: Sequence[str], sections: Sequence[Section], subjects: Sequence[TunedTask]
 ) -> tuple[FigureTitle, ...]:
     """The figures of a report, each where it belongs; what nothing is known of goes to the last section.
 
@@ -193,7 +193,7 @@ def place_figures(
     return tuple(_placed(name, known, whole) for name in sorted(names))
 
 
-def shapes(sections: Sequence[Section], subjects: Sequence[Subject]) -> list[FigureShape]:
+def shapes(sections: Sequence[Section], subjects: Sequence[TunedTask]) -> list[FigureShape]:
     """All beginnings, the longest first: a task may be named as another one begins."""
     found: list[FigureShape] = []
     for section in sections:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot, pad
 
-from analysis.subjects import Subject, untrained
+from analysis.probes.models import LoadedModel, untrained_model
 from architectures.base import Encoder
 from architectures.state import State
 from architectures.trace import Trace
@@ -68,11 +68,11 @@ class Listener(Toy):
 
 def subject(
     task: str, options: dict[str, Any], encoder: Encoder | None = None, *, name: str = "gru", trained: bool = True
-) -> Subject:
+) -> LoadedModel:
     """A subject with an encoder in the place of its own, whose outputs are the answers as far as there are as many."""
     part, made = resolve_task(task, options)
     architecture = resolve_architecture(name, {}, made, hidden_size=8)
-    found = untrained(Experiment(task=part, architecture=architecture))
+    found = untrained_model(Experiment(task=part, architecture=architecture))
     if encoder is not None:
         found.model.encoder = encoder
         found.model.readout = nn.Linear(encoder.output_size, made.output_size)

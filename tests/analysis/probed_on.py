@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from analysis import probes, subjects
-from analysis.findings import Findings
-from analysis.settings import Settings
+from analysis.probes import models, registry
+from analysis.probes.result import ProbeResult
+from analysis.probes.settings import ProbeSettings
 from tests.workbench.experiments import small
 
 COPY = ("copy", {"length": 8, "items": 2, "categories": 3})
-SETTINGS = Settings(sequences=4, directions=4, longest=100)
+SETTINGS = ProbeSettings(sequences=4, directions=4, longest=100)
 
 
 def found(
@@ -22,19 +22,19 @@ def found(
     options: dict[str, Any],
     probe: str,
     device: torch.device,
-    settings: Settings = SETTINGS,
-) -> Findings:
+    settings: ProbeSettings = SETTINGS,
+) -> ProbeResult:
     """What a probe finds in an untrained model that passes for a trained one."""
     experiment = small(architecture, task, task_options=options)
-    subject = replace(subjects.untrained(experiment), trained=True)
+    subject = replace(models.untrained_model(experiment), trained=True)
     subject.model.to(device)
     torch.manual_seed(0)
-    entry = probes.analyze(subject, probe, settings)
+    entry = registry.analyze(subject, probe, settings)
     assert entry.device == device.type
-    return Findings(missing={"all": entry.reason}) if entry.findings is None else entry.findings
+    return ProbeResult(missing={"all": entry.reason}) if entry.findings is None else entry.findings
 
 
-def same(there: Findings, here: Findings, rel: float) -> None:
+def same(there: ProbeResult, here: ProbeResult, rel: float) -> None:
     """Asserts that all findings are there, and the numbers those of here up to rounding."""
     assert (there.words, there.missing) == (here.words, here.missing)
     assert (list(there.numbers), list(there.curves)) == (list(here.numbers), list(here.curves))

@@ -1,6 +1,6 @@
 """What a chapter says in words."""
 
-from analysis.blocks import Chapter, Points, Text
+from analysis.report.blocks import Chapter, Points, Text
 
 
 def opening(chapter: Chapter) -> Text:

@@ -6,31 +6,32 @@ from pathlib import Path
 import pytest
 import torch
 
-from analysis import alternation as probe
-from analysis.blocks import Figure, Table, Text
-from analysis.findings import Findings, NotAvailableError, Number
-from analysis.groups import sections
-from analysis.lemma.chapter import summary
-from analysis.measures.growth import lemma
-from analysis.probed import Probed, ProbedSection
-from analysis.settings import Settings
-from analysis.subjects import Subject
+from analysis.grouping import sections
+from analysis.measures.lemma1 import lemma
+from analysis.probes import alternation as probe
+from analysis.probes.aggregate import RowResults, SectionResults
+from analysis.probes.models import LoadedModel
+from analysis.probes.result import Metric, NotAvailableError, ProbeResult
+from analysis.probes.settings import ProbeSettings
+from analysis.report import alternation
+from analysis.report.alternation import summary
+from analysis.report.blocks import Figure, Table, Text
 from tests.analysis.report_runs import experiment, write_run
 from tests.analysis.said import said
 from tests.analysis.toys import still, subject
 from workbench.results import finished
 
-SETTINGS = Settings()
+SETTINGS = ProbeSettings()
 LENGTH = 20
 
 
-def value(found: Findings, name: str) -> float:
+def value(found: ProbeResult, name: str) -> float:
     got = found.numbers[name].value
     assert got is not None
     return got
 
 
-def model(name: str) -> Subject:
+def model(name: str) -> LoadedModel:
     return subject(name, "alternation", length=LENGTH, amplitude=0.5)
 
 
@@ -62,7 +63,7 @@ def test_constant_attention_does_not_grow_and_freezes() -> None:
     assert value(got, "amplitude") == pytest.approx(0, abs=1e-6)
 
 
-def attending(rate: float, until: int = 10**6) -> Subject:
+def attending(rate: float, until: int = 10**6) -> LoadedModel:
     """An RWA whose log a grows at a rate, up to some step."""
     found = model("rwa")
     with torch.no_grad():
@@ -129,7 +130,7 @@ def test_the_amplitude_beyond_starts_with_the_right_sign(length: int, monkeypatc
     found = model("gru")
     signs = torch.tensor([-1.0, 1.0]).repeat(4 * length)
     monkeypatch.setattr(found.model, "forward", lambda x: (0.5 * signs[: x.shape[1]].view(1, -1, 1), None))
-    got = probe.measure(found, Settings(length=length))
+    got = probe.measure(found, ProbeSettings(length=length))
     assert value(got, "amplitude_beyond") == pytest.approx(1)
 
 
@@ -147,7 +148,7 @@ def test_every_architecture_has_what_it_can_have(name: str) -> None:
     assert ("growth_of_lemma" in got.numbers) == (name == "rwa")
     # Untrained, its features are small: even if it forgot everything at every step, it could not alternate.
     assert ("no attention would do" in got.missing.get("growth_needed", "")) == (name == "rwa")
-    assert Findings.from_dict(got.to_dict()) == got
+    assert ProbeResult.from_dict(got.to_dict()) == got
 
 
 def test_a_model_bound_to_its_length_costs_what_lies_beyond(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,9 +172,10 @@ def test_who_is_no_better_than_a_constant_and_who_is_worse(tmp_path: Path) -> No
         write_run(tmp_path, experiment(name, task="alternation", task_options={"length": LENGTH, "amplitude": 0.5}))
     rows = sections(finished(tmp_path))[0].rows
     found = {
-        name: Findings(numbers={"loss_share": Number(value=value, unit="1", what="")}) for name, value in shares.items()
+        name: ProbeResult(numbers={"loss_share": Metric(value=value, unit="1", what="")})
+        for name, value in shares.items()
     }
-    said = summary([Probed(row=row, findings=(found[row.label],)) for row in rows])
+    said = summary([RowResults(row=row, findings=(found[row.label],)) for row in rows])
     assert said == [
         "within a tenth of the trivial loss, that of a constant answer: gru.",
         "above the trivial loss, and so worse than a constant answer: rwa.",
@@ -199,11 +201,11 @@ def test_the_growth_is_told_from_the_bound_by_the_interval(
     write_run(tmp_path, experiment("rwa", task="alternation", task_options={"length": LENGTH, "amplitude": 0.5}))
     low, high = ends
     numbers = {
-        "attention_growth": Number(value=0.3, unit="nats / step", what=""),
-        "growth_needed": Number(value=0.2, unit="nats / step", what=""),
-        "growth_margin": Number(value=sum(end or 0 for end in ends) / 2, low=low, high=high, unit="1", what=""),
+        "attention_growth": Metric(value=0.3, unit="nats / step", what=""),
+        "growth_needed": Metric(value=0.2, unit="nats / step", what=""),
+        "growth_margin": Metric(value=sum(end or 0 for end in ends) / 2, low=low, high=high, unit="1", what=""),
     }
-    row = Probed(row=sections(finished(tmp_path))[0].rows[0], findings=(Findings(numbers=numbers),))
+    row = RowResults(row=sections(finished(tmp_path))[0].rows[0], findings=(ProbeResult(numbers=numbers),))
     (sentence,) = summary([row])
     assert sentence.startswith(f"the attention of rwa grows by 0.300 nats / step, {said}")
 
@@ -214,8 +216,10 @@ def test_the_chapter_compares_the_growth_with_the_bound(tmp_path: Path) -> None:
     section = sections(finished(tmp_path))[0]
     frozen = still(model("rwa"), bias_u=1.0, bias_g=1.0)
     found = {"gru": probe.measure(model("gru"), SETTINGS), "rwa": probe.measure(frozen, SETTINGS)}
-    rows = tuple(Probed(row=row, findings=(found[row.label],)) for row in section.rows if row.label in found)
-    made = probe.chapter([ProbedSection(section=section, rows=rows, absent=(("tcn", "why not"),))], tmp_path / "f")
+    rows = tuple(RowResults(row=row, findings=(found[row.label],)) for row in section.rows if row.label in found)
+    made = alternation.chapter(
+        [SectionResults(section=section, rows=rows, absent=(("tcn", "why not"),))], tmp_path / "f"
+    )
     assert made is not None
     text = said(made)
     assert "the attention of rwa grows by 0 nats" in text.replace("The", "the")
@@ -225,4 +229,4 @@ def test_the_chapter_compares_the_growth_with_the_bound(tmp_path: Path) -> None:
     assert [line[0].text for line in table.lines] == ["gru", "rwa"]
     assert sum(isinstance(block, Figure) for block in made.blocks) == 1
     assert any(isinstance(block, Text) and "tcn: why not." in block.sentences for block in made.blocks)
-    assert probe.chapter([ProbedSection(section=section, rows=())], tmp_path) is None
+    assert alternation.chapter([SectionResults(section=section, rows=())], tmp_path) is None

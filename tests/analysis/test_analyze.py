@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from analysis import jobs, probes, subjects
-from analysis.analyze import Event, run_all
-from analysis.findings import NotAvailableError
+from analysis.probes import models, registry, runner
+from analysis.probes.parallel import run_all
+from analysis.probes.result import NotAvailableError
+from analysis.probes.runner import ProbeEvent
 from tests.analysis.probing import SETTINGS, Counted, asked, failures, raising
 from tests.analysis.report_runs import experiment, write_run
 from tests.analysis.toy_probe import install, parameters
@@ -22,33 +23,33 @@ from workbench.model import parameters as size
 from workbench.run_folder import run_lock
 
 
-def heard(listed: list[Event]) -> list[tuple[str, int, str]]:
+def heard(listed: list[ProbeEvent]) -> list[tuple[str, int, str]]:
     return [(event.kind, event.job, event.probe) for event in listed]
 
 
 def test_what_is_found_is_kept_beside_each_run(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, toy=parameters)
-    found, notes = jobs.below(out)
+    found, notes = runner.jobs_below(out)
     assert notes == []
-    events: list[Event] = []
+    events: list[ProbeEvent] = []
     entries = run_all(found, asked("toy"), listen=events.append)
     assert heard(events) == [("begun", 0, "toy"), ("done", 0, "toy"), ("begun", 1, "toy"), ("done", 1, "toy")]
     for job, kept in zip(found, entries, strict=True):
-        subject = subjects.of_folder(job.folder)
+        subject = models.model_of_folder(job.folder)
         plain = read_json(job.folder / "analysis.json")
         assert plain["probes"]["toy"]["numbers"]["parameters"]["value"] == size(subject.model)
         assert plain["probes"]["toy"]["settings"] == asdict(SETTINGS)
         assert plain["probes"]["toy"]["weights"] == subject.weights
-        assert probes.read(job.folder) == kept
+        assert registry.read_records(job.folder) == kept
     assert len({kept["toy"].weights for kept in entries}) == 2
 
 
 def test_what_is_known_is_read(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counted = Counted()
     install(monkeypatch, toy=counted, other=Counted())
-    found, _ = jobs.below(out)
+    found, _ = runner.jobs_below(out)
     first = run_all(found, asked("toy"))
-    events: list[Event] = []
+    events: list[ProbeEvent] = []
     assert run_all(found, asked("toy"), listen=events.append) == first
     assert heard(events) == [("read", 0, "toy"), ("read", 1, "toy")]
     assert counted.names == ["gru", "rnn"]
@@ -59,13 +60,13 @@ def test_what_is_known_is_read(out: Path, monkeypatch: pytest.MonkeyPatch) -> No
     both = run_all(found, asked("toy", "other", seed=1))
     assert counted.names == ["gru", "rnn"] * 3
     assert [set(kept) for kept in both] == [{"toy", "other"}] * 2
-    assert set(probes.read(found[0].folder)) == {"toy", "other"}
+    assert set(registry.read_records(found[0].folder)) == {"toy", "other"}
 
 
 def test_other_weights_are_probed_anew(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counted = Counted()
     install(monkeypatch, toy=counted)
-    found, _ = jobs.below(out)
+    found, _ = runner.jobs_below(out)
     run_all(found[:1], asked("toy"))
     path = found[0].folder / "last.ckpt"
     checkpoint = torch.load(path, weights_only=True)
@@ -77,13 +78,13 @@ def test_other_weights_are_probed_anew(out: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_what_was_done_before_an_interruption_is_kept(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, toy=parameters, other=Counted(raising(KeyboardInterrupt())))
-    found, _ = jobs.below(out)
+    found, _ = runner.jobs_below(out)
     threads = torch.get_num_threads()
     with pytest.raises(KeyboardInterrupt):
         run_all(found, asked("toy", "other", threads=threads + 1))
     assert torch.get_num_threads() == threads
-    assert set(probes.read(found[0].folder)) == {"toy"}
-    assert probes.read(found[1].folder) == {}
+    assert set(registry.read_records(found[0].folder)) == {"toy"}
+    assert registry.read_records(found[1].folder) == {}
     assert not list(out.rglob("*.tmp"))
     # The lock went with it.
     with run_lock(found[0].folder):
@@ -103,7 +104,7 @@ def test_a_model_that_a_probe_cannot_take_costs_nothing_else(
 ) -> None:
     counted = Counted(raising(error, only="gru"))
     install(monkeypatch, toy=counted, other=parameters)
-    found, _ = jobs.below(out)
+    found, _ = runner.jobs_below(out)
     entries = run_all(found, asked("toy", "other"))
     assert entries[0]["toy"].findings is None
     assert entries[0]["toy"].reason == reason
@@ -115,26 +116,26 @@ def test_a_model_that_a_probe_cannot_take_costs_nothing_else(
 
 def test_a_users_mistake_is_told_and_not_kept(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, toy=Counted(raising(UserError("length is too long"), only="gru")), other=parameters)
-    events: list[Event] = []
-    found, _ = jobs.below(out)
+    events: list[ProbeEvent] = []
+    found, _ = runner.jobs_below(out)
     entries = run_all(found, asked("toy", "other"), listen=events.append)
     assert [(event.job, event.probe, event.text) for event in events if event.kind == "failed"] == [
         (0, "toy", "length is too long")
     ]
     assert [set(kept) for kept in entries] == [{"other"}, {"toy", "other"}]
-    assert set(probes.read(found[0].folder)) == {"other"}
+    assert set(registry.read_records(found[0].folder)) == {"other"}
 
 
 def test_where_a_model_was_probed_is_kept(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, toy=parameters)
-    job = jobs.below(out)[0][0]
+    job = runner.jobs_below(out)[0][0]
     run_all([job], asked("toy"))
     path = job.folder / "analysis.json"
     plain = read_json(path)
     assert plain["probes"]["toy"]["device"] == "cpu"
     plain["probes"]["toy"]["device"] = "cuda"
     path.write_text(json.dumps(plain))
-    assert probes.read(job.folder)["toy"].device == "cuda"
+    assert registry.read_records(job.folder)["toy"].device == "cuda"
     # Elsewhere the same is found, so it is not looked for again; and what was found before there was a choice holds.
     del plain["probes"]["toy"]["device"]
     for text in (path.read_text(), json.dumps(plain)):
@@ -145,17 +146,17 @@ def test_where_a_model_was_probed_is_kept(out: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_folder_in_use_is_left_alone(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, toy=parameters)
-    found, _ = jobs.below(out)
+    found, _ = runner.jobs_below(out)
     with run_lock(found[0].folder):
         said = failures(found)
     assert list(said) == [0]
     assert "another process is at work on" in said[0]
-    assert probes.read(found[1].folder)
+    assert registry.read_records(found[1].folder)
 
 
 def test_a_checkpoint_cut_short_is_not_taken_for_the_end(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, toy=parameters)
-    found, _ = jobs.below(out)
+    found, _ = runner.jobs_below(out)
     last = found[0].folder / "last.ckpt"
     whole = last.read_bytes()
     checkpoint = torch.load(last, weights_only=True)
@@ -171,7 +172,7 @@ def test_a_checkpoint_cut_short_is_not_taken_for_the_end(out: Path, monkeypatch:
 
 def test_findings_that_nobody_here_wrote_are_not_overwritten(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, toy=parameters)
-    found, _ = jobs.below(out)
+    found, _ = runner.jobs_below(out)
     path = found[0].folder / "analysis.json"
     odd = '{"schema": 1, "probes": {"toy": {"settings": "odd", "weights": 1, "status": "x", "reason": ""}}}'
     for text in ("{", "[]", '{"schema": 0, "probes": {}}', '{"schema": 1, "probes": {"toy": 3}}', odd):
@@ -186,7 +187,7 @@ def test_a_run_that_diverged_or_is_not_finished_is_noted(out: Path) -> None:
     diverged = write_run(out, experiment("lstm"), loss=None, diverged_at=7)
     begun = write_run(out, experiment("tcn"))
     (begun / "result.json").unlink()
-    found, notes = jobs.below(out)
+    found, notes = runner.jobs_below(out)
     assert [job.experiment.architecture.name for job in found] == ["gru", "rnn"]
     assert notes == [
         f"{diverged} diverged at step 7: it has no model to probe",
@@ -199,8 +200,8 @@ def test_the_folder_of_a_run_and_its_last_checkpoint_are_the_run(
     out: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     install(monkeypatch, toy=parameters)
-    every, _ = jobs.below(out)
-    (job,), notes = jobs.below(every[1].folder / name)
+    every, _ = runner.jobs_below(out)
+    (job,), notes = runner.jobs_below(every[1].folder / name)
     assert notes == []
     run_all([job], asked("toy"))
     assert [(each.folder / "analysis.json").exists() for each in every] == [False, True]
@@ -211,21 +212,21 @@ def test_another_checkpoint_has_a_place_of_its_own(
     out: Path, monkeypatch: pytest.MonkeyPatch, unfinished: bool
 ) -> None:
     install(monkeypatch, toy=parameters)
-    folder = jobs.below(out)[0][0].folder
+    folder = runner.jobs_below(out)[0][0].folder
     if unfinished:
         (folder / "result.json").unlink()
-        (job,), _ = jobs.below(folder)
+        (job,), _ = runner.jobs_below(folder)
     else:
         shutil.copy(folder / "last.ckpt", folder / "mine.ckpt")
-        (job,), _ = jobs.below(folder / "mine.ckpt")
+        (job,), _ = runner.jobs_below(folder / "mine.ckpt")
     run_all([job], asked("toy"))
     assert not (folder / "analysis.json").exists()
-    assert probes.read(folder / "step-3")["toy"].findings is not None
+    assert registry.read_records(folder / "step-3")["toy"].findings is not None
 
 
 def test_what_names_no_model_is_refused(out: Path, tmp_path: Path) -> None:
-    folder = jobs.below(out)[0][0].folder
-    other = jobs.below(out)[0][1].folder
+    folder = runner.jobs_below(out)[0][0].folder
+    other = runner.jobs_below(out)[0][1].folder
     (tmp_path / "empty").mkdir()
     shutil.copy(folder / "last.ckpt", tmp_path / "lost.ckpt")
     (folder / "notes.txt").write_text("mine")
@@ -238,17 +239,17 @@ def test_what_names_no_model_is_refused(out: Path, tmp_path: Path) -> None:
         (other / "foreign.ckpt", "foreign.ckpt belongs to"),
     ):
         with pytest.raises(UserError, match=message):
-            jobs.below(path)
+            runner.jobs_below(path)
 
 
 def test_untrained_models_have_folders_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, toy=parameters)
     experiments = [small("gru", seed=seed) for seed in (0, 1)]
-    made = jobs.untrained(tmp_path, experiments)
+    made = runner.untrained_jobs(tmp_path, experiments)
     entries = run_all(made, asked("toy"))
     folders = sorted((tmp_path / "untrained/addition/gru" / experiments[0].identity).iterdir())
     assert [folder.name for folder in folders] == ["seed-0", "seed-1"]
-    assert [probes.read(folder) for folder in folders] == entries
+    assert [registry.read_records(folder) for folder in folders] == entries
     assert all((folder / "config.yaml").exists() for folder in folders)
     assert entries[0]["toy"].weights != entries[1]["toy"].weights
     assert list(tmp_path.iterdir()) == [tmp_path / "untrained"]
@@ -261,13 +262,13 @@ def test_code_that_has_changed_since_is_not_taken_for_what_was_trained(
     text = "from architectures.gru import GRU\n\n\nclass Mine(GRU):\n    pass\n"
     (tmp_path / "mine_once.py").write_text(text)
     made = small("mine_once:Mine")
-    assert subjects.untrained(made).name == "mine_once:Mine"
+    assert models.untrained_model(made).name == "mine_once:Mine"
     other = replace(made, architecture=replace(made.architecture, source="0123456789ab"))
     with pytest.raises(UserError, match="the code of mine_once:Mine has changed since"):
-        subjects.untrained(other)
+        models.untrained_model(other)
     gone = replace(made, architecture=Part(name="absent_module:Mine", options=made.architecture.options))
     with pytest.raises(UserError, match="no module 'absent_module'"):
-        subjects.untrained(gone)
+        models.untrained_model(gone)
 
 
 KILLER = """
@@ -290,10 +291,10 @@ def test_side_by_side_comes_to_the_same_and_outlives_a_process(
 ) -> None:
     (tmp_path / "killer_once.py").write_text(KILLER)
     monkeypatch.syspath_prepend(str(tmp_path))
-    names, (found, _) = ["discount_dynamics", "memory_length"], jobs.below(out)
+    names, (found, _) = ["discount_dynamics", "memory_length"], runner.jobs_below(out)
     alone = run_all(found, asked(*names))
-    dying = jobs.untrained(out, [small("killer_once:Killer")])
-    events: list[Event] = []
+    dying = runner.untrained_jobs(out, [small("killer_once:Killer")])
+    events: list[ProbeEvent] = []
     together = run_all([*dying, *found], asked(*names, again=True), workers=2, listen=events.append)
     assert together == [{}, *alone]
     failed = [(event.job, event.probe, event.text) for event in events if event.kind == "failed"]

@@ -3,20 +3,20 @@
 from types import SimpleNamespace
 from typing import Any
 
-from analysis.assembled import assembled
-from analysis.blocks import Chapter, Heading, Points, Text
-from analysis.probed import ProbedSection
+from analysis.probes.aggregate import SectionResults
+from analysis.report.blocks import Chapter, Heading, Points, Text
+from analysis.report.chapter import build_chapter
 
 FIGURE = Text(sentences=("a figure",))
 
 
 def task(title, rows=("gru",), absent=()):
     of: Any = SimpleNamespace(title=title)
-    return ProbedSection(section=of, rows=tuple(rows), absent=tuple(absent))
+    return SectionResults(section=of, rows=tuple(rows), absent=tuple(absent))
 
 
 def put_together(*sections, sentences=("Most.", "More.", "Less."), **rest):
-    return assembled(
+    return build_chapter(
         sections, anchor="it", title="It", sentences=lambda section: sentences, proof=lambda section: [FIGURE], **rest
     )
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis import curves
-from analysis.groups import Section, sections
-from analysis.histories import history
-from analysis.scales import UNIT, fitting
+from analysis.figures import learning_curves
+from analysis.figures.axes import UNIT, fit_scale
+from analysis.figures.learning_curves import history
+from analysis.grouping import Section, sections
 from tests.analysis.report_runs import experiment, write_run
 from workbench.errors import UserError
 from workbench.results import finished
@@ -72,21 +72,21 @@ def test_missing_metrics_are_one_line(tmp_path: Path) -> None:
 
 
 def test_logarithmic_over_a_decade_only() -> None:
-    assert not fitting([0.1, 0.9]).log
-    assert fitting([0.1, 1.1]).log
+    assert not fit_scale([0.1, 0.9]).log
+    assert fit_scale([0.1, 1.1]).log
     # Nothing to take a logarithm of.
-    assert not fitting([0.0, 5.0]).log
-    scale = fitting([0.0, 0.001, 0.5])
+    assert not fit_scale([0.0, 5.0]).log
+    scale = fit_scale([0.0, 0.001, 0.5])
     assert scale.log
     assert scale.low > 0
     assert scale.clip([0.0])[0] == scale.low
-    assert fitting([]).low < fitting([]).high
-    assert fitting([0.2]).low < 0.2 < fitting([0.2]).high
+    assert fit_scale([]).low < fit_scale([]).high
+    assert fit_scale([0.2]).low < 0.2 < fit_scale([0.2]).high
 
 
 def test_fractions_of_an_axis() -> None:
     assert UNIT.fraction(0.5) == pytest.approx(0.5)
-    scale = fitting([0.001, 1.0])
+    scale = fit_scale([0.001, 1.0])
     assert scale.fraction(np.sqrt(0.001)) == pytest.approx(0.5)
     assert scale.fraction(1e9) == 1
     assert scale.fraction(0.0) == 0
@@ -98,9 +98,9 @@ def test_the_figure_has_what_it_has_to_have(tmp_path: Path) -> None:
     write_run(tmp_path, experiment("gru", log_every=7), losses=(0.2,) * 12, accuracies=(0.5,) * 12)
     write_run(tmp_path, experiment("rwa"), losses=(0.2, 50.0), loss=None, diverged_at=250)
     found = section(tmp_path)
-    drawn = curves.panels(found)
+    drawn = learning_curves.panels(found)
     assert list(drawn) == ["val/loss", "val/accuracy"]
-    figure = curves.draw(found, drawn)
+    figure = learning_curves.draw(found, drawn)
     loss, accuracy = figure.axes
     assert loss.get_yscale() == "log"
     assert accuracy.get_yscale() == "linear"
@@ -111,15 +111,15 @@ def test_the_figure_has_what_it_has_to_have(tmp_path: Path) -> None:
     crosses = [line for line in loss.lines if line.get_marker() == "x"]
     ((x, y),) = [(line.get_xdata()[0], line.get_ydata()[0]) for line in crosses]  # type: ignore[index]
     assert (x, y) == (250, loss.get_ylim()[1])
-    assert "diverged" in curves.caption(drawn)
-    assert "lstm 0.0100 at step 200; gru 0.200 at step 84" in curves.described(found, drawn)
+    assert "diverged" in learning_curves.caption(drawn)
+    assert "lstm 0.0100 at step 200; gru 0.200 at step 84" in learning_curves.described(found, drawn)
 
 
 @pytest.mark.parametrize("losses", [(), (np.nan,), (0.3,)])
 def test_nothing_but_a_diverged_run(tmp_path: Path, losses: tuple[float, ...]) -> None:
     write_run(tmp_path, experiment("rnn"), losses=losses, loss=None, diverged_at=3)
     found = section(tmp_path)
-    figure = curves.draw(found, curves.panels(found))
+    figure = learning_curves.draw(found, learning_curves.panels(found))
     assert [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_marker() == "x"] == [3]  # type: ignore[index]
 
 
@@ -127,7 +127,7 @@ def test_many_architectures_have_labels_that_do_not_overlap(tmp_path: Path) -> N
     for index in range(16):
         write_run(tmp_path, experiment(f"package.module{index}:Class"), losses=(0.2, 0.1))
     found = section(tmp_path)
-    figure = curves.draw(found, curves.panels(found))
+    figure = learning_curves.draw(found, learning_curves.panels(found))
     boxes = sorted((text.get_window_extent().y0, text.get_window_extent().y1) for text in figure.axes[0].texts)
     assert len(boxes) == 17
     assert all(above[0] >= below[1] - 1 for below, above in pairwise(boxes))

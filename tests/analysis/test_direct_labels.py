@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.direct_labels import spread, wrapped
+from analysis.figures.labels import spread, wrapped
 
 boxes = st.lists(st.tuples(st.floats(0, 1), st.floats(0.01, 0.2)), min_size=1, max_size=15)
 

@@ -7,26 +7,27 @@ import numpy as np
 import pytest
 import torch
 
-from analysis import discount_dynamics as probe
-from analysis.blocks import Figure, Table, Text
-from analysis.discount import sequences
-from analysis.discount.sentences import summary
-from analysis.findings import Findings, NotAvailableError
-from analysis.groups import sections
-from analysis.measures.freeze import diagnosis
-from analysis.probed import Probed, ProbedSection
-from analysis.settings import Settings
+from analysis.grouping import sections
+from analysis.measures.gates import diagnosis
+from analysis.probes import discount_dynamics
+from analysis.probes import discount_dynamics as probe
+from analysis.probes.aggregate import RowResults, SectionResults
+from analysis.probes.result import NotAvailableError, ProbeResult
+from analysis.probes.settings import ProbeSettings
+from analysis.report import discount_dynamics as discount_chapter
+from analysis.report.blocks import Figure, Table, Text
+from analysis.report.discount_dynamics import summary
 from tests.analysis.report_runs import experiment, write_run
 from tests.analysis.said import said
 from tests.analysis.toys import logit, still, subject
 from workbench.results import finished
 
 TOYS = "tests.analysis.toys"
-FEW = Settings(sequences=3)
+FEW = ProbeSettings(sequences=3)
 MULTI = {"copies": 6, "items": 2, "gap": 1, "categories": 3}
 
 
-def value(found: Findings, name: str) -> float:
+def value(found: ProbeResult, name: str) -> float:
     got = found.numbers[name].value
     assert got is not None
     return got
@@ -123,14 +124,14 @@ def test_what_is_dropped_on_purpose_shows_on_multicopy() -> None:
 
 @pytest.mark.parametrize("name", ["lstm", "gru", "rwa", "rda-exp-tanh", "rda-sigmoid-id", "han", "han-bidirectional"])
 def test_every_number_is_finite_and_lies_in_its_interval(name: str) -> None:
-    found = probe.measure(subject(name, "classify-length", hidden_size=8, length=48), Settings(sequences=5))
+    found = probe.measure(subject(name, "classify-length", hidden_size=8, length=48), ProbeSettings(sequences=5))
     assert found.numbers
     for key, number in found.numbers.items():
         assert number.value is not None, key
         assert math.isfinite(number.value), key
         if number.low is not None and number.high is not None:
             assert number.low <= number.high, key
-    assert Findings.from_dict(found.to_dict()) == found
+    assert ProbeResult.from_dict(found.to_dict()) == found
 
 
 def test_the_model_is_left_as_it_was() -> None:
@@ -147,9 +148,9 @@ def test_the_model_is_left_as_it_was() -> None:
 
 def test_parts_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     found = subject("gru", "multicopy", **MULTI)
-    whole = probe.measure(found, Settings(sequences=4))
-    monkeypatch.setattr(sequences, "ELEMENTS", 36 * 4)
-    parts = probe.measure(found, Settings(sequences=4))
+    whole = probe.measure(found, ProbeSettings(sequences=4))
+    monkeypatch.setattr(discount_dynamics, "ELEMENTS", 36 * 4)
+    parts = probe.measure(found, ProbeSettings(sequences=4))
     assert parts.numbers.keys() == whole.numbers.keys()
     for name, number in whole.numbers.items():
         assert parts.numbers[name].value == pytest.approx(number.value, rel=1e-5), name
@@ -159,12 +160,12 @@ def test_parts_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_length_asked_for_is_that_of_the_sequences() -> None:
-    found = probe.measure(subject("gru", length=30), Settings(sequences=2, length=77))
+    found = probe.measure(subject("gru", length=30), ProbeSettings(sequences=2, length=77))
     assert found.curves["retention"].x[-1] == 77
-    copies = probe.measure(subject("gru", "multicopy", **MULTI), Settings(sequences=2, length=20))
+    copies = probe.measure(subject("gru", "multicopy", **MULTI), ProbeSettings(sequences=2, length=20))
     assert copies.curves["retention"].x[-1] == 18
     with pytest.raises(NotAvailableError):
-        probe.measure(subject("gru", "digits"), Settings(length=99))
+        probe.measure(subject("gru", "digits"), ProbeSettings(length=99))
 
 
 @pytest.mark.parametrize(
@@ -175,14 +176,14 @@ def test_models_without_gates_and_maps_say_so(name: str, reason: str) -> None:
         probe.measure(subject(name, length=20), FEW)
 
 
-def made(tmp_path: Path, rows: dict[str, tuple[Findings, ...]]) -> ProbedSection:
+def made(tmp_path: Path, rows: dict[str, tuple[ProbeResult, ...]]) -> SectionResults:
     for name, found in rows.items():
         for seed in range(max(1, len(found))):
             write_run(tmp_path, experiment(name, seed=seed))
     section = sections(finished(tmp_path))[0]
-    kept = [Probed(row=row, findings=rows[row.label]) for row in section.rows if rows[row.label]]
+    kept = [RowResults(row=row, findings=rows[row.label]) for row in section.rows if rows[row.label]]
     absent = tuple((row.label, "it is a toy") for row in section.rows if not rows[row.label])
-    return ProbedSection(section=section, rows=tuple(kept), absent=absent)
+    return SectionResults(section=section, rows=tuple(kept), absent=absent)
 
 
 def test_the_chapter_says_what_the_numbers_say(tmp_path: Path) -> None:
@@ -190,7 +191,7 @@ def test_the_chapter_says_what_the_numbers_say(tmp_path: Path) -> None:
     frozen = probe.measure(still(subject("rwa", "multicopy", **MULTI)), FEW)
     uniform = probe.measure(subject(f"{TOYS}:Uniform", length=30), FEW)
     probed = made(tmp_path, {"lstm": (dropping,), "rwa": (frozen,), "han": (uniform,), "tcn": ()})
-    chapter = probe.chapter([probed], tmp_path / "figures")
+    chapter = discount_chapter.chapter([probed], tmp_path / "figures")
     assert chapter is not None
     assert chapter.anchor == "discount-dynamics"
     text = said(chapter)
@@ -216,7 +217,7 @@ def test_a_margin_that_may_be_0_is_no_purpose(tmp_path: Path) -> None:
 
 
 def test_no_rows_no_chapter(tmp_path: Path) -> None:
-    assert probe.chapter([made(tmp_path, {"tcn": ()})], tmp_path) is None
+    assert discount_chapter.chapter([made(tmp_path, {"tcn": ()})], tmp_path) is None
 
 
 def test_without_an_interval_nothing_is_called_frozen() -> None:

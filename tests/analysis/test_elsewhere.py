@@ -6,13 +6,13 @@ import pytest
 import torch
 
 import architectures
-from analysis import probes
+from analysis.probes import registry
 from tests.analysis.probed_on import COPY, found, same
 from tests.elsewhere import ELSEWHERE
 
 CPU = torch.device("cpu")
 CASES: list[tuple[str, str, dict[str, Any], str]] = [
-    *((name, *COPY, probe) for name in architectures.names() for probe in probes.PROBES if probe != "alternation"),
+    *((name, *COPY, probe) for name in architectures.names() for probe in registry.PROBES if probe != "alternation"),
     # Sequences of several lengths, a loss at the end alone, episodes, stored data, one sequence.
     ("lstm", "classify-length", {"length": 12}, "memory_length"),
     ("tcn", "classify-length", {"length": 12}, "gradient_decay"),

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from analysis.fairness import fairness
-from analysis.groups import Section, sections
+from analysis.grouping import Section, sections
+from analysis.report.fairness import fairness
 from tests.analysis.report_runs import experiment, write_run
 from workbench.results import finished
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.findings import Curve, Findings, Grid, Number
+from analysis.probes.result import Curve, Heatmap, Metric, ProbeResult
 from workbench.errors import UserError
 
 
-def made() -> Findings:
-    return Findings(
+def made() -> ProbeResult:
+    return ProbeResult(
         numbers={
-            "horizon": Number(value=620, unit="steps", what="largest lag", low=590.5, high=650, at_least=True),
-            "none": Number(value=None, unit="1", what="nothing to measure"),
+            "horizon": Metric(value=620, unit="steps", what="largest lag", low=590.5, high=650, at_least=True),
+            "none": Metric(value=None, unit="1", what="nothing to measure"),
         },
         curves={
             "recall": Curve.of(
@@ -29,7 +29,7 @@ def made() -> Findings:
             )
         },
         grids={
-            "retention": Grid.of(
+            "retention": Heatmap.of(
                 [[0.5, math.nan], [1.0, 0.25], [0.0, 1e-9]],
                 rows=range(3),
                 columns=[0, 10],
@@ -44,8 +44,8 @@ def made() -> Findings:
     )
 
 
-def through_json(findings: Findings) -> Findings:
-    return Findings.from_dict(json.loads(json.dumps(findings.to_dict(), allow_nan=False)))
+def through_json(findings: ProbeResult) -> ProbeResult:
+    return ProbeResult.from_dict(json.loads(json.dumps(findings.to_dict(), allow_nan=False)))
 
 
 def test_findings_come_back_as_they_were() -> None:
@@ -66,19 +66,19 @@ def test_a_curve_without_an_interval_has_none() -> None:
     curve = Curve.of([1, 2], [3, 4], x_unit="steps", y_unit="1", what="a line")
     assert curve.low is None
     assert np.isnan(curve.array("low")).all()
-    assert through_json(Findings(curves={"line": curve})).curves["line"] == curve
+    assert through_json(ProbeResult(curves={"line": curve})).curves["line"] == curve
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_number_that_is_none_becomes_none(value: float) -> None:
-    found = Findings(numbers={"a": Number(value=value, unit="1", what="it", low=value, high=np.float64(2))})
+    found = ProbeResult(numbers={"a": Metric(value=value, unit="1", what="it", low=value, high=np.float64(2))})
     number = through_json(found).numbers["a"]
     assert (number.value, number.low, number.high) == (None, None, 2.0)
 
 
 def test_numbers_of_numpy_are_numbers() -> None:
-    number = Number(value=np.float32(0.5), unit="1", what="it", at_least=np.bool_(True))  # type: ignore[arg-type]
-    assert through_json(Findings(numbers={"a": number})).numbers["a"].at_least is True
+    number = Metric(value=np.float32(0.5), unit="1", what="it", at_least=np.bool_(True))  # type: ignore[arg-type]
+    assert through_json(ProbeResult(numbers={"a": number})).numbers["a"].at_least is True
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_curve_that_cannot_be_drawn_is_refused(x: list[float], y: list[float],
 @pytest.mark.parametrize("shape", [(2, 3), (3, 1), (0, 2)])
 def test_a_grid_that_does_not_fit_its_rows_and_columns_is_refused(shape: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="a map"):
-        Grid.of(
+        Heatmap.of(
             np.zeros(shape),
             rows=range(3),
             columns=range(2),
@@ -128,7 +128,7 @@ def test_what_was_tampered_with_is_refused_in_one_line(keys: tuple[str, ...], va
         inner = inner[key]
     inner[keys[-1]] = value
     with pytest.raises(UserError, match="no findings of a probe") as refused:
-        Findings.from_dict(json.loads(json.dumps(plain)))
+        ProbeResult.from_dict(json.loads(json.dumps(plain)))
     assert "\n" not in str(refused.value)
 
 
@@ -137,4 +137,4 @@ def test_a_part_that_is_not_there_is_refused(kind: str) -> None:
     plain = made().to_dict()
     del plain[kind]
     with pytest.raises(UserError, match=kind):
-        Findings.from_dict(plain)
+        ProbeResult.from_dict(plain)

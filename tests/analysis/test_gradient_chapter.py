@@ -1,24 +1,25 @@
 from dataclasses import replace
 from pathlib import Path
 
-from analysis import gradient_decay, probes
-from analysis.blocks import Text
-from analysis.findings import Curve, Findings, Number
-from analysis.groups import Row, Section
-from analysis.probed import Probed, ProbedSection
-from analysis.settings import Settings
-from analysis.style import LOOKS
-from analysis.subjects import untrained
+from analysis.grouping import Row, Section
+from analysis.probes import registry
+from analysis.probes.aggregate import RowResults, SectionResults
+from analysis.probes.models import untrained_model
+from analysis.probes.result import Curve, Metric, ProbeResult
+from analysis.probes.settings import ProbeSettings
+from analysis.report import gradient_decay
+from analysis.report.blocks import Text
+from analysis.style import LINE_STYLES
 from tests.analysis.report_runs import experiment, write_run
 from tests.analysis.said import said
 from workbench.results import read
 
 
-def findings(half_life: float, law: str = "exponential", lyapunov: float = -0.1, start: float = 10.0) -> Findings:
-    def number(value: float, unit: str) -> Number:
-        return Number(value=value, unit=unit, what="")
+def findings(half_life: float, law: str = "exponential", lyapunov: float = -0.1, start: float = 10.0) -> ProbeResult:
+    def number(value: float, unit: str) -> Metric:
+        return Metric(value=value, unit=unit, what="")
 
-    return Findings(
+    return ProbeResult(
         numbers={
             "gradient_half_life": number(half_life, "steps"),
             "gradient_exponent": number(-half_life / 10, "1"),
@@ -34,16 +35,16 @@ def findings(half_life: float, law: str = "exponential", lyapunov: float = -0.1,
     )
 
 
-def section(tmp_path: Path, rows: dict[str, list[Findings]]) -> ProbedSection:
+def section(tmp_path: Path, rows: dict[str, list[ProbeResult]]) -> SectionResults:
     probed = []
     for name, found in rows.items():
         runs = tuple(read(write_run(tmp_path, experiment(name, seed=seed))) for seed in range(len(found)))
-        probed.append(Probed(row=Row(label=name, look=LOOKS[name], runs=runs), findings=tuple(found)))
+        probed.append(RowResults(row=Row(label=name, look=LINE_STYLES[name], runs=runs), findings=tuple(found)))
     whole = Section(anchor="addition", title="addition", rows=tuple(row.row for row in probed))
-    return ProbedSection(section=whole, rows=tuple(probed), absent=(("han", "its code is lost"),))
+    return SectionResults(section=whole, rows=tuple(probed), absent=(("han", "its code is lost"),))
 
 
-def opening(made: ProbedSection, folder: Path) -> str:
+def opening(made: SectionResults, folder: Path) -> str:
     chapter = gradient_decay.chapter([made], folder)
     assert chapter is not None
     assert chapter.anchor == "gradient-decay"
@@ -78,7 +79,7 @@ def test_the_chapter_says_what_the_numbers_say(tmp_path):
 
 def test_what_stands_against_a_law_is_said(tmp_path):
     seeds = [
-        replace(each, numbers={**each.numbers, "gradient_aic_margin": Number(value=margin, unit="1", what="")})
+        replace(each, numbers={**each.numbers, "gradient_aic_margin": Metric(value=margin, unit="1", what="")})
         for each, margin in (
             (findings(40), 1.0),
             (findings(41), 0.5),
@@ -105,12 +106,14 @@ def test_one_seed_without_intervals_claims_nothing(tmp_path):
 
 def test_the_chapter_of_a_measured_model_and_of_none(tmp_path):
     runs = read(write_run(tmp_path, experiment("gru", hidden_size=4)))
-    entry = probes.analyze(untrained(experiment("gru", hidden_size=4)), "gradient_decay", Settings(sequences=6))
+    entry = registry.analyze(
+        untrained_model(experiment("gru", hidden_size=4)), "gradient_decay", ProbeSettings(sequences=6)
+    )
     assert entry.findings is not None
-    row = Row(label="gru", look=LOOKS["gru"], runs=(runs,))
+    row = Row(label="gru", look=LINE_STYLES["gru"], runs=(runs,))
     whole = Section(anchor="a", title="a", rows=(row,))
-    made = ProbedSection(section=whole, rows=(Probed(row=row, findings=(entry.findings,)),))
+    made = SectionResults(section=whole, rows=(RowResults(row=row, findings=(entry.findings,)),))
     chapter = gradient_decay.chapter([made], tmp_path)
     assert chapter is not None
     assert sum(block.kind == "figure" for block in chapter.blocks) == 3
-    assert gradient_decay.chapter([ProbedSection(section=whole, rows=(), absent=(("gru", "lost"),))], tmp_path) is None
+    assert gradient_decay.chapter([SectionResults(section=whole, rows=(), absent=(("gru", "lost"),))], tmp_path) is None

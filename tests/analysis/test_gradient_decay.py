@@ -5,29 +5,28 @@ import numpy as np
 import pytest
 import torch
 
-from analysis import gradient_decay
-from analysis.findings import Findings, NotAvailableError
-from analysis.gradient.common import batch_of, half_life, interval_curve, read
-from analysis.gradient.state import longest
 from analysis.measures.decay_fits import Law
 from analysis.measures.lyapunov import state_jacobians
-from analysis.settings import Settings
-from analysis.subjects import Subject, untrained
+from analysis.probes import gradient_decay
+from analysis.probes.gradient_decay import batch_of, half_life, interval_curve, longest, read
+from analysis.probes.models import LoadedModel, untrained_model
+from analysis.probes.result import NotAvailableError, ProbeResult
+from analysis.probes.settings import ProbeSettings
 from architectures.rda import AveragingLayer
 from tests.analysis.report_runs import experiment
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-SETTINGS = Settings(sequences=6, directions=16)
+SETTINGS = ProbeSettings(sequences=6, directions=16)
 
 
 def subject(
     architecture: str, trained: bool = False, hidden_size: int = 4, length: int = 60, **options: object
-) -> Subject:
+) -> LoadedModel:
     made = experiment(architecture, task_options={"length": length}, hidden_size=hidden_size, options=options, seed=3)
-    return replace(untrained(made), trained=trained)
+    return replace(untrained_model(made), trained=trained)
 
 
-def value(findings: Findings, name: str) -> float:
+def value(findings: ProbeResult, name: str) -> float:
     found = findings.numbers[name].value
     assert found is not None
     return found
@@ -52,7 +51,7 @@ def test_a_diagonal_recurrence_has_its_half_life_everywhere():
     np.testing.assert_allclose(norms.array(), norms.array("x") * math.log10(eigenvalue), atol=1e-5)
     assert found.curves["path_length"].y[-1] == 60
     assert not found.missing
-    assert Findings.from_dict(found.to_dict()).words == found.words
+    assert ProbeResult.from_dict(found.to_dict()).words == found.words
 
 
 def test_the_state_of_a_lag_before_is_the_product_of_the_jacobians_in_order():
@@ -128,11 +127,13 @@ def test_a_foreign_encoder_costs_what_it_lacks():
 
 def test_sequences_of_different_lengths_and_symbols():
     made = experiment("gru", task="classify-length", task_options={"length": 40}, hidden_size=4)
-    found = gradient_decay.measure(untrained(made), SETTINGS)
+    found = gradient_decay.measure(untrained_model(made), SETTINGS)
     assert found.numbers["gradient_half_life"].value is not None
     # The shortest of the sequences that are probed bounds what may be read of all.
     assert 30 <= found.curves["first_step"].x[-1] <= 40
-    symbols = gradient_decay.measure(untrained(experiment("gru", task="copy", task_options={"length": 20})), SETTINGS)
+    symbols = gradient_decay.measure(
+        untrained_model(experiment("gru", task="copy", task_options={"length": 20})), SETTINGS
+    )
     assert "loss_gradient" in symbols.curves
 
 
@@ -148,7 +149,7 @@ def test_the_model_is_left_as_it_was_and_the_same_is_found_again():
 
 
 def test_nothing_at_all_is_not_available(monkeypatch):
-    def nothing(subject: Subject, settings: Settings) -> Findings:
+    def nothing(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
         raise NotAvailableError("nothing")
 
     monkeypatch.setattr(gradient_decay, "PARTS", {"gradient": nothing})

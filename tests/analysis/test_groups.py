@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.groups import sections
+from analysis.grouping import sections
 from tests.analysis.report_runs import experiment, write_run
 from workbench.errors import UserError
 from workbench.results import finished

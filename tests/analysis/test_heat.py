@@ -8,19 +8,20 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from analysis import style, svg
-from analysis.findings import Grid
-from analysis.plots.heat import Heat, Scale, draw
+from analysis import style
+from analysis.figures.heatmaps import ColorScale, HeatPanel, draw
+from analysis.probes.result import Heatmap
+from analysis.report import output_files
 
-SCALES = (Scale(label="retention", low=0, high=1), Scale(label="write", low=1e-3, high=1, log=True))
+SCALES = (ColorScale(label="retention", low=0, high=1), ColorScale(label="write", low=1e-3, high=1, log=True))
 
 
-def grid(rows: int = 48, columns: int = 160) -> Grid:
+def grid(rows: int = 48, columns: int = 160) -> Heatmap:
     # As gates are: a pattern that returns, each unit with its own, and some noise.
     noise = np.random.default_rng(0).random((rows, columns))
     values = 0.9 * (np.outer(1 + np.arange(rows) % 7, np.arange(columns)) % 20) / 20 + 0.1 * noise
     values[0, 0] = np.nan
-    return Grid.of(
+    return Heatmap.of(
         values,
         rows=np.arange(1, rows + 1),
         columns=np.arange(1, columns + 1),
@@ -47,7 +48,7 @@ def shown(figure: Figure) -> list[Text]:
 
 
 def test_nothing_overlaps_and_nothing_is_cut_off() -> None:
-    figure = draw([Heat(title=f"row {number}", grids=(grid(), grid())) for number in range(6)], SCALES)
+    figure = draw([HeatPanel(title=f"row {number}", grids=(grid(), grid())) for number in range(6)], SCALES)
     FigureCanvasAgg(figure).draw()
     boxes = [(text.get_text(), text.get_window_extent()) for text in shown(figure)]
     assert {"row 0", "row 5", "step", "retention", "write", "unit, by mean retention", "0.001"} < {n for n, _ in boxes}
@@ -62,10 +63,10 @@ def test_nothing_overlaps_and_nothing_is_cut_off() -> None:
 
 
 def test_six_rows_stay_small_and_are_images(tmp_path: Path) -> None:
-    figure = draw([Heat(title=f"row {number}", grids=(grid(), grid())) for number in range(6)], SCALES)
+    figure = draw([HeatPanel(title=f"row {number}", grids=(grid(), grid())) for number in range(6)], SCALES)
     text = style.save(figure, tmp_path, "heat")
     assert len(text) < 300_000
-    inline = str(svg.inline(text, "heat", "a pattern"))
+    inline = str(output_files.inline(text, "heat", "a pattern"))
     assert inline.count("<image") == 14
     assert inline.count(' href="data:image/png') == 14
     assert "ns0:" not in inline
@@ -73,7 +74,7 @@ def test_six_rows_stay_small_and_are_images(tmp_path: Path) -> None:
 
 
 def test_values_have_their_places_and_colours() -> None:
-    made = Grid.of(
+    made = Heatmap.of(
         [[0.0, 1.0], [0.5, 2.0]],
         rows=[1, 2],
         columns=[1.5, 3.5],
@@ -82,7 +83,7 @@ def test_values_have_their_places_and_colours() -> None:
         unit="share",
         what="four values",
     )
-    figure = draw([Heat(title="one", grids=(made,))], SCALES[:1])
+    figure = draw([HeatPanel(title="one", grids=(made,))], SCALES[:1])
     image = figure.axes[0].images[0]
     assert list(image.get_extent()) == [0.5, 4.5, 0.5, 2.5]
     assert image.origin == "lower"
@@ -93,6 +94,6 @@ def test_values_have_their_places_and_colours() -> None:
 @pytest.mark.parametrize("missing", [0, 1])
 def test_a_map_that_is_not_there_leaves_its_place_empty(missing: int) -> None:
     grids = tuple(None if column == missing else grid(3, 4) for column in range(2))
-    figure = draw([Heat(title="one", grids=grids)], SCALES)
+    figure = draw([HeatPanel(title="one", grids=grids)], SCALES)
     assert sum(bool(each.images) for each in figure.axes) == 1
     assert figure.axes[0].get_title(loc="left") == "one"

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from analysis.findings import NotAvailableError
-from analysis.measures.capacity import capacity
-from analysis.measures.noise import noise
+from analysis.measures.memory_capacity import capacity
+from analysis.probes.memory_length import noise
+from analysis.probes.result import NotAvailableError
 from workbench.seeding import seeded
 from workbench.tasks import build
 
@@ -76,7 +76,7 @@ def test_a_diagonal_recurrence_holds_no_more_than_its_units() -> None:
 def test_no_lag_is_lost_between_blocks_and_none_taken_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
     states, u = driven(delays(60)[:, [0, 17, 59]])
     whole = capacity(states, u, seeds())
-    monkeypatch.setattr("analysis.measures.capacity.CELLS", 64 * 200 * 7)
+    monkeypatch.setattr("analysis.measures.memory_capacity.CELLS", 64 * 200 * 7)
     cut = capacity(states, u, seeds())
     assert torch.equal(cut.r2, whole.r2)
     assert (whole.r2 > 0.5).nonzero().flatten().tolist() == [0, 17, 59]

@@ -8,17 +8,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from analysis.measures import two_way
+from analysis import statistics
 from analysis.measures.attention_maps import entropy, levels, rollout
-from analysis.measures.episodes import Layout, dropped, episodes
-from analysis.measures.growth import Bound, alternating, lemma, reaches, through_readout, weighted
+from analysis.measures.influence import Layout, dropped, episodes
+from analysis.measures.lemma1 import Bound, alternating, lemma, reaches, through_readout, weighted
 from architectures.trace import influence
 
 LAYOUT = Layout(items=2, gap=1)
 
 
 def ratio(above: np.ndarray, below: np.ndarray) -> float | None:
-    return two_way.two_way(np.stack([above, below], axis=2), two_way.ratio).value
+    return statistics.two_way_bootstrap(np.stack([above, below], axis=2), statistics.ratio_of_sums).value
 
 
 def summed(retention: Tensor, write: Tensor, at: int, steps: range) -> float:

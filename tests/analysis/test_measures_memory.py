@@ -8,12 +8,11 @@ import torch
 from scipy import stats
 
 import architectures
-from analysis.findings import NotAvailableError
-from analysis.measures.gradients import lag_gradients
-from analysis.measures.lengths import resized, times
-from analysis.measures.proportions import clustered, wilson
-from analysis.measures.recall import horizon, recall, threshold
-from analysis.measures.receptive import cumulative, ends, holding, resampled
+from analysis.measures.gradients import cumulative, ends, holding, lag_gradients, resampled
+from analysis.measures.recall import horizon, recall_curve, threshold
+from analysis.probes.base import with_length_factor, with_steps
+from analysis.probes.result import NotAvailableError
+from analysis.statistics import clustered_proportions, wilson
 from workbench.tasks import build
 
 
@@ -31,7 +30,7 @@ def test_no_answers_have_no_interval() -> None:
 def test_independent_answers_have_wilsons_interval() -> None:
     """With one answer a sequence, a sequence's answers cannot be alike."""
     right = np.array([1.0] * 30 + [0.0] * 10)
-    found = clustered(right, np.ones(40), np.zeros(40, dtype=int), 1)
+    found = clustered_proportions(right, np.ones(40), np.zeros(40, dtype=int), 1)
     # The variance is that over n - 1, which makes the design effect 40 / 39.
     low, high = wilson(np.array(0.75), np.array(39))
     assert (found.low[0], found.high[0]) == pytest.approx((float(low), float(high)), abs=1e-12)
@@ -40,7 +39,7 @@ def test_independent_answers_have_wilsons_interval() -> None:
 def test_answers_that_are_all_alike_count_as_one() -> None:
     """Sequences of 10 answers, all right or all wrong: as many answers as sequences."""
     right = 10.0 * (np.arange(40) < 30)
-    found = clustered(right, np.full(40, 10.0), np.zeros(40, dtype=int), 1)
+    found = clustered_proportions(right, np.full(40, 10.0), np.zeros(40, dtype=int), 1)
     low, high = wilson(np.array(0.75), np.array(39))
     assert found.share[0] == 0.75
     assert (found.low[0], found.high[0]) == pytest.approx((float(low), float(high)), abs=1e-12)
@@ -53,7 +52,7 @@ def test_the_interval_of_clustered_answers_covers() -> None:
     for _ in range(400):
         p = generator.beta(1.0, 1.0, size=50)  # of mean 1/2
         right = generator.binomial(20, p).astype(float)
-        found = clustered(right, np.full(50, 20.0), np.zeros(50, dtype=int), 1)
+        found = clustered_proportions(right, np.full(50, 20.0), np.zeros(50, dtype=int), 1)
         covered += bool(found.low[0] <= 0.5 <= found.high[0])
         low, high = wilson(found.share, np.array([1000]))
         naive += bool(low[0] <= 0.5 <= high[0])
@@ -74,7 +73,7 @@ def lagged(edge: float, *, lags: int = 200, sequences: int = 500, items: int = 1
 
 def test_every_lag_is_in_one_bin_and_bins_are_even() -> None:
     lag, right, sequence = lagged(50)
-    found = recall(lag, right, sequence, bins=20)
+    found = recall_curve(lag, right, sequence, bins=20)
     assert len(found.lag) == 20
     assert (np.diff(found.lag) > 0).all()
     assert (found.smallest, found.largest) == (lag.min(), lag.max())
@@ -85,10 +84,10 @@ def test_every_lag_is_in_one_bin_and_bins_are_even() -> None:
 def test_few_answers_are_in_few_bins() -> None:
     """A lag goes where the middle of its answers lies: 30 of lag 3, then 30 of 5 around the half, then 40 of 7."""
     lag = np.repeat([3, 5, 7], [30, 30, 40])
-    found = recall(lag, lag == 7, np.arange(100))
+    found = recall_curve(lag, lag == 7, np.arange(100))
     assert found.lag.tolist() == [4, 7]
     assert found.shares.share.tolist() == [0, 1]
-    assert recall(lag[:9], lag[:9] == 3, np.arange(9)).shares.share.tolist() == [1]
+    assert recall_curve(lag[:9], lag[:9] == 3, np.arange(9)).shares.share.tolist() == [1]
 
 
 @pytest.mark.parametrize("edge", [23, 50, 104, 150])
@@ -96,7 +95,7 @@ def test_few_answers_are_in_few_bins() -> None:
 def test_the_horizon_of_a_limited_memory_is_its_length(edge: int, chance: float) -> None:
     """25 bins of 8 lags: to a fifth of a bin's width, or a bit more where chance adds noise."""
     lag, right, sequence = lagged(edge, sequences=4000, chance=chance)
-    found, bound = recall(lag, right, sequence), threshold(chance)
+    found, bound = recall_curve(lag, right, sequence), threshold(chance)
     value = horizon(found, found.shares.share, bound)
     low, high = (horizon(found, end, bound) for end in (found.shares.low, found.shares.high))
     assert value == pytest.approx(edge + 0.5, abs=1.6)
@@ -108,10 +107,10 @@ def test_the_horizon_of_a_limited_memory_is_its_length(edge: int, chance: float)
 
 def test_the_horizon_of_a_perfect_memory_has_no_end_and_of_none_is_none() -> None:
     lag, right, sequence = lagged(10_000)
-    found = recall(lag, right, sequence)
+    found = recall_curve(lag, right, sequence)
     assert horizon(found, found.shares.share, threshold(0.1)) is None
     lag, right, sequence = lagged(-1, chance=0.1)
-    found = recall(lag, right, sequence)
+    found = recall_curve(lag, right, sequence)
     assert horizon(found, found.shares.share, threshold(0.1)) == 0
 
 
@@ -172,15 +171,15 @@ def test_the_reach_of_a_tcn_bounds_its_field() -> None:
 
 def test_lengths_are_changed_where_the_task_lets_them() -> None:
     copy = build("copy", length=30, items=4)
-    assert times(copy, 4).steps == 4 * 30 + 8
-    assert resized(copy, 100).steps == 100
-    assert resized(copy, None) is copy
-    assert resized(build("digits"), 64).steps == 64
+    assert with_length_factor(copy, 4).steps == 4 * 30 + 8
+    assert with_steps(copy, 100).steps == 100
+    assert with_steps(copy, None) is copy
+    assert with_steps(build("digits"), 64).steps == 64
     for task, steps in ((build("digits"), 100), (build("multicopy"), 100), (copy, 8)):
         with pytest.raises(NotAvailableError):
-            resized(task, steps)
+            with_steps(task, steps)
     told = "Copy cannot have sequences of 4 steps, 4 of which are not of its length: length must be at least 1, not 0"
     with pytest.raises(NotAvailableError, match=told):
-        resized(build("copy", length=5, items=2), 4)
+        with_steps(build("copy", length=5, items=2), 4)
     with pytest.raises(NotAvailableError, match="no option length"):
-        times(build("multicopy"), 2)
+        with_length_factor(build("multicopy"), 2)

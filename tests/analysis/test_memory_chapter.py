@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from analysis.blocks import Chapter, Figure, Heading, Table, Text
-from analysis.findings import Curve, Findings, Number
-from analysis.formats import ABSENT, TIMES
-from analysis.groups import Row, Section
-from analysis.memory.chapter import chapter
-from analysis.probed import Probed, ProbedSection
-from analysis.style import LOOKS
+from analysis.formatting import ABSENT, TIMES
+from analysis.grouping import Row, Section
+from analysis.probes.aggregate import RowResults, SectionResults
+from analysis.probes.result import Curve, Metric, ProbeResult
+from analysis.report.blocks import Chapter, Figure, Heading, Table, Text
+from analysis.report.memory_length import chapter
+from analysis.style import LINE_STYLES
 from tests.analysis.said import said as words
 
 CURVES = (
@@ -26,16 +26,16 @@ CURVES = (
 
 def number(
     value: float, low: float | None = None, high: float | None = None, *, unit: str = "steps", at_least: bool = False
-) -> Number:
-    return Number(value=value, low=low, high=high, unit=unit, what="", at_least=at_least)
+) -> Metric:
+    return Metric(value=value, low=low, high=high, unit=unit, what="", at_least=at_least)
 
 
 def findings(
-    horizon: Number, *, lags: tuple[int, int] = (11, 110), accuracy: float = 0.8, missing: dict[str, str] | None = None
-) -> Findings:
+    horizon: Metric, *, lags: tuple[int, int] = (11, 110), accuracy: float = 0.8, missing: dict[str, str] | None = None
+) -> ProbeResult:
     """What a model of which all was measured comes to."""
     line = Curve.of([1, 2, 4], [0.9, 0.6, 0.1], low=[0.8, 0.5, 0.0], high=[1, 0.7, 0.2], x_unit="", y_unit="", what="")
-    return Findings(
+    return ProbeResult(
         numbers={
             "horizon": horizon,
             "recall_accuracy": number(accuracy, accuracy - 0.01, accuracy + 0.01, unit="share"),
@@ -55,16 +55,19 @@ def findings(
     )
 
 
-def section(title: str = "copy, length=100", /, **rows: Findings | tuple[Findings, ...]) -> ProbedSection:
+def section(title: str = "copy, length=100", /, **rows: ProbeResult | tuple[ProbeResult, ...]) -> SectionResults:
     probed = tuple(
-        Probed(row=Row(label=name, look=LOOKS[name], runs=()), findings=found if isinstance(found, tuple) else (found,))
+        RowResults(
+            row=Row(label=name, look=LINE_STYLES[name], runs=()),
+            findings=found if isinstance(found, tuple) else (found,),
+        )
         for name, found in rows.items()
     )
     kept = Section(anchor=title.split(",")[0], title=title, rows=tuple(each.row for each in probed))
-    return ProbedSection(section=kept, rows=probed)
+    return SectionResults(section=kept, rows=probed)
 
 
-def made(folder: Path, *sections: ProbedSection) -> Chapter:
+def made(folder: Path, *sections: SectionResults) -> Chapter:
     found = chapter(sections, folder)
     assert found is not None
     return found
@@ -166,7 +169,7 @@ def test_a_curve_of_a_point_or_less_is_no_figure(tmp_path: Path, points: int) ->
 
 def test_what_is_missing_is_named_with_its_reason_and_its_rows(tmp_path: Path) -> None:
     whole = findings(number(80, 75, 85), missing={"extrapolation_16": "too long"})
-    less = Findings(
+    less = ProbeResult(
         numbers={"field_95": number(30, 28, 31)},
         missing={"memory_capacity": "it is blind", "extrapolation_16": "too long"},
     )

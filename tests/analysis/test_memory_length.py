@@ -7,31 +7,30 @@ import pytest
 import torch
 from torch import Tensor
 
-from analysis import memory_length
-from analysis.findings import Findings, NotAvailableError
-from analysis.measures.answers import Scores
-from analysis.memory import extrapolation
-from analysis.settings import Settings
-from analysis.subjects import Subject
+from analysis.measures.recall import Scores
+from analysis.probes import memory_length
+from analysis.probes.models import LoadedModel
+from analysis.probes.result import NotAvailableError, ProbeResult
+from analysis.probes.settings import ProbeSettings
 from architectures.state import State
 from tests.analysis.memory_toys import DelayLine, Listener, Toy, subject
 from workbench.tasks import Task, seeded
 
 CPU = torch.device("cpu")
-FEW = Settings(sequences=8, directions=8)
+FEW = ProbeSettings(sequences=8, directions=8)
 
 
-def listener(memory: int, longest: int = 10**9) -> Subject:
+def listener(memory: int, longest: int = 10**9) -> LoadedModel:
     return subject("copy", {"length": 60, "items": 5, "categories": 4}, Listener(6, memory, longest))
 
 
-def values(found: Findings) -> dict[str, float | None]:
+def values(found: ProbeResult) -> dict[str, float | None]:
     return {name: number.value for name, number in found.numbers.items()}
 
 
 def test_the_horizon_is_the_length_of_the_memory() -> None:
     """Lags run from 6 to 65; what lies further back than 30 steps is answered by a guess, right in 1 of 4 cases."""
-    found = memory_length.measure(listener(30), Settings())
+    found = memory_length.measure(listener(30), ProbeSettings())
     horizon = found.numbers["horizon"]
     assert horizon.value == pytest.approx(30.5, abs=1.5)
     low, value, high = (horizon.low or 0, horizon.value or 0, horizon.high or 0)
@@ -101,7 +100,7 @@ def test_a_perfect_answer_holds_at_any_length() -> None:
 
 def test_lags_beyond_those_asked_for_do_not_count() -> None:
     found = memory_length.PARTS["memory_capacity"](
-        subject("addition", {"length": 60}, DelayLine(2, 12)), Settings(sequences=8, length=10)
+        subject("addition", {"length": 60}, DelayLine(2, 12)), ProbeSettings(sequences=8, length=10)
     )
     assert values(found)["memory_capacity"] == pytest.approx(10, abs=0.01)
     assert found.curves["capacity"].x[-1] == 9
@@ -117,7 +116,7 @@ def test_the_interval_of_extrapolation_is_that_of_the_loss(monkeypatch: pytest.M
         spread = half / (3.182 * 1.1547 / 2) * np.array([-1, -1, 1, 1])
         return Scores(loss=mean + spread, right=None, total=np.ones(4))
 
-    monkeypatch.setattr(extrapolation, "scores", scores)
+    monkeypatch.setattr(memory_length, "scores", scores)
     found = memory_length.PARTS["extrapolation"](listener(10**6), FEW)
     number = found.numbers["extrapolation"]
     assert (number.value, number.low, number.high, number.at_least) == (2, 1, 4, False)
@@ -202,7 +201,7 @@ def test_the_model_and_the_random_numbers_are_left_alone_and_the_findings_are_th
     assert torch.equal(torch.get_rng_state(), state)
     assert memory_length.measure(made, FEW) == found
     assert memory_length.measure(made, replace(FEW, seed=1)) != found
-    assert Findings.from_dict(found.to_dict()).curves == found.curves
+    assert ProbeResult.from_dict(found.to_dict()).curves == found.curves
 
 
 def test_sequences_of_several_lengths_are_looked_at_where_they_are_long() -> None:

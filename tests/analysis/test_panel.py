@@ -10,15 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from analysis.plots.panel import AID, PANEL, Line, Panel, draw, end
-from analysis.scales import UNIT, Scale
-from analysis.style import LOOKS
+from analysis.figures.axes import UNIT, AxisScale
+from analysis.figures.panels import AID, PANEL, Line, Panel, draw, end
+from analysis.style import LINE_STYLES
 
 
 def line(y: Any, x: Any = None, name: str = "lstm", **rest: Any) -> Line:
     values = np.asarray(y, dtype=float)
     places = np.arange(1.0, len(values) + 1) if x is None else np.asarray(x, dtype=float)
-    return Line(label=name, x=places, y=values, look=LOOKS[name].line(), **rest)
+    return Line(label=name, x=places, y=values, look=LINE_STYLES[name].line(), **rest)
 
 
 def panel(*lines: Line, **rest: Any) -> Panel:
@@ -75,7 +75,7 @@ def test_what_is_missing_is_neither_drawn_nor_marked() -> None:
 
 
 def test_a_label_stands_where_its_line_ends() -> None:
-    scale = Scale(low=0, high=1)
+    scale = AxisScale(low=0, high=1)
     assert end(line([0.1, 0.7, math.nan]), scale) == 0.7
     assert end(line([math.nan]), scale) == 0
 
@@ -89,14 +89,14 @@ def test_a_panel_of_nearly_nothing_can_be_drawn(lines: list[Line]) -> None:
 
 def test_labels_overlap_neither_each_other_nor_the_other_panel() -> None:
     def crowded() -> Panel:
-        return panel(*(line([0.1, 0.5], name=name) for name in LOOKS), log_x=True)
+        return panel(*(line([0.1, 0.5], name=name) for name in LINE_STYLES), log_x=True)
 
     figure = draw(
         [crowded(), panel(line([1, 2]), Line(label="bound", x=np.array([1.0, 2.0]), y=np.ones(2), look=AID)), crowded()]
     )
     axes = axes_of(figure)
     boxes = [text.get_window_extent() for each in axes for text in each.texts]
-    assert len(boxes) == 2 * len(LOOKS) + 2
+    assert len(boxes) == 2 * len(LINE_STYLES) + 2
     for one, other in combinations(boxes, 2):
         # Ascenders and descenders share a line's height; overlapping by less than a pixel is none.
         shared = min(one.y1, other.y1) - max(one.y0, other.y0)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.estimates import shown
-from analysis.findings import Curve, Findings, Number
-from analysis.groups import Row, sections
-from analysis.probed import Probed, with_number
+from analysis.formatting import format_estimate
+from analysis.grouping import Row, sections
+from analysis.probes.aggregate import RowResults, with_number
+from analysis.probes.result import Curve, Metric, ProbeResult
 from tests.analysis.report_runs import experiment, write_run
 from workbench.results import finished
 
@@ -27,17 +27,17 @@ def number(
     high: float | None = None,
     at_least: bool = False,
     unit: str = "steps",
-) -> Findings:
-    return Findings(numbers={"n": Number(value=value, unit=unit, what="it", low=low, high=high, at_least=at_least)})
+) -> ProbeResult:
+    return ProbeResult(numbers={"n": Metric(value=value, unit=unit, what="it", low=low, high=high, at_least=at_least)})
 
 
-def curve(xs: list[float], ys: list[float], unit: str = "nats") -> Findings:
-    return Findings(curves={"c": Curve.of(xs, ys, x_unit="steps", y_unit=unit, what="it")})
+def curve(xs: list[float], ys: list[float], unit: str = "nats") -> ProbeResult:
+    return ProbeResult(curves={"c": Curve.of(xs, ys, x_unit="steps", y_unit=unit, what="it")})
 
 
 def test_several_seeds_have_students_interval(row: Row) -> None:
     values = [13.0, 15.0, 20.0]
-    found = Probed(row=row, findings=tuple(number(value, value - 0.1, value + 0.1) for value in values)).number("n")
+    found = RowResults(row=row, findings=tuple(number(value, value - 0.1, value + 0.1) for value in values)).number("n")
     assert found is not None
     low, high = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
     assert (found.value, found.low, found.high) == pytest.approx((16.0, low, high))
@@ -45,27 +45,27 @@ def test_several_seeds_have_students_interval(row: Row) -> None:
 
 
 def test_one_seed_has_the_probes_own_interval(row: Row) -> None:
-    found = Probed(row=row, findings=(number(3, 2, 7),)).number("n")
+    found = RowResults(row=row, findings=(number(3, 2, 7),)).number("n")
     assert found is not None
     assert (found.value, found.low, found.high, found.seeds, found.lacking) == (3, 2, 7, 1, 0)
-    bare = Probed(row=row, findings=(number(3),)).number("n")
+    bare = RowResults(row=row, findings=(number(3),)).number("n")
     assert bare is not None
     assert not bare.sure
     assert math.isnan(bare.low)
 
 
 def test_the_one_seed_of_several_that_has_a_number_speaks_for_itself_alone(row: Row) -> None:
-    found = Probed(row=row, findings=(number(3, 2, 7), number(None), Findings())).number("n")
+    found = RowResults(row=row, findings=(number(3, 2, 7), number(None), ProbeResult())).number("n")
     assert found is not None
     assert (found.value, found.seeds, found.lacking, found.sure) == (3, 1, 2, False)
-    assert shown(found) == "3 steps (1 of 3 seeds)"
+    assert format_estimate(found) == "3 steps (1 of 3 seeds)"
 
 
 def test_seeds_that_agree_are_no_surer_than_each_by_itself(row: Row) -> None:
-    found = Probed(row=row, findings=(number(4, 2, 8), number(4, 1, 4))).number("n")
+    found = RowResults(row=row, findings=(number(4, 2, 8), number(4, 1, 4))).number("n")
     assert found is not None
     assert (found.value, found.low, found.high) == (4, 1.5, 6)
-    exact = Probed(row=row, findings=(number(4), number(4))).number("n")
+    exact = RowResults(row=row, findings=(number(4), number(4))).number("n")
     assert exact is not None
     assert (exact.low, exact.high) == (4, 4)
 
@@ -77,8 +77,8 @@ def test_seeds_that_agree_are_no_surer_than_each_by_itself(row: Row) -> None:
 def test_no_interval_leaves_where_its_unit_can_lie(
     row: Row, unit: str, values: tuple[float, float], ends: tuple[float | None, float | None]
 ) -> None:
-    found = Probed(row=row, findings=tuple(number(value, unit=unit) for value in values)).number("n")
-    drawn = Probed(row=row, findings=tuple(curve([1], [value], unit) for value in values)).curve("c")
+    found = RowResults(row=row, findings=tuple(number(value, unit=unit) for value in values)).number("n")
+    drawn = RowResults(row=row, findings=tuple(curve([1], [value], unit) for value in values)).curve("c")
     assert found is not None
     assert drawn is not None
     assert drawn.low is not None
@@ -88,28 +88,28 @@ def test_no_interval_leaves_where_its_unit_can_lie(
     expected = (found.value - half if low is None else low, found.value + half if high is None else high)
     assert (found.low, found.high) == pytest.approx(expected, rel=1e-4)
     assert (drawn.low[0], drawn.high[0]) == pytest.approx(expected, rel=1e-4)
-    pure = Probed(row=row, findings=tuple(number(value, unit="1") for value in values)).number("n")
+    pure = RowResults(row=row, findings=tuple(number(value, unit="1") for value in values)).number("n")
     assert pure is not None
     assert (pure.low, pure.high) == pytest.approx((pure.value - half, pure.value + half), rel=1e-4)
 
 
 def test_one_seed_at_its_limit_makes_the_mean_a_lower_bound(row: Row) -> None:
-    found = Probed(row=row, findings=(number(3), number(9, at_least=True))).number("n")
+    found = RowResults(row=row, findings=(number(3), number(9, at_least=True))).number("n")
     assert found is not None
     assert found.at_least
     assert found.high == math.inf
     assert found.sure
-    alone = Probed(row=row, findings=(number(9, 8, at_least=True),)).number("n")
+    alone = RowResults(row=row, findings=(number(9, 8, at_least=True),)).number("n")
     assert alone is not None
     assert (alone.low, alone.high, alone.sure) == (8, math.inf, True)
-    assert shown(alone) == "≥ 9 steps [≥ 8]"
-    bare = Probed(row=row, findings=(number(9, at_least=True),)).number("n")
+    assert format_estimate(alone) == "≥ 9 steps [≥ 8]"
+    bare = RowResults(row=row, findings=(number(9, at_least=True),)).number("n")
     assert bare is not None
     assert not bare.sure
 
 
 def test_what_no_seed_has_is_none(row: Row) -> None:
-    probed = Probed(row=row, findings=(number(None), Findings(missing={"n": "too short"})))
+    probed = RowResults(row=row, findings=(number(None), ProbeResult(missing={"n": "too short"})))
     assert probed.number("n") is None
     assert probed.number("other") is None
     assert probed.curve("c") is None
@@ -120,7 +120,7 @@ def test_what_no_seed_has_is_none(row: Row) -> None:
 
 def test_a_curve_is_the_mean_where_all_seeds_have_a_value(row: Row) -> None:
     findings = (curve([1, 2, 4], [1, 2, 4]), curve([2, 3, 4], [4, 9, 8]), curve([4, 2], [12, 6]))
-    found = Probed(row=row, findings=findings).curve("c")
+    found = RowResults(row=row, findings=findings).curve("c")
     assert found is not None
     assert found.x == (2, 4)
     assert found.y == (4, 8)
@@ -132,17 +132,17 @@ def test_a_curve_is_the_mean_where_all_seeds_have_a_value(row: Row) -> None:
 
 def test_a_curve_of_one_seed_is_itself(row: Row) -> None:
     findings = curve([1, 2], [3, 4])
-    assert Probed(row=row, findings=(findings, Findings())).curve("c") == findings.curves["c"]
+    assert RowResults(row=row, findings=(findings, ProbeResult())).curve("c") == findings.curves["c"]
 
 
 def test_curves_without_a_common_place_are_empty(row: Row) -> None:
-    found = Probed(row=row, findings=(curve([1], [3]), curve([2], [4]))).curve("c")
+    found = RowResults(row=row, findings=(curve([1], [3]), curve([2], [4]))).curve("c")
     assert found is not None
     assert found.x == ()
 
 
 def test_a_seed_without_a_value_leaves_a_gap(row: Row) -> None:
-    found = Probed(row=row, findings=(curve([1, 2], [3, math.nan]), curve([1, 2], [5, 6]))).curve("c")
+    found = RowResults(row=row, findings=(curve([1, 2], [3, math.nan]), curve([1, 2], [5, 6]))).curve("c")
     assert found is not None
     assert found.y == (4, None)
     assert found.low is not None
@@ -150,11 +150,11 @@ def test_a_seed_without_a_value_leaves_a_gap(row: Row) -> None:
 
 
 def test_the_word_is_that_of_most_seeds(row: Row) -> None:
-    said = [Findings(words={"w": word}) for word in ("exponential", "power law", "power law")]
-    assert Probed(row=row, findings=tuple(said)).word("w") == "power law"
-    assert Probed(row=row, findings=tuple(said[:2])).word("w") == "exponential"
+    said = [ProbeResult(words={"w": word}) for word in ("exponential", "power law", "power law")]
+    assert RowResults(row=row, findings=tuple(said)).word("w") == "power law"
+    assert RowResults(row=row, findings=tuple(said[:2])).word("w") == "exponential"
 
 
 def test_rows_with_a_number_come_largest_first(row: Row) -> None:
-    rows = [Probed(row=row, findings=(number(value),)) for value in (2, None, 5)]
+    rows = [RowResults(row=row, findings=(number(value),)) for value in (2, None, 5)]
     assert [estimate.value for _, estimate in with_number(rows, "n")] == [5, 2]

@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
+from analysis.profile.cases import BenchmarkCase
 from analysis.profile.memory import STATUS, on_cuda, resident
-from analysis.profile.subjects import Subject
 
 
 @pytest.mark.skipif(not STATUS.exists(), reason="the system does not tell")
 def test_peak_memory_holds_what_backward_needs() -> None:
     # An RNN saves its output at least: 4 bytes a unit and step, for each of 8 sequences.
-    subject = Subject(
+    subject = BenchmarkCase(
         name="rnn",
         time=300,
         batch=8,
@@ -33,7 +33,7 @@ def test_peak_memory_holds_what_backward_needs() -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 def test_peak_memory_on_a_gpu_holds_what_backward_needs() -> None:
-    subject = Subject(
+    subject = BenchmarkCase(
         name="rnn", time=300, batch=8, input_size=2, hidden_size=256, device="cuda", options={"hidden_size": 256}
     )
     assert on_cuda(subject.jobs(subject.build())[1]) > 4 * 300 * 8 * 256

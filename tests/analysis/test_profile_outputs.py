@@ -9,13 +9,13 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import architectures
-from analysis.profile import files, machine, roofline, table
+from analysis.profile import machine, output, roofline
+from analysis.profile.cases import BASELINE
+from analysis.profile.flops import Amount
 from analysis.profile.machine import Peak
-from analysis.profile.record import Profile, Row, Timed
-from analysis.profile.settings import Settings
-from analysis.profile.spread import ratio, spread
-from analysis.profile.subjects import BASELINE
-from analysis.profile.work import Amount
+from analysis.profile.profiler import Profile, ProfileRow, Timing
+from analysis.profile.settings import ProfileSettings
+from analysis.statistics import median_spread, paired_ratio
 from workbench.errors import UserError
 from workbench.files import read_json, write_json
 
@@ -23,14 +23,16 @@ STEPS, BATCH = 200, 20
 BASE = [0.004, 0.005, 0.0045, 0.006, 0.0041, 0.0042, 0.0052]
 
 
-def timed(slower: float, amount: Amount | None) -> Timed:
+def timed(slower: float, amount: Amount | None) -> Timing:
     seconds = [slower * second for second in BASE]
-    return Timed(amount=amount, seconds=tuple(seconds), taken=spread(seconds), ratio=ratio(seconds, BASE))
+    return Timing(
+        amount=amount, seconds=tuple(seconds), taken=median_spread(seconds), ratio=paired_ratio(seconds, BASE)
+    )
 
 
-def row(name: str, place: int, length: int = STEPS, known: bool = True) -> Row:
+def row(name: str, place: int, length: int = STEPS, known: bool = True) -> ProfileRow:
     amount = Amount(multiply_adds=50_000.0, numbers=3000.0 * (1 + place % 3)) if known else None
-    return Row(
+    return ProfileRow(
         architecture=name,
         options={"hidden_size": 64},
         length=length,
@@ -46,11 +48,11 @@ def row(name: str, place: int, length: int = STEPS, known: bool = True) -> Row:
     )
 
 
-def profile(lengths: tuple[int, ...] = (STEPS,), known: bool = True) -> Profile:
+def example_profile(lengths: tuple[int, ...] = (STEPS,), known: bool = True) -> Profile:
     names = [BASELINE, *architectures.names()]
     return Profile(
-        settings=Settings(lengths=lengths, repeats=len(BASE)),
-        machine={**machine.described("cpu", Settings()), "processor": "A processor", "cores": 2},
+        settings=ProfileSettings(lengths=lengths, repeats=len(BASE)),
+        machine={**machine.machine_info("cpu", ProfileSettings()), "processor": "A processor", "cores": 2},
         peak=Peak(gflops=180.0, memory=40.0, cache=150.0),
         memory_is="bytes",
         rows=tuple(row(name, place, length, known) for length in lengths for place, name in enumerate(names)),
@@ -58,7 +60,7 @@ def profile(lengths: tuple[int, ...] = (STEPS,), known: bool = True) -> Profile:
 
 
 def test_the_table_has_every_row_and_fits_into_a_hundred_columns() -> None:
-    text = table.text(profile((200, 1000)))
+    text = output.text(example_profile((200, 1000)))
     assert max(map(len, text.splitlines())) <= 100
     for name in (BASELINE, *architectures.names()):
         # Three tables for each of two lengths.
@@ -69,7 +71,7 @@ def test_the_table_has_every_row_and_fits_into_a_hundred_columns() -> None:
 
 
 def test_the_table_says_what_the_times_come_to() -> None:
-    lines = table.text(profile()).splitlines()
+    lines = output.text(example_profile()).splitlines()
     both = lines[lines.index("200 steps: forward + backward") :]
     rnn = next(line for line in both if line.startswith("rnn"))
     # The median of BASE is 4.5 ms; its 2nd and 2nd last... of seven values the first and the last hold 95 %.
@@ -81,21 +83,21 @@ def test_the_table_says_what_the_times_come_to() -> None:
 
 
 def test_what_is_not_known_is_left_out() -> None:
-    unknown = profile(known=False)
-    text = table.text(unknown)
+    unknown = example_profile(known=False)
+    text = output.text(unknown)
     assert "nan" not in text.lower()
     assert "None" not in text
     assert roofline.draw(unknown) is None
 
 
 def test_an_interval_needs_six_rounds() -> None:
-    assert table.between(spread([0.001, 0.002, 0.003]), 1e3) == "2.00"
-    assert table.between(spread([1.0, 1.1, 1.2, 1.3, 1.4, 1.5])) == "1.25 [1.00, 1.50]"
+    assert output.between(median_spread([0.001, 0.002, 0.003]), 1e3) == "2.00"
+    assert output.between(median_spread([1.0, 1.1, 1.2, 1.3, 1.4, 1.5])) == "1.25 [1.00, 1.50]"
 
 
 @pytest.mark.parametrize("lengths", [(200,), (200, 1000)])
 def test_the_roofline_names_every_architecture_and_no_label_overlaps(lengths: tuple[int, ...]) -> None:
-    made = profile(lengths)
+    made = example_profile(lengths)
     figure = roofline.draw(made)
     assert figure is not None
     canvas = FigureCanvasAgg(figure)
@@ -118,7 +120,7 @@ def test_the_roofline_names_every_architecture_and_no_label_overlaps(lengths: tu
 
 
 def test_every_point_of_the_roofline_is_inside_and_where_it_belongs() -> None:
-    made = profile()
+    made = example_profile()
     figure = roofline.draw(made)
     assert figure is not None
     (axes,) = figure.axes
@@ -140,9 +142,9 @@ def test_every_point_of_the_roofline_is_inside_and_where_it_belongs() -> None:
 
 
 def test_the_files_hold_what_was_found(tmp_path) -> None:
-    made = profile((200, 1000))
-    files.write(made, tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"profile.json", *files.BESIDE}
+    made = example_profile((200, 1000))
+    output.write(made, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"profile.json", *output.BESIDE}
     found = read_json(tmp_path / "profile.json")
     first = found["rows"][0]
     assert first["forward_backward"]["seconds_by_round"] == pytest.approx(BASE)
@@ -159,26 +161,26 @@ def test_the_files_hold_what_was_found(tmp_path) -> None:
 
 def test_only_an_earlier_profile_is_replaced(tmp_path) -> None:
     path = tmp_path / "profile.json"
-    files.refuse(path)
+    output.refuse(path)
     for text in ("mine", "[]", "{}", '{"kind": "other"}'):
         path.write_text(text)
         with pytest.raises(UserError, match="is not overwritten"):
-            files.refuse(path)
+            output.refuse(path)
         with pytest.raises(UserError, match="is not overwritten"):
-            files.refuse_folder(tmp_path)
+            output.refuse_folder(tmp_path)
         assert path.read_text() == text
-    write_json(path, profile().to_dict())
-    files.refuse(path)
-    files.refuse_folder(tmp_path)
+    write_json(path, example_profile().to_dict())
+    output.refuse(path)
+    output.refuse_folder(tmp_path)
     (tmp_path / "roofline.svg").write_text("of this profile")
-    files.refuse_folder(tmp_path)
+    output.refuse_folder(tmp_path)
     path.unlink()
     with pytest.raises(UserError, match=r"roofline\.svg is of no earlier profile"):
-        files.refuse_folder(tmp_path)
+        output.refuse_folder(tmp_path)
     with pytest.raises(UserError, match="is a folder"):
-        files.refuse(tmp_path)
+        output.refuse(tmp_path)
     with pytest.raises(UserError, match="is a file"):
-        files.refuse_folder(tmp_path / "roofline.svg")
+        output.refuse_folder(tmp_path / "roofline.svg")
 
 
 def test_the_peak_is_that_of_the_fastest_round() -> None:

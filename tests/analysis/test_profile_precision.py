@@ -7,18 +7,20 @@ from typing import Any
 import pytest
 import torch
 
-from analysis.precision import products
-from analysis.profile import machine, table
-from analysis.profile.cudnn import LSTMSize
-from analysis.profile.measure import measure
-from analysis.profile.settings import Settings
-from analysis.profile.subjects import BASELINE, subjects
-from analysis.profile.timing import Job, rounds
+from analysis.profile import machine, output
+from analysis.profile.cases import BASELINE, cases
+from analysis.profile.machine import LSTMSize
+from analysis.profile.profiler import profile
+from analysis.profile.settings import ProfileSettings
+from analysis.profile.timing import Workload, rounds
 from architectures.kernels.dispatch import VARIABLE
-from tests.analysis.test_profile_outputs import profile, row
+from tests.analysis.test_profile_outputs import example_profile, row
+from workbench.devices import matmul_precision
 from workbench.errors import UserError
 
-TINY = Settings(architectures=("rwa",), lengths=(5,), batch_size=3, hidden_size=4, repeats=1, threads=1, device="cpu")
+TINY = ProfileSettings(
+    architectures=("rwa",), lengths=(5,), batch_size=3, hidden_size=4, repeats=1, threads=1, device="cpu"
+)
 PERSISTENT = LSTMSize(dtype=torch.float16, batch=128, input_size=128, units=256, capability=(9, 0), multiprocessors=132)
 
 
@@ -29,10 +31,10 @@ def switches():
 @pytest.mark.parametrize(("precision", "expected"), [("highest", False), ("high", True), ("medium", True)])
 def test_cudnn_multiplies_in_the_same_precision_and_all_is_put_back(precision, expected):
     before = switches()
-    with products(precision):
+    with matmul_precision(precision):
         assert switches() == (precision, expected)
     assert switches() == before
-    with pytest.raises(ZeroDivisionError), products(precision):
+    with pytest.raises(ZeroDivisionError), matmul_precision(precision):
         raise ZeroDivisionError
     assert switches() == before
 
@@ -40,7 +42,7 @@ def test_cudnn_multiplies_in_the_same_precision_and_all_is_put_back(precision, e
 def test_a_run_has_the_precision_and_the_backend_that_it_names(monkeypatch):
     monkeypatch.setenv(VARIABLE, "compiled")
     seen = []
-    (_, subject) = subjects(replace(TINY, matmul_precision="medium"), 5, "cpu")
+    (_, subject) = cases(replace(TINY, matmul_precision="medium"), 5, "cpu")
     subject = replace(subject, backend="eager")
     module = subject.build()
     jobs = subject.jobs(module)
@@ -55,7 +57,7 @@ def test_a_run_has_the_precision_and_the_backend_that_it_names(monkeypatch):
 def test_autocast_is_for_forward_alone(name):
     """Gradients are those of a plain backward pass of what autocast has computed."""
     settings = replace(TINY, architectures=(name,) if name != BASELINE else ("rwa",), precision="bf16")
-    subject = next(each for each in subjects(settings, 5, "cpu") if each.name == name)
+    subject = next(each for each in cases(settings, 5, "cpu") if each.name == name)
     module = subject.build()
     _, job = subject.jobs(module)
     job.prepare()
@@ -76,24 +78,24 @@ def test_autocast_is_for_forward_alone(name):
 def test_a_profile_says_what_it_was_computed_in(monkeypatch):
     monkeypatch.setitem(machine.ORDER, "cpu", 32)
     monkeypatch.setitem(machine.LARGE, "cpu", 64)
-    found = measure(replace(TINY, precision="bf16", matmul_precision="high"))
+    found = profile(replace(TINY, precision="bf16", matmul_precision="high"))
     plain = found.to_dict()
     assert plain["settings"]["precision"] == "bf16"
     assert plain["machine"]["float32_matmul_precision"] == "high"
     # The averages' sums are float32 whatever autocast says.
     assert [row["dtype"] for row in plain["rows"]] == ["bfloat16", "float32"]
-    text = table.text(found)
+    text = output.text(found)
     assert "float32, under autocast to bfloat16" in text
     assert "products of float32 at precision high" in text
     assert f"{BASELINE}: batch 3, puts out bfloat16" in text
 
 
 def test_the_table_names_cudnns_algorithms():
-    made = profile()
+    made = example_profile()
     base = replace(
         row(BASELINE, 0), cudnn={"forward": "persistent", "backward": "standard", "missing_for_persistent": []}
     )
-    text = table.text(replace(made, rows=(base, *made.rows[1:])))
+    text = output.text(replace(made, rows=(base, *made.rows[1:])))
     assert "cuDNN's algorithm: persistent, backward standard" in text
 
 
@@ -132,5 +134,5 @@ def test_a_precision_that_there_is_not_is_refused():
 
 def test_rounds_end_where_they_are_stopped():
     answers = iter([False, False, True])
-    found = rounds({"a": Job(run=lambda: None)}, 9, lambda run: 1.0, warm_up=2, stop=lambda: next(answers))
+    found = rounds({"a": Workload(run=lambda: None)}, 9, lambda run: 1.0, warm_up=2, stop=lambda: next(answers))
     assert len(found["a"]) == 3

@@ -8,8 +8,8 @@ import pytest
 import torch
 from scipy.stats import binom
 
-from analysis.profile.spread import ratio, spread
-from analysis.profile.timing import LEAST, LONG, Job, events, rounds, sample, wall
+from analysis.profile.timing import LEAST, LONG, Workload, events, rounds, sample, wall
+from analysis.statistics import median_spread, paired_ratio
 
 
 class Clock:
@@ -27,12 +27,12 @@ class Clock:
                 log.append(name)
             self.now += seconds() if callable(seconds) else seconds
 
-        return Job(run=run)
+        return Workload(run=run)
 
 
 @pytest.mark.parametrize("n", range(1, 40))
 def test_the_interval_is_the_narrowest_of_order_statistics_that_holds(n):
-    found = spread(random.Random(n).sample(range(n), n))
+    found = median_spread(random.Random(n).sample(range(n), n))
     assert found.median == median(range(n))
     coverage = {k: 1 - 2 * binom.cdf(k - 1, n, 0.5) for k in range(1, n // 2 + 1)}
     holding = [k for k, share in coverage.items() if share >= 0.95]
@@ -48,7 +48,7 @@ def test_the_interval_covers_the_median_as_often_as_it_says():
     draw = random.Random(0)
     covered = 0
     for _ in range(4000):
-        found = spread([draw.expovariate(1.0) for _ in range(10)])
+        found = median_spread([draw.expovariate(1.0) for _ in range(10)])
         assert found.low is not None
         assert found.high is not None
         covered += found.low <= 0.6931 <= found.high
@@ -72,7 +72,7 @@ def test_what_slows_a_whole_round_down_leaves_ratios_as_they_are():
     found = rounds(jobs, 9, wall(clock), progress=next_measurement)
     assert max(found["base"]) > 2 * min(found["base"])
     for name, expected in (("twice", 2.0), ("half", 0.5)):
-        got = ratio(found[name], found["base"])
+        got = paired_ratio(found[name], found["base"])
         assert [got.median, got.low, got.high] == pytest.approx([expected] * 3)
 
 
@@ -120,18 +120,18 @@ def test_preparing_is_not_timed():
     def prepare():
         clock.now += 100.0
 
-    assert sample(Job(run=clock.job(1.0).run, prepare=prepare), wall(clock)) == pytest.approx(1.0)
+    assert sample(Workload(run=clock.job(1.0).run, prepare=prepare), wall(clock)) == pytest.approx(1.0)
 
 
 def test_the_collector_is_off_during_rounds_and_comes_back_even_after_an_error():
     clock, seen = Clock(), list[bool]()
     assert gc.isenabled()
-    job = Job(run=clock.job(2 * LONG).run, prepare=lambda: seen.append(gc.isenabled()))
+    job = Workload(run=clock.job(2 * LONG).run, prepare=lambda: seen.append(gc.isenabled()))
     rounds({"a": job}, 1, wall(clock), warm_up=0)
     assert set(seen) == {False}
     assert gc.isenabled()
     with pytest.raises(ZeroDivisionError):
-        rounds({"a": Job(run=lambda: 1 // 0)}, 1, wall())
+        rounds({"a": Workload(run=lambda: 1 // 0)}, 1, wall())
     assert gc.isenabled()
 
 

@@ -5,9 +5,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import architectures
-from analysis.profile.counted import counted
-from analysis.profile.subjects import BASELINE, Subject
-from analysis.profile.work import GATES, product, seen, step, work
+from analysis.profile.cases import BASELINE, BenchmarkCase
+from analysis.profile.flops import GATES, counted, product, seen, step, work
 from architectures import Encoder
 from architectures.lstm import LSTM
 from tests.architectures.cases import INPUT_SIZE
@@ -162,5 +161,5 @@ def test_a_subclass_of_a_known_architecture_is_not_taken_for_it():
 
 
 def test_the_baseline_is_pytorchs_own():
-    subject = Subject(name=BASELINE, time=4, batch=2, input_size=2, hidden_size=3, device="cpu")
+    subject = BenchmarkCase(name=BASELINE, time=4, batch=2, input_size=2, hidden_size=3, device="cpu")
     assert type(subject.build()) is torch.nn.LSTM

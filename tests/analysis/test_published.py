@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from analysis.published import PUBLISHED, catalogue_name, published_for
-from analysis.style import LOOKS
+from analysis.style import LINE_STYLES
 from workbench.config import Part
 from workbench.tasks.catalogue import build
 from workbench.tasks.catalogue import options as option_names
@@ -58,7 +58,7 @@ def test_every_entry_names_a_task_as_it_is_and_architectures_that_there_are(entr
     task = build(entry.task, **entry.options)
     options = {name: getattr(task, name) for name in option_names(entry.task)}
     assert entry.matches(Part(name=entry.task, options=options))
-    assert set(entry.figures) <= set(LOOKS)
+    assert set(entry.figures) <= set(LINE_STYLES)
     assert entry.source
     assert entry.measure
     assert entry.setting

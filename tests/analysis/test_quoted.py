@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from analysis.quoted import Quoted
+from analysis.published import PublishedFigure
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ from analysis.quoted import Quoted
     ],
 )
 def test_a_figure_is_its_number_its_bound_and_what_was_printed(text, value, bound, shown):
-    figure = Quoted.read(text)
+    figure = PublishedFigure.read(text)
     assert math.isclose(figure.value, value, rel_tol=1e-15)
     assert (figure.text, figure.bound, str(figure)) == (text, bound, shown)
 
@@ -41,5 +41,5 @@ def test_a_figure_is_its_number_its_bound_and_what_was_printed(text, value, boun
 )  # fmt: skip
 def test_what_is_no_figure_is_refused_by_its_text(text):
     with pytest.raises(ValueError, match="is no figure such as") as refused:
-        Quoted.read(text)
+        PublishedFigure.read(text)
     assert repr(text) in str(refused.value)

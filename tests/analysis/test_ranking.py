@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from analysis import latex, probes, report
-from analysis.blocks import Cell, Column, Table, Text
-from analysis.collected import collect, known
-from analysis.estimates import shown
-from analysis.findings import Findings, Number
-from analysis.groups import Row, Section, sections
-from analysis.probed import Estimate
-from analysis.probes import Entry
-from analysis.questions import QUESTIONS, Question
-from analysis.ranking import chapter, near, nothing, ranks, sentence, short, winner
-from analysis.style import LOOKS
+from analysis.formatting import format_estimate
+from analysis.grouping import Row, Section, sections
+from analysis.probes import registry
+from analysis.probes.aggregate import by_probe, load_probe_records
+from analysis.probes.registry import ProbeRecord
+from analysis.probes.result import Metric, ProbeResult
+from analysis.report import build, latex
+from analysis.report.blocks import Cell, Column, Table, Text
+from analysis.report.ranking import QUESTIONS, Question, chapter, near, nothing, ranks, sentence, short, winner
+from analysis.statistics import Estimate
+from analysis.style import LINE_STYLES
 from tests.analysis.page import Page
 from tests.analysis.report_runs import experiment, rows_in, write_run
 from tests.analysis.toy_probe import install, parameters
@@ -34,7 +34,7 @@ def answer(*given: tuple[str, float, float, float] | tuple[str, float]) -> list[
     found = []
     for name, value, *ends in given:
         low, high = ends or (math.nan, math.nan)
-        row = Row(label=name, look=LOOKS["lstm"], runs=())
+        row = Row(label=name, look=LINE_STYLES["lstm"], runs=())
         found.append((row, Estimate(value=value, low=low, high=high, unit="steps", seeds=3)))
     return found
 
@@ -135,9 +135,9 @@ def test_numbers_are_shown_with_their_unit_and_interval() -> None:
             value=0.0123456, low=ends.get("low", math.nan), high=ends.get("high", math.nan), unit=unit, seeds=1
         )
 
-    assert shown(made("s", low=0.012, high=0.5)) == "0.0123 s [0.0120, 0.500]"
-    assert shown(made("1")) == "0.0123"
-    assert shown(made("s"), unit=False) == "0.0123"
+    assert format_estimate(made("s", low=0.012, high=0.5)) == "0.0123 s [0.0120, 0.500]"
+    assert format_estimate(made("1")) == "0.0123"
+    assert format_estimate(made("s"), unit=False) == "0.0123"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_numbers_are_shown_with_their_unit_and_interval() -> None:
     ],
 )
 def test_one_has_the_unit_of_one(value: float, unit: str, said: str) -> None:
-    assert shown(Estimate(value=value, low=math.nan, high=math.nan, unit=unit, seeds=1)) == said
+    assert format_estimate(Estimate(value=value, low=math.nan, high=math.nan, unit=unit, seeds=1)) == said
 
 
 def test_equal_values_have_no_winner() -> None:
@@ -175,18 +175,18 @@ def test_the_best_comes_first_by_what_is_good(highest: bool, order: list[str]) -
 
 def test_every_question_ranks_by_what_a_probe_finds_or_every_run_has() -> None:
     for question in QUESTIONS:
-        assert (question.of is None) == (question.probe in probes.PROBES)
+        assert (question.of is None) == (question.probe in registry.PROBES)
         assert bool(question.number) == (question.of is None)
     assert len({question.short for question in QUESTIONS}) == len(QUESTIONS)
 
 
-def entry(numbers: Mapping[str, Number] | None, reason: str = "") -> Entry:
-    findings = None if numbers is None else Findings(numbers=numbers)
-    return Entry(settings={}, weights="0123456789abcdef", findings=findings, reason=reason)
+def entry(numbers: Mapping[str, Metric] | None, reason: str = "") -> ProbeRecord:
+    findings = None if numbers is None else ProbeResult(numbers=numbers)
+    return ProbeRecord(settings={}, weights="0123456789abcdef", findings=findings, reason=reason)
 
 
-def horizon(value: float) -> dict[str, Number]:
-    return {"horizon": Number(value=value, unit="steps", what="largest lag", low=value - 1, high=value + 1)}
+def horizon(value: float) -> dict[str, Metric]:
+    return {"horizon": Metric(value=value, unit="steps", what="largest lag", low=value - 1, high=value + 1)}
 
 
 @pytest.fixture
@@ -201,29 +201,29 @@ def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             )
             if found:
                 device = "cuda" if name == "rda" and seed else "cpu"
-                probes.keep(folder, {"memory_length": replace(entry(horizon(found[seed])), device=device)})
+                registry.write_records(folder, {"memory_length": replace(entry(horizon(found[seed])), device=device)})
     write_run(tmp_path, experiment("rwa"), loss=None, diverged_at=7)
     other = write_run(tmp_path, experiment("lstm", task="copy", task_options={"length": 5}), loss=0.3)
-    probes.keep(other, {"memory_length": entry(None, "there is nothing to recall")})
+    registry.write_records(other, {"memory_length": entry(None, "there is nothing to recall")})
     return tmp_path
 
 
 def test_probed_sections_have_the_rows_in_order_and_say_who_is_absent(out: Path) -> None:
     runs = list(finished(out))
-    addition, copy = collect(sections(runs), known(runs))["memory_length"]
+    addition, copy = by_probe(sections(runs), load_probe_records(runs))["memory_length"]
     assert [probed.row.label for probed in addition.rows] == ["lstm", "rda"]
     assert [len(probed.findings) for probed in addition.rows] == [2, 2]
     assert addition.absent == (("gru", "not probed"), ("rwa", "all its runs diverged"))
     assert copy.rows == ()
     assert copy.absent == (("lstm", "there is nothing to recall"),)
-    assert list(collect(sections(runs), known(runs))) == ["memory_length"]
-    assert collect(sections(runs), {}) == {}
+    assert list(by_probe(sections(runs), load_probe_records(runs))) == ["memory_length"]
+    assert by_probe(sections(runs), {}) == {}
 
 
 def test_the_summary_ranks_question_by_question(out: Path) -> None:
     runs = list(finished(out))
     found = sections(runs)
-    made = chapter(found, collect(found, known(runs)))
+    made = chapter(found, by_probe(found, load_probe_records(runs)))
     texts = {block.lead: block.sentences for block in made.blocks if isinstance(block, Text)}
     (said,) = texts["Who remembers longest?"]
     # Student's quantile for one degree of freedom is 12.706, times the standard error 1 and 10.
@@ -270,7 +270,7 @@ def test_times_of_different_machines_are_not_ranked(tmp_path: Path) -> None:
 
 def test_a_report_of_probed_runs_has_the_summary_the_chapters_and_the_numbers(out: Path) -> None:
     (folder,) = {run.folder for run in finished(out) if run.experiment.architecture.name == "rwa"}
-    source = report.write(out).read_text(encoding="utf-8")
+    source = build.write(out).read_text(encoding="utf-8")
     page = Page(source)
     anchors = [value[1:] for tag, name, value in page.attributes if tag == "a" and name == "href"]
     assert anchors[:2] == ["ranking", "addition-length-100"]
@@ -303,7 +303,7 @@ def test_a_report_of_probed_runs_has_the_summary_the_chapters_and_the_numbers(ou
     assert not (folder / "analysis.json").exists()
     assert (out / "tables/ranks-on-addition-length-100.tex").exists()
     before = {path: path.read_bytes() for path in out.rglob("*") if path.suffix in (".html", ".csv", ".tex")}
-    report.write(out)
+    build.write(out)
     assert {path: path.read_bytes() for path in before} == before
 
 
@@ -311,14 +311,14 @@ def test_a_report_of_which_every_run_was_probed_asks_for_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(monkeypatch, memory_length=parameters)
-    probes.keep(write_run(tmp_path, experiment("lstm")), {"memory_length": entry(horizon(5))})
+    registry.write_records(write_run(tmp_path, experiment("lstm")), {"memory_length": entry(horizon(5))})
     write_run(tmp_path, experiment("gru"), loss=None, diverged_at=7)
-    assert "workbench analyze" not in Page(report.write(tmp_path).read_text(encoding="utf-8")).text
+    assert "workbench analyze" not in Page(build.write(tmp_path).read_text(encoding="utf-8")).text
 
 
 def test_a_report_of_runs_that_nobody_probed_says_how(tmp_path: Path) -> None:
     write_run(tmp_path, experiment("lstm"))
-    page = Page(report.write(tmp_path).read_text(encoding="utf-8"))
+    page = Page(build.write(tmp_path).read_text(encoding="utf-8"))
     assert "`workbench analyze` on this folder adds" in page.text
     assert not (tmp_path / "analysis.csv").exists()
     assert "#ranking" not in [value for *_, value in page.attributes]
@@ -326,8 +326,8 @@ def test_a_report_of_runs_that_nobody_probed_says_how(tmp_path: Path) -> None:
 
 def test_only_unavailable_probes_leave_no_chapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, toy=parameters)
-    probes.keep(write_run(tmp_path, experiment("lstm")), {"toy": entry(None, "it has no gates")})
-    page = Page(report.write(tmp_path).read_text(encoding="utf-8"))
+    registry.write_records(write_run(tmp_path, experiment("lstm")), {"toy": entry(None, "it has no gates")})
+    page = Page(build.write(tmp_path).read_text(encoding="utf-8"))
     assert "Toy on addition: it has no gates." in page.text
     assert "#toy" not in [value for *_, value in page.attributes]
     assert rows_in(tmp_path / "analysis.csv") == []
@@ -336,9 +336,9 @@ def test_only_unavailable_probes_leave_no_chapter(tmp_path: Path, monkeypatch: p
 def test_a_task_named_like_a_probe_keeps_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, toy=parameters)
     folder = write_run(tmp_path, experiment("lstm", task="toy", task_options={}))
-    number = Number(value=1, unit="1", what="it")
-    probes.keep(folder, {"toy": entry({"parameters": number})})
-    page = Page(report.write(tmp_path).read_text(encoding="utf-8"))
+    number = Metric(value=1, unit="1", what="it")
+    registry.write_records(folder, {"toy": entry({"parameters": number})})
+    page = Page(build.write(tmp_path).read_text(encoding="utf-8"))
     identifiers = [value for _, name, value in page.attributes if name == "id"]
     assert identifiers.count("toy") == 1
     assert identifiers.count("probe-toy") == 1
@@ -348,7 +348,7 @@ def test_findings_that_cannot_be_read_are_one_line(tmp_path: Path) -> None:
     folder = write_run(tmp_path, experiment("lstm"))
     (folder / "analysis.json").write_text("{")
     with pytest.raises(UserError, match=r"analysis\.json is no readable JSON"):
-        report.write(tmp_path)
+        build.write(tmp_path)
 
 
 def test_a_table_as_latex() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.replaced import LIST, replaced
+from analysis.report.output_files import LIST, replaced
 
 
 def write(folder: Path, **files: str) -> None:

@@ -11,10 +11,11 @@ from xml.etree import ElementTree
 import pytest
 from scipy import stats
 
-from analysis import report
-from analysis.replaced import LIST
+from analysis.report import build
+from analysis.report.output_files import LIST
 from tests.analysis.page import Page
 from tests.analysis.report_runs import experiment, rows_in, write_run
+from workbench.cli.main import main
 from workbench.errors import UserError
 
 LOSSES = {"lstm": [0.171, 0.162, 0.168], "rwa": [2.1e-4, 1.7e-4, 2.6e-4]}
@@ -46,7 +47,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     diverged = experiment("lstm", task_options={"length": 1000}, seed=3, hidden_size=250)
     write_run(folder, diverged, loss=None, diverged_at=77, steps=77, losses=(), parameters=254_251, time=1000)
     write_run(folder, experiment(HOSTILE, task_options={"length": 200}), loss=0.1)
-    report.write(folder)
+    build.write(folder)
     return folder
 
 
@@ -164,10 +165,10 @@ def test_the_same_runs_give_the_same_bytes(out: Path) -> None:
 
     before = written()
     assert len(before) == 4
-    report.write(out)
+    build.write(out)
     assert written() == before
     # Another process has other hashes of strings.
-    subprocess.run([sys.executable, "-m", "analysis.report", str(out)], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "workbench", "report", str(out)], check=True, capture_output=True)
     assert written() == before
     assert not list(out.rglob("*.tmp"))
 
@@ -239,9 +240,9 @@ def test_no_finished_runs_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixt
     if made:
         folder.mkdir()
     with pytest.raises(UserError, match="no finished runs in") as error:
-        report.write(folder)
+        build.write(folder)
     assert "\n" not in str(error.value)
-    assert report.main([str(folder)]) == 2
+    assert main(["report", str(folder)]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1
@@ -251,7 +252,7 @@ def test_no_finished_runs_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_a_comparison_of_which_all_runs_diverged(tmp_path: Path) -> None:
     for seed in (0, 1):
         write_run(tmp_path, experiment("lstm", seed=seed), loss=None, losses=(0.5,), diverged_at=120, steps=120)
-    page = Page(report.write(tmp_path).read_text(encoding="utf-8"))
+    page = Page(build.write(tmp_path).read_text(encoding="utf-8"))
     row = page.results("addition, length=100")["lstm"]
     assert (row["loss"], row["diverged"], row["seeds"], row["solved"]) == ("\u2013", "2", "2", "0 of 2")
     assert "No row has a test loss: every run diverged." in page.text
@@ -261,11 +262,11 @@ def test_a_comparison_of_which_all_runs_diverged(tmp_path: Path) -> None:
 def test_an_unfinished_run_is_no_part_of_it(tmp_path: Path) -> None:
     write_run(tmp_path, experiment("lstm", seed=0))
     (write_run(tmp_path, experiment("lstm", seed=1)) / "result.json").unlink()
-    report.write(tmp_path)
+    build.write(tmp_path)
     assert [row["seed"] for row in rows_in(tmp_path / "comparison.csv")] == [0]
 
 
 def test_the_command_prints_the_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_run(tmp_path, experiment("lstm"))
-    assert report.main([str(tmp_path)]) == 0
+    assert main(["report", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'report.html'}\n"

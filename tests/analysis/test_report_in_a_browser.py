@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analysis import report
+from analysis.report import build
 from tests.analysis.report_runs import experiment, write_run
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -32,7 +32,7 @@ def page_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for seed in (0, 1):
             made = experiment(architecture, task_options={"length": 1000}, seed=seed)
             write_run(out, made, loss=0.1 + seed / 50, accuracy=0.9, accuracies=(0.5, 0.7, 0.9))
-    return report.write(out)
+    return build.write(out)
 
 
 @pytest.fixture(scope="module")

@@ -6,31 +6,33 @@ import numpy as np
 import pytest
 import torch
 
-from analysis import signal_survival
-from analysis.blocks import Table, Text
-from analysis.findings import Findings, NotAvailableError, Number
-from analysis.formats import ABSENT, TIMES
-from analysis.groups import Row, Section
-from analysis.probed import Estimate, Probed, ProbedSection
-from analysis.settings import Settings
-from analysis.style import LOOKS
-from analysis.subjects import Subject, untrained
-from analysis.survival.hops import lags
-from analysis.survival.sentences import left, power, share
+from analysis.formatting import ABSENT, TIMES
+from analysis.grouping import Row, Section
+from analysis.probes import signal_survival
+from analysis.probes.aggregate import RowResults, SectionResults
+from analysis.probes.models import LoadedModel, untrained_model
+from analysis.probes.result import Metric, NotAvailableError, ProbeResult
+from analysis.probes.settings import ProbeSettings
+from analysis.probes.signal_survival import lags
+from analysis.report import signal_survival as survival_chapter
+from analysis.report.blocks import Table, Text
+from analysis.report.signal_survival import left, power, share
+from analysis.statistics import Estimate
+from analysis.style import LINE_STYLES
 from architectures.rda import AveragingLayer
 from tests.analysis.report_runs import experiment, write_run
 from tests.analysis.said import said
 from workbench.results import read
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-SETTINGS = Settings(longest=1000)
+SETTINGS = ProbeSettings(longest=1000)
 
 
-def subject(architecture: str, hidden_size: int = 4, **options: object) -> Subject:
-    return untrained(experiment(architecture, hidden_size=hidden_size, options=options))
+def subject(architecture: str, hidden_size: int = 4, **options: object) -> LoadedModel:
+    return untrained_model(experiment(architecture, hidden_size=hidden_size, options=options))
 
 
-def value(findings: Findings, name: str) -> float:
+def value(findings: ProbeResult, name: str) -> float:
     found = findings.numbers[name].value
     assert found is not None
     return found
@@ -38,7 +40,7 @@ def value(findings: Findings, name: str) -> float:
 
 def test_a_constant_retention_is_the_photocopier():
     found = signal_survival.measure(
-        subject("tests.analysis.toy_encoders:Diagonal", fastest=0.9999, slowest=0.9999), Settings(longest=100_000)
+        subject("tests.analysis.toy_encoders:Diagonal", fastest=0.9999, slowest=0.9999), ProbeSettings(longest=100_000)
     )
     # In single precision, 0.9999 is 0.99989998: over 100,000 steps that is 0.2 %.
     assert value(found, "left_100000") == pytest.approx(0.0000454, rel=3e-3)
@@ -80,7 +82,7 @@ def test_what_is_shut_out_is_lost_and_no_number():
     found = signal_survival.measure(subject("tests.analysis.toy_encoders:Diagonal", fastest=0.0, slowest=0.0), SETTINGS)
     assert found.numbers["log10_left_100"].value is None
     assert found.numbers["left_100"].value == 0
-    assert Findings.from_dict(found.to_dict()).numbers["left_100"].value == 0
+    assert ProbeResult.from_dict(found.to_dict()).numbers["left_100"].value == 0
 
 
 @pytest.mark.parametrize(("name", "reason"), [("rnn", "no gates"), ("tcn", "steps again"), ("han", "steps again")])
@@ -128,13 +130,13 @@ def test_shares_beyond_what_a_number_holds():
     assert share(wide) == "10⁻⁴⁰⁰ [10⁻⁹⁰⁰, 1.00]"
 
 
-def section(tmp_path: Path, rows: dict[str, Findings]) -> ProbedSection:
+def section(tmp_path: Path, rows: dict[str, ProbeResult]) -> SectionResults:
     probed = []
     for name, found in rows.items():
         run = read(write_run(tmp_path, experiment(name)))
-        probed.append(Probed(row=Row(label=name, look=LOOKS[name], runs=(run,)), findings=(found,)))
+        probed.append(RowResults(row=Row(label=name, look=LINE_STYLES[name], runs=(run,)), findings=(found,)))
     whole = Section(anchor="addition", title="addition", rows=tuple(row.row for row in probed))
-    return ProbedSection(section=whole, rows=tuple(probed), absent=(("gru", "its code is lost"),))
+    return SectionResults(section=whole, rows=tuple(probed), absent=(("gru", "its code is lost"),))
 
 
 def test_the_largest_lag_that_is_seen_is_one_less_than_the_reach():
@@ -154,7 +156,7 @@ def test_the_chapter_says_what_the_numbers_say(tmp_path):
         "tcn": signal_survival.measure(subject("tcn"), SETTINGS),
         "rnn": signal_survival.measure(subject("rnn"), SETTINGS),
     }
-    chapter = signal_survival.chapter([section(tmp_path, rows)], tmp_path)
+    chapter = survival_chapter.chapter([section(tmp_path, rows)], tmp_path)
     assert chapter is not None
     assert chapter.anchor == "signal-survival"
     text = said(chapter)
@@ -172,8 +174,8 @@ def test_the_chapter_says_what_the_numbers_say(tmp_path):
 
 
 def test_what_is_left_is_told_from_the_photocopiers_by_the_interval(tmp_path):
-    def log(low: float | None, value: float, high: float | None) -> Findings:
-        return Findings(numbers={"log10_left_1000": Number(value=value, low=low, high=high, unit="log10", what="")})
+    def log(low: float | None, value: float, high: float | None) -> ProbeResult:
+        return ProbeResult(numbers={"log10_left_1000": Metric(value=value, low=low, high=high, unit="log10", what="")})
 
     # The photocopier's is log10(0.9999^1000) = -0.0434.
     rows = {
@@ -192,10 +194,10 @@ def test_what_is_left_is_told_from_the_photocopiers_by_the_interval(tmp_path):
 
 
 def test_a_chapter_without_gates_or_without_rows(tmp_path):
-    chapter = signal_survival.chapter(
+    chapter = survival_chapter.chapter(
         [section(tmp_path, {"tcn": signal_survival.measure(subject("tcn"), SETTINGS)})], tmp_path
     )
     assert chapter is not None
     assert sum(block.kind == "figure" for block in chapter.blocks) == 1
-    empty = ProbedSection(section=Section(anchor="a", title="a", rows=()), rows=(), absent=(("lstm", "lost"),))
-    assert signal_survival.chapter([empty], tmp_path) is None
+    empty = SectionResults(section=Section(anchor="a", title="a", rows=()), rows=(), absent=(("lstm", "lost"),))
+    assert survival_chapter.chapter([empty], tmp_path) is None

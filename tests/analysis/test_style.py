@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from analysis.style import DASHES, LOOKS, OWN_COLOURS, looks, save, theme, variant
+from analysis.style import CUSTOM_COLORS, DASHES, LINE_STYLES, line_styles, restyled, save, theme
 from architectures.registry import CATALOGUE
 
 # Machado, Oliveira and Fernandes (2009), severity 1.0, on linear RGB.
@@ -30,55 +30,57 @@ def lab(rgb: np.ndarray) -> np.ndarray:
 
 
 def test_every_architecture_of_the_catalogue_has_a_look() -> None:
-    assert list(LOOKS) == list(CATALOGUE)
+    assert list(LINE_STYLES) == list(CATALOGUE)
 
 
 @pytest.mark.parametrize("seen", [np.eye(3), DEUTERANOPIA, PROTANOPIA], ids=["normal", "deuteranopia", "protanopia"])
 def test_colours_are_far_apart(seen: list[list[float]]) -> None:
-    colours = {name: lab(np.array(seen) @ linear(look.colour)) for name, look in LOOKS.items()}
+    colours = {name: lab(np.array(seen) @ linear(look.colour)) for name, look in LINE_STYLES.items()}
     for one, other in combinations(colours, 2):
         assert np.linalg.norm(colours[one] - colours[other]) > 20, (one, other)
 
 
 def test_colours_stand_out_on_white() -> None:
-    for colour in [*(look.colour for look in LOOKS.values()), *OWN_COLOURS]:
+    for colour in [*(look.colour for look in LINE_STYLES.values()), *CUSTOM_COLORS]:
         luminance = TO_XYZ[1] @ linear(colour)
         assert 1.05 / (luminance + 0.05) >= 2.95, colour
 
 
 def test_in_grey_the_marker_tells_them_apart() -> None:
-    assert len({look.marker for look in LOOKS.values()}) == len(LOOKS)
+    assert len({look.marker for look in LINE_STYLES.values()}) == len(LINE_STYLES)
 
 
 def test_own_architectures_collide_with_none() -> None:
     names = [f"my.models:Own{index}" for index in range(40)]
-    made = looks([*LOOKS, *names])
-    assert {name: made[name] for name in LOOKS} == dict(LOOKS)
+    made = line_styles([*LINE_STYLES, *names])
+    assert {name: made[name] for name in LINE_STYLES} == dict(LINE_STYLES)
     assert len({(look.colour, look.dash, look.marker) for look in made.values()}) == len(made)
-    assert not {look.marker for name, look in made.items() if name in names} & {look.marker for look in LOOKS.values()}
+    assert not {look.marker for name, look in made.items() if name in names} & {
+        look.marker for look in LINE_STYLES.values()
+    }
     # The first six differ in colour.
-    assert len({look.colour for look in looks(names[:6]).values()}) == 6
+    assert len({look.colour for look in line_styles(names[:6]).values()}) == 6
 
 
 def test_own_looks_do_not_depend_on_the_order() -> None:
     names = [f"my.models:Own{index}" for index in range(9)]
-    assert looks(names) == looks(reversed(names))
+    assert line_styles(names) == line_styles(reversed(names))
     # Nor on those of the catalogue that are in the same report.
-    assert looks(names)[names[0]] == looks([*names, "lstm"])[names[0]]
+    assert line_styles(names)[names[0]] == line_styles([*names, "lstm"])[names[0]]
 
 
 def test_variants_of_one_architecture_differ_and_keep_its_colour() -> None:
-    made = [variant(LOOKS["lstm"], index) for index in range(2 * len(DASHES))]
+    made = [restyled(LINE_STYLES["lstm"], index) for index in range(2 * len(DASHES))]
     assert len(set(made)) == len(made)
-    assert {look.colour for look in made} == {LOOKS["lstm"].colour}
-    assert made[0] == LOOKS["lstm"]
+    assert {look.colour for look in made} == {LINE_STYLES["lstm"].colour}
+    assert made[0] == LINE_STYLES["lstm"]
 
 
 def drawn() -> Figure:
     with theme():
         figure = Figure()
         axes = figure.subplots()
-        axes.plot([1, 2], [3, 4], label="<a & b>", **LOOKS["rwa"].line())
+        axes.plot([1, 2], [3, 4], label="<a & b>", **LINE_STYLES["rwa"].line())
         axes.set_title("<a & b>")
     return figure
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from analysis.groups import Section, sections
-from analysis.summary import against_trivial, diverged, first_solved, rivals, summary, winner
+from analysis.grouping import Section, sections
+from analysis.report.summary import against_trivial, diverged, first_solved, rivals, summary, winner
 from tests.analysis.report_runs import experiment, write_run
 from workbench.results import finished
 

@@ -9,14 +9,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.groups import Section, sections
-from analysis.tuning import importance, pareto
-from analysis.tuning.outcomes import best_so_far, counted, default_trial, last_of, loss_of, seconds_of, shown_loss
-from analysis.tuning.ranks import certain, mark, places, swapped
-from analysis.tuning.sentences import summary
-from analysis.tuning.subject import Subject, subjects
-from analysis.tuning.tables import against_default, best, chosen, front
-from analysis.tuning.trials import trials
+from analysis.grouping import Section, sections
+from analysis.report.tuning import param_importances, pareto_front
+from analysis.report.tuning.chapter import summary
+from analysis.report.tuning.tables import against_default, best, chosen, front, trials
+from analysis.report.tuning.tuned import (
+    TunedTask,
+    best_so_far,
+    counted,
+    default_trial,
+    format_rank,
+    is_certain,
+    last_of,
+    loss_of,
+    rank_changes,
+    seconds_of,
+    shown_loss,
+    swapped_ranks,
+    tuned_tasks,
+)
 from tests.analysis.report_runs import experiment, write_run
 from tests.analysis.tuning_studies import OPTIONS, searched, study, trained, trial
 from workbench import study_files
@@ -29,10 +40,10 @@ LOSSES = {
 }
 
 
-def written(out: Path) -> tuple[Section, Subject]:
+def written(out: Path) -> tuple[Section, TunedTask]:
     known = study_files.read(out)
     (section,) = sections(finished(out), known)
-    (subject,) = subjects(known, [section])
+    (subject,) = tuned_tasks(known, [section])
     return section, subject
 
 
@@ -80,7 +91,7 @@ def test_a_study_of_another_variant_gives_no_roles(tmp_path: Path) -> None:
     other = study_files.Study.from_dict({**known.to_dict(), "task_options": {"length": 7}, "trials": []})
     (section,) = sections(finished(tmp_path), [other])
     assert {row.role for row in section.rows} == {None}
-    found = subjects([other], [section])
+    found = tuned_tasks([other], [section])
     assert [(each.title, each.section, each.anchor) for each in found] == [
         ("addition, length=7", None, "tuning-addition-length-7")
     ]
@@ -88,7 +99,7 @@ def test_a_study_of_another_variant_gives_no_roles(tmp_path: Path) -> None:
 
 def test_ranks_moves_and_factors(swept: Path) -> None:
     _, subject = written(swept)
-    found = {place.of.name: place for place in places(subject.of)}
+    found = {place.of.name: place for place in rank_changes(subject.of)}
     assert {name: (place.before, place.after, place.moved) for name, place in found.items()} == {
         "lstm": (3, 2, 1),
         "gru": (1, 3, -2),
@@ -97,7 +108,9 @@ def test_ranks_moves_and_factors(swept: Path) -> None:
     for name, (default, tuned) in LOSSES.items():
         assert found[name].factor == pytest.approx(sum(default) / sum(tuned))
     assert {name: place.told for name, place in found.items()} == {"lstm": True, "gru": False, "rda": True}
-    pairs = {(one.of.name, other.of.name): certain((one, other)) for one, other in swapped(list(found.values()))}
+    pairs = {
+        (one.of.name, other.of.name): is_certain((one, other)) for one, other in swapped_ranks(list(found.values()))
+    }
     # The half widths are 4.303 · 0.01 / √3 = 0.0248, a tenth of that for tuned rows but gru's, and so all lie apart.
     assert pairs == {("gru", "lstm"): True, ("gru", "rda"): True}
 
@@ -140,14 +153,14 @@ def test_a_swap_is_certain_only_if_it_is_before_and_after(tmp_path: Path) -> Non
     trained(tmp_path, searched("lstm", 0.01), [0.30, 0.34, 0.38], [0.5, 0.5, 0.5])
     trained(tmp_path, searched("gru", 0.01), [0.33, 0.35, 0.37], [0.1, 0.1, 0.1])
     trained(tmp_path, searched("rda", 0.01), [0.01, 0.01, 0.01], [0.5, 0.6, 0.7])
-    found = places(written(tmp_path)[1].of)
-    pairs = {(one.of.name, other.of.name): certain((one, other)) for one, other in swapped(found)}
+    found = rank_changes(written(tmp_path)[1].of)
+    pairs = {(one.of.name, other.of.name): is_certain((one, other)) for one, other in swapped_ranks(found)}
     assert pairs == {("lstm", "gru"): False, ("rda", "lstm"): False, ("rda", "gru"): True}
 
 
 def test_variants_without_runs_are_chapters_of_their_own() -> None:
     known = [study("lstm"), study("gru", task_options={"length": 20}), study("gru")]
-    found = subjects(known, [])
+    found = tuned_tasks(known, [])
     assert [(each.title, [one.name for one in each.of]) for each in found] == [
         ("addition, length=20", ["gru"]),
         ("addition, length=100", ["lstm", "gru"]),
@@ -158,23 +171,23 @@ def test_variants_without_runs_are_chapters_of_their_own() -> None:
 def test_equal_means_share_a_place(tmp_path: Path) -> None:
     trained(tmp_path, searched("lstm", 0.01), [0.5, 0.5], [0.1, 0.1])
     trained(tmp_path, searched("gru", 0.01), [0.5, 0.5], [0.2, 0.2])
-    found = places(written(tmp_path)[1].of)
+    found = rank_changes(written(tmp_path)[1].of)
     assert [(place.before, place.after) for place in found] == [(1, 1), (1, 2)]
-    assert swapped(found) == []
+    assert swapped_ranks(found) == []
 
 
 def test_marks(swept: Path) -> None:
-    found = places(written(swept)[1].of)
+    found = rank_changes(written(swept)[1].of)
     tuned = [place.tuned for place in found]
-    assert [mark(place.after, place.tuned, tuned) for place in found] == ["2", "3", "1"]
+    assert [format_rank(place.after, place.tuned, tuned) for place in found] == ["2", "3", "1"]
     near = [place.default for place in found[1:2]] * 2
-    assert mark(1, near[0], near) == "1="
+    assert format_rank(1, near[0], near) == "1="
 
 
 def test_mark_without_an_interval(tmp_path: Path) -> None:
     trained(tmp_path, searched("lstm", 0.01), [0.5], [0.1])
-    (place,) = places(written(tmp_path)[1].of)
-    assert mark(4, place.tuned, [place.tuned]) == "(4)"
+    (place,) = rank_changes(written(tmp_path)[1].of)
+    assert format_rank(4, place.tuned, [place.tuned]) == "(4)"
 
 
 def test_outcomes() -> None:
@@ -253,19 +266,19 @@ def test_best_parameters(swept: Path) -> None:
 
 def test_importances_say_how_little_they_come_from() -> None:
     known = [study(name, [trial(n, 0.5) for n in range(count)], importances={"a": 1.0}) for name, count in NUMBERS]
-    said = importance.caption(subjects(known, [])[0])
+    said = param_importances.caption(tuned_tasks(known, [])[0])
     assert said.endswith("From 4\u20137 complete trials of each. With fewer than 30 they are a hint, no more.")
     enough = study("lstm", [trial(n, 0.5) for n in range(30)], importances={"a": 1.0})
-    assert importance.caption(subjects([enough], [])[0]).endswith("From 30 complete trials of each.")
+    assert param_importances.caption(tuned_tasks([enough], [])[0]).endswith("From 30 complete trials of each.")
 
 
 def test_the_front() -> None:
     values = [(0.5, 10.0), (0.4, 20.0), (0.45, 30.0), (0.1, 100.0), (0.5, 11.0), (0.1, 90.0)]
     made = [trial(number, loss, cost) for number, (loss, cost) in enumerate(values)]
     known = study(trials=made, objectives=("loss", "seconds"))
-    (subject,) = subjects([known], [])
+    (subject,) = tuned_tasks([known], [])
     expected = [[0.5, 10.0], [0.4, 20.0], [0.1, 90.0]]
-    assert pareto.front(subject.of[0]).tolist() == expected
+    assert pareto_front.front(subject.of[0]).tolist() == expected
     table = front(subject.of, subject)
     assert table is not None
     assert [[cell.text for cell in line[1:4]] for line in table.lines] == [
@@ -273,14 +286,14 @@ def test_the_front() -> None:
         ["1", "0.400", "20.0"],
         ["0", "0.500", "10.0"],
     ]
-    one = subjects([study(trials=[trial(0, 0.5)])], [])[0]
+    one = tuned_tasks([study(trials=[trial(0, 0.5)])], [])[0]
     assert front(one.of, one) is None
-    assert pareto.draw(one) is None
+    assert pareto_front.draw(one) is None
 
 
 def test_an_importance_of_nearly_nothing_is_printed_as_nothing() -> None:
     known = study("lstm", [trial(0, 0.5, params={"learning_rate": 0.01})], importances={"learning_rate": 2.07e-33})
-    (subject,) = subjects([known], [])
+    (subject,) = tuned_tasks([known], [])
     table = best(subject.of[0], subject)
     assert table is not None
     assert {line[0].text: line[4].text for line in table.lines}["learning_rate"] == "0.00"
@@ -292,7 +305,7 @@ def test_importances_in_order() -> None:
         study("gru", importances={"c": 0.5, "b": 0.5}),
         study("rda", importances=None),
     ]
-    frame = importance.table(subjects(known, [])[0])
+    frame = param_importances.table(tuned_tasks(known, [])[0])
     assert list(frame.index) == ["b", "c", "a"]
     assert list(frame.columns) == ["lstm", "gru"]
     assert np.array_equal(frame.to_numpy(float), [[0.8, 0.5], [math.nan, 0.5], [0.2, math.nan]], equal_nan=True)

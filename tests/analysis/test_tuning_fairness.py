@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from analysis.groups import sections
-from analysis.tuning.fairness import differing, tuning_fairness
-from analysis.tuning.subject import subjects
+from analysis.grouping import sections
+from analysis.report.tuning.fairness import differing, tuning_fairness
+from analysis.report.tuning.tuned import tuned_tasks
 from tests.analysis.report_runs import experiment, write_run
 from tests.analysis.tuning_studies import SETTINGS, SPACE, searched, study, trained
 from workbench import study_files
@@ -67,8 +67,8 @@ def test_another_number_of_trials(tmp_path: Path) -> None:
 def test_two_studies_of_one_architecture_are_told_apart_by_their_names() -> None:
     known = [study(name=f"{name}/addition/lstm", asked=asked) for name, asked in (("one", 4), ("two", 6))]
     assert "trials asked for: one/addition/lstm 4, two/addition/lstm 6" in differing(known)
-    assert [each.name for each in subjects(known, [])[0].of] == ["one/addition/lstm", "two/addition/lstm"]
-    assert [each.name for each in subjects(known[:1], [])[0].of] == ["lstm"]
+    assert [each.name for each in tuned_tasks(known, [])[0].of] == ["one/addition/lstm", "two/addition/lstm"]
+    assert [each.name for each in tuned_tasks(known[:1], [])[0].of] == ["lstm"]
 
 
 def test_a_study_that_is_not_done(tmp_path: Path) -> None:

@@ -8,12 +8,11 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
-from analysis import report
-from analysis.tuning import compared, history, parallel, slices
-from analysis.tuning.axis import Axis, of_domain, of_values
-from analysis.tuning.domains import Domain, inferred, read, said
-from analysis.tuning.subject import subjects
-from analysis.tuning.texts import fitted, width
+from analysis.figures.labels import fitted, width
+from analysis.report import build
+from analysis.report.tuning import optimization_history, parallel_coordinate, slice_plot, tuned_vs_default
+from analysis.report.tuning.search_space import Axis, Domain, inferred, of_domain, of_values, read, said
+from analysis.report.tuning.tuned import tuned_tasks
 from tests.analysis.page import Page
 from tests.analysis.report_runs import experiment, write_run
 from tests.analysis.tuning_studies import SPACE, chosen, searched, study, trained, trial
@@ -38,9 +37,9 @@ def test_the_whole_report(tmp_path: Path) -> None:
     trained(tmp_path, searched("lstm", 0.01), [0.3, 0.31], [0.02, 0.021])
     known, _, _ = trained(tmp_path, searched(HOSTILE, 0.02), [0.1, 0.11], None)
     write_run(tmp_path, experiment(HOSTILE, seed=TUNING_SEED), loss=123456.0)
-    report.write(tmp_path)
+    build.write(tmp_path)
     first = everything(tmp_path)
-    report.write(tmp_path)
+    build.write(tmp_path)
     assert everything(tmp_path) == first
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "script" not in page.tags
@@ -63,7 +62,7 @@ def test_the_whole_report(tmp_path: Path) -> None:
 
 def test_a_report_without_studies_says_nothing_of_tuning(tmp_path: Path) -> None:
     write_run(tmp_path, experiment())
-    report.write(tmp_path)
+    build.write(tmp_path)
     text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
     assert "trial" not in text
     assert not (tmp_path / "tuning.csv").exists()
@@ -71,7 +70,7 @@ def test_a_report_without_studies_says_nothing_of_tuning(tmp_path: Path) -> None
 
 def test_neither_runs_nor_studies(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there are no finished runs"):
-        report.write(tmp_path)
+        build.write(tmp_path)
 
 
 MANY: dict[str, Any] = {
@@ -109,7 +108,7 @@ AWKWARD: dict[str, Any] = {
 @pytest.mark.parametrize("name", AWKWARD)
 def test_awkward_studies_without_runs(tmp_path: Path, name: str) -> None:
     study_files.write(tmp_path, AWKWARD[name])
-    page = Page(report.write(tmp_path).read_text(encoding="utf-8"))
+    page = Page(build.write(tmp_path).read_text(encoding="utf-8"))
     assert "No run on fresh seeds has finished yet." in page.text
     assert "Tuning: addition, length=100" in page.text
     assert not {"b", "script"} & set(page.tags)
@@ -121,24 +120,24 @@ def test_all_awkward_studies_together(tmp_path: Path) -> None:
         if each.architecture not in ("costly", "many"):
             study_files.write(tmp_path, each)
     trained(tmp_path, searched("lstm", 0.01), [0.3], [0.02])
-    assert report.write(tmp_path).exists()
+    assert build.write(tmp_path).exists()
 
 
 def test_the_curves_of_the_history() -> None:
     known = study(trials=[trial(0, state="diverged"), trial(1, 0.5), trial(2, 0.7), trial(3, 0.1)])
-    (subject,) = subjects([known, study("gru")], [])
-    (line,) = history.lines(subject)
+    (subject,) = tuned_tasks([known, study("gru")], [])
+    (line,) = optimization_history.lines(subject)
     assert line.label == "lstm"
     assert line.x.tolist() == [1, 2, 3, 4]
     assert line.y.tolist()[1:] == [0.5, 0.5, 0.1]
     assert line.look["drawstyle"] == "steps-post"
-    assert history.draw(subjects([study("gru")], [])[0]) is None
+    assert optimization_history.draw(tuned_tasks([study("gru")], [])[0]) is None
 
 
 def test_the_slices_have_a_point_for_each_trial() -> None:
-    (subject,) = subjects([searched("lstm", 0.01)], [])
+    (subject,) = tuned_tasks([searched("lstm", 0.01)], [])
     (each,) = subject.of
-    drawn = slices.draw(each)
+    drawn = slice_plot.draw(each)
     assert drawn is not None
     names = [axes.get_xlabel() for axes in drawn.axes]
     assert names == [
@@ -162,27 +161,27 @@ def test_parallel_lines_run_through_the_values() -> None:
     params: list[dict[str, Any]] = [{"a": 0.0, "b": "x"}, {"a": 1.0}, {"a": 0.25, "b": "y"}]
     made = [trial(number, loss, params=params[number]) for number, loss in enumerate((3.0, 1.0, 2.0))]
     known = study(trials=made, space={"a": {"low": 0.0, "high": 1.0}, "b": ["x", "y"]})
-    (each,) = subjects([known], [])[0].of
-    drawn = parallel.draw(each)
+    (each,) = tuned_tasks([known], [])[0].of
+    drawn = parallel_coordinate.draw(each)
     assert drawn is not None
     (found,) = [each for each in drawn.axes[0].collections if isinstance(each, LineCollection)]
     # Of the highest loss first, so that the lowest lies on top.
     assert [[float(x) for x in segment[:, 0]] for segment in found.get_segments()] == [
         [0.0, 0.25, 1.0],
         [0.25, 0.75, 0.5],
-        [1.0, parallel.NONE, 0.0],
+        [1.0, parallel_coordinate.NONE, 0.0],
     ]
-    assert parallel.draw(subjects([study(trials=made[:1])], [])[0].of[0]) is None
+    assert parallel_coordinate.draw(tuned_tasks([study(trials=made[:1])], [])[0].of[0]) is None
 
 
 def test_the_comparison_shows_every_finished_trial(tmp_path: Path) -> None:
     known, _, _ = trained(tmp_path, searched("lstm", 0.01), [0.3, 0.31], [0.02, 0.021])
-    (subject,) = subjects([known], [])
-    drawn = compared.draw(subject)
+    (subject,) = tuned_tasks([known], [])
+    drawn = tuned_vs_default.draw(subject)
     assert drawn is not None
     (panel,) = drawn.axes
     assert len(places(panel)) == 24
-    assert compared.draw(subjects([study()], [])[0]) is None
+    assert tuned_vs_default.draw(tuned_tasks([study()], [])[0]) is None
 
 
 def test_axes() -> None:

@@ -7,23 +7,23 @@ from types import ModuleType
 
 import pytest
 
-from analysis import probes
-from analysis.blocks import Cell, Chapter, Column, Table, Text
-from analysis.findings import Findings, Number
-from analysis.probed import ProbedSection
-from analysis.settings import Settings
-from analysis.subjects import Subject
+from analysis.probes import registry
+from analysis.probes.aggregate import SectionResults
+from analysis.probes.models import LoadedModel
+from analysis.probes.result import Metric, ProbeResult
+from analysis.probes.settings import ProbeSettings
+from analysis.report.blocks import Cell, Chapter, Column, Table, Text
 
-Measure = Callable[[Subject, Settings], Findings]
+Measure = Callable[[LoadedModel, ProbeSettings], ProbeResult]
 
 
-def parameters(subject: Subject, settings: Settings) -> Findings:
+def parameters(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
     """The number of the model's parameters."""
     amount = sum(each.numel() for each in subject.model.parameters())
-    return Findings(numbers={"parameters": Number(value=amount, unit="1", what="numbers that training may change")})
+    return ProbeResult(numbers={"parameters": Metric(value=amount, unit="1", what="numbers that training may change")})
 
 
-def chapter(sections: Sequence[ProbedSection], folder: Path) -> Chapter:
+def chapter(sections: Sequence[SectionResults], folder: Path) -> Chapter:
     """A table of the number, and who has none."""
     lines = tuple(
         (Cell(text=probed.row.label), Cell(text=f"{number.value:g}"))
@@ -39,7 +39,7 @@ def chapter(sections: Sequence[ProbedSection], folder: Path) -> Chapter:
 
 def install(monkeypatch: pytest.MonkeyPatch, **measures: Measure) -> None:
     """Makes probes of these functions the only ones there are, in their order."""
-    monkeypatch.setattr(probes, "PROBES", dict.fromkeys(measures, "a toy"))
+    monkeypatch.setattr(registry, "PROBES", dict.fromkeys(measures, "a toy"))
     for name, measure in measures.items():
         module = ModuleType(f"analysis.{name}")
         module.measure, module.chapter = measure, chapter  # type: ignore[attr-defined]

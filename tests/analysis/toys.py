@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from analysis.subjects import Subject, untrained
+from analysis.probes.models import LoadedModel, untrained_model
 from architectures.base import Encoder
 from architectures.rda import AveragingLayer
 from architectures.state import State
@@ -69,12 +69,12 @@ class Uniform(Toy):
         return Trace(y=self.encode(x, None, None)[0], maps=tuple(maps))
 
 
-def subject(architecture: str, task: str = "addition", hidden_size: int = 4, **options: object) -> Subject:
+def subject(architecture: str, task: str = "addition", hidden_size: int = 4, **options: object) -> LoadedModel:
     """An untrained subject."""
-    return untrained(experiment(architecture, task=task, task_options=options, hidden_size=hidden_size))
+    return untrained_model(experiment(architecture, task=task, task_options=options, hidden_size=hidden_size))
 
 
-def still(found: Subject, **biases: float) -> Subject:
+def still(found: LoadedModel, **biases: float) -> LoadedModel:
     """An RWA or RDA whose gates do not depend on anything: its weights are 0, but those of the features."""
     layer = found.model.encoder.get_submodule("layers.0")
     assert isinstance(layer, AveragingLayer)

@@ -6,9 +6,9 @@ from importlib.util import find_spec
 
 import pytest
 
-from analysis import probes
-from analysis.findings import Findings, Number
-from analysis.probes import Entry
+from analysis.probes import registry
+from analysis.probes.registry import ProbeRecord
+from analysis.probes.result import Metric, ProbeResult
 from dashboards.mirror import mirror, offline_run, sources
 from dashboards.mirror.mirror import Mirror, is_current, items, run_item, write
 from dashboards.mirror.record import TrialInfo
@@ -43,8 +43,8 @@ def marked(path):
 
 
 def number(value):
-    findings = Findings(numbers={"horizon": Number(value=value, unit="steps", what="steps back")})
-    return {"memory_length": Entry(settings={}, weights="w", findings=findings)}
+    findings = ProbeResult(numbers={"horizon": Metric(value=value, unit="steps", what="steps back")})
+    return {"memory_length": ProbeRecord(settings={}, weights="w", findings=findings)}
 
 
 @needs_wandb
@@ -70,7 +70,7 @@ def test_a_record_is_replaced_under_the_same_id_once_probes_have_found_something
         offline_mirror.add(finished)
     (before,) = records(tmp_path)
     id_before = marked(finished.folder / "wandb.json").id
-    probes.keep(finished.folder, number(7.0))
+    registry.write_records(finished.folder, number(7.0))
     with Mirror(tmp_path, "offline", P, refuse) as offline_mirror:
         offline_mirror.add(finished)
     (after,) = records(tmp_path)
@@ -118,7 +118,7 @@ def test_nothing_goes_into_the_home_of_the_user(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
     out = tmp_path / "out"
     finished = finish(small(steps=4), out)
-    probes.keep(finished.folder, number(7.0))
+    registry.write_records(finished.folder, number(7.0))
     write(out, run_item(finished, checkpoint=True), P)
     assert not (home / "data").exists()
 
@@ -139,7 +139,7 @@ def test_the_trained_weights_go_along_only_on_request_and_then_stay(tmp_path):
         assert content["path"] == "last.ckpt"
         assert int(content["size"]) == (finished.folder / "last.ckpt").stat().st_size
         # What comes later, such as probes, does not take them away again.
-        probes.keep(finished.folder, number(3.0))
+        registry.write_records(finished.folder, number(3.0))
         write(tmp_path, run_item(finished), P)
 
 
@@ -176,7 +176,7 @@ def test_a_record_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(offline_run, "write_offline", broken)
-    probes.keep(finished.folder, number(7.0))
+    registry.write_records(finished.folder, number(7.0))
     with pytest.raises(OSError, match="disk full"):
         write(tmp_path, run_item(finished), P)
     assert (records(tmp_path), read_json(finished.folder / "wandb.json")) == (before, mark)
@@ -251,7 +251,7 @@ def test_copies_of_what_goes_along_go_with_the_record_that_is_replaced(tmp_path)
     finished = finish(small(steps=4), tmp_path)
     sizes = []
     for value in range(3):
-        probes.keep(finished.folder, number(float(value)))
+        registry.write_records(finished.folder, number(float(value)))
         write(tmp_path, run_item(finished, checkpoint=True), P)
         (copies,) = (tmp_path / "wandb/staged").iterdir()
         assert copies.name == records(tmp_path)[0]

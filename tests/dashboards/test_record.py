@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from analysis import probes
-from analysis.findings import Curve, Findings, Number
-from analysis.probes import Entry
+from analysis.probes import registry
+from analysis.probes.registry import ProbeRecord
+from analysis.probes.result import Curve, Metric, ProbeResult
 from dashboards.mirror import mirror, sources
 from dashboards.mirror.mirror import Mirror, is_current, run_item, tidy, whole_item
 from dashboards.mirror.naming import RunColumns, best_of, curve_tables, slug
@@ -150,12 +150,12 @@ CURVE = Curve(x=(1.0,), y=(2.0,), x_unit="steps", y_unit="", what="")
 def test_numbers_of_probes_have_their_intervals_behind_them(tmp_path):
     run = one(tmp_path)
     numbers = {
-        "a": Number(value=1.0, unit="", what="", low=0.0, high=2.0),
-        "b": Number(value=None, unit="", what="", at_least=True),
+        "a": Metric(value=1.0, unit="", what="", low=0.0, high=2.0),
+        "b": Metric(value=None, unit="", what="", at_least=True),
     }
-    entry = Entry(settings={}, weights="", findings=Findings(numbers=numbers, words={"w": "said"}))
-    nothing = Entry(settings={}, weights="", findings=None, reason="has none")
-    probes.keep(run.folder, {"memory_length": entry, "gradient_decay": nothing})
+    entry = ProbeRecord(settings={}, weights="", findings=ProbeResult(numbers=numbers, words={"w": "said"}))
+    nothing = ProbeRecord(settings={}, weights="", findings=None, reason="has none")
+    registry.write_records(run.folder, {"memory_length": entry, "gradient_decay": nothing})
     shown = {name: value for name, value in run_record(run).summary.items() if name.startswith(("probe/", "word/"))}
     assert shown == {
         "probe/memory_length/a": 1.0,

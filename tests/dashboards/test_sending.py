@@ -9,9 +9,9 @@ from importlib.util import find_spec
 import pytest
 from filelock import FileLock
 
-from analysis import probes
-from analysis.findings import Curve, Findings, Number
-from analysis.probes import Entry
+from analysis.probes import registry
+from analysis.probes.registry import ProbeRecord
+from analysis.probes.result import Curve, Metric, ProbeResult
 from dashboards.mirror import mirror, sync
 from dashboards.mirror.account import Account
 from dashboards.mirror.state import Destination, SyncState, read_state, write_state
@@ -45,10 +45,10 @@ def backend(tmp_path, monkeypatch):
 def made(out, count):
     """Finished and probed runs with weights, and their records; the paths of the marks."""
     curve = Curve(x=X, y=Y, x_unit="steps", y_unit="1", what="")
-    found = Findings(numbers={"reach": Number(value=7.0, unit="steps", what="")}, curves={"recall": curve})
+    found = ProbeResult(numbers={"reach": Metric(value=7.0, unit="steps", what="")}, curves={"recall": curve})
     for seed in range(count):
         folder = write_run(out, experiment("lstm", seed=seed, steps=20), losses=(0.4, 0.3, 0.2 - seed / 100))
-        probes.keep(folder, {"memory_length": Entry(settings={}, weights="", findings=found)})
+        registry.write_records(folder, {"memory_length": ProbeRecord(settings={}, weights="", findings=found)})
         (folder / "last.ckpt").write_bytes(bytes([seed]) * 1000)
     (out / "report.html").write_text("<!doctype html><title>report</title>")
     (out / "comparison.csv").write_text("task,loss\naddition,0.5\n")

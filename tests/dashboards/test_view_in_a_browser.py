@@ -66,13 +66,13 @@ def opened(browser: Any) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from analysis import report
+    from analysis.report import build
 
     out = tmp_path_factory.mktemp("results")
     for architecture in ("lstm", LONG, EVIL):
         for seed in (0, 1):
             write_run(out, experiment(architecture, seed=seed), accuracies=(0.5, 0.7, 0.9))
-    report.write(out)
+    build.write(out)
     folder = begun(out, experiment(f"rnn{EVIL}"), [0.3, 0.2])
     (folder / "error.log").write_text(f"ValueError: <img src=x onerror=alert(1)> {'long' * 100}\n")
     (out / "comparison.yaml").write_text(f"'{EVIL}': 1\n")

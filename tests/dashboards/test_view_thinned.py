@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from analysis import curves
-from analysis.groups import sections
+from analysis.figures import learning_curves
+from analysis.grouping import sections
 from dashboards.server import live_curves
 from tests.analysis.report_runs import experiment, write_run
 from workbench.results import finished
@@ -36,7 +36,7 @@ def test_a_mean_its_interval_and_what_diverged_keep_their_steps(tmp_path):
         folder = write_run(tmp_path, experiment("lstm", seed=seed))
         table = pd.DataFrame({"step": steps, "train/loss": 1.0, "val/loss": 1 / steps + seed, "learning_rate": 0.1})
         table.to_csv(folder / "metrics.csv", index=False)
-    full = curves.panels(sections(finished(tmp_path))[0])
+    full = learning_curves.panels(sections(finished(tmp_path))[0])
     seen = live_curves.thin_panels(full)
     assert seen.keys() == full.keys()
     (before,), (after,) = full["val/loss"], seen["val/loss"]

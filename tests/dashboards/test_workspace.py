@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("wandb_workspaces", reason="pip install 'sequence-workbench[workspaces]'")
 
-from analysis.style import LOOKS, looks
+from analysis.style import LINE_STYLES, line_styles
 from dashboards.mirror import sources
 from dashboards.mirror.record import Record, run_record, whole_record
 from dashboards.workspace import build, serialization
@@ -135,7 +135,7 @@ def test_figures_stand_in_their_sections(space):
 
 
 def test_a_figure_of_a_task_that_is_named_as_another_begins_goes_to_its_own(out, tmp_path):
-    from analysis.groups import sections
+    from analysis.grouping import sections
     from workbench.results import finished
 
     for options in ({"length": 2}, {"length": 2, "items": 3}):
@@ -211,19 +211,19 @@ def test_groups_and_runs_have_the_colours_of_the_report(out, space):
     settings = space.runset_settings
     colours = {path.segments: colour for path, colour in settings.group_colors.items()}
     assert {(path[0], path[1], path[2]): colour for path, colour in colours.items()} == {
-        ("addition", "run", "lstm"): LOOKS["lstm"].colour,
-        ("addition", "run", "rda"): LOOKS["rda"].colour,
-        ("addition", "trial", "gru"): LOOKS["gru"].colour,
-        ("copy", "run", "lstm"): LOOKS["lstm"].colour,
+        ("addition", "run", "lstm"): LINE_STYLES["lstm"].colour,
+        ("addition", "run", "rda"): LINE_STYLES["rda"].colour,
+        ("addition", "trial", "gru"): LINE_STYLES["gru"].colour,
+        ("copy", "run", "lstm"): LINE_STYLES["lstm"].colour,
     }
     for record in records(out):
-        assert settings.run_settings[record.id].color == LOOKS[record.config["architecture"]["name"]].colour
+        assert settings.run_settings[record.id].color == LINE_STYLES[record.config["architecture"]["name"]].colour
 
 
 def test_an_architecture_of_the_users_own_has_the_same_colour_whatever_is_shown(tmp_path):
     for name, task in (("leaky:Leaky", "addition"), ("own:Other", "copy"), ("lstm", "copy")):
         write_run(tmp_path, experiment(name, task=task))
-    expected = {name: look.colour for name, look in looks(["leaky:Leaky", "own:Other", "lstm"]).items()}
+    expected = {name: look.colour for name, look in line_styles(["leaky:Leaky", "own:Other", "lstm"]).items()}
     for tasks in ((), ("addition",), ("copy",)):
         colours = build.workspace(tmp_path, tasks=tasks).runset_settings.group_colors
         assert {path.segments[2]: colour for path, colour in colours.items()}.items() <= expected.items()
@@ -287,12 +287,12 @@ def test_a_metric_of_the_users_own_is_shown(tmp_path):
 
 
 def test_a_probe_that_nothing_is_known_of_is_shown_with_all_its_numbers(tmp_path, monkeypatch):
-    from analysis import probes
-    from analysis.findings import Findings, Number
+    from analysis.probes import registry
+    from analysis.probes.result import Metric, ProbeResult
 
-    monkeypatch.setattr(probes, "PROBES", {**probes.PROBES, "own_probe": "something else"})
-    number = Number(value=1.0, unit="steps", what="something")
-    keep(write_run(tmp_path, experiment("lstm")), "own_probe", Findings(numbers={"how_far": number}))
+    monkeypatch.setattr(registry, "PROBES", {**registry.PROBES, "own_probe": "something else"})
+    number = Metric(value=1.0, unit="steps", what="something")
+    keep(write_run(tmp_path, experiment("lstm")), "own_probe", ProbeResult(numbers={"how_far": number}))
     space = build.workspace(tmp_path)
     assert titles(space, "Own probe") == ["How far (as in analysis.json)"]
     assert "probe/own_probe/how_far" in named_metrics(space)

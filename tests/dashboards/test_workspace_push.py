@@ -7,9 +7,9 @@ import pytest
 
 pytest.importorskip("wandb_workspaces", reason="pip install 'sequence-workbench[workspaces]'")
 
-from analysis.groups import sections
-from analysis.style import LOOKS
-from analysis.summary import summary
+from analysis.grouping import sections
+from analysis.report.summary import summary
+from analysis.style import LINE_STYLES
 from dashboards.workspace import push as pushing
 from dashboards.workspace import report
 from dashboards.workspace.content import content
@@ -100,7 +100,7 @@ def test_the_reports_grids_show_the_runs_of_one_task_in_the_colours_of_the_repor
     assert set(re.findall(r"'([0-9a-f]{12})'", grid.runsets[0].filters)) == identities
     assert "Metric(\"JobType\") in ['addition']" in grid.runsets[0].filters
     colours = {next(key.value for key in group.keys): colour for group, colour in grid.custom_run_colors.items()}
-    assert colours == {"lstm": LOOKS["lstm"].colour, "rda": LOOKS["rda"].colour}
+    assert colours == {"lstm": LINE_STYLES["lstm"].colour, "rda": LINE_STYLES["rda"].colour}
     assert all(runs.color in colours.values() for runs in grid.runsets[0].run_settings.values())
     assert "Test loss at the end" in [panel_title(panel) for panel in grid.panels]
     # Accuracy belongs to the other task alone.

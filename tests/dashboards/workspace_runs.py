@@ -3,10 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-from analysis import probes
-from analysis.findings import Curve, Findings, Number
-from analysis.probes import Entry
-from analysis.report import write
+from analysis.probes import registry
+from analysis.probes.registry import ProbeRecord
+from analysis.probes.result import Curve, Metric, ProbeResult
+from analysis.report.build import write
 from tests.analysis.report_runs import experiment, write_run
 from tests.analysis.tuning_studies import study, trial
 from workbench import study_files
@@ -15,17 +15,17 @@ from workbench.config import TUNING_SEED
 COPY = {"length": 20}
 
 
-def found(horizon: float | None) -> Findings:
+def found(horizon: float | None) -> ProbeResult:
     """What the probe of memory has found."""
-    numbers = {"memory_capacity": Number(value=3.0, unit="outputs", what="sum of R²", low=2.0, high=4.0)}
-    numbers["horizon"] = Number(value=horizon, unit="steps", what="horizon")
+    numbers = {"memory_capacity": Metric(value=3.0, unit="outputs", what="sum of R²", low=2.0, high=4.0)}
+    numbers["horizon"] = Metric(value=horizon, unit="steps", what="horizon")
     curve = Curve.of([1, 2, 4], [0.9, 0.8, 0.3], x_unit="steps", y_unit="R²", what="R²", low=[0.8, 0.7, 0.2])
-    return Findings(numbers=numbers, curves={"capacity": replace(curve, high=(0.95, 0.9, 0.4))})
+    return ProbeResult(numbers=numbers, curves={"capacity": replace(curve, high=(0.95, 0.9, 0.4))})
 
 
-def keep(folder: Path, name: str, findings: Findings) -> None:
+def keep(folder: Path, name: str, findings: ProbeResult) -> None:
     """Writes findings beside a run."""
-    probes.keep(folder, {name: Entry(settings={}, weights="w", findings=findings)})
+    registry.write_records(folder, {name: ProbeRecord(settings={}, weights="w", findings=findings)})
 
 
 def write_results(out: Path) -> Path:

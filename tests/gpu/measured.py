@@ -9,15 +9,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from analysis.precision import MatmulPrecision
 from analysis.profile import memory
-from analysis.profile.measure import algorithms
-from analysis.profile.record import milliseconds
-from analysis.profile.spread import ratio, spread
-from analysis.profile.subjects import BASELINE, Subject
-from analysis.profile.timing import Job, Meter, rounds
+from analysis.profile.cases import BASELINE, BenchmarkCase
+from analysis.profile.profiler import algorithms, milliseconds
+from analysis.profile.timing import Meter, Workload, rounds
+from analysis.statistics import median_spread, paired_ratio
 from tests.gpu.naive import NaiveSubject
 from workbench.config import Precision
+from workbench.devices import MatmulPrecision
 
 NAIVE = "naive"
 PASSES = ("forward", "forward_backward")
@@ -52,7 +51,7 @@ class Configuration:
         arithmetic = "bf16" if self.precision == "bf16" else self.matmul_precision
         return f"batch {self.batch_size}, {self.hidden_size} units, {self.length} steps, {arithmetic}"
 
-    def subjects(self, device: str) -> dict[str, Subject]:
+    def subjects(self, device: str) -> dict[str, BenchmarkCase]:
         """By label, the baseline first."""
         sizes: dict[str, Any] = {
             "batch": self.batch_size,
@@ -62,11 +61,11 @@ class Configuration:
             "precision": self.precision,
             "matmul_precision": self.matmul_precision,
         }
-        made: dict[str, Subject] = {BASELINE: Subject(name=BASELINE, time=self.length, **sizes)}
+        made: dict[str, BenchmarkCase] = {BASELINE: BenchmarkCase(name=BASELINE, time=self.length, **sizes)}
         for name in self.architectures:
             own: dict[str, Any] = {"name": name, "options": {"hidden_size": self.hidden_size}}
             for backend in self.backends:
-                made[f"{name} {backend}"] = Subject(time=self.length, backend=backend, **own, **sizes)
+                made[f"{name} {backend}"] = BenchmarkCase(time=self.length, backend=backend, **own, **sizes)
             if self.naive_length:
                 made[f"{name} {NAIVE}"] = NaiveSubject(time=self.naive_length, **own, **sizes)
         return made
@@ -114,7 +113,7 @@ def measured(
             if device == "cuda":
                 # Some errors leave nothing that works in this process. Then it ends here, and another leaves this out.
                 torch.cuda.synchronize()
-    jobs: dict[str, Job] = {}
+    jobs: dict[str, Workload] = {}
     for label in heights:
         jobs |= {f"{label} {kind}": job for kind, job in zip(PASSES, passes[label], strict=True)}
     at("rounds")
@@ -130,7 +129,7 @@ def measured(
     return rows
 
 
-def described(subject: Subject, label: str) -> dict[str, Any]:
+def described(subject: BenchmarkCase, label: str) -> dict[str, Any]:
     """What a row is of."""
     told = dataclasses.asdict(subject)
     backend = label.removeprefix(subject.name).strip() or None
@@ -145,7 +144,7 @@ def described(subject: Subject, label: str) -> dict[str, Any]:
     }
 
 
-def put_out(subject: Subject, module: nn.Module) -> dict[str, Any]:
+def put_out(subject: BenchmarkCase, module: nn.Module) -> dict[str, Any]:
     """The type of what comes out; of the baseline on a GPU also cuDNN's algorithms."""
     found = {"dtype": str(subject.put_out(module).dtype).removeprefix("torch.")}
     chosen = algorithms(subject, module)
@@ -153,15 +152,15 @@ def put_out(subject: Subject, module: nn.Module) -> dict[str, Any]:
 
 
 def timed(
-    seconds: Mapping[str, Sequence[float]], label: str, kind: str, subjects: Mapping[str, Subject]
+    seconds: Mapping[str, Sequence[float]], label: str, kind: str, subjects: Mapping[str, BenchmarkCase]
 ) -> dict[str, Any]:
     """Times of a batch, and of a step of it; and their ratios per step within each round: to the baseline, and of the
     naive loop to them."""
     subject = subjects[label]
     mine = seconds[f"{label} {kind}"]
     found: dict[str, Any] = {
-        "milliseconds": milliseconds(spread(mine), 1),
-        "milliseconds_a_step": milliseconds(spread(mine), subject.time),
+        "milliseconds": milliseconds(median_spread(mine), 1),
+        "milliseconds_a_step": milliseconds(median_spread(mine), subject.time),
         "seconds_by_round": list(mine),
     }
     a_step = [value / subject.time for value in mine]
@@ -170,5 +169,5 @@ def timed(
     for key, (other, turned) in others.items():
         if other != label and f"{other} {kind}" in seconds:
             theirs = [value / subjects[other].time for value in seconds[f"{other} {kind}"]]
-            found[key] = dataclasses.asdict(ratio(theirs, a_step) if turned else ratio(a_step, theirs))
+            found[key] = dataclasses.asdict(paired_ratio(theirs, a_step) if turned else paired_ratio(a_step, theirs))
     return found

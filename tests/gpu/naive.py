@@ -5,7 +5,7 @@ from typing import cast
 from torch import Tensor, nn
 
 import architectures
-from analysis.profile.subjects import Subject
+from analysis.profile.cases import BenchmarkCase
 from architectures import Encoder
 from architectures.kernels.naive import naive_discounted_average
 from architectures.rda import AveragingLayer
@@ -34,7 +34,7 @@ class Naive(nn.Module):
         return h.tanh() if layer.output_tanh else h, None
 
 
-class NaiveSubject(Subject):
+class NaiveSubject(BenchmarkCase):
     """Times the loop in its encoder's place."""
 
     def build(self) -> nn.Module:

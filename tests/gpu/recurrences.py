@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from analysis.precision import MatmulPrecision, autocast, products
 from architectures.kernels import START, average
 from tests.architectures.cases import noise
 from workbench.config import Precision
+from workbench.devices import MatmulPrecision, autocast, matmul_precision
 
 EXACT = torch.float64
 SMOOTH = ("exp", "sigmoid", "softplus")
@@ -74,7 +74,7 @@ def solved(
     """What is put out, the last r and l, and the gradients of a loss over them with respect to every operand, on the
     device that they were computed on."""
     given = [value.to(device, dtype).requires_grad_() for value in problem.operands()]
-    with products(matmul):
+    with matmul_precision(matmul):
         with autocast(precision, device):
             y, r, l = average(*given, backend=backend, **problem.options)
         probes = [noise(*value.shape, seed=9 + place).to(value) for place, value in enumerate((y, r, l))]

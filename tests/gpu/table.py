@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from analysis.formats import ABSENT, plural
-from analysis.profile.spread import Spread
-from analysis.profile.table import aligned, between, significant
+from analysis.formatting import ABSENT, pluralize
+from analysis.profile.output import align, between, significant
+from analysis.statistics import Spread
 
 HEAD = (
     "architecture",
@@ -27,7 +27,7 @@ def text(report: Mapping[str, Any]) -> str:
         groups: dict[str, list[Mapping[str, Any]]] = {}
         for row in benchmark["rows"]:
             groups.setdefault(heading(row), []).append(row)
-        parts += [f"{head}\n{aligned([HEAD, *map(line, rows)])}{below(rows)}" for head, rows in groups.items()]
+        parts += [f"{head}\n{align([HEAD, *map(line, rows)])}{below(rows)}" for head, rows in groups.items()]
         parts += [f"not reached: {name}" for name in benchmark["not_reached"]]
         parts.append("all ratios are per step, and medians of those within each round")
     return "\n\n".join(parts) + "\n"
@@ -39,7 +39,7 @@ def tested(tests: Mapping[str, Any]) -> str:
     lines = [f"tests: {counts}, in {tests['seconds']:.0f} s"]
     lines += [f"  {each['test']}: {last_line(each['message'])}" for each in tests["failures"]]
     if missed := tests["not_reached"]:
-        lines.append(f"  {plural(len(missed), 'test')} not reached, from {missed[0]} on")
+        lines.append(f"  {pluralize(len(missed), 'test')} not reached, from {missed[0]} on")
     return "\n".join(lines)
 
 

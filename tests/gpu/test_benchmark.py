@@ -10,7 +10,7 @@ import torch
 
 import architectures
 from analysis.profile import timing
-from analysis.profile.subjects import BASELINE
+from analysis.profile.cases import BASELINE
 from tests.architectures.cases import close, noise
 from tests.gpu import benchmark, table
 from tests.gpu.benchmark import Limits, watched

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import architectures
-from analysis import probes
+from analysis.probes import registry
 from tests.analysis.probed_on import COPY, SETTINGS, found, same
 from tests.gpu.devices import GPU, each_device, largest
 
@@ -17,7 +17,7 @@ on_gpu = pytest.mark.parametrize("device", [pytest.param("cuda", marks=GPU)])
 
 @on_gpu
 @every_architecture
-@pytest.mark.parametrize("probe", [name for name in probes.PROBES if name != "alternation"])
+@pytest.mark.parametrize("probe", [name for name in registry.PROBES if name != "alternation"])
 def test_the_same_is_found_as_on_the_cpu(architecture, probe, device, monkeypatch):
     """The processor rounds otherwise, so what is fitted to the findings may differ a little more than they do."""
     there = found(architecture, *COPY, probe, torch.device(device))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from analysis.quoted import Quoted
+from analysis.published import PublishedFigure
 from papers.metric import Metric
 from papers.preset import Preset
 from papers.tables import ComparisonTable, OurResult, TableRow
@@ -18,7 +18,7 @@ def ours(values: Sequence[float], seeds: int | None = None, budget: int = 10_000
 
 def line(name: str, values: Sequence[float], published: str | None, seeds: int | None = None, **rest: Any) -> TableRow:
     """An architecture, without its runs."""
-    figure = None if published is None else Quoted.read(published)
+    figure = None if published is None else PublishedFigure.read(published)
     return TableRow(architecture=name, runs=(), ours=ours(values, seeds, **rest), published=figure)
 
 

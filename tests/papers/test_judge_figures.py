@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.formats import ABSENT
+from analysis.formatting import ABSENT
 from papers.agreement import agreement
 from tests.papers.made import STEPS, line, table
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.quoted import Quoted
+from analysis.published import PublishedFigure
 from papers.agreement import describe_comparison, ordering, pairs, precedes, verdict
 from tests.papers.made import line, ours, table
 
@@ -36,7 +36,7 @@ from tests.papers.made import line, ours, table
     ],
 )
 def test_which_of_two_figures_is_certainly_the_less(one, other, first):
-    first_of_two = Quoted.read(one), Quoted.read(other)
+    first_of_two = PublishedFigure.read(one), PublishedFigure.read(other)
     assert precedes(*first_of_two, less_is_better=True) == first
     assert precedes(*first_of_two, less_is_better=False) == -first
     assert precedes(first_of_two[1], first_of_two[0], less_is_better=True) == -first

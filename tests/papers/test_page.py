@@ -7,7 +7,7 @@ from statistics import mean, stdev
 
 import pytest
 
-from analysis.formats import ABSENT
+from analysis.formatting import ABSENT
 from papers import page
 from papers.preset import Preset, load
 from tests.analysis.report_runs import write_run

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.formats import ABSENT
+from analysis.formatting import ABSENT
 from papers.settings_table import describe_factor, reductions, settings_table
 from tests.papers.made import preset
 

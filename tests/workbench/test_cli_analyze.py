@@ -231,18 +231,6 @@ def test_a_report_says_where_models_were_probed_otherwise(results, capsys):
     assert "probed alike" not in (results / "report.html").read_text()
 
 
-def test_a_probe_by_itself(results, capsys):
-    from analysis import alone, probes
-
-    for name in probes.PROBES:
-        text = Path(probes.__file__).with_name(f"{name}.py").read_text()
-        assert text.rstrip().endswith(f'if __name__ == "__main__":\n    sys.exit(alone.main("{name}"))')
-    assert alone.main("memory_length", [str(results), *QUICK]) == 0
-    assert str(results / "report.html") in capsys.readouterr().out
-    assert alone.main("memory_length", ["absent"]) == 2
-    assert capsys.readouterr().err.startswith("workbench: there is no folder absent")
-
-
 def test_untrained_architectures(tmp_path, capsys):
     command = ["--untrained", "gru,tcn", "--task", "copy", "--task.copy.length", "5", "--hidden-size", "4", *QUICK]
     status, out, _ = run([*command, "--seeds", "2", "--probes", "memory_length", "--out", tmp_path / "there"], capsys)

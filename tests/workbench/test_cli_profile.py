@@ -58,10 +58,10 @@ def quickly(monkeypatch):
     ],
 )
 def test_a_mistake_is_one_line_and_measures_nothing(arguments, message, capsys, tmp_path, monkeypatch):
-    from analysis.profile import measure
+    from analysis.profile import profiler
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(measure, "rounds", lambda *a, **k: pytest.fail("measured"))
+    monkeypatch.setattr(profiler, "rounds", lambda *a, **k: pytest.fail("measured"))
     (tmp_path / "there.json").write_text("mine")
     assert main(["profile", *arguments]) == 2
     said = capsys.readouterr()
@@ -167,12 +167,12 @@ def test_an_architecture_of_ones_own_is_counted_by_pytorch(tmp_path, monkeypatch
 
 
 def test_the_files_are_there_even_if_nobody_reads_the_table(tmp_path, monkeypatch):
-    from analysis.profile import table
+    from analysis.profile import output
 
     def gone(profile):
         raise BrokenPipeError
 
-    monkeypatch.setattr(table, "text", gone)
+    monkeypatch.setattr(output, "text", gone)
     path = tmp_path / "profile.json"
     with pytest.raises(BrokenPipeError):
         profile_main([*TINY, "--architectures", "rnn", "--json", str(path)])

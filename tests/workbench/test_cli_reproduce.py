@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from analysis.formats import ABSENT
+from analysis.formatting import ABSENT
 from papers import preset
 from workbench.cli.execution import OUT_OF_TIME, stop_on_interrupt
 from workbench.cli.main import main

@@ -12,9 +12,9 @@ from itertools import pairwise
 
 import pytest
 
-from analysis import probes
-from analysis.findings import Findings, Number
-from analysis.probes import Entry
+from analysis.probes import registry
+from analysis.probes.registry import ProbeRecord
+from analysis.probes.result import Metric, ProbeResult
 from dashboards.mirror.state import below, write_state
 from tests.analysis.report_runs import experiment, write_run
 from tests.dashboards.wandb_server import KEY, at_work, clean_environment, listening, serving
@@ -117,8 +117,8 @@ def test_what_was_run_is_sent_once_and_again_when_more_is_known(here, out, backe
     assert backend.operations - before == {("Viewer", ""): 1}
 
     first = next(out.glob("runs/*/*/*/seed-1"))
-    found = Findings(numbers={"reach": Number(value=7.0, unit="steps", what="")})
-    probes.keep(first, {"memory_length": Entry(settings={}, weights="", findings=found)})
+    found = ProbeResult(numbers={"reach": Metric(value=7.0, unit="steps", what="")})
+    registry.write_records(first, {"memory_length": ProbeRecord(settings={}, weights="", findings=found)})
     before = backend.operations.copy()
     status, printed, _ = here(out)
     assert (status, printed) == (0, f"1 record sent: {backend.url}/someone/sequence-workbench\n")

@@ -83,27 +83,31 @@ def main(given: list[str]) -> int:
         raise UserError("name DIR to probe what is there, or --untrained with --task and --out, but not both")
 
     # Only now, as it takes seconds: a mistake is answered at once.
-    from analysis import analyze, jobs, probes
-    from analysis.settings import Settings
+    from analysis.probes import registry, runner
+    from analysis.probes.parallel import run_all
+    from analysis.probes.runner import ProbeOptions
+    from analysis.probes.settings import ProbeSettings
     from workbench.cli.analyze_output import AnalyzeProgress, notes, result_table
     from workbench.devices import device_named
 
     names, device = parse_lengths(effort.probes), device_named(effort.device)
-    order = analyze.Order(names=names, settings=Settings(**values), again=again, threads=effort.threads, device=device)
+    order = ProbeOptions(
+        names=names, settings=ProbeSettings(**values), again=again, threads=effort.threads, device=device
+    )
     for name in names:
-        probes.load(name)
+        registry.load_probe(name)
     if experiments is None:
-        found, lines = jobs.below(Path(where))
+        found, lines = runner.jobs_below(Path(where))
         writable(Path(where) if Path(where).is_dir() else Path(where).parent)
     else:
-        found, lines = jobs.untrained(Path(choice.out or ""), experiments), []
+        found, lines = runner.untrained_jobs(Path(choice.out or ""), experiments), []
         writable(Path(choice.out or ""))
     for line in lines:
         warn(line)
     if not found:
         return 2
     with AnalyzeProgress(found, names) as progress:
-        entries = analyze.run_all(
+        entries = run_all(
             found,
             order,
             workers=effort.workers or default_workers(device, effort.threads),
@@ -115,7 +119,7 @@ def main(given: list[str]) -> int:
         return 2
     print(result_table(found, entries))
     if where is not None and (Path(where) / "runs").is_dir():
-        from analysis.report import write
+        from analysis.report.build import write
 
         print(write(Path(where)))
     for out in {results_of(job.folder) for job in found if job.trained}:
@@ -135,7 +139,7 @@ def parse_lengths(text: str | None) -> list[str]:
     Raises:
         UserError: if one of them is unknown.
     """
-    from analysis.probes import PROBES
+    from analysis.probes.registry import PROBES
     from architectures.suggest import did_you_mean
 
     if text is None:
@@ -179,13 +183,13 @@ def untrained_jobs(choice: AnalyzeOptions, parts: Mapping[str, Options]) -> list
 
 def parser() -> Parser:
     """The command's options."""
-    from analysis.probes import PROBES
-    from analysis.settings import Settings
+    from analysis.probes.registry import PROBES
+    from analysis.probes.settings import ProbeSettings
 
     known = "".join(f"  {name:<20}{text}\n" for name, text in PROBES.items())
     made = Parser(prog="workbench analyze", description=DESCRIPTION, examples=f"probes:\n{known}\n{EXAMPLES}")
     made.add_argument("dir", type=str, nargs="?", help="a comparison's folder, a run's, or a checkpoint", metavar="DIR")
-    made.add_fields(Settings, "how closely")
+    made.add_fields(ProbeSettings, "how closely")
     made.add_fields(Effort, "how it is done")
     made.add_argument("--again", action="store_true", help="repeat what is known already")
     made.add_fields(AnalyzeOptions, "what is not trained")

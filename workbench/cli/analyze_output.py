@@ -7,20 +7,18 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
-from analysis.analyze import Event, short_of_memory, unavailable
-from analysis.estimates import AT_LEAST, UNSAID, plain
-from analysis.faults import LACKING
-from analysis.formats import ABSENT, number, plural
-from analysis.jobs import Job
-from analysis.probes import Entry
-from analysis.questions import QUESTIONS
+from analysis.formatting import ABSENT, AT_LEAST, UNSAID, format_number, format_plain, pluralize
+from analysis.probes.errors import LACKING
+from analysis.probes.registry import ProbeRecord
+from analysis.probes.runner import ProbeEvent, ProbeJob, ran_out_of_memory, unavailable_measures
+from analysis.report.ranking import QUESTIONS
 from workbench.cli.output import run_label
 
 
 class AnalyzeProgress:
     """On a terminal one bar over all probes of all models; elsewhere a line for each that ends."""
 
-    def __init__(self, jobs: Sequence[Job], names: Sequence[str]) -> None:
+    def __init__(self, jobs: Sequence[ProbeJob], names: Sequence[str]) -> None:
         self.labels = labels(jobs)
         self.total, self.ended, self.known = len(jobs) * len(names), 0, 0
         self.failed: dict[tuple[str, str], list[int]] = {}
@@ -37,9 +35,9 @@ class AnalyzeProgress:
         if self.bar is not None:
             self.bar.close()
         if kind is None and self.known:
-            print(f"{self.known} of {plural(self.total, 'probe')} known already", file=sys.stderr)
+            print(f"{self.known} of {pluralize(self.total, 'probe')} known already", file=sys.stderr)
 
-    def hear(self, event: Event) -> None:
+    def hear(self, event: ProbeEvent) -> None:
         """Something has happened."""
         what = f"{self.labels[event.job]}, {event.probe}"
         if event.kind == "begun":
@@ -57,13 +55,13 @@ class AnalyzeProgress:
                 self.bar.initial += 1
             self.bar.update(1)
         elif event.kind != "read":
-            outcome = "failed" if event.kind == "failed" else f"{number(event.seconds)} s"
+            outcome = "failed" if event.kind == "failed" else f"{format_number(event.seconds)} s"
             if event.entry is not None and event.entry.findings is None:
                 outcome = "not available"
             print(f"[{self.ended}/{self.total}] {what}: {outcome}", file=sys.stderr, flush=True)
 
 
-def labels(jobs: Sequence[Job]) -> list[str]:
+def labels(jobs: Sequence[ProbeJob]) -> list[str]:
     """Each model in a few words, with its identity where that is not enough to tell it from another."""
     short = [run_label(job.experiment) for job in jobs]
     return [
@@ -73,13 +71,15 @@ def labels(jobs: Sequence[Job]) -> list[str]:
 
 
 def notes(
-    jobs: Sequence[Job], entries: Sequence[Mapping[str, Entry]], failed: Mapping[tuple[str, str], Sequence[int]]
+    jobs: Sequence[ProbeJob],
+    entries: Sequence[Mapping[str, ProbeRecord]],
+    failed: Mapping[tuple[str, str], Sequence[int]],
 ) -> list[str]:
     """A line for each probe and each reason for which it came to nothing."""
     lines = []
-    for (probe, reason), indices in unavailable(entries).items():
+    for (probe, reason), indices in unavailable_measures(entries).items():
         lines.append(f"{probe} is not available for {_model_name(jobs, indices)}: {reason}")
-    for (probe, parts), indices in short_of_memory(entries).items():
+    for (probe, parts), indices in ran_out_of_memory(entries).items():
         lacking = ", ".join(part.replace("_", " ") for part in parts)
         lines.append(f"{probe} of {_model_name(jobs, indices)} is without {lacking}: {LACKING}")
     by_reason: dict[tuple[str, tuple[int, ...]], list[str]] = {}
@@ -90,16 +90,16 @@ def notes(
     return lines
 
 
-def _model_name(jobs: Sequence[Job], indices: Sequence[int]) -> str:
+def _model_name(jobs: Sequence[ProbeJob], indices: Sequence[int]) -> str:
     if len(indices) == 1:
         return run_label(jobs[indices[0]].experiment)
     if len(indices) == len(jobs):
         return f"any of the {len(jobs)} models"
     names = dict.fromkeys(f"{jobs[i].experiment.task.name} {jobs[i].experiment.architecture.name}" for i in indices)
-    return f"{', '.join(names)} ({plural(len(indices), 'model')})"
+    return f"{', '.join(names)} ({pluralize(len(indices), 'model')})"
 
 
-def result_table(jobs: Sequence[Job], entries: Sequence[Mapping[str, Entry]]) -> str:
+def result_table(jobs: Sequence[ProbeJob], entries: Sequence[Mapping[str, ProbeRecord]]) -> str:
     """A line for each model, with those of the ranked numbers that some of them have."""
     rows = []
     for name, found in zip(labels(jobs), entries, strict=True):
@@ -108,7 +108,7 @@ def result_table(jobs: Sequence[Job], entries: Sequence[Mapping[str, Entry]]) ->
             entry = found.get(question.probe)
             if entry is not None and entry.findings is not None and question.number in entry.findings.numbers:
                 mine = entry.findings.numbers[question.number]
-                value = ABSENT if mine.value is None else (AT_LEAST if mine.at_least else "") + plain(mine.value)
+                value = ABSENT if mine.value is None else (AT_LEAST if mine.at_least else "") + format_plain(mine.value)
                 values[question.short, "" if mine.unit in UNSAID else mine.unit] = value
         rows.append((name, values))
     headings = list(dict.fromkeys(key for _, values in rows for key in values))

@@ -47,7 +47,7 @@ def main(given: list[str]) -> int:
     out = settings.folder
     finished, status = execute(experiments, settings, begin=lambda: keep_earlier(out, comparison))
     if finished:
-        from analysis.report import write
+        from analysis.report.build import write
 
         print(write(out))
         if status != 130:

@@ -28,7 +28,7 @@ EXAMPLES = """examples:
 
 def main(given: list[str]) -> int:
     """Runs the command; returns the exit status."""
-    from analysis.profile.settings import Settings
+    from analysis.profile.settings import ProfileSettings
 
     values, parts = chosen_values(parser(), given)
     json, out = values.pop("json"), values.pop("out")
@@ -37,41 +37,41 @@ def main(given: list[str]) -> int:
     values["architectures"] = join_names(values["architectures"], "architectures")
     values["lengths"] = parse_integers(values["lengths"])
     values["architecture"] = parts.get("architecture", {})
-    settings = Settings(**values)
+    settings = ProfileSettings(**values)
 
     # Only now, as it takes seconds: a mistake is answered at once.
-    from analysis.profile import files, measure, table
+    from analysis.profile import output, profiler
 
     if json is not None:
-        files.refuse(Path(json))
+        output.refuse(Path(json))
     if out == "":
         raise UserError("name a folder for the files: --out DIR")
     if out is not None:
-        files.refuse_folder(Path(out))
+        output.refuse_folder(Path(out))
     if settings.memory == "kept":
         keep_memory()
     with ProfileProgress() as progress:
-        profile = measure.measure(settings, progress=progress.tell)
+        profile = profiler.profile(settings, progress=progress.tell)
     # Before the table: whoever reads it may be gone by then.
     if json is not None:
         write_json(Path(json), profile.to_dict())
     if out is not None:
-        files.write(profile, Path(out))
-    print(table.text(profile), end="")
+        output.write(profile, Path(out))
+    print(output.text(profile), end="")
     return 0
 
 
 def parser() -> Parser:
     """The command's options."""
-    from analysis.profile.settings import Settings
+    from analysis.profile.settings import ProfileSettings
     from workbench.docstrings import argument_help
 
     made = Parser(prog="workbench profile", description=DESCRIPTION, examples=EXAMPLES)
-    texts, lists = argument_help(Settings), ("architectures", "lengths")
+    texts, lists = argument_help(ProfileSettings), ("architectures", "lengths")
     for name in lists:
-        default = ",".join(map(str, getattr(Settings(), name)))
+        default = ",".join(map(str, getattr(ProfileSettings(), name)))
         made.add_argument(f"--{name}", type=str, default=default, help=texts[name])
-    made.add_fields(Settings, "what is measured, and where", skip=lists)
+    made.add_fields(ProfileSettings, "what is measured, and where", skip=lists)
     made.add_argument("--json", type=str, default=None, help="a file for all of it, every round included")
     made.add_argument("--out", type=str, default=None, help="a folder for profile.json, profile.csv and the roofline")
     made.add_argument("--architecture", type=dict, default={}, help=SUPPRESS)

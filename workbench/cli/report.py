@@ -21,7 +21,7 @@ def main(given: list[str]) -> int:
     if not out.is_dir():
         raise UserError(f"there is no folder {out}; name the one that was given as --out")
     writable(out)
-    from analysis.report import write
+    from analysis.report.build import write
 
     print(write(out))
     renew(out)

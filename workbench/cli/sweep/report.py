@@ -27,7 +27,7 @@ def main(given: list[str]) -> int:
     found = find_sweep(values.dir, values.storage)
     out = Path(values.dir)
     with_retries(lambda: [export.write_studies(out, opened, found.seeds) for opened in found.studies], warn)
-    from analysis.report import write
+    from analysis.report.build import write
 
     print(write(out))
     renew(out)

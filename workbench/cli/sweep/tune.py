@@ -145,7 +145,7 @@ def finish(studies: Sequence[LoadedStudy], sweep: Sweep, settings: RunOptions) -
         warn(line)
     print(best_table(written))
     if runs:
-        from analysis.report import write
+        from analysis.report.build import write
 
         print(write(settings.folder))
         if status != 130:

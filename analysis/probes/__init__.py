@@ -1,0 +1,1 @@
+"""Probes: what a trained model does with its past, measured on the model itself."""
