@@ -70,7 +70,7 @@ class PublishedSource:
     measure: str
     """What the figures count, in words."""
     of: str
-    """The same as `papers.metric` reads it."""
+    """The same as `analysis.papers.metric` reads it."""
     setting: str
     """The model and the budget behind them."""
     figures: Mapping[str, PublishedFigure]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests import idx_files, text_files
-from tests.elsewhere import elsewhere  # noqa: F401
+from tests.other_device import elsewhere  # noqa: F401
 
 if not torch.cuda.is_available():
     # Triton reads it when it is imported, which PyTorch may do at any time.

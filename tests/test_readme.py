@@ -19,7 +19,7 @@ import pytest
 
 import architectures
 from tests import text_files
-from tests.dashboards.wandb_server import clean_environment, serving
+from tests.analysis.dashboards.wandb_server import clean_environment, serving
 from workbench.cli.execution import OUT_OF_TIME
 from workbench.cli.main import main
 
@@ -113,10 +113,10 @@ def test_a_command_does_what_it_says(command, desk, tmp_path, monkeypatch, capsy
 
 def pretend(monkeypatch):
     """What would run until Ctrl-C ends at once, and what goes to W&B's workspaces and reports does not leave."""
-    from dashboards.mirror import account
-    from dashboards.mirror.account import Account
-    from dashboards.server import wsgi
-    from dashboards.workspace import push
+    from analysis.dashboards.mirror import account
+    from analysis.dashboards.mirror.account import Account
+    from analysis.dashboards.server import wsgi
+    from analysis.dashboards.workspace import push
 
     me = Account(entity="me", username="me", base_url="https://wandb.example", app_url="https://wandb.example")
     monkeypatch.setattr(account, "signed_in", lambda: me)

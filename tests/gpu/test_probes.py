@@ -8,7 +8,7 @@ import torch
 
 import architectures
 from analysis.probes import registry
-from tests.analysis.probed_on import COPY, SETTINGS, found, same
+from tests.analysis.probe_on_device import COPY, SETTINGS, found, same
 from tests.gpu.devices import GPU, each_device, largest
 
 every_architecture = pytest.mark.parametrize("architecture", architectures.names())

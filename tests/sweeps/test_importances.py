@@ -4,7 +4,7 @@ import pytest
 
 from sweeps import objective as trials
 from sweeps.export import importances
-from tests.sweeps.small import objective, pretended, study, work
+from tests.sweeps.small_sweeps import objective, pretended, study, work
 
 
 def test_with_two_objectives_importances_are_of_the_loss_and_nothing_is_warned_of(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from sweeps import objective as trials
 from sweeps.objective import InterruptedTrialError
 from sweeps.trial_budget import FINISHED, SlotNumberedStudy, SlotOrderedStudy, slot_of, with_slot_number
 from sweeps.worker import attempt
-from tests.sweeps.small import filled, narrowed, objective, pretended, study, waiting, work
+from tests.sweeps.small_sweeps import filled, narrowed, objective, pretended, study, waiting, work
 
 ASKED = 24
 """More than the ten by chance."""

@@ -21,7 +21,7 @@ from sweeps import storage as stores
 from sweeps.retry import with_retries
 from sweeps.storage import QueueEmptyError, QueueStorage, connect
 from sweeps.storage_url import default_url, redact, without_password
-from tests.sweeps.processes import open_and_add, take_all, together
+from tests.sweeps.concurrent import open_and_add, take_all, together
 from workbench.errors import UserError
 
 ODD = "a b%20?c#d{e}'é\"&=@:"

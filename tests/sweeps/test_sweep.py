@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweeps.sweep import Sweep
-from tests.sweeps.small import small
+from tests.sweeps.small_sweeps import small
 from workbench.config import TUNING_SEED, Budget, Optimization
 from workbench.errors import UserError
 from workbench.study_files import study_path

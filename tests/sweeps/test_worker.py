@@ -26,7 +26,7 @@ from sweeps.worker import (
     is_complete,
     next_trial,
 )
-from tests.sweeps.small import filled, objective, pretended, small, study
+from tests.sweeps.small_sweeps import filled, objective, pretended, small, study
 from workbench.errors import UserError
 from workbench.run_folder import run_folder
 

@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("wandb_workspaces", reason="pip install 'sequence-workbench[workspaces]'")
 
-from dashboards.workspace import push as pushing
-from dashboards.workspace import serialization
+from analysis.dashboards.workspace import push as pushing
+from analysis.dashboards.workspace import serialization
 from tests.analysis.report_runs import experiment, write_run
 from workbench.cli import dashboard, main
 from workbench.errors import UserError
@@ -34,7 +34,7 @@ def account(monkeypatch):
                 raise UserError(problem)
             return SimpleNamespace(entity=entity)
 
-        monkeypatch.setitem(sys.modules, "dashboards.mirror.account", SimpleNamespace(signed_in=signed_in))
+        monkeypatch.setitem(sys.modules, "analysis.dashboards.mirror.account", SimpleNamespace(signed_in=signed_in))
 
     return stand_in
 
@@ -107,7 +107,7 @@ def test_a_folder_that_is_not_there_is_said(out, capsys, account, command):
 
 
 def test_build_without_the_extra_says_how_to_get_it(out, capsys, monkeypatch):
-    from dashboards.workspace import panels
+    from analysis.dashboards.workspace import panels
 
     panels.library.cache_clear()
     monkeypatch.setattr(panels, "find_spec", lambda name: None)

@@ -6,8 +6,8 @@ from importlib.util import find_spec
 
 import pytest
 
-from dashboards.mirror.state import below
-from tests.dashboards.wandb_server import clean_environment, serving
+from analysis.dashboards.mirror.state import below
+from tests.analysis.dashboards.wandb_server import clean_environment, serving
 from workbench.run_folder import results_of, run_path
 
 pytestmark = pytest.mark.skipif(find_spec("wandb") is None, reason="W&B is not installed")

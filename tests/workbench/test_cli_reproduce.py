@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from analysis.formatting import ABSENT
-from papers import preset
+from analysis.papers import preset
 from workbench.cli.execution import OUT_OF_TIME, stop_on_interrupt
 from workbench.cli.main import main
 

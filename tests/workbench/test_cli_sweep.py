@@ -256,7 +256,7 @@ def test_trials_are_mirrored_with_their_study_and_state(copied, capsys, monkeypa
         added.append(record)
         return Path("wandb/offline-run-x")
 
-    monkeypatch.setattr("dashboards.mirror.offline_run.write_offline", write)
+    monkeypatch.setattr("analysis.dashboards.mirror.offline_run.write_offline", write)
     given = [word for word in GIVEN if word not in ("--wandb", "off")]
     assert said(capsys, "run", *given, "--trials", "2", "--wandb", "offline", "--out", copied)[0] == 0
     tuned = [record for record in added if record.config.get("seed") == TUNING_SEED]

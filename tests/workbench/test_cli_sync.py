@@ -12,12 +12,12 @@ from itertools import pairwise
 
 import pytest
 
+from analysis.dashboards.mirror.state import below, write_state
 from analysis.probes import registry
 from analysis.probes.registry import ProbeRecord
 from analysis.probes.result import Metric, ProbeResult
-from dashboards.mirror.state import below, write_state
+from tests.analysis.dashboards.wandb_server import KEY, at_work, clean_environment, listening, serving
 from tests.analysis.report_runs import experiment, write_run
-from tests.dashboards.wandb_server import KEY, at_work, clean_environment, listening, serving
 from workbench.cli.sync import main
 from workbench.errors import UserError
 

@@ -58,9 +58,9 @@ def build(given: list[str]) -> int:
     values = made.parse_args(given)
     out, tasks = requested(values)
     path = out / "dashboard.json" if values.out is None else Path(values.out)
-    from dashboards.mirror.state import destination_of
-    from dashboards.workspace import build as building
-    from dashboards.workspace import serialization
+    from analysis.dashboards.mirror.state import destination_of
+    from analysis.dashboards.workspace import build as building
+    from analysis.dashboards.workspace import serialization
 
     serialization.check_ours(path)
     place = destination_of(out, values.project, values.entity)
@@ -75,11 +75,11 @@ def push(given: list[str]) -> int:
     """`workbench dashboard push`."""
     values = parser("push", PUSH, PUSH_EXAMPLES).parse_args(given)
     out, tasks = requested(values)
-    from dashboards.workspace.panels import library
+    from analysis.dashboards.workspace.panels import library
 
     library()
-    from dashboards.mirror.account import signed_in
-    from dashboards.mirror.state import destination_of
+    from analysis.dashboards.mirror.account import signed_in
+    from analysis.dashboards.mirror.state import destination_of
 
     # Asked even where the entity is known: without an account W&B would keep one waiting, or ask for a key.
     account = signed_in()
@@ -87,7 +87,7 @@ def push(given: list[str]) -> int:
     entity = place.entity or account.entity
     if entity is None:
         raise UserError("W&B does not say whose the workspace is to be; name a user or a team: --entity NAME")
-    from dashboards.workspace import push as pushing
+    from analysis.dashboards.workspace import push as pushing
 
     pushed = pushing.push(out, entity=entity, project=place.project, tasks=tasks)
     print(f"workspace: {pushed.workspace}")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from dashboards.mirror.mirror import Mirror, Mode
-from dashboards.mirror.state import destination_of
+from analysis.dashboards.mirror.mirror import Mirror, Mode
+from analysis.dashboards.mirror.state import destination_of
 from workbench.config import MAX_THREADS
 from workbench.errors import UserError
 from workbench.validation import check_choice, check_int

@@ -76,8 +76,8 @@ def main(given: list[str]) -> int:
         check_int("seeds", choice.seeds, least=1, most=TUNING_SEED)
 
     # Only now, as it takes seconds: a mistake is answered at once.
-    from papers import index, page, preset
-    from papers.status import runs_status
+    from analysis.papers import index, page, preset
+    from analysis.papers.status import runs_status
 
     if listed:
         for each in preset.names():

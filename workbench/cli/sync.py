@@ -14,9 +14,9 @@ from workbench.errors import UserError
 from workbench.files import one_line, writable
 
 if TYPE_CHECKING:
-    from dashboards.mirror.account import Account
-    from dashboards.mirror.mirror import Item
-    from dashboards.mirror.state import Destination
+    from analysis.dashboards.mirror.account import Account
+    from analysis.dashboards.mirror.mirror import Item
+    from analysis.dashboards.mirror.state import Destination
 
 DESCRIPTION = """Send what has been run below DIR to a W&B account: every run, trial and report that has not been sent,
 and those that say more than when they were sent, because probes came later.
@@ -54,14 +54,14 @@ def main(given: list[str]) -> int:
     out = Path(values.dir)
     if not out.is_dir():
         raise UserError(f"there is no folder {out}; name the one that was given as --out")
-    from dashboards.mirror.state import destination_of
+    from analysis.dashboards.mirror.state import destination_of
 
     if next(out.glob("runs/*/*/*/seed-*/metrics.csv"), None) is None:
         raise UserError(f"there are no results in {out}; name the folder that was given as --out")
     place = destination_of(out, check_wandb_name("project", values.project), check_wandb_name("entity", values.entity))
     if values.dry_run:
         return dry_run(out, place, list(sync_plan(out, place, checkpoints=values.checkpoints)))
-    from dashboards.mirror.account import signed_in
+    from analysis.dashboards.mirror.account import signed_in
 
     account = signed_in()
     writable(out / "wandb")
@@ -79,8 +79,8 @@ def sync_plan(out: Path, place: "Destination", *, checkpoints: bool) -> Iterator
     Raises:
         UserError: if a file cannot be read.
     """
-    from dashboards.mirror.mirror import is_current, items
-    from dashboards.mirror.state import read_state
+    from analysis.dashboards.mirror.mirror import is_current, items
+    from analysis.dashboards.mirror.state import read_state
 
     for item in items(out, checkpoints=checkpoints):
         mark, ready = read_state(item.mark), is_current(out, item, place)
@@ -103,8 +103,8 @@ def dry_run(out: Path, place: "Destination", found: Sequence[SyncPlan]) -> int:
 
 def send(out: Path, account: "Account", place: "Destination", *, checkpoints: bool) -> int:
     """Writes what has to be written, and sends what has not been sent."""
-    from dashboards.mirror.mirror import tidy
-    from dashboards.mirror.sync import sync_lock, upload
+    from analysis.dashboards.mirror.mirror import tidy
+    from analysis.dashboards.mirror.sync import sync_lock, upload
 
     address = f"{account.app_url}/{quote(place.entity or account.entity or '')}/{quote(place.project)}"
     with sync_lock(out):
@@ -132,7 +132,7 @@ def count_written(out: Path, place: "Destination", bar: "ProgressBar", *, checkp
     Raises:
         UserError: if one cannot be.
     """
-    from dashboards.mirror.mirror import write
+    from analysis.dashboards.mirror.mirror import write
 
     for each in sync_plan(out, place, checkpoints=checkpoints):
         if each.write:
@@ -147,7 +147,7 @@ def count_written(out: Path, place: "Destination", bar: "ProgressBar", *, checkp
 
 def count_unsent(marks: Sequence[Path]) -> int:
     """How many records have not been sent."""
-    from dashboards.mirror.state import read_state
+    from analysis.dashboards.mirror.state import read_state
 
     return sum((mark := read_state(path)) is None or not mark.sent for path in marks)
 

@@ -13,7 +13,7 @@ from workbench.errors import UserError
 from workbench.validation import check_int
 
 if TYPE_CHECKING:
-    from dashboards.server.wsgi import App
+    from analysis.dashboards.server.wsgi import App
 
 DESCRIPTION = """Show a folder of results in a browser, until Ctrl-C: report, progress, curves so far, files and trials.
 
@@ -37,8 +37,8 @@ def main(given: list[str]) -> int:
     values = parser().parse_args(given)
     check_int("port", values.port, least=0, most=65535)
     out = folder(values.dir)
-    from dashboards.server.app import View
-    from dashboards.server.wsgi import HOST, listen, same_origin_only, until_stopped, with_headers
+    from analysis.dashboards.server.app import View
+    from analysis.dashboards.server.wsgi import HOST, listen, same_origin_only, until_stopped, with_headers
 
     sweep = out.resolve()
     with listen(values.port) as server:

@@ -4,8 +4,8 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-from dashboards.mirror import sources, state
-from dashboards.mirror.mirror import Mirror, tidy
+from analysis.dashboards.mirror import sources, state
+from analysis.dashboards.mirror.mirror import Mirror, tidy
 from workbench.cli.options import RunOptions
 from workbench.cli.output import warn
 from workbench.errors import UserError
@@ -24,8 +24,8 @@ def publish(settings: RunOptions) -> None:
 
 def send(out: Path) -> None:
     """Sends what has not been sent; what is in the way is told in a line, as the results are complete without it."""
-    from dashboards.mirror.account import signed_in
-    from dashboards.mirror.sync import upload
+    from analysis.dashboards.mirror.account import signed_in
+    from analysis.dashboards.mirror.sync import upload
 
     waiting: dict[state.Destination, list[Path]] = {}
     for path, mark in state.below(out):

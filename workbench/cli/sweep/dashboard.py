@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-from dashboards.server.wsgi import HOST, listen, same_origin_only, until_stopped
+from analysis.dashboards.server.wsgi import HOST, listen, same_origin_only, until_stopped
 from sweeps.retry import with_retries
 from sweeps.storage import connect
 from sweeps.studies import load_studies

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dashboards.mirror.mirror import Mirror
-from dashboards.mirror.record import TrialInfo
-from dashboards.mirror.sources import supersedes, trial_of_folder
+from analysis.dashboards.mirror.mirror import Mirror
+from analysis.dashboards.mirror.record import TrialInfo
+from analysis.dashboards.mirror.sources import supersedes, trial_of_folder
 from sweeps.studies import LoadedStudy
 from workbench.config import TUNING_SEED
 from workbench.run_folder import run_path

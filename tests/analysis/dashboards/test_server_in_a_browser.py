@@ -1,0 +1,191 @@
+"""`workbench view` in Chromium: pages fit, ask nobody else for anything, and move while something is trained."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.dashboards.server import live_curves
+from analysis.dashboards.server.app import View
+from analysis.dashboards.server.wsgi import listen, same_origin_only, with_headers
+from tests.analysis.dashboards.server_runs import begun, compared
+from tests.analysis.report.test_in_a_browser import CHROMIUM, FLAGS
+from tests.analysis.report_runs import experiment, write_run
+from workbench.run_folder import run_lock
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no {CHROMIUM}")
+LONG = "a_package_with_a_long_name.and_a_module_with_one:AndAClassWhoseNameDoesNotEnd"
+EVIL = "<script>alert(1)</script>:X"
+
+
+@contextmanager
+def served(out: Path, *, watch: bool) -> Iterator[tuple[str, Any]]:
+    """A server in a thread: its address, and the server."""
+    with listen(0) as server:
+        server.set_app(with_headers(same_origin_only(View(out, watch=watch), server.server_port)))
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser: Any) -> Iterator[Any]:
+    """Opens pages; gathers their complaints and the addresses that they ask."""
+    made = []
+
+    def page(**options: Any) -> Any:
+        page = browser.new_page(**options)
+        page.complaints, page.requests = [], []
+        page.on("console", lambda message: page.complaints.append(message.text))
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.on("dialog", lambda dialog: (page.complaints.append(dialog.message), dialog.dismiss()))
+        page.on("request", lambda request: page.requests.append(request.url))
+        made.append(page)
+        return page
+
+    yield page
+    for each in made:
+        each.close()
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from analysis.report import build
+
+    out = tmp_path_factory.mktemp("results")
+    for architecture in ("lstm", LONG, EVIL):
+        for seed in (0, 1):
+            write_run(out, experiment(architecture, seed=seed), accuracies=(0.5, 0.7, 0.9))
+    build.write(out)
+    folder = begun(out, experiment(f"rnn{EVIL}"), [0.3, 0.2])
+    (folder / "error.log").write_text(f"ValueError: <img src=x onerror=alert(1)> {'long' * 100}\n")
+    (out / "comparison.yaml").write_text(f"'{EVIL}': 1\n")
+    return out
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["/", "/progress", "/files"])
+def test_pages_fit_and_are_quiet(results: Path, opened: Any, path: str, width: int, scheme: str) -> None:
+    with served(results, watch=path == "/progress") as (address, _):
+        page = opened(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        page.goto(address + path)
+        if path == "/progress":
+            page.wait_for_selector("#curves svg")
+            assert "<script>alert(1)</script>" in page.inner_text("#runs")
+            assert "<img src=x onerror=alert(1)>" in page.inner_text("#runs")
+            background = "getComputedStyle(document.querySelector('.card')).backgroundColor"
+            assert page.evaluate(background) == "rgb(255, 255, 255)"
+        if path == "/":
+            frame = page.frame(url=f"{address}/report.html")
+            frame.wait_for_selector("h1")
+            assert frame.evaluate("document.documentElement.scrollWidth") <= width
+            # It is as high as the window lets it be, and styled as it was written.
+            assert frame.evaluate("innerHeight") > 650
+            dark = "rgb(20, 23, 27)"
+            found = frame.evaluate("getComputedStyle(document.body).backgroundColor")
+            assert (found == dark) is (scheme == "dark")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.complaints == []
+        asked = [each for each in page.requests if not each.startswith("data:")]
+        assert asked
+        assert all(each.startswith(f"{address}/") for each in asked), asked
+
+
+def test_bars_and_curves_move_without_loading_the_page_again(
+    tmp_path: Path, opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_curves, "LEAST_SECONDS", 0.1)
+    monkeypatch.setattr(live_curves, "REST", 0)
+    expect = sync_api.expect
+    experiments = compared(tmp_path, ("lstm", "gru", "rwa", "tcn"), seeds=8)
+    folder = begun(tmp_path, experiments[0], [0.5, 0.4])
+    with served(tmp_path, watch=True) as (address, server):
+        page = opened(viewport={"width": 600, "height": 500})
+        page.goto(address)
+        page.wait_for_selector("#curves svg")
+        first = "#runs tbody tr:first-child"
+        assert page.inner_text(f"{first} .state") == "interrupted"
+        assert page.get_attribute(f"{first} progress", "value") == "0.2000"
+        page.evaluate("window.mark = document.querySelector('#runs table'); scrollTo(0, 300)")
+        before = page.evaluate("document.querySelector('#curves svg').outerHTML")
+        with run_lock(folder):
+            begun(tmp_path, experiments[0], [0.5, 0.4, 0.3])
+            # What the page may not do, to evaluate text, tests cannot wait with.
+            expect(page.locator(f"{first} progress")).to_have_attribute("value", "0.3000", timeout=20_000)
+            expect(page.locator(f"{first} .state")).to_have_text("running", timeout=20_000)
+            for _ in range(100):
+                if page.evaluate("document.querySelector('#curves svg').outerHTML") != before:
+                    break
+                page.wait_for_timeout(200)
+            else:
+                pytest.fail("the curves have not moved")
+        expect(page.locator(f"{first} .state")).to_have_text("interrupted", timeout=20_000)
+        # In place: the table is the same element, and the page is scrolled as it was.
+        assert page.evaluate("window.mark === document.querySelector('#runs table')")
+        assert page.evaluate("scrollY") == 300
+        assert page.complaints == []
+        assert page.is_hidden("#gone")
+        server.set_app(lambda environ, start: start("503 Service Unavailable", []) or [])
+        page.wait_for_selector("#gone", state="visible")
+        assert "The server has gone" in page.inner_text("#gone")
+        server.set_app(with_headers(same_origin_only(View(tmp_path, watch=True), server.server_port)))
+        page.wait_for_selector("#gone", state="hidden")
+
+
+def test_without_script_the_page_loads_again(tmp_path: Path, opened: Any) -> None:
+    begun(tmp_path, compared(tmp_path)[0], [0.5, 0.4])
+    with served(tmp_path, watch=True) as (address, _):
+        page = opened(java_script_enabled=False)
+        page.goto(address)
+        page.wait_for_url(f"{address}/progress?whole", timeout=20_000)
+        page.wait_for_selector("#curves svg")
+        assert page.complaints == []
+
+
+def test_trials_are_shown_by_optuna_dashboard(tmp_path: Path, opened: Any) -> None:
+    pytest.importorskip("optuna_dashboard", reason="pip install 'sequence-workbench[dashboard]'")
+    from sweeps.storage import connect
+    from sweeps.storage_url import default_url
+    from sweeps.studies import create_studies
+    from sweeps.sweep import Sweep
+    from workbench.cli.view import dashboard
+    from workbench.files import write_yaml
+
+    sweep = Sweep.from_dict({"tasks": ["addition"], "architectures": ["gru"], "trials": 3, "seeds": 1, "steps": 5})
+    storage = connect(default_url(tmp_path), heartbeat=10, grace=30, say=print)
+    create_studies(storage, sweep.specs(), sweep.trials)
+    storage.close()
+    write_yaml(tmp_path / "sweep.yaml", sweep.to_dict())
+    with listen(0) as server:
+        view = View(tmp_path, watch=False, trials=lambda say: dashboard(tmp_path, say))
+        server.set_app(with_headers(same_origin_only(view, server.server_port)))
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        try:
+            page = opened(viewport={"width": 1200, "height": 800})
+            page.goto(f"{address}/trials")
+            page.frame_locator("iframe").get_by_text("addition/gru").first.wait_for(timeout=30_000)
+            asked = [each for each in page.requests if not each.startswith(("data:", "blob:"))]
+            assert all(each.startswith(f"{address}/") for each in asked), asked
+            assert page.complaints == []
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,138 @@
+"""The precision of a profile, and what PyTorch asks of cuDNN."""
+
+import os
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from analysis.profile import machine, output
+from analysis.profile.cases import BASELINE, cases
+from analysis.profile.machine import LSTMSize
+from analysis.profile.profiler import profile
+from analysis.profile.settings import ProfileSettings
+from analysis.profile.timing import Workload, rounds
+from architectures.kernels.dispatch import VARIABLE
+from tests.analysis.profile.test_output import example_profile, row
+from workbench.devices import matmul_precision
+from workbench.errors import UserError
+
+TINY = ProfileSettings(
+    architectures=("rwa",), lengths=(5,), batch_size=3, hidden_size=4, repeats=1, threads=1, device="cpu"
+)
+PERSISTENT = LSTMSize(dtype=torch.float16, batch=128, input_size=128, units=256, capability=(9, 0), multiprocessors=132)
+
+
+def switches():
+    return torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("highest", False), ("high", True), ("medium", True)])
+def test_cudnn_multiplies_in_the_same_precision_and_all_is_put_back(precision, expected):
+    before = switches()
+    with matmul_precision(precision):
+        assert switches() == (precision, expected)
+    assert switches() == before
+    with pytest.raises(ZeroDivisionError), matmul_precision(precision):
+        raise ZeroDivisionError
+    assert switches() == before
+
+
+def test_a_run_has_the_precision_and_the_backend_that_it_names(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "compiled")
+    seen = []
+    (_, subject) = cases(replace(TINY, matmul_precision="medium"), 5, "cpu")
+    subject = replace(subject, backend="eager")
+    module = subject.build()
+    jobs = subject.jobs(module)
+    module.register_forward_hook(lambda *_: seen.append((*switches(), os.environ[VARIABLE])))
+    for job in jobs:
+        job.run()
+    assert seen == [("medium", True, "eager")] * 2
+    assert os.environ[VARIABLE] == "compiled"
+
+
+@pytest.mark.parametrize("name", [BASELINE, "gru", "rwa", "tcn"])
+def test_autocast_is_for_forward_alone(name):
+    """Gradients are those of a plain backward pass of what autocast has computed."""
+    settings = replace(TINY, architectures=(name,) if name != BASELINE else ("rwa",), precision="bf16")
+    subject = next(each for each in cases(settings, 5, "cpu") if each.name == name)
+    module = subject.build()
+    _, job = subject.jobs(module)
+    job.prepare()
+    job.run()
+    found = [parameter.grad for parameter in module.parameters()]
+    module.zero_grad()
+    with torch.autocast("cpu", torch.bfloat16):
+        y = module(subject.inputs())[0]
+    gradient = torch.randn(y.shape, generator=torch.Generator().manual_seed(1)).to(y)
+    y.backward(gradient)
+    for one, parameter in zip(found, module.parameters(), strict=True):
+        assert one is not None
+        assert parameter.grad is not None
+        assert torch.equal(one, parameter.grad)
+    assert subject.put_out(module).dtype == y.dtype
+
+
+def test_a_profile_says_what_it_was_computed_in(monkeypatch):
+    monkeypatch.setitem(machine.ORDER, "cpu", 32)
+    monkeypatch.setitem(machine.LARGE, "cpu", 64)
+    found = profile(replace(TINY, precision="bf16", matmul_precision="high"))
+    plain = found.to_dict()
+    assert plain["settings"]["precision"] == "bf16"
+    assert plain["machine"]["float32_matmul_precision"] == "high"
+    # The averages' sums are float32 whatever autocast says.
+    assert [row["dtype"] for row in plain["rows"]] == ["bfloat16", "float32"]
+    text = output.text(found)
+    assert "float32, under autocast to bfloat16" in text
+    assert "products of float32 at precision high" in text
+    assert f"{BASELINE}: batch 3, puts out bfloat16" in text
+
+
+def test_the_table_names_cudnns_algorithms():
+    made = example_profile()
+    base = replace(
+        row(BASELINE, 0), cudnn={"forward": "persistent", "backward": "standard", "missing_for_persistent": []}
+    )
+    text = output.text(replace(made, rows=(base, *made.rows[1:])))
+    assert "cuDNN's algorithm: persistent, backward standard" in text
+
+
+def test_the_persistent_algorithm_has_conditions():
+    assert (PERSISTENT.missing, PERSISTENT.forward, PERSISTENT.backward) == ([], "persistent", "persistent")
+    for change, word in (
+        ({"dtype": torch.float32}, "float16"),
+        ({"dtype": torch.bfloat16}, "float16"),
+        ({"units": 250}, "units"),
+        ({"units": 1152}, "units"),
+        ({"input_size": 2}, "input size"),
+        ({"batch": 100}, "batch"),
+        ({"batch": 136}, "batch"),
+        ({"capability": (8, 6)}, "capability"),
+        ({"multiprocessors": 80}, "multiprocessors"),
+    ):
+        size = replace(PERSISTENT, **change)
+        (missing,) = size.missing
+        assert word in missing
+        assert size.forward == size.backward == "standard"
+
+
+def test_small_units_have_an_algorithm_of_their_own_save_in_double_precision():
+    size = replace(PERSISTENT, dtype=torch.float32, units=192)
+    assert (size.forward, size.backward) == ("persistent for small sizes", "standard")
+    assert replace(size, units=128).backward == "persistent for small sizes"
+    assert replace(size, units=128, dtype=torch.float64).forward == "standard"
+
+
+def test_a_precision_that_there_is_not_is_refused():
+    for name in ("precision", "matmul_precision"):
+        wrong: dict[str, Any] = {name: "b16"}
+        with pytest.raises(UserError, match=f"^{name} 'b16' is unknown"):
+            replace(TINY, **wrong)
+
+
+def test_rounds_end_where_they_are_stopped():
+    answers = iter([False, False, True])
+    found = rounds({"a": Workload(run=lambda: None)}, 9, lambda run: 1.0, warm_up=2, stop=lambda: next(answers))
+    assert len(found["a"]) == 3
