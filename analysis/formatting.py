@@ -161,11 +161,11 @@ def format_estimate(estimate: Estimate, unit: bool = True) -> str:
     """
     said = format_plain(estimate.value)
     name = f" {singular(estimate.unit) if said == '1' else estimate.unit}"
-    value = (AT_LEAST if estimate.at_least else "") + said + (name if unit and estimate.unit not in UNSAID else "")
-    if estimate.sure:
+    value = (AT_LEAST if estimate.censored else "") + said + (name if unit and estimate.unit not in UNSAID else "")
+    if estimate.has_interval:
         ends = f"{format_plain(estimate.low)}, {format_plain(estimate.high)}"
-        value += f" [{AT_LEAST}{format_plain(estimate.low)}]" if estimate.at_least else f" [{ends}]"
-    among = f" ({estimate.seeds} of {estimate.seeds + estimate.lacking} seeds)" if estimate.lacking else ""
+        value += f" [{AT_LEAST}{format_plain(estimate.low)}]" if estimate.censored else f" [{ends}]"
+    among = f" ({estimate.seeds} of {estimate.seeds + estimate.seeds_missing} seeds)" if estimate.seeds_missing else ""
     return value + among
 
 

@@ -13,6 +13,8 @@ from workbench.config import Part
 
 FILE = Path(__file__).parent / "published.yaml"
 
+FORM = re.compile(r"(?:(?P<sign>[<>])\s*)?(?P<digits>-?\d+(?:\.\d+)?)(?:e(?P<power>-?\d+))?(?P<percent> %)?")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedFigure:
@@ -116,6 +118,3 @@ def catalogue_name(architecture: Part) -> str:
 def published_for(task: Part) -> tuple[PublishedSource, ...]:
     """All that is published of exactly this variant."""
     return tuple(entry for entry in PUBLISHED if entry.matches(task))
-
-
-FORM = re.compile(r"(?:(?P<sign>[<>])\s*)?(?P<digits>-?\d+(?:\.\d+)?)(?:e(?P<power>-?\d+))?(?P<percent> %)?")

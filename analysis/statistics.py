@@ -256,13 +256,13 @@ class Estimate:
     """Infinite where the measurement ended there."""
     unit: str
     seeds: int
-    at_least: bool = False
+    censored: bool = False
     """Whether for some seed the measurement ended there."""
-    lacking: int = 0
+    seeds_missing: int = 0
     """Seeds that were probed and do not have the number: it is the mean of the others."""
 
     @property
-    def sure(self) -> bool:
+    def has_interval(self) -> bool:
         """Whether there is an interval."""
         return math.isfinite(self.low) and not math.isnan(self.high)
 

@@ -30,12 +30,12 @@ def heats(rows: Sequence[RowResults]) -> Figure | None:
 
 def grid(row: RowResults, name: str) -> Heatmap | None:
     """A grid of the first seed that has it."""
-    return next((each.grids[name] for each in row.findings if name in each.grids), None)
+    return next((each.heatmaps[name] for each in row.results if name in each.heatmaps), None)
 
 
 def maps(row: RowResults) -> Figure | None:
     """The attention maps of a hierarchy's first seed, lowest level first."""
-    found = [name for each in row.findings[:1] for name in each.grids if name.startswith("map_")]
+    found = [name for each in row.results[:1] for name in each.heatmaps if name.startswith("map_")]
     grids = [(name, made) for name in found if (made := grid(row, name)) is not None]
     if not grids:
         return None
@@ -123,7 +123,7 @@ def episodes(rows: Sequence[RowResults]) -> Figure | None:
 
 def levels(row: RowResults) -> Figure | None:
     """Mean attention of each level of a hierarchy, by how far away it looks."""
-    names = sorted({name for each in row.findings for name in each.curves if name.startswith("attention_level")})
+    names = sorted({name for each in row.results for name in each.curves if name.startswith("attention_level")})
     made = []
     for name in names:
         if each := lines([row], name):

@@ -164,7 +164,7 @@ def falling(lines: Sequence[Line], x_label: str, y_label: str, *, log_x: bool = 
 
 def _banded(each: Line, probed: RowResults) -> Line:
     """Without its band where that is over two seeds: 12.7 standard errors wide, it would hide all other lines."""
-    return replace(each, low=None, high=None) if len(probed.findings) == 2 else each
+    return replace(each, low=None, high=None) if len(probed.results) == 2 else each
 
 
 def _picked(each: Line, where: np.ndarray) -> Line:

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,18 +23,18 @@ class RowResults:
     """A row with what one probe found in its runs."""
 
     row: Row
-    findings: tuple[ProbeResult, ...]
+    results: tuple[ProbeResult, ...]
     """Of the seeds that were probed, by seed."""
 
-    def number(self, name: str) -> Estimate | None:
+    def metric(self, name: str) -> Estimate | None:
         """A number over the seeds; `None` where none has it."""
-        found = [each.numbers[name] for each in self.findings if name in each.numbers]
+        found = [each.metrics[name] for each in self.results if name in each.metrics]
         known = [number for number in found if number.value is not None]
         if not known:
             return None
         values = np.array([number.value for number in known], dtype=float)
         own = np.array([(number.low, number.high) for number in known], dtype=float)
-        at_least = any(number.at_least for number in known)
+        at_least = any(number.censored for number in known)
         half = float(half_width(values[:, None])[0])
         ends = np.array([math.nan, math.nan])
         if half > 0:
@@ -42,7 +42,7 @@ class RowResults:
         elif len(known) > 1:
             # Whole steps are often the same for all seeds, which are then no surer than each by itself.
             ends = np.where(np.isnan(own).any(), values.mean(), own.mean(0))
-        elif len(self.findings) == 1:
+        elif len(self.results) == 1:
             ends = own[0]
         low, high = within(known[0].unit, ends)
         return Estimate(
@@ -51,14 +51,14 @@ class RowResults:
             high=math.inf if at_least and math.isfinite(low) else float(high),
             unit=known[0].unit,
             seeds=len(known),
-            at_least=at_least,
-            lacking=len(self.findings) - len(known),
+            censored=at_least,
+            seeds_missing=len(self.results) - len(known),
         )
 
     def curve(self, name: str) -> Curve | None:
         """A curve over the seeds: the mean at each x that all of them have, with Student's interval; for one seed the
         curve as it is."""
-        found = [each.curves[name] for each in self.findings if name in each.curves]
+        found = [each.curves[name] for each in self.results if name in each.curves]
         if len(found) < 2:
             return found[0] if found else None
         shared = sorted(set(found[0].x).intersection(*(curve.x for curve in found[1:])))
@@ -78,14 +78,14 @@ class RowResults:
             high=high,
         )
 
-    def word(self, name: str) -> str | None:
+    def label(self, name: str) -> str | None:
         """What most seeds say, the first of them where they are even; `None` where none says anything."""
-        said = [each.words[name] for each in self.findings if name in each.words]
+        said = [each.labels[name] for each in self.results if name in each.labels]
         return max(said, key=said.count) if said else None
 
-    def missing(self, name: str) -> str | None:
+    def unavailable(self, name: str) -> str | None:
         """Why something is not available."""
-        return next((each.missing[name] for each in self.findings if name in each.missing), None)
+        return next((each.unavailable[name] for each in self.results if name in each.unavailable), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ class SectionResults:
 
 def with_number(rows: Sequence[RowResults], name: str) -> list[tuple[RowResults, Estimate]]:
     """The rows that have a number, with it, largest first."""
-    found = [(row, estimate) for row in rows if (estimate := row.number(name)) is not None]
+    found = [(row, estimate) for row in rows if (estimate := row.metric(name)) is not None]
     return sorted(found, key=lambda pair: (-pair[1].value, pair[0].row.label))
 
 
@@ -129,7 +129,7 @@ def by_probe(sections: Sequence[Section], known: Known) -> dict[str, tuple[Secti
 def settings_warning(name: str, known: Known) -> str | None:
     """A sentence where some models were probed otherwise than others, whose findings then stand side by side all the
     same; `None` where all were probed alike."""
-    used = [entries[name].settings for entries in known.values() if name in entries and entries[name].findings]
+    used = [entries[name].settings for entries in known.values() if name in entries and entries[name].result]
     differing = []
     for key in dict.fromkeys(key for settings in used for key in settings):
         values = Counter(DEFAULT if settings.get(key) is None else format_option(settings[key]) for settings in used)
@@ -146,11 +146,11 @@ def settings_warning(name: str, known: Known) -> str | None:
 def metric_table(runs: Iterable[Run], known: Known) -> pd.DataFrame:
     """All numbers of all probes: a line for each run, probe and number."""
     lines = [
-        {**run_identity(run.experiment), "probe": probe, "name": name, **asdict(number), "device": entry.device}
+        {**run_identity(run.experiment), "probe": probe, "name": name, **number.to_dict(), "device": entry.device}
         for run in runs
         for probe, entry in known.get(run.folder, {}).items()
-        if entry.findings is not None
-        for name, number in entry.findings.numbers.items()
+        if entry.result is not None
+        for name, number in entry.result.metrics.items()
     ]
     columns = [*list(lines[0])[: -len(COLUMNS)], *COLUMNS] if lines else COLUMNS
     return pd.DataFrame(lines, columns=list(columns))
@@ -160,9 +160,9 @@ def _section(section: Section, name: str, known: Known) -> SectionResults:
     rows, absent = [], []
     for row in section.rows:
         entries = [entry for run in row.runs if (entry := known.get(run.folder, {}).get(name)) is not None]
-        findings = tuple(entry.findings for entry in entries if entry.findings is not None)
+        findings = tuple(entry.result for entry in entries if entry.result is not None)
         if findings:
-            rows.append(RowResults(row=row, findings=findings))
+            rows.append(RowResults(row=row, results=findings))
         else:
             absent.append((row.label, _why(row, entries)))
     return SectionResults(section=section, rows=tuple(rows), absent=tuple(absent))

@@ -44,12 +44,12 @@ def measure(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
     except NotAvailableError as error:
         missing["write"] = str(error)
     for each in found:
-        missing |= each.missing
+        missing |= each.unavailable
     return ProbeResult(
-        numbers={name: value for each in found for name, value in each.numbers.items()},
+        metrics={name: value for each in found for name, value in each.metrics.items()},
         curves={name: value for each in found for name, value in each.curves.items()},
-        words={name: value for each in found for name, value in each.words.items()},
-        missing=missing,
+        labels={name: value for each in found for name, value in each.labels.items()},
+        unavailable=missing,
     )
 
 
@@ -67,7 +67,7 @@ def answers(subject: LoadedModel, task: Alternation) -> ProbeResult:
         "loss_share": Metric(value=loss / trivial, unit="1", what="loss over the trivial one"),
         "amplitude": _amplitude(answer, task, f"over {task.length:,} steps"),
     }
-    return ProbeResult(numbers=numbers)
+    return ProbeResult(metrics=numbers)
 
 
 def beyond(subject: LoadedModel, task: Alternation) -> ProbeResult:
@@ -84,7 +84,7 @@ def beyond(subject: LoadedModel, task: Alternation) -> ProbeResult:
         "amplitude_beyond": _amplitude(answer[task.length + shift :], task, where),
     }
     squared = curve(error.numpy(force=True), "squared error", "squared error of the answer")
-    return ProbeResult(numbers=numbers, curves={"error": squared})
+    return ProbeResult(metrics=numbers, curves={"error": squared})
 
 
 def answered(subject: LoadedModel, task: Alternation) -> tuple[Tensor, Tensor]:
@@ -138,7 +138,7 @@ def inside(subject: LoadedModel, task: Alternation) -> ProbeResult:
         words["freeze"] = gates.diagnosis(slope.low, slope.high)
     if found.log_attention is None:
         missing["attention_growth"] = "it has no attention"
-        return ProbeResult(numbers=numbers, curves=curves, words=words, missing=missing)
+        return ProbeResult(metrics=numbers, curves=curves, labels=words, unavailable=missing)
     log_a = found.log_attention - found.log_attention[:, :1]
     rising = torch.as_tensor(lemma1.slopes(log_a[:, :time]))
     numbers["attention_growth"] = _weighted(rising, v, "nats / step", "slope of log a, mean over units by their reach")
@@ -152,7 +152,7 @@ def inside(subject: LoadedModel, task: Alternation) -> ProbeResult:
     )
     if found.log_discount is not None or r is None:
         missing["growth_needed"] = "it discounts, so its attention need not grow"
-        return ProbeResult(numbers=numbers, curves=curves, words=words, missing=missing)
+        return ProbeResult(metrics=numbers, curves=curves, labels=words, unavailable=missing)
     bound = lemma1.through_readout(task.amplitude, v)
     tanh = torch.allclose(traced.y, r.tanh(), atol=1e-5)
     stated = lemma1.lemma(task.amplitude, float(traced.content[:, :time].abs().max()), tanh)
@@ -163,7 +163,7 @@ def inside(subject: LoadedModel, task: Alternation) -> ProbeResult:
     )
     if not math.isfinite(bound.growth):
         missing["growth_needed"] = "no attention would do: a write of 1 in every unit does not move its answer by 2 c"
-        return ProbeResult(numbers=numbers, curves=curves, words=words, missing=missing)
+        return ProbeResult(metrics=numbers, curves=curves, labels=words, unavailable=missing)
     numbers["growth_needed"] = Metric(
         value=bound.growth, unit="nats / step", what="least growth of log a, with this model's read-out and features"
     )
@@ -178,7 +178,7 @@ def inside(subject: LoadedModel, task: Alternation) -> ProbeResult:
             "nats / step",
             f"the same over steps {time + 1:,} to {end:,}",
         )
-    return ProbeResult(numbers=numbers, curves=curves, words=words, missing=missing)
+    return ProbeResult(metrics=numbers, curves=curves, labels=words, unavailable=missing)
 
 
 def trace_of(subject: LoadedModel, task: Alternation) -> Trace:

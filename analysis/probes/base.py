@@ -42,15 +42,15 @@ def run_measures(parts: Mapping[str, Part], subject: LoadedModel, settings: Prob
             # The user's own architecture or task may fail in any way, and the other measures go on.
             missing[name] = reason(error, subject.model.device)
         else:
-            numbers |= found.numbers
+            numbers |= found.metrics
             curves |= found.curves
-            words |= found.words
-            missing |= found.missing
+            words |= found.labels
+            missing |= found.unavailable
     if not numbers and not curves and LACKING in missing.values():
         raise MachineError(LACKING)
     if not numbers and not curves:
         raise NotAvailableError("; ".join(f"{name.replace('_', ' ')}: {reason}" for name, reason in missing.items()))
-    return ProbeResult(numbers=numbers, curves=curves, words=words, missing=missing)
+    return ProbeResult(metrics=numbers, curves=curves, labels=words, unavailable=missing)
 
 
 def with_length_factor(task: Task, factor: int) -> Task:

@@ -62,11 +62,11 @@ def measure(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
     if found.per_unit and found.layout is None:
         missing["dropped_after_use"] = reason
     return ProbeResult(
-        numbers={name: value for part in parts for name, value in part.numbers.items()},
+        metrics={name: value for part in parts for name, value in part.metrics.items()},
         curves={name: value for part in parts for name, value in part.curves.items()},
-        grids={name: value for part in parts for name, value in part.grids.items()},
-        words={name: value for part in parts for name, value in part.words.items()},
-        missing={**missing, **{name: value for part in parts for name, value in part.missing.items()}},
+        heatmaps={name: value for part in parts for name, value in part.heatmaps.items()},
+        labels={name: value for part in parts for name, value in part.labels.items()},
+        unavailable={**missing, **{name: value for part in parts for name, value in part.unavailable.items()}},
     )
 
 
@@ -132,7 +132,7 @@ def findings(parts: Sequence[Episodes], layout: Layout) -> ProbeResult:
             what="share of what was held after an episode's recall that is gone at the next mark",
         ),
     }
-    return ProbeResult(numbers=numbers, curves=curves)
+    return ProbeResult(metrics=numbers, curves=curves)
 
 
 OFFSETS = 64
@@ -213,7 +213,7 @@ class AttentionMapAccumulator:
         for name, step in (("last", self.steps - 1), ("half", self.steps // 2 - 1), ("quarter", self.steps // 4 - 1)):
             if f"influence_{name}" in self.sums:
                 curves |= influence_curves(name, self._mean(f"influence_{name}"), step + 1)
-        return ProbeResult(numbers=numbers, curves=curves, grids=grids)
+        return ProbeResult(metrics=numbers, curves=curves, heatmaps=grids)
 
     def _sum(self, name: str, values: Tensor, there: Tensor | None, over: tuple[int, ...]) -> None:
         kept = torch.ones_like(values) if there is None else there.to(values.dtype).expand_as(values)

@@ -208,7 +208,7 @@ def findings(found: GateAccumulator) -> ProbeResult:
         )
     else:
         missing["gamma_half_life"] = "it has no discount beside its retention"
-    return ProbeResult(numbers=numbers, curves=curves(found), grids=grids(found), words=words, missing=missing)
+    return ProbeResult(metrics=numbers, curves=curves(found), heatmaps=grids(found), labels=words, unavailable=missing)
 
 
 def curves(found: GateAccumulator) -> dict[str, Curve]:

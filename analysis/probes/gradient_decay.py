@@ -140,7 +140,7 @@ def state(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
             what=what,
         ),
     }
-    return ProbeResult(numbers=numbers, curves=curves)
+    return ProbeResult(metrics=numbers, curves=curves)
 
 
 def path(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
@@ -152,7 +152,7 @@ def path(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
     hops = [encoder.path_length(int(lag)) for lag in lags]
     what = "hops from the input at a lag to the output"
     return ProbeResult(
-        numbers={"hops": Metric(value=hops[-1], unit="hops", what=f"{what}, at the largest lag")},
+        metrics={"hops": Metric(value=hops[-1], unit="hops", what=f"{what}, at the largest lag")},
         curves={"path_length": Curve.of(lags, hops, x_unit="steps", y_unit="hops", what=what)},
     )
 
@@ -223,7 +223,7 @@ def fitted_curve(
     fits = fit(norms, lags, np.random.default_rng(seed_of(name, settings.seed)))
     if fits is None:
         reason = "the gradient is zero, or lost to single precision, at all but a few lags"
-        return ProbeResult(curves=curves, missing={f"{name}_law": reason})
+        return ProbeResult(curves=curves, unavailable={f"{name}_law": reason})
     numbers = {
         f"{name}_half_life": half_life(fits.exponential, f"steps in which {what} halves, by the exponential fit"),
         f"{name}_exponent": exponent(fits.power, f"exponent of the power law fitted to {what}"),
@@ -237,7 +237,7 @@ def fitted_curve(
             value=fits.farthest, unit="steps", what="the largest lag that the laws are fitted to"
         ),
     }
-    return ProbeResult(numbers=numbers, curves=curves, words={f"{name}_law": law_of(fits)})
+    return ProbeResult(metrics=numbers, curves=curves, labels={f"{name}_law": law_of(fits)})
 
 
 def law_of(fits: Fits) -> str:
@@ -252,7 +252,7 @@ def half_life(law: Law, what: str) -> Metric:
     if not law.rate > 0:
         return Metric(value=None, unit="steps", what=what)
     low, high = (math.log(2) / rate if rate > 0 else None for rate in (law.high, law.low))
-    return Metric(value=math.log(2) / law.rate, low=low, high=high, unit="steps", what=what, at_least=law.low <= 0)
+    return Metric(value=math.log(2) / law.rate, low=low, high=high, unit="steps", what=what, censored=law.low <= 0)
 
 
 def exponent(law: Law, what: str) -> Metric:

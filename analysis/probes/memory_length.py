@@ -78,7 +78,7 @@ def memory_capacity(subject: LoadedModel, settings: ProbeSettings) -> ProbeResul
         y_unit="R²",
         what="R^2 of the input at a lag, read linearly from the output, held out",
     )
-    return ProbeResult(numbers=numbers, curves={"capacity": curve})
+    return ProbeResult(metrics=numbers, curves={"capacity": curve})
 
 
 def extrapolation(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
@@ -113,7 +113,7 @@ def extrapolation(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
         value=value,
         low=sure,
         high=possible,
-        at_least=bool(value == at[-1]),
+        censored=bool(value == at[-1]),
         unit=f"{TIMES} the training length",
         what="longest sequences up to which the loss stays below the trivial one",
     )
@@ -141,7 +141,7 @@ def extrapolation(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
             what="accuracy on longer sequences",
             **axis,
         )
-    return ProbeResult(numbers={"extrapolation": number}, curves=curves, missing=missing)
+    return ProbeResult(metrics={"extrapolation": number}, curves=curves, unavailable=missing)
 
 
 def recall(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
@@ -168,7 +168,7 @@ def recall(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
             value=found.largest if value is None else value,
             low=found.largest if low is None else low,
             high=found.largest if high is None else high,
-            at_least=value is None,
+            censored=value is None,
             unit="steps",
             what=f"largest lag up to which accuracy stays above {bound:.3g}, half way from chance to 1",
         ),
@@ -192,7 +192,7 @@ def recall(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
         y_unit="accuracy",
         what="accuracy against the lag from where a symbol was shown to where it is recalled",
     )
-    return ProbeResult(numbers=numbers, curves={"recall": curve})
+    return ProbeResult(metrics=numbers, curves={"recall": curve})
 
 
 def receptive_field(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
@@ -237,7 +237,7 @@ def receptive_field(subject: LoadedModel, settings: ProbeSettings) -> ProbeResul
         y_unit="share",
         what="share of the squared gradient of the last output within a lag",
     )
-    return ProbeResult(numbers=numbers, curves={"gradient_share": curve}, words=words)
+    return ProbeResult(metrics=numbers, curves={"gradient_share": curve}, labels=words)
 
 
 PARTS: dict[str, Part] = {

@@ -49,7 +49,7 @@ class ProbeRecord:
     settings: Mapping[str, Any]
     weights: str
     """The hash of the weights that were probed."""
-    findings: ProbeResult | None
+    result: ProbeResult | None
     reason: str = ""
     device: str = "cpu"
     """Where: it may change last digits."""
@@ -89,7 +89,7 @@ def analyze(subject: "LoadedModel", name: str, settings: ProbeSettings) -> Probe
         if why == LACKING:
             raise MachineError(why) from error
     return ProbeRecord(
-        settings=asdict(settings), weights=weights, findings=findings, reason=why, device=subject.model.device.type
+        settings=asdict(settings), weights=weights, result=findings, reason=why, device=subject.model.device.type
     )
 
 
@@ -119,12 +119,12 @@ def write_records(folder: Path, entries: Mapping[str, ProbeRecord]) -> None:
     known = {**read_records(folder), **entries}
     probes = {
         name: {
-            "status": "done" if known[name].findings is not None else "not available",
+            "status": "done" if known[name].result is not None else "not available",
             "reason": known[name].reason,
             "settings": dict(known[name].settings),
             "weights": known[name].weights,
             "device": known[name].device,
-            **(known[name].findings or ProbeResult()).to_dict(),
+            **(known[name].result or ProbeResult()).to_dict(),
         }
         for name in PROBES
         if name in known
@@ -136,7 +136,7 @@ def _entry(plain: Mapping[str, Any]) -> ProbeRecord:
     return ProbeRecord(
         settings=dict(plain["settings"]),
         weights=str(plain["weights"]),
-        findings=ProbeResult.from_dict(plain) if plain["status"] == "done" else None,
+        result=ProbeResult.from_dict(plain) if plain["status"] == "done" else None,
         reason=str(plain["reason"]),
         # Those of before there was a choice name none.
         device=str(plain.get("device") or "cpu"),

@@ -32,8 +32,28 @@ class Metric:
     low: float | None = None
     """The lower end of its 95 % interval; `None` where it has none."""
     high: float | None = None
-    at_least: bool = False
+    censored: bool = False
     """Whether the true value may lie above: the measurement ended there."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns plain values, with `at_least` for a censored value and `None` for numbers that are not finite."""
+        numbers = {key: getattr(self, key) for key in ("value", "low", "high")}
+        finite = {key: float(n) if n is not None and math.isfinite(n) else None for key, n in numbers.items()}
+        return {
+            "value": finite["value"],
+            "unit": self.unit,
+            "what": self.what,
+            "low": finite["low"],
+            "high": finite["high"],
+            "at_least": bool(self.censored),
+        }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
+        """Returns the metric that `to_dict` made plain."""
+        if "at_least" not in plain:
+            raise KeyError("at_least")
+        return _frozen(cls, {"censored" if key == "at_least" else key: value for key, value in plain.items()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,26 +134,23 @@ class Heatmap:
 class ProbeResult:
     """All that one probe has found in one model. Names are lower-case words joined by underscores."""
 
-    numbers: Mapping[str, Metric] = field(default_factory=dict)
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
     curves: Mapping[str, Curve] = field(default_factory=dict)
-    grids: Mapping[str, Heatmap] = field(default_factory=dict)
-    words: Mapping[str, str] = field(default_factory=dict)
+    heatmaps: Mapping[str, Heatmap] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
     """What is no number: the better of two fits, a diagnosis."""
-    missing: Mapping[str, str] = field(default_factory=dict)
+    unavailable: Mapping[str, str] = field(default_factory=dict)
     """Why something is not available, by the name that it would have had (or that of a group of them)."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values: what JSON can hold."""
-        kinds: dict[str, Mapping[str, Any]] = {"numbers": self.numbers, "curves": self.curves, "grids": self.grids}
-        plain: dict[str, Any] = {
-            kind: {name: asdict(value) for name, value in found.items()} for kind, found in kinds.items()
+        return {
+            "numbers": {name: metric.to_dict() for name, metric in self.metrics.items()},
+            "curves": {name: asdict(curve) for name, curve in self.curves.items()},
+            "grids": {name: asdict(heatmap) for name, heatmap in self.heatmaps.items()},
+            "words": dict(self.labels),
+            "missing": dict(self.unavailable),
         }
-        for number in plain["numbers"].values():
-            for key in ("value", "low", "high"):
-                value = number[key]
-                number[key] = None if value is None or not math.isfinite(value) else float(value)
-            number["at_least"] = bool(number["at_least"])
-        return {**plain, "words": dict(self.words), "missing": dict(self.missing)}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
@@ -144,11 +161,11 @@ class ProbeResult:
         """
         try:
             return cls(
-                numbers={name: _frozen(Metric, value) for name, value in plain["numbers"].items()},
+                metrics={name: Metric.from_dict(value) for name, value in plain["numbers"].items()},
                 curves={name: _frozen(Curve, value) for name, value in plain["curves"].items()},
-                grids={name: _frozen(Heatmap, value) for name, value in plain["grids"].items()},
-                words={name: _text(value) for name, value in plain["words"].items()},
-                missing={name: _text(value) for name, value in plain["missing"].items()},
+                heatmaps={name: _frozen(Heatmap, value) for name, value in plain["grids"].items()},
+                labels={name: _text(value) for name, value in plain["words"].items()},
+                unavailable={name: _text(value) for name, value in plain["missing"].items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"no findings of a probe: {type(error).__name__}: {error}") from None
@@ -184,4 +201,4 @@ def _text(value: Any) -> str:
 
 def metric_of_interval(interval: Interval, unit: str, what: str, at_least: bool = False) -> Metric:
     """An interval as a number."""
-    return Metric(value=interval.value, low=interval.low, high=interval.high, unit=unit, what=what, at_least=at_least)
+    return Metric(value=interval.value, low=interval.low, high=interval.high, unit=unit, what=what, censored=at_least)

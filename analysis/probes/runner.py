@@ -121,7 +121,7 @@ def _run_probes(index: int, job: ProbeJob, order: ProbeOptions, listen: Listener
                     listen(ProbeEvent(kind="begun", job=index, probe=name))
                     stays = entry
                     if entry is not None and (
-                        entry.findings is None or not same_inputs(entry, weights, asdict(settings))
+                        entry.result is None or not same_inputs(entry, weights, asdict(settings))
                     ):
                         stays = None
                     # Whatever the number of processes, and whatever was probed before: the same numbers.
@@ -165,7 +165,7 @@ def unavailable_measures(found: Sequence[Mapping[str, ProbeRecord]]) -> dict[tup
     missing: dict[tuple[str, str], list[int]] = {}
     for index, entries in enumerate(found):
         for name, entry in entries.items():
-            if entry.findings is None:
+            if entry.result is None:
                 missing.setdefault((name, entry.reason), []).append(index)
     return missing
 
@@ -175,7 +175,7 @@ def ran_out_of_memory(found: Sequence[Mapping[str, ProbeRecord]]) -> dict[tuple[
     lacking: dict[tuple[str, tuple[str, ...]], list[int]] = {}
     for index, entries in enumerate(found):
         for name, entry in entries.items():
-            missing = {} if entry.findings is None else entry.findings.missing
+            missing = {} if entry.result is None else entry.result.unavailable
             if parts := tuple(part for part, why in missing.items() if why == LACKING):
                 lacking.setdefault((name, parts), []).append(index)
     return lacking
@@ -254,13 +254,13 @@ def _has_ended(folder: Path) -> bool:
 
 def lost_measures(found: ProbeRecord, known: ProbeRecord) -> str | None:
     """What found findings lack that are known already of the same weights, probed so, in a line; `None` if nothing."""
-    assert known.findings is not None
-    if found.findings is None:
+    assert known.result is not None
+    if found.result is None:
         return found.reason
     lost = [
         f"{name.replace('_', ' ')}: {why}"
-        for name, why in found.findings.missing.items()
-        if name not in known.findings.missing
+        for name, why in found.result.unavailable.items()
+        if name not in known.result.unavailable
     ]
     return "; ".join(lost) or None
 
@@ -273,5 +273,5 @@ def same_inputs(entry: ProbeRecord, weights: str, settings: Mapping[str, Any]) -
 def is_current(entry: ProbeRecord, weights: str, settings: ProbeSettings, device: str) -> bool:
     """Whether an entry is what a probe would come to again. On another device, findings are the same, and failures may
     not be; with more memory, there may be more of them."""
-    known = device == entry.device if entry.findings is None else LACKING not in entry.findings.missing.values()
+    known = device == entry.device if entry.result is None else LACKING not in entry.result.unavailable.values()
     return known and same_inputs(entry, weights, asdict(settings))

@@ -39,7 +39,7 @@ def gates(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
         found = survival(encoder, drawn(subject.model, batch, settings), points)
     except ValueError as error:
         raise NotAvailableError(str(error)) from None
-    return ProbeResult(numbers=numbers(found), curves=curves(found))
+    return ProbeResult(metrics=numbers(found), curves=curves(found))
 
 
 def hops(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
@@ -66,7 +66,7 @@ def hops(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
     if reach is not None:
         numbers["reach"] = Metric(value=reach, unit="steps", what="steps that an output can depend on at all")
     curve = Curve.of(seen, copies, x_unit="steps", y_unit="copies", what=what)
-    return ProbeResult(numbers=numbers, curves={"copies": curve})
+    return ProbeResult(metrics=numbers, curves={"copies": curve})
 
 
 PARTS: dict[str, Part] = {"survival": gates, "copies": hops}
@@ -187,7 +187,7 @@ def _reached(steps: Tensor, longest: int, what: str) -> Metric:
         high=None if found.half is None else min(found.high, float(longest)),
         unit="steps",
         what=f"steps {what}",
-        at_least=ended,
+        censored=ended,
     )
 
 

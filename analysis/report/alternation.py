@@ -69,9 +69,9 @@ def summary(rows: Sequence[RowResults]) -> list[str]:
         sentences += growth(row)
     lost = []
     for row in rows:
-        near, far = row.number("amplitude"), row.number("amplitude_beyond")
+        near, far = row.metric("amplitude"), row.metric("amplitude_beyond")
         if near is not None and far is not None and near.value > 0.5 and far.value < 0.5 * near.value:
-            if near.sure and far.sure and near.overlaps(far):
+            if near.has_interval and far.has_interval and near.overlaps(far):
                 continue
             near, far = replace(near, unit=""), replace(far, unit="")
             lost.append(f"{row.row.label} from {format_estimate(near)} to {format_estimate(far)} of c")
@@ -82,13 +82,13 @@ def summary(rows: Sequence[RowResults]) -> list[str]:
 
 def growth(row: RowResults) -> list[str]:
     """Whether the attention of an average without a discount grows as it has to."""
-    measured, needed = row.number("attention_growth"), row.number("growth_needed")
-    margin, after = row.number("growth_margin"), row.number("growth_margin_beyond")
+    measured, needed = row.metric("attention_growth"), row.metric("growth_needed")
+    margin, after = row.metric("growth_margin"), row.metric("growth_margin_beyond")
     if measured is None or needed is None or margin is None:
         return []
     said = f"the attention of {row.row.label} grows by {format_estimate(measured)}"
     bound = f"the {format_estimate(needed)} that lemma 1 asks for with its read-out and features"
-    if not margin.sure:
+    if not margin.has_interval:
         sentences = [f"{said}, beside {bound}."]
     elif margin.low > 0:
         sentences = [f"{said}, more than {bound}."]
@@ -96,24 +96,24 @@ def growth(row: RowResults) -> list[str]:
         sentences = [f"{said}, less than {bound}: it cannot go on so."]
     else:
         sentences = [f"{said}, which cannot be told from {bound}."]
-    if after is not None and after.sure and after.high < 0:
+    if after is not None and after.has_interval and after.high < 0:
         sentences.append(
             f"after the length of training it falls short of that by {format_estimate(_turned(after))}, as corollary 2 "
             "says of any bounded attention."
         )
-    elif after is not None and after.sure and after.low > 0:
+    elif after is not None and after.has_interval and after.low > 0:
         sentences.append(f"it still grows faster, by {format_estimate(after)}, at the steps that follow.")
     return sentences
 
 
 def table(section: SectionResults) -> Table:
     """The numbers of every row, with their intervals."""
-    kept = [each for each in COLUMNS if any(row.number(each[0]) is not None for row in section.rows)]
+    kept = [each for each in COLUMNS if any(row.metric(each[0]) is not None for row in section.rows)]
     lines = []
     for row in section.rows:
         cells = [Cell(text=row.row.label, look=row.row.look)]
         for name, _, _ in kept:
-            estimate = row.number(name)
+            estimate = row.metric(name)
             cells.append(Cell(text=ABSENT if estimate is None else format_estimate(estimate, unit=False)))
         lines.append(tuple(cells))
     columns = (Column(heading="architecture", kind="text"), *(Column(heading=name, group=of) for _, name, of in kept))
@@ -148,7 +148,7 @@ def draw(rows: Sequence[RowResults]) -> figure.Figure | None:
             ("growth_needed", "needed", AID["linestyle"]),
             ("growth_of_lemma", "lemma as it stands", DOTTED),
         ):
-            needed = next((found for row in rows if (found := row.number(name)) is not None), None)
+            needed = next((found for row in rows if (found := row.metric(name)) is not None), None)
             if needed is not None:
                 x = attention[0].x
                 y = needed.value * (x - x[0])

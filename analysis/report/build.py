@@ -208,7 +208,7 @@ def machines(sections: Sequence[Section], known: Known) -> Chapter:
     models = Counter(
         device
         for entries in known.values()
-        for device in {printable(each.device) for each in entries.values() if each.findings is not None}
+        for device in {printable(each.device) for each in entries.values() if each.result is not None}
     )
     probed = ", ".join(f"{device} ({pluralize(amount, 'model')})" for device, amount in sorted(models.items()))
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)

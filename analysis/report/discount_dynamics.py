@@ -82,15 +82,15 @@ def chapter(sections: Sequence[SectionResults], folder: Path) -> Chapter | None:
 
 def table(section: SectionResults) -> Table | None:
     """The numbers of every row that has gates, with their intervals."""
-    rows = [row for row in section.rows if row.number("retention_mean") is not None]
-    kept = [each for each in COLUMNS if any(row.number(each[0]) is not None for row in rows)]
+    rows = [row for row in section.rows if row.metric("retention_mean") is not None]
+    kept = [each for each in COLUMNS if any(row.metric(each[0]) is not None for row in rows)]
     if not rows:
         return None
     lines = []
     for row in rows:
         cells = [Cell(text=row.row.label, look=row.row.look)]
         for name, _, _ in kept:
-            estimate = row.number(name)
+            estimate = row.metric(name)
             cells.append(Cell(text=ABSENT if estimate is None else format_estimate(estimate, unit=False)))
             if name == "write_slope":
                 cells.append(Cell(text=state(row) or ABSENT))
@@ -188,7 +188,7 @@ def freezing(rows: Sequence[RowResults]) -> list[str]:
     """Who is frozen, who is live."""
     found: dict[str, list[str]] = {}
     for row in rows:
-        slope, said = row.number("write_slope"), state(row)
+        slope, said = row.metric("write_slope"), state(row)
         if slope is not None and said is not None:
             found.setdefault(said, []).append(f"{row.row.label} (slope {format_estimate(slope)})")
     return [f"{SAID[name]}: {join_names(found[name])}." for name in SAID if name in found]
@@ -198,7 +198,7 @@ def half_lives(rows: Sequence[RowResults]) -> list[str]:
     """How long gamma alone would keep, and what is really kept."""
     sentences = []
     for row, gamma in with_number(rows, "gamma_half_life"):
-        kept = row.number("discount_half_life")
+        kept = row.metric("discount_half_life")
         if kept is not None:
             sentences.append(
                 f"the median unit of {row.row.label} has a half-life of {format_estimate(kept)}; by gamma alone "
@@ -209,7 +209,7 @@ def half_lives(rows: Sequence[RowResults]) -> list[str]:
 
 def growing(rows: Sequence[RowResults]) -> list[str]:
     """Whose attention grows with time: without a discount, only louder news drowns what was before."""
-    found = [(row, estimate) for row, estimate in with_number(rows, "attention_growth") if estimate.sure]
+    found = [(row, estimate) for row, estimate in with_number(rows, "attention_growth") if estimate.has_interval]
     up = [f"{row.row.label} by {format_estimate(estimate)}" for row, estimate in found if estimate.low > 0]
     level = [row.row.label for row, estimate in found if estimate.low <= 0 <= estimate.high]
     sentences = []
@@ -225,8 +225,8 @@ def attention(rows: Sequence[RowResults]) -> list[str]:
     sentences = []
     for row in rows:
         parts = []
-        for name in sorted({name for each in row.findings for name in each.numbers if name.startswith(WINDOW)}):
-            estimate, curve = row.number(name), row.curve(f"attention_{name.removeprefix(WINDOW)}")
+        for name in sorted({name for each in row.results for name in each.metrics if name.startswith(WINDOW)}):
+            estimate, curve = row.metric(name), row.curve(f"attention_{name.removeprefix(WINDOW)}")
             if estimate is not None and curve is not None:
                 level = name.removeprefix(WINDOW).replace("_", " ")
                 parts.append(f"{level} to {format_estimate(plain(estimate))} of {len(curve.x)}")
@@ -245,7 +245,7 @@ def state(row: RowResults) -> str | None:
 
     A single seed's interval is the probe's own. Without any interval nothing can be told: `between`.
     """
-    slope = row.number("write_slope")
+    slope = row.metric("write_slope")
     if slope is None:
         return None
-    return diagnosis(slope.low, slope.high) if slope.sure else "between"
+    return diagnosis(slope.low, slope.high) if slope.has_interval else "between"

@@ -34,8 +34,8 @@ def _lacking(rows: Sequence[RowResults]) -> list[str]:
     """A sentence for each measure and reason for which some rows lack it."""
     by_reason: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        for name in dict.fromkeys(name for found in row.findings for name in found.missing):
-            by_reason.setdefault((name, row.missing(name) or ""), []).append(row.row.label)
+        for name in dict.fromkeys(name for found in row.results for name in found.unavailable):
+            by_reason.setdefault((name, row.unavailable(name) or ""), []).append(row.row.label)
     return [f"{name.replace('_', ' ')} of {join_names(who)}: {why}." for (name, why), who in by_reason.items()]
 
 
@@ -118,7 +118,7 @@ def table(section: SectionResults) -> Table:
 
 
 def _line(row: RowResults) -> tuple[Cell, ...]:
-    explained, largest, hops = (row.number(name) for name in ("gradient_r2", "lyapunov", "hops"))
+    explained, largest, hops = (row.metric(name) for name in ("gradient_r2", "lyapunov", "hops"))
     cells = [
         _decay(row, "gradient"),
         ABSENT if explained is None else format_number(explained.value),
@@ -132,7 +132,7 @@ def _line(row: RowResults) -> tuple[Cell, ...]:
 
 def _decay(row: RowResults, name: str) -> str:
     """`half-life 41.0 [38.0, 45.0]`, `exponent -1.00 [-1.02, -0.98]`, or that no law is named."""
-    law = row.word(f"{name}_law")
+    law = row.label(f"{name}_law")
     if law is None:
         return ABSENT
     found = measure(row, name, law)
@@ -160,14 +160,14 @@ def sentences(section: SectionResults) -> list[str]:
 
 def half_life(row: RowResults, name: str) -> Estimate | None:
     """A row's half-life."""
-    return row.number(f"{name}_half_life")
+    return row.metric(f"{name}_half_life")
 
 
 def laws(rows: Sequence[RowResults], name: str, what: str) -> str:
     """The rows by the law that describes them."""
     by_law: dict[str, list[str]] = {}
     for row in rows:
-        if (law := row.word(f"{name}_law")) is not None:
+        if (law := row.label(f"{name}_law")) is not None:
             beside = "; ".join(notes(row, name, law))
             by_law.setdefault(law, []).append(row.row.label + (f" ({beside})" if beside else ""))
     said = {
@@ -184,12 +184,12 @@ def notes(row: RowResults, name: str, law: str) -> list[str]:
     """What a law is measured by, and what stands against naming it: the other law, or other seeds."""
     found = measure(row, name, law)
     said = [] if found is None else [f"{found[0]} {format_estimate(found[1])}"]
-    if law == NEITHER and (explained := row.number(f"{name}_r2")) is not None:
+    if law == NEITHER and (explained := row.metric(f"{name}_r2")) is not None:
         said.append(f"R² of the better one {format_number(explained.value)}")
-    margin = row.number(f"{name}_aic_margin")
+    margin = row.metric(f"{name}_aic_margin")
     if law in OTHER and margin is not None and margin.value < EVEN:
         said.append(f"by AIC {OTHER[law]} is about as good")
-    words = [each.words[f"{name}_law"] for each in row.findings if f"{name}_law" in each.words]
+    words = [each.labels[f"{name}_law"] for each in row.results if f"{name}_law" in each.labels]
     if (agreed := words.count(law)) < len(words):
         said.append(f"so in {agreed} of {len(words)} seeds")
     return said
@@ -199,7 +199,7 @@ def measure(row: RowResults, name: str, law: str) -> tuple[str, Estimate] | None
     """What a law is measured by, and the number."""
     what, found = {
         EXPONENTIAL: ("half-life", half_life(row, name)),
-        POWER_LAW: ("exponent", row.number(f"{name}_exponent")),
+        POWER_LAW: ("exponent", row.metric(f"{name}_exponent")),
     }.get(law, ("", None))
     return None if found is None else (what, found)
 
@@ -209,14 +209,14 @@ def slowest(rows: Sequence[RowResults]) -> str:
     known = [
         (life, row.row.label)
         for row in rows
-        if row.word("gradient_law") == EXPONENTIAL and (life := half_life(row, "gradient")) is not None
+        if row.label("gradient_law") == EXPONENTIAL and (life := half_life(row, "gradient")) is not None
     ]
     if len(known) < 2:
         return ""
     (first, label), *others = sorted(known, key=lambda pair: (-pair[0].value, pair[1]))
     said = f"Of the exponential ones, {label} has the longest half-life"
-    unsure = [name for life, name in [(first, label), *others] if not life.sure]
-    near = [name for life, name in others if life.sure and first.sure and life.overlaps(first)]
+    unsure = [name for life, name in [(first, label), *others] if not life.has_interval]
+    near = [name for life, name in others if life.has_interval and first.has_interval and life.overlaps(first)]
     if near:
         which = "intervals" if len(near) > 1 else "interval"
         verb = "overlap" if len(near) > 1 else "overlaps"
@@ -233,11 +233,11 @@ def trained(rows: Sequence[RowResults]) -> str:
     same: list[str] = []
     for row in rows:
         now, before = half_life(row, "gradient"), half_life(row, "start_gradient")
-        if row.word("gradient_law") != EXPONENTIAL or row.word("start_gradient_law") != EXPONENTIAL:
+        if row.label("gradient_law") != EXPONENTIAL or row.label("start_gradient_law") != EXPONENTIAL:
             continue
         if now is None or before is None:
             continue
-        if not (now.sure and before.sure) or now.overlaps(before):
+        if not (now.has_interval and before.has_interval) or now.overlaps(before):
             same.append(row.row.label)
         else:
             changed = f"{row.row.label} (from {format_number(before.value)} to {format_number(now.value)} steps)"
@@ -258,13 +258,13 @@ def lyapunov(rows: Sequence[RowResults]) -> str:
     """In which states a small change grows."""
     by_sign: dict[str, list[str]] = {}
     for row in rows:
-        found = row.number("lyapunov")
+        found = row.metric("lyapunov")
         if found is None:
             continue
         sign = "open"
-        if found.sure and found.low > 0:
+        if found.has_interval and found.low > 0:
             sign = "grows"
-        elif found.sure and found.high < 0:
+        elif found.has_interval and found.high < 0:
             sign = "fades"
         by_sign.setdefault(sign, []).append(f"{row.row.label} ({format_estimate(found)})")
     said = {
@@ -278,7 +278,7 @@ def lyapunov(rows: Sequence[RowResults]) -> str:
 
 def over(rows: Sequence[RowResults]) -> str:
     """What the intervals are over."""
-    single = [row.row.label for row in rows if len(row.findings) == 1]
+    single = [row.row.label for row in rows if len(row.results) == 1]
     if not single:
         return ""
     who = "" if len(single) == len(rows) else f" of {join_names(single)}"

@@ -72,12 +72,12 @@ def table(section: SectionResults) -> Table:
 
 def entry(row: RowResults, name: str) -> str:
     """A number of a row as the table has it."""
-    found = row.number(name)
+    found = row.metric(name)
     if name == "reach" and found is None:
-        return "all" if row.word("reach") == "unbounded" else ABSENT
+        return "all" if row.label("reach") == "unbounded" else ABSENT
     if found is None:
         return ABSENT
-    if name == "horizon" and found.value == 0 and (smallest := row.number("smallest_lag")) is not None:
+    if name == "horizon" and found.value == 0 and (smallest := row.metric("smallest_lag")) is not None:
         # Not even there; what it recalls of smaller lags, nobody has asked.
         return f"< {format_plain(smallest.value)}"
     # A property of the model, which is the same for every seed, has no interval.
@@ -86,11 +86,11 @@ def entry(row: RowResults, name: str) -> str:
 
 def reasons(rows: Sequence[RowResults]) -> list[str]:
     """Why something was not measured, with the rows that it is true of; without them, where it is true of all."""
-    known = {name for row in rows for each in row.findings for name in each.missing}
+    known = {name for row in rows for each in row.results for name in each.unavailable}
     by_reason: dict[tuple[str, str], list[str]] = {}
     for name in sorted(known, key=lambda name: (list(NAMES).index(first(name)), len(name), name)):
         for row in rows:
-            if (reason := row.missing(name)) is not None:
+            if (reason := row.unavailable(name)) is not None:
                 by_reason.setdefault((name, reason), []).append(row.row.label)
     return [
         f"{named(name)}{'' if len(labels) == len(rows) else f' of {join_names(labels)}'}: {reason}."
@@ -169,7 +169,7 @@ def lines_of(rows: Sequence[RowResults], name: str, least: float) -> list[Line]:
 def recall(rows: Sequence[RowResults]) -> Panel | None:
     """Accuracy against lag, with the bound of the horizon."""
     lines = lines_of(rows, "recall", 0)
-    bound = next((found.value for row in rows if (found := row.number("recall_bound")) is not None), None)
+    bound = next((found.value for row in rows if (found := row.metric("recall_bound")) is not None), None)
     if not lines or bound is None:
         return None
     x = np.array([min(each.x.min() for each in lines), max(each.x.max() for each in lines)])
@@ -234,7 +234,7 @@ def recalled(rows: Sequence[RowResults]) -> str:
     tested = f"The lags run from {format_plain(smallest)} to {format_plain(largest)} steps"
     if nothing(FARTHEST, found):
         return f"{tested}, and none of {join_names([row.label for row, _ in found])} recalls at the smallest of them."
-    until = [row.label for row, estimate in found if estimate.at_least and estimate.value >= largest]
+    until = [row.label for row, estimate in found if estimate.censored and estimate.value >= largest]
     verb = "recall" if len(until) > 1 else "recalls"
     end = f"; at the largest {join_names(until)} still {verb} more than half way from chance to all" if until else ""
     said = sentence(FARTHEST, found)
@@ -247,7 +247,7 @@ def held(rows: Sequence[RowResults]) -> str:
     if not found:
         return ""
     best = next(row for row in rows if row.row is found[0][0])
-    states = best.number("states")
+    states = best.metric("states")
     most = (
         ""
         if states is None or nothing(LARGEST, found)
@@ -284,7 +284,7 @@ def coping(rows: Sequence[RowResults]) -> str:
 
 def over(rows: Sequence[RowResults]) -> str:
     """What the intervals are over."""
-    single = [row.row.label for row in rows if len(row.findings) == 1]
+    single = [row.row.label for row in rows if len(row.results) == 1]
     if not single:
         return ""
     who = "" if len(single) == len(rows) else f" of {join_names(single)}"

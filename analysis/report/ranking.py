@@ -101,9 +101,9 @@ def missing(collected: Collected, names: Sequence[str]) -> list[str]:
 
 def span(estimate: Estimate) -> tuple[float, float] | None:
     """The interval, open above where the measurement ended there; `None` where there is none."""
-    if not estimate.sure:
+    if not estimate.has_interval:
         return None
-    return estimate.low, math.inf if estimate.at_least else estimate.high
+    return estimate.low, math.inf if estimate.censored else estimate.high
 
 
 def near(answer: Ranked) -> list[Row]:
@@ -119,7 +119,7 @@ def near(answer: Ranked) -> list[Row]:
 
 def winner(answer: Ranked) -> bool:
     """Whether the first's interval lies apart from all others."""
-    return len(answer) > 1 and answer[0][1].sure and not near(answer)
+    return len(answer) > 1 and answer[0][1].has_interval and not near(answer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +157,7 @@ class Question:
         if self.of is not None:
             pairs = [(row, self.of(row)) for row in section.rows] if self.comparable(section.rows) else []
         elif self.probe in collected:
-            pairs = [(probed.row, probed.number(self.number)) for probed in collected[self.probe][place].rows]
+            pairs = [(probed.row, probed.metric(self.number)) for probed in collected[self.probe][place].rows]
         else:
             pairs = []
         sign = -1 if self.highest else 1
@@ -168,7 +168,7 @@ class Question:
 def nothing(question: Question, answer: Ranked) -> bool:
     """Whether there is nothing of what is asked for in any row, or nothing that is certain."""
     if question.signed:
-        return all(not estimate.sure or estimate.low <= 0 for _, estimate in answer)
+        return all(not estimate.has_interval or estimate.low <= 0 for _, estimate in answer)
     return question.highest and all(estimate.value == 0 for _, estimate in answer)
 
 
@@ -180,7 +180,7 @@ def sentence(question: Question, answer: Ranked) -> str:
         return f"none that the intervals tell from 0: {values}."
     if nothing(question, answer):
         # What was not found may lie anywhere below the smallest that was asked for.
-        highest = max((estimate.high for _, estimate in answer if estimate.sure), default=0.0)
+        highest = max((estimate.high for _, estimate in answer if estimate.has_interval), default=0.0)
         none = format_estimate(replace(first, low=0.0 if highest > 0 else math.nan, high=highest))
         return f"the {question.short} of {join_names([row.label for row, _ in answer])} is {none}."
     beside = question.beside(best)
@@ -193,10 +193,10 @@ def sentence(question: Question, answer: Ranked) -> str:
         second, its = others[0]
         following = f"the next of which is {second.label}'s, {format_estimate(its)}"
         return f"{said}; its interval lies {side} all others, {following}."
-    if not first.sure:
+    if not first.has_interval:
         return f"{said}; by one seed and without an interval, so no winner."
-    close = [row for row, estimate in others if row in near(answer) and estimate.sure]
-    unsure = [row.label for row, estimate in others if not estimate.sure]
+    close = [row for row, estimate in others if row in near(answer) and estimate.has_interval]
+    unsure = [row.label for row, estimate in others if not estimate.has_interval]
     reasons = []
     if close:
         verb = "intervals of" if len(close) > 1 else "interval of"
@@ -211,10 +211,10 @@ def ranks(answer: Ranked) -> list[str]:
     """`1`, `2`, ... by the mean; `1=` for the first and all whose intervals overlap its own; `(2)` where there is no
     interval to go by."""
     close, first = near(answer), answer[0][1]
-    shared = any(row in close and estimate.sure for row, estimate in answer)
+    shared = any(row in close and estimate.has_interval for row, estimate in answer)
     found = []
     for index, (row, estimate) in enumerate(answer):
-        if not (first.sure and estimate.sure):
+        if not (first.has_interval and estimate.has_interval):
             found.append(f"({index + 1})")
         else:
             found.append("1=" if shared and (not index or row in close) else str(index + 1))

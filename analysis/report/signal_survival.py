@@ -46,7 +46,7 @@ def _lacking(rows: Sequence[RowResults]) -> list[str]:
     """A sentence for each reason for which rows have no survival in gates."""
     by_reason: dict[str, list[str]] = {}
     for row in rows:
-        if (reason := row.missing("survival")) is not None:
+        if (reason := row.unavailable("survival")) is not None:
             by_reason.setdefault(reason, []).append(row.row.label)
     return [f"A survival in gates of {join_names(labels)}: {reason}." for reason, labels in by_reason.items()]
 
@@ -127,14 +127,14 @@ def table(section: SectionResults) -> Table:
 
 def _line(row: RowResults, wanted: Sequence[int]) -> tuple[Cell, ...]:
     def steps(name: str) -> str:
-        found = row.number(name)
+        found = row.metric(name)
         return ABSENT if found is None else format_estimate(found, unit=False)
 
     def log(copies: int) -> str:
-        found = row.number(f"log10_left_{copies}")
+        found = row.metric(f"log10_left_{copies}")
         return ABSENT if found is None else share(found)
 
-    retention, copies, reach = (row.number(name) for name in ("retention", "copies", "reach"))
+    retention, copies, reach = (row.metric(name) for name in ("retention", "copies", "reach"))
     calculated = row.curve("calculated")
     final = None if calculated is None else calculated.y[-1]
     cells = [
@@ -163,9 +163,9 @@ def sentences(section: SectionResults) -> list[str]:
 def asked(rows: Sequence[RowResults]) -> int | None:
     """The largest number of steps that all rows with gates were followed for."""
     lengths = [
-        {int(match[1]) for name in each.numbers if (match := re.fullmatch(r"log10_left_(\d+)", name))}
+        {int(match[1]) for name in each.metrics if (match := re.fullmatch(r"log10_left_(\d+)", name))}
         for row in rows
-        for each in row.findings
+        for each in row.results
     ]
     known = [found for found in lengths if found]
     shared = set.intersection(*known) if known else set()
@@ -222,14 +222,14 @@ def few_copies(rows: Sequence[RowResults]) -> str:
         f"{pluralize(round(copies.value), 'copy', 'copies')} in {row.row.label}, "
         f"within its {format_count(reach.value)} steps"
         for row in rows
-        if (copies := row.number("copies")) is not None and (reach := row.number("reach")) is not None
+        if (copies := row.metric("copies")) is not None and (reach := row.metric("reach")) is not None
     ]
     return f"A signal passes {'; '.join(found)}; beyond these it is lost." if found else ""
 
 
 def share(estimate: Estimate) -> str:
     """A share given by its logarithm to base 10, with its interval."""
-    if not estimate.sure:
+    if not estimate.has_interval:
         return power(estimate.value)
     return f"{power(estimate.value)} [{power(estimate.low)}, {power(min(estimate.high, 0.0))}]"
 

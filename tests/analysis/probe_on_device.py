@@ -31,16 +31,16 @@ def found(
     torch.manual_seed(0)
     entry = registry.analyze(subject, probe, settings)
     assert entry.device == device.type
-    return ProbeResult(missing={"all": entry.reason}) if entry.findings is None else entry.findings
+    return ProbeResult(unavailable={"all": entry.reason}) if entry.result is None else entry.result
 
 
 def same(there: ProbeResult, here: ProbeResult, rel: float) -> None:
     """Asserts that all findings are there, and the numbers those of here up to rounding."""
-    assert (there.words, there.missing) == (here.words, here.missing)
-    assert (list(there.numbers), list(there.curves)) == (list(here.numbers), list(here.curves))
-    for name, number in here.numbers.items():
+    assert (there.labels, there.unavailable) == (here.labels, here.unavailable)
+    assert (list(there.metrics), list(there.curves)) == (list(here.metrics), list(here.curves))
+    for name, number in here.metrics.items():
         for end in ("value", "low", "high"):
-            one, other = getattr(number, end), getattr(there.numbers[name], end)
+            one, other = getattr(number, end), getattr(there.metrics[name], end)
             assert other == (None if one is None else pytest.approx(one, rel=rel, abs=rel / 1000)), f"{name}: {end}"
     for name, curve in here.curves.items():
         np.testing.assert_allclose(there.curves[name].array(), curve.array(), rtol=rel, atol=rel / 100, err_msg=name)

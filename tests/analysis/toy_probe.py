@@ -20,7 +20,7 @@ Measure = Callable[[LoadedModel, ProbeSettings], ProbeResult]
 def parameters(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
     """The number of the model's parameters."""
     amount = sum(each.numel() for each in subject.model.parameters())
-    return ProbeResult(numbers={"parameters": Metric(value=amount, unit="1", what="numbers that training may change")})
+    return ProbeResult(metrics={"parameters": Metric(value=amount, unit="1", what="numbers that training may change")})
 
 
 def chapter(sections: Sequence[SectionResults], folder: Path) -> Chapter:
@@ -29,7 +29,7 @@ def chapter(sections: Sequence[SectionResults], folder: Path) -> Chapter:
         (Cell(text=probed.row.label), Cell(text=f"{number.value:g}"))
         for section in sections
         for probed in section.rows
-        for number in probed.findings[0].numbers.values()
+        for number in probed.results[0].metrics.values()
     )
     absent = tuple(f"{label}: {reason}." for section in sections for label, reason in section.absent)
     columns = (Column(heading="architecture", kind="text"), Column(heading="number"))

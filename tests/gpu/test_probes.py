@@ -40,5 +40,5 @@ def test_a_signal_is_followed_through_many_steps(architecture, device, record_pr
     began = time.monotonic()
     survived = found(architecture, *COPY, "signal_survival", torch.device(device), settings)
     record_property("seconds", round(time.monotonic() - began, 2))
-    assert 0 < (survived.numbers["retention"].value or 0) < 1
-    assert not survived.missing
+    assert 0 < (survived.metrics["retention"].value or 0) < 1
+    assert not survived.unavailable

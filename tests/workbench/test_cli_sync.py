@@ -117,8 +117,8 @@ def test_what_was_run_is_sent_once_and_again_when_more_is_known(here, out, backe
     assert backend.operations - before == {("Viewer", ""): 1}
 
     first = next(out.glob("runs/*/*/*/seed-1"))
-    found = ProbeResult(numbers={"reach": Metric(value=7.0, unit="steps", what="")})
-    registry.write_records(first, {"memory_length": ProbeRecord(settings={}, weights="", findings=found)})
+    found = ProbeResult(metrics={"reach": Metric(value=7.0, unit="steps", what="")})
+    registry.write_records(first, {"memory_length": ProbeRecord(settings={}, weights="", result=found)})
     before = backend.operations.copy()
     status, printed, _ = here(out)
     assert (status, printed) == (0, f"1 record sent: {backend.url}/someone/sequence-workbench\n")

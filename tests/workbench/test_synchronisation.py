@@ -93,7 +93,7 @@ def test_the_numbers_of_a_row_are_fetched_together(tmp_path, monkeypatch):
         return devices.to_floats(scores)
 
     for module in ("workbench.recorder", "workbench.lightning_module"):
-        monkeypatch.setattr(f"{module}.numbers", count)
+        monkeypatch.setattr(f"{module}.to_floats", count)
     experiment = small("gru", "digits", steps=12, log_every=5)
     experiment = replace(experiment, budget=replace(experiment.budget, evaluation_size=250))
     finish(experiment, tmp_path)

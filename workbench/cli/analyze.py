@@ -115,7 +115,7 @@ def main(given: list[str]) -> int:
         )
     for line in notes(found, entries, progress.failed):
         warn(line)
-    if not any(entry.findings is not None for each in entries for entry in each.values()):
+    if not any(entry.result is not None for each in entries for entry in each.values()):
         return 2
     print(result_table(found, entries))
     if where is not None and (Path(where) / "runs").is_dir():

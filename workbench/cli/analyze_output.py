@@ -56,7 +56,7 @@ class AnalyzeProgress:
             self.bar.update(1)
         elif event.kind != "read":
             outcome = "failed" if event.kind == "failed" else f"{format_number(event.seconds)} s"
-            if event.entry is not None and event.entry.findings is None:
+            if event.entry is not None and event.entry.result is None:
                 outcome = "not available"
             print(f"[{self.ended}/{self.total}] {what}: {outcome}", file=sys.stderr, flush=True)
 
@@ -106,9 +106,9 @@ def result_table(jobs: Sequence[ProbeJob], entries: Sequence[Mapping[str, ProbeR
         values = {}
         for question in QUESTIONS:
             entry = found.get(question.probe)
-            if entry is not None and entry.findings is not None and question.number in entry.findings.numbers:
-                mine = entry.findings.numbers[question.number]
-                value = ABSENT if mine.value is None else (AT_LEAST if mine.at_least else "") + format_plain(mine.value)
+            if entry is not None and entry.result is not None and question.number in entry.result.metrics:
+                mine = entry.result.metrics[question.number]
+                value = ABSENT if mine.value is None else (AT_LEAST if mine.censored else "") + format_plain(mine.value)
                 values[question.short, "" if mine.unit in UNSAID else mine.unit] = value
         rows.append((name, values))
     headings = list(dict.fromkeys(key for _, values in rows for key in values))

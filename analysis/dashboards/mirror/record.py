@@ -121,7 +121,7 @@ def run_record(run: Run, tried: TrialInfo | None = None, *, checkpoint: bool = F
     scored = {name for row in rows for name in row if name.startswith("val/")}
     best = {name: best_of(name.removeprefix("val/"), run.result.get("criterion")) for name in sorted(scored)}
     findings = {
-        name: entry.findings for name, entry in registry.read_records(run.folder).items() if entry.findings is not None
+        name: entry.result for name, entry in registry.read_records(run.folder).items() if entry.result is not None
     }
     name = f"{task}/{architecture}/seed-{experiment.seed}"
     if tried is not None:
@@ -169,12 +169,12 @@ def probe_names(findings: Mapping[str, ProbeResult]) -> dict[str, Any]:
     """The numbers and words of probes by the names of the scheme; a number that there is none of is `None`."""
     named: dict[str, Any] = {}
     for probe, found in findings.items():
-        for name, number in found.numbers.items():
+        for name, number in found.metrics.items():
             key = f"probe/{probe}/{name}"
             named[key] = number.value
-            ends = {"low": number.low, "high": number.high, "at_least": number.at_least or None}
+            ends = {"low": number.low, "high": number.high, "at_least": number.censored or None}
             named |= {f"{key}/{end}": value for end, value in ends.items() if value is not None}
-        named |= {f"word/{probe}/{name}": said for name, said in found.words.items()}
+        named |= {f"word/{probe}/{name}": said for name, said in found.labels.items()}
     return named
 
 

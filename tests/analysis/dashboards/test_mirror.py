@@ -43,8 +43,8 @@ def marked(path):
 
 
 def number(value):
-    findings = ProbeResult(numbers={"horizon": Metric(value=value, unit="steps", what="steps back")})
-    return {"memory_length": ProbeRecord(settings={}, weights="w", findings=findings)}
+    findings = ProbeResult(metrics={"horizon": Metric(value=value, unit="steps", what="steps back")})
+    return {"memory_length": ProbeRecord(settings={}, weights="w", result=findings)}
 
 
 @needs_wandb

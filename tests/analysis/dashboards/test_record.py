@@ -151,10 +151,10 @@ def test_numbers_of_probes_have_their_intervals_behind_them(tmp_path):
     run = one(tmp_path)
     numbers = {
         "a": Metric(value=1.0, unit="", what="", low=0.0, high=2.0),
-        "b": Metric(value=None, unit="", what="", at_least=True),
+        "b": Metric(value=None, unit="", what="", censored=True),
     }
-    entry = ProbeRecord(settings={}, weights="", findings=ProbeResult(numbers=numbers, words={"w": "said"}))
-    nothing = ProbeRecord(settings={}, weights="", findings=None, reason="has none")
+    entry = ProbeRecord(settings={}, weights="", result=ProbeResult(metrics=numbers, labels={"w": "said"}))
+    nothing = ProbeRecord(settings={}, weights="", result=None, reason="has none")
     registry.write_records(run.folder, {"memory_length": entry, "gradient_decay": nothing})
     shown = {name: value for name, value in run_record(run).summary.items() if name.startswith(("probe/", "word/"))}
     assert shown == {

@@ -45,10 +45,10 @@ def backend(tmp_path, monkeypatch):
 def made(out, count):
     """Finished and probed runs with weights, and their records; the paths of the marks."""
     curve = Curve(x=X, y=Y, x_unit="steps", y_unit="1", what="")
-    found = ProbeResult(numbers={"reach": Metric(value=7.0, unit="steps", what="")}, curves={"recall": curve})
+    found = ProbeResult(metrics={"reach": Metric(value=7.0, unit="steps", what="")}, curves={"recall": curve})
     for seed in range(count):
         folder = write_run(out, experiment("lstm", seed=seed, steps=20), losses=(0.4, 0.3, 0.2 - seed / 100))
-        registry.write_records(folder, {"memory_length": ProbeRecord(settings={}, weights="", findings=found)})
+        registry.write_records(folder, {"memory_length": ProbeRecord(settings={}, weights="", result=found)})
         (folder / "last.ckpt").write_bytes(bytes([seed]) * 1000)
     (out / "report.html").write_text("<!doctype html><title>report</title>")
     (out / "comparison.csv").write_text("task,loss\naddition,0.5\n")

@@ -292,7 +292,7 @@ def test_a_probe_that_nothing_is_known_of_is_shown_with_all_its_numbers(tmp_path
 
     monkeypatch.setattr(registry, "PROBES", {**registry.PROBES, "own_probe": "something else"})
     number = Metric(value=1.0, unit="steps", what="something")
-    keep(write_run(tmp_path, experiment("lstm")), "own_probe", ProbeResult(numbers={"how_far": number}))
+    keep(write_run(tmp_path, experiment("lstm")), "own_probe", ProbeResult(metrics={"how_far": number}))
     space = build.workspace(tmp_path)
     assert titles(space, "Own probe") == ["How far (as in analysis.json)"]
     assert "probe/own_probe/how_far" in named_metrics(space)

@@ -20,12 +20,12 @@ def found(horizon: float | None) -> ProbeResult:
     numbers = {"memory_capacity": Metric(value=3.0, unit="outputs", what="sum of R²", low=2.0, high=4.0)}
     numbers["horizon"] = Metric(value=horizon, unit="steps", what="horizon")
     curve = Curve.of([1, 2, 4], [0.9, 0.8, 0.3], x_unit="steps", y_unit="R²", what="R²", low=[0.8, 0.7, 0.2])
-    return ProbeResult(numbers=numbers, curves={"capacity": replace(curve, high=(0.95, 0.9, 0.4))})
+    return ProbeResult(metrics=numbers, curves={"capacity": replace(curve, high=(0.95, 0.9, 0.4))})
 
 
 def keep(folder: Path, name: str, findings: ProbeResult) -> None:
     """Writes findings beside a run."""
-    registry.write_records(folder, {name: ProbeRecord(settings={}, weights="w", findings=findings)})
+    registry.write_records(folder, {name: ProbeRecord(settings={}, weights="w", result=findings)})
 
 
 def write_results(out: Path) -> Path:

@@ -28,7 +28,7 @@ def number(
     at_least: bool = False,
     unit: str = "steps",
 ) -> ProbeResult:
-    return ProbeResult(numbers={"n": Metric(value=value, unit=unit, what="it", low=low, high=high, at_least=at_least)})
+    return ProbeResult(metrics={"n": Metric(value=value, unit=unit, what="it", low=low, high=high, censored=at_least)})
 
 
 def curve(xs: list[float], ys: list[float], unit: str = "nats") -> ProbeResult:
@@ -37,35 +37,35 @@ def curve(xs: list[float], ys: list[float], unit: str = "nats") -> ProbeResult:
 
 def test_several_seeds_have_students_interval(row: Row) -> None:
     values = [13.0, 15.0, 20.0]
-    found = RowResults(row=row, findings=tuple(number(value, value - 0.1, value + 0.1) for value in values)).number("n")
+    found = RowResults(row=row, results=tuple(number(value, value - 0.1, value + 0.1) for value in values)).metric("n")
     assert found is not None
     low, high = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
     assert (found.value, found.low, found.high) == pytest.approx((16.0, low, high))
-    assert (found.unit, found.seeds, found.at_least, found.sure) == ("steps", 3, False, True)
+    assert (found.unit, found.seeds, found.censored, found.has_interval) == ("steps", 3, False, True)
 
 
 def test_one_seed_has_the_probes_own_interval(row: Row) -> None:
-    found = RowResults(row=row, findings=(number(3, 2, 7),)).number("n")
+    found = RowResults(row=row, results=(number(3, 2, 7),)).metric("n")
     assert found is not None
-    assert (found.value, found.low, found.high, found.seeds, found.lacking) == (3, 2, 7, 1, 0)
-    bare = RowResults(row=row, findings=(number(3),)).number("n")
+    assert (found.value, found.low, found.high, found.seeds, found.seeds_missing) == (3, 2, 7, 1, 0)
+    bare = RowResults(row=row, results=(number(3),)).metric("n")
     assert bare is not None
-    assert not bare.sure
+    assert not bare.has_interval
     assert math.isnan(bare.low)
 
 
 def test_the_one_seed_of_several_that_has_a_number_speaks_for_itself_alone(row: Row) -> None:
-    found = RowResults(row=row, findings=(number(3, 2, 7), number(None), ProbeResult())).number("n")
+    found = RowResults(row=row, results=(number(3, 2, 7), number(None), ProbeResult())).metric("n")
     assert found is not None
-    assert (found.value, found.seeds, found.lacking, found.sure) == (3, 1, 2, False)
+    assert (found.value, found.seeds, found.seeds_missing, found.has_interval) == (3, 1, 2, False)
     assert format_estimate(found) == "3 steps (1 of 3 seeds)"
 
 
 def test_seeds_that_agree_are_no_surer_than_each_by_itself(row: Row) -> None:
-    found = RowResults(row=row, findings=(number(4, 2, 8), number(4, 1, 4))).number("n")
+    found = RowResults(row=row, results=(number(4, 2, 8), number(4, 1, 4))).metric("n")
     assert found is not None
     assert (found.value, found.low, found.high) == (4, 1.5, 6)
-    exact = RowResults(row=row, findings=(number(4), number(4))).number("n")
+    exact = RowResults(row=row, results=(number(4), number(4))).metric("n")
     assert exact is not None
     assert (exact.low, exact.high) == (4, 4)
 
@@ -77,8 +77,8 @@ def test_seeds_that_agree_are_no_surer_than_each_by_itself(row: Row) -> None:
 def test_no_interval_leaves_where_its_unit_can_lie(
     row: Row, unit: str, values: tuple[float, float], ends: tuple[float | None, float | None]
 ) -> None:
-    found = RowResults(row=row, findings=tuple(number(value, unit=unit) for value in values)).number("n")
-    drawn = RowResults(row=row, findings=tuple(curve([1], [value], unit) for value in values)).curve("c")
+    found = RowResults(row=row, results=tuple(number(value, unit=unit) for value in values)).metric("n")
+    drawn = RowResults(row=row, results=tuple(curve([1], [value], unit) for value in values)).curve("c")
     assert found is not None
     assert drawn is not None
     assert drawn.low is not None
@@ -88,39 +88,39 @@ def test_no_interval_leaves_where_its_unit_can_lie(
     expected = (found.value - half if low is None else low, found.value + half if high is None else high)
     assert (found.low, found.high) == pytest.approx(expected, rel=1e-4)
     assert (drawn.low[0], drawn.high[0]) == pytest.approx(expected, rel=1e-4)
-    pure = RowResults(row=row, findings=tuple(number(value, unit="1") for value in values)).number("n")
+    pure = RowResults(row=row, results=tuple(number(value, unit="1") for value in values)).metric("n")
     assert pure is not None
     assert (pure.low, pure.high) == pytest.approx((pure.value - half, pure.value + half), rel=1e-4)
 
 
 def test_one_seed_at_its_limit_makes_the_mean_a_lower_bound(row: Row) -> None:
-    found = RowResults(row=row, findings=(number(3), number(9, at_least=True))).number("n")
+    found = RowResults(row=row, results=(number(3), number(9, at_least=True))).metric("n")
     assert found is not None
-    assert found.at_least
+    assert found.censored
     assert found.high == math.inf
-    assert found.sure
-    alone = RowResults(row=row, findings=(number(9, 8, at_least=True),)).number("n")
+    assert found.has_interval
+    alone = RowResults(row=row, results=(number(9, 8, at_least=True),)).metric("n")
     assert alone is not None
-    assert (alone.low, alone.high, alone.sure) == (8, math.inf, True)
+    assert (alone.low, alone.high, alone.has_interval) == (8, math.inf, True)
     assert format_estimate(alone) == "≥ 9 steps [≥ 8]"
-    bare = RowResults(row=row, findings=(number(9, at_least=True),)).number("n")
+    bare = RowResults(row=row, results=(number(9, at_least=True),)).metric("n")
     assert bare is not None
-    assert not bare.sure
+    assert not bare.has_interval
 
 
 def test_what_no_seed_has_is_none(row: Row) -> None:
-    probed = RowResults(row=row, findings=(number(None), ProbeResult(missing={"n": "too short"})))
-    assert probed.number("n") is None
-    assert probed.number("other") is None
+    probed = RowResults(row=row, results=(number(None), ProbeResult(unavailable={"n": "too short"})))
+    assert probed.metric("n") is None
+    assert probed.metric("other") is None
     assert probed.curve("c") is None
-    assert probed.word("w") is None
-    assert probed.missing("n") == "too short"
-    assert probed.missing("other") is None
+    assert probed.label("w") is None
+    assert probed.unavailable("n") == "too short"
+    assert probed.unavailable("other") is None
 
 
 def test_a_curve_is_the_mean_where_all_seeds_have_a_value(row: Row) -> None:
     findings = (curve([1, 2, 4], [1, 2, 4]), curve([2, 3, 4], [4, 9, 8]), curve([4, 2], [12, 6]))
-    found = RowResults(row=row, findings=findings).curve("c")
+    found = RowResults(row=row, results=findings).curve("c")
     assert found is not None
     assert found.x == (2, 4)
     assert found.y == (4, 8)
@@ -132,17 +132,17 @@ def test_a_curve_is_the_mean_where_all_seeds_have_a_value(row: Row) -> None:
 
 def test_a_curve_of_one_seed_is_itself(row: Row) -> None:
     findings = curve([1, 2], [3, 4])
-    assert RowResults(row=row, findings=(findings, ProbeResult())).curve("c") == findings.curves["c"]
+    assert RowResults(row=row, results=(findings, ProbeResult())).curve("c") == findings.curves["c"]
 
 
 def test_curves_without_a_common_place_are_empty(row: Row) -> None:
-    found = RowResults(row=row, findings=(curve([1], [3]), curve([2], [4]))).curve("c")
+    found = RowResults(row=row, results=(curve([1], [3]), curve([2], [4]))).curve("c")
     assert found is not None
     assert found.x == ()
 
 
 def test_a_seed_without_a_value_leaves_a_gap(row: Row) -> None:
-    found = RowResults(row=row, findings=(curve([1, 2], [3, math.nan]), curve([1, 2], [5, 6]))).curve("c")
+    found = RowResults(row=row, results=(curve([1, 2], [3, math.nan]), curve([1, 2], [5, 6]))).curve("c")
     assert found is not None
     assert found.y == (4, None)
     assert found.low is not None
@@ -150,11 +150,11 @@ def test_a_seed_without_a_value_leaves_a_gap(row: Row) -> None:
 
 
 def test_the_word_is_that_of_most_seeds(row: Row) -> None:
-    said = [ProbeResult(words={"w": word}) for word in ("exponential", "power law", "power law")]
-    assert RowResults(row=row, findings=tuple(said)).word("w") == "power law"
-    assert RowResults(row=row, findings=tuple(said[:2])).word("w") == "exponential"
+    said = [ProbeResult(labels={"w": word}) for word in ("exponential", "power law", "power law")]
+    assert RowResults(row=row, results=tuple(said)).label("w") == "power law"
+    assert RowResults(row=row, results=tuple(said[:2])).label("w") == "exponential"
 
 
 def test_rows_with_a_number_come_largest_first(row: Row) -> None:
-    rows = [RowResults(row=row, findings=(number(value),)) for value in (2, None, 5)]
+    rows = [RowResults(row=row, results=(number(value),)) for value in (2, None, 5)]
     assert [estimate.value for _, estimate in with_number(rows, "n")] == [5, 2]

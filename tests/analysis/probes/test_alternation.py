@@ -26,7 +26,7 @@ LENGTH = 20
 
 
 def value(found: ProbeResult, name: str) -> float:
-    got = found.numbers[name].value
+    got = found.metrics[name].value
     assert got is not None
     return got
 
@@ -48,7 +48,7 @@ def test_constant_attention_does_not_grow_and_freezes() -> None:
     got = probe.measure(found, SETTINGS)
     assert value(got, "attention_growth") == pytest.approx(0, abs=1e-6)
     assert value(got, "write_slope") == pytest.approx(-1, abs=0.02)
-    assert got.words["freeze"] == "frozen"
+    assert got.labels["freeze"] == "frozen"
     assert value(got, "write_last") == pytest.approx((1 / 19 + 1 / 20) / 2, rel=1e-4)
     # Every unit has the features z = tanh(1) and their average r: v = W (|z| + |r|) = tanh(1) / 2.
     z = math.tanh(1)
@@ -102,7 +102,7 @@ def test_attention_that_grows_is_measured() -> None:
     assert value(got, "attention_growth_largest") == pytest.approx(0.3, rel=1e-5)
     # a_t = e^{0.3 t}: in the limit the weight of what is new is 1 - e^{-0.3}, and does not fall.
     assert got.curves["write"].array()[-1] == pytest.approx(1 - math.exp(-0.3), rel=1e-4)
-    assert got.words["freeze"] == "live"
+    assert got.labels["freeze"] == "live"
     assert value(got, "growth_margin") == pytest.approx(0.3 - value(got, "growth_needed"), rel=1e-4)
 
 
@@ -142,12 +142,12 @@ def test_every_architecture_has_what_it_can_have(name: str) -> None:
     weights = found.weights
     got = probe.measure(found, SETTINGS)
     assert found.weights == weights
-    assert {"loss", "loss_beyond", "amplitude"} <= got.numbers.keys()
-    assert ("write_last" in got.numbers) == (name in ("lstm", "gru", "rwa", "rda-exp-tanh", "rda-sigmoid-id"))
-    assert ("attention_growth" in got.numbers) == name.startswith(("rwa", "rda"))
-    assert ("growth_of_lemma" in got.numbers) == (name == "rwa")
+    assert {"loss", "loss_beyond", "amplitude"} <= got.metrics.keys()
+    assert ("write_last" in got.metrics) == (name in ("lstm", "gru", "rwa", "rda-exp-tanh", "rda-sigmoid-id"))
+    assert ("attention_growth" in got.metrics) == name.startswith(("rwa", "rda"))
+    assert ("growth_of_lemma" in got.metrics) == (name == "rwa")
     # Untrained, its features are small: even if it forgot everything at every step, it could not alternate.
-    assert ("no attention would do" in got.missing.get("growth_needed", "")) == (name == "rwa")
+    assert ("no attention would do" in got.unavailable.get("growth_needed", "")) == (name == "rwa")
     assert ProbeResult.from_dict(got.to_dict()) == got
 
 
@@ -162,8 +162,8 @@ def test_a_model_bound_to_its_length_costs_what_lies_beyond(monkeypatch: pytest.
 
     monkeypatch.setattr(found.model, "forward", bound)
     got = probe.measure(found, SETTINGS)
-    assert "positions end" in got.missing["loss_beyond"]
-    assert "loss" in got.numbers
+    assert "positions end" in got.unavailable["loss_beyond"]
+    assert "loss" in got.metrics
 
 
 def test_who_is_no_better_than_a_constant_and_who_is_worse(tmp_path: Path) -> None:
@@ -172,10 +172,10 @@ def test_who_is_no_better_than_a_constant_and_who_is_worse(tmp_path: Path) -> No
         write_run(tmp_path, experiment(name, task="alternation", task_options={"length": LENGTH, "amplitude": 0.5}))
     rows = sections(finished(tmp_path))[0].rows
     found = {
-        name: ProbeResult(numbers={"loss_share": Metric(value=value, unit="1", what="")})
+        name: ProbeResult(metrics={"loss_share": Metric(value=value, unit="1", what="")})
         for name, value in shares.items()
     }
-    said = summary([RowResults(row=row, findings=(found[row.label],)) for row in rows])
+    said = summary([RowResults(row=row, results=(found[row.label],)) for row in rows])
     assert said == [
         "within a tenth of the trivial loss, that of a constant answer: gru.",
         "above the trivial loss, and so worse than a constant answer: rwa.",
@@ -205,7 +205,7 @@ def test_the_growth_is_told_from_the_bound_by_the_interval(
         "growth_needed": Metric(value=0.2, unit="nats / step", what=""),
         "growth_margin": Metric(value=sum(end or 0 for end in ends) / 2, low=low, high=high, unit="1", what=""),
     }
-    row = RowResults(row=sections(finished(tmp_path))[0].rows[0], findings=(ProbeResult(numbers=numbers),))
+    row = RowResults(row=sections(finished(tmp_path))[0].rows[0], results=(ProbeResult(metrics=numbers),))
     (sentence,) = summary([row])
     assert sentence.startswith(f"the attention of rwa grows by 0.300 nats / step, {said}")
 
@@ -216,7 +216,7 @@ def test_the_chapter_compares_the_growth_with_the_bound(tmp_path: Path) -> None:
     section = sections(finished(tmp_path))[0]
     frozen = still(model("rwa"), bias_u=1.0, bias_g=1.0)
     found = {"gru": probe.measure(model("gru"), SETTINGS), "rwa": probe.measure(frozen, SETTINGS)}
-    rows = tuple(RowResults(row=row, findings=(found[row.label],)) for row in section.rows if row.label in found)
+    rows = tuple(RowResults(row=row, results=(found[row.label],)) for row in section.rows if row.label in found)
     made = alternation.chapter(
         [SectionResults(section=section, rows=rows, absent=(("tcn", "why not"),))], tmp_path / "f"
     )

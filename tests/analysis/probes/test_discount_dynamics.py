@@ -28,7 +28,7 @@ MULTI = {"copies": 6, "items": 2, "gap": 1, "categories": 3}
 
 
 def value(found: ProbeResult, name: str) -> float:
-    got = found.numbers[name].value
+    got = found.metrics[name].value
     assert got is not None
     return got
 
@@ -43,7 +43,7 @@ def test_a_fixed_discount_has_its_half_life() -> None:
     assert value(found, "discount_half_life") == pytest.approx(math.log(0.5) / real, rel=1e-4)
     assert value(found, "time_constant_median") == pytest.approx(-1 / real, rel=1e-4)
     assert value(found, "attention_range") == pytest.approx(0, abs=1e-6)
-    assert found.words["freeze"] == "live"
+    assert found.labels["freeze"] == "live"
     assert found.curves["discount"].array() == pytest.approx(gamma, rel=1e-4)
     # In the limit the row of influence is geometric, of entropy h_b(gamma) / (1 - gamma).
     entropy = -(gamma * math.log(gamma) + (1 - gamma) * math.log(1 - gamma)) / (1 - gamma)
@@ -55,7 +55,7 @@ def test_constant_attention_freezes() -> None:
     found = probe.measure(still(subject("rwa", length=150)), FEW)
     assert value(found, "write_slope") == pytest.approx(-1, abs=0.01)
     assert value(found, "frozen_units") == 1
-    assert found.words["freeze"] == "frozen"
+    assert found.labels["freeze"] == "frozen"
     steps = found.curves["effective_window"].array("x")
     assert found.curves["effective_window"].array() == pytest.approx(steps, rel=1e-3)
     assert found.curves["simpson_window"].array() == pytest.approx(steps, rel=1e-3)
@@ -70,7 +70,7 @@ def test_constant_attention_freezes() -> None:
     assert value(found, "retention_mean") == pytest.approx(1 - (1 / np.arange(2, 151)).mean(), rel=1e-3)
     # The product of (t - 1) / t from 2 on is 1 / 150.
     assert value(found, "time_constant_median") == pytest.approx(149 / math.log(150), rel=1e-3)
-    assert "discount" in found.missing["gamma_half_life"]
+    assert "discount" in found.unavailable["gamma_half_life"]
 
 
 def test_a_constant_forget_gate_has_its_time_constant() -> None:
@@ -88,7 +88,7 @@ def test_a_constant_forget_gate_has_its_time_constant() -> None:
     # The input gate is a half, whatever is there: retention and write add up to 1.45.
     assert value(measured, "write_mean") == pytest.approx(0.5)
     assert value(measured, "retention_mean") == pytest.approx(0.95, rel=1e-5)
-    assert measured.words["freeze"] == "live"
+    assert measured.labels["freeze"] == "live"
     within = measured.curves["influence_within_last"]
     lags = within.array("x") + 1
     assert within.array() == pytest.approx((1 - 0.95**lags) / (1 - 0.95**60), rel=1e-4)
@@ -105,7 +105,7 @@ def test_uniform_attention_in_the_hierarchy() -> None:
     inside = mass.array("x") < 16
     assert mass.array()[inside] == pytest.approx(1 / 16, rel=1e-5)
     assert not mass.array()[~inside].any()
-    assert "gates" in found.missing["retention"]
+    assert "gates" in found.unavailable["retention"]
 
 
 def test_what_is_dropped_on_purpose_shows_on_multicopy() -> None:
@@ -125,8 +125,8 @@ def test_what_is_dropped_on_purpose_shows_on_multicopy() -> None:
 @pytest.mark.parametrize("name", ["lstm", "gru", "rwa", "rda-exp-tanh", "rda-sigmoid-id", "han", "han-bidirectional"])
 def test_every_number_is_finite_and_lies_in_its_interval(name: str) -> None:
     found = probe.measure(subject(name, "classify-length", hidden_size=8, length=48), ProbeSettings(sequences=5))
-    assert found.numbers
-    for key, number in found.numbers.items():
+    assert found.metrics
+    for key, number in found.metrics.items():
         assert number.value is not None, key
         assert math.isfinite(number.value), key
         if number.low is not None and number.high is not None:
@@ -151,12 +151,12 @@ def test_parts_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> Non
     whole = probe.measure(found, ProbeSettings(sequences=4))
     monkeypatch.setattr(discount_dynamics, "ELEMENTS", 36 * 4)
     parts = probe.measure(found, ProbeSettings(sequences=4))
-    assert parts.numbers.keys() == whole.numbers.keys()
-    for name, number in whole.numbers.items():
-        assert parts.numbers[name].value == pytest.approx(number.value, rel=1e-5), name
+    assert parts.metrics.keys() == whole.metrics.keys()
+    for name, number in whole.metrics.items():
+        assert parts.metrics[name].value == pytest.approx(number.value, rel=1e-5), name
     for name, curve in whole.curves.items():
         assert parts.curves[name].array() == pytest.approx(curve.array(), rel=1e-4, abs=1e-7, nan_ok=True), name
-    assert parts.grids == whole.grids
+    assert parts.heatmaps == whole.heatmaps
 
 
 def test_the_length_asked_for_is_that_of_the_sequences() -> None:
@@ -181,7 +181,7 @@ def made(tmp_path: Path, rows: dict[str, tuple[ProbeResult, ...]]) -> SectionRes
         for seed in range(max(1, len(found))):
             write_run(tmp_path, experiment(name, seed=seed))
     section = sections(finished(tmp_path))[0]
-    kept = [RowResults(row=row, findings=rows[row.label]) for row in section.rows if rows[row.label]]
+    kept = [RowResults(row=row, results=rows[row.label]) for row in section.rows if rows[row.label]]
     absent = tuple((row.label, "it is a toy") for row in section.rows if not rows[row.label])
     return SectionResults(section=section, rows=tuple(kept), absent=absent)
 

@@ -57,10 +57,10 @@ def test_a_measure_that_lacks_memory_leaves_the_others_and_is_tried_again(
     found = runner.jobs_below(out)[0][:1]
     short = True
     entries = run_all(found, asked("toy"))
-    findings = entries[0]["toy"].findings
+    findings = entries[0]["toy"].result
     assert findings is not None
-    assert list(findings.numbers) == ["parameters"]
-    assert findings.missing == {"large_part": LACKING}
+    assert list(findings.metrics) == ["parameters"]
+    assert findings.unavailable == {"large_part": LACKING}
     assert registry.read_records(found[0].folder) == entries[0]
     assert ran_out_of_memory(entries) == {("toy", ("large_part",)): [0]}
     (line,) = notes(found, entries, {})
@@ -70,9 +70,9 @@ def test_a_measure_that_lacks_memory_leaves_the_others_and_is_tried_again(
     assert set(registry.read_records(found[0].folder)) == {"toy"}
     short = False
     entries = run_all(found, asked("toy"))
-    findings = entries[0]["toy"].findings
+    findings = entries[0]["toy"].result
     assert findings is not None
-    assert not findings.missing
+    assert not findings.unavailable
     # And once it is there, a failure does not take it away.
     short = True
     events: list[ProbeEvent] = []
@@ -92,7 +92,7 @@ def test_a_failure_takes_no_findings_away(out: Path, monkeypatch: pytest.MonkeyP
     assert registry.read_records(found[0].folder) == entries[0]
     # Probed otherwise, it is another finding.
     run_all(found, asked("toy", seed=1))
-    assert registry.read_records(found[0].folder)["toy"].findings is None
+    assert registry.read_records(found[0].folder)["toy"].result is None
 
 
 def test_one_measure_more_that_fails_takes_no_numbers_away(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +103,7 @@ def test_one_measure_more_that_fails_takes_no_numbers_away(out: Path, monkeypatc
         def part(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
             if name in failing:
                 raise failing[name]
-            return ProbeResult(numbers={name: Metric(value=1.0, unit="1", what="one")})
+            return ProbeResult(metrics={name: Metric(value=1.0, unit="1", what="one")})
 
         return part
 
@@ -121,8 +121,8 @@ def test_one_measure_more_that_fails_takes_no_numbers_away(out: Path, monkeypatc
         assert registry.read_records(found[0].folder) == entries[0]
     failing.clear()
     (entry,) = run_all(found, asked("toy"))
-    assert entry["toy"].findings is not None
-    assert set(entry["toy"].findings.numbers) == {"a", "b", "c"}
+    assert entry["toy"].result is not None
+    assert set(entry["toy"].result.metrics) == {"a", "b", "c"}
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
@@ -164,7 +164,7 @@ def test_a_gpu_that_has_failed_ends_the_model_there(out: Path, monkeypatch: pyte
 def test_a_probe_is_made_in_full_float32(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def told(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
         precision = torch.get_float32_matmul_precision()
-        return ProbeResult(words={"products": f"{precision}, {torch.backends.cudnn.allow_tf32}"})
+        return ProbeResult(labels={"products": f"{precision}, {torch.backends.cudnn.allow_tf32}"})
 
     before = torch.get_float32_matmul_precision()
     install(monkeypatch, toy=told)
@@ -174,8 +174,8 @@ def test_a_probe_is_made_in_full_float32(out: Path, monkeypatch: pytest.MonkeyPa
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(before)
-    assert entry.findings is not None
-    assert entry.findings.words == {"products": "highest, False"}
+    assert entry.result is not None
+    assert entry.result.labels == {"products": "highest, False"}
 
 
 def test_what_was_taken_is_given_back_after_the_model(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:

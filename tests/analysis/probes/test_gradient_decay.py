@@ -27,7 +27,7 @@ def subject(
 
 
 def value(findings: ProbeResult, name: str) -> float:
-    found = findings.numbers[name].value
+    found = findings.metrics[name].value
     assert found is not None
     return found
 
@@ -38,9 +38,9 @@ def test_a_diagonal_recurrence_has_its_half_life_everywhere():
     probed = subject("tests.analysis.toy_encoders:Diagonal", trained=True, fastest=eigenvalue, slowest=eigenvalue)
     found = gradient_decay.measure(probed, SETTINGS)
     for name in ("gradient", "start_gradient", "first_step"):
-        assert found.words[f"{name}_law"] == "exponential"
+        assert found.labels[f"{name}_law"] == "exponential"
         assert value(found, f"{name}_half_life") == pytest.approx(half_life, rel=1e-4)
-        number = found.numbers[f"{name}_half_life"]
+        number = found.metrics[f"{name}_half_life"]
         assert number.low is not None
         assert number.high is not None
         assert number.low <= half_life * 1.0001
@@ -50,8 +50,8 @@ def test_a_diagonal_recurrence_has_its_half_life_everywhere():
     norms = found.curves["state_jacobian"]
     np.testing.assert_allclose(norms.array(), norms.array("x") * math.log10(eigenvalue), atol=1e-5)
     assert found.curves["path_length"].y[-1] == 60
-    assert not found.missing
-    assert ProbeResult.from_dict(found.to_dict()).words == found.words
+    assert not found.unavailable
+    assert ProbeResult.from_dict(found.to_dict()).labels == found.labels
 
 
 def test_the_state_of_a_lag_before_is_the_product_of_the_jacobians_in_order():
@@ -89,9 +89,9 @@ def test_an_average_of_constant_attention_does_not_fall_with_the_lag_but_as_more
         layer.bias_g.fill_(1.0)
         layer.weight_x[4:8].zero_()
     found = gradient_decay.measure(probed, SETTINGS)
-    assert found.words["gradient_law"] == "no fall"
+    assert found.labels["gradient_law"] == "no fall"
     assert value(found, "gradient_exponent") == pytest.approx(0, abs=1e-4)
-    assert found.words["first_step_law"] == "power law"
+    assert found.labels["first_step_law"] == "power law"
     assert value(found, "first_step_exponent") == pytest.approx(-1, abs=0.01)
     # r keeps 1 - 1 / t at step t, and so does l.
     steps = np.arange(400 - 128, 400) + 1
@@ -105,30 +105,30 @@ def test_a_tcn_is_fitted_within_its_reach_and_has_no_state():
     curve = found.curves["gradient"]
     assert all((y is None) == (x >= reach) for x, y in zip(curve.x, curve.y, strict=True))
     assert found.curves["path_length"].x[-1] == reach - 1
-    assert f"{reach} steps" in found.missing["state"]
-    assert "finite" in found.missing["first_step"]
+    assert f"{reach} steps" in found.unavailable["state"]
+    assert "finite" in found.unavailable["first_step"]
 
 
 def test_what_cannot_be_asked_of_a_bidirectional_encoder_is_missing():
     found = gradient_decay.measure(subject("han-bidirectional"), SETTINGS)
-    assert "not causal" in found.missing["state"]
-    assert "not causal" in found.missing["first_step"]
-    assert "gradient_half_life" in found.numbers
+    assert "not causal" in found.unavailable["state"]
+    assert "not causal" in found.unavailable["first_step"]
+    assert "gradient_half_life" in found.metrics
 
 
 def test_a_foreign_encoder_costs_what_it_lacks():
     found = gradient_decay.measure(subject("tests.analysis.toy_encoders:Silent"), SETTINGS)
-    assert found.missing["path_length"] == "NotImplementedError: no path"
-    assert "untrained" in found.missing["start_gradient"]
-    assert found.words["gradient_law"] == "exponential"
+    assert found.unavailable["path_length"] == "NotImplementedError: no path"
+    assert "untrained" in found.unavailable["start_gradient"]
+    assert found.labels["gradient_law"] == "exponential"
     grown = gradient_decay.measure(subject("tests.analysis.toy_encoders:Growing"), SETTINGS)
-    assert "grows" in grown.missing["state"]
+    assert "grows" in grown.unavailable["state"]
 
 
 def test_sequences_of_different_lengths_and_symbols():
     made = experiment("gru", task="classify-length", task_options={"length": 40}, hidden_size=4)
     found = gradient_decay.measure(untrained_model(made), SETTINGS)
-    assert found.numbers["gradient_half_life"].value is not None
+    assert found.metrics["gradient_half_life"].value is not None
     # The shortest of the sequences that are probed bounds what may be read of all.
     assert 30 <= found.curves["first_step"].x[-1] <= 40
     symbols = gradient_decay.measure(
@@ -163,10 +163,10 @@ def test_the_interval_of_a_half_life_is_that_of_the_rate_turned_round():
     assert (found.low, found.value, found.high) == pytest.approx(
         (math.log(2) / 0.2, math.log(2) / 0.1, math.log(2) / 0.05)
     )
-    assert not found.at_least
+    assert not found.censored
     open_end = half_life(replace(law, low=-0.01), "")
     assert open_end.low == pytest.approx(math.log(2) / 0.2)
-    assert (open_end.high, open_end.at_least) == (None, True)
+    assert (open_end.high, open_end.censored) == (None, True)
     assert half_life(replace(law, rate=-0.1), "").value is None
 
 

@@ -25,17 +25,17 @@ def listener(memory: int, longest: int = 10**9) -> LoadedModel:
 
 
 def values(found: ProbeResult) -> dict[str, float | None]:
-    return {name: number.value for name, number in found.numbers.items()}
+    return {name: number.value for name, number in found.metrics.items()}
 
 
 def test_the_horizon_is_the_length_of_the_memory() -> None:
     """Lags run from 6 to 65; what lies further back than 30 steps is answered by a guess, right in 1 of 4 cases."""
     found = memory_length.measure(listener(30), ProbeSettings())
-    horizon = found.numbers["horizon"]
+    horizon = found.metrics["horizon"]
     assert horizon.value == pytest.approx(30.5, abs=1.5)
     low, value, high = (horizon.low or 0, horizon.value or 0, horizon.high or 0)
     assert 26 < low <= value <= high < 34
-    assert not horizon.at_least
+    assert not horizon.censored
     assert values(found)["recall_bound"] == 0.625
     # 25 of the 60 lags are within the memory.
     assert values(found)["recall_accuracy"] == pytest.approx((25 + 35 / 4) / 60, abs=0.07)
@@ -47,20 +47,20 @@ def test_the_horizon_is_the_length_of_the_memory() -> None:
 
 
 def test_the_horizon_of_a_memory_without_end() -> None:
-    horizon = memory_length.measure(listener(1000), FEW).numbers["horizon"]
-    assert (horizon.value, horizon.low, horizon.high, horizon.at_least) == (65, 65, 65, True)
+    horizon = memory_length.measure(listener(1000), FEW).metrics["horizon"]
+    assert (horizon.value, horizon.low, horizon.high, horizon.censored) == (65, 65, 65, True)
 
 
 def test_what_is_not_even_recalled_at_the_smallest_lag_may_be_at_any_below() -> None:
-    horizon = memory_length.measure(listener(3), FEW).numbers["horizon"]
-    assert (horizon.value, horizon.low, horizon.high, horizon.at_least) == (0, 0, 6, False)
+    horizon = memory_length.measure(listener(3), FEW).metrics["horizon"]
+    assert (horizon.value, horizon.low, horizon.high, horizon.censored) == (0, 0, 6, False)
 
 
 def test_a_delay_line_is_found_out_in_every_way() -> None:
     """Ten steps of one feature: a capacity of 10, and a gradient of 1 at each of ten lags."""
     found = memory_length.measure(subject("addition", {"length": 40}, DelayLine(2, 10)), FEW)
     assert values(found)["memory_capacity"] == pytest.approx(10, abs=0.05)
-    capacity = found.numbers["memory_capacity"]
+    capacity = found.metrics["memory_capacity"]
     assert capacity.low is not None
     assert capacity.high is not None
     assert capacity.low <= 10 <= capacity.high + 1e-9
@@ -72,7 +72,7 @@ def test_a_delay_line_is_found_out_in_every_way() -> None:
     assert values(found)["field_50"] == pytest.approx(4.5, abs=1.6)
     assert 8 <= (values(found)["field_95"] or 0) <= 9
     assert found.curves["gradient_share"].array()[9:] == pytest.approx(1, abs=1e-12)
-    assert "step" in found.missing["recall"]
+    assert "step" in found.unavailable["recall"]
 
 
 def test_extrapolation_is_the_tasks_own_loss_at_every_length() -> None:
@@ -92,10 +92,10 @@ def test_extrapolation_is_the_tasks_own_loss_at_every_length() -> None:
 
 
 def test_a_perfect_answer_holds_at_any_length() -> None:
-    number = memory_length.measure(listener(10**6), FEW).numbers["extrapolation"]
-    assert (number.value, number.low, number.high, number.at_least) == (16, 16, 16, True)
-    number = memory_length.measure(listener(0), FEW).numbers["extrapolation"]
-    assert (number.value, number.low, number.high, number.at_least) == (0, 0, 0, False)
+    number = memory_length.measure(listener(10**6), FEW).metrics["extrapolation"]
+    assert (number.value, number.low, number.high, number.censored) == (16, 16, 16, True)
+    number = memory_length.measure(listener(0), FEW).metrics["extrapolation"]
+    assert (number.value, number.low, number.high, number.censored) == (0, 0, 0, False)
 
 
 def test_lags_beyond_those_asked_for_do_not_count() -> None:
@@ -118,8 +118,8 @@ def test_the_interval_of_extrapolation_is_that_of_the_loss(monkeypatch: pytest.M
 
     monkeypatch.setattr(memory_length, "scores", scores)
     found = memory_length.PARTS["extrapolation"](listener(10**6), FEW)
-    number = found.numbers["extrapolation"]
-    assert (number.value, number.low, number.high, number.at_least) == (2, 1, 4, False)
+    number = found.metrics["extrapolation"]
+    assert (number.value, number.low, number.high, number.censored) == (2, 1, 4, False)
     loss = found.curves["extrapolation_loss"]
     trivial = found.curves["extrapolation_trivial"].array()
     np.testing.assert_allclose((loss.array("high") - loss.array()) / trivial, 0.1, rtol=1e-3)
@@ -128,17 +128,17 @@ def test_the_interval_of_extrapolation_is_that_of_the_loss(monkeypatch: pytest.M
 def test_lengths_that_a_model_does_not_take_cost_only_themselves() -> None:
     found = memory_length.measure(listener(10**6, longest=200), FEW)
     # Nor does it have a gradient.
-    assert set(found.missing) == {"receptive_field", "extrapolation_4", "extrapolation_8", "extrapolation_16"}
-    assert found.missing["extrapolation_4"] == "ValueError: 250 steps are more than my 200 positions"
+    assert set(found.unavailable) == {"receptive_field", "extrapolation_4", "extrapolation_8", "extrapolation_16"}
+    assert found.unavailable["extrapolation_4"] == "ValueError: 250 steps are more than my 200 positions"
     assert found.curves["extrapolation_loss"].x == (1, 2)
-    number = found.numbers["extrapolation"]
-    assert (number.value, number.at_least) == (2, True)
+    number = found.metrics["extrapolation"]
+    assert (number.value, number.censored) == (2, True)
 
 
 def test_sequences_of_more_steps_than_anyone_waits_for_are_left_out() -> None:
     found = memory_length.PARTS["extrapolation"](subject("addition", {"length": 2000}, DelayLine(2, 3)), FEW)
-    assert set(found.missing) == {"extrapolation_16"}
-    assert "32,000 steps are more than the 20,000" in found.missing["extrapolation_16"]
+    assert set(found.unavailable) == {"extrapolation_16"}
+    assert "32,000 steps are more than the 20,000" in found.unavailable["extrapolation_16"]
 
 
 @pytest.mark.parametrize("name", ["copy-memory", "multicopy"])
@@ -152,16 +152,16 @@ def test_tasks_of_a_single_lag(name: str) -> None:
 
 def test_an_untrained_model_has_no_answers_but_a_state_and_a_gradient() -> None:
     found = memory_length.measure(subject("copy", {"length": 20, "items": 3}, trained=False), FEW)
-    assert set(found.missing) == {"recall", "extrapolation"}
-    assert "untrained" in found.missing["recall"]
-    assert {"memory_capacity", "field_95"} < set(found.numbers)
-    assert found.words["reach"] == "unbounded"
+    assert set(found.unavailable) == {"recall", "extrapolation"}
+    assert "untrained" in found.unavailable["recall"]
+    assert {"memory_capacity", "field_95"} < set(found.metrics)
+    assert found.labels["reach"] == "unbounded"
 
 
 def test_who_sees_the_future_has_no_memory_capacity() -> None:
     found = memory_length.measure(subject("copy", {"length": 20}, name="han-bidirectional"), FEW)
-    assert set(found.missing) == {"memory_capacity"}
-    assert "not causal" in found.missing["memory_capacity"]
+    assert set(found.unavailable) == {"memory_capacity"}
+    assert "not causal" in found.unavailable["memory_capacity"]
 
 
 class Broken(Toy):
@@ -185,7 +185,7 @@ def test_a_length_of_ones_own() -> None:
     assert max(found.curves["capacity"].x) == 39
     assert max(found.curves["gradient_share"].x) == 39
     digits = memory_length.measure(subject("digits", {}), replace(FEW, length=40))
-    assert "receptive_field" in digits.missing
+    assert "receptive_field" in digits.unavailable
     assert max(digits.curves["capacity"].x) == 39
 
 
@@ -207,4 +207,4 @@ def test_the_model_and_the_random_numbers_are_left_alone_and_the_findings_are_th
 def test_sequences_of_several_lengths_are_looked_at_where_they_are_long() -> None:
     found = memory_length.PARTS["receptive_field"](subject("classify-length", {"length": 30}, name="rwa"), FEW)
     # Of eight times as many sequences, the longest are all but as long as can be; RWA reads all steps alike.
-    assert (found.numbers["field_95"].value or 0) >= 25
+    assert (found.metrics["field_95"].value or 0) >= 25

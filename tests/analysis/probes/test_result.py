@@ -13,8 +13,8 @@ from workbench.errors import UserError
 
 def made() -> ProbeResult:
     return ProbeResult(
-        numbers={
-            "horizon": Metric(value=620, unit="steps", what="largest lag", low=590.5, high=650, at_least=True),
+        metrics={
+            "horizon": Metric(value=620, unit="steps", what="largest lag", low=590.5, high=650, censored=True),
             "none": Metric(value=None, unit="1", what="nothing to measure"),
         },
         curves={
@@ -28,7 +28,7 @@ def made() -> ProbeResult:
                 high=np.array([1.0, 0.9, math.inf]),
             )
         },
-        grids={
+        heatmaps={
             "retention": Heatmap.of(
                 [[0.5, math.nan], [1.0, 0.25], [0.0, 1e-9]],
                 rows=range(3),
@@ -39,8 +39,8 @@ def made() -> ProbeResult:
                 what="what is kept",
             )
         },
-        words={"fit": "power law"},
-        missing={"capacity": "too few samples"},
+        labels={"fit": "power law"},
+        unavailable={"capacity": "too few samples"},
     )
 
 
@@ -58,7 +58,7 @@ def test_values_are_kept_to_six_digits_and_what_is_no_number_is_missing() -> Non
     assert curve.high == (1.0, 0.9, None)
     np.testing.assert_array_equal(curve.array(), [1.0, math.nan, 0.333333])
     np.testing.assert_array_equal(curve.array("x"), [1, 2, 5])
-    grid = made().grids["retention"]
+    grid = made().heatmaps["retention"]
     np.testing.assert_array_equal(grid.array(), [[0.5, math.nan], [1.0, 0.25], [0.0, 1e-9]])
 
 
@@ -71,14 +71,14 @@ def test_a_curve_without_an_interval_has_none() -> None:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_number_that_is_none_becomes_none(value: float) -> None:
-    found = ProbeResult(numbers={"a": Metric(value=value, unit="1", what="it", low=value, high=np.float64(2))})
-    number = through_json(found).numbers["a"]
+    found = ProbeResult(metrics={"a": Metric(value=value, unit="1", what="it", low=value, high=np.float64(2))})
+    number = through_json(found).metrics["a"]
     assert (number.value, number.low, number.high) == (None, None, 2.0)
 
 
 def test_numbers_of_numpy_are_numbers() -> None:
-    number = Metric(value=np.float32(0.5), unit="1", what="it", at_least=np.bool_(True))  # type: ignore[arg-type]
-    assert through_json(ProbeResult(numbers={"a": number})).numbers["a"].at_least is True
+    number = Metric(value=np.float32(0.5), unit="1", what="it", censored=np.bool_(True))  # type: ignore[arg-type]
+    assert through_json(ProbeResult(metrics={"a": number})).metrics["a"].censored is True
 
 
 @pytest.mark.parametrize(

@@ -106,9 +106,9 @@ def test_a_model_that_a_probe_cannot_take_costs_nothing_else(
     install(monkeypatch, toy=counted, other=parameters)
     found, _ = runner.jobs_below(out)
     entries = run_all(found, asked("toy", "other"))
-    assert entries[0]["toy"].findings is None
+    assert entries[0]["toy"].result is None
     assert entries[0]["toy"].reason == reason
-    assert all(each.findings is not None for each in (entries[0]["other"], *entries[1].values()))
+    assert all(each.result is not None for each in (entries[0]["other"], *entries[1].values()))
     assert read_json(found[0].folder / "analysis.json")["probes"]["toy"]["status"] == "not available"
     assert run_all(found, asked("toy", "other")) == entries
     assert counted.names == ["gru", "rnn"]
@@ -221,7 +221,7 @@ def test_another_checkpoint_has_a_place_of_its_own(
         (job,), _ = runner.jobs_below(folder / "mine.ckpt")
     run_all([job], asked("toy"))
     assert not (folder / "analysis.json").exists()
-    assert registry.read_records(folder / "step-3")["toy"].findings is not None
+    assert registry.read_records(folder / "step-3")["toy"].result is not None
 
 
 def test_what_names_no_model_is_refused(out: Path, tmp_path: Path) -> None:

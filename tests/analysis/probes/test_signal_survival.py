@@ -33,7 +33,7 @@ def subject(architecture: str, hidden_size: int = 4, **options: object) -> Loade
 
 
 def value(findings: ProbeResult, name: str) -> float:
-    found = findings.numbers[name].value
+    found = findings.metrics[name].value
     assert found is not None
     return found
 
@@ -72,25 +72,25 @@ def test_the_median_and_the_best_unit():
     assert value(found, "log10_left_100") == pytest.approx(100 * math.log10(0.75), rel=1e-6)
     assert found.curves["left_best"].y[-1] == 0
     assert found.curves["left_tenth"].y[1] == pytest.approx(2 * math.log10(0.5), rel=1e-5)
-    assert found.numbers["half_left_best"].at_least
+    assert found.metrics["half_left_best"].censored
     assert value(found, "half_left_best") == 1000
-    assert not found.numbers["half_left"].at_least
+    assert not found.metrics["half_left"].censored
     assert value(found, "half_left") == 3
 
 
 def test_what_is_shut_out_is_lost_and_no_number():
     found = signal_survival.measure(subject("tests.analysis.toy_encoders:Diagonal", fastest=0.0, slowest=0.0), SETTINGS)
-    assert found.numbers["log10_left_100"].value is None
-    assert found.numbers["left_100"].value == 0
-    assert ProbeResult.from_dict(found.to_dict()).numbers["left_100"].value == 0
+    assert found.metrics["log10_left_100"].value is None
+    assert found.metrics["left_100"].value == 0
+    assert ProbeResult.from_dict(found.to_dict()).metrics["left_100"].value == 0
 
 
 @pytest.mark.parametrize(("name", "reason"), [("rnn", "no gates"), ("tcn", "steps again"), ("han", "steps again")])
 def test_without_gates_there_are_copies_only(name, reason):
     found = signal_survival.measure(subject(name), SETTINGS)
-    assert reason in found.missing["survival"]
-    assert "half_left" not in found.numbers
-    reach = found.numbers.get("reach")
+    assert reason in found.unavailable["survival"]
+    assert "half_left" not in found.metrics
+    reach = found.metrics.get("reach")
     assert (reach is None) == (name == "rnn")
     curve = found.curves["copies"]
     last = 1000 if reach is None or reach.value is None else min(1000, reach.value - 1)
@@ -134,14 +134,14 @@ def section(tmp_path: Path, rows: dict[str, ProbeResult]) -> SectionResults:
     probed = []
     for name, found in rows.items():
         run = read(write_run(tmp_path, experiment(name)))
-        probed.append(RowResults(row=Row(label=name, look=LINE_STYLES[name], runs=(run,)), findings=(found,)))
+        probed.append(RowResults(row=Row(label=name, look=LINE_STYLES[name], runs=(run,)), results=(found,)))
     whole = Section(anchor="addition", title="addition", rows=tuple(row.row for row in probed))
     return SectionResults(section=whole, rows=tuple(probed), absent=(("gru", "its code is lost"),))
 
 
 def test_the_largest_lag_that_is_seen_is_one_less_than_the_reach():
     found = signal_survival.measure(subject("tcn", kernel_size=3, num_layers=1), SETTINGS)
-    reach = found.numbers["reach"].value
+    reach = found.metrics["reach"].value
     assert reach is not None
     assert reach in lags(SETTINGS.longest)
     assert found.curves["copies"].x[-1] == reach - 1
@@ -175,7 +175,7 @@ def test_the_chapter_says_what_the_numbers_say(tmp_path):
 
 def test_what_is_left_is_told_from_the_photocopiers_by_the_interval(tmp_path):
     def log(low: float | None, value: float, high: float | None) -> ProbeResult:
-        return ProbeResult(numbers={"log10_left_1000": Metric(value=value, low=low, high=high, unit="log10", what="")})
+        return ProbeResult(metrics={"log10_left_1000": Metric(value=value, low=low, high=high, unit="log10", what="")})
 
     # The photocopier's is log10(0.9999^1000) = -0.0434.
     rows = {

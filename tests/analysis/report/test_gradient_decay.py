@@ -20,7 +20,7 @@ def findings(half_life: float, law: str = "exponential", lyapunov: float = -0.1,
         return Metric(value=value, unit=unit, what="")
 
     return ProbeResult(
-        numbers={
+        metrics={
             "gradient_half_life": number(half_life, "steps"),
             "gradient_exponent": number(-half_life / 10, "1"),
             "gradient_r2": number(0.5, "share"),
@@ -30,8 +30,8 @@ def findings(half_life: float, law: str = "exponential", lyapunov: float = -0.1,
         curves={
             "gradient": Curve.of([0, 1, 10], [0, -1, -3], x_unit="steps", y_unit="log10", what=""),
         },
-        words={"gradient_law": law, "start_gradient_law": law},
-        missing={"state": "it has none"} if law == "neither" else {},
+        labels={"gradient_law": law, "start_gradient_law": law},
+        unavailable={"state": "it has none"} if law == "neither" else {},
     )
 
 
@@ -39,7 +39,7 @@ def section(tmp_path: Path, rows: dict[str, list[ProbeResult]]) -> SectionResult
     probed = []
     for name, found in rows.items():
         runs = tuple(read(write_run(tmp_path, experiment(name, seed=seed))) for seed in range(len(found)))
-        probed.append(RowResults(row=Row(label=name, look=LINE_STYLES[name], runs=runs), findings=tuple(found)))
+        probed.append(RowResults(row=Row(label=name, look=LINE_STYLES[name], runs=runs), results=tuple(found)))
     whole = Section(anchor="addition", title="addition", rows=tuple(row.row for row in probed))
     return SectionResults(section=whole, rows=tuple(probed), absent=(("han", "its code is lost"),))
 
@@ -79,7 +79,7 @@ def test_the_chapter_says_what_the_numbers_say(tmp_path):
 
 def test_what_stands_against_a_law_is_said(tmp_path):
     seeds = [
-        replace(each, numbers={**each.numbers, "gradient_aic_margin": Metric(value=margin, unit="1", what="")})
+        replace(each, metrics={**each.metrics, "gradient_aic_margin": Metric(value=margin, unit="1", what="")})
         for each, margin in (
             (findings(40), 1.0),
             (findings(41), 0.5),
@@ -109,10 +109,10 @@ def test_the_chapter_of_a_measured_model_and_of_none(tmp_path):
     entry = registry.analyze(
         untrained_model(experiment("gru", hidden_size=4)), "gradient_decay", ProbeSettings(sequences=6)
     )
-    assert entry.findings is not None
+    assert entry.result is not None
     row = Row(label="gru", look=LINE_STYLES["gru"], runs=(runs,))
     whole = Section(anchor="a", title="a", rows=(row,))
-    made = SectionResults(section=whole, rows=(RowResults(row=row, findings=(entry.findings,)),))
+    made = SectionResults(section=whole, rows=(RowResults(row=row, results=(entry.result,)),))
     chapter = gradient_decay.chapter([made], tmp_path)
     assert chapter is not None
     assert sum(block.kind == "figure" for block in chapter.blocks) == 3

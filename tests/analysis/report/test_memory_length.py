@@ -27,7 +27,7 @@ CURVES = (
 def number(
     value: float, low: float | None = None, high: float | None = None, *, unit: str = "steps", at_least: bool = False
 ) -> Metric:
-    return Metric(value=value, low=low, high=high, unit=unit, what="", at_least=at_least)
+    return Metric(value=value, low=low, high=high, unit=unit, what="", censored=at_least)
 
 
 def findings(
@@ -36,7 +36,7 @@ def findings(
     """What a model of which all was measured comes to."""
     line = Curve.of([1, 2, 4], [0.9, 0.6, 0.1], low=[0.8, 0.5, 0.0], high=[1, 0.7, 0.2], x_unit="", y_unit="", what="")
     return ProbeResult(
-        numbers={
+        metrics={
             "horizon": horizon,
             "recall_accuracy": number(accuracy, accuracy - 0.01, accuracy + 0.01, unit="share"),
             "recall_bound": number(0.5625, unit="share"),
@@ -50,8 +50,8 @@ def findings(
             "extrapolation": number(4, 2, 8, unit=f"{TIMES} the training length"),
         },
         curves=dict.fromkeys(CURVES, line),
-        words={"reach": "unbounded"},
-        missing=missing or {},
+        labels={"reach": "unbounded"},
+        unavailable=missing or {},
     )
 
 
@@ -59,7 +59,7 @@ def section(title: str = "copy, length=100", /, **rows: ProbeResult | tuple[Prob
     probed = tuple(
         RowResults(
             row=Row(label=name, look=LINE_STYLES[name], runs=()),
-            findings=found if isinstance(found, tuple) else (found,),
+            results=found if isinstance(found, tuple) else (found,),
         )
         for name, found in rows.items()
     )
@@ -110,7 +110,7 @@ def test_nothing_is_held(tmp_path: Path) -> None:
     whole = findings(number(80, 75, 85))
     nothing = replace(
         whole,
-        numbers={**whole.numbers, "memory_capacity": number(0, 0, 0, unit="outputs"), "field_95": number(0, 0, 0)},
+        metrics={**whole.metrics, "memory_capacity": number(0, 0, 0, unit="outputs"), "field_95": number(0, 0, 0)},
     )
     said = words(made(tmp_path, section(lstm=nothing, gru=nothing)))
     assert "The memory capacity of gru and lstm is 0 outputs." in said
@@ -126,7 +126,7 @@ def test_a_single_lag_is_told_by_accuracy(tmp_path: Path) -> None:
 def test_a_single_seed_says_so_and_several_are_averaged(tmp_path: Path) -> None:
     one = findings(number(80, 75, 85))
     assert "of one seed, and say nothing of other seeds" in words(made(tmp_path, section(lstm=one)))
-    other = replace(one, numbers={**one.numbers, "horizon": number(60, 55, 65), "field_50": number(1, 0, 2)})
+    other = replace(one, metrics={**one.metrics, "horizon": number(60, 55, 65), "field_50": number(1, 0, 2)})
     found = made(tmp_path, section(lstm=(one, other)))
     assert "of one seed" not in words(found)
     row = table(found)["lstm"]
@@ -170,8 +170,8 @@ def test_a_curve_of_a_point_or_less_is_no_figure(tmp_path: Path, points: int) ->
 def test_what_is_missing_is_named_with_its_reason_and_its_rows(tmp_path: Path) -> None:
     whole = findings(number(80, 75, 85), missing={"extrapolation_16": "too long"})
     less = ProbeResult(
-        numbers={"field_95": number(30, 28, 31)},
-        missing={"memory_capacity": "it is blind", "extrapolation_16": "too long"},
+        metrics={"field_95": number(30, 28, 31)},
+        unavailable={"memory_capacity": "it is blind", "extrapolation_16": "too long"},
     )
     made_of = replace(section(lstm=whole, rda=less), absent=(("mine", "RuntimeError: no"),))
     found = made(tmp_path, made_of)

@@ -42,7 +42,7 @@ def answer(*given: tuple[str, float, float, float] | tuple[str, float]) -> list[
 def at_least(pairs: list[tuple[Row, Estimate]], *names: str) -> list[tuple[Row, Estimate]]:
     """The same, where the measurement of some ended."""
     return [
-        (row, Estimate(value=e.value, low=e.low, high=e.high, unit=e.unit, seeds=e.seeds, at_least=row.label in names))
+        (row, Estimate(value=e.value, low=e.low, high=e.high, unit=e.unit, seeds=e.seeds, censored=row.label in names))
         for row, e in pairs
     ]
 
@@ -181,8 +181,8 @@ def test_every_question_ranks_by_what_a_probe_finds_or_every_run_has() -> None:
 
 
 def entry(numbers: Mapping[str, Metric] | None, reason: str = "") -> ProbeRecord:
-    findings = None if numbers is None else ProbeResult(numbers=numbers)
-    return ProbeRecord(settings={}, weights="0123456789abcdef", findings=findings, reason=reason)
+    findings = None if numbers is None else ProbeResult(metrics=numbers)
+    return ProbeRecord(settings={}, weights="0123456789abcdef", result=findings, reason=reason)
 
 
 def horizon(value: float) -> dict[str, Metric]:
@@ -212,7 +212,7 @@ def test_probed_sections_have_the_rows_in_order_and_say_who_is_absent(out: Path)
     runs = list(finished(out))
     addition, copy = by_probe(sections(runs), load_probe_records(runs))["memory_length"]
     assert [probed.row.label for probed in addition.rows] == ["lstm", "rda"]
-    assert [len(probed.findings) for probed in addition.rows] == [2, 2]
+    assert [len(probed.results) for probed in addition.rows] == [2, 2]
     assert addition.absent == (("gru", "not probed"), ("rwa", "all its runs diverged"))
     assert copy.rows == ()
     assert copy.absent == (("lstm", "there is nothing to recall"),)
