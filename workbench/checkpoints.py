@@ -13,6 +13,8 @@ from workbench.errors import UserError
 from workbench.files import atomic_path, read_json, write_json
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
+RECORDER = "Recorder"
+"""Key of the recorder's state among a checkpoint's callbacks: part of the file format, whatever the class is called."""
 
 
 def save(trainer: Any, folder: Path) -> None:
@@ -71,7 +73,7 @@ def owner_of(path: Path) -> str | None:
             if archive.testzip() is not None:
                 return None
         found = torch.load(path, map_location="cpu", weights_only=True)
-        return str(found["callbacks"]["Recorder"]["identity"])
+        return str(found["callbacks"][RECORDER]["identity"])
     except (OSError, EOFError, LookupError, RuntimeError, TypeError, ValueError):
         return None
     except (pickle.UnpicklingError, zipfile.BadZipFile, zlib.error):

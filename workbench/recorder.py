@@ -56,6 +56,11 @@ class RunRecorder(pl.Callback):
         self._learning_rate = 0.0
         self._resumed = self._saved = self._shown = time.perf_counter()
 
+    @property
+    def state_key(self) -> str:
+        """The recorder's key in a checkpoint, which does not follow the name of the class."""
+        return checkpoints.RECORDER
+
     def state_dict(self) -> dict[str, Any]:
         return {
             "identity": self.experiment.identity,

@@ -83,7 +83,7 @@ class Cluster:
 def play(monkeypatch, script, *, order=ORDER, workers=None, **cluster):
     """Runs `OnRay` on a cluster whose actors do what the script says; returns it, with what was said and raised."""
     made = Cluster(lambda found: script(found, found.crew), **cluster)
-    monkeypatch.setattr(ray_launcher, "joined", lambda *given: contextlib.nullcontext(made))
+    monkeypatch.setattr(ray_launcher, "join", lambda *given: contextlib.nullcontext(made))
 
     def idle():
         made.idles += 1

@@ -41,7 +41,7 @@ class Told:
 
 def make(order, monkeypatch, work, workers=2, **more):
     """A crew whose processes do something else."""
-    monkeypatch.setattr(crews, "work", work)
+    monkeypatch.setattr(crews, "run_worker", work)
     told = Told()
     return LocalLauncher(order=order, workers=workers, tell=told.tell, lost=told.lost, **more), told
 
@@ -119,7 +119,7 @@ def test_one_that_is_only_being_started_is_told_too(order, monkeypatch):
         crew.stop()
         return made
 
-    monkeypatch.setattr(crews, "hire", interrupted)
+    monkeypatch.setattr(crews, "start_process", interrupted)
     crew.run()
     assert len(list(order.out.glob("stopped-*"))) == 1
 

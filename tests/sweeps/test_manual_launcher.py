@@ -131,7 +131,7 @@ class TestWaiting:
         def make(looks):
             left = iter(range(looks, -1, -1))
             made = SimpleNamespace(said=[], idles=0, slept=[])
-            monkeypatch.setattr(manual_launcher, "over", lambda opened: next(left) == 0)
+            monkeypatch.setattr(manual_launcher, "is_complete", lambda opened: next(left) == 0)
             monkeypatch.setattr("sweeps.manual_launcher.time.sleep", made.slept.append)
 
             def idle():

@@ -176,7 +176,7 @@ def test_a_store_in_trouble_while_parameters_are_chosen_does_not_fail_the_trial(
     def choose(self, trial):
         raise exc.OperationalError("", {}, OSError("gone"))
 
-    monkeypatch.setattr(trials, "patiently", partial(with_retries, pauses=()))
+    monkeypatch.setattr(trials, "with_retries", partial(with_retries, pauses=()))
     monkeypatch.setattr(type(called.space), "choose", choose)
     with pytest.raises(UserError, match="out of reach"):
         attempt(opened, called)

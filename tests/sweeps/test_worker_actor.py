@@ -30,7 +30,7 @@ def working(monkeypatch, run):
         def run(self):
             run(self)
 
-    monkeypatch.setattr(ray_cluster, "Worker", Worker)
+    monkeypatch.setattr(ray_cluster, "TrialWorker", Worker)
     return WorkerActor(ORDER, (), {})
 
 

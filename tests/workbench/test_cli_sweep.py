@@ -68,7 +68,9 @@ def test_a_sweep_ends_with_tuned_studies_fresh_runs_and_a_report(swept):
 def test_the_same_command_reads_everything_and_more_trials_go_on(copied, capsys, monkeypatch):
     before = {path: path.stat().st_mtime_ns for folder in runs(copied) for path in folder.iterdir()}
     monkeypatch.setattr(SequenceModule, "training_step", lambda *given: pytest.fail("trained again"))
-    monkeypatch.setattr("sweeps.local_launcher.hire", lambda *given, **told: pytest.fail("a worker was started"))
+    monkeypatch.setattr(
+        "sweeps.local_launcher.start_process", lambda *given, **told: pytest.fail("a worker was started")
+    )
     local = ("--device", "cpu", "--wandb", "off", "--workers", "1")
     status, _, err = said(capsys, "run", "--config", copied / "sweep.yaml", *local, "--out", copied)
     assert status == 0
@@ -87,7 +89,9 @@ def test_the_winners_file_is_a_comparison_that_reads_the_winners_runs(copied, ca
     assert status == 0
     files = [copied / "best" / f"addition-{name}.yaml" for name in ("rnn", "gru")]
     assert out.splitlines()[-2:] == list(map(str, files))
-    monkeypatch.setattr("workbench.cli.execution.Pool.run", lambda self, experiments, listen: expected(experiments))
+    monkeypatch.setattr(
+        "workbench.cli.execution.ProcessPool.run", lambda self, experiments, listen: expected(experiments)
+    )
     for file in files:
         given = ["compare", "--config", str(file), "--seeds", "1", "--device", "cpu", "--wandb", "off"]
         assert main([*given, "--out", str(copied)]) == 0
@@ -226,7 +230,7 @@ def test_a_worker_command_is_as_many_workers_as_its_help_says(copied, monkeypatc
         def run(self):
             return
 
-    monkeypatch.setattr("workbench.cli.sweep.worker.Crew", Crew)
+    monkeypatch.setattr("workbench.cli.sweep.worker.LocalLauncher", Crew)
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(6)))
     assert main(["sweep", "worker", *given, "--device", "cpu", "--out", str(copied)]) == 0
     assert hires == [hired]

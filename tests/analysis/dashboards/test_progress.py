@@ -164,7 +164,7 @@ def test_trials_under_way_are_apart_and_studies_are_read(tmp_path, monkeypatch):
     found = FolderWatcher(tmp_path).now()
     assert found.runs == found.tuning == ()
     assert found.studies == (whole,)
-    monkeypatch.setattr(module, "held", lambda: frozenset({lock(tmp_path, made)}))
+    monkeypatch.setattr(module, "locked_files", lambda: frozenset({lock(tmp_path, made)}))
     (seen,) = FolderWatcher(tmp_path).now().tuning
     assert (seen.state, seen.made) == ("running", 100)
     write_json(tmp_path / "sweep" / "more.json", {"trials": 3})

@@ -221,7 +221,7 @@ def test_a_process_that_failed_on_a_gpu_is_replaced(tmp_path: Path, monkeypatch:
         hired.append(args)
         return start_process(*args, **options)
 
-    monkeypatch.setattr("analysis.probes.parallel.hire", counting)
+    monkeypatch.setattr("analysis.probes.parallel.start_process", counting)
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "failing_once.py").write_text(GPU.format(name="Failing", working=False))
     (tmp_path / "sound_once.py").write_text(GPU.format(name="Sound", working=True))
