@@ -41,6 +41,7 @@ def install(monkeypatch: pytest.MonkeyPatch, **measures: Measure) -> None:
     """Makes probes of these functions the only ones there are, in their order."""
     monkeypatch.setattr(registry, "PROBES", dict.fromkeys(measures, "a toy"))
     for name, measure in measures.items():
-        module = ModuleType(f"analysis.{name}")
-        module.measure, module.chapter = measure, chapter  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, f"analysis.{name}", module)
+        probe, report = ModuleType(f"analysis.probes.{name}"), ModuleType(f"analysis.report.{name}")
+        probe.measure, report.chapter = measure, chapter  # type: ignore[attr-defined]
+        for module in (probe, report):
+            monkeypatch.setitem(sys.modules, module.__name__, module)
