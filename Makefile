@@ -24,6 +24,8 @@ test-gpu:  ## the checks and the benchmark that need an NVIDIA GPU; uses what Py
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/codespell
+	$(BIN)/lint-imports --no-logo
 
 types: $(VENV)/dev.stamp
 	$(BIN)/mypy

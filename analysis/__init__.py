@@ -1,0 +1,1 @@
+"""Analysis of finished runs: probes, figures, reports, profiles, dashboards, and the published tables."""

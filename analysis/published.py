@@ -1,4 +1,4 @@
-"""Published figures that may stand beside ours: those of the same variant of a task, and no others."""
+"""Published figures to compare with: those of exactly the same variant of a task."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from workbench.config import Part
 
 FILE = Path(__file__).parent / "published.yaml"
 
-FORM = re.compile(r"(?:(?P<sign>[<>])\s*)?(?P<digits>-?\d+(?:\.\d+)?)(?:e(?P<power>-?\d+))?(?P<percent> %)?")
+FIGURE_PATTERN = re.compile(r"(?:(?P<sign>[<>])\s*)?(?P<digits>-?\d+(?:\.\d+)?)(?:e(?P<power>-?\d+))?(?P<percent> %)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,73 +25,77 @@ class PublishedFigure:
     value: float
     """As a number; a percentage as a share."""
     bound: Literal["exact", "above", "below"]
-    """Whether the source has the number itself, or says only that it was more, or less."""
+    """`exact` if the source reports the number itself, `above` or `below` if it only reports a bound."""
     rounding: float
-    """By how much the number may lie off because it was rounded: half of its last digit."""
+    """The largest error of the number due to rounding: half a unit of its last digit."""
 
     @classmethod
-    def read(cls, text: str) -> Self:
-        """The figure behind a text.
+    def parse(cls, text: str) -> Self:
+        """Parses a figure.
 
         Raises:
-            ValueError: if it is none.
+            ValueError: if the text is not a figure.
         """
-        found = FORM.fullmatch(text)
-        if found is None:
-            raise ValueError(f"{text!r} is no figure such as 2036, > 10000, 5.8e-5 or 98.11 %")
-        scale = float(f"1e{found['power'] or 0}") / (100 if found["percent"] else 1)
-        value = float(f"{found['digits']}e{found['power'] or 0}") / (100 if found["percent"] else 1)
-        decimals = len(found["digits"].partition(".")[2])
-        kinds: dict[str | None, Literal["exact", "above", "below"]] = {None: "exact", ">": "above", "<": "below"}
-        return cls(text=text, value=value, bound=kinds[found["sign"]], rounding=0.5 * 10.0**-decimals * scale)
+        match = FIGURE_PATTERN.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text!r} is not a figure such as 2036, > 10000, 5.8e-5 or 98.11 %")
+        divisor = 100 if match["percent"] else 1
+        scale = float(f"1e{match['power'] or 0}") / divisor
+        value = float(f"{match['digits']}e{match['power'] or 0}") / divisor
+        decimals = len(match["digits"].partition(".")[2])
+        bounds: dict[str | None, Literal["exact", "above", "below"]] = {None: "exact", ">": "above", "<": "below"}
+        return cls(text=text, value=value, bound=bounds[match["sign"]], rounding=0.5 * 10.0**-decimals * scale)
 
     def __str__(self) -> str:
-        """As the report prints it.
+        """Formats the figure as the report prints it.
 
         Example:
-            >>> print(Quoted.read("> 10000"), Quoted.read("5.8e-5"), Quoted.read("0.0204"))
-            > 10,000 5.8 × 10⁻⁵ 0.0204
+            >>> for text in ("> 10000", "5.8e-5", "0.0204"):
+            ...     print(PublishedFigure.parse(text))
+            > 10,000
+            5.8 × 10⁻⁵
+            0.0204
         """
-        found = FORM.fullmatch(self.text)
-        assert found is not None
-        digits = f"{int(found['digits']):,}" if found["digits"].isdigit() else found["digits"]
-        power = format_power(int(found["power"])) if found["power"] else ""
-        return f"{found['sign']} " * bool(found["sign"]) + digits + power + (found["percent"] or "")
+        match = FIGURE_PATTERN.fullmatch(self.text)
+        assert match is not None
+        digits = f"{int(match['digits']):,}" if match["digits"].isdigit() else match["digits"]
+        power = format_power(int(match["power"])) if match["power"] else ""
+        return f"{match['sign']} " * bool(match["sign"]) + digits + power + (match["percent"] or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedSource:
-    """What one source reports of one variant of a task."""
+    """Figures that one source reports for one variant of a task."""
 
     task: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    """The options that make the variant, all of which must be equal."""
+    """The options that define the variant; all of them must be equal."""
     unstated: frozenset[str] = frozenset()
-    """Options that the source leaves open. Any further option of the task would make another variant."""
+    """Options that the source does not state. Any other option of the task would make another variant."""
     source: str
     measure: str
-    """What the figures count, in words."""
+    """The metric of the figures, in words."""
     of: str
-    """The same as `analysis.papers.metric` reads it."""
+    """The same metric in the syntax of `analysis.papers.metric`."""
     setting: str
     """The model and the budget behind them."""
     figures: Mapping[str, PublishedFigure]
-    """By the catalogue's name of the architecture."""
+    """The figure of each architecture, by its name in the catalogue."""
 
     def matches(self, task: Part) -> bool:
-        """Whether the task is the variant that the source has."""
+        """Returns whether a task is the variant that the figures are for."""
         stated = {key: value for key, value in task.options.items() if key not in self.unstated}
         return task.name == self.task and stated == dict(self.options)
 
 
 def read_published(file: Path) -> tuple[PublishedSource, ...]:
-    """The entries of a file, with the safe loader."""
+    """Reads the sources of a YAML file."""
     return tuple(
         PublishedSource(
             **{
                 **entry,
                 "unstated": frozenset(entry.get("unstated", ())),
-                "figures": {name: PublishedFigure.read(text) for name, text in entry["figures"].items()},
+                "figures": {name: PublishedFigure.parse(text) for name, text in entry["figures"].items()},
             }
         )
         for entry in yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -104,17 +108,20 @@ RDA_FORMS: Mapping[tuple[Any, ...], str] = {
     ("exp", "identity", "tanh"): "rda-exp-tanh",
     ("sigmoid", "identity", "identity"): "rda-sigmoid-id",
 }
-"""The paper's two, by the options attention, hidden and output of `rda`."""
+"""Names of the two forms in the RDA paper, by the options attention, hidden and output of `rda`."""
 
 
 def catalogue_name(architecture: Part) -> str:
-    """The name that the sources know it by: `rda` with the options of one of the paper's two is that one."""
+    """Returns the name under which sources report an architecture.
+
+    It is the architecture's own name, except that `rda` with the options of a form in the RDA paper has that form's.
+    """
     if architecture.name == "rda":
         form = tuple(architecture.options.get(key) for key in ("attention", "hidden", "output"))
         return RDA_FORMS.get(form, "rda")
     return architecture.name
 
 
-def published_for(task: Part) -> tuple[PublishedSource, ...]:
-    """All that is published of exactly this variant."""
+def find_published(task: Part) -> tuple[PublishedSource, ...]:
+    """Returns all sources that report exactly this variant of a task."""
     return tuple(entry for entry in PUBLISHED if entry.matches(task))

@@ -1,4 +1,4 @@
-"""What is said of several seeds."""
+"""Statistics over seeds, sequences and rounds: means, medians and proportions, with their intervals."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -6,157 +6,178 @@ from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
 
 CONFIDENCE = 0.95
-"""Of every interval in the report."""
+"""Confidence level of every interval in the report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mean:
-    """A mean over seeds, and how sure it is."""
+    """A mean over seeds, with its interval."""
 
     mean: float
-    """NaN where there is no value."""
-    half: float | None
-    """Half the width of the interval; `None` where there is none, for fewer than two values."""
+    """NaN if there are no values."""
+    half_width: float | None
+    """Half the width of the interval; `None` for fewer than two values."""
     n: int
-    """The number of values in it."""
+    """The number of values."""
     excluded: int = 0
-    """The number of values left out, as they were no finite numbers."""
+    """The number of values that were left out because they were not finite."""
 
     @property
     def low(self) -> float:
-        """The lower end of the interval; the mean itself where there is none."""
-        return self.mean - (self.half or 0.0)
+        """The lower end of the interval; the mean itself if there is no interval."""
+        return self.mean - (self.half_width or 0.0)
 
     @property
     def high(self) -> float:
-        """The upper end of the interval; the mean itself where there is none."""
-        return self.mean + (self.half or 0.0)
+        """The upper end of the interval; the mean itself if there is no interval."""
+        return self.mean + (self.half_width or 0.0)
 
     def overlaps(self, other: "Mean") -> bool:
-        """Whether the two intervals have a point in common."""
+        """Returns whether the two intervals have a point in common."""
         return self.low <= other.high and other.low <= self.high
 
 
 def mean_interval(values: Iterable[float], confidence: float = CONFIDENCE) -> Mean:
-    """The mean with Student's t interval: mean ± t(n - 1) s / sqrt(n), s the standard deviation over n - 1.
+    """Returns the mean with Student's t interval: mean ± t(n - 1) s / sqrt(n), s the standard deviation over n - 1.
 
-    Values that are no finite numbers, those of diverged runs, are left out and counted.
+    Values that are not finite, such as those of diverged runs, are left out and counted.
     """
-    given = np.fromiter(values, dtype=float)
-    kept = given[np.isfinite(given)]
-    n, excluded = len(kept), len(given) - len(kept)
+    array = np.fromiter(values, dtype=float)
+    finite = array[np.isfinite(array)]
+    n, excluded = len(finite), len(array) - len(finite)
     if n == 0:
-        return Mean(mean=math.nan, half=None, n=0, excluded=excluded)
-    half = half_width(kept[:, None], confidence)[0] if n > 1 else None
-    return Mean(mean=float(kept.mean()), half=None if half is None else float(half), n=n, excluded=excluded)
+        return Mean(mean=math.nan, half_width=None, n=0, excluded=excluded)
+    half = float(half_width(finite[:, None], confidence)[0]) if n > 1 else None
+    return Mean(mean=float(finite.mean()), half_width=half, n=n, excluded=excluded)
 
 
 def half_width(values: np.ndarray, confidence: float = CONFIDENCE) -> np.ndarray:
-    """Half the width of Student's t interval, column by column.
+    """Returns half the width of Student's t interval, column by column.
 
     Args:
         values: (seeds, columns); NaN where a seed has no value.
+        confidence: confidence level of the interval.
 
     Returns:
-        (columns,); 0 where there are fewer than two values.
+        (columns,); 0 for columns with fewer than two values.
     """
-    n = np.isfinite(values).sum(0)
-    kept = np.where(np.isfinite(values), values, 0.0)
-    centred = np.where(np.isfinite(values), values - kept.sum(0) / np.maximum(n, 1), 0.0)
+    # Imported here, as help texts, which import the results of probes, must stay fast.
+    from scipy.special import stdtrit
+
+    is_finite = np.isfinite(values)
+    n = is_finite.sum(0)
+    total = np.where(is_finite, values, 0.0).sum(0)
+    centered = np.where(is_finite, values - total / np.maximum(n, 1), 0.0)
     freedom = np.maximum(n - 1, 1)
-    deviation = np.sqrt((centred**2).sum(0) / freedom)
+    deviation = np.sqrt((centered**2).sum(0) / freedom)
     quantile = stdtrit(freedom, 0.5 + confidence / 2)
     return np.asarray(np.where(n > 1, quantile * deviation / np.sqrt(np.maximum(n, 1)), 0.0))
 
 
-def median_reached(steps: Sequence[float | None]) -> float | None:
-    """The median over all seeds of the step at which something was reached.
+def median_steps_to_goal(steps: Sequence[float | None]) -> float | None:
+    """Returns the median over all seeds of the step at which a goal was reached.
 
-    A seed that never reached it counts as later than all that did; to leave such seeds out would make an architecture
-    look the faster the more of its seeds fail. So half of the seeds or more without it give `None`: not reached.
+    A seed that never reached it counts as later than every seed that did: leaving such seeds out would make an
+    architecture look faster the more of its seeds fail.
+
+    Args:
+        steps: the step of each seed; `None` if it never reached the goal.
+
+    Returns:
+        The median; `None`, for not reached, if half of the seeds or more never reached the goal.
     """
     if not steps:
         return None
-    median = float(np.median([math.inf if step is None else step for step in steps]))
-    return median if math.isfinite(median) else None
+    # Not scipy.stats.ecdf: of an even number of seeds it gives the lower middle value, not the mean of both.
+    result = float(np.median([math.inf if step is None else step for step in steps]))
+    return result if math.isfinite(result) else None
 
 
-def safe_divide(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """above / below, element by element; NaN where what is below is not positive."""
-    found = np.full(np.broadcast_shapes(np.shape(above), np.shape(below)), np.nan)
-    np.divide(above, below, out=found, where=np.asarray(below) > 0)
-    return found
+def safe_divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Returns numerator / denominator, element by element; NaN where the denominator is not positive."""
+    quotient = np.full(np.broadcast_shapes(np.shape(numerator), np.shape(denominator)), np.nan)
+    np.divide(numerator, denominator, out=quotient, where=np.asarray(denominator) > 0)
+    return quotient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shares:
-    """The share of right answers in each group, with its interval; each (groups,), NaN where there is no answer."""
+class Proportions:
+    """The share of correct answers in each group, with its interval; each (groups,), NaN for groups without answers."""
 
     share: np.ndarray
     low: np.ndarray
     high: np.ndarray
 
 
-def wilson(share: np.ndarray, count: np.ndarray, confidence: float = CONFIDENCE) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson's score interval of a share p out of n independent answers, element by element (Wilson 1927):
+def wilson_interval(
+    share: np.ndarray, count: np.ndarray, confidence: float = CONFIDENCE
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns Wilson's score interval of a share p of n independent answers, element by element (Wilson 1927).
 
         (p + z^2 / 2n -+ z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)
 
-    Unlike Student's it stays within 0 .. 1 and has a width where all answers are right.
+    Unlike Student's interval it stays within 0 .. 1, and has a width even if all answers are correct.
+
+    Args:
+        share: the shares p.
+        count: the numbers of answers n, which need not be whole.
+        confidence: confidence level of the interval.
 
     Returns:
         Its lower and its upper ends; NaN where n is 0.
     """
+    from scipy.special import ndtri
+
     z = float(ndtri(0.5 + confidence / 2))
     n = np.where(np.asarray(count) > 0, count, np.nan)
-    centre = share + z**2 / (2 * n)
+    center = share + z**2 / (2 * n)
     half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    low, high = (centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n)
-    # Rounding would leave the ends a hair away from 0 and 1 where they are exactly that.
+    low, high = (center - half) / (1 + z**2 / n), (center + half) / (1 + z**2 / n)
+    # Rounding would leave the ends slightly off where they are exactly 0 or 1.
     return np.where(np.asarray(share) == 0, 0.0 * low, low), np.where(np.asarray(share) == 1, 1.0 + 0.0 * high, high)
 
 
-def clustered_proportions(right: np.ndarray, total: np.ndarray, group: np.ndarray, groups: int) -> Shares:
-    """The share of each group, with Wilson's interval at the number of answers that those of its sequences are worth.
+def clustered_proportions(correct: np.ndarray, total: np.ndarray, group: np.ndarray, groups: int) -> Proportions:
+    """Returns the share of correct answers of each group, with Wilson's interval at the effective number of answers.
 
-    A sequence's answers are right or wrong together more often than chance has it. Its answers count 1 / D each, D the
-    design effect: the variance of the sequences' sums over that of as many independent answers (Rao and Scott 1992),
-    estimated over all groups together, and at least 1.
+    The answers of one sequence are correct or wrong together more often than by chance. Each counts as 1 / D
+    independent answers, D the design effect: the variance of the sequences' sums over that of as many independent
+    answers (Rao and Scott 1992), estimated over all groups together, and at least 1.
 
     Args:
-        right: (sequences,) right answers of a sequence.
-        total: (sequences,) its answers, at least 1.
-        group: (sequences,) whole numbers below `groups`.
+        correct: (sequences,) number of correct answers of each sequence.
+        total: (sequences,) number of its answers, at least 1.
+        group: (sequences,) the group of each sequence, a whole number below `groups`.
+        groups: number of groups.
     """
-    sums = np.bincount(group, right, groups)
+    sums = np.bincount(group, correct, groups)
     counts = np.bincount(group, total, groups)
     clusters = np.bincount(group, minlength=groups)
     share = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
     several = clusters[group] > 1
     p, members = share[group][several], clusters[group][several]
-    found = (((right[several] - total[several] * p) ** 2) * members / np.maximum(members - 1, 1)).sum()
+    observed = (((correct[several] - total[several] * p) ** 2) * members / np.maximum(members - 1, 1)).sum()
     expected = (total[several] * p * (1 - p)).sum()
-    # With a single sequence a group nothing is known of their variance: each then counts as one answer.
-    effect = float(found / expected) if expected > 0 else (1.0 if several.any() else float(total.max(initial=1)))
-    low, high = wilson(share, counts / max(1.0, effect))
-    return Shares(share=share, low=low, high=high)
+    # The variance of a single sequence is unknown: if every group has just one, a sequence counts as one answer.
+    effect = float(observed / expected) if expected > 0 else (1.0 if several.any() else float(total.max(initial=1)))
+    low, high = wilson_interval(share, counts / max(1.0, effect))
+    return Proportions(share=share, low=low, high=high)
 
 
 BOOTSTRAP_RESAMPLES = 400
-"""Bootstrap samples behind an interval."""
+"""Number of bootstrap samples behind an interval."""
 BOOTSTRAP_SEED = 0
-"""Of the resampling: the same table gives the same interval."""
+"""Seed of the resampling: the same values always give the same interval."""
 
 Statistic = Callable[[np.ndarray], np.ndarray]
-"""(samples, units, quantities), means over sequences -> (samples,)."""
+"""Maps means over sequences, (samples, units, quantities), to one value per sample, (samples,)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A statistic and its 95 % percentile interval; `None` where there is none."""
+    """A statistic and its 95 % percentile interval; `None` for values that do not exist."""
 
     value: float | None
     low: float | None = None
@@ -164,18 +185,21 @@ class Interval:
 
 
 def two_way_bootstrap(values: np.ndarray, statistic: Statistic, over_units: bool = True) -> Interval:
-    """The statistic of the means over sequences, and its percentile interval in bootstrap samples that draw sequences
-    and, independently, units (or heads) again with replacement.
+    """Returns a statistic of the means over sequences, with its bootstrap percentile interval.
+
+    Every bootstrap sample draws sequences and, independently of them, units (or heads) with replacement.
 
     Args:
-        values: (sequences, units) or (sequences, units, quantities); NaN where there is none.
-        statistic: of (samples, units, quantities) to (samples,).
-        over_units: whether units are drawn again too, or sequences alone.
+        values: (sequences, units) or (sequences, units, quantities); NaN where there is no value.
+        statistic: maps (samples, units, quantities) to (samples,).
+        over_units: whether units are resampled too, or sequences only.
     """
     table = np.asarray(values, dtype=float)
     table = table[..., None] if table.ndim == 2 else table
-    sequences, units, kinds = table.shape
+    sequences, units, quantities = table.shape
+    resample_units = over_units and units > 1
     generator = np.random.default_rng(BOOTSTRAP_SEED)
+    # The first row is the sample itself: its statistic is the value.
     weights = np.ones((1, sequences))
     if sequences > 1:
         weights = np.concatenate(
@@ -184,88 +208,90 @@ def two_way_bootstrap(values: np.ndarray, statistic: Statistic, over_units: bool
     else:
         weights = np.ones((BOOTSTRAP_RESAMPLES + 1, 1))
     flat = table.reshape(sequences, -1)
-    known = np.isfinite(flat)
-    count = weights @ known.astype(float)
-    total = weights @ np.where(known, flat, 0.0)
-    means = safe_divide(total, count).reshape(-1, units, kinds)
-    if over_units and units > 1:
-        drawn = generator.integers(units, size=(BOOTSTRAP_RESAMPLES, units))
-        means[1:] = np.take_along_axis(means[1:], drawn[:, :, None], axis=1)
+    is_finite = np.isfinite(flat)
+    count = weights @ is_finite.astype(float)
+    total = weights @ np.where(is_finite, flat, 0.0)
+    means = safe_divide(total, count).reshape(-1, units, quantities)
+    if resample_units:
+        indices = generator.integers(units, size=(BOOTSTRAP_RESAMPLES, units))
+        means[1:] = np.take_along_axis(means[1:], indices[:, :, None], axis=1)
     results = statistic(means)
     value = float(results[0])
     if not math.isfinite(value):
         return Interval(value=None)
     samples = results[1:][np.isfinite(results[1:])]
-    if len(samples) < BOOTSTRAP_RESAMPLES // 2 or (sequences == 1 and not (over_units and units > 1)):
+    if len(samples) < BOOTSTRAP_RESAMPLES // 2 or (sequences == 1 and not resample_units):
         return Interval(value=value)
     low, high = np.quantile(samples, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
     return Interval(value=value, low=float(low), high=float(high))
 
 
 def bootstrap_mean(values: np.ndarray) -> np.ndarray:
-    """The mean over units of the first quantity; NaN among them is left out."""
-    known = np.isfinite(values[..., 0])
-    count = known.sum(1)
-    total = np.where(known, values[..., 0], 0.0).sum(1)
-    return safe_divide(total, count)
+    """Returns the mean over units of the first quantity, without NaN; a `Statistic`."""
+    is_finite = np.isfinite(values[..., 0])
+    total = np.where(is_finite, values[..., 0], 0.0).sum(1)
+    return safe_divide(total, is_finite.sum(1))
 
 
 def ratio_of_sums(values: np.ndarray) -> np.ndarray:
-    """The sum over units of the first quantity, divided by that of the second."""
-    above, below = np.nansum(values[..., 0], axis=1), np.nansum(values[..., 1], axis=1)
-    return safe_divide(above, below)
+    """Returns the sum over units of the first quantity, divided by that of the second; a `Statistic`."""
+    numerator, denominator = np.nansum(values[..., 0], axis=1), np.nansum(values[..., 1], axis=1)
+    return safe_divide(numerator, denominator)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
-    """The median of some values."""
+class MedianInterval:
+    """A median, with its interval."""
 
     median: float
     low: float | None
-    """The lower end of its interval; `None` where there are too few values for one."""
+    """The lower end of the interval; `None` if there are too few values for one."""
     high: float | None
+    """The upper end, likewise."""
 
 
-def median_spread(values: Sequence[float], confidence: float = CONFIDENCE) -> Spread:
-    """The median with its interval from order statistics, which holds whatever the values' distribution: of n values
-    in order, the k-th and the k-th last, where k is the largest with 2 P(Bin(n, 1/2) < k) <= 1 - confidence. For 95 %
-    it takes six values.
+def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> MedianInterval:
+    """Returns the median with its interval from order statistics, which holds for any distribution.
+
+    Of n values in order, the ends are the k-th and the k-th last, k the largest with 2 P(Bin(n, 1/2) < k) <= 1 -
+    confidence. For 95 % it takes at least six values.
     """
-    ordered, n = sorted(values), len(values)
-    k, outside = 0, 0.0
-    while (outside := outside + 2 * math.comb(n, k) / 2**n) <= 1 - confidence:
-        k += 1
-    ends = (ordered[k - 1], ordered[n - k]) if k else (None, None)
-    return Spread(median=median(ordered), low=ends[0], high=ends[1])
+    # Only here, as importing it takes most of a second and every command imports this module.
+    from scipy.stats import quantile_test
+
+    ends = quantile_test(values).confidence_interval(confidence)
+    low, high = (None if math.isnan(end) else float(end) for end in ends)
+    return MedianInterval(median=median(values), low=low, high=high)
 
 
-def paired_ratio(values: Sequence[float], base: Sequence[float]) -> Spread:
-    """The ratios within each round: what slows a round down slows both sides, so it leaves them as they are."""
-    return median_spread([value / other for value, other in zip(values, base, strict=True)])
+def paired_ratio(values: Sequence[float], base: Sequence[float]) -> MedianInterval:
+    """Returns the median of the ratios within each round: what slows down a whole round leaves its ratio unchanged."""
+    return median_interval([value / other for value, other in zip(values, base, strict=True)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """A number of a row: the mean over its seeds with Student's interval; for one seed the probe's own interval."""
+    """A metric of a row: the mean over its seeds with Student's interval; for one seed the probe's own interval."""
 
     value: float
-    """NaN where no seed has it."""
+    """NaN if no seed has the metric."""
     low: float
-    """NaN where there is no interval."""
+    """NaN if there is no interval."""
     high: float
-    """Infinite where the measurement ended there."""
+    """Infinite if the measurement could not look further."""
     unit: str
     seeds: int
+    """The number of seeds in the mean."""
     censored: bool = False
-    """Whether for some seed the measurement ended there."""
+    """True if the value of some seed is only a lower bound, as its measurement could not look further."""
     seeds_missing: int = 0
-    """Seeds that were probed and do not have the number: it is the mean of the others."""
+    """The number of seeds that were probed and do not have the metric; the mean is that of the others."""
 
     @property
     def has_interval(self) -> bool:
-        """Whether there is an interval."""
+        """True if there is an interval, possibly with an infinite upper end."""
         return math.isfinite(self.low) and not math.isnan(self.high)
 
     def overlaps(self, other: "Estimate") -> bool:
-        """Whether the intervals have a point in common."""
+        """Returns whether the two intervals have a point in common."""
         return self.low <= other.high and other.low <= self.high

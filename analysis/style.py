@@ -1,4 +1,4 @@
-"""The one look of every figure: theme, a fixed colour, line and marker for each architecture, and how one is saved."""
+"""Style of all figures: the theme, a fixed line style for each architecture, and saving as SVG and PNG."""
 
 import hashlib
 import io
@@ -15,18 +15,19 @@ from matplotlib.figure import Figure
 
 from workbench.files import atomic_path, write_text
 
-Dash = tuple[float, tuple[float, ...]]
+DashPattern = tuple[float, tuple[float, ...]]
+"""A line style of matplotlib: offset, and lengths of dashes and gaps."""
 
-SOLID: Dash = (0, ())
-DASHED: Dash = (0, (5, 1.6))
-DOTTED: Dash = (0, (1.2, 1.2))
-LONG: Dash = (0, (9, 2))
-DASH_DOT: Dash = (0, (6, 1.6, 1.2, 1.6))
+SOLID: DashPattern = (0, ())
+DASHED: DashPattern = (0, (5, 1.6))
+DOTTED: DashPattern = (0, (1.2, 1.2))
+LONG: DashPattern = (0, (9, 2))
+DASH_DOT: DashPattern = (0, (6, 1.6, 1.2, 1.6))
 
-INK = "#1b1f24"
-"""Of text and axes, on white."""
-FAINT = "#6b7280"
-"""Of what is only an aid: grids, leaders."""
+TEXT_COLOR = "#1b1f24"
+"""Color of text and axes, on white."""
+AID_COLOR = "#6b7280"
+"""Color of aids to the eye, such as the lines that lead to labels."""
 
 THEME: Mapping[str, Any] = {
     "svg.fonttype": "none",
@@ -41,11 +42,11 @@ THEME: Mapping[str, Any] = {
     "ytick.major.width": 0.8,
     "ytick.minor.width": 0.6,
     "font.family": "sans-serif",
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": FAINT,
-    "xtick.color": INK,
-    "ytick.color": INK,
+    "text.color": TEXT_COLOR,
+    "axes.labelcolor": TEXT_COLOR,
+    "axes.edgecolor": AID_COLOR,
+    "xtick.color": TEXT_COLOR,
+    "ytick.color": TEXT_COLOR,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.8,
@@ -59,110 +60,124 @@ THEME: Mapping[str, Any] = {
     "lines.solid_capstyle": "round",
     "figure.facecolor": "white",
 }
+"""Settings of matplotlib, over those of seaborn."""
 NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
-"""What matplotlib would write into an SVG; the date alone makes any two differ."""
+"""Turns off the metadata that matplotlib writes into an SVG: the date alone would make any two files differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineStyle:
-    """How an architecture is drawn, in colour and in grey."""
+    """Line and marker of an architecture, distinct in color and in greyscale."""
 
-    colour: str
-    dash: Dash
+    color: str
+    dash: DashPattern
     marker: str
     hollow: bool = False
+    """True for a white marker with a colored edge."""
 
-    def line(self) -> dict[str, Any]:
-        """The keywords of `Axes.plot`."""
+    def plot_keywords(self) -> dict[str, Any]:
+        """Returns the keyword arguments of `Axes.plot`."""
         return {
-            "color": self.colour,
+            "color": self.color,
             "linestyle": self.dash,
             "marker": self.marker,
-            "markerfacecolor": "white" if self.hollow else self.colour,
-            "markeredgecolor": self.colour if self.hollow else "white",
+            "markerfacecolor": "white" if self.hollow else self.color,
+            "markeredgecolor": self.color if self.hollow else "white",
         }
 
 
 LINE_STYLES: Mapping[str, LineStyle] = {
-    "rnn": LineStyle(colour="#6d6d6d", dash=DOTTED, marker="X"),
-    "lstm": LineStyle(colour="#003e7f", dash=SOLID, marker="s"),
-    "gru": LineStyle(colour="#6d7aff", dash=DASHED, marker="D"),
-    "rwa": LineStyle(colour="#14a963", dash=SOLID, marker="^"),
-    "rda": LineStyle(colour="#af4721", dash=SOLID, marker="o"),
-    "rda-exp-tanh": LineStyle(colour="#571f07", dash=DASHED, marker="v"),
-    "rda-sigmoid-id": LineStyle(colour="#c08c00", dash=DASH_DOT, marker="<"),
-    "tcn": LineStyle(colour="#111111", dash=LONG, marker="P"),
-    "han": LineStyle(colour="#e05ec4", dash=SOLID, marker="p"),
-    "han-bidirectional": LineStyle(colour="#5f0cb3", dash=DASH_DOT, marker="h"),
+    "rnn": LineStyle(color="#6d6d6d", dash=DOTTED, marker="X"),
+    "lstm": LineStyle(color="#003e7f", dash=SOLID, marker="s"),
+    "gru": LineStyle(color="#6d7aff", dash=DASHED, marker="D"),
+    "rwa": LineStyle(color="#14a963", dash=SOLID, marker="^"),
+    "rda": LineStyle(color="#af4721", dash=SOLID, marker="o"),
+    "rda-exp-tanh": LineStyle(color="#571f07", dash=DASHED, marker="v"),
+    "rda-sigmoid-id": LineStyle(color="#c08c00", dash=DASH_DOT, marker="<"),
+    "tcn": LineStyle(color="#111111", dash=LONG, marker="P"),
+    "han": LineStyle(color="#e05ec4", dash=SOLID, marker="p"),
+    "han-bidirectional": LineStyle(color="#5f0cb3", dash=DASH_DOT, marker="h"),
 }
-"""In the catalogue's order. Far apart in the CIELAB space, for the colour-blind too; 3:1 or more against white."""
+"""The architectures of the catalogue, in its order. Colors are far apart in CIELAB space, also for color-blind people,
+and have a contrast of 3:1 or more against white."""
 
 DASHES = (SOLID, DASHED, DASH_DOT, LONG, DOTTED)
+
+# For custom architectures; every combination of dash and marker is used before one returns.
 CUSTOM_COLORS = ("#00728d", "#ff4b9c", "#744d3a", "#5b31fa", "#9e3ab9", "#2e003a")
 CUSTOM_MARKERS = (">", "*", "d", "8", "H")
 CUSTOM_CYCLE = len(DASHES) * len(CUSTOM_MARKERS)
 
 
 def line_styles(names: Iterable[str]) -> dict[str, LineStyle]:
-    """A look for each architecture of a report, no two alike (up to 150 of the user's own).
+    """Returns a line style for each architecture of a report, no two alike (for up to 150 custom architectures).
 
-    Those of the catalogue have their own. One brought by the user gets what the hash of its name points at, or the next
-    that is free; all names of a report have to be given together, so that each looks the same in all its figures.
+    Those of the catalogue have fixed styles. A custom one gets the style that the hash of its name selects, or the next
+    free one. Pass all names of a report together, so that each has the same style in all figures.
     """
-    made: dict[str, LineStyle] = {}
-    taken: set[int] = set()
+    styles: dict[str, LineStyle] = {}
+    used_slots: set[int] = set()
+    num_colors = len(CUSTOM_COLORS)
     for name in sorted(set(names)):
         if name in LINE_STYLES:
-            made[name] = LINE_STYLES[name]
+            styles[name] = LINE_STYLES[name]
             continue
-        colours = len(CUSTOM_COLORS)
-        start = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "big") % colours
-        # Every colour is used before one is used again with another dash and marker.
-        order = (colours * lap + (start + shift) % colours for lap in range(CUSTOM_CYCLE) for shift in range(colours))
-        slot = next((number for number in order if number not in taken), start)
-        taken.add(slot)
-        lap, colour = divmod(slot, colours)
-        made[name] = LineStyle(
-            colour=CUSTOM_COLORS[colour],
+        start = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "big") % num_colors
+        # All colors are used once before any returns with another dash and marker.
+        slots = (
+            num_colors * lap + (start + shift) % num_colors
+            for lap in range(CUSTOM_CYCLE)
+            for shift in range(num_colors)
+        )
+        slot = next((slot for slot in slots if slot not in used_slots), start)
+        used_slots.add(slot)
+        lap, color = divmod(slot, num_colors)
+        styles[name] = LineStyle(
+            color=CUSTOM_COLORS[color],
             dash=DASHES[(lap + 1) % len(DASHES)],
             marker=CUSTOM_MARKERS[(lap + lap // len(DASHES)) % len(CUSTOM_MARKERS)],
         )
-    return made
+    return styles
 
 
-def restyled(look: LineStyle, index: int) -> LineStyle:
-    """The look of the same architecture with other options: its colour and marker, with another dash and filling."""
-    dash = DASHES[(DASHES.index(look.dash) + index) % len(DASHES)]
-    return replace(look, dash=dash, hollow=index % 2 == 1)
+def restyled(style: LineStyle, index: int) -> LineStyle:
+    """Returns a variant of a style, for other options of the same architecture.
+
+    Args:
+        style: the architecture's style, whose color and marker the variant keeps.
+        index: number of the variant; 0 is the style itself, odd ones are hollow.
+    """
+    dash = DASHES[(DASHES.index(style.dash) + index) % len(DASHES)]
+    return replace(style, dash=dash, hollow=index % 2 == 1)
 
 
 @contextmanager
 def theme() -> Iterator[None]:
-    """The theme, for as long as the context lasts; to be on while a figure is drawn."""
+    """Applies the theme; wraps all code that draws a figure."""
     with mpl.rc_context(), warnings.catch_warnings():
-        # A user's name may be in a script that the font lacks; the SVG has it all the same.
+        # A user's name may be in a script that the font lacks; the SVG has the text anyway.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         # A personal matplotlibrc must not change the figures.
         mpl.rcdefaults()
-        chosen: dict[Any, Any] = {**sns.axes_style("ticks"), **sns.plotting_context("paper"), **THEME}
-        mpl.rcParams.update(chosen)
+        settings: dict[Any, Any] = {**sns.axes_style("ticks"), **sns.plotting_context("paper"), **THEME}
+        mpl.rcParams.update(settings)
         yield
 
 
-def save(figure: Figure, folder: Path, name: str) -> str:
-    """Writes `folder/name.svg` and `folder/name.png`, each whole or not at all.
+def save_figure(figure: Figure, folder: Path, name: str) -> str:
+    """Writes `folder/name.svg` and `folder/name.png`, atomically; creates the folder if needed.
 
     Returns:
         The SVG: the same figure gives the same bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with theme(), atomic_path(folder / f"{name}.png") as aside:
-        figure.savefig(aside, format="png", dpi=200)
+    with theme(), atomic_path(folder / f"{name}.png") as temporary:
+        figure.savefig(temporary, format="png", dpi=200)
     return save_svg(figure, folder, name)
 
 
 def save_svg(figure: Figure, folder: Path, name: str) -> str:
-    """Writes `folder/name.svg`, whole or not at all, in a folder that is there.
+    """Writes `folder/name.svg`, atomically; the folder has to exist.
 
     Returns:
         The SVG: the same figure gives the same bytes.

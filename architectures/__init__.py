@@ -1,9 +1,9 @@
-"""What is compared: sequence architectures behind one interface. Needs torch, and nothing else.
+"""Sequence architectures behind one interface. Needs only torch.
 
 >>> encoder = build("rda", input_size=2, hidden_size=250, attention="exp", output="tanh")
 >>> y, state = encoder(x)              # x (batch, time, 2) -> y (batch, time, encoder.output_size)
->>> y2, state = encoder(x2, state)     # goes on where the first call stopped
->>> trace = encoder.trace(x)           # what happened inside, step by step
+>>> y2, state = encoder(x2, state)     # resumes where the first call stopped
+>>> trace = encoder.trace(x)           # internal quantities, step by step
 """
 
 from architectures.base import Encoder

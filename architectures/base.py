@@ -1,4 +1,4 @@
-"""The interface that every architecture keeps."""
+"""The interface of all architectures, `Encoder`, and the argument checks that they share."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -15,25 +15,25 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class Encoder(nn.Module, ABC):
-    """A sequence in, a sequence of the same length out.
+    """A module that maps a sequence to a sequence of the same length.
 
-    A subclass sets `output_size`, implements `encode`, `trace`, `path_length` and `state_size`, and says whether it
-    is causal and how far it reaches. Every argument of its constructor but `input_size` is an option that users may
-    set, so each has a type, a default (save `hidden_size`) and a line in the docstring.
+    A subclass sets `output_size`, implements `encode`, `trace`, `path_length` and `state_size`, and overrides `causal`
+    and `receptive_field` where the defaults do not hold. Every argument of its constructor except `input_size` is an
+    option that users may set, so each has a type, a default (except `hidden_size`) and a line in the docstring.
     """
 
     causal: ClassVar[bool] = True
-    """Whether y[:, t] depends on x[:, :t+1] alone."""
+    """True if y[:, t] depends on x[:, :t+1] alone."""
 
-    compiled: ClassVar[bool] = False
-    """Whether it has kernels that are compiled at their first use on a CPU."""
+    has_native_kernels: ClassVar[bool] = False
+    """True if the architecture has C++ kernels, which are compiled at their first use on a CPU."""
 
     input_size: int
     output_size: int
 
     def __init__(self, input_size: int) -> None:
         super().__init__()
-        positive(input_size=input_size)
+        check_positive(input_size=input_size)
         self.input_size = input_size
 
     def forward(self, x: Tensor, state: State = None, lengths: Tensor | None = None) -> tuple[Tensor, State]:
@@ -41,39 +41,44 @@ class Encoder(nn.Module, ABC):
 
         Args:
             x: (batch, time, input_size).
-            state: where an earlier call stopped; `None` is the start.
-            lengths: (batch,) the valid steps of a right-padded batch. A causal encoder needs it for nothing.
+            state: the state that an earlier call returned; `None` is the start.
+            lengths: (batch,) the valid steps of a right-padded batch. A causal encoder does not need them.
 
         Returns:
-            y (batch, time, output_size), and the state to go on from.
+            y (batch, time, output_size), and the state after the last step, from which another call can resume.
 
         Raises:
-            ValueError: if x has another shape or another number of features, or no step at all.
+            ValueError: if x has another shape, another number of features, or no steps.
         """
-        self.check(x, lengths)
-        y, stop = self.encode(x, state, lengths)
-        if y.shape != (*x.shape[:2], self.output_size):
-            due = (*x.shape[:2], self.output_size)
-            raise ValueError(f"{type(self).__name__} put out {tuple(y.shape)} where {due} is due")
-        return y, stop
+        self.check_input(x, lengths)
+        y, new_state = self.encode(x, state, lengths)
+        expected = (*x.shape[:2], self.output_size)
+        if y.shape != expected:
+            raise ValueError(f"{type(self).__name__} returned an output of shape {tuple(y.shape)}, not {expected}")
+        return y, new_state
 
     @abstractmethod
     def encode(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
-        """What `forward` does, once its input has been checked."""
+        """Implements `forward`, for input that has been checked."""
 
     @abstractmethod
     def trace(self, x: Tensor, state: State = None, lengths: Tensor | None = None) -> Trace:
-        """What happens inside while x is encoded, step by step. Takes what `forward` takes; dropout is left out."""
+        """Returns the internal quantities of every step while x is encoded.
+
+        Takes the arguments of `forward`. Dropout is off.
+        """
 
     @property
     def receptive_field(self) -> int | None:
-        """The number of steps that y[:, t] can depend on, step t included (each way, where not causal);
-        `None` where there is no bound."""
+        """The number of steps that y[:, t] can depend on, step t included; `None` if it is unbounded.
+
+        An encoder that is not causal has as many in each direction.
+        """
         return None
 
     @abstractmethod
     def path_length(self, lag: int) -> int:
-        """The number of hops from the input of `lag` steps back to the output.
+        """Returns the number of hops from the input of `lag` steps back to the output.
 
         Raises:
             ValueError: if the lag is negative or lies beyond the receptive field.
@@ -81,22 +86,22 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def state_size(self, time: int) -> int:
-        """The number of numbers that one sequence carries on from after `time` steps."""
+        """Returns how many numbers the state of one sequence holds after `time` steps."""
 
     @classmethod
     def search_space(cls, time: int) -> dict[str, Any]:
-        """What a sweep may choose of this architecture's own options for sequences of `time` steps; nothing by
-        default.
+        """Returns the options that a sweep may search for sequences of `time` steps; none by default.
 
-        Plain data, as in a YAML file: `{"low": 1, "high": 3}` is a range, its ends included, `["exp", "sigmoid"]` are
-        choices, and `"when": {"num_layers": {"low": 2}}` in a range says where it applies. The width is left out: it is
-        everyone's. Each default lies in its domain, or what the encoder makes of it where it is `None`: a sweep that
-        cannot choose the default may lose to it.
+        The space is plain data, as in a YAML file: `{"low": 1, "high": 3}` is a range with its ends included,
+        `["exp", "sigmoid"]` are choices, and `"when": {"num_layers": {"low": 2}}` in a range is the condition under
+        which it applies. The width is left out, since all architectures have it. Each domain contains the option's
+        default, or the value that the encoder derives where the default is `None`: a sweep that cannot choose the
+        default may lose to it.
         """
         return {}
 
-    def check(self, x: Tensor, lengths: Tensor | None = None) -> None:
-        """Refuses an x, or lengths, that this encoder cannot take."""
+    def check_input(self, x: Tensor, lengths: Tensor | None = None) -> None:
+        """Raises an error if x or lengths do not fit this encoder."""
         if x.ndim != 3:
             raise ValueError(f"x must be (batch, time, {self.input_size}), not of shape {tuple(x.shape)}")
         if x.shape[2] != self.input_size:
@@ -112,14 +117,14 @@ class Encoder(nn.Module, ABC):
         if lengths.is_floating_point() or lengths.dtype == torch.bool:
             raise TypeError(f"lengths must be whole numbers, not {lengths.dtype}")
         if lengths.device.type != "cpu":
-            # Their values are trusted there: to look at them would make every call wait for the device.
+            # Reading their values would make every call wait for the device.
             return
         low, high = lengths.aminmax()
         if low < 0 or high > x.shape[1]:
             raise ValueError(f"lengths must lie in 0 .. {x.shape[1]}, the steps of x, not in {low} .. {high}")
 
     def check_lag(self, lag: int) -> None:
-        """Refuses a lag that this encoder cannot see."""
+        """Raises an error if the lag is negative or lies beyond the receptive field."""
         field = self.receptive_field
         if lag < 0:
             raise ValueError(f"a lag is 0 or more steps back, not {lag}")
@@ -128,8 +133,8 @@ class Encoder(nn.Module, ABC):
 
 
 @contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Leaves dropout out for a while; afterwards every part is in the mode that it was in."""
+def eval_mode(module: nn.Module) -> Iterator[None]:
+    """Puts a module into evaluation mode; on exit, every submodule returns to the mode that it was in."""
     modes = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
@@ -139,8 +144,8 @@ def evaluating(module: nn.Module) -> Iterator[None]:
             part.training = training
 
 
-def positive(**counts: int) -> None:
-    """Refuses a size or count that is no whole number of at least 1."""
+def check_positive(**counts: int) -> None:
+    """Raises an error, by name, for a size or count that is not a whole number of at least 1."""
     for name, value in counts.items():
         if isinstance(value, bool) or not isinstance(value, int):
             raise TypeError(f"{name} must be a whole number, not {value!r}")
@@ -148,8 +153,8 @@ def positive(**counts: int) -> None:
             raise ValueError(f"{name} must be at least 1, not {value}")
 
 
-def probability(**rates: float) -> None:
-    """Refuses a dropout rate outside [0, 1)."""
+def check_dropout(**rates: float) -> None:
+    """Raises an error, by name, for a dropout rate outside [0, 1)."""
     for name, value in rates.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise TypeError(f"{name} must be a number, not {value!r}")
@@ -157,6 +162,6 @@ def probability(**rates: float) -> None:
             raise ValueError(f"{name} must lie in [0, 1), not {value}")
 
 
-def typed(modules: nn.Module, kind: Callable[..., M]) -> list[M]:
-    """The members of a ModuleList, whose own type forgets what they are."""
+def typed_children(modules: nn.Module, kind: Callable[..., M]) -> list[M]:
+    """Returns the members of a ModuleList as members of their class, which the ModuleList's own type does not tell."""
     return cast(list[M], list(modules.children()))

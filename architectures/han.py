@@ -7,33 +7,34 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from architectures.base import Encoder, evaluating, positive, probability, typed
+from architectures.base import Encoder, check_dropout, check_positive, eval_mode, typed_children
 from architectures.initialisation import xavier_
-from architectures.kernels.sliding_attention import rotate, sliding_attention, sliding_weights
+from architectures.kernels.sliding_attention import apply_rotary, sliding_attention, sliding_weights
 from architectures.state import State
 from architectures.trace import Trace
 
-LARGEST_WINDOW = 100
-"""What the source has a module look at; where the reach asks for more, another level is added."""
+MAX_WINDOW = 100
+"""The largest default window, the source's example; another level is added if the reach needs more."""
 
 
 class HAN(Encoder):
-    """Levels of attention, each looking at k outputs of the level below, spaced k^level apart (Culurciello 2018,
-    "The fall of RNN / LSTM": modules that look at the recent past, say 100 vectors, under modules that look at 100 of
-    those):
+    """Levels of attention, each looking at k outputs of the level below, spaced k^level apart.
 
         c^{l+1}_t = Attention(query(c^l_t); keys and values of { c^l_{t - j k^l} : j = 0 .. k-1 })
 
     L levels reach back exactly k^L steps, each of them along one path of L hops: the digits of its lag in base k.
-    A level is pre-normalised attention with rotary positions floor(t / k^l), then a feed-forward network, each beside
-    its residual. The windows slide: every step has its own, and shifting the input shifts the output.
+    A level is pre-normalised attention with rotary positions floor(t / k^l), then a feed-forward network, each with a
+    residual connection. The windows slide: every step has its own, and shifting the input shifts the output.
+
+    Source: Culurciello 2018, "The fall of RNN / LSTM": modules that look at the recent past, say 100 vectors, under
+    modules that look at 100 of those.
 
     Args:
         input_size: features a step.
         hidden_size: size of the vectors at every level.
         window: outputs of the level below that a module looks at, k; by default the fewest that cover `reach`.
         num_layers: levels L; by default 2, or as many as it takes to cover `reach` with windows of at most 100.
-        reach: steps to cover where `window` and `num_layers` do not say.
+        reach: steps to cover, unless both `window` and `num_layers` are given.
         num_heads: attention heads; by default the largest divisor of `hidden_size` up to 4 that leaves each head at
             least the two components that a rotary position turns.
         dropout: rate behind attention and feed-forward network.
@@ -50,82 +51,95 @@ class HAN(Encoder):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(input_size)
-        positive(hidden_size=hidden_size, reach=reach)
-        probability(dropout=dropout)
+        check_positive(hidden_size=hidden_size, reach=reach)
+        check_dropout(dropout=dropout)
         if num_heads is None:
             num_heads = next(
                 heads for heads in (4, 3, 2, 1) if heads == 1 or (hidden_size % heads == 0 and hidden_size > heads)
             )
-        positive(num_heads=num_heads)
+        check_positive(num_heads=num_heads)
         if hidden_size % num_heads:
             raise ValueError(f"hidden_size {hidden_size} cannot be divided among {num_heads} heads")
-        self.window, num_layers = plan(reach, window, num_layers)
+        self.window, num_layers = choose_window_and_levels(reach, window, num_layers)
         self.output_size = hidden_size
         self.project = nn.Linear(input_size, hidden_size)
         self.levels = nn.ModuleList(
-            Level(hidden_size, num_heads, self.window, self.window**level, dropout) for level in range(num_layers)
+            AttentionLevel(hidden_size, num_heads, self.window, self.window**level, dropout)
+            for level in range(num_layers)
         )
         self.norm = nn.RMSNorm(hidden_size)
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 xavier_(module.weight, module.in_features, module.out_features)
                 nn.init.zeros_(module.bias)
-        for level in typed(self.levels, Level):
+        for level in typed_children(self.levels, AttentionLevel):
             # Queries, keys and values are three maps stored as one.
             xavier_(level.qkv.weight, hidden_size, hidden_size)
 
     def encode(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
-        c, stops = self.below(x), []
-        for level, start in zip(typed(self.levels, Level), self._starts(state), strict=True):
-            c, stop = level(c, start)
-            stops.append(stop)
-        return self.norm(c), tuple(stops)
+        """Runs the levels one upon another, each from its own state."""
+        c, new_states = self.project_input(x), []
+        levels = typed_children(self.levels, AttentionLevel)
+        for level, level_state in zip(levels, self._level_states(state), strict=True):
+            c, new_state = level(c, level_state)
+            new_states.append(new_state)
+        return self.norm(c), tuple(new_states)
 
-    def below(self, x: Tensor) -> Tensor:
-        """What the first level reads. Under autocast, too, it is in the precision of the weights, and so is all that
-        levels add to it."""
+    def project_input(self, x: Tensor) -> Tensor:
+        """Returns the input of the first level, (batch, time, hidden_size).
+
+        Under autocast, too, it has the precision of the weights, and so has everything that levels add to it.
+        """
         return self.project(x).to(self.norm.weight.dtype)  # type: ignore[no-any-return]
 
     def trace(self, x: Tensor, state: State = None, lengths: Tensor | None = None) -> Trace:
-        """`maps` holds each level's attention, `levels` the vectors below the first level, then above each."""
-        self.check(x, lengths)
-        with evaluating(self):
-            vectors, maps = [self.below(x)], []
-            for level, start in zip(typed(self.levels, Level), self._starts(state), strict=True):
-                maps.append(level.weights(vectors[-1], start))
-                vectors.append(level(vectors[-1], start)[0])
+        """Returns a trace with each level's attention in `maps`.
+
+        `levels` holds the input of the first level, then the output of each.
+        """
+        self.check_input(x, lengths)
+        with eval_mode(self):
+            vectors, maps = [self.project_input(x)], []
+            levels = typed_children(self.levels, AttentionLevel)
+            for level, level_state in zip(levels, self._level_states(state), strict=True):
+                maps.append(level.attention_weights(vectors[-1], level_state))
+                vectors.append(level(vectors[-1], level_state)[0])
             y = self.norm(vectors[-1])
         return Trace(y=y, maps=tuple(maps), levels=tuple(vectors))
 
     @property
     def receptive_field(self) -> int:
+        """The k^L steps that L levels of windows k see."""
         return int(self.window ** len(self.levels))
 
     def path_length(self, lag: int) -> int:
-        """One hop a level, whatever the lag."""
+        """Returns one hop a level, whatever the lag."""
         self.check_lag(lag)
         return len(self.levels)
 
     def state_size(self, time: int) -> int:
-        """A key and a value for each step that a level can still look back to."""
-        return sum(2 * self.output_size * min(time, level.span) for level in typed(self.levels, Level))
+        """Returns the size of a key and a value for each step that a level can still look back to."""
+        levels = typed_children(self.levels, AttentionLevel)
+        return sum(2 * self.output_size * min(time, level.span) for level in levels)
 
     @classmethod
     def search_space(cls, time: int) -> dict[str, Any]:
-        """The number of levels L, and dropout. The window k is left out: it is the least with which L levels cover
-        `reach`, which is set to the task's steps.
+        """Returns the number of levels L, and dropout.
+
+        The window k is left out: it is the least with which L levels cover `reach`, which is set to the task's steps.
 
         L starts where windows of 100 are enough and goes up by two, for each level costs as much as the last. It stops
-        where windows of 2 cover the steps: one more level would look past the start only. `None` stands for the number
-        that it takes by default. Nothing to choose below 3 steps.
+        where windows of 2 cover the steps: one more level would only look past the start. `None` stands for the default
+        number of levels. Below 3 steps there is nothing to choose.
         """
-        low = next(levels for levels in count(1) if LARGEST_WINDOW**levels >= time)
+        low = next(levels for levels in count(1) if MAX_WINDOW**levels >= time)
         high = next(levels for levels in count(low) if levels == low + 2 or 2**levels >= time)
-        others = [levels for levels in range(low, high + 1) if levels != plan(time, None, None)[1]]
+        default = choose_window_and_levels(time, None, None)[1]
+        others = [levels for levels in range(low, high + 1) if levels != default]
         levels = {"num_layers": [None, *others]} if high > low else {}
         return {**levels, "dropout": {"low": 0.0, "high": 0.5}}
 
-    def _starts(self, state: State) -> tuple[State, ...]:
+    def _level_states(self, state: State) -> tuple[State, ...]:
         if state is None:
             return (None,) * len(self.levels)
         if not isinstance(state, tuple) or len(state) != len(self.levels):
@@ -133,8 +147,11 @@ class HAN(Encoder):
         return state
 
 
-class Level(nn.Module):
-    """One level: (batch, time, size) -> the same, and the keys and values of the steps that it can still see."""
+class AttentionLevel(nn.Module):
+    """A level of the hierarchy: (batch, time, size) -> the same shape.
+
+    Its state holds the keys and values of the steps that later steps can still see.
+    """
 
     def __init__(self, size: int, heads: int, window: int, spacing: int, dropout: float) -> None:
         super().__init__()
@@ -146,38 +163,42 @@ class Level(nn.Module):
         self.feed = nn.Sequential(nn.Linear(size, 4 * size), nn.GELU(), nn.Linear(4 * size, size))
 
     def forward(self, c: Tensor, state: State) -> tuple[Tensor, State]:
-        q, k, v = self.look(c, state)
-        seen = sliding_attention(*self.turn(q, k), v, window=self.window, spacing=self.spacing)
-        c = c + dropout(self.out(seen.flatten(2)), self.dropout, self.training)
+        """Returns the level's output, and the keys and values that later steps still need."""
+        q, k, v = self.project_qkv(c, state)
+        attended = sliding_attention(*self.rotate_positions(q, k), v, window=self.window, spacing=self.spacing)
+        c = c + dropout(self.out(attended.flatten(2)), self.dropout, self.training)
         c = c + dropout(self.feed(self.feed_norm(c)), self.dropout, self.training)
-        kept = k.shape[1] - min(k.shape[1], self.span)
-        return c, (k[:, kept:].clone(), v[:, kept:].clone())
+        first_visible = k.shape[1] - min(k.shape[1], self.span)
+        return c, (k[:, first_visible:].clone(), v[:, first_visible:].clone())
 
-    def weights(self, c: Tensor, state: State) -> Tensor:
-        """The attention map, (batch, heads, time, window)."""
-        q, k, _ = self.look(c, state)
-        return sliding_weights(*self.turn(q, k), window=self.window, spacing=self.spacing)
+    def attention_weights(self, c: Tensor, state: State) -> Tensor:
+        """Returns the attention map, (batch, heads, time, window)."""
+        q, k, _ = self.project_qkv(c, state)
+        return sliding_weights(*self.rotate_positions(q, k), window=self.window, spacing=self.spacing)
 
-    def look(self, c: Tensor, state: State) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries of the steps of c; keys and values of these and of the steps carried over."""
+    def project_qkv(self, c: Tensor, state: State) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns the queries of the steps of c, and the keys and values of these and of the steps in the state."""
         q, k, v = self.qkv(self.attention_norm(c)).unflatten(2, (3, self.heads, -1)).unbind(2)
         if isinstance(state, tuple):
-            k, v = (torch.cat([before, now], dim=1) for before, now in zip(state, (k, v), strict=True))  # type: ignore[list-item]
+            k, v = (torch.cat([past, new], dim=1) for past, new in zip(state, (k, v), strict=True))  # type: ignore[list-item]
         return q, k, v
 
-    def turn(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-        """Rotary positions floor(t / spacing), counted from the first query: only differences matter."""
+    def rotate_positions(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        """Applies rotary positions floor(t / spacing), counted from the first query: only differences matter."""
         steps = torch.arange(q.shape[1] - k.shape[1], q.shape[1], device=q.device)
         positions = steps.div(self.spacing, rounding_mode="floor")
-        return rotate(q, positions[k.shape[1] - q.shape[1] :]), rotate(k, positions)
+        return apply_rotary(q, positions[k.shape[1] - q.shape[1] :]), apply_rotary(k, positions)
 
 
-def plan(reach: int, window: int | None, num_layers: int | None) -> tuple[int, int]:
-    """The window k and the number of levels L: what is given stays, the rest is the least with k^L >= reach."""
+def choose_window_and_levels(reach: int, window: int | None, num_layers: int | None) -> tuple[int, int]:
+    """Returns the window k and the number of levels L; one that is not given is the smallest with k^L >= reach.
+
+    With neither given there are at least 2 levels, and as many as windows of at most `MAX_WINDOW` need.
+    """
     if window is not None:
-        positive(window=window)
+        check_positive(window=window)
     if num_layers is not None:
-        positive(num_layers=num_layers)
+        check_positive(num_layers=num_layers)
     if window is not None and num_layers is not None:
         return window, num_layers
     if window is not None:
@@ -189,7 +210,7 @@ def plan(reach: int, window: int | None, num_layers: int | None) -> tuple[int, i
         return window, num_layers
     if num_layers is None:
         num_layers = 2
-        while LARGEST_WINDOW**num_layers < reach:
+        while MAX_WINDOW**num_layers < reach:
             num_layers += 1
     window = max(1, round(reach ** (1 / num_layers)) - 1)
     while window**num_layers < reach:

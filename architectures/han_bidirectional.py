@@ -1,4 +1,4 @@
-"""The hierarchical attention encoder from both ends."""
+"""The bidirectional hierarchical attention encoder."""
 
 from typing import Any
 
@@ -13,17 +13,17 @@ from architectures.trace import Trace
 
 
 class BidirectionalHAN(Encoder):
-    """Two hierarchical attention encoders side by side, the second reading each sequence from its last valid step
-    backwards; their outputs are joined and projected (Culurciello 2018, note 1).
+    """Two hierarchical attention encoders whose outputs are concatenated and projected (Culurciello 2018, note 1).
 
-    Not causal, so it can neither stream nor go on from a state.
+    The second one reads each sequence from its last valid step backwards. The encoder is not causal, so it cannot
+    stream or resume from a state.
 
     Args:
         input_size: features a step.
-        hidden_size: size of the vectors at every level, in each direction and put out.
+        hidden_size: size of the vectors at every level of each direction, and of the output.
         window: outputs of the level below that a module looks at, k; by default the fewest that cover `reach`.
         num_layers: levels L; by default 2, or as many as it takes to cover `reach` with windows of at most 100.
-        reach: steps to cover each way where `window` and `num_layers` do not say.
+        reach: steps to cover each way, unless both `window` and `num_layers` are given.
         num_heads: attention heads; by default the largest divisor of `hidden_size` up to 4 that leaves each head at
             least the two components that a rotary position turns.
         dropout: rate behind attention and feed-forward network.
@@ -50,52 +50,57 @@ class BidirectionalHAN(Encoder):
         self.output_size = hidden_size
 
     def encode(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
-        self.refuse(state)
-        order = reversal(x, lengths)
+        """Runs both directions and projects their outputs; there is no state to return."""
+        self.reject_state(state)
+        order = reversal_indices(x, lengths)
         onward, _ = self.onward(x)
-        backward, _ = self.backward(reverse(x, order))
-        return self.project(torch.cat([onward, reverse(backward, order)], dim=2)), None
+        backward, _ = self.backward(reorder_steps(x, order))
+        return self.project(torch.cat([onward, reorder_steps(backward, order)], dim=2)), None
 
     def trace(self, x: Tensor, state: State = None, lengths: Tensor | None = None) -> Trace:
-        """The levels and maps of the onward encoder, then those of the backward one, both by the input's steps."""
-        self.check(x, lengths)
-        self.refuse(state)
-        order = reversal(x, lengths)
-        onward, backward = self.onward.trace(x), self.backward.trace(reverse(x, order))
-        by_step = order.view(order.shape[0], 1, -1, 1)
-        maps = tuple(torch.take_along_dim(weights, by_step, dim=2) for weights in backward.maps or ())
-        levels = tuple(reverse(level, order) for level in backward.levels or ())
+        """Returns a trace with the levels and maps of the onward, then of the backward encoder.
+
+        Those of the backward encoder are in the order of the input's steps, too.
+        """
+        self.check_input(x, lengths)
+        self.reject_state(state)
+        order = reversal_indices(x, lengths)
+        onward, backward = self.onward.trace(x), self.backward.trace(reorder_steps(x, order))
+        query_order = order.view(order.shape[0], 1, -1, 1)
+        maps = tuple(torch.take_along_dim(weights, query_order, dim=2) for weights in backward.maps or ())
+        levels = tuple(reorder_steps(level, order) for level in backward.levels or ())
         return Trace(
-            y=self.project(torch.cat([onward.y, reverse(backward.y, order)], dim=2)),
+            y=self.project(torch.cat([onward.y, reorder_steps(backward.y, order)], dim=2)),
             maps=(*(onward.maps or ()), *maps),
             levels=(*(onward.levels or ()), *levels),
         )
 
     @property
     def receptive_field(self) -> int:
+        """The steps that one direction sees."""
         return self.onward.receptive_field
 
     def path_length(self, lag: int) -> int:
-        """One hop a level and one through the projection, from either side."""
+        """Returns one hop a level and one through the projection, from either side."""
         return self.onward.path_length(lag) + 1
 
     def state_size(self, time: int) -> int:
-        """The whole sequence: its last step may change what is said of its first."""
+        """Returns the size of the whole sequence: its last step may change the output of its first."""
         return time * self.input_size
 
     @classmethod
     def search_space(cls, time: int) -> dict[str, Any]:
-        """As one direction's: each has to cover the sequence by itself."""
+        """Returns the search space of one direction: each has to cover the sequence."""
         return HAN.search_space(time)
 
-    def refuse(self, state: State) -> None:
-        """It cannot go on: what comes later changes what was said before."""
+    def reject_state(self, state: State) -> None:
+        """Raises an error for a state other than the start: later steps would change earlier outputs."""
         if state is not None:
-            raise ValueError("a bidirectional encoder cannot go on from a state: give it the whole sequence at once")
+            raise ValueError("a bidirectional encoder cannot resume from a state: pass the whole sequence at once")
 
 
-def reversal(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """(batch, time) indices that turn each sequence round within its length and leave its padding where it is."""
+def reversal_indices(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Returns (batch, time) indices that reverse each sequence within its length and leave its padding in place."""
     step = torch.arange(x.shape[1], device=x.device).expand(x.shape[0], -1)
     if lengths is None:
         return step.flip(1)
@@ -103,6 +108,6 @@ def reversal(x: Tensor, lengths: Tensor | None) -> Tensor:
     return torch.where(step <= last, last - step, step)
 
 
-def reverse(x: Tensor, order: Tensor) -> Tensor:
-    """x (batch, time, features) with its steps in another order; twice is the identity for a reversal."""
+def reorder_steps(x: Tensor, order: Tensor) -> Tensor:
+    """Returns x (batch, time, features) with its steps in another order; a reversal applied twice is the identity."""
     return torch.take_along_dim(x, order.unsqueeze(2), dim=1)

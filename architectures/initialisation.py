@@ -1,4 +1,4 @@
-"""Xavier weights, as the RDA paper (section 6.1) has them for every unit it compares, and chrono biases."""
+"""Initialisation of weights and biases: Xavier weights (RDA paper, section 6.1) and chrono biases."""
 
 import math
 
@@ -9,15 +9,16 @@ from torch import Tensor, nn
 def xavier_(weight: Tensor, fan_in: int, fan_out: int) -> None:
     """Fills a weight in place, uniformly within sqrt(6 / (fan_in + fan_out)) of 0 (Glorot and Bengio 2010, eq. 16).
 
-    The fans are given, not read off the shape: gates are stored side by side, yet each is a map [x, h] -> gate.
+    The fans are arguments, not read off the shape: gates are stored side by side, yet each is a map [x, h] -> gate.
     """
     bound = math.sqrt(6 / (fan_in + fan_out))
     nn.init.uniform_(weight, -bound, bound)
 
 
 def chrono_(longest: int, retain: Tensor, write: Tensor | None = None) -> None:
-    """Fills the biases of a layer's gates in place, so that its units remember over spans up to that of the task
-    (Tallec and Ollivier 2018, "Can recurrent neural networks warp time?", arXiv 1804.11188):
+    """Fills gate biases in place, so that units remember over spans of up to `longest` steps.
+
+    Source: Tallec and Ollivier 2018, "Can recurrent neural networks warp time?", arXiv 1804.11188:
 
         b_retain = log u, u ~ U(1, longest - 1)        b_write = -b_retain
 
@@ -25,11 +26,12 @@ def chrono_(longest: int, retain: Tensor, write: Tensor | None = None) -> None:
 
     Args:
         longest: the longest span T_max, in steps, at least 2.
-        retain: (units,) the bias of the gate on what was there.
-        write: (units,) the bias of the gate on what is new, where that is a gate of its own.
+        retain: (units,) the bias of the gate on the previous content.
+        write: (units,) the bias of the gate on the new content, if that is a separate gate.
 
     Raises:
-        TypeError, ValueError: if `longest` is no whole number, or below 2; said of `chrono`, the option behind it.
+        TypeError, ValueError: if `longest` is not a whole number, or below 2. The messages call it `chrono`, the
+            option that sets it.
     """
     if isinstance(longest, bool) or not isinstance(longest, int):
         raise TypeError(f"chrono must be a whole number of steps, not {longest!r}")
@@ -42,8 +44,8 @@ def chrono_(longest: int, retain: Tensor, write: Tensor | None = None) -> None:
 
 
 def chrono_choices(time: int) -> dict[str, list[int | None]]:
-    """What a sweep chooses of `chrono` on sequences of `time` steps: without it, or with spans up to all of them.
+    """Returns the search space of `chrono` for sequences of `time` steps: off, or spans of up to all steps.
 
-    Nothing below 3 steps, where there is but one span to draw.
+    Empty below 3 steps, where there is only one span to draw.
     """
     return {"chrono": [None, time]} if time > 2 else {}

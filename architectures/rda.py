@@ -7,60 +7,66 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, logsigmoid
 
 from architectures.initialisation import chrono_, chrono_choices, xavier_
-from architectures.kernels import ATTENTIONS, START, Attention, average, states
+from architectures.kernels import (
+    ATTENTIONS,
+    INITIAL_LOG_DENOMINATOR,
+    Attention,
+    discounted_average,
+    discounted_average_states,
+)
 from architectures.kernels.pointwise import log_attention
-from architectures.recurrent import Layer, Output, Recurrent, stacked, tanh_or_identity
+from architectures.recurrent import Activation, RecurrentEncoder, RecurrentLayer, is_tanh, stack_layers
 from architectures.trace import Trace
 
 
-class RDA(Recurrent):
-    """A running average of features z_t weighted by attention a_t, whose past is discounted by gamma_t at every step
-    (Maginnis and Richemond 2017, section 5):
+class RDA(RecurrentEncoder):
+    """A running average of features z_t, weighted by attention a_t, whose past is discounted by gamma_t at every step.
 
         u_t = W_u x_t + b_u      g_t = W_g [x_t, h_{t-1}] + b_g           z_t = u_t tanh(g_t)
         a_t = f_a(W_a [x_t, h_{t-1}] + b_a)           gamma_t = sigmoid(W_gamma [x_t, h_{t-1}] + b_gamma)
         n_t = gamma_t n_{t-1} + z_t a_t      d_t = gamma_t d_{t-1} + a_t      h_t = f_h(n_t / d_t)      o_t = f_o(h_t)
 
-    The exponential attention has no b_a: it multiplies n and d alike and cancels. The discount's bias starts at 1.
+    Source: Maginnis and Richemond 2017, section 5. The exponential attention has no b_a, which would multiply n and d
+    alike and cancel. The discount's bias starts at 1.
 
-    With `chrono` T, the discount's biases are drawn as log U(1, T - 1). That is in neither paper, but by analogy with
-    the LSTM (Tallec and Ollivier 2018, arXiv 1804.11188): gamma retains as f does. The attention is no gate, so no bias
-    is made the negative.
+    With `chrono` T, the discount's biases are drawn as log U(1, T - 1). This is in neither paper, but by analogy with
+    the LSTM (Tallec and Ollivier 2018, arXiv 1804.11188): gamma retains as f does. The attention is not a gate, so it
+    does not get the negative biases.
 
     Args:
         input_size: features a step.
         hidden_size: units a layer.
         attention: f_a; the paper found relu hard to train.
-        hidden: f_h, through which the average acts back.
-        output: f_o, applied to what is put out.
+        hidden: f_h, through which the average feeds back.
+        output: f_o, applied to the output.
         num_layers: layers, each reading the one below.
         dropout: rate between layers.
         learn_initial_state: whether h_0 is learned, as f_h(s), or 0.
         chrono: longest span T, in steps, that units are to remember at the start.
     """
 
-    compiled = True
+    has_native_kernels = True
 
     def __init__(
         self,
         input_size: int,
         hidden_size: int,
         attention: Attention = "exp",
-        hidden: Output = "identity",
-        output: Output = "tanh",
+        hidden: Activation = "identity",
+        output: Activation = "tanh",
         num_layers: int = 1,
         dropout: float = 0.0,
         learn_initial_state: bool = False,
         chrono: int | None = None,
     ) -> None:
-        layers = stacked(
+        layers = stack_layers(
             AveragingLayer,
             input_size,
             hidden_size,
             num_layers,
             attention=attention,
-            hidden_tanh=tanh_or_identity("hidden", hidden),
-            output_tanh=tanh_or_identity("output", output),
+            hidden_tanh=is_tanh("hidden", hidden),
+            output_tanh=is_tanh("output", output),
             discounted=True,
             learn_initial_state=learn_initial_state,
             chrono=chrono,
@@ -69,8 +75,10 @@ class RDA(Recurrent):
 
     @classmethod
     def search_space(cls, time: int) -> dict[str, Any]:
-        """As every recurrent encoder, with chrono biases for spans up to the sequence's and the paper's choices of
-        functions; relu is left out, which the paper found hard to train."""
+        """Returns the paper's choices of functions, the options of every recurrent encoder, and chrono biases.
+
+        The relu attention is left out, which the paper found hard to train.
+        """
         return {
             "attention": ["exp", "sigmoid", "softplus"],
             "hidden": ["identity", "tanh"],
@@ -80,10 +88,14 @@ class RDA(Recurrent):
         }
 
 
-class AveragingLayer(Layer):
-    """One layer of the RDA or, without a discount, of the RWA; it carries r = n / d and l = log d."""
+class AveragingLayer(RecurrentLayer):
+    """A layer of the RDA or, without a discount, of the RWA; its state is (r, l) with r = n / d and l = log d.
 
-    carried = 2
+    Weights are stored for [u | g | p | q] (inputs) and [g | p | q] (recurrence): p is the argument of f_a, and q, the
+    discount's logit, is absent in the RWA.
+    """
+
+    num_states = 2
 
     def __init__(
         self,
@@ -118,17 +130,19 @@ class AveragingLayer(Layer):
 
     @property
     def bias(self) -> Tensor:
-        """The biases of [u | g | p | q], 0 for the one that cancels."""
+        """The biases of [u | g | p | q], with 0 for b_a where it would cancel."""
         a = torch.zeros_like(self.bias_u) if self.bias_a is None else self.bias_a
         return torch.cat([self.bias_u, self.bias_g, a, *([] if self.bias_gamma is None else [self.bias_gamma])])
 
-    def start(self, x: Tensor) -> tuple[Tensor, ...]:
-        # The s of h_0 = f_h(s) stands in for r: the first weight is 1, so it never enters the average.
-        l = x.new_full((x.shape[0], len(self.bias_u)), START)
+    def initial_state(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Returns r = s and l = log d of an empty average."""
+        # The s of h_0 = f_h(s) takes the place of r: the first weight w_1 is 1, so s never enters the average.
+        l = x.new_full((x.shape[0], len(self.bias_u)), INITIAL_LOG_DENOMINATOR)
         return torch.zeros_like(l) if self.initial is None else self.initial.expand_as(l), l
 
     def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
-        y, r, l = average(
+        """Runs all steps; returns o = f_o(f_h(r)) of every step, and the last r and l."""
+        y, r, l = discounted_average(
             x,
             self.weight_x.t(),
             self.bias,
@@ -141,8 +155,8 @@ class AveragingLayer(Layer):
         return y, (r, l)
 
     def trace(self, x: Tensor, state: tuple[Tensor, ...]) -> Trace:
-        """The write is w, the retention 1 - w = gamma_t d_{t-1} / d_t; `gates` holds u and g beside r and l."""
-        r, l = states(
+        """Returns a trace with write w and retention 1 - w = gamma_t d_{t-1} / d_t; `gates` holds u, g, r and l."""
+        r, l = discounted_average_states(
             x,
             self.weight_x.t(),
             self.bias,
@@ -155,9 +169,10 @@ class AveragingLayer(Layer):
         l_before = torch.cat([state[1].unsqueeze(1), l[:, :-1]], dim=1)
         h = r.tanh() if self.hidden_tanh else r
         units = r.shape[2]
-        u, *fed = linear(x, self.weight_x, self.bias).split(units, dim=2)
-        back = linear(r_before.tanh() if self.hidden_tanh else r_before, self.weight_h).split(units, dim=2)
-        g, p, *q = (a + b for a, b in zip(fed, back, strict=True))
+        u, *from_x = linear(x, self.weight_x, self.bias).split(units, dim=2)
+        h_before = r_before.tanh() if self.hidden_tanh else r_before
+        from_h = linear(h_before, self.weight_h).split(units, dim=2)
+        g, p, *q = (a + b for a, b in zip(from_x, from_h, strict=True))
         alpha = log_attention(p, self.attention)
         log_discount = logsigmoid(q[0]) if q else torch.zeros_like(p)
         return Trace(

@@ -1,4 +1,4 @@
-"""Names, and what they build."""
+"""The registry of architectures: their names, options and construction."""
 
 import importlib
 import inspect
@@ -12,14 +12,15 @@ from architectures.suggest import did_you_mean
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryEntry:
-    """One architecture: where its class is, and what its name fixes."""
+    """An architecture's class, by path, and the options that its name fixes."""
 
     path: str
+    """The class, as "package.module:Class"."""
     summary: str
     fixed: Mapping[str, Any] = field(default_factory=dict)
 
 
-CATALOGUE: Mapping[str, RegistryEntry] = {
+ARCHITECTURES: Mapping[str, RegistryEntry] = {
     "rnn": RegistryEntry(path="architectures.rnn:RNN", summary="tanh recurrent network (Elman 1990)"),
     "lstm": RegistryEntry(
         path="architectures.lstm:LSTM", summary="long short-term memory with forget gate (Gers et al. 2000)"
@@ -51,88 +52,89 @@ CATALOGUE: Mapping[str, RegistryEntry] = {
 
 
 def names() -> tuple[str, ...]:
-    """Every name of the catalogue. `build` knows dotted paths "package.module:Class" too."""
-    return tuple(CATALOGUE)
-
-
-def entry(name: str) -> RegistryEntry:
-    """The catalogue's entry of that name, or one made for a dotted path.
-
-    Raises:
-        ValueError: if the name is unknown; the message names the nearest known ones.
-    """
-    if name in CATALOGUE:
-        return CATALOGUE[name]
-    if ":" in name:
-        return RegistryEntry(path=name, summary="brought by the user")
-    raise ValueError(
-        f"unknown architecture {name!r} (one of your own is named package.module:Class){did_you_mean(name, CATALOGUE)}"
-    )
-
-
-def load(name: str) -> type[Encoder]:
-    """The class behind a name.
-
-    Raises:
-        ValueError: if there is no such name, module or class, or the class does not keep the interface.
-    """
-    found: type[Encoder] = load_class(entry(name).path, "architecture", Encoder)
-    return found
+    """Returns the names of all registered architectures. `build` also accepts paths "package.module:Class"."""
+    return tuple(ARCHITECTURES)
 
 
 def options(name: str) -> dict[str, inspect.Parameter]:
-    """The options that a name leaves open: its constructor's parameters save `input_size` and what the name fixes."""
-    parameters = inspect.signature(load(name)).parameters
-    gathered = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    """Returns the options of an architecture: its constructor's parameters except `input_size` and fixed ones."""
+    parameters = inspect.signature(load_encoder_class(name)).parameters
+    variadic = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
     return {
         key: parameter
         for key, parameter in parameters.items()
-        if key != "input_size" and key not in entry(name).fixed and parameter.kind not in gathered
+        if key != "input_size" and key not in get_entry(name).fixed and parameter.kind not in variadic
     }
 
 
-def build(name: str, input_size: int, **given: Any) -> Encoder:
+def build(name: str, input_size: int, **kwargs: Any) -> Encoder:
     """Builds an encoder, freshly initialised from torch's random generator.
 
     Args:
-        name: one of `names()`, or a dotted path "package.module:Class" to a subclass of `Encoder`.
+        name: one of `names()`, or the path "package.module:Class" of a subclass of `Encoder`.
         input_size: the number of features a step.
-        given: the architecture's options, such as `hidden_size`.
+        kwargs: the architecture's options, such as `hidden_size`.
 
     Raises:
-        ValueError, TypeError: if the name or an option is unknown, or a value cannot be.
+        ValueError, TypeError: if the name or an option is unknown, or a value is invalid.
 
     Example:
         >>> encoder = build("rda", input_size=2, hidden_size=250, attention="exp", output="tanh")
         >>> encoder.output_size
         250
     """
-    known = options(name)
-    for key in given:
-        if key in entry(name).fixed:
-            raise ValueError(f"{name} fixes {key}={entry(name).fixed[key]!r}; use rda to choose it")
-        if key not in known:
-            raise ValueError(f"{name} has no option {key!r}{did_you_mean(key, known)}")
-    for key, parameter in known.items():
-        if parameter.default is parameter.empty and key not in given:
+    parameters = options(name)
+    fixed = get_entry(name).fixed
+    for key in kwargs:
+        if key in fixed:
+            raise ValueError(f"{name} fixes {key}={fixed[key]!r}; use rda to choose it")
+        if key not in parameters:
+            raise ValueError(f"{name} has no option {key!r}{did_you_mean(key, parameters)}")
+    for key, parameter in parameters.items():
+        if parameter.default is parameter.empty and key not in kwargs:
             raise ValueError(f"{name} needs {key}=")
-    return load(name)(input_size, **entry(name).fixed, **given)
+    return load_encoder_class(name)(input_size, **fixed, **kwargs)
+
+
+def get_entry(name: str) -> RegistryEntry:
+    """Returns the registry's entry of that name, or a new one for a path "package.module:Class".
+
+    Raises:
+        ValueError: if the name is unknown; the message suggests similar ones.
+    """
+    if name in ARCHITECTURES:
+        return ARCHITECTURES[name]
+    if ":" in name:
+        return RegistryEntry(path=name, summary="custom architecture")
+    raise ValueError(
+        f"unknown architecture {name!r} (a custom one is named package.module:Class){did_you_mean(name, ARCHITECTURES)}"
+    )
+
+
+def load_encoder_class(name: str) -> type[Encoder]:
+    """Imports and returns the class of an architecture.
+
+    Raises:
+        ValueError: if the name, its module or its class does not exist, or the class is not a complete `Encoder`.
+    """
+    encoder_class: type[Encoder] = load_class(get_entry(name).path, "architecture", Encoder)
+    return encoder_class
 
 
 def load_class(path: str, kind: str, base: Any) -> Any:
-    """The class "package.module:Class", which has to be a complete subclass of `base`.
+    """Imports and returns the class "package.module:Class", a complete subclass of `base`.
 
     Args:
-        path: where the class is.
-        kind: what it is to be, for messages: architecture or task.
-        base: the interface.
+        path: "package.module:Class".
+        kind: what the class implements, for error messages: architecture or task.
+        base: the abstract base class.
 
     Raises:
-        ValueError: if there is no such module or class, or it does not keep the interface.
+        ValueError: if the module or class does not exist, or the class does not implement the interface.
     """
     module_name, _, class_name = path.partition(":")
     if not all(part.isidentifier() for part in module_name.split(".")):
-        raise ValueError(f"{module_name!r} is no module's name; one of your own is named package.module:Class")
+        raise ValueError(f"{module_name!r} is not a module name; a custom {kind} is named package.module:Class")
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -141,15 +143,15 @@ def load_class(path: str, kind: str, base: Any) -> Any:
         raise ValueError(f"module {module_name!r} cannot be imported: it needs {error.name}") from error
     except Exception as error:
         raise ValueError(f"module {module_name!r} cannot be imported: {type(error).__name__}: {error}") from error
-    found = getattr(module, class_name, None)
-    if not inspect.isclass(found):
+    candidate = getattr(module, class_name, None)
+    if not inspect.isclass(candidate):
         classes = {key for key, value in vars(module).items() if inspect.isclass(value) and issubclass(value, base)}
         public = sorted(classes - {base.__name__})
         raise ValueError(f"module {module_name!r} has no class {class_name!r}{did_you_mean(class_name, public)}")
-    if not issubclass(found, base):
+    if not issubclass(candidate, base):
         interface = f"{base.__module__.removesuffix('.base')}.{base.__name__}"
-        raise ValueError(f"{path!r} is no subclass of {interface}, so the bench cannot use it")
-    if inspect.isabstract(found):
-        missing = ", ".join(sorted(found.__abstractmethods__))  # type: ignore[attr-defined]
+        raise ValueError(f"{path!r} is not a subclass of {interface}")
+    if inspect.isabstract(candidate):
+        missing = ", ".join(sorted(candidate.__abstractmethods__))  # type: ignore[attr-defined]
         raise ValueError(f"{path!r} cannot be built: it does not implement {missing}")
-    return found
+    return candidate

@@ -2,13 +2,13 @@
 
 from torch import Tensor, nn
 
-from architectures.kernels import run
-from architectures.recurrent import Recurrent, TorchLayer, stacked
+from architectures.kernels import run_compiled_cell
+from architectures.recurrent import RecurrentEncoder, TorchLayer, stack_layers
 from architectures.trace import Trace
 
 
-class RNN(Recurrent):
-    """h_t = tanh(W x_t + U h_{t-1} + b) (Elman 1990, "Finding structure in time").
+class RNN(RecurrentEncoder):
+    """The recurrent network h_t = tanh(W x_t + U h_{t-1} + b) (Elman 1990, "Finding structure in time").
 
     Args:
         input_size: features a step.
@@ -18,7 +18,7 @@ class RNN(Recurrent):
         learn_initial_state: whether h_0 is learned, or 0.
     """
 
-    compiled = True
+    has_native_kernels = True
 
     def __init__(
         self,
@@ -28,26 +28,27 @@ class RNN(Recurrent):
         dropout: float = 0.0,
         learn_initial_state: bool = False,
     ) -> None:
-        layers = stacked(RNNLayer, input_size, hidden_size, num_layers, learn_initial_state)
+        layers = stack_layers(RNNLayer, input_size, hidden_size, num_layers, learn_initial_state)
         super().__init__(input_size, layers, hidden_size, dropout)
 
 
 class RNNLayer(TorchLayer):
-    """One layer; it carries h."""
+    """A layer of the RNN; its state is (h,)."""
 
-    carried = 1
-    blocks = 1
+    num_states = 1
+    num_gates = 1
 
     def __init__(self, input_size: int, hidden_size: int, learn_initial_state: bool) -> None:
         super().__init__(nn.RNN, input_size, hidden_size, learn_initial_state)
 
-    def compiled(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor] | None:
+    def run_native(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Runs the RNN's C++ kernel where it is to be used."""
         weight_x, weight_h, bias_x, bias_h = self.core.parameters()
-        found = run("rnn", x, weight_x.t(), bias_x + bias_h, weight_h.t(), h.unsqueeze(0))
-        return None if found is None else (found[0], found[1][0])
+        result = run_compiled_cell("rnn", x, weight_x.t(), bias_x + bias_h, weight_h.t(), h.unsqueeze(0))
+        return None if result is None else (result[0], result[1][0])
 
     def trace(self, x: Tensor, state: tuple[Tensor, ...]) -> Trace:
-        """No gate keeps or writes; `gates` holds the argument of the tanh, as `a`."""
+        """Returns a trace without retention and write; `gates` holds the argument of the tanh, as `a`."""
         y, _ = self(x, state)
-        (fed,), (back,) = self.products(x, y, state[0])
-        return Trace(y=y, gates={"a": fed + back})
+        (from_x,), (from_h,) = self.gate_products(x, y, state[0])
+        return Trace(y=y, gates={"a": from_x + from_h})

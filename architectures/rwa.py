@@ -1,17 +1,16 @@
 """The recurrent weighted average."""
 
 from architectures.rda import AveragingLayer
-from architectures.recurrent import Recurrent, stacked
+from architectures.recurrent import RecurrentEncoder, stack_layers
 
 
-class RWA(Recurrent):
-    """A running average over the whole past of features z_t, weighted by attention a_t (Ostmeyer and Cowell 2017,
-    arXiv 1703.01253; RDA paper, section 3):
+class RWA(RecurrentEncoder):
+    """A running average over the whole past of features z_t, weighted by attention a_t.
 
         z_t = u_t tanh(g_t)        a_t = exp(W_a [x_t, h_{t-1}])        h_t = tanh(sum_i z_i a_i / sum_i a_i)
 
-    with u and g as in the RDA, of which this is the case without a discount. Its initial state h_0 = tanh(s) is
-    learned, as its authors have it.
+    u and g are those of the RDA, of which this is the case without a discount. The initial state h_0 = tanh(s) is
+    learned, as its authors have it. Source: Ostmeyer and Cowell 2017, arXiv 1703.01253; RDA paper, section 3.
 
     Args:
         input_size: features a step.
@@ -21,7 +20,7 @@ class RWA(Recurrent):
         learn_initial_state: whether h_0 = tanh(s) is learned, or 0.
     """
 
-    compiled = True
+    has_native_kernels = True
 
     def __init__(
         self,
@@ -31,7 +30,7 @@ class RWA(Recurrent):
         dropout: float = 0.0,
         learn_initial_state: bool = True,
     ) -> None:
-        layers = stacked(
+        layers = stack_layers(
             AveragingLayer,
             input_size,
             hidden_size,

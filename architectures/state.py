@@ -1,4 +1,7 @@
-"""State is opaque to everyone but its encoder: a tree of tuples whose leaves are tensors, or `None` at the start."""
+"""The state of an encoder: a tree of tuples with tensors as leaves, or `None` at the start.
+
+Only the encoder itself knows what the tensors mean.
+"""
 
 from collections.abc import Callable, Iterator
 
@@ -8,7 +11,7 @@ State = Tensor | tuple["State", ...] | None
 
 
 def map_state(function: Callable[[Tensor], Tensor], state: State) -> State:
-    """Applies `function` to every tensor of the tree and keeps its shape."""
+    """Applies `function` to every tensor of a state and returns a tree of the same shape."""
     if state is None:
         return None
     if isinstance(state, Tensor):
@@ -16,15 +19,15 @@ def map_state(function: Callable[[Tensor], Tensor], state: State) -> State:
     return tuple(map_state(function, branch) for branch in state)
 
 
-def tensors(state: State) -> Iterator[Tensor]:
-    """The tensors of the tree, from left to right."""
+def iter_tensors(state: State) -> Iterator[Tensor]:
+    """Iterates over the tensors of a state, from left to right."""
     if isinstance(state, Tensor):
         yield state
     elif state is not None:
         for branch in state:
-            yield from tensors(branch)
+            yield from iter_tensors(branch)
 
 
 def detach(state: State) -> State:
-    """The same state, cut off from the graph that made it: what truncated backpropagation carries over."""
+    """Returns the state detached from its autograd graph, as truncated backpropagation carries it over."""
     return map_state(Tensor.detach, state)

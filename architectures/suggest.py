@@ -1,18 +1,18 @@
-"""The nearest valid name, for error messages."""
+"""Suggestions of similar names, for error messages."""
 
 import difflib
 from collections.abc import Iterable
 
 
-def did_you_mean(wrong: str, known: Iterable[str]) -> str:
-    """A clause that names the nearest of the known names, or, where none is near, all of them.
+def did_you_mean(name: str, valid_names: Iterable[str]) -> str:
+    """Returns a clause that suggests the valid names most similar to a wrong one, or lists all if none is similar.
 
     Example:
-        >>> near("lstn", ["lstm", "gru"])
+        >>> did_you_mean("lstn", ["lstm", "gru"])
         "; did you mean 'lstm'?"
     """
-    candidates = list(known)
-    close = difflib.get_close_matches(wrong, candidates, n=3, cutoff=0.6)
-    if close:
-        return "; did you mean " + " or ".join(repr(name) for name in close) + "?"
+    candidates = list(valid_names)
+    similar = difflib.get_close_matches(name, candidates, n=3, cutoff=0.6)
+    if similar:
+        return "; did you mean " + " or ".join(repr(candidate) for candidate in similar) + "?"
     return "; known: " + ", ".join(candidates) if candidates else ""

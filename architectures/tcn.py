@@ -7,24 +7,26 @@ from torch import Tensor, nn
 from torch.nn.functional import conv1d, dropout
 from torch.nn.utils.parametrizations import weight_norm
 
-from architectures.base import Encoder, evaluating, positive, probability, typed
+from architectures.base import Encoder, check_dropout, check_positive, eval_mode, typed_children
 from architectures.state import State
 from architectures.trace import Trace
 
 
 class TCN(Encoder):
-    """Residual blocks of two causal convolutions each, dilated by 2^level (Bai, Kolter and Koltun 2018,
-    arXiv 1803.01271, section 3): convolution, weight norm, ReLU, dropout, twice; beside it the identity, or a 1x1
-    convolution where the widths differ; ReLU of their sum. Weights start as N(0, 0.01).
+    """Residual blocks of two causal convolutions each, dilated by 2^level.
 
-    With kernels of k taps, n blocks see 1 + 2 (k - 1)(2^n - 1) steps.
+    A block is convolution, weight norm, ReLU and dropout, twice; then the ReLU of its sum with the block's input, or
+    with a 1x1 convolution of it where the widths differ. Weights start as N(0, 0.01). With kernels of k taps, n blocks
+    see 1 + 2 (k - 1)(2^n - 1) steps.
+
+    Source: Bai, Kolter and Koltun 2018, arXiv 1803.01271, section 3.
 
     Args:
         input_size: features a step.
         hidden_size: channels a block.
         kernel_size: taps k of each convolution, at least 2.
         num_layers: blocks n; by default the fewest that cover `reach`.
-        reach: steps to cover where `num_layers` is not given.
+        reach: steps to cover if `num_layers` is not given.
         dropout: rate behind each convolution.
     """
 
@@ -38,112 +40,123 @@ class TCN(Encoder):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(input_size)
-        positive(hidden_size=hidden_size, reach=reach)
-        probability(dropout=dropout)
+        check_positive(hidden_size=hidden_size, reach=reach)
+        check_dropout(dropout=dropout)
         if isinstance(kernel_size, bool) or not isinstance(kernel_size, int) or kernel_size < 2:
             raise ValueError(f"kernel_size must be a whole number of at least 2, not {kernel_size!r}")
         if num_layers is None:
             num_layers = 1
-            while field(kernel_size, num_layers) < reach:
+            while receptive_field_size(kernel_size, num_layers) < reach:
                 num_layers += 1
-        positive(num_layers=num_layers)
+        check_positive(num_layers=num_layers)
         self.kernel_size, self.output_size = kernel_size, hidden_size
         self.blocks = nn.ModuleList(
-            Block(input_size if level == 0 else hidden_size, hidden_size, kernel_size, 2**level, dropout)
+            ResidualBlock(input_size if level == 0 else hidden_size, hidden_size, kernel_size, 2**level, dropout)
             for level in range(num_layers)
         )
 
     def encode(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
-        levels, stop = self._levels(x, state)
-        return levels[-1], stop
+        """Runs the blocks one upon another, each from its own state."""
+        levels, new_state = self._run_blocks(x, state)
+        return levels[-1], new_state
 
     def trace(self, x: Tensor, state: State = None, lengths: Tensor | None = None) -> Trace:
-        """`levels` holds the input, then the output of every block."""
-        self.check(x, lengths)
-        with evaluating(self):
-            levels, _ = self._levels(x, state)
+        """Returns a trace whose `levels` are the input and the output of every block."""
+        self.check_input(x, lengths)
+        with eval_mode(self):
+            levels, _ = self._run_blocks(x, state)
         return Trace(y=levels[-1], levels=tuple(levels))
 
     @property
     def receptive_field(self) -> int:
-        return field(self.kernel_size, len(self.blocks))
+        """The 1 + 2 (k - 1)(2^n - 1) steps that n blocks see."""
+        return receptive_field_size(self.kernel_size, len(self.blocks))
 
     def path_length(self, lag: int) -> int:
-        """Two convolutions a block, whatever the lag."""
+        """Returns two convolutions a block, whatever the lag."""
         self.check_lag(lag)
         return 2 * len(self.blocks)
 
     def state_size(self, time: int) -> int:
-        """The (k - 1) 2^level inputs that each convolution looks back to, zeros before the start included."""
-        blocks = typed(self.blocks, Block)
+        """Returns the size of the (k - 1) 2^level past inputs of each convolution, zeros before the start included."""
+        blocks = typed_children(self.blocks, ResidualBlock)
         return sum(conv.context * conv.in_channels for block in blocks for conv in (block.first, block.second))
 
     @classmethod
     def search_space(cls, time: int) -> dict[str, Any]:
-        """The kernel, and dropout. The number of blocks is left out: it follows from the kernel and `reach`, which is
-        set to the task's steps. Fewer blocks would not see the start, more would look past it."""
+        """Returns the kernel size and dropout.
+
+        The number of blocks is left out: it follows from the kernel and `reach`, which is set to the task's steps.
+        Fewer blocks would not see the start, more would look past it.
+        """
         return {"kernel_size": [2, 3, 5, 7], "dropout": {"low": 0.0, "high": 0.5}}
 
-    def _levels(self, x: Tensor, state: State) -> tuple[list[Tensor], State]:
+    def _run_blocks(self, x: Tensor, state: State) -> tuple[list[Tensor], State]:
+        """Returns the input and the output of every block, (batch, time, channels) each, and the new state."""
         if state is None:
             state = (None,) * len(self.blocks)
         if not isinstance(state, tuple) or len(state) != len(self.blocks):
             raise ValueError(f"the state is not one of this encoder, which has {len(self.blocks)} blocks")
-        channels, levels, stops = x.transpose(1, 2), [x], []
-        for block, start in zip(typed(self.blocks, Block), state, strict=True):
-            channels, stop = block(channels, start)
+        channels, levels, new_states = x.transpose(1, 2), [x], []
+        for block, block_state in zip(typed_children(self.blocks, ResidualBlock), state, strict=True):
+            channels, new_state = block(channels, block_state)
             levels.append(channels.transpose(1, 2))
-            stops.append(stop)
-        return levels, tuple(stops)
+            new_states.append(new_state)
+        return levels, tuple(new_states)
 
 
-class Block(nn.Module):
-    """One residual block: (batch, in, time) -> (batch, out, time), and the inputs its convolutions look back to."""
+class ResidualBlock(nn.Module):
+    """A residual block: (batch, in_channels, time) -> (batch, hidden_size, time).
 
-    def __init__(self, size: int, hidden_size: int, kernel_size: int, dilation: int, dropout: float) -> None:
+    Its state holds the past inputs of its two convolutions.
+    """
+
+    def __init__(self, in_channels: int, hidden_size: int, kernel_size: int, dilation: int, dropout: float) -> None:
         super().__init__()
-        self.first = Convolution(size, hidden_size, kernel_size, dilation)
-        self.second = Convolution(hidden_size, hidden_size, kernel_size, dilation)
-        self.side = None if size == hidden_size else nn.Conv1d(size, hidden_size, 1)
+        self.first = CausalConvolution(in_channels, hidden_size, kernel_size, dilation)
+        self.second = CausalConvolution(hidden_size, hidden_size, kernel_size, dilation)
+        self.side = None if in_channels == hidden_size else nn.Conv1d(in_channels, hidden_size, 1)
         if self.side is not None:
-            start(self.side)
+            init_convolution_(self.side)
         self.dropout = dropout
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        before = state if isinstance(state, tuple) else (None, None)
-        hidden, first = self.first(x, before[0])
-        hidden, second = self.second(dropout(hidden.relu(), self.dropout, self.training), before[1])
+        """Returns the block's output, and the past inputs that later steps still need."""
+        past_inputs = state if isinstance(state, tuple) else (None, None)
+        hidden, first_state = self.first(x, past_inputs[0])
+        hidden, second_state = self.second(dropout(hidden.relu(), self.dropout, self.training), past_inputs[1])
         hidden = dropout(hidden.relu(), self.dropout, self.training)
-        beside = x if self.side is None else self.side(x)
-        return (hidden + beside).relu(), (first, second)
+        residual = x if self.side is None else self.side(x)
+        return (hidden + residual).relu(), (first_state, second_state)
 
 
-class Convolution(nn.Module):
-    """A causal dilated convolution with weight norm, which goes on from the inputs it saw last."""
+class CausalConvolution(nn.Module):
+    """A causal dilated convolution with weight norm. Its state holds the inputs that later steps need."""
 
-    def __init__(self, size: int, hidden_size: int, kernel_size: int, dilation: int) -> None:
+    def __init__(self, in_channels: int, hidden_size: int, kernel_size: int, dilation: int) -> None:
         super().__init__()
-        conv = nn.Conv1d(size, hidden_size, kernel_size, dilation=dilation)
-        # Before weight norm is put on: behind it, `weight` is computed, and what is written there is lost.
-        start(conv)
+        conv = nn.Conv1d(in_channels, hidden_size, kernel_size, dilation=dilation)
+        # Before weight norm is applied: after it, `weight` is computed, and values written there are lost.
+        init_convolution_(conv)
         self.conv = weight_norm(conv)
-        self.in_channels, self.dilation = size, dilation
+        self.in_channels, self.dilation = in_channels, dilation
         self.context = (kernel_size - 1) * dilation
 
     def forward(self, x: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
-        before = x.new_zeros(x.shape[0], self.in_channels, self.context) if state is None else state
-        x = torch.cat([before, x], dim=2)
+        """Returns the convolution's output, and the inputs that later steps still need."""
+        past_inputs = x.new_zeros(x.shape[0], self.in_channels, self.context) if state is None else state
+        x = torch.cat([past_inputs, x], dim=2)
         y = conv1d(x, self.conv.weight, self.conv.bias, dilation=self.dilation)
         return y, x[:, :, x.shape[2] - self.context :].clone()
 
 
-def field(kernel_size: int, num_layers: int) -> int:
-    """The steps that n blocks see, the present one included."""
+def receptive_field_size(kernel_size: int, num_layers: int) -> int:
+    """Returns the number of steps that `num_layers` blocks see, the present one included."""
     return 1 + 2 * (kernel_size - 1) * ((1 << num_layers) - 1)
 
 
-def start(conv: nn.Conv1d) -> None:
-    """The paper's initial weights, N(0, 0.01) with 0.01 as standard deviation, and no bias."""
+def init_convolution_(conv: nn.Conv1d) -> None:
+    """Fills a convolution with the paper's initial weights, of mean 0 and standard deviation 0.01, and no bias."""
     nn.init.normal_(conv.weight, 0.0, 0.01)
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)

@@ -1,4 +1,4 @@
-"""What happened inside an encoder, step by step, on a footing that all of them share."""
+"""The internal quantities of an encoder, step by step, in terms that all architectures share."""
 
 from dataclasses import dataclass
 
@@ -8,20 +8,20 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """What an encoder did with one batch. What an architecture does not have is `None`.
+    """The internal quantities of an encoder for one batch; `None` where the architecture has no such quantity.
 
-    A gated unit keeps a share `retention` of what was there and lets in the new with weight `write`, so that one
-    definition of influence serves all of them: A[t, i] = write_i * prod_{j = i+1..t} retention_j.
+    A gated unit keeps a share `retention` of its content and adds the new with weight `write`, so that one definition
+    of influence holds for all of them: A[t, i] = write_i * prod_{j = i+1..t} retention_j.
     """
 
     y: Tensor
-    """(batch, time, output_size): what `forward` returns for the same input."""
+    """(batch, time, output_size): the output of `forward` for the same input."""
     retention: Tensor | None = None
-    """(batch, time, units): the factor on what was there. LSTM: f. GRU: z. RWA, RDA: 1 - w."""
+    """(batch, time, units): the factor on the previous content. LSTM: f. GRU: z. RWA, RDA: 1 - w."""
     write: Tensor | None = None
-    """(batch, time, units): the weight of what is new. LSTM: i. GRU: 1 - z. RWA, RDA: w."""
+    """(batch, time, units): the weight of the new content. LSTM: i. GRU: 1 - z. RWA, RDA: w."""
     content: Tensor | None = None
-    """(batch, time, units): what is written. LSTM: g. GRU: n. RWA, RDA: z."""
+    """(batch, time, units): the new content. LSTM: g. GRU: n. RWA, RDA: z."""
     log_attention: Tensor | None = None
     """(batch, time, units): log a of the RWA and the RDA; its exponential may overflow, the logarithm does not."""
     log_discount: Tensor | None = None
@@ -29,22 +29,23 @@ class Trace:
     gates: dict[str, Tensor] | None = None
     """The architecture's own quantities by their usual letters, each (batch, time, units)."""
     maps: tuple[Tensor, ...] | None = None
-    """One attention map a level of the hierarchy, (batch, heads, time, k): entry j is the weight of the step j
+    """An attention map for each level of the hierarchy, (batch, heads, time, k): entry j is the weight of the step j
     spacings back; steps before the start weigh 0."""
     levels: tuple[Tensor, ...] | None = None
     """The input of the first level, then the output of each, (batch, time, units): TCN and hierarchy."""
     layers: tuple["Trace", ...] = ()
-    """For stacked recurrent encoders a trace for each layer, the last being this one's own quantities."""
+    """For stacked recurrent encoders the trace of each layer; the last holds the quantities of this trace itself."""
 
 
 def influence(retention: Tensor, write: Tensor, at: int) -> tuple[Tensor, Tensor]:
-    """The weight of every step's content in what is held after step `at`, and the share left of the start.
+    """Returns the weight of every step's content in a unit after step `at`, and the remaining share of the start.
 
     A[at, i] = write_i * prod_{j = i+1..at} retention_j
 
     Args:
-        retention, write: (batch, time, units), as in `Trace`.
-        at: the step looked from; negative counts from the end.
+        retention: (batch, time, units), as in `Trace`.
+        write: (batch, time, units), as in `Trace`.
+        at: the step at which the units are observed; negative values count from the end.
 
     Returns:
         The row A[at, 0..at], (batch, at + 1, units), and the product of all retentions up to `at`, (batch, units).
@@ -55,6 +56,6 @@ def influence(retention: Tensor, write: Tensor, at: int) -> tuple[Tensor, Tensor
         raise ValueError(f"step {at} lies outside the trace's {time} steps")
     at %= time
     # A product, not a difference of cumulative logarithms: a retention of exactly 0 is an ordinary value.
-    kept = retention[:, : at + 1].flip(1).cumprod(1).flip(1)
-    after = torch.cat([kept[:, 1:], torch.ones_like(kept[:, :1])], dim=1)
-    return write[:, : at + 1] * after, kept[:, 0]
+    remaining = retention[:, : at + 1].flip(1).cumprod(1).flip(1)
+    after_write = torch.cat([remaining[:, 1:], torch.ones_like(remaining[:, :1])], dim=1)
+    return write[:, : at + 1] * after_write, remaining[:, 0]

@@ -1,1 +1,1 @@
-"""Tuning: what may be chosen of each architecture, and one Optuna study for each architecture and task."""
+"""Hyperparameter sweeps: search spaces, and one Optuna study for each architecture and task."""

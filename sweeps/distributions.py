@@ -1,4 +1,4 @@
-"""What a parameter may be: a range of numbers, or one of some choices."""
+"""Domains of parameters (ranges and choices), and conditions on the values of other parameters."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,17 +9,19 @@ from typing import Any
 import optuna
 
 from architectures.suggest import did_you_mean
-from sweeps.setting_names import coerce_value, is_float, is_integer, is_number
+from sweeps.setting_names import coerce_value, is_float_type, is_integer_type, is_number_type
 
 Scalar = None | bool | int | float | str
-RANGE = ("low", "high", "log", "step")
-ON_GRID = 1e-8
-"""Optuna's own tolerance, in steps, for a float that lies on a grid."""
+RANGE_KEYS = ("low", "high", "log", "step")
+GRID_TOLERANCE = 1e-8
+"""Distance from a grid, in steps, within which a float counts as on it; Optuna's own tolerance."""
+NO_VALUE = object()
+"""Marks a missing value, as None is a value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Range:
-    """Numbers from low to high, both included: whole ones where both ends are.
+    """Numbers from low to high, both included; whole numbers if both ends are.
 
     Args:
         low, high: the ends.
@@ -38,7 +40,7 @@ class Range:
     def __post_init__(self) -> None:
         for name in ("low", "high", "step"):
             value = getattr(self, name)
-            if not (is_finite(value) or (name == "step" and value is None)):
+            if not (is_finite_number(value) or (name == "step" and value is None)):
                 raise ValueError(f"{name} must be a number, not {value!r}")
         if not isinstance(self.log, bool):
             raise ValueError(f"log must be true or false, not {self.log!r}")
@@ -51,51 +53,55 @@ class Range:
                 raise ValueError("a logarithmic range has no step; drop log or step")
             if self.step <= 0:
                 raise ValueError(f"step must be above 0, not {self.step:g}")
-            if self.whole and not isinstance(self.step, int):
+            if self.is_integer and not isinstance(self.step, int):
                 raise ValueError(f"step must be a whole number as low and high are, not {self.step:g}")
 
     @property
-    def whole(self) -> bool:
-        """Whether only whole numbers are possible."""
+    def is_integer(self) -> bool:
+        """True if only whole numbers are possible."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
     @property
-    def top(self) -> float:
-        """The highest number that is possible: below `high`, where the steps do not meet it."""
+    def highest(self) -> float:
+        """The highest possible number; below `high` if the steps do not meet it."""
         if self.step is None:
             return self.high
         low, high, step = (Decimal(str(value)) for value in (self.low, self.high, self.step))
-        found = low + (high - low) // step * step
-        return int(found) if self.whole else float(found)
+        highest = low + (high - low) // step * step
+        return int(highest) if self.is_integer else float(highest)
 
     @property
-    def ends(self) -> tuple[float, ...]:
-        """The lowest and the highest number that are possible; one, where they are the same."""
-        return (self.low, self.top) if self.low < self.top else (self.low,)
+    def corner_values(self) -> tuple[float, ...]:
+        """The lowest and the highest possible number; only one if they are the same."""
+        return (self.low, self.highest) if self.low < self.highest else (self.low,)
 
     def suggest(self, trial: optuna.Trial, name: str) -> float:
-        """A number chosen by the trial's sampler."""
-        if self.whole:
+        """Returns a number chosen by the trial's sampler."""
+        if self.is_integer:
             step = 1 if self.step is None else int(self.step)
-            return trial.suggest_int(name, int(self.low), int(self.top), log=self.log, step=step)
-        return trial.suggest_float(name, self.low, self.top, log=self.log, step=self.step)
+            return trial.suggest_int(name, int(self.low), int(self.highest), log=self.log, step=step)
+        return trial.suggest_float(name, self.low, self.highest, log=self.log, step=self.step)
 
-    def holds(self, value: Any) -> bool:
-        """Whether the value is one of its numbers."""
-        if not is_finite(value) or (self.whole and not isinstance(value, int)) or not self.low <= value <= self.top:
+    def contains(self, value: Any) -> bool:
+        """Returns whether the value is a number of this range."""
+        if not is_finite_number(value) or (self.is_integer and not isinstance(value, int)):
+            return False
+        if not self.low <= value <= self.highest:
             return False
         steps = 0 if self.step is None else (value - self.low) / self.step
-        return bool(abs(steps - round(steps)) < ON_GRID)
+        return bool(abs(steps - round(steps)) < GRID_TOLERANCE)
 
-    def from_(self, least: float) -> float:
-        """The lowest of its numbers that is at least this; it may lie beyond the top."""
-        if least <= self.low:
+    def lowest_at_least(self, bound: float) -> float:
+        """Returns the lowest number of the range that is at least this bound; it may lie above `highest`."""
+        if bound <= self.low:
             return self.low
-        grain = self.step if self.step is not None else 1 if self.whole else None
-        return least if grain is None else self.low + math.ceil((least - self.low) / grain - ON_GRID) * grain
+        spacing = self.step if self.step is not None else 1 if self.is_integer else None
+        if spacing is None:
+            return bound
+        return self.low + math.ceil((bound - self.low) / spacing - GRID_TOLERANCE) * spacing
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as `read` takes them."""
+        """Returns plain values, as `read_domain` takes them."""
         log = {"log": True} if self.log else {}
         step = {} if self.step is None else {"step": self.step}
         return {"low": self.low, "high": self.high, **log, **step}
@@ -103,10 +109,10 @@ class Range:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choices:
-    """One of some values, each as likely as any other.
+    """A list of values, each as likely as any other.
 
     Raises:
-        ValueError: if there are none, two are the same, or one is no plain value.
+        ValueError: if the list is empty, two values are the same, or one is not a plain value.
     """
 
     values: tuple[Scalar, ...]
@@ -123,134 +129,112 @@ class Choices:
                     raise ValueError(f"the choices {other!r} and {value!r} are the same")
 
     @property
-    def ends(self) -> tuple[Scalar, ...]:
+    def corner_values(self) -> tuple[Scalar, ...]:
         """All choices."""
         return self.values
 
     def suggest(self, trial: optuna.Trial, name: str) -> Scalar:
-        """A value chosen by the trial's sampler."""
+        """Returns a value chosen by the trial's sampler."""
         return trial.suggest_categorical(name, list(self.values))
 
-    def holds(self, value: Any) -> bool:
-        """Whether the value is one of them; true is not 1."""
-        return any(same_value(value, each) for each in self.values)
+    def contains(self, value: Any) -> bool:
+        """Returns whether the value is one of the choices; true is not 1."""
+        return any(values_equal(value, choice) for choice in self.values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as `read` takes them."""
+        """Returns plain values, as `read_domain` takes them."""
         return {"choices": list(self.values)}
 
 
 Domain = Range | Choices
 
 
-def read_domain(plain: Mapping[str, Any] | Sequence[Any], kind: Any = None) -> Domain:
-    """A domain from plain data: a range `{low, high, log, step}`, or choices, `[...]` or `{choices: [...]}`.
-
-    Args:
-        plain: the data; a number may be a string such as "1e-4", which YAML takes for none.
-        kind: the parameter's declared type; a range is of whole numbers only where no float is declared.
-
-    Raises:
-        ValueError: if it is no domain, or one that the type cannot have.
-    """
-    if not isinstance(plain, Mapping):
-        plain = {"choices": plain}
-    for key in plain:
-        if key not in (*RANGE, "choices"):
-            raise ValueError(f"it has no key {key!r}{did_you_mean(str(key), (*RANGE, 'choices', 'when'))}")
-    if "choices" in plain:
-        if len(plain) > 1:
-            raise ValueError("it has choices and the ends of a range; only one can be")
-        if not isinstance(plain["choices"], list | tuple):
-            raise ValueError(f"choices must be a list, not {plain['choices']!r}")
-        return Choices(values=tuple(coerce_value(value, kind) for value in plain["choices"]))
-    missing = [key for key in ("low", "high") if key not in plain]
-    if missing:
-        raise ValueError(f"a range needs low and high; {' and '.join(missing)} is missing")
-    if not is_number(kind):
-        raise ValueError("it is no number, so it takes a list of choices, not a range")
-    numbers = {key: to_number(plain[key]) for key in ("low", "high", "step") if plain.get(key) is not None}
-    if is_float(kind) or not all(isinstance(numbers.get(key), int) for key in ("low", "high")):
-        if is_integer(kind):
-            raise ValueError("it is a whole number, so low and high must be whole")
-        numbers = {key: float(value) if is_finite(value) else value for key, value in numbers.items()}
-    return Range(**{"low": None, "high": None, **numbers, "log": plain.get("log", False)})
-
-
-def to_number(value: Any) -> Any:
-    """The number that a string stands for; anything else as it is."""
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
-
-
-def is_finite(value: Any) -> bool:
-    """Whether it is a number, and no infinite one; true is none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
-
-
-def same_value(one: Any, other: Any) -> bool:
-    """Equality of plain values in which true is not 1."""
-    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
-
-
-NOTHING = object()
-"""No value at all, which None is not."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneOf:
-    """The value is one of these."""
+    """A condition that is met by any of these values."""
 
     values: tuple[Scalar, ...]
 
-    def holds(self, value: Any) -> bool:
-        """Whether the value meets it."""
-        return any(same_value(value, each) for each in self.values)
+    def matches(self, value: Any) -> bool:
+        """Returns whether the value meets the condition."""
+        return any(values_equal(value, allowed) for allowed in self.values)
 
     def to_plain(self) -> Any:
-        """Plain values, as `read` takes them."""
+        """Returns plain values, as `read_condition` takes them."""
         return self.values[0] if len(self.values) == 1 else list(self.values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Between:
-    """The value is a number from low to high, both included; `None` is no bound."""
+    """A condition that is met by numbers from low to high, both included; `None` stands for no bound."""
 
     low: float | None = None
     high: float | None = None
 
-    def holds(self, value: Any) -> bool:
-        """Whether the value meets it."""
-        if not is_finite(value):
+    def matches(self, value: Any) -> bool:
+        """Returns whether the value meets the condition."""
+        if not is_finite_number(value):
             return False
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
     def to_plain(self) -> Any:
-        """Plain values, as `read` takes them."""
+        """Returns plain values, as `read_condition` takes them."""
         return {key: value for key, value in (("low", self.low), ("high", self.high)) if value is not None}
 
 
 Condition = OneOf | Between
 
 
+def read_domain(plain: Mapping[str, Any] | Sequence[Any], kind: Any = None) -> Domain:
+    """Reads a domain from plain data: a range `{low, high, log, step}`, or choices, `[...]` or `{choices: [...]}`.
+
+    Args:
+        plain: the data; a number may be a string such as "1e-4", as YAML reads it as a string.
+        kind: the parameter's declared type; a range is of whole numbers only if no float is declared.
+
+    Raises:
+        ValueError: if it is not a domain, or one that the declared type cannot have.
+    """
+    if not isinstance(plain, Mapping):
+        plain = {"choices": plain}
+    for key in plain:
+        if key not in (*RANGE_KEYS, "choices"):
+            raise ValueError(f"it has no key {key!r}{did_you_mean(str(key), (*RANGE_KEYS, 'choices', 'when'))}")
+    if "choices" in plain:
+        if len(plain) > 1:
+            raise ValueError("it has both choices and the ends of a range; give only one of them")
+        if not isinstance(plain["choices"], list | tuple):
+            raise ValueError(f"choices must be a list, not {plain['choices']!r}")
+        return Choices(values=tuple(coerce_value(value, kind) for value in plain["choices"]))
+    missing = [key for key in ("low", "high") if key not in plain]
+    if missing:
+        raise ValueError(f"a range needs low and high; {' and '.join(missing)} is missing")
+    if not is_number_type(kind):
+        raise ValueError("it is not a number, so it takes a list of choices, not a range")
+    numbers = {key: parse_number(plain[key]) for key in ("low", "high", "step") if plain.get(key) is not None}
+    if is_float_type(kind) or not all(isinstance(numbers.get(key), int) for key in ("low", "high")):
+        if is_integer_type(kind):
+            raise ValueError("it is a whole number, so low and high must be whole")
+        numbers = {key: float(value) if is_finite_number(value) else value for key, value in numbers.items()}
+    return Range(**{"low": None, "high": None, **numbers, "log": plain.get("log", False)})
+
+
 def read_condition(plain: Any, kind: Any = None) -> Condition:
-    """A condition from plain data: a value, a list of values, or bounds `{low, high}` of which one may be left out.
+    """Reads a condition from plain data: a value, a list of values, or `{low, high}`, of which one may be left out.
 
     Args:
         plain: the data.
-        kind: the declared type of the parameter that it is about.
+        kind: the declared type of the parameter that the condition is about.
 
     Raises:
-        ValueError: if it is no condition.
+        ValueError: if it is not a condition.
     """
     if isinstance(plain, Mapping):
         for key in plain:
             if key not in ("low", "high"):
                 raise ValueError(f"a condition has no key {key!r}{did_you_mean(str(key), ('low', 'high'))}")
-        bounds = {key: to_number(value) for key, value in plain.items()}
-        if not bounds or not all(is_finite(value) for value in bounds.values()):
+        bounds = {key: parse_number(value) for key, value in plain.items()}
+        if not bounds or not all(is_finite_number(value) for value in bounds.values()):
             raise ValueError(f"a condition's low and high must be numbers, not {dict(plain)!r}")
         return Between(**bounds)
     values = plain if isinstance(plain, list | tuple) else [plain]
@@ -259,16 +243,36 @@ def read_condition(plain: Any, kind: Any = None) -> Condition:
     return OneOf(values=tuple(coerce_value(value, kind) for value in values))
 
 
-def restrict(domain: Domain, conditions: Sequence[Condition], preferred: Any = NOTHING) -> Any:
-    """A value of the domain that meets all conditions: the preferred one if it does; `NOTHING` where there is none."""
+def find_value(domain: Domain, conditions: Sequence[Condition], preferred: Any = NO_VALUE) -> Any:
+    """Returns a value of the domain that meets all conditions, preferably this one; `NO_VALUE` if none does."""
 
-    def meets(value: Any) -> bool:
-        return domain.holds(value) and all(condition.holds(value) for condition in conditions)
+    def is_valid(value: Any) -> bool:
+        return domain.contains(value) and all(condition.matches(value) for condition in conditions)
 
-    named = [value for condition in conditions if isinstance(condition, OneOf) for value in condition.values]
-    tried = [preferred, *domain.ends, *named]
+    listed = [value for condition in conditions if isinstance(condition, OneOf) for value in condition.values]
+    candidates = [preferred, *domain.corner_values, *listed]
     if not isinstance(domain, Choices):
-        # The lowest number above all bounds is possible, or none is.
-        lows = [each.low for each in conditions if isinstance(each, Between) and each.low is not None]
-        tried.append(domain.from_(max([domain.low, *lows])))
-    return next((value for value in tried if meets(value)), NOTHING)
+        # If any number is valid, so is the lowest one above all bounds.
+        bounds = [
+            condition.low for condition in conditions if isinstance(condition, Between) and condition.low is not None
+        ]
+        candidates.append(domain.lowest_at_least(max([domain.low, *bounds])))
+    return next((value for value in candidates if is_valid(value)), NO_VALUE)
+
+
+def parse_number(value: Any) -> Any:
+    """Returns the number that a string stands for; any other value unchanged."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def is_finite_number(value: Any) -> bool:
+    """Returns whether the value is a finite number; true and false are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
+
+
+def values_equal(value: Any, other: Any) -> bool:
+    """Returns whether two plain values are equal; true is not equal to 1."""
+    return bool(value == other) and isinstance(value, bool) == isinstance(other, bool)

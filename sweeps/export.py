@@ -1,4 +1,4 @@
-"""What a store knows of a study, written down for reports, which need neither the store nor Optuna."""
+"""Export of studies from a store to JSON files, for reports, which need neither the store nor Optuna."""
 
 import math
 import warnings
@@ -11,41 +11,42 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeps.studies import VERSIONS, LoadedStudy
-from sweeps.trial_budget import DIVERGED, ENDED, ERROR, IDENTITY, SURPLUS, slot_of
+from sweeps.trial_budget import DIVERGED, DUPLICATE, ERROR, IDENTITY, OUTCOME, slot_of
 from workbench import study_files
 from workbench.config import TUNING_SEED
-from workbench.study_files import State, Study, Trial
+from workbench.study_files import Study, Trial, TrialStatus
 
 MIN_TRIALS_FOR_IMPORTANCE = 4
-"""Complete trials below which nothing is said of what matters."""
-STATES: dict[TrialState, State] = {
+"""Complete trials below which no importances are computed."""
+STATE_NAMES: dict[TrialState, TrialStatus] = {
     TrialState.WAITING: "waiting",
     TrialState.RUNNING: "running",
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
     TrialState.FAIL: "interrupted",
 }
+"""States of the study files by Optuna's states."""
 
 
-def write_studies(out: Path, opened: LoadedStudy, seeds: int) -> Study:
-    """Writes a study's file.
+def write_study(out: Path, study: LoadedStudy, seeds: int) -> Study:
+    """Writes a study's file, and returns its content.
 
     Args:
         out: the folder of results.
-        opened: the study.
-        seeds: how many fresh runs its winner is to have.
+        study: the study.
+        seeds: the number of fresh runs of its winner.
     """
-    study = export_study(opened, seeds)
-    study_files.write(out, study)
-    return study
+    exported = export_study(study, seeds)
+    study_files.write_study(out, exported)
+    return exported
 
 
-def export_study(opened: LoadedStudy, seeds: int) -> Study:
-    """A study as it is now."""
-    spec = opened.spec
-    default = default_identity(opened)
-    found = [trial for trial in opened.trials if trial.user_attrs.get(ENDED) != SURPLUS and slot_of(trial) >= 0]
-    best = best_trial(found)
+def export_study(study: LoadedStudy, seeds: int) -> Study:
+    """Returns the present state of a study."""
+    spec = study.spec
+    default = default_identity(study)
+    trials = [trial for trial in study.trials if trial.user_attrs.get(OUTCOME) != DUPLICATE and slot_of(trial) >= 0]
+    best = best_trial(trials)
     settings = spec.to_dict()
     space = settings.pop("space")
     return Study(
@@ -53,33 +54,40 @@ def export_study(opened: LoadedStudy, seeds: int) -> Study:
         task=spec.task.name,
         task_options=spec.task.options,
         architecture=spec.architecture,
-        asked=opened.asked,
+        asked=study.num_trials,
         objectives=spec.objectives,
-        settings={**settings, "versions": opened.study.user_attrs.get(VERSIONS, {})},
+        settings={**settings, "versions": study.optuna_study.user_attrs.get(VERSIONS, {})},
         space=space,
-        trials=tuple(export_trial(each, default) for each in found),
+        trials=tuple(export_trial(trial, default) for trial in trials),
         winner=None if best is None else best.number,
         winner_identity=None if best is None else best.user_attrs.get(IDENTITY),
         default_identity=default,
         seeds=seeds,
-        importances=importances(opened),
+        importances=param_importances(study),
     )
 
 
-def default_identity(opened: LoadedStudy) -> str:
-    """Of the configuration that an untuned comparison would have."""
-    return opened.spec.experiment({}, TUNING_SEED).identity
+def default_identity(study: LoadedStudy) -> str:
+    """Returns the identity of the default configuration, which a comparison without tuning would train."""
+    return study.spec.experiment({}, TUNING_SEED).identity
 
 
 def best_trial(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
-    """The complete trial of the lowest validation loss, the earlier of two that are equal. One that somebody else put
-    into the store is none of the budget, and cannot win."""
+    """Returns the complete trial with the lowest validation loss, the earlier of two equal ones; `None` if none is.
+
+    A trial without a slot, which something else put into the store, does not count.
+    """
     complete = [trial for trial in trials if trial.state is TrialState.COMPLETE and slot_of(trial) >= 0]
     return min(complete, key=lambda trial: (*trial.values, trial.number), default=None)
 
 
-def export_trial(trial: FrozenTrial, default: str) -> Trial:
-    """A trial as reports know it."""
+def export_trial(trial: FrozenTrial, default_identity: str) -> Trial:
+    """Returns a trial as reports read it.
+
+    Args:
+        trial: the trial.
+        default_identity: identity of the default configuration.
+    """
     duration = trial.duration
     return Trial(
         number=trial.number,
@@ -93,39 +101,44 @@ def export_trial(trial: FrozenTrial, default: str) -> Trial:
         identity=trial.user_attrs.get(IDENTITY),
         seconds=None if duration is None else duration.total_seconds(),
         ended=None if trial.datetime_complete is None else trial.datetime_complete.isoformat(timespec="seconds"),
-        default=trial.user_attrs.get(IDENTITY) == default,
+        default=trial.user_attrs.get(IDENTITY) == default_identity,
         error=trial.user_attrs.get(ERROR),
     )
 
 
-def export_state(trial: FrozenTrial) -> State:
-    """A trial's state in the words of the bench."""
-    if trial.state is TrialState.PRUNED and trial.user_attrs.get(ENDED) == DIVERGED:
+def export_state(trial: FrozenTrial) -> TrialStatus:
+    """Returns a trial's state as the study files have it, which tell more states apart than Optuna."""
+    if trial.state is TrialState.PRUNED and trial.user_attrs.get(OUTCOME) == DIVERGED:
         return "diverged"
     if trial.state is TrialState.FAIL and ERROR in trial.user_attrs:
         return "failed"
-    return STATES[trial.state]
+    return STATE_NAMES[trial.state]
 
 
-def importances(opened: LoadedStudy) -> dict[str, float] | None:
-    """What share of the differences each parameter accounts for, among the complete trials: PED-ANOVA (Watanabe, Bansal
-    and Hutter 2023). With two objectives, of those in the loss."""
-    complete = [trial for trial in opened.trials if trial.state is TrialState.COMPLETE]
+def param_importances(study: LoadedStudy) -> dict[str, float] | None:
+    """Returns each parameter's share of the differences between the losses of complete trials.
+
+    The method is PED-ANOVA (Watanabe, Bansal and Hutter 2023).
+
+    Returns:
+        Shares that add up to 1, by parameter; `None` if there are too few trials, or their losses are all equal.
+    """
+    complete = [trial for trial in study.trials if trial.state is TrialState.COMPLETE]
     if len(complete) < MIN_TRIALS_FOR_IMPORTANCE or len({trial.values[0] for trial in complete}) < 2:
         return None
 
     def loss(trial: FrozenTrial) -> float:
         return float(trial.values[0])
 
-    target: dict[str, Any] = {"target": loss} if len(opened.spec.objectives) > 1 else {}
+    target: dict[str, Any] = {"target": loss} if len(study.spec.objectives) > 1 else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        # With few trials; the report says with how many.
+        # Optuna warns of few trials; the report gives their number.
         warnings.filterwarnings("ignore", message="Some regimes for parameter")
-        # Of any target; the lowest losses are meant.
+        # Optuna warns of any target; the lowest losses are meant here.
         warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes")
         try:
-            found = get_param_importances(opened.study, evaluator=PedAnovaImportanceEvaluator(), **target)
+            shares = get_param_importances(study.optuna_study, evaluator=PedAnovaImportanceEvaluator(), **target)
         except (ValueError, RuntimeError):
             return None
-    return {name: float(share) for name, share in found.items() if math.isfinite(share)} or None
+    return {name: float(share) for name, share in shares.items() if math.isfinite(share)} or None

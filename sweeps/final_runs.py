@@ -1,4 +1,4 @@
-"""What is trained once a study is finished: its winner and the default configuration, on seeds that had no say."""
+"""Final runs of finished studies: winners and default configurations, on seeds that no trial has used."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -9,41 +9,41 @@ from workbench.config import Experiment
 
 
 def final_experiments(studies: Sequence[LoadedStudy], seeds: int) -> list[Experiment]:
-    """The fresh runs of each study's winner and of the configuration that an untuned comparison would have.
+    """Returns the fresh runs of each study's winner and of its default configuration.
 
-    The latter's alone where no trial is complete. The seeds are in the outer loop, so that early results already
-    compare everything.
+    If no trial of a study is complete, only its default configuration is run. The seeds are in the outer loop, so that
+    early results already compare everything.
     """
-    made: dict[tuple[str, int], Experiment] = {}
+    experiments: dict[tuple[str, int], Experiment] = {}
     for seed in range(seeds):
-        for opened in studies:
-            for choice in winner_and_default(opened):
-                experiment = opened.spec.experiment(choice, seed)
-                made[experiment.identity, seed] = experiment
-    return list(made.values())
+        for study in studies:
+            for params in winner_and_default(study):
+                experiment = study.spec.experiment(params, seed)
+                experiments[experiment.identity, seed] = experiment
+    return list(experiments.values())
 
 
-def winner_and_default(opened: LoadedStudy) -> list[Mapping[str, Any]]:
-    """What was chosen by the winner, and nothing, which leaves the defaults."""
-    best = winning_trial(opened)
-    return [{}] if best is None else [best, {}]
+def winner_and_default(study: LoadedStudy) -> list[Mapping[str, Any]]:
+    """Returns the winner's parameters, if there is a winner, and an empty mapping, which stands for the defaults."""
+    winner = winning_params(study)
+    return [{}] if winner is None else [winner, {}]
 
 
-def winning_trial(opened: LoadedStudy) -> dict[str, Any] | None:
-    """The winner's choice, fixed values included; `None` where no trial is complete."""
-    best = best_trial(opened.trials)
-    return None if best is None else opened.spec.searched().filled(best.params)
+def winning_params(study: LoadedStudy) -> dict[str, Any] | None:
+    """Returns the winner's parameters, including fixed values; `None` if no trial is complete."""
+    best = best_trial(study.trials)
+    return None if best is None else study.spec.search_space().with_fixed(best.params)
 
 
-def study_names(studies: Sequence[LoadedStudy]) -> Callable[[Experiment], str]:
-    """What to call a fresh run: whose it is, and whether it is tuned."""
-    kinds: dict[str, list[str]] = {}
-    for opened in studies:
-        for kind, choice in zip(("default", "tuned"), reversed(winner_and_default(opened)), strict=False):
-            kinds.setdefault(opened.spec.experiment(choice, 0).identity, []).append(f"{opened.spec.name} {kind}")
+def final_run_names(studies: Sequence[LoadedStudy]) -> Callable[[Experiment], str]:
+    """Returns a function that names a fresh run by its study, whether it is tuned, and its seed."""
+    names: dict[str, list[str]] = {}
+    for study in studies:
+        for role, params in zip(("default", "tuned"), reversed(winner_and_default(study)), strict=False):
+            names.setdefault(study.spec.experiment(params, 0).identity, []).append(f"{study.spec.name} {role}")
 
-    def name(experiment: Experiment) -> str:
-        # One configuration can be both.
-        return f"{' = '.join(kinds[experiment.identity])} seed {experiment.seed}"
+    def run_name(experiment: Experiment) -> str:
+        # A configuration can be both.
+        return f"{' = '.join(names[experiment.identity])} seed {experiment.seed}"
 
-    return name
+    return run_name

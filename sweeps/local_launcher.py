@@ -1,43 +1,31 @@
-"""Workers on this machine, side by side in processes; one that dies is replaced."""
+"""The launcher `local`: workers of a sweep in processes on this machine; one that dies is replaced."""
 
-import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from typing import Literal
 
 from sweeps.objective import WorkerUnusableError
 from sweeps.worker import TrialListener, TrialWorker, WorkerConfig
 from workbench.config import Experiment
 from workbench.errors import UserError
-from workbench.files import one_line
+from workbench.files import describe_error
 from workbench.malloc import keep_memory
-from workbench.process_pool import STOP, WorkerConnection, describe_exit, end_with_parent, start_process
+from workbench.process_pool import PoolWorker, ProcessPool, WorkerConnection, end_with_parent
 
 MAX_FAILED_STARTS = 5
-"""Processes in a row that may die before they are ready: something is wrong with all of them."""
-
-
-@dataclass(slots=True, kw_only=True)
-class WorkerProcess:
-    """A process, and the trial it is at."""
-
-    process: BaseProcess
-    place: int
-    """Among those side by side, counted from 0; that of one that died goes to the one that replaces it."""
-    ready: bool = False
-    study: str = ""
-    number: int = -1
+"""Processes that may die in a row before they are ready; after that, something is wrong with all of them."""
+REPORT_SECONDS = 0.2
+"""Seconds between two reports of a trial's progress."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialEvent:
-    """Something that a worker tells."""
+    """Something that happened in a worker of a sweep."""
 
     kind: Literal["ready", "begun", "step", "ended", "note", "refused", "over"]
+    """`over`: no trial is left in any study; `refused`: something other than a trial is wrong."""
     study: str = ""
     number: int = -1
     steps: int = 0
@@ -45,152 +33,136 @@ class TrialEvent:
 
 
 @dataclass(slots=True, kw_only=True)
-class LocalLauncher:
-    """Keeps `workers` processes at work on an order until nothing is left.
+class WorkerTrial:
+    """The trial that a process is working on, if any."""
+
+    ready: bool = False
+    """True once the process has sent its first event."""
+    study: str = ""
+    number: int = -1
+
+
+class LocalLauncher(ProcessPool):
+    """Keeps `workers` processes at work on a sweep until no trial is left.
 
     Args:
-        order: what each of them does.
-        workers: how many.
-        tell: told the place of the worker and what it tells.
-        lost: told the study and the number of a trial whose process died.
+        config: what each worker does.
+        workers: how many run at the same time.
+        on_event: receives the slot of a worker and its event.
+        on_lost_trial: receives the study, the number and the reason of a trial whose process died.
         idle: called about twice a second.
     """
 
-    order: WorkerConfig
-    workers: int
-    tell: Callable[[int, TrialEvent], None]
-    lost: Callable[[str, int, str], None] = lambda study, number, how: None
-    idle: Callable[[], None] = lambda: None
-    stopping: bool = field(default=False, init=False)
-    _hands: dict[Connection, WorkerProcess] = field(default_factory=dict, init=False)
-    _over: bool = field(default=False, init=False)
-    _stillborn: int = field(default=0, init=False)
-    _refused: str = field(default="", init=False)
+    def __init__(
+        self,
+        *,
+        config: WorkerConfig,
+        workers: int,
+        on_event: Callable[[int, TrialEvent], None],
+        on_lost_trial: Callable[[str, int, str], None] = lambda study, number, reason: None,
+        idle: Callable[[], None] = lambda: None,
+    ) -> None:
+        super().__init__(run_worker, config, workers=workers, threads=config.threads)
+        self.on_event, self.on_lost_trial, self.idle = on_event, on_lost_trial, idle
+        self._over = False
+        self._failed_starts = 0
+        self._refused = ""
 
     def run(self) -> None:
-        """Works until a worker finds nothing left to do, or, once stopped, until all have put their trials down.
+        """Works until a worker finds no trial left, or, once stopped, until all have put their trials down.
 
         Raises:
-            UserError: if one of them says that something other than its trial is wrong.
+            UserError: if a worker reports that something other than its trial is wrong.
         """
-        try:
-            while True:
-                while len(self._hands) < self.workers and not (self.stopping or self._over):
-                    connection, process = start_process(run_worker, self.order, threads=self.order.threads)
-                    taken = {hand.place for hand in self._hands.values()}
-                    place = next(place for place in range(self.workers) if place not in taken)
-                    self._hands[connection] = WorkerProcess(process=process, place=place)
-                    if self.stopping:
-                        # While it was being started, so that it was not among those who were told.
-                        self._tell_to_stop(connection)
-                if not self._hands:
-                    break
-                ready = wait(list(self._hands), timeout=0.5)
-                for connection in [each for each in self._hands if each in ready]:
-                    self._hear(connection)
-                self.idle()
-        finally:
-            for hand in self._hands.values():
-                hand.process.kill()
-            for hand in self._hands.values():
-                hand.process.join()
-            self._hands.clear()
+        self.run_processes()
         if self._refused:
             raise UserError(self._refused)
 
-    def stop(self) -> None:
-        """Asks every worker to put its trial down. Safe to call from a signal handler, once."""
-        self.stopping = True
-        for connection in list(self._hands):
-            self._tell_to_stop(connection)
+    def has_work(self) -> bool:
+        """Returns whether some worker may still find a trial."""
+        return not self._over
 
-    def kill(self) -> None:
-        """Ends every process at once."""
-        for hand in self._hands.values():
-            hand.process.kill()
+    def on_start(self, worker: PoolWorker) -> None:
+        """Notes that the worker has not said yet that it is ready; it finds its trials itself."""
+        worker.task = WorkerTrial()
 
-    def _tell_to_stop(self, connection: Connection) -> None:
-        with suppress(OSError):
-            connection.send(STOP)
+    def on_idle(self) -> None:
+        """Lets the caller do what it does twice a second."""
+        self.idle()
 
-    def _hear(self, connection: Connection) -> None:
-        hand = self._hands[connection]
-        try:
-            event: TrialEvent = connection.recv()
-        except (EOFError, OSError):
-            self._bury(connection, hand)
-            return
-        hand.ready = True
-        self._stillborn = 0
-        if event.kind == "begun":
-            hand.study, hand.number = event.study, event.number
-        elif event.kind == "ended":
-            hand.study, hand.number = "", -1
-        elif event.kind == "over":
+    def on_message(self, worker: PoolWorker, message: TrialEvent) -> None:
+        """Keeps track of the worker's trial, and passes the event on."""
+        trial: WorkerTrial = worker.task
+        trial.ready = True
+        self._failed_starts = 0
+        if message.kind == "begun":
+            trial.study, trial.number = message.study, message.number
+        elif message.kind == "ended":
+            trial.study, trial.number = "", -1
+        elif message.kind == "over":
             self._over = True
-        elif event.kind == "refused":
-            self._refused = self._refused or event.text
+        elif message.kind == "refused":
+            self._refused = self._refused or message.text
             self.stop()
-        self.tell(hand.place, event)
+        self.on_event(worker.slot, message)
 
-    def _bury(self, connection: Connection, hand: WorkerProcess) -> None:
-        hand.process.join()
-        del self._hands[connection]
+    def on_exit(self, worker: PoolWorker, reason: str) -> None:
+        """Reports the trial of a worker that died, and gives up where workers cannot even start."""
+        trial: WorkerTrial = worker.task
         if self._over or self.stopping:
             return
-        how = describe_exit(hand.process.exitcode or 0)
-        if hand.study:
-            self.lost(hand.study, hand.number, how)
-            self.tell(hand.place, TrialEvent(kind="ended"))
-        if not hand.ready:
-            self._stillborn += 1
-            if self._stillborn >= MAX_FAILED_STARTS:
-                self._refused = f"{MAX_FAILED_STARTS} workers in a row could not start: {how}"
+        if trial.study:
+            self.on_lost_trial(trial.study, trial.number, reason)
+            self.on_event(worker.slot, TrialEvent(kind="ended"))
+        if not trial.ready:
+            self._failed_starts += 1
+            if self._failed_starts >= MAX_FAILED_STARTS:
+                self._refused = f"{MAX_FAILED_STARTS} workers in a row could not start: {reason}"
                 self.stop()
 
 
-REPORT_SECONDS = 0.2
-
-
-def run_worker(connection: Connection, order: WorkerConfig) -> None:
-    """A worker's process."""
-    threading.Thread(target=end_with_parent, daemon=True).start()
+def run_worker(connection: Connection, config: WorkerConfig) -> None:
+    """Runs a worker and sends its events over the connection. A process's target."""
+    end_with_parent()
     # Before PyTorch takes its first memory.
     keep_memory()
-    line = _TrialConnection(connection)
+    pool = TrialConnection(connection)
     listener = TrialListener(
-        stop=line.stopped,
-        begun=line.begun,
-        progress=line.progress,
-        ended=lambda: line.send(TrialEvent(kind="ended")),
-        note=lambda text: line.send(TrialEvent(kind="note", text=text)),
+        stop=pool.stopped,
+        on_begin=pool.begun,
+        on_progress=pool.progress,
+        on_end=lambda: pool.send(TrialEvent(kind="ended")),
+        log=lambda text: pool.send(TrialEvent(kind="note", text=text)),
     )
-    line.send(TrialEvent(kind="ready"))
+    pool.send(TrialEvent(kind="ready"))
     try:
-        TrialWorker(order=order, listener=listener).run()
+        TrialWorker(config=config, listener=listener).run()
     except WorkerUnusableError:
-        # Without a word of an end: whoever started this process starts another.
+        # Ends without an event, so that the launcher replaces this process.
         pass
     except UserError as error:
-        line.send(TrialEvent(kind="refused", text=str(error)))
+        pool.send(TrialEvent(kind="refused", text=str(error)))
     except OSError as error:
-        line.send(TrialEvent(kind="refused", text=f"{one_line(error)}; free the way, then run the same command again"))
+        text = f"{describe_error(error)}; fix this, then run the same command again"
+        pool.send(TrialEvent(kind="refused", text=text))
     except Exception as error:
-        line.send(TrialEvent(kind="refused", text=f"a worker failed: {type(error).__name__}: {one_line(error)}"))
+        pool.send(TrialEvent(kind="refused", text=f"a worker failed: {type(error).__name__}: {describe_error(error)}"))
     else:
-        if not line.stopped():
-            line.send(TrialEvent(kind="over"))
+        if not pool.stopped():
+            pool.send(TrialEvent(kind="over"))
 
 
-class _TrialConnection(WorkerConnection):
-    """The worker's end of the connection."""
+class TrialConnection(WorkerConnection):
+    """The worker's end of the connection to its launcher."""
 
-    _told = 0.0
+    _reported = 0.0
 
     def begun(self, study: str, number: int, experiment: Experiment) -> None:
+        """Reports that a trial has begun."""
         self.send(TrialEvent(kind="begun", study=study, number=number, steps=experiment.budget.steps))
 
     def progress(self, step: int) -> None:
-        if time.monotonic() - self._told > REPORT_SECONDS:
-            self._told = time.monotonic()
+        """Reports how far the trial is, a few times a second."""
+        if time.monotonic() - self._reported > REPORT_SECONDS:
+            self._reported = time.monotonic()
             self.send(TrialEvent(kind="step", steps=step))

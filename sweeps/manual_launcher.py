@@ -1,4 +1,4 @@
-"""Workers that somebody else starts: on a cluster, or by hand."""
+"""The launcher `print`: waits for workers that the user starts by a command, on a cluster or by hand."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from sweeps.retry import with_retries
 from sweeps.studies import LoadedStudy
-from sweeps.worker import is_complete
+from sweeps.worker import is_done
 
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -16,36 +16,34 @@ class ManualLauncher:
     """Waits for workers that are started elsewhere.
 
     Args:
-        command: what starts one.
-        studies: what they work on.
+        command: the command that starts one.
+        studies: the studies that they work on.
         idle: called about once a second.
-        say: told the command.
+        log: receives the command, and lines that a user should know.
     """
 
     command: str
     studies: Sequence[LoadedStudy]
     idle: Callable[[], None]
-    say: Callable[[str], None]
+    log: Callable[[str], None]
     stopping: bool = field(default=False, init=False)
 
     def run(self) -> None:
-        """Waits until no study has anything left to do, or until it is stopped.
+        """Waits until nothing is left to do in any study, or until it is stopped.
 
         Raises:
             UserError: if the store stays out of reach.
         """
-        self.say("start as many workers as you like, wherever the store and the folder can be reached:")
-        self.say(self.command)
-        while not self.stopping and not with_retries(
-            lambda: all(is_complete(opened) for opened in self.studies), self.say
-        ):
+        self.log("start as many workers as you like, wherever the store and the folder can be reached:")
+        self.log(self.command)
+        while not self.stopping and not with_retries(lambda: all(is_done(study) for study in self.studies), self.log):
             self.idle()
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
         if self.stopping:
-            self.say("nobody waits for the workers any longer; those that were started go on until nothing is left")
+            self.log("no longer waiting for the workers; those that were started continue until no trial is left")
 
     def stop(self) -> None:
-        """Ends the waiting; the workers go on."""
+        """Ends the waiting; the workers continue."""
         self.stopping = True
 
     def kill(self) -> None:

@@ -1,4 +1,4 @@
-"""Whoever watches a sweep: what has ended since the last look, and the studies' files kept up to date."""
+"""Monitor of a sweep: reports trials that have ended, and keeps the studies' files up to date."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,73 +7,73 @@ from pathlib import Path
 
 from optuna.trial import FrozenTrial
 
-from sweeps import export
+from sweeps.export import default_identity, export_state, export_trial, write_study
 from sweeps.studies import LoadedStudy, refresh
 from sweeps.trial_budget import ERROR
-from workbench.study_files import FINISHED, Study, Trial
+from workbench.study_files import FINISHED_STATES, Study, Trial
 
 POLL_SECONDS = 1.0
 WRITE_SECONDS = 15.0
-"""Between two versions of the studies' files while a sweep runs."""
+"""Seconds between two versions of the studies' files while a sweep runs."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Monitor:
-    """Looks at studies from time to time.
+    """A monitor of studies in a store.
 
     Args:
-        studies: what to look at.
-        out: the folder of results; without one no files are written.
-        seeds: fresh runs of each winner.
-        ended: told each trial that is finished, or has failed by itself, since the last look.
+        studies: the studies.
+        out: the folder of results; if it is missing, no files are written.
+        seeds: the number of fresh runs of each winner.
+        on_trial_end: called with each trial that has finished, or has failed by an error.
     """
 
     studies: Sequence[LoadedStudy]
     out: Path | None = None
     seeds: int = 0
-    ended: Callable[[LoadedStudy, Trial], None] = lambda opened, trial: None
-    _known: set[tuple[str, int]] = field(default_factory=set, init=False)
-    _looked: float = field(default=0.0, init=False)
-    _written: float = field(default=0.0, init=False)
+    on_trial_end: Callable[[LoadedStudy, Trial], None] = lambda study, trial: None
+    _seen: set[tuple[str, int]] = field(default_factory=set, init=False)
+    _polled_at: float = field(default=0.0, init=False)
+    _written_at: float = field(default=0.0, init=False)
 
-    def begin(self) -> list[Study]:
-        """Takes what there is for known, and writes the files."""
-        self._new()
+    def start(self) -> list[Study]:
+        """Takes note of trials that have ended already, without reporting them, and writes the files."""
+        self._newly_ended()
         return self.write()
 
-    def look(self) -> None:
-        """Tells what has ended, at most once a second, and writes the files now and then."""
-        if time.monotonic() - self._looked >= POLL_SECONDS:
-            self._tell()
-            if time.monotonic() - self._written >= WRITE_SECONDS:
+    def poll(self) -> None:
+        """Reports trials that have ended, at most once a second, and writes the files every `WRITE_SECONDS`."""
+        if time.monotonic() - self._polled_at >= POLL_SECONDS:
+            self._report()
+            if time.monotonic() - self._written_at >= WRITE_SECONDS:
                 self.write()
 
-    def end(self) -> list[Study]:
-        """Tells what has ended last, and writes the files."""
-        self._tell()
+    def finish(self) -> list[Study]:
+        """Reports the last trials that have ended, and writes the files."""
+        self._report()
         return self.write()
 
     def write(self) -> list[Study]:
-        """Writes the studies' files."""
-        self._written = time.monotonic()
+        """Writes the studies' files, and returns their contents."""
+        self._written_at = time.monotonic()
         if self.out is None:
             return []
-        found = [export.write_studies(self.out, refresh(opened), self.seeds) for opened in self.studies]
-        self._written = time.monotonic()
-        return found
+        studies = [write_study(self.out, refresh(study), self.seeds) for study in self.studies]
+        self._written_at = time.monotonic()
+        return studies
 
-    def _tell(self) -> None:
-        for opened, trial in self._new():
-            self.ended(opened, export.export_trial(trial, export.default_identity(opened)))
-        self._looked = time.monotonic()
+    def _report(self) -> None:
+        for study, trial in self._newly_ended():
+            self.on_trial_end(study, export_trial(trial, default_identity(study)))
+        self._polled_at = time.monotonic()
 
-    def _new(self) -> list[tuple[LoadedStudy, FrozenTrial]]:
-        found = []
-        for opened in self.studies:
-            for trial in opened.trials:
-                key = opened.spec.name, trial.number
-                over = export.export_state(trial) in FINISHED or ERROR in trial.user_attrs
-                if over and key not in self._known:
-                    self._known.add(key)
-                    found.append((opened, trial))
-        return found
+    def _newly_ended(self) -> list[tuple[LoadedStudy, FrozenTrial]]:
+        newly_ended = []
+        for study in self.studies:
+            for trial in study.trials:
+                key = study.spec.name, trial.number
+                has_ended = export_state(trial) in FINISHED_STATES or ERROR in trial.user_attrs
+                if has_ended and key not in self._seen:
+                    self._seen.add(key)
+                    newly_ended.append((study, trial))
+        return newly_ended

@@ -1,4 +1,4 @@
-"""Workers on a Ray cluster, a process each; one that dies with its node is replaced elsewhere."""
+"""The launcher `ray`: workers in processes of a Ray cluster; one that dies with its node is replaced on another."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -6,164 +6,178 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sweeps.ray_cluster import OVER, SPENT, STOPPED, ConnectionLostError, RayCluster, join
+from sweeps.ray_cluster import DONE, STOPPED, UNUSABLE, RayCluster, WorkerLostError, join_cluster
 from sweeps.storage_url import absolute_url, read_url
 from sweeps.worker import WorkerConfig
 from workbench.errors import UserError
 
 WAIT_SECONDS = 1.0
 MAX_FAILED_STARTS = 5
-"""How often in a row a worker's process may die before it is ready: something is wrong wherever it is started."""
-FREE_SLOT_SECONDS = 30.0
-"""After which a user is told that no node has room for a worker."""
+"""Processes of a worker that may die in a row before they are ready; after that, something is wrong everywhere."""
+NO_ROOM_SECONDS = 30.0
+"""Seconds after which the user is told that no node has room for a worker."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class RayWorker:
-    """A worker on the cluster, and what it was asked and has not answered yet."""
+    """A worker on the cluster, and its calls that have not returned yet."""
 
     actor: Any
-    name: Any
-    work: Any
-    news: Any
-    deaths: int
-    """Of those before it, in a row, before they were ready."""
+    name_call: Any
+    """Call for the machine's name; `None` once it has returned."""
+    run_call: Any
+    log_call: Any
+    failed_starts: int
+    """Number of its predecessors, in a row, that died before they were ready."""
     machine: str = ""
-    """Where it is, once it is ready."""
-    told: bool = False
-    """Whether it was asked to put its trial down."""
+    """The machine that it runs on; empty until it is ready."""
+    stop_sent: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
 class RayLauncher:
-    """Keeps workers at work on an order, on a cluster, until nothing is left.
+    """Keeps workers running on a Ray cluster until no trial is left.
 
     Args:
-        order: what each of them does; its store and its folder are to be reached from every node.
+        config: configuration of the workers; every node must be able to reach the store and the folder of results.
         workers: how many; `None` for as many as the cluster has processors (or GPUs) for.
-        address: of a running cluster, `auto` or host:port; `None` for one on this machine, which ends with the sweep.
+        address: `auto` or host:port of a running cluster; `None` starts one on this machine, which ends with the sweep.
         idle: called about once a second.
-        say: told in lines what a user should know.
+        log: receives lines that a user should know.
     """
 
-    order: WorkerConfig
+    config: WorkerConfig
     workers: int | None
     address: str | None
     idle: Callable[[], None]
-    say: Callable[[str], None]
+    log: Callable[[str], None]
     stopping: bool = field(default=False, init=False)
-    _seats: list[RayWorker] = field(default_factory=list, init=False)
-    _over: bool = field(default=False, init=False)
-    _refused: str = field(default="", init=False)
+    _workers: list[RayWorker] = field(default_factory=list, init=False)
+    _done: bool = field(default=False, init=False)
+    _error: str = field(default="", init=False)
 
     def run(self) -> None:
-        """Works until a worker finds nothing left to do, or, once stopped, until all have put their trials down.
+        """Works until a worker finds no trial left, or, once stopped, until all have saved their trials.
 
         Raises:
-            UserError: if Ray is missing, or the cluster out of reach or too small, or if a worker says that something
+            UserError: if Ray is missing, the cluster is out of reach or too small, or a worker reports that something
                 other than its trial is wrong.
         """
-        # Processes of the cluster may be in any folder.
-        order = replace(self.order, url=absolute_url(self.order.url))
-        with join(self.address, order, self.workers) as cluster:
-            room = cluster.room()
-            if cluster.machines() > 1 and read_url(self.order.url).get_backend_name() == "sqlite":
-                self.say(
-                    f"warning: the store is a file, and the Ray cluster has {cluster.machines()} machines; it must be "
-                    "on a file system that they share and that locks, or give --storage postgresql+psycopg://..."
+        # Processes of the cluster may run in any folder.
+        config = replace(self.config, url=absolute_url(self.config.url))
+        with join_cluster(self.address, config, self.workers) as cluster:
+            capacity = cluster.capacity()
+            if cluster.count_machines() > 1 and read_url(self.config.url).get_backend_name() == "sqlite":
+                self.log(
+                    f"warning: the store is a file, and the Ray cluster has {cluster.count_machines()} machines; it "
+                    "must be on a file system that they share and that locks, or give --storage "
+                    "postgresql+psycopg://..."
                 )
             try:
-                for _ in range(self.workers or room):
-                    self._seat(cluster, deaths=0)
-                self._attend(cluster)
+                for _ in range(self.workers or capacity):
+                    self._start_worker(cluster, failed_starts=0)
+                self._supervise(cluster)
             finally:
-                for seat in self._seats:
-                    cluster.kill(seat.actor)
-                self._seats.clear()
-        if self._refused:
-            raise UserError(self._refused)
+                for worker in self._workers:
+                    cluster.kill(worker.actor)
+                self._workers.clear()
+        if self._error:
+            raise UserError(self._error)
 
     def stop(self) -> None:
-        """Has every worker put its trial down. Safe to call from a signal handler."""
-        # No more than that, as the signal may have come in the midst of a call to Ray.
+        """Makes every worker save its trial and stop. Safe to call from a signal handler."""
+        # Only a flag, as the signal may have come in the middle of a call to Ray.
         self.stopping = True
 
     def kill(self) -> None:
-        """Has every process ended at once; `run` does it when it is left."""
+        """Ends every process; `run` does so when it is left."""
         self.stopping = True
 
-    def _seat(self, cluster: RayCluster, deaths: int) -> None:
-        actor = cluster.hire()
-        name, work, news = actor.name.remote(), actor.work.remote(), actor.news.remote()
-        self._seats.append(RayWorker(actor=actor, name=name, work=work, news=news, deaths=deaths))
+    def _start_worker(self, cluster: RayCluster, failed_starts: int) -> None:
+        actor = cluster.start_worker()
+        worker = RayWorker(
+            actor=actor,
+            name_call=actor.node_name.remote(),
+            run_call=actor.run.remote(),
+            log_call=actor.log_lines.remote(),
+            failed_starts=failed_starts,
+        )
+        self._workers.append(worker)
 
-    def _attend(self, cluster: RayCluster) -> None:
-        """Listens to the workers until none is left."""
-        late = time.monotonic() + FREE_SLOT_SECONDS
+    def _supervise(self, cluster: RayCluster) -> None:
+        """Handles what the workers' calls return until no worker is left."""
+        no_room_at = time.monotonic() + NO_ROOM_SECONDS
         while True:
-            if self.stopping or self._over:
-                self._dismiss(cluster)
-            if not self._seats:
+            if self.stopping or self._done:
+                self._stop_workers(cluster)
+            if not self._workers:
                 return
-            asked = {each: seat for seat in self._seats for each in (seat.name, seat.news, seat.work) if each}
-            for each in cluster.wait(list(asked), WAIT_SECONDS):
-                self._hear(cluster, asked[each], each)
+            calls = {
+                call: worker
+                for worker in self._workers
+                for call in (worker.name_call, worker.log_call, worker.run_call)
+                if call
+            }
+            for call in cluster.wait(list(calls), WAIT_SECONDS):
+                self._on_return(cluster, calls[call], call)
             self.idle()
-            if any(seat.machine for seat in self._seats):
-                late = time.monotonic() + FREE_SLOT_SECONDS
-            elif time.monotonic() > late:
-                late += FREE_SLOT_SECONDS
-                self.say("no node of the Ray cluster has room for a worker now; waiting for one")
+            if any(worker.machine for worker in self._workers):
+                no_room_at = time.monotonic() + NO_ROOM_SECONDS
+            elif time.monotonic() > no_room_at:
+                no_room_at += NO_ROOM_SECONDS
+                self.log("no node of the Ray cluster has room for a worker now; waiting for one")
 
-    def _hear(self, cluster: RayCluster, seat: RayWorker, answered: Any) -> None:
+    def _on_return(self, cluster: RayCluster, worker: RayWorker, call: Any) -> None:
         try:
-            answer = cluster.answer(answered)
-        except ConnectionLostError as lost:
-            self._bury(cluster, seat, str(lost))
+            result = cluster.result(call)
+        except WorkerLostError as error:
+            self._replace_lost(cluster, worker, str(error))
             return
-        if answered is seat.name:
-            seat.machine, seat.name = answer, None
-        elif answered is seat.news:
-            seat.news = seat.actor.news.remote()
-            self._pass_on(answer)
+        if call is worker.name_call:
+            worker.machine, worker.name_call = result, None
+        elif call is worker.log_call:
+            worker.log_call = worker.actor.log_lines.remote()
+            self._log_all(result)
         else:
-            with suppress(ConnectionLostError):
-                self._pass_on(cluster.answer(seat.news))
-            self._leave(cluster, seat)
-            self._over = self._over or answer == OVER
-            if answer == SPENT:
-                if not (self._over or self.stopping):
-                    self._seat(cluster, deaths=0)
-            elif answer not in (OVER, STOPPED):
-                self._refused = self._refused or answer
+            with suppress(WorkerLostError):
+                self._log_all(cluster.result(worker.log_call))
+            self._remove(cluster, worker)
+            self._done = self._done or result == DONE
+            if result == UNUSABLE:
+                if not (self._done or self.stopping):
+                    self._start_worker(cluster, failed_starts=0)
+            elif result not in (DONE, STOPPED):
+                self._error = self._error or result
                 self.stop()
 
-    def _pass_on(self, lines: Sequence[str]) -> None:
+    def _log_all(self, lines: Sequence[str]) -> None:
         for line in lines:
-            self.say(line)
+            self.log(line)
 
-    def _leave(self, cluster: RayCluster, seat: RayWorker) -> None:
-        self._seats.remove(seat)
-        cluster.kill(seat.actor)
+    def _remove(self, cluster: RayCluster, worker: RayWorker) -> None:
+        self._workers.remove(worker)
+        cluster.kill(worker.actor)
 
-    def _dismiss(self, cluster: RayCluster) -> None:
-        """Those that have not started need not; the others are asked to stop, or find out that nothing is left."""
-        for seat in [seat for seat in self._seats if not seat.machine]:
-            self._leave(cluster, seat)
-        for seat in self._seats:
-            if self.stopping and not seat.told:
-                seat.told = True
-                seat.actor.stop.remote()
+    def _stop_workers(self, cluster: RayCluster) -> None:
+        """Removes the workers that have not started, and asks the others to stop unless they will find no trial."""
+        for worker in [worker for worker in self._workers if not worker.machine]:
+            self._remove(cluster, worker)
+        for worker in self._workers:
+            if self.stopping and not worker.stop_sent:
+                worker.stop_sent = True
+                worker.actor.stop.remote()
 
-    def _bury(self, cluster: RayCluster, seat: RayWorker, how: str) -> None:
-        self._leave(cluster, seat)
-        if self._over or self.stopping:
+    def _replace_lost(self, cluster: RayCluster, worker: RayWorker, reason: str) -> None:
+        self._remove(cluster, worker)
+        if self._done or self.stopping:
             return
-        if seat.machine:
-            self.say(f"a worker on {seat.machine} was lost ({how}); another is started, and its trial is tried again")
-        deaths = 0 if seat.machine else seat.deaths + 1
-        if deaths >= MAX_FAILED_STARTS:
-            self._refused = f"a worker could not start on the Ray cluster, {deaths} times in a row: {how}"
+        if worker.machine:
+            self.log(
+                f"a worker on {worker.machine} was lost ({reason}); another is started, and its trial is tried again"
+            )
+        failed_starts = 0 if worker.machine else worker.failed_starts + 1
+        if failed_starts >= MAX_FAILED_STARTS:
+            self._error = f"a worker could not start on the Ray cluster, {failed_starts} times in a row: {reason}"
             self.stop()
             return
-        self._seat(cluster, deaths)
+        self._start_worker(cluster, failed_starts)

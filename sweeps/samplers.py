@@ -1,4 +1,4 @@
-"""What proposes the parameters of a trial, and what gives a trial up."""
+"""Samplers, which propose the parameters of trials, and pruners, which give trials up early."""
 
 import warnings
 from typing import Any
@@ -12,70 +12,75 @@ from optuna.trial import FrozenTrial
 
 from sweeps.study_spec import StudySpec
 from sweeps.trial_budget import SlotNumberedStudy, SlotOrderedStudy, attempt_of, slot_of, with_slot_number
-from workbench.seeding import seed_of
+from workbench.seeding import derive_seed
 
-PRUNER_STARTUP = 5
-"""Trials that are seen through to their end before the median of their losses gives one up."""
-WARMUP_SHARE = 5
-"""A fifth of the steps: nothing is given up before, when what will come of it can hardly be told."""
-HALVINGS = 3
-"""Of Hyperband: the shortest trial has 1 / 3^3 of the steps."""
+PRUNER_STARTUP_TRIALS = 5
+"""Trials that run to their end before the median of their losses is used to give others up."""
+WARMUP_DIVISOR = 5
+"""No trial is given up in the first fifth of its steps, as its early losses say little about its final one."""
+HYPERBAND_HALVINGS = 3
+"""Hyperband's shortest trial has 1 / 3^3 of the steps."""
 
 
-class PerTrial(BaseSampler):
-    """A sampler whose random numbers are a function of the seed and the trial's place in the budget.
+class SlotSampler(BaseSampler):
+    """A sampler whose random numbers are a function of the seed and the trial's slot and attempt.
 
-    Many workers then draw from unrelated streams, and one worker that was interrupted goes on with the numbers that it
-    would have had. It sees the trials by place too, as an estimator's proposals depend on their order; with Hyperband,
-    which shows it brackets, by number.
+    The workers thus draw from independent streams, and a worker that was interrupted continues with the numbers that it
+    would have had. The sampler also sees the trials in the order of their slots, as an estimator's proposals depend on
+    the order; with Hyperband, which shows it brackets of the study, in the order of their numbers.
     """
 
     def __init__(self, spec: StudySpec) -> None:
         self.spec = spec
-        self._of_trial: BaseSampler = make_sampler(spec, 0)
+        self._trial_sampler: BaseSampler = make_sampler(spec, 0)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        # Always called first; what it finds stays in the sampler.
-        self._of_trial = self._sampler(trial)
-        return self._of_trial.infer_relative_search_space(finished_by(study), with_slot_number(trial))
+        """Returns the parameters that are sampled together. Optuna calls this first for each trial."""
+        # The sampler is kept, as it remembers the groups that it infers here.
+        self._trial_sampler = self._seeded_sampler(trial)
+        return self._trial_sampler.infer_relative_search_space(sampler_view(study), with_slot_number(trial))
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        return self._of_trial.sample_relative(finished_by(study), with_slot_number(trial), search_space)
+        """Returns values of the parameters that are sampled together."""
+        return self._trial_sampler.sample_relative(sampler_view(study), with_slot_number(trial), search_space)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        # From a stream of its own: a trial whose process died before the last was chosen goes on with the rest.
-        sampler = self._sampler(trial, param_name)
-        return sampler.sample_independent(finished_by(study), with_slot_number(trial), param_name, param_distribution)
+        """Returns a value of a parameter that is sampled separately."""
+        # Each parameter has its own stream: a retry of a trial that died halfway chooses the rest as it would have.
+        sampler = self._seeded_sampler(trial, param_name)
+        return sampler.sample_independent(sampler_view(study), with_slot_number(trial), param_name, param_distribution)
 
-    def _sampler(self, trial: FrozenTrial, *of: str) -> BaseSampler:
-        draw = slot_of(trial), attempt_of(trial)
-        return make_sampler(self.spec, seed_of("sampler", self.spec.sampler_seed, self.spec.name, *draw, *of) % 2**32)
+    def _seeded_sampler(self, trial: FrozenTrial, *param_name: str) -> BaseSampler:
+        slot, attempt = slot_of(trial), attempt_of(trial)
+        seed = derive_seed("sampler", self.spec.sampler_seed, self.spec.name, slot, attempt, *param_name)
+        return make_sampler(self.spec, seed % 2**32)
 
 
-def finished_by(study: Study) -> Study:
-    """The study as its sampler sees it."""
+def sampler_view(study: Study) -> Study:
+    """Returns the study as its sampler sees it."""
     return SlotNumberedStudy(study) if type(study) is SlotOrderedStudy else study
 
 
 def make_sampler(spec: StudySpec, seed: int) -> BaseSampler:
-    """The sampler that a study names."""
+    """Returns the sampler that a study names."""
     if spec.sampler == "random":
         return RandomSampler(seed=seed)
     with warnings.catch_warnings():
-        # Groups, without which conditional parameters are drawn one by one, are still called experimental.
+        # Groups are still called experimental; without them, conditional parameters are drawn one by one.
         warnings.simplefilter("ignore", ExperimentalWarning)
         return TPESampler(n_startup_trials=spec.startup_trials, multivariate=True, group=True, seed=seed)
 
 
 def make_pruner(spec: StudySpec) -> BasePruner:
-    """The pruner that a study names."""
+    """Returns the pruner that a study names."""
     steps = spec.budget.steps
     if spec.pruner == "median":
-        return MedianPruner(n_startup_trials=PRUNER_STARTUP, n_warmup_steps=steps // WARMUP_SHARE)
+        return MedianPruner(n_startup_trials=PRUNER_STARTUP_TRIALS, n_warmup_steps=steps // WARMUP_DIVISOR)
     if spec.pruner == "hyperband":
-        return HyperbandPruner(min_resource=max(1, steps // 3**HALVINGS), max_resource=steps, reduction_factor=3)
+        shortest = max(1, steps // 3**HYPERBAND_HALVINGS)
+        return HyperbandPruner(min_resource=shortest, max_resource=steps, reduction_factor=3)
     return NopPruner()

@@ -1,4 +1,4 @@
-"""A search space: what may be chosen of one architecture, and when."""
+"""Conditional search spaces: parameters with domains and conditions, and their extreme combinations."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -7,21 +7,29 @@ from typing import Any, Self
 import optuna
 
 from architectures.suggest import did_you_mean
-from sweeps import distributions
-from sweeps.distributions import NOTHING, Condition, Domain, Scalar, restrict
-from sweeps.setting_names import Match, Setting, coerce_value, setting
+from sweeps.distributions import (
+    NO_VALUE,
+    Choices,
+    Condition,
+    Domain,
+    Scalar,
+    find_value,
+    read_condition,
+    read_domain,
+)
+from sweeps.setting_names import Match, Setting, coerce_value, find_setting
+from workbench.custom_parts import user_errors
 from workbench.errors import UserError
-from workbench.resolve import user_errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """One thing that may be chosen.
+    """A parameter that is searched.
 
     Args:
-        setting: what its name stands for.
-        domain: what it may be.
-        when: conditions on other parameters, all of which have to hold.
+        setting: the setting that it is the value of.
+        domain: its possible values.
+        when: conditions on other parameters, by name; the parameter is searched only if all of them hold.
     """
 
     setting: Setting
@@ -30,30 +38,30 @@ class Parameter:
 
     @property
     def name(self) -> str:
-        """Its name in the study."""
+        """Name of the parameter in the study."""
         return self.setting.name
 
-    def active(self, chosen: Mapping[str, Any]) -> bool:
-        """Whether all of its conditions hold; none holds for a parameter that was not chosen."""
-        return all(parent in chosen and condition.holds(chosen[parent]) for parent, condition in self.when)
+    def is_active(self, params: Mapping[str, Any]) -> bool:
+        """Returns whether all conditions hold; a condition on a parameter without a value does not."""
+        return all(parent in params and condition.matches(params[parent]) for parent, condition in self.when)
 
     def to_plain(self) -> Any:
-        """Plain values, as `Space.read` takes them."""
-        values = self.domain.to_dict()
+        """Returns plain values, as `SearchSpace.from_dict` takes them."""
+        domain = self.domain.to_dict()
         if self.when:
-            return {**values, "when": {parent: condition.to_plain() for parent, condition in self.when}}
-        return values.get("choices", values)
+            return {**domain, "when": {parent: condition.to_plain() for parent, condition in self.when}}
+        return domain.get("choices", domain)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Space:
-    """What may be chosen of one architecture.
+class SearchSpace:
+    """The parameters that are searched for one architecture, and those that are fixed.
 
     Args:
         architecture: its name.
-        parameters: what is searched, each behind those that its conditions name.
-        fixed: what has one value in every trial.
-        settings: what the names of the fixed ones stand for.
+        parameters: the searched parameters, each after those that its conditions name.
+        fixed: values that are the same in every trial, by name.
+        settings: the settings of the fixed values.
     """
 
     architecture: str
@@ -62,14 +70,14 @@ class Space:
     settings: tuple[Setting, ...]
 
     @classmethod
-    def read(cls, plain: Mapping[str, Any], architecture: str, *, match: Match = "none") -> Self:
-        """A space from plain data.
+    def from_dict(cls, plain: Mapping[str, Any], architecture: str, *, match: Match = "none") -> Self:
+        """Reads a space from plain data.
 
         Args:
             plain: by name a range `{low, high, log, step}`, a list of choices or `{choices: [...]}`, a range or
-                choices with `when: {OTHER: condition}`, or one value, which is then fixed.
-            architecture: whose space it is.
-            match: what is done about widths; unless it is none, hidden_size is not searched.
+                choices with `when: {OTHER: condition}`, or a single value, which is then fixed.
+            architecture: the architecture that the space is for.
+            match: how widths are matched; unless it is none, hidden_size may not be searched.
 
         Raises:
             UserError: if a name is unknown or may not be searched, a domain or a condition is impossible, or nothing
@@ -77,180 +85,204 @@ class Space:
         """
         if not isinstance(plain, Mapping):
             raise UserError(f"the space of {architecture} must be a mapping, not {plain!r}")
-        found: dict[str, tuple[Setting, Any]] = {}
-        for name, value in plain.items():
+        settings: dict[str, Setting] = {}
+        domains: dict[str, Any] = {}
+        for key, value in plain.items():
             with user_errors(f"the space of {architecture}"):
-                of = setting(name, architecture, match)
-                if of.name in found:
-                    raise ValueError(f"{of.name} is there twice, once as {name}")
-                found[of.name] = (of, value)
+                setting = find_setting(key, architecture, match)
+                if setting.name in settings:
+                    raise ValueError(f"{setting.name} is there twice, once as {key}")
+                settings[setting.name], domains[setting.name] = setting, value
         fixed = {}
-        for name, (of, value) in found.items():
+        for name, value in domains.items():
             if not isinstance(value, Mapping | list | tuple):
                 with user_errors(f"the space of {architecture}: {name}"):
-                    fixed[name] = fixed_value(value, of.kind)
-        kinds = {name: of.kind for name, (of, _) in found.items()}
-        read = {}
-        for name, (of, value) in found.items():
+                    fixed[name] = read_fixed_value(value, settings[name].kind)
+        kinds = {name: setting.kind for name, setting in settings.items()}
+        parameters = {}
+        for name, value in domains.items():
             if name not in fixed:
                 with user_errors(f"the space of {architecture}: {name}"):
-                    read[name] = read_parameter(of, value, architecture, kinds, fixed)
+                    parameters[name] = read_parameter(settings[name], value, architecture, kinds, fixed)
         space = cls(
             architecture=architecture,
-            parameters=tuple(read[name] for name in topological_order(read, architecture)),
+            parameters=tuple(parameters[name] for name in topological_order(parameters, architecture)),
             fixed=fixed,
-            settings=tuple(of for name, (of, _) in found.items() if name in fixed),
+            settings=tuple(settings[name] for name in fixed),
         )
         for parameter in space.parameters:
-            if space.way_to(parameter.name) is None:
+            if space.activating_values(parameter.name) is None:
                 raise UserError(f"the space of {architecture}: {parameter.name}: its conditions can never hold")
-        if all(len(parameter.domain.ends) == 1 for parameter in space.parameters):
+        if all(len(parameter.domain.corner_values) == 1 for parameter in space.parameters):
             raise UserError(f"the space of {architecture} leaves nothing to search: every parameter has one value")
         return space
 
-    def choose(self, trial: optuna.Trial) -> dict[str, Any]:
-        """What the trial's sampler chooses, with what is fixed. A parameter whose conditions fail is left out."""
-        chosen: dict[str, Any] = {}
+    def to_dict(self) -> dict[str, Any]:
+        """Returns plain values, as `from_dict` takes them."""
+        return {**self.fixed, **{parameter.name: parameter.to_plain() for parameter in self.parameters}}
+
+    def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
+        """Returns the values that the trial's sampler chooses for active parameters, and the fixed ones."""
+        params: dict[str, Any] = {}
         for parameter in self.parameters:
-            if parameter.active(chosen):
-                chosen[parameter.name] = parameter.domain.suggest(trial, parameter.name)
-        return self.filled(chosen)
+            if parameter.is_active(params):
+                params[parameter.name] = parameter.domain.suggest(trial, parameter.name)
+        return self.with_fixed(params)
 
-    def filled(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
-        """What was chosen, with what is fixed: a trial's parameters as `choose` gave them."""
-        return {**self.fixed, **chosen}
+    def with_fixed(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns a trial's parameters together with the fixed values, as `suggest` returns them."""
+        return {**self.fixed, **params}
 
-    def inside(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of the values that could have been chosen: within their domains, where their conditions hold."""
-        found: dict[str, Any] = {}
+    def keep_valid(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the values that a trial could have: those within their domains whose conditions hold."""
+        valid: dict[str, Any] = {}
         for parameter in self.parameters:
-            value = values.get(parameter.name, NOTHING)
-            if parameter.active(found) and parameter.domain.holds(value):
-                found[parameter.name] = value
-        return found
+            value = values.get(parameter.name, NO_VALUE)
+            if parameter.is_active(valid) and parameter.domain.contains(value):
+                valid[parameter.name] = value
+        return valid
 
-    def complete(self, chosen: Mapping[str, Any]) -> bool:
-        """Whether it leaves a sampler nothing to choose."""
-        return all(parameter.name in chosen for parameter in self.parameters if parameter.active(chosen))
+    def is_complete(self, params: Mapping[str, Any]) -> bool:
+        """Returns whether every active parameter has a value, so that nothing is left to choose."""
+        return all(parameter.name in params for parameter in self.parameters if parameter.is_active(params))
 
-    def way_to(self, name: str, values: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
-        """Values of other parameters under which this one is chosen; `None` where there are none.
+    def activating_values(self, name: str, preferred: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
+        """Returns values of other parameters under which this one is searched; `None` if there are no such values.
 
         Args:
-            name: of a parameter.
-            values: preferred where they will do.
+            name: name of a parameter.
+            preferred: values that are taken where they meet the conditions.
         """
         by_name = {parameter.name: parameter for parameter in self.parameters}
-        asked: dict[str, list[Condition]] = {}
+        conditions: dict[str, list[Condition]] = {}
         waiting = [name]
         while waiting:
             for parent, condition in by_name[waiting.pop()].when:
-                asked.setdefault(parent, []).append(condition)
+                conditions.setdefault(parent, []).append(condition)
                 waiting.append(parent)
-        preferred = values or {}
-        found = {
-            parent: restrict(by_name[parent].domain, wanted, preferred.get(parent, NOTHING))
-            for parent, wanted in asked.items()
+        preferred = preferred or {}
+        values = {
+            parent: find_value(by_name[parent].domain, parent_conditions, preferred.get(parent, NO_VALUE))
+            for parent, parent_conditions in conditions.items()
         }
-        return None if NOTHING in found.values() else found
+        return None if NO_VALUE in values.values() else values
 
-    def owned(self, chosen: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """What was chosen, by owner and field.
+    def split_by_owner(self, params: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """Returns values of settings by owner and field.
 
         Raises:
-            UserError: if a name is none of the space's.
+            UserError: if the space has no parameter of a name.
         """
-        known = {item.name: item for item in (*self.settings, *(each.setting for each in self.parameters))}
-        found: dict[str, dict[str, Any]] = {"optimization": {}, "architecture": {}, "model": {}}
-        for name, value in chosen.items():
-            if name not in known:
+        all_settings = (*self.settings, *(parameter.setting for parameter in self.parameters))
+        by_name = {setting.name: setting for setting in all_settings}
+        values: dict[str, dict[str, Any]] = {"optimization": {}, "architecture": {}, "model": {}}
+        for name, value in params.items():
+            if name not in by_name:
                 raise UserError(
-                    f"the space of {self.architecture} has no parameter {name!r}{did_you_mean(name, known)}"
+                    f"the space of {self.architecture} has no parameter {name!r}{did_you_mean(name, by_name)}"
                 )
-            found[known[name].owner][known[name].field] = coerce_value(value, known[name].kind)
-        return found
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, as `read` takes them."""
-        return {**self.fixed, **{parameter.name: parameter.to_plain() for parameter in self.parameters}}
+            setting = by_name[name]
+            values[setting.owner][setting.field] = coerce_value(value, setting.kind)
+        return values
 
 
-def corners(space: Space, values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """What is fixed, together; then each choice and each end of a range. Each with the names of what it is about.
+def check_corners(
+    space: SearchSpace, defaults: Mapping[str, Any], build: Callable[[Mapping[str, Any]], object]
+) -> None:
+    """Builds every corner of a space.
 
     Args:
         space: the space.
-        values: of the other parameters, where the conditions let them; else such that the conditions hold.
-    """
-    if space.fixed:
-        yield tuple(space.fixed), space.filled({})
-    for parameter in space.parameters:
-        way = space.way_to(parameter.name, values) or {}
-        for end in parameter.domain.ends:
-            wanted = {**values, **way, parameter.name: end}
-            yield (parameter.name,), space.filled(space.inside(wanted))
-
-
-def check_corners(space: Space, values: Mapping[str, Any], build: Callable[[Mapping[str, Any]], object]) -> None:
-    """Builds every corner.
+        defaults: values of the parameters that a corner is not about.
+        build: builds a run from parameters.
 
     Raises:
-        UserError: if one cannot be built.
+        UserError: if a corner cannot be built.
     """
-    for names, chosen in corners(space, values):
+    for names, params in corners(space, defaults):
         try:
-            build(chosen)
+            build(params)
         except UserError as error:
-            what = ", ".join(f"{name} = {chosen[name]!r}" for name in names)
-            raise UserError(f"the space of {space.architecture}: {what} cannot be: {error}") from None
+            corner = ", ".join(f"{name} = {params[name]!r}" for name in names)
+            raise UserError(f"the space of {space.architecture}: {corner} is invalid: {error}") from None
 
 
-def fixed_value(value: Any, kind: Any) -> Scalar:
-    """A value that every trial has."""
+def corners(space: SearchSpace, defaults: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Yields the fixed values together, then each choice and each end of a range.
+
+    Args:
+        space: the space.
+        defaults: values of the other parameters, unless conditions need others.
+
+    Yields:
+        The names that the corner is about, and the parameters.
+    """
+    if space.fixed:
+        yield tuple(space.fixed), space.with_fixed({})
+    for parameter in space.parameters:
+        needed = space.activating_values(parameter.name, defaults) or {}
+        for value in parameter.domain.corner_values:
+            params = space.keep_valid({**defaults, **needed, parameter.name: value})
+            yield (parameter.name,), space.with_fixed(params)
+
+
+def read_fixed_value(value: Any, kind: Any) -> Scalar:
+    """Reads a value that is the same in every trial."""
     if value is None:
-        raise ValueError("null is no domain; to fix it at null, write [null]")
-    (single,) = distributions.Choices(values=(coerce_value(value, kind),)).values
+        raise ValueError("null is not a domain; to fix it at null, write [null]")
+    (single,) = Choices(values=(coerce_value(value, kind),)).values
     return single
 
 
 def read_parameter(
-    of: Setting, plain: Any, architecture: str, kinds: Mapping[str, Any], fixed: Mapping[str, Scalar]
+    setting: Setting, plain: Any, architecture: str, kinds: Mapping[str, Any], fixed: Mapping[str, Scalar]
 ) -> Parameter:
-    """A parameter from plain data, among others whose declared types are given by name."""
-    when: Any = {}
+    """Reads a parameter from plain data.
+
+    Args:
+        setting: the setting that is searched.
+        plain: its domain, with or without conditions.
+        architecture: the architecture that the space is for.
+        kinds: the declared types of all names in the space.
+        fixed: the fixed values in the space.
+
+    Raises:
+        ValueError: if the domain or a condition is impossible.
+    """
+    conditions: Any = {}
     if isinstance(plain, Mapping):
         plain = dict(plain)
-        when = plain.pop("when", None) or {}
-        if not isinstance(when, Mapping):
-            raise ValueError(f"when must be a mapping from a parameter to a condition, not {when!r}")
-    found = {}
-    for key, condition in when.items():
-        parent = setting(key, architecture).name
-        if parent == of.name:
+        conditions = plain.pop("when", None) or {}
+        if not isinstance(conditions, Mapping):
+            raise ValueError(f"when must be a mapping from a parameter to a condition, not {conditions!r}")
+    when = {}
+    for key, condition in conditions.items():
+        parent = find_setting(key, architecture).name
+        if parent == setting.name:
             raise ValueError("its condition names itself")
         if parent in fixed:
             raise ValueError(f"its condition names {parent}, which is fixed at {fixed[parent]!r}")
         if parent not in kinds:
             raise ValueError(f"its condition names {parent}, which is not in the space{did_you_mean(parent, kinds)}")
-        if parent in found:
+        if parent in when:
             raise ValueError(f"{parent} is there twice in its conditions, once as {key}")
-        found[parent] = distributions.read_condition(condition, kinds[parent])
-    return Parameter(setting=of, domain=distributions.read_domain(plain, of.kind), when=tuple(found.items()))
+        when[parent] = read_condition(condition, kinds[parent])
+    return Parameter(setting=setting, domain=read_domain(plain, setting.kind), when=tuple(when.items()))
 
 
 def topological_order(parameters: Mapping[str, Parameter], architecture: str) -> list[str]:
-    """The names as they are given, save that each follows those that its conditions name.
+    """Returns the names in their given order, except that each follows those that its conditions name.
 
     Raises:
-        UserError: if some wait for each other.
+        UserError: if conditions form a cycle.
     """
-    found: list[str] = []
-    while len(found) < len(parameters):
-        waiting = [name for name in parameters if name not in found]
-        ready = [name for name in waiting if all(parent in found for parent, _ in parameters[name].when)]
+    order: list[str] = []
+    while len(order) < len(parameters):
+        waiting = [name for name in parameters if name not in order]
+        ready = [name for name in waiting if all(parent in order for parent, _ in parameters[name].when)]
         if not ready:
-            ring = ", ".join(waiting)
-            raise UserError(f"the space of {architecture}: the conditions of {ring} wait for each other")
+            cycle = ", ".join(waiting)
+            raise UserError(f"the space of {architecture}: the conditions of {cycle} wait for each other")
         # One at a time, so that only what has to move does.
-        found.append(ready[0])
-    return found
+        order.append(ready[0])
+    return order

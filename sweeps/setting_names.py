@@ -1,4 +1,4 @@
-"""The names of what a sweep may choose: which setting each stands for, and why some may not be chosen."""
+"""Names of the settings that a sweep may search, and the reasons why some may not be searched."""
 
 import json
 import types
@@ -8,35 +8,36 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import architectures
-from architectures.registry import entry, load
+from architectures.registry import get_entry, load_encoder_class
 from architectures.suggest import did_you_mean
 from workbench.config import Budget, Numerics, Optimization
+from workbench.custom_parts import user_errors
 from workbench.errors import UserError
-from workbench.resolve import coerce, user_errors
+from workbench.resolve import coerce
 
 Match = Literal["none", "width", "parameters"]
-"""Whether widths are free, the same for all architectures, or solved so that the parameters are equal."""
+"""Widths are free (`none`), the same for all architectures, or solved so that the numbers of parameters are equal."""
 
-FOLLOWS = dict.fromkeys(("input_size", "reach"), "it follows from the task")
-SHARED = {
-    **{item.name: "the budget is the same for every trial" for item in fields(Budget)},
-    **dict.fromkeys((item.name for item in fields(Numerics)), "every trial has the same one"),
+SET_BY_TASK = dict.fromkeys(("input_size", "reach"), "it follows from the task")
+SAME_FOR_ALL_TRIALS = {
+    **{field.name: "the budget is the same for every trial" for field in fields(Budget)},
+    **dict.fromkeys((field.name for field in fields(Numerics)), "every trial has the same one"),
     "seed": "every trial has the same one",
     "parameters": "a target is the same for every trial; give it with --match parameters",
 }
-"""Settings of the whole sweep. An architecture's own option of such a name is written with `architecture.` before."""
-MATCHED = {"width": "--match width makes it the same for all", "parameters": "--match parameters solves for it"}
+"""Settings of the whole sweep. An architecture's own option of such a name is written as `architecture.NAME`."""
+SET_BY_MATCH = {"width": "--match width makes it the same for all", "parameters": "--match parameters solves for it"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What a name stands for.
+    """A setting of a run that a sweep may search.
 
     Args:
-        name: as it is written in a study: alone where that is clear, else `owner.field`.
-        owner: what it is a setting of.
+        name: as it is written in a study: the field alone where that is unambiguous, else `owner.field`.
+        owner: the part of a run that has the setting.
         field: its name there.
-        kind: its declared type; `None` where none is declared.
+        kind: its declared type; `None` if none is declared.
     """
 
     name: str
@@ -45,129 +46,132 @@ class Setting:
     kind: Any
 
 
-def settings(architecture: str) -> tuple[Setting, ...]:
-    """Every setting that the architecture leaves open, and those of the optimisation and the model around it.
+def list_settings(architecture: str) -> tuple[Setting, ...]:
+    """Returns every setting that the architecture leaves open, and those of the optimization and the model around it.
 
     Raises:
         UserError: if there is no such architecture.
     """
     with user_errors(f"architecture {architecture}"):
-        kinds = typing.get_type_hints(load(architecture).__init__)
-        owned: dict[Any, Mapping[str, Any]] = {
+        hints = typing.get_type_hints(load_encoder_class(architecture).__init__)
+        kinds_by_owner: dict[Any, Mapping[str, Any]] = {
             "optimization": typing.get_type_hints(Optimization),
-            "architecture": {key: kinds.get(key) for key in architectures.options(architecture)},
+            "architecture": {key: hints.get(key) for key in architectures.options(architecture)},
             "model": {"embedding_size": int | None},
         }
-    found = [(owner, field, kind) for owner, kinds in owned.items() for field, kind in kinds.items()]
-    bare = [field for _, field, _ in found]
+    triples = [(owner, field, kind) for owner, kinds in kinds_by_owner.items() for field, kind in kinds.items()]
+    bare_names = [field for _, field, _ in triples]
 
-    def written(owner: str, field: str) -> str:
-        return field if bare.count(field) == 1 and field not in SHARED else f"{owner}.{field}"
+    def written_name(owner: str, field: str) -> str:
+        unambiguous = bare_names.count(field) == 1 and field not in SAME_FOR_ALL_TRIALS
+        return field if unambiguous else f"{owner}.{field}"
 
     return tuple(
-        Setting(name=written(owner, field), owner=owner, field=field, kind=kind) for owner, field, kind in found
+        Setting(name=written_name(owner, field), owner=owner, field=field, kind=kind) for owner, field, kind in triples
     )
 
 
-def setting(name: Any, architecture: str, match: Match = "none") -> Setting:
-    """What a name stands for: a field of `Optimization`, `embedding_size`, or an option of the architecture. It may
-    always be qualified: `optimization.NAME`, `architecture.NAME`, `model.embedding_size`.
+def find_setting(name: Any, architecture: str, match: Match = "none") -> Setting:
+    """Returns the setting of a name: a field of `Optimization`, `embedding_size`, or an option of the architecture.
+
+    A name may always be qualified: `optimization.NAME`, `architecture.NAME`, `model.embedding_size`.
 
     Raises:
-        ValueError: if it stands for nothing or for two things, or may not be searched.
+        ValueError: if no setting or two settings have the name, or it may not be searched.
         UserError: if there is no such architecture.
     """
     if not isinstance(name, str):
         raise ValueError(f"a parameter's name must be a string, not {name!r}")
-    known = settings(architecture)
+    settings = list_settings(architecture)
     field = name.rpartition(".")[2]
     check_searchable(name, architecture, match)
-    meant = [item for item in known if name in (item.field, f"{item.owner}.{item.field}")]
-    if len(meant) > 1:
-        ways = " or ".join(f"{item.owner}.{item.field}" for item in meant)
-        raise ValueError(f"{name} stands for two things; write {ways}")
-    if meant:
-        return meant[0]
-    if field in entry(architecture).fixed:
-        fixed = entry(architecture).fixed[field]
+    matches = [setting for setting in settings if name in (setting.field, f"{setting.owner}.{setting.field}")]
+    if len(matches) > 1:
+        qualified = " or ".join(f"{setting.owner}.{setting.field}" for setting in matches)
+        raise ValueError(f"{name} stands for two things; write {qualified}")
+    if matches:
+        return matches[0]
+    if field in get_entry(architecture).fixed:
+        fixed = get_entry(architecture).fixed[field]
         raise ValueError(f"{architecture} fixes {field}={fixed!r}, so it cannot be searched")
-    raise ValueError(f"there is no parameter {name!r}{did_you_mean(name, [item.name for item in known])}")
+    raise ValueError(f"there is no parameter {name!r}{did_you_mean(name, [setting.name for setting in settings])}")
 
 
 def check_searchable(name: Any, architecture: str, match: Match) -> None:
-    """Refuses a name that no search may choose, with the reason.
+    """Refuses a name that no sweep may search.
 
     Raises:
-        ValueError: if it is one.
+        ValueError: if the name is such a one; the message gives the reason.
     """
     field = str(name).rpartition(".")[2]
-    reason = FOLLOWS.get(field) or (MATCHED.get(match) if field == "hidden_size" else None)
-    if name in SHARED:
-        own = any(item.name == f"architecture.{name}" for item in settings(architecture))
-        reason = SHARED[name] + (f"; the architecture's own is architecture.{name}" if own else "")
+    reason = SET_BY_TASK.get(field) or (SET_BY_MATCH.get(match) if field == "hidden_size" else None)
+    if name in SAME_FOR_ALL_TRIALS:
+        is_option = any(setting.name == f"architecture.{name}" for setting in list_settings(architecture))
+        hint = f"; the architecture's own is architecture.{name}" if is_option else ""
+        reason = SAME_FOR_ALL_TRIALS[name] + hint
     if reason is not None:
         raise ValueError(f"{name} cannot be searched: {reason}")
 
 
 def has_setting(name: str, architecture: str) -> bool:
-    """Whether the architecture, the optimisation or the model has a setting of this name."""
-    return any(name in (item.field, f"{item.owner}.{item.field}") for item in settings(architecture))
+    """Returns whether the architecture, the optimization or the model has a setting of this name."""
+    return any(name in (setting.field, f"{setting.owner}.{setting.field}") for setting in list_settings(architecture))
 
 
-def settings_by_name(architecture: str, owned: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Settings by their written names.
+def settings_by_name(architecture: str, values: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns values of settings by their written names.
 
     Args:
-        architecture: whose names.
-        owned: by owner (optimization, architecture, model), the settings by field.
+        architecture: the architecture whose names are used.
+        values: by owner (optimization, architecture, model), the values by field.
     """
     return {
-        item.name: owned[item.owner][item.field]
-        for item in settings(architecture)
-        if item.field in owned.get(item.owner, {})
+        setting.name: values[setting.owner][setting.field]
+        for setting in list_settings(architecture)
+        if setting.field in values.get(setting.owner, {})
     }
 
 
-def plain_options(architecture: str, options: Any) -> dict[str, Any]:
-    """The options as a file would have them, and as they are declared.
+def normalize_options(architecture: str, options: Any) -> dict[str, Any]:
+    """Returns an architecture's options as a JSON file would hold them, converted to their declared types.
 
     Raises:
-        UserError: if they are no mapping of numbers, strings, lists and mappings.
+        UserError: if they are not a mapping of numbers, strings, lists and mappings.
     """
     if not isinstance(options, Mapping):
         raise UserError(f"the options of {architecture} must be a mapping, not {options!r}")
-    kinds = {item.field: item.kind for item in settings(architecture) if item.owner == "architecture"}
+    kinds = {setting.field: setting.kind for setting in list_settings(architecture) if setting.owner == "architecture"}
     try:
-        found: dict[str, Any] = json.loads(json.dumps(dict(options), allow_nan=False))
+        plain: dict[str, Any] = json.loads(json.dumps(dict(options), allow_nan=False))
     except (TypeError, ValueError):
         raise UserError(f"the options of {architecture} must be plain values, not {dict(options)!r}") from None
-    return {key: coerce_value(value, kinds.get(key)) for key, value in found.items()}
+    return {key: coerce_value(value, kinds.get(key)) for key, value in plain.items()}
 
 
 def coerce_value(value: Any, kind: Any) -> Any:
-    """A value as its declared type has it: where a float is declared, 1 is 1.0 and "1e-4" is 0.0001."""
-    return coerce(value, float) if is_float(kind) else value
+    """Returns a value as its declared type has it: where a float is declared, 1 is 1.0 and "1e-4" is 0.0001."""
+    return coerce(value, float) if is_float_type(kind) else value
 
 
-def is_float(kind: Any) -> bool:
-    """Whether floats are declared, or floats and None."""
+def is_float_type(kind: Any) -> bool:
+    """Returns whether the declared type is float, or float and None."""
     return set(union_members(kind)) - {type(None)} == {float}
 
 
-def is_integer(kind: Any) -> bool:
-    """Whether whole numbers are declared, or whole numbers and None."""
+def is_integer_type(kind: Any) -> bool:
+    """Returns whether the declared type is int, or int and None."""
     return set(union_members(kind)) - {type(None)} == {int}
 
 
-def is_number(kind: Any) -> bool:
-    """Whether numbers are declared, or nothing is."""
+def is_number_type(kind: Any) -> bool:
+    """Returns whether the declared type has numbers; true if no type is declared."""
     return kind is None or kind is Any or not {int, float}.isdisjoint(union_members(kind))
 
 
 def union_members(kind: Any) -> Iterator[Any]:
-    """The types of a union, or the one type that there is."""
+    """Yields the types of a union, or the type itself if it is not a union."""
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
-        for each in typing.get_args(kind):
-            yield from union_members(each)
+        for member in typing.get_args(kind):
+            yield from union_members(member)
     else:
         yield kind

@@ -1,4 +1,4 @@
-"""The URLs of stores: read, made, and shown without what is secret in them."""
+"""URLs of stores: parsing, defaults, absolute paths, and removal of passwords."""
 
 import re
 from pathlib import Path
@@ -9,56 +9,58 @@ from sqlalchemy.engine import URL, make_url
 from architectures.suggest import did_you_mean
 from workbench.errors import UserError
 
-KNOWN = ("sqlite", "postgresql+psycopg", "mysql+pymysql")
-LIKE = "sqlite:////folder/sweep.db or postgresql+psycopg://user@host/database"
-SECRET = re.compile(r"password|passwd|pwd|odbc_connect", re.IGNORECASE)
-"""Keys of a URL's query that drivers take a password from."""
+COMMON_DRIVERS = ("sqlite", "postgresql+psycopg", "mysql+pymysql")
+EXAMPLE = "sqlite:////folder/sweep.db or postgresql+psycopg://user@host/database"
+SECRET_KEYS = re.compile(r"password|passwd|pwd|odbc_connect", re.IGNORECASE)
+"""Keys of a URL's query from which drivers take a password."""
 
 
 def default_url(out: Path) -> str:
-    """The store of a sweep on one machine: the SQLite file `OUT/sweep.db`."""
+    """Returns the URL of the default store: the SQLite file `OUT/sweep.db`."""
     return URL.create("sqlite", database=str(out.absolute() / "sweep.db")).render_as_string(hide_password=False)
 
 
 def read_url(url: str) -> URL:
-    """A store's URL, taken apart.
+    """Parses and checks the URL of a store.
 
     Raises:
-        UserError: if it is malformed, if nothing is known of such a store, or if workers could not share it.
+        UserError: if it is malformed, if there is no such kind of store, or if workers could not share it.
     """
     try:
         address = parse_url(url)
         dialect = address.get_dialect()
     except exc.NoSuchModuleError:
         name = url.partition("://")[0]
-        raise UserError(f"no store is called {name!r}{did_you_mean(name, KNOWN)}") from None
+        raise UserError(f"no store is called {name!r}{did_you_mean(name, COMMON_DRIVERS)}") from None
     except ValueError:
         raise UserError(
-            f"the storage {redact(url)} is not a URL like {LIKE}; in a name or password, @ is written %40, and / %2F"
+            f"the storage {redact(url)} is not a URL like {EXAMPLE}; in a name or password, @ is written %40, and / %2F"
         ) from None
     if dialect.is_async:
-        raise UserError(f"the driver {address.drivername!r} is an asynchronous one{did_you_mean(dialect.name, KNOWN)}")
+        raise UserError(
+            f"the driver {address.drivername!r} is an asynchronous one{did_you_mean(dialect.name, COMMON_DRIVERS)}"
+        )
     if dialect.name == "sqlite" and (address.database in (None, "", ":memory:") or address.query):
-        raise UserError(f"the storage {redact(url)} is not a plain file, which workers can share; use {LIKE}")
+        raise UserError(f"the storage {redact(url)} is not a plain file, which workers can share; use {EXAMPLE}")
     return address
 
 
 def parse_url(url: str) -> URL:
-    """The parts of a URL.
+    """Parses a URL.
 
     Raises:
-        ValueError: if it has none, or if its password may have been cut in two.
+        ValueError: if it is not a URL, or its password may have been cut in two.
     """
     if not url.startswith("sqlite") and url.count("@") > 1:
         raise ValueError("more than one @")
     try:
         return make_url(url)
     except exc.ArgumentError:
-        raise ValueError("no URL") from None
+        raise ValueError("not a URL") from None
 
 
 def without_password(url: str) -> str:
-    """The URL without its password, which the driver then takes from where it is used to (PGPASSWORD, ~/.pgpass).
+    """Returns the URL without its password, which the driver then takes from PGPASSWORD or ~/.pgpass.
 
     Raises:
         UserError: if it is malformed.
@@ -67,7 +69,7 @@ def without_password(url: str) -> str:
 
 
 def redact(url: str) -> str:
-    """The URL as messages and files may have it: without a password, and of a malformed one no more than its start."""
+    """Returns the URL for messages and files: without a password, and only the start of a malformed URL."""
     try:
         return strip_password(parse_url(url)).render_as_string(hide_password=False)
     except ValueError:
@@ -76,8 +78,8 @@ def redact(url: str) -> str:
 
 
 def strip_password(address: URL) -> URL:
-    """The address without a password."""
-    secrets = [key for key in address.query if SECRET.search(key)]
+    """Returns the address without a password."""
+    secrets = [key for key in address.query if SECRET_KEYS.search(key)]
     return URL.create(
         address.drivername,
         username=address.username,
@@ -89,7 +91,7 @@ def strip_password(address: URL) -> URL:
 
 
 def absolute_url(url: str) -> str:
-    """The URL with the whole path of its file, if it is one: other processes may be started in other folders.
+    """Returns the URL with the absolute path of an SQLite file, as workers may start in other folders.
 
     Raises:
         UserError: if it is malformed.

@@ -1,4 +1,4 @@
-"""Studies in a store: made once, and opened only as what they were made."""
+"""Optuna studies in a store: created once, and loaded only with the settings that they were created with."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,156 +10,168 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
 
 from architectures.suggest import did_you_mean
-from sweeps.samplers import PerTrial, make_pruner
+from sweeps.samplers import SlotSampler, make_pruner
 from sweeps.study_spec import StudySpec
 from sweeps.trial_budget import SlotOrderedStudy
 from workbench.errors import UserError
 from workbench.validation import check_int
 
-SPEC, ASKED, VERSIONS = "spec", "asked", "versions"
-"""What a study carries: its settings, the number of finished trials asked for, and what it was made with."""
+SPEC, NUM_TRIALS, VERSIONS = "spec", "asked", "versions"
+"""User attributes of a study, as they are stored: its settings, its number of finished trials, library versions."""
 MAX_TRIALS = 10_000
-"""Trials that a study may be asked for: every place is put into the store before the first is begun."""
+"""Trials that a study may have at most; all slots are put into the store before the first trial starts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedStudy:
-    """A study, and what it is."""
+    """An Optuna study together with its specification.
 
-    study: Study
+    Args:
+        optuna_study: the study in its store.
+        spec: its settings.
+        num_trials: how many finished trials it is to have.
+    """
+
+    optuna_study: Study
     spec: StudySpec
-    asked: int
+    num_trials: int
 
     @property
     def trials(self) -> list[FrozenTrial]:
-        """All of its trials, as they are now; not to be changed.
+        """All trials as they are now; they must not be changed.
 
         Raises:
-            UserError: if it was deleted.
+            UserError: if the study was deleted.
         """
         try:
-            return self.study.get_trials(deepcopy=False)
+            return self.optuna_study.get_trials(deepcopy=False)
         except KeyError:
-            raise UserError(deleted_error(self.spec.name)) from None
+            raise UserError(deleted_message(self.spec.name)) from None
 
 
-def create_studies(storage: BaseStorage, specs: Sequence[StudySpec], asked: int) -> list[LoadedStudy]:
-    """Makes studies, or opens them and has them ask for as many trials as are asked for now; all of them, or none.
+def create_studies(storage: BaseStorage, specs: Sequence[StudySpec], num_trials: int) -> list[LoadedStudy]:
+    """Creates studies, or loads existing ones and raises their number of trials; all of them, or none.
 
     Raises:
-        UserError: if there is one of other settings under such a name, or one that asks for more trials; or if they
-            are too many.
+        UserError: if a study of that name has other settings or more trials, or `num_trials` is too large.
     """
-    check_int("trials", asked, least=1, most=MAX_TRIALS)
-    known = summaries(storage)
+    check_int("trials", num_trials, least=1, most=MAX_TRIALS)
+    existing = study_attributes(storage)
     for spec in specs:
-        if spec.name in known:
+        if spec.name in existing:
             study = optuna.load_study(storage=storage, study_name=spec.name)
-            check_same_study(study, spec, asked)
-    return [create_optuna_study(storage, spec, asked) for spec in specs]
+            check_same_study(study, spec, num_trials)
+    return [create_or_load_study(storage, spec, num_trials) for spec in specs]
 
 
-def check_same_study(study: Study, spec: StudySpec, asked: int) -> None:
-    """Refuses to take a study for another.
+def check_same_study(study: Study, spec: StudySpec, num_trials: int) -> None:
+    """Refuses a study that does not match a specification.
 
     Raises:
-        UserError: if it is none of this bench's, has other settings, or asks for more trials.
+        UserError: if it was not created by the workbench, has other settings, or has more trials.
     """
     attributes = study.user_attrs
     if SPEC not in attributes:
-        half_made = not (attributes.keys() - {VERSIONS, ASKED} or study.get_trials(deepcopy=False))
-        if not half_made or study.directions != [StudyDirection.MINIMIZE] * len(spec.objectives):
-            raise UserError(f"study {spec.name!r} in this store is none of this bench's; choose another --name")
+        half_created = not (attributes.keys() - {VERSIONS, NUM_TRIALS} or study.get_trials(deepcopy=False))
+        if not half_created or study.directions != [StudyDirection.MINIMIZE] * len(spec.objectives):
+            raise UserError(f"study {spec.name!r} in this store was not made by the workbench; choose another --name")
         return
-    found_spec, found_asked = read_attributes(study.study_name, attributes)
-    differing = found_spec.differences(spec)
-    if differing:
+    stored_spec, stored_trials = parse_attributes(study.study_name, attributes)
+    differences = stored_spec.differences(spec)
+    if differences:
         raise UserError(
-            f"study {spec.name!r} was made with other settings: {'; '.join(differing)}; give those, or another --name"
+            f"study {spec.name!r} was made with other settings: {'; '.join(differences)}; give those, or another --name"
         )
-    if asked < found_asked:
-        raise UserError(f"study {spec.name!r} has been asked for {found_asked} trials; fewer cannot be asked: {asked}")
+    if num_trials < stored_trials:
+        raise UserError(
+            f"study {spec.name!r} already has {stored_trials} trials; ask for at least as many, not {num_trials}"
+        )
 
 
-def create_optuna_study(storage: BaseStorage, spec: StudySpec, asked: int) -> LoadedStudy:
-    """Makes a study, completes one that was half made, or opens it."""
+def create_or_load_study(storage: BaseStorage, spec: StudySpec, num_trials: int) -> LoadedStudy:
+    """Creates a study, completes one whose creation was interrupted, or loads it."""
     study = optuna.create_study(
         storage=storage, study_name=spec.name, directions=["minimize"] * len(spec.objectives), load_if_exists=True
     )
-    # Another sweep may have made it meanwhile.
-    check_same_study(study, spec, asked)
+    # Another sweep may have created it meanwhile.
+    check_same_study(study, spec, num_trials)
     attributes = study.user_attrs
-    if attributes.get(ASKED) != asked:
-        study.set_user_attr(ASKED, asked)
+    if attributes.get(NUM_TRIALS) != num_trials:
+        study.set_user_attr(NUM_TRIALS, num_trials)
     if SPEC not in attributes:
         study.set_user_attr(VERSIONS, {"optuna": optuna.__version__})
         # Last, so that a study that has it has everything.
         study.set_user_attr(SPEC, spec.to_dict())
-    return load_study(storage, spec.name, {SPEC: spec.to_dict(), ASKED: asked})
+    return load_study(storage, spec.name, {SPEC: spec.to_dict(), NUM_TRIALS: num_trials})
 
 
 def load_studies(storage: BaseStorage, names: tuple[str, ...] = ()) -> list[LoadedStudy]:
-    """The studies of these names; all of this bench's in the store where none is named.
+    """Loads the studies of these names, or all studies of the workbench in the store if no names are given.
 
     Raises:
-        UserError: if there is none of a name, or one that this bench did not make.
+        UserError: if there is no study of a name, or it was not created by the workbench.
     """
-    known = summaries(storage)
+    existing = study_attributes(storage)
     for name in names:
-        if name not in known:
-            raise UserError(f"there is no study {name!r} in this store{did_you_mean(name, known)}")
-        if SPEC not in known[name]:
-            raise UserError(f"study {name!r} is none of this bench's, or is only being made; try again in a moment")
-    wanted = names or tuple(name for name, attributes in known.items() if SPEC in attributes)
-    if not wanted:
-        raise UserError("this store has no studies of this bench yet; workbench sweep run makes them")
-    return [load_study(storage, name, known[name]) for name in wanted]
-
-
-def summaries(storage: BaseStorage) -> dict[str, dict[str, Any]]:
-    """What the studies of a store carry, by name."""
-    found = optuna.get_all_study_summaries(storage=storage, include_best_trial=False)
-    return {summary.study_name: summary.user_attrs for summary in found}
+        if name not in existing:
+            raise UserError(f"there is no study {name!r} in this store{did_you_mean(name, existing)}")
+        if SPEC not in existing[name]:
+            raise UserError(
+                f"study {name!r} was not made by the workbench, or is still being made; try again in a moment"
+            )
+    names = names or tuple(name for name, attributes in existing.items() if SPEC in attributes)
+    if not names:
+        raise UserError("this store has no studies of the workbench yet; workbench sweep run makes them")
+    return [load_study(storage, name, existing[name]) for name in names]
 
 
 def load_study(storage: BaseStorage, name: str, attributes: Mapping[str, Any]) -> LoadedStudy:
-    """A study with what proposes its trials and gives them up.
+    """Returns a study with its sampler and its pruner.
 
     Raises:
-        UserError: if it is none of this bench's.
+        UserError: if it was not created by the workbench.
     """
-    spec, asked = read_attributes(name, attributes)
-    study = SlotOrderedStudy(study_name=name, storage=storage, sampler=PerTrial(spec), pruner=make_pruner(spec))
-    return LoadedStudy(study=study, spec=spec, asked=asked)
+    spec, num_trials = parse_attributes(name, attributes)
+    study = SlotOrderedStudy(study_name=name, storage=storage, sampler=SlotSampler(spec), pruner=make_pruner(spec))
+    return LoadedStudy(optuna_study=study, spec=spec, num_trials=num_trials)
 
 
-def read_attributes(name: str, attributes: Mapping[str, Any]) -> tuple[StudySpec, int]:
-    """What a study carries, read.
+def refresh(study: LoadedStudy) -> LoadedStudy:
+    """Returns the study with its present number of trials, which another sweep may have raised.
 
     Raises:
-        UserError: if something else wrote it.
+        UserError: if the study was deleted.
     """
-    settings, asked = attributes.get(SPEC), attributes.get(ASKED)
-    if not isinstance(settings, Mapping) or not isinstance(asked, int):
-        raise UserError(f"study {name!r} is none of this bench's; name others with --study, or choose another --name")
     try:
-        return StudySpec.from_dict(settings), asked
+        num_trials = int(study.optuna_study.user_attrs[NUM_TRIALS])
+    except KeyError:
+        raise UserError(deleted_message(study.spec.name)) from None
+    return LoadedStudy(optuna_study=study.optuna_study, spec=study.spec, num_trials=num_trials)
+
+
+def study_attributes(storage: BaseStorage) -> dict[str, dict[str, Any]]:
+    """Returns the user attributes of all studies in a store, by name."""
+    summaries = optuna.get_all_study_summaries(storage=storage, include_best_trial=False)
+    return {summary.study_name: summary.user_attrs for summary in summaries}
+
+
+def parse_attributes(name: str, attributes: Mapping[str, Any]) -> tuple[StudySpec, int]:
+    """Returns a study's specification and number of trials from its user attributes.
+
+    Raises:
+        UserError: if something else wrote them.
+    """
+    settings, num_trials = attributes.get(SPEC), attributes.get(NUM_TRIALS)
+    if not isinstance(settings, Mapping) or not isinstance(num_trials, int):
+        raise UserError(
+            f"study {name!r} was not made by the workbench; name others with --study, or choose another --name"
+        )
+    try:
+        return StudySpec.from_dict(settings), num_trials
     except UserError as error:
         raise UserError(f"study {name!r}: {error}") from None
 
 
-def refresh(found: LoadedStudy) -> LoadedStudy:
-    """The same study with the number of trials that is asked for by now.
-
-    Raises:
-        UserError: if it was deleted.
-    """
-    try:
-        return LoadedStudy(study=found.study, spec=found.spec, asked=int(found.study.user_attrs[ASKED]))
-    except KeyError:
-        raise UserError(deleted_error(found.spec.name)) from None
-
-
-def deleted_error(name: str) -> str:
-    """What is said where a study is no longer there."""
+def deleted_message(name: str) -> str:
+    """Returns the error message for a study that was deleted."""
     return f"study {name!r} is no longer in the store; the same sweep makes it again and reads the runs that are there"

@@ -1,46 +1,48 @@
-"""What one study is: an architecture, a task, what may be chosen, and how it is searched."""
+"""Specification of a study: an architecture, a task, the search space, and how it is searched."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
-from architectures.registry import load
-from sweeps.search_space import Space, check_corners
-from sweeps.setting_names import Match, plain_options, settings_by_name
+from sweeps.search_space import SearchSpace, check_corners
+from sweeps.setting_names import Match, normalize_options, settings_by_name
 from workbench.config import Budget, Experiment, Numerics, Optimization, Part
+from workbench.custom_parts import architecture_source, check_unchanged
 from workbench.errors import UserError
-from workbench.resolve import match_parameters, resolve_architecture, resolve_task, source, user_errors
+from workbench.resolve import match_parameters, resolve_architecture, resolve_task
 from workbench.tasks import Task
 from workbench.validation import check_choice, check_int, from_mapping
 
-Objective = Literal["loss", "seconds", "parameters"]
-Sampler = Literal["tpe", "random"]
-Pruner = Literal["median", "hyperband", "none"]
+ObjectiveName = Literal["loss", "seconds", "parameters"]
+SamplerName = Literal["tpe", "random"]
+PrunerName = Literal["median", "hyperband", "none"]
 
 OBJECTIVES = (("loss",), ("loss", "seconds"), ("loss", "parameters"))
+"""Objectives that a study may have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudySpec:
-    """One study. Two of the same settings are equal, however they were written.
+    """Complete specification of a study. Specifications of the same settings are equal, however they were written.
 
     Args:
-        name: of the study in its store.
-        task: with all of its options, as `resolve_task` gives it.
+        name: name of the study in its store.
+        task: the task with all of its options, as `resolve_task` returns it.
         architecture: a name, or a dotted path.
-        options: what the user gave, and is not searched.
-        hidden_size: units where they are not searched, and of the default configuration.
+        options: options of the architecture that the user gave; they are not searched.
+        hidden_size: units of the default configuration, and of every trial if they are not searched.
         match: none: widths are free; width: they are `hidden_size`; parameters: they are solved for.
-        parameters: the number to match, where that is matched.
+        parameters: the number of parameters to match, if that is matched.
         embedding_size: as in `Experiment`.
-        optimization: where it is not searched, and of the default configuration.
-        budget, numerics: of every trial.
-        space: complete, as plain data.
-        objectives: what is minimised, on the validation set: the loss, alone or with a second.
-        sampler, startup_trials, sampler_seed: what proposes, after how many proposals by chance, from which seed.
+        optimization: settings of the default configuration, and of every trial if they are not searched.
+        budget, numerics: those of every trial.
+        space: the complete search space, as plain data.
+        objectives: what is minimized on the validation set: the loss, alone or with a second objective.
+        sampler, startup_trials, sampler_seed: what proposes parameters, how many trials are proposed at random before
+            that, and the seed of the proposals.
         pruner: what gives trials up early.
-        source: for one's own architecture, the hash of its code; by default that of the code as it is now.
+        source: hash of the code of a custom architecture; by default that of the code as it is now.
     """
 
     name: str
@@ -56,21 +58,21 @@ class StudySpec:
     numerics: Numerics = field(default_factory=Numerics)
     space: Mapping[str, Any]
     objectives: tuple[str, ...] = ("loss",)
-    sampler: Sampler = "tpe"
+    sampler: SamplerName = "tpe"
     startup_trials: int = 10
     sampler_seed: int = 0
-    pruner: Pruner = "median"
+    pruner: PrunerName = "median"
     source: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
             raise UserError(f"a study needs a name, not {self.name!r}")
         if not all(part.strip(". ") for part in self.name.split("/")):
-            # It names a file too.
+            # The name is that of a file too.
             raise UserError(f"a study cannot be called {self.name!r}")
         for key, least in (("hidden_size", 1), ("startup_trials", 0), ("sampler_seed", 0)):
             check_int(key, getattr(self, key), least=least)
-        for key, choices in (("match", Match), ("sampler", Sampler), ("pruner", Pruner)):
+        for key, choices in (("match", Match), ("sampler", SamplerName), ("pruner", PrunerName)):
             check_choice(key, getattr(self, key), choices)
         for key in ("embedding_size", "parameters"):
             if getattr(self, key) is not None:
@@ -79,53 +81,53 @@ class StudySpec:
             raise UserError(f"study {self.name}: parameters is {self.parameters}, but match is {self.match}")
         object.__setattr__(self, "objectives", tuple(self.objectives))
         if self.objectives not in OBJECTIVES:
-            asked = ",".join(map(str, self.objectives))
-            raise UserError(f"objectives must be loss, alone or with seconds or parameters, not {asked}")
+            given = ",".join(map(str, self.objectives))
+            raise UserError(f"objectives must be loss, alone or with seconds or parameters, not {given}")
         if len(self.objectives) > 1 and self.pruner != "none":
             raise UserError("trials with two objectives cannot be pruned; drop one, or the pruner (--pruner none)")
-        object.__setattr__(self, "options", plain_options(self.architecture, self.options))
+        object.__setattr__(self, "options", normalize_options(self.architecture, self.options))
         if self.match == "parameters" and "hidden_size" in self.options:
             name = self.architecture
             raise UserError(f"{name} is given a hidden_size, but --match parameters solves for it; drop one")
         if self.source is None:
-            object.__setattr__(self, "source", source_of(self.architecture))
+            object.__setattr__(self, "source", architecture_source(self.architecture))
         try:
-            space = self.searched()
+            space = self.search_space()
         except UserError:
-            # Rather that the code has changed than what of the space it cannot take any more.
+            # If the code has changed, that is the cause, and the better message.
             self.check_source()
             raise
-        searched = space.owned(dict.fromkeys(space.to_dict()))["architecture"]
+        searched = space.split_by_owner(dict.fromkeys(space.to_dict()))["architecture"]
         for key, value in self.options.items():
             if key in searched:
                 raise UserError(f"{key} of {self.architecture} is given as {value!r}, and searched too; drop one")
         object.__setattr__(self, "space", space.to_dict())
 
-    def searched(self) -> Space:
-        """The space, read."""
-        return Space.read(self.space, self.architecture, match=self.match)
+    def search_space(self) -> SearchSpace:
+        """Returns the search space."""
+        return SearchSpace.from_dict(self.space, self.architecture, match=self.match)
 
-    def experiment(self, chosen: Mapping[str, Any], seed: int) -> Experiment:
-        """The run that a choice is.
+    def experiment(self, params: Mapping[str, Any], seed: int) -> Experiment:
+        """Returns the run of a trial's parameters.
 
         Args:
-            chosen: by the space's names, as `Space.choose` gives it; what is not chosen is at its default. Nothing
-                chosen is the default configuration: the one that a comparison of the same settings trains.
-            seed: of its weights and training data.
+            params: by the space's names, as `SearchSpace.suggest` returns them; all others are at their defaults. An
+                empty mapping is the default configuration: the one that a comparison of the same settings trains.
+            seed: seed of the weights and the training data.
 
         Raises:
-            UserError: if a name is not in the space, or the choice cannot be.
+            UserError: if a name is not in the space, or the run cannot be built.
         """
-        return self._on(*resolve_task(self.task.name, self.task.options), chosen, seed)
+        return self._build_experiment(*resolve_task(self.task.name, self.task.options), params, seed)
 
-    def _on(self, part: Part, task: Task, chosen: Mapping[str, Any], seed: int) -> Experiment:
-        owned = self.searched().owned(chosen)
-        embedding_size = owned["model"].get("embedding_size", self.embedding_size)
+    def _build_experiment(self, part: Part, task: Task, params: Mapping[str, Any], seed: int) -> Experiment:
+        values = self.search_space().split_by_owner(params)
+        embedding_size = values["model"].get("embedding_size", self.embedding_size)
         if embedding_size is not None and task.symbols is None:
             raise UserError(f"embedding_size is given, but {self.task.name} has no symbols to embed")
         architecture = resolve_architecture(
             self.architecture,
-            {**self.options, **owned["architecture"]},
+            {**self.options, **values["architecture"]},
             task,
             hidden_size=self.hidden_size,
             embedding_size=embedding_size,
@@ -136,132 +138,107 @@ class StudySpec:
         return Experiment(
             task=part,
             architecture=architecture,
-            optimization=replace(self.optimization, **owned["optimization"]),
+            optimization=replace(self.optimization, **values["optimization"]),
             budget=self.budget,
             numerics=self.numerics,
             embedding_size=embedding_size,
             seed=seed,
         )
 
-    def default(self) -> dict[str, Any]:
-        """What the default configuration has of the parameters searched, where the space holds it."""
-        return self.searched().inside(self.untuned(self.experiment({}, 0)))
-
-    def untuned(self, experiment: Experiment) -> dict[str, Any]:
-        """An experiment's settings, by the names of the space."""
-        owned = {
+    def settings_of(self, experiment: Experiment) -> dict[str, Any]:
+        """Returns an experiment's settings, by the names of the space."""
+        values = {
             "optimization": asdict(experiment.optimization),
             "architecture": experiment.architecture.options,
             "model": {"embedding_size": experiment.embedding_size},
         }
-        return settings_by_name(self.architecture, owned)
+        return settings_by_name(self.architecture, values)
 
-    def holds_default(self) -> bool:
-        """Whether the default configuration is one that a trial can have."""
-        space, chosen = self.searched(), self.default()
-        if not space.complete(chosen):
+    def default_params(self) -> dict[str, Any]:
+        """Returns the searched parameters of the default configuration that lie inside the space."""
+        return self.search_space().keep_valid(self.settings_of(self.experiment({}, 0)))
+
+    def contains_default(self) -> bool:
+        """Returns whether a trial can have the default configuration."""
+        space, params = self.search_space(), self.default_params()
+        if not space.is_complete(params):
             return False
-        return self.experiment(space.filled(chosen), 0).identity == self.experiment({}, 0).identity
+        return self.experiment(space.with_fixed(params), 0).identity == self.experiment({}, 0).identity
 
     def check(self) -> None:
-        """Builds the default configuration, and each choice and each end of a range, the others at their defaults
-        where the conditions let them.
+        """Builds the default configuration, and one with each choice and each end of a range.
+
+        The other parameters are at their defaults, unless conditions need others.
 
         Raises:
-            UserError: if one cannot be.
+            UserError: if one cannot be built.
         """
         part, task = resolve_task(self.task.name, self.task.options)
+        default = self._build_experiment(part, task, {}, 0)
         check_corners(
-            self.searched(), self.untuned(self._on(part, task, {}, 0)), lambda chosen: self._on(part, task, chosen, 0)
+            self.search_space(),
+            self.settings_of(default),
+            lambda params: self._build_experiment(part, task, params, 0),
         )
 
     def check_source(self) -> None:
-        """Refuses to go on with other code than the study was made with.
+        """Refuses to continue with other code than the study was made with.
 
         Raises:
-            UserError: if the task's or the architecture's own code has changed.
+            UserError: if the code of the task or of the architecture has changed.
         """
-        check_task(self.task, self.name)
-        check_code(self.architecture, self.source, self.name)
+        owner, remedy = f"study {self.name}", "put it back, or begin another study (--name)"
+        check_unchanged("task", self.task, owner, remedy)
+        check_unchanged("architecture", Part(name=self.architecture, source=self.source), owner, remedy)
 
     def differences(self, other: "StudySpec") -> list[str]:
-        """What this study has otherwise than another: each setting with both values, this one's first."""
+        """Returns the settings that differ from those of another study, each with both values, this one's first."""
         return differences(self.to_dict(), other.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dicts, lists, strings and numbers."""
+        """Returns plain dicts, lists, strings and numbers."""
         return dict(json.loads(json.dumps(asdict(self), allow_nan=False)))
 
     @classmethod
-    def from_dict(cls, given: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`; a `UserError` where a key is unknown or missing, or a value impossible."""
-        rest = dict(given)
-        parts: dict[str, type[Any]] = {"task": Part, "optimization": Optimization, "budget": Budget}
-        made = {key: from_mapping(kind, rest.pop(key, None), f"the study's {key}") for key, kind in parts.items()}
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Returns the specification that `to_dict` wrote.
+
+        Raises:
+            UserError: if a key is unknown or missing, or a value is invalid.
+        """
+        rest = dict(values)
+        kinds: dict[str, type[Any]] = {"task": Part, "optimization": Optimization, "budget": Budget}
+        parts = {key: from_mapping(kind, rest.pop(key, None), f"the study's {key}") for key, kind in kinds.items()}
         # Studies from before there was a choice have none.
-        made["numerics"] = from_mapping(Numerics, rest.pop("numerics", {}), "the study's numerics")
-        return from_mapping(cls, {**rest, **made}, "the study")
+        parts["numerics"] = from_mapping(Numerics, rest.pop("numerics", {}), "the study's numerics")
+        return from_mapping(cls, {**rest, **parts}, "the study")
 
 
-def source_of(name: str) -> str | None:
-    """The hash of the code of an architecture as it is now; `None` for a name of the catalogue.
-
-    Raises:
-        UserError: if there is none of that name.
-    """
-    with user_errors(f"architecture {name}"):
-        return source(load(name), name)
-
-
-def check_code(name: str, then: str | None, study: str) -> None:
-    """Refuses other code of an architecture than that of the hash.
-
-    Raises:
-        UserError: if it is another, or gone.
-    """
-    if source_of(name) != then:
-        raise changed_source_message(f"architecture {name}", study)
-
-
-def check_task(part: Part, study: str) -> None:
-    """Refuses other code, or other data, of a task than those that a part was resolved with.
-
-    Raises:
-        UserError: if they are others, or gone.
-    """
-    now, _ = resolve_task(part.name, part.options)
-    if now.source != part.source:
-        raise changed_source_message(f"task {part.name}", study)
-
-
-def changed_source_message(what: str, study: str) -> UserError:
-    """Why a study does not go on."""
-    return UserError(
-        f"the code of {what} is not what study {study} was made with; put it back, or begin another study (--name)"
-    )
-
-
-def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Each setting that is another, with both values, the first one's first.
+def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """Returns the settings that differ, each with both values.
 
     Example:
         >>> differences({"budget": {"steps": 2000}}, {"budget": {"steps": 500}})
         ['budget.steps is 2000, not 500']
     """
-    first, second = flatten(one), flatten(other)
-    pairs = {key: (format_value(first, key), format_value(second, key)) for key in (*first, *second)}
-    return [f"{key} is {found}, not {due}" for key, (found, due) in pairs.items() if found != due]
+    flat_first, flat_second = flatten_keys(first), flatten_keys(second)
+    pairs = {
+        key: (format_value(flat_first, key), format_value(flat_second, key)) for key in (*flat_first, *flat_second)
+    }
+    return [f"{key} is {value}, not {other}" for key, (value, other) in pairs.items() if value != other]
 
 
-def flatten(plain: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with dots between the keys."""
-    found: dict[str, Any] = {}
-    for key, value in plain.items():
-        inner = isinstance(value, Mapping) and value
-        found |= flatten(inner, f"{above}{key}.") if inner else {f"{above}{key}": value}
-    return found
+def flatten_keys(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns nested mappings as one mapping, with dots between the keys."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        if isinstance(value, Mapping) and value:
+            flat |= flatten_keys(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
 
 
 def format_value(flat: Mapping[str, Any], key: str) -> str:
-    """A value in JSON, or that there is none."""
+    """Returns a value as JSON, or `left out` if the key is missing."""
     return json.dumps(flat[key], sort_keys=True) if key in flat else "left out"

@@ -1,9 +1,9 @@
-"""The budget of a study, kept in its store: exactly so many places, each of which one trial finishes.
+"""The budget of a study, kept in its store: a fixed number of slots, each of which is finished by exactly one trial.
 
-Workers are equal and none coordinates them. What keeps the count is that every trial carries the number of a place,
-and that a trial begins only if no earlier one of its place is alive or finished. Optuna numbers trials in the order of
-their creation and a trial that has failed stays so; hence of all trials of a place at most one can finish, however many
-processes fill the places at once. One whose process died is made up for by another with the same parameters.
+Workers are equal, and nothing coordinates them. The count is right because every trial carries the number of a slot,
+and starts only if no earlier trial of its slot is alive or finished. Optuna numbers trials in the order of their
+creation, and a failed trial stays failed; hence of all trials of a slot at most one can finish, however many processes
+fill the slots at once. A trial whose process died is retried by another trial with the same parameters.
 """
 
 import copy
@@ -18,135 +18,149 @@ from optuna.storages._heartbeat import BaseHeartbeat
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-PLACE, DRAW, ENDED, ERROR, WORKER, IDENTITY = "place", "draw", "ended", "error", "worker", "identity"
-"""What trials carry: their place, how many choices of parameters it had used up before, why one failed on purpose
-(SURPLUS or INTERRUPTED) or by an error, who is at it, and the identity of its configuration."""
-SURPLUS, INTERRUPTED, DIVERGED = "surplus", "interrupted", "diverged"
+SLOT, ATTEMPT, OUTCOME, ERROR, WORKER, IDENTITY = "place", "draw", "ended", "error", "worker", "identity"
+"""User attributes of trials, as they are stored in Optuna's database.
 
-ACTIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
-FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
-ERRORS_AT_LEAST = 3
-"""Failures that a study may always have before it is given up."""
+The slot of a trial; the number of earlier attempts of that slot, each with other parameters; the outcome, if Optuna's
+state does not tell it; the error; the worker; the identity of the trial's configuration.
+"""
+DUPLICATE, INTERRUPTED, DIVERGED = "surplus", "interrupted", "diverged"
+"""Values of `OUTCOME`, as they are stored."""
+
+ACTIVE_STATES = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
+"""States of a trial that occupies its slot."""
+FINISHED_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
+TOLERATED_FAILURES = 3
+"""Failures that never make a study be given up, however few trials it has."""
 
 
 def slot_of(trial: FrozenTrial) -> int:
-    """The place that a trial is to fill; -1 for one that is none of ours."""
-    place = trial.user_attrs.get(PLACE, -1)
-    return place if isinstance(place, int) else -1
+    """Returns the slot of a trial; -1 if the trial was not created by a sweep."""
+    slot = trial.user_attrs.get(SLOT, -1)
+    return slot if isinstance(slot, int) else -1
 
 
 def attempt_of(trial: FrozenTrial) -> int:
-    """How many choices of parameters its place had used up before."""
-    draw = trial.user_attrs.get(DRAW, 0)
-    return draw if isinstance(draw, int) else 0
+    """Returns the number of attempts, each with other parameters, that the trial's slot had before."""
+    attempt = trial.user_attrs.get(ATTEMPT, 0)
+    return attempt if isinstance(attempt, int) else 0
 
 
 def is_duplicate(trials: Sequence[FrozenTrial], trial: FrozenTrial) -> bool:
-    """Whether an earlier trial of the same place is alive or finished."""
+    """Returns whether an earlier trial of the same slot is alive or finished."""
     return any(
-        other.number < trial.number and slot_of(other) == slot_of(trial) and other.state in ACTIVE for other in trials
+        other.number < trial.number and slot_of(other) == slot_of(trial) and other.state in ACTIVE_STATES
+        for other in trials
     )
 
 
-def finished_trials(trials: Sequence[FrozenTrial], asked: int) -> int:
-    """How many of the places are finished."""
-    return len({slot_of(trial) for trial in trials if trial.state in FINISHED} & set(range(asked)))
+def count_finished(trials: Sequence[FrozenTrial], num_trials: int) -> int:
+    """Returns how many of the first `num_trials` slots are finished."""
+    return len({slot_of(trial) for trial in trials if trial.state in FINISHED_STATES} & set(range(num_trials)))
 
 
-def failed_attempts(trials: Sequence[FrozenTrial]) -> list[str]:
-    """What went wrong with parameters that were given up: those that failed by themselves, and those at which process
-    after process died; each once, as they came."""
-    found: dict[tuple[int, int], str] = {}
+def failure_reasons(trials: Sequence[FrozenTrial]) -> list[str]:
+    """Returns the reasons of failed attempts, one for each, in order.
+
+    An attempt fails by an error, or because every process that tried its parameters died.
+    """
+    reasons: dict[tuple[int, int], str] = {}
     latest: dict[int, int] = defaultdict(int)
     for trial in trials:
         latest[slot_of(trial)] = max(latest[slot_of(trial)], attempt_of(trial))
     for trial in trials:
-        draw = slot_of(trial), attempt_of(trial)
+        key = slot_of(trial), attempt_of(trial)
         if ERROR in trial.user_attrs:
-            found[draw] = str(trial.user_attrs[ERROR])
-        elif attempt_of(trial) < latest[slot_of(trial)] and ENDED not in trial.user_attrs:
-            found.setdefault(draw, f"trial {trial.number} was begun again and again, and its process died each time")
-    return list(found.values())
+            reasons[key] = str(trial.user_attrs[ERROR])
+        elif attempt_of(trial) < latest[slot_of(trial)] and OUTCOME not in trial.user_attrs:
+            reasons.setdefault(key, f"trial {trial.number} was begun again and again, and its process died each time")
+    return list(reasons.values())
 
 
-def abandoned_slots(trials: Sequence[FrozenTrial], asked: int) -> bool:
-    """Whether so many parameters failed that others would too."""
-    return len(failed_attempts(trials)) > max(ERRORS_AT_LEAST, asked // 2)
+def is_abandoned(trials: Sequence[FrozenTrial], num_trials: int) -> bool:
+    """Returns whether so many attempts failed that a study is given up."""
+    return len(failure_reasons(trials)) > max(TOLERATED_FAILURES, num_trials // 2)
 
 
-def enqueue_slots(study: Study, asked: int, default: Mapping[str, Any], retries: int) -> None:
-    """Makes sure that each place has a trial that waits, runs or is finished.
+def enqueue_missing(study: Study, num_trials: int, default: Mapping[str, Any], retries: int) -> None:
+    """Enqueues a trial for each slot that has none that is waiting, running or finished.
 
     Args:
         study: the study.
-        asked: the number of places.
-        default: the parameters of the first.
-        retries: how often a trial whose process died is tried again with the same parameters; one that kills whoever
-            runs it must not do so for ever.
+        num_trials: the number of slots.
+        default: parameters of the first trial.
+        retries: how often a trial whose process died is tried again with the same parameters. The limit is needed
+            because some parameters kill every process that tries them.
     """
     trials = study.get_trials(deepcopy=False)
-    if abandoned_slots(trials, asked):
+    if is_abandoned(trials, num_trials):
         return
-    by_place: dict[int, list[FrozenTrial]] = defaultdict(list)
+    by_slot: dict[int, list[FrozenTrial]] = defaultdict(list)
     for trial in trials:
-        if trial.user_attrs.get(ENDED) != SURPLUS:
-            by_place[slot_of(trial)].append(trial)
-    for place in range(asked):
-        before = by_place[place]
-        if any(trial.state in ACTIVE for trial in before):
+        if trial.user_attrs.get(OUTCOME) != DUPLICATE:
+            by_slot[slot_of(trial)].append(trial)
+    for slot in range(num_trials):
+        earlier = by_slot[slot]
+        if any(trial.state in ACTIVE_STATES for trial in earlier):
             continue
-        draw = max(map(attempt_of, before), default=0)
-        latest = [trial for trial in before if attempt_of(trial) == draw]
+        attempt = max(map(attempt_of, earlier), default=0)
+        latest = [trial for trial in earlier if attempt_of(trial) == attempt]
         if is_exhausted(latest, retries):
-            draw += 1
+            attempt += 1
         elif any(trial.params for trial in latest):
-            # One that died before its parameters were all chosen, or before it was seen to be surplus, has fewer.
-            study.add_trial(enqueue_again(max(latest, key=lambda trial: len(trial.params))))
+            # One that died before all its parameters were chosen, or before it was seen to be a duplicate, has fewer.
+            study.add_trial(make_retry(max(latest, key=lambda trial: len(trial.params))))
             continue
-        anew = default if place == 0 and draw == 0 else {}
-        study.enqueue_trial(dict(anew), user_attrs={PLACE: place, DRAW: draw})
+        params = default if slot == 0 and attempt == 0 else {}
+        study.enqueue_trial(dict(params), user_attrs={SLOT: slot, ATTEMPT: attempt})
 
 
-def is_exhausted(attempts: Sequence[FrozenTrial], retries: int) -> bool:
-    """Whether parameters that were tried so are not to be tried again."""
-    died = sum(ENDED not in trial.user_attrs for trial in attempts)
-    return died > retries or any(ERROR in trial.user_attrs for trial in attempts)
+def is_exhausted(trials: Sequence[FrozenTrial], retries: int) -> bool:
+    """Returns whether the parameters of these trials of one attempt are not to be tried again."""
+    died = sum(OUTCOME not in trial.user_attrs for trial in trials)
+    return died > retries or any(ERROR in trial.user_attrs for trial in trials)
 
 
-def enqueue_again(trial: FrozenTrial) -> FrozenTrial:
-    """One like it, to be begun: its run goes on from its checkpoint, as the same parameters have the same folder."""
-    kept = ("fixed_params",)
+def make_retry(trial: FrozenTrial) -> FrozenTrial:
+    """Returns a waiting trial with the same parameters; it resumes the same run, as its folder follows from them."""
+    # The rest of the parameters that were enqueued, in case the trial died while its parameters were being chosen.
+    system_attrs = {key: value for key, value in trial.system_attrs.items() if key == "fixed_params"}
     return create_trial(
         state=TrialState.WAITING,
         params=trial.params,
         distributions=trial.distributions,
-        user_attrs={PLACE: slot_of(trial), DRAW: attempt_of(trial)},
-        # The rest of what was enqueued, should it have died while its parameters were being chosen.
-        system_attrs={key: value for key, value in trial.system_attrs.items() if key in kept},
+        user_attrs={SLOT: slot_of(trial), ATTEMPT: attempt_of(trial)},
+        system_attrs=system_attrs,
     )
 
 
 class UnstartedTrials:
-    """Trials that were taken from the queue by a process that died before its first heartbeat, for which Optuna does
-    not look. By this process's own clock: those of other machines may be wrong."""
+    """Running trials that have not had a heartbeat yet.
+
+    Their processes may have died right after taking them from the queue; Optuna looks only for trials that had a
+    heartbeat. Time is measured by this process's own clock, as clocks of other machines may be wrong.
+
+    Args:
+        grace: seconds without a heartbeat after which a trial is failed.
+    """
 
     def __init__(self, grace: float) -> None:
         self.grace = grace
-        self._since: dict[tuple[str, int], float] = {}
+        self._first_seen: dict[tuple[str, int], float] = {}
 
-    def fail(self, study: Study) -> None:
-        """Fails those that have not shown a sign of life for as long as they were watched."""
+    def fail_stale(self, study: Study) -> None:
+        """Fails the trials that have been seen without a heartbeat for longer than the grace period."""
         now = time.monotonic()
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             key = study.study_name, trial.number
             if WORKER in trial.user_attrs:
-                self._since.pop(key, None)
-            elif now - self._since.setdefault(key, now) > self.grace:
+                self._first_seen.pop(key, None)
+            elif now - self._first_seen.setdefault(key, now) > self.grace:
                 fail_trial(study, trial.number)
 
 
 def fail_trial(study: Study, number: int) -> None:
-    """Marks a trial whose process is no more, unless it has ended meanwhile."""
+    """Marks a trial whose process has died as failed, unless the trial has ended meanwhile."""
     try:
         study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
     except (ValueError, optuna.exceptions.UpdateFinishedTrialError):
@@ -154,18 +168,21 @@ def fail_trial(study: Study, number: int) -> None:
 
 
 class SlotOrderedStudy(Study):
-    """A study whose waiting trials are begun by place, and not by age: one that is tried again has a new number, but
-    comes before those that were never begun. An interrupted sweep then goes on in the order of one that was not."""
+    """A study whose waiting trials start in the order of their slots, not of their creation.
+
+    A retried trial has a new number, but starts before trials of later slots. The trials of an interrupted sweep are
+    thus in the same order as those of an uninterrupted one.
+    """
 
     def _pop_waiting_trial_id(self) -> int | None:
         waiting = self._storage.get_all_trials(self._study_id, deepcopy=False, states=(TrialState.WAITING,))
-        for trial in sorted(waiting, key=lambda each: (slot_of(each), each.number)):
+        for trial in sorted(waiting, key=lambda trial: (slot_of(trial), trial.number)):
             try:
-                taken = self._storage.set_trial_state_values(trial._trial_id, state=TrialState.RUNNING)
+                is_ours = self._storage.set_trial_state_values(trial._trial_id, state=TrialState.RUNNING)
             except UpdateFinishedTrialError:
                 continue
-            if taken:
-                # Optuna's first sign of life comes from a thread; without one, nobody would look for it if it died now.
+            if is_ours:
+                # Optuna's first heartbeat comes from a thread. If this process died before it, no one would notice.
                 if isinstance(self._storage, BaseHeartbeat):
                     self._storage.record_heartbeat(trial._trial_id)
                 return trial._trial_id
@@ -173,8 +190,10 @@ class SlotOrderedStudy(Study):
 
 
 class SlotNumberedStudy(Study):
-    """What a sampler sees of a study: its trials in the order of their places, and with those for numbers. An estimator
-    goes by the order of what it has seen."""
+    """A sampler's view of a study: its trials in the order of their slots, and numbered by them.
+
+    The proposals of an estimator depend on the order of the trials that it sees.
+    """
 
     def __init__(self, study: SlotOrderedStudy) -> None:
         self.__dict__.update(study.__dict__)
@@ -182,12 +201,12 @@ class SlotNumberedStudy(Study):
     def _get_trials(
         self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
     ) -> list[FrozenTrial]:
-        found = super()._get_trials(deepcopy, states, use_cache)
-        return [with_slot_number(trial) for trial in sorted(found, key=lambda each: (slot_of(each), each.number))]
+        trials = super()._get_trials(deepcopy, states, use_cache)
+        return [with_slot_number(trial) for trial in sorted(trials, key=lambda trial: (slot_of(trial), trial.number))]
 
 
 def with_slot_number(trial: FrozenTrial) -> FrozenTrial:
-    """The trial with its place for a number, if it has one."""
-    placed = copy.copy(trial)
-    placed.number = slot_of(trial) if slot_of(trial) >= 0 else trial.number
-    return placed
+    """Returns a copy of the trial whose number is its slot; it keeps its number if it has no slot."""
+    renumbered = copy.copy(trial)
+    renumbered.number = slot_of(trial) if slot_of(trial) >= 0 else trial.number
+    return renumbered

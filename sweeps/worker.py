@@ -1,5 +1,7 @@
-"""A worker: takes trials from the store, one after another, until no place is left. Workers are equal, wherever they
-are; only the store knows of them all."""
+"""A worker: takes trials from the store, one after another, until no slot is left.
+
+Workers are equal, wherever they run; they know of each other only through the store.
+"""
 
 import math
 import os
@@ -23,183 +25,193 @@ from sweeps.objective import (
     WorkerUnusableError,
 )
 from sweeps.retry import with_retries
-from sweeps.search_space import Space
+from sweeps.search_space import SearchSpace
 from sweeps.storage import QueueEmptyError, connect
 from sweeps.studies import LoadedStudy, load_studies, refresh
-from sweeps.trial_budget import UnstartedTrials, abandoned_slots, enqueue_slots, failed_attempts, finished_trials
+from sweeps.trial_budget import UnstartedTrials, count_finished, enqueue_missing, failure_reasons, is_abandoned
 from workbench.config import Experiment
 from workbench.run import RunDevice
 
 REFRESH_SECONDS = 5.0
-"""Between two looks for trials whose process is dead, while there are others to begin."""
+"""Seconds between two searches for trials whose process died, while other trials are waiting."""
 IDLE_SECONDS = 1.0
-"""Between two looks at a store in which nothing waits, while others are at the last trials."""
+"""Seconds between two looks at a store in which no trial is waiting, while other workers finish the last ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerConfig:
-    """What a worker is told at the start: the store, what to look for in it, and where to train."""
+    """Configuration of a worker: the store, the studies to work on, and where to train."""
 
     url: str
-    names: tuple[str, ...]
-    """Studies; of the store's all, where none is named."""
+    study_names: tuple[str, ...]
+    """Studies to work on; all studies of the store if empty."""
     out: Path
     device: str = "cpu"
     threads: int = 1
     heartbeat: int = 10
-    """Seconds between signs of life."""
+    """Seconds between two heartbeats of a running trial."""
     grace: int = 30
-    """Seconds without one after which a trial is taken for dead."""
+    """Seconds without a heartbeat after which a trial is taken for dead."""
     retries: int = 5
-    """How often one whose process died is tried again with the same parameters."""
+    """How often a trial whose process died is tried again with the same parameters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialListener:
-    """Who is told what a worker does."""
+    """Callbacks of a worker.
+
+    Args:
+        stop: asked after every step whether to stop there.
+        on_begin: called with the study, the trial's number and its run once the parameters are chosen.
+        on_progress: called with the number of steps made.
+        on_end: called when a trial has ended, however it did.
+        log: called with lines that a user should know.
+    """
 
     stop: Callable[[], bool] = lambda: False
-    begun: Callable[[str, int, Experiment], None] = lambda study, number, experiment: None
-    progress: Callable[[int], None] = lambda step: None
-    ended: Callable[[], None] = lambda: None
-    note: Callable[[str], None] = lambda line: None
+    on_begin: Callable[[str, int, Experiment], None] = lambda study, number, experiment: None
+    on_progress: Callable[[int], None] = lambda step: None
+    on_end: Callable[[], None] = lambda: None
+    log: Callable[[str], None] = lambda line: None
 
 
 @dataclass(slots=True, kw_only=True)
 class TrialWorker:
-    """Works on the studies of an order.
+    """A worker on the trials of one or more studies.
 
     Args:
-        order: what to do.
-        listener: who is told, and asked whether to stop.
+        config: what to work on.
+        listener: callbacks.
     """
 
-    order: WorkerConfig
+    config: WorkerConfig
     listener: TrialListener
-    _unborn: UnstartedTrials = field(init=False)
+    _unstarted: UnstartedTrials = field(init=False)
     _studies: list[LoadedStudy] = field(default_factory=list, init=False)
-    _spaces: dict[str, Space] = field(default_factory=dict, init=False)
+    _spaces: dict[str, SearchSpace] = field(default_factory=dict, init=False)
 
     def run(self) -> None:
-        """Works until every place is finished, its study is given up, or it is told to stop.
+        """Works until every slot is finished, every other study is given up, or it is told to stop.
 
         Raises:
             UserError: if the store or the folder of results is at fault.
-            SpentError: if a trial failed on a GPU, so that another process is to go on.
+            WorkerUnusableError: if a trial failed on a GPU, so that another process has to take over.
         """
         silence_optuna()
-        order, note = self.order, self.listener.note
-        self._unborn = UnstartedTrials(order.grace)
-        storage = connect(order.url, heartbeat=order.heartbeat, grace=order.grace, say=note)
-        self._studies = with_retries(lambda: load_studies(storage, order.names), note)
-        for opened in self._studies:
-            opened.spec.check_source()
-            self._spaces[opened.spec.name] = opened.spec.searched()
-        looked = -math.inf
+        config, log = self.config, self.listener.log
+        self._unstarted = UnstartedTrials(config.grace)
+        storage = connect(config.url, heartbeat=config.heartbeat, grace=config.grace, log=log)
+        self._studies = with_retries(lambda: load_studies(storage, config.study_names), log)
+        for study in self._studies:
+            study.spec.check_source()
+            self._spaces[study.spec.name] = study.spec.search_space()
+        refreshed_at = -math.inf
         while not self.listener.stop():
-            if time.monotonic() - looked > REFRESH_SECONDS:
-                self._studies = with_retries(lambda: [self._look_after(opened) for opened in self._studies], note)
-                looked = time.monotonic()
-            chosen = with_retries(lambda: next_trial(self._studies), note)
-            if chosen is not None:
-                self._one(chosen)
-            elif with_retries(lambda: all(is_complete(opened) for opened in self._studies), note):
+            if time.monotonic() - refreshed_at > REFRESH_SECONDS:
+                self._studies = with_retries(lambda: [self._refresh(study) for study in self._studies], log)
+                refreshed_at = time.monotonic()
+            study_or_none = with_retries(lambda: next_study(self._studies), log)
+            if study_or_none is not None:
+                self._run_trial(study_or_none)
+            elif with_retries(lambda: all(is_done(study) for study in self._studies), log):
                 return
             else:
-                looked = -math.inf
+                refreshed_at = -math.inf
                 time.sleep(IDLE_SECONDS)
 
-    def _look_after(self, opened: LoadedStudy) -> LoadedStudy:
-        """Fails the trials of the dead, and has each place filled."""
-        study = refresh(opened)
+    def _refresh(self, study: LoadedStudy) -> LoadedStudy:
+        """Fails the trials of dead processes, and enqueues a trial for each slot that has none."""
+        refreshed = refresh(study)
         with warnings.catch_warnings():
-            # Optuna calls them experimental, and relies on them itself.
+            # Optuna calls heartbeats experimental, but relies on them itself.
             warnings.simplefilter("ignore", ExperimentalWarning)
-            optuna.storages.fail_stale_trials(study.study)
-        self._unborn.fail(study.study)
-        enqueue_all([study], self.order.retries)
-        return study
+            optuna.storages.fail_stale_trials(refreshed.optuna_study)
+        self._unstarted.fail_stale(refreshed.optuna_study)
+        enqueue_all([refreshed], self.config.retries)
+        return refreshed
 
-    def _one(self, opened: LoadedStudy) -> None:
+    def _run_trial(self, study: LoadedStudy) -> None:
         objective = Objective(
-            opened=opened,
-            space=self._spaces[opened.spec.name],
-            out=self.order.out,
-            machine=RunDevice(device=self.order.device, threads=self.order.threads),
+            study=study,
+            space=self._spaces[study.spec.name],
+            out=self.config.out,
+            device=RunDevice(device=self.config.device, threads=self.config.threads),
             worker=f"{platform.node()}:{os.getpid()}",
             stop=self.listener.stop,
-            begun=lambda number, experiment: self.listener.begun(opened.spec.name, number, experiment),
-            progress=self.listener.progress,
-            note=self.listener.note,
+            on_begin=lambda number, experiment: self.listener.on_begin(study.spec.name, number, experiment),
+            on_progress=self.listener.on_progress,
+            log=self.listener.log,
         )
-        spent = False
+        unusable = False
         try:
-            with_retries(lambda: attempt(opened, objective), self.listener.note)
+            with_retries(lambda: run_waiting_trial(study, objective), self.listener.log)
         except (QueueEmptyError, InterruptedTrialError, DuplicateTrialError, TrialLostError, UpdateFinishedTrialError):
             pass
         except FailedTrialError:
-            # Its reason is in the store, for whoever watches.
-            spent = self.order.device == "cuda"
+            # The reason is in the store, for the monitor.
+            unusable = self.config.device == "cuda"
         except ValueError as error:
-            # What Optuna says of a trial that was ended in the store by somebody who took this process for dead.
+            # Optuna's error for a trial that another worker has ended in the store, as it took this process for dead.
             if "Cannot tell" not in str(error):
                 raise
-        self.listener.ended()
-        if spent:
+        self.listener.on_end()
+        if unusable:
             raise WorkerUnusableError
 
 
-def attempt(opened: LoadedStudy, objective: Objective) -> None:
-    """Begins one waiting trial, and ends it.
+def run_waiting_trial(study: LoadedStudy, objective: Objective) -> None:
+    """Takes a waiting trial, and runs it to its end.
 
     Raises:
-        Exception: what the objective raises, and what the store says of writing the end down.
+        Exception: any exception of the objective, or of the store when the end of the trial is written.
     """
     try:
-        opened.study.optimize(objective, n_trials=1)
+        study.optuna_study.optimize(objective, n_trials=1)
     except (AssertionError, UnboundLocalError) as error:
-        # Optuna's own, as it looks again at a trial whose end could not be written down.
+        # Optuna's own errors, when it looks again at a trial whose end could not be written.
         raise (error.__context__ or error) from None
 
 
 def enqueue_all(studies: Sequence[LoadedStudy], retries: int) -> None:
-    """Has each place of each study filled."""
-    for opened in studies:
-        enqueue_slots(opened.study, opened.asked, opened.spec.default(), retries)
+    """Enqueues a trial for each slot that has none, in every study."""
+    for study in studies:
+        enqueue_missing(study.optuna_study, study.num_trials, study.spec.default_params(), retries)
 
 
-def next_trial(studies: Sequence[LoadedStudy]) -> LoadedStudy | None:
-    """The study that is furthest from its goal of those in which a trial waits, unless it is given up: all get on side
-    by side."""
-    begun = {}
-    for index, opened in enumerate(studies):
-        trials = opened.trials
-        if any(trial.state is TrialState.WAITING for trial in trials) and not abandoned_slots(trials, opened.asked):
+def next_study(studies: Sequence[LoadedStudy]) -> LoadedStudy | None:
+    """Returns the study with a waiting trial that is furthest from its end, so that all advance side by side.
+
+    Studies that are given up are ignored; `None` if no trial is waiting.
+    """
+    progress = {}
+    for index, study in enumerate(studies):
+        trials = study.trials
+        if any(trial.state is TrialState.WAITING for trial in trials) and not is_abandoned(trials, study.num_trials):
             running = sum(trial.state is TrialState.RUNNING for trial in trials)
-            begun[index] = (finished_trials(trials, opened.asked) + running) / opened.asked
-    return studies[min(begun, key=lambda index: (begun[index], index))] if begun else None
+            progress[index] = (count_finished(trials, study.num_trials) + running) / study.num_trials
+    return studies[min(progress, key=lambda index: (progress[index], index))] if progress else None
 
 
-def is_complete(opened: LoadedStudy) -> bool:
-    """Whether nothing is left to do in a study."""
-    trials = opened.trials
-    if abandoned_slots(trials, opened.asked):
+def is_done(study: LoadedStudy) -> bool:
+    """Returns whether nothing is left to do in a study."""
+    trials = study.trials
+    if is_abandoned(trials, study.num_trials):
         return not any(trial.state is TrialState.RUNNING for trial in trials)
-    return finished_trials(trials, opened.asked) == opened.asked
+    return count_finished(trials, study.num_trials) == study.num_trials
 
 
-def abandoned_reason(opened: LoadedStudy) -> str | None:
-    """Why a study cannot be finished, in a line; `None` where nothing is wrong."""
-    trials = opened.trials
-    if not abandoned_slots(trials, opened.asked):
+def abandoned_reason(study: LoadedStudy) -> str | None:
+    """Returns why a study was given up, in one line; `None` if it was not."""
+    trials = study.trials
+    if not is_abandoned(trials, study.num_trials):
         return None
-    wrong = failed_attempts(trials)
+    reasons = failure_reasons(trials)
     return (
-        f"{opened.spec.name} is given up: {len(wrong)} trials failed, the last: {wrong[-1]}; see to that, and ask for "
+        f"{study.spec.name} is given up: {len(reasons)} trials failed, the last: {reasons[-1]}; fix this, and ask for "
         "more --trials, or begin anew under another --name"
     )
 
 
 def silence_optuna() -> None:
-    """Optuna tells of every trial; whoever watches a sweep is told by the bench."""
+    """Keeps Optuna from logging every trial; the workbench shows the progress of a sweep itself."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)

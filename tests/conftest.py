@@ -1,12 +1,13 @@
-"""What all tests need: data sets that are not downloaded, and Triton's interpreter where there is no GPU."""
+"""Fixtures for all tests: data sets without downloads, and Triton's interpreter if there is no GPU."""
 
 import os
 
 import pytest
 import torch
 
-from tests import idx_files, text_files
-from tests.other_device import elsewhere  # noqa: F401
+from tests import fork_server, idx_files, text_files
+from tests.other_device import other_device  # noqa: F401
+from workbench import process_pool
 
 if not torch.cuda.is_available():
     # Triton reads it when it is imported, which PyTorch may do at any time.
@@ -15,10 +16,23 @@ if not torch.cuda.is_available():
 
 @pytest.fixture(autouse=True, scope="session")
 def data_folder(tmp_path_factory):
-    """A folder of data with MNIST's files and a text, of noise, and nothing of the user's own."""
+    """A folder of data with MNIST's files and a text, all of noise, in place of the user's."""
     folder = tmp_path_factory.mktemp("data")
     idx_files.write(folder / "mnist")
     text_files.write(folder / "text" / "enwik8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORKBENCH_DATA", str(folder))
         yield folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _forked_pools(data_folder):
+    """Processes of pools are forked from a server, which saves each of them the imports."""
+    with fork_server.forked_pools():
+        yield
+
+
+@pytest.fixture
+def spawned_pools(monkeypatch):
+    """Processes of pools are spawned, as they are outside of tests."""
+    monkeypatch.setattr(process_pool, "start_process", fork_server.SPAWN_PROCESS)

@@ -1,4 +1,4 @@
-"""MNIST's four files with few images of noise, as nobody's machine has the real ones for certain."""
+"""MNIST's four files with a few images of noise, as the real ones may be missing."""
 
 import gzip
 import struct
@@ -14,13 +14,13 @@ COUNTS = {"train": 5200, "test": 120}
 SIDE = 28
 
 
-def idx(values: np.ndarray) -> bytes:
-    """An array of bytes in the IDX format."""
+def encode_idx(values: np.ndarray) -> bytes:
+    """Returns an array of bytes in the IDX format."""
     return bytes([0, 0, 8, values.ndim]) + struct.pack(f">{values.ndim}I", *values.shape) + values.tobytes()
 
 
-def images(split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Noise, and labels of noise; every image tells its label by its first pixel, and its place by the next two."""
+def make_images(split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns images of noise and random labels. The first pixel of an image is its label, the next two its index."""
     generator = np.random.default_rng(len(split))
     count = COUNTS[split]
     pixels = generator.integers(0, 256, (count, SIDE, SIDE), dtype=np.uint8)
@@ -34,8 +34,8 @@ def write(folder: Path, *, packed: bool = True) -> Path:
     """Writes the four files."""
     folder.mkdir(parents=True, exist_ok=True)
     for split, names in NAMES.items():
-        for name, values in zip(names, images(split), strict=True):
-            content = idx(values)
+        for name, values in zip(names, make_images(split), strict=True):
+            content = encode_idx(values)
             if packed:
                 # The same bytes every time: no time of writing.
                 (folder / f"{name}.gz").write_bytes(gzip.compress(content, 1, mtime=0))

@@ -19,7 +19,7 @@ import pytest
 
 import architectures
 from tests import text_files
-from tests.analysis.dashboards.wandb_server import clean_environment, serving
+from tests.analysis.dashboards.wandb_server import clean_environment, run_server
 from workbench.cli.execution import OUT_OF_TIME
 from workbench.cli.main import main
 
@@ -128,7 +128,7 @@ def pretend(monkeypatch):
 
 @pytest.fixture
 def backend():
-    with serving() as backend:
+    with run_server() as backend:
         yield backend
 
 

@@ -1,4 +1,4 @@
-"""A text with something to learn in it, as nobody's machine has enwik8 for certain."""
+"""A text with something to learn in it, as enwik8 may be missing."""
 
 import random
 from pathlib import Path
@@ -7,17 +7,17 @@ SIZE = 60_000
 WORDS = ("to", "be", "or", "not", "that", "is", "the", "question", "whether", "tis", "nobler", "in", "mind")
 
 
-def words(size: int, seed: int = 0) -> bytes:
-    """Words in random order, up to a size."""
-    draw = random.Random(seed)
+def random_words(size: int, seed: int = 0) -> bytes:
+    """Returns words in random order, up to a size in bytes."""
+    generator = random.Random(seed)
     text = ""
     while len(text) < size:
-        text += draw.choice(WORDS) + draw.choice([" ", " ", " ", ",\n"])
+        text += generator.choice(WORDS) + generator.choice([" ", " ", " ", ",\n"])
     return text[:size].encode()
 
 
 def write(path: Path, size: int = SIZE) -> Path:
-    """Writes a text."""
+    """Writes a text file, and returns its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(words(size))
+    path.write_bytes(random_words(size))
     return path

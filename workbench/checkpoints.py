@@ -1,4 +1,4 @@
-"""Checkpoints of a run: the last one, and the one before in case the last was cut short."""
+"""Checkpoints of a run: the last one, the one before it in case the last was cut short, and large ones in parts."""
 
 import hashlib
 import pickle
@@ -13,129 +13,139 @@ from workbench.errors import UserError
 from workbench.files import atomic_path, read_json, write_json
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
-RECORDER = "Recorder"
+RECORDER_KEY = "Recorder"
 """Key of the recorder's state among a checkpoint's callbacks: part of the file format, whatever the class is called."""
+MAX_PART_BYTES = 16 * 2**20
+"""Largest size of a part, in bytes."""
 
 
 def save(trainer: Any, folder: Path) -> None:
-    """Writes the trainer's checkpoint aside, then moves it and its predecessor one place on."""
+    """Saves the trainer's checkpoint as the last one of a run; the last one so far becomes the previous one.
+
+    Args:
+        trainer: the Lightning trainer.
+        folder: the run's.
+    """
     last = folder / LAST
-    with atomic_path(last) as aside:
-        trainer.save_checkpoint(aside)
+    with atomic_path(last) as temporary:
+        trainer.save_checkpoint(temporary)
         if last.exists():
             last.replace(folder / PREVIOUS)
 
 
-MAX_PART_BYTES = 16 * 2**20
-"""Bytes of a part."""
+def find_newest(folder: Path, identity: str) -> tuple[Path | None, list[str]]:
+    """Finds the newest readable checkpoint of a run, and puts it together if it is in parts.
 
+    Args:
+        folder: the run's.
+        identity: of the run's experiment.
 
-def split_checkpoints(folder: Path, largest: int = MAX_PART_BYTES) -> None:
-    """Puts checkpoints that are larger than that into parts; `newest` puts them together again."""
-    for name in (LAST, PREVIOUS):
-        split_file(folder / name, largest)
-
-
-def newest(folder: Path, identity: str) -> tuple[Path | None, list[str]]:
-    """The newest checkpoint that can be read, or `None`; and a line for each that could not.
+    Returns:
+        Its path, or `None` if there is no readable one; and a line for each checkpoint that was skipped.
 
     Raises:
-        UserError: if it is one of another configuration.
+        UserError: if the checkpoint belongs to another configuration.
     """
     notes: list[str] = []
     for name in (LAST, PREVIOUS):
         path = folder / name
         if not join_file(path):
-            notes.append(f"{path} is in parts, of which one is missing or damaged, and is left aside")
+            notes.append(f"{path} is in parts, of which one is missing or damaged: it is skipped")
         if not path.exists():
             continue
-        owner = owner_of(path)
+        owner = read_identity(path)
         if owner == identity:
             return path, notes
         if owner is not None:
             raise UserError(
                 f"{path} belongs to another configuration ({owner}, not {identity}); move the folder away and run again"
             )
-        notes.append(f"{path} is damaged and is left aside")
+        notes.append(f"{path} is damaged: it is skipped")
     if notes:
         notes.append(f"no checkpoint in {folder} can be read: the run starts again")
     return None, notes
 
 
-def owner_of(path: Path) -> str | None:
-    """The identity of the experiment whose checkpoint this is; `None` if it is not whole, or none of this bench.
+def read_identity(path: Path) -> str | None:
+    """Returns the identity of the experiment that a checkpoint belongs to; `None` if it is damaged or not ours.
 
-    Weights only: loading never executes what a file says.
+    Weights only: loading never executes code from the file.
     """
     try:
         # The archive's checksums first: a flipped byte inside a tensor loads without complaint.
         with zipfile.ZipFile(path) as archive:
             if archive.testzip() is not None:
                 return None
-        found = torch.load(path, map_location="cpu", weights_only=True)
-        return str(found["callbacks"][RECORDER]["identity"])
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        return str(checkpoint["callbacks"][RECORDER_KEY]["identity"])
     except (OSError, EOFError, LookupError, RuntimeError, TypeError, ValueError):
         return None
     except (pickle.UnpicklingError, zipfile.BadZipFile, zlib.error):
         return None
 
 
-def split_file(path: Path, largest: int = MAX_PART_BYTES) -> None:
-    """Puts a file that is larger than that into parts beside it, and takes it away once all of them are there."""
-    if not path.exists() or path.stat().st_size <= largest:
+def split_checkpoints(folder: Path, max_bytes: int = MAX_PART_BYTES) -> None:
+    """Splits the checkpoints that are larger than `max_bytes` into parts; `find_newest` joins them again."""
+    for name in (LAST, PREVIOUS):
+        split_file(folder / name, max_bytes)
+
+
+def split_file(path: Path, max_bytes: int = MAX_PART_BYTES) -> None:
+    """Splits a file larger than `max_bytes` into parts beside it, and removes it once all of them are written."""
+    if not path.exists() or path.stat().st_size <= max_bytes:
         return
-    _clear(path)
-    hashed, count = hashlib.sha256(), 0
+    _remove_parts(path)
+    digest, count = hashlib.sha256(), 0
     with path.open("rb") as file:
-        while block := file.read(largest):
-            with atomic_path(_part(path, count)) as aside:
-                aside.write_bytes(block)
-            hashed.update(block)
+        while block := file.read(max_bytes):
+            with atomic_path(_part_path(path, count)) as temporary:
+                temporary.write_bytes(block)
+            digest.update(block)
             count += 1
-    # Last of all: there are parts if, and only if, it is there.
-    write_json(_index(path), {"parts": count, "sha256": hashed.hexdigest()})
+    # The index comes last: if it exists, all parts do.
+    write_json(_index_path(path), {"parts": count, "sha256": digest.hexdigest()})
     path.unlink()
 
 
 def join_file(path: Path) -> bool:
-    """Puts a file together again, if it is in parts.
+    """Joins the parts of a file again, if it is in parts.
 
     Returns:
-        Whether it is as it was; false where a part is missing or is another.
+        False if a part is missing or damaged; True otherwise, also if there is neither a file nor parts.
     """
     if path.exists():
-        # It was put together before, or is newer.
-        _clear(path)
+        # It was joined before, or is newer than the parts.
+        _remove_parts(path)
         return True
-    if not _index(path).exists():
+    if not _index_path(path).exists():
         return True
-    hashed = hashlib.sha256()
+    digest = hashlib.sha256()
     try:
-        known = read_json(_index(path))
-        with atomic_path(path) as aside:
-            with aside.open("wb") as file:
-                for number in range(int(known["parts"])):
-                    block = _part(path, number).read_bytes()
-                    hashed.update(block)
+        index = read_json(_index_path(path))
+        with atomic_path(path) as temporary:
+            with temporary.open("wb") as file:
+                for number in range(int(index["parts"])):
+                    block = _part_path(path, number).read_bytes()
+                    digest.update(block)
                     file.write(block)
-            if hashed.hexdigest() != known["sha256"]:
-                # Out of the context, which would keep what it was given.
+            if digest.hexdigest() != index["sha256"]:
+                # Leave the context by an exception, so that it discards the file.
                 raise ValueError(path)
     except (UserError, OSError, KeyError, TypeError, ValueError):
         return False
-    _clear(path)
+    _remove_parts(path)
     return True
 
 
-def _part(path: Path, number: int) -> Path:
+def _part_path(path: Path, number: int) -> Path:
     return path.with_name(f"{path.name}.part-{number:03}")
 
 
-def _index(path: Path) -> Path:
+def _index_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.parts.json")
 
 
-def _clear(path: Path) -> None:
-    _index(path).unlink(missing_ok=True)
+def _remove_parts(path: Path) -> None:
+    _index_path(path).unlink(missing_ok=True)
     for part in path.parent.glob(f"{path.name}.part-*"):
         part.unlink()

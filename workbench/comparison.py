@@ -1,28 +1,29 @@
-"""Every architecture on every task under the same rules, for several seeds."""
+"""A comparison: every architecture on every task under the same rules, for several seeds."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from workbench.config import TUNING_SEED, Budget, Experiment, Numerics, Optimization, Part
+from workbench.custom_parts import user_errors
 from workbench.errors import UserError
 from workbench.flat_config import check_names, from_flat, to_flat
 from workbench.model import count_parameters
-from workbench.resolve import match_parameters, resolve_architecture, resolve_task, user_errors
+from workbench.resolve import match_parameters, resolve_architecture, resolve_task
 from workbench.validation import check_choice, check_int
 
 Match = Literal["width", "parameters"]
 LIST_KEYS = ("tasks", "architectures")
-"""Lists of names."""
+"""Fields that are lists of names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """What to compare.
+    """Architectures and tasks to compare, and the rules that hold for all of them.
 
     Args:
-        tasks: names, separated by commas; a task of your own is named package.module:Class.
-        architectures: names, separated by commas; one of your own is named package.module:Class.
+        tasks: names, separated by commas; a custom task is named package.module:Class.
+        architectures: names, separated by commas; a custom one is named package.module:Class.
         seeds: runs of each, with seeds 0, 1, 2, ...
         hidden_size: units of every architecture, unless its own options say otherwise.
         match: equal widths, or widths solved so that the numbers of parameters are equal.
@@ -59,12 +60,12 @@ class Comparison:
                 raise UserError("parameters is given, but match is width; add --match parameters")
 
     def experiments(self) -> list[Experiment]:
-        """All runs, resolved; the seeds in the outer loop, so that early results already compare everything.
+        """Returns all runs, resolved, seed by seed, so that early results already compare everything.
 
         Raises:
-            UserError: if a name or an option is unknown, or a value cannot be.
+            UserError: if a name or an option is unknown, or a value is invalid.
         """
-        parts = list(self._parts())
+        combinations = list(self._resolve_parts())
         return [
             Experiment(
                 task=task,
@@ -76,16 +77,16 @@ class Comparison:
                 seed=seed,
             )
             for seed in range(self.seeds)
-            for task, architecture, embedding_size in parts
+            for task, architecture, embedding_size in combinations
         ]
 
-    def _parts(self) -> Iterator[tuple[Part, Part, int | None]]:
+    def _resolve_parts(self) -> Iterator[tuple[Part, Part, int | None]]:
         tasks = [resolve_task(name, self.task.get(name, {})) for name in self.tasks]
         if self.embedding_size is not None and all(task.symbols is None for _, task in tasks):
             raise UserError("embedding_size is given, but none of the tasks has symbols to embed")
-        for part, task in tasks:
+        for task_part, task in tasks:
             embedding_size = self.embedding_size if task.symbols is not None else None
-            resolved = [
+            architectures = [
                 resolve_architecture(
                     name,
                     self.architecture.get(name, {}),
@@ -97,21 +98,21 @@ class Comparison:
                 for name in self.architectures
             ]
             if self.match == "parameters":
-                with user_errors(f"architecture {resolved[0].name}"):
-                    target = self.parameters or count_parameters(task, resolved[0], embedding_size)
-                resolved = [match_parameters(each, task, target, embedding_size) for each in resolved]
-            for each in resolved:
-                yield part, each, embedding_size
+                with user_errors(f"architecture {architectures[0].name}"):
+                    target = self.parameters or count_parameters(task, architectures[0], embedding_size)
+                architectures = [match_parameters(part, task, target, embedding_size) for part in architectures]
+            for architecture in architectures:
+                yield task_part, architecture, embedding_size
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as in the YAML file that `from_dict` reads back."""
+        """Returns plain values, as in the YAML file that `from_dict` reads back."""
         return to_flat(self, LIST_KEYS)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """A comparison from one flat mapping: its own fields beside those of the optimisation and the budget.
+        """Returns a comparison from one flat mapping: its own fields beside those of the optimisation and the budget.
 
         Raises:
-            UserError: if a key is unknown or missing, or a value cannot be.
+            UserError: if a key is unknown or missing, or a value is invalid.
         """
         return from_flat(cls, values, LIST_KEYS, "the comparison")

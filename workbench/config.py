@@ -1,4 +1,4 @@
-"""An experiment: every field that can change a number, and the identity that follows from them."""
+"""The configuration of an experiment: every field that can change a number, and the identity that follows."""
 
 import hashlib
 import json
@@ -11,14 +11,15 @@ from workbench.stopping import SOLVED, Goal
 from workbench.validation import check_choice, check_int, check_number, from_mapping
 
 SCHEMA = 1
-"""Counted up whenever the same configuration comes to mean other numbers, so that old results are not taken for new."""
+"""Version of the configuration. It is raised whenever the same configuration comes to mean other numbers, so that old
+results are not taken for new ones."""
 
 TUNING_SEED = 1_000_000
-"""Seeds from here on belong to runs that a sweep tunes with. They are in no comparison: what was chosen by them is the
-better for it, so it is tried on seeds that had no say."""
+"""First of the seeds that sweeps tune with. No comparison uses them: a configuration that was chosen for its results
+with some seeds has to prove itself on others."""
 
 MAX_THREADS = 1024
-"""Of a process that computes: PyTorch crashes where the system has no room for so many."""
+"""Most threads of a process: PyTorch crashes if the system cannot start as many as requested."""
 
 Optimizer = Literal["adam", "adamw", "rmsprop", "sgd"]
 Clip = Literal["value", "norm", "none"]
@@ -29,17 +30,17 @@ Draw = Literal["cpu", "device"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A task or an architecture: a name of its catalogue (or a dotted path) and all of its options."""
+    """A task or an architecture: its name in the catalogue (or a dotted path) and all of its options."""
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
     source: str | None = None
-    """For one's own code, the hash of the file that it is in: a changed file is another experiment."""
+    """Hash of custom code and, for a task, of the user's data: a changed file is another experiment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Optimization:
-    """How the parameters move. The defaults are those of the RDA paper, section 6.1.
+    """The optimiser and its settings. The defaults are those of the RDA paper, section 6.1.
 
     Args:
         optimizer: the rule.
@@ -74,7 +75,7 @@ class Optimization:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What an experiment may use, and how closely it is watched.
+    """Steps and time that an experiment may use, its batches, and how often it is evaluated.
 
     Args:
         steps: optimiser steps.
@@ -101,19 +102,19 @@ class Budget:
             check_number("seconds", self.seconds, above=0)
         if self.until not in (None, SOLVED):
             # One way to write it, so that it is one configuration.
-            object.__setattr__(self, "until", str(Goal.read(self.until)))
+            object.__setattr__(self, "until", str(Goal.parse(self.until)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Numerics:
-    """What the numbers are computed in, and where the random ones come from.
+    """Precision of the computation, and the device that training data is drawn on.
 
     Args:
         precision: float32, or bf16: mixed precision, the model's products in bfloat16 where PyTorch's autocast has
             them so, weights, losses and metrics in float32. A run is tested as it was trained.
         draw: where training data is drawn: cpu: the same data on every device; device: on the device that trains, whose
-            random numbers are its own. Without a GPU that is the CPU, with the same data as cpu; it is another
-            experiment all the same. Validation and test sets are drawn on the CPU.
+            random numbers are its own. Without a GPU that is the CPU, with the same data as cpu, but it still counts as
+            another experiment. Validation and test sets are drawn on the CPU.
     """
 
     precision: Precision = "float32"
@@ -124,8 +125,8 @@ class Numerics:
         check_choice("draw", self.draw, Draw)
 
     @property
-    def unusual(self) -> dict[str, str]:
-        """The fields that are not as by default."""
+    def non_defaults(self) -> dict[str, str]:
+        """The fields that differ from their defaults, by name."""
         return {item.name: value for item in fields(self) if (value := getattr(self, item.name)) != item.default}
 
 
@@ -148,28 +149,28 @@ class Experiment:
             check_int("embedding_size", self.embedding_size, least=1)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dicts, lists, strings and numbers: what is written to `config.yaml`."""
+        """Returns plain dicts, lists, strings and numbers, as written to `config.yaml`."""
         values: dict[str, Any] = {"schema": SCHEMA, **json.loads(json.dumps(asdict(self)))}
         if self.budget.until is None:
-            # Results from before there were goals keep their identity.
+            # Results from before goals existed keep their identity.
             del values["budget"]["until"]
-        # And those from before there was a choice of numerics.
-        values["numerics"] = self.numerics.unusual
+        # So do those from before numerics could be chosen.
+        values["numerics"] = self.numerics.non_defaults
         if not values["numerics"]:
             del values["numerics"]
         return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`.
+        """Returns the experiment that `to_dict` wrote.
 
         Raises:
-            UserError: if a key is unknown or missing, a value impossible, or the schema another one.
+            UserError: if a key is unknown or missing, a value is invalid, or the schema is another one.
         """
         rest = dict(values)
         if rest.pop("schema", None) != SCHEMA:
             raise UserError(f"the configuration is of schema {values.get('schema')!r}; this version reads {SCHEMA}")
-        parts: dict[str, type[Any]] = {
+        sections: dict[str, type[Any]] = {
             "task": Part,
             "architecture": Part,
             "optimization": Optimization,
@@ -179,13 +180,15 @@ class Experiment:
         try:
             json.dumps(rest | dict(values), allow_nan=False)
         except (TypeError, ValueError):
-            raise UserError("the configuration holds what is no number, string, list or mapping") from None
-        made: dict[str, Any] = {key: from_mapping(parts[key], rest.pop(key, {}), key) for key in parts}
-        return from_mapping(cls, {**rest, **made}, "the configuration")
+            raise UserError("the configuration holds a value that is not a number, string, list or mapping") from None
+        nested: dict[str, Any] = {
+            key: from_mapping(section, rest.pop(key, {}), key) for key, section in sections.items()
+        }
+        return from_mapping(cls, {**rest, **nested}, "the configuration")
 
     @property
     def identity(self) -> str:
-        """The hash of the resolved configuration, seed apart."""
+        """Hash of the resolved configuration without the seed, 12 hexadecimal digits."""
         resolved = self.to_dict()
         del resolved["seed"]
         canonical = json.dumps(resolved, sort_keys=True, separators=(",", ":"), allow_nan=False)

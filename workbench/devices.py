@@ -1,4 +1,4 @@
-"""The device that something runs on."""
+"""Devices: their choice, their memory, transfers from them, and the precision of what they compute."""
 
 import gc
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,69 +11,70 @@ from torch import Tensor
 from workbench.config import Precision
 from workbench.errors import UserError
 
+MatmulPrecision = Literal["highest", "high", "medium"]
+"""Precision of float32 products, in PyTorch's words."""
 
-def device_named(name: str) -> str:
-    """The device behind auto, cpu or cuda.
+
+def resolve_device(name: str) -> str:
+    """Returns the device that auto, cpu or cuda stands for.
 
     Raises:
-        UserError: if there is no such device here.
+        UserError: if this machine has no such device.
     """
-    there = torch.cuda.is_available()
+    has_cuda = torch.cuda.is_available()
     if name == "auto":
-        return "cuda" if there else "cpu"
-    if name == "cuda" and not there:
+        return "cuda" if has_cuda else "cpu"
+    if name == "cuda" and not has_cuda:
         raise UserError("--device cuda: PyTorch finds no CUDA device here; use --device cpu")
     return name
 
 
-def release(device: str) -> None:
-    """Gives back what PyTorch keeps of a GPU's memory for later: the processes beside this one cannot have it."""
+def release_memory(device: str) -> None:
+    """Releases the GPU memory that PyTorch keeps for later, as other processes cannot use it meanwhile."""
     if device == "cuda":
         gc.collect()
-        # A GPU that has failed says so once more, over what it has failed in.
+        # A GPU that has failed raises its error again here, and would hide the first one.
         with suppress(RuntimeError):
             torch.cuda.empty_cache()
 
 
 def to_floats(scores: Sequence[Mapping[str, Tensor]]) -> list[dict[str, float]]:
-    """What scalar tensors hold, exactly, in one transfer from each device.
+    """Returns the exact values of scalar tensors, with one transfer from each device.
 
     Args:
         scores: scalar tensors by name, on any devices.
     """
-    values = [value.detach() for each in scores for value in each.values()]
-    found = {}
+    values = [value.detach() for tensors in scores for value in tensors.values()]
+    fetched = {}
     for device in {value.device for value in values}:
-        here = [value.reshape(()).double() for value in values if value.device == device]
-        found[device] = iter(torch.stack(here).tolist())
-    plain = iter([next(found[value.device]) for value in values])
-    return [{name: next(plain) for name in each} for each in scores]
-
-
-MatmulPrecision = Literal["highest", "high", "medium"]
-"""Of products of float32, in PyTorch's words."""
+        on_device = [value.reshape(()).double() for value in values if value.device == device]
+        fetched[device] = iter(torch.stack(on_device).tolist())
+    floats = iter([next(fetched[value.device]) for value in values])
+    return [{name: next(floats) for name in tensors} for tensors in scores]
 
 
 @contextmanager
 def matmul_precision(precision: MatmulPrecision) -> Iterator[None]:
-    """Sets how products of float32 are computed: by `torch.set_float32_matmul_precision`, and in cuDNN, which has a
-    switch of its own, with TF32 save at `highest`."""
-    of_cudnn = torch.backends.cudnn
-    before = torch.get_float32_matmul_precision(), of_cudnn.allow_tf32
+    """Sets the precision of float32 products while the context lasts, in cuDNN too.
+
+    cuDNN has a switch of its own: it may use TF32 except at `highest`.
+    """
+    cudnn = torch.backends.cudnn
+    before = torch.get_float32_matmul_precision(), cudnn.allow_tf32
     torch.set_float32_matmul_precision(precision)
-    of_cudnn.allow_tf32 = precision != "highest"
+    cudnn.allow_tf32 = precision != "highest"
     try:
         yield
     finally:
         torch.set_float32_matmul_precision(before[0])
-        of_cudnn.allow_tf32 = before[1]
+        cudnn.allow_tf32 = before[1]
 
 
 def autocast(precision: Precision, device: str) -> AbstractContextManager[object]:
-    """Autocast where it is asked for. It is for forward passes alone: backward follows them."""
+    """Returns PyTorch's autocast, enabled for bf16. Only forward passes belong in it: backward follows them."""
     return torch.autocast(device, torch.bfloat16, enabled=precision == "bf16")
 
 
-def dtype(precision: Precision) -> torch.dtype:
-    """Of the operands of a product."""
+def operand_dtype(precision: Precision) -> torch.dtype:
+    """Returns the type of the operands of a product in a precision."""
     return torch.bfloat16 if precision == "bf16" else torch.float32

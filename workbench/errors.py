@@ -1,5 +1,5 @@
-"""The one way to tell users of their mistake."""
+"""The exception for mistakes of users."""
 
 
 class UserError(Exception):
-    """What was wrong, and what would be right, in one line. The command line prints it and exits with status 2."""
+    """One line that says what was wrong and what would be right; the command line prints it and exits with status 2."""

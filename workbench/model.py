@@ -1,4 +1,4 @@
-"""An architecture with what a task needs around it: symbols in, answers out."""
+"""The model of an experiment: an architecture between an embedding of symbols and a linear read-out."""
 
 import torch
 from torch import Tensor, nn
@@ -14,15 +14,15 @@ from workbench.tasks import build as build_task
 
 
 class Model(nn.Module):
-    """Embedding, where the task has symbols; encoder; linear read-out.
+    """Embedding, if the task has symbols; encoder; linear read-out.
 
     Args:
-        task: what is to be answered.
+        task: what the model is for.
         architecture: the encoder's name and options.
         embedding_size: symbols become learned vectors of this size; `None`: one-hot vectors.
 
     Raises:
-        ValueError, TypeError: if the encoder cannot be built so.
+        ValueError, TypeError: if the encoder cannot be built with these options.
     """
 
     def __init__(self, task: Task, architecture: Part, embedding_size: int | None = None) -> None:
@@ -40,16 +40,16 @@ class Model(nn.Module):
         nn.init.zeros_(self.readout.bias)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None, state: State = None) -> tuple[Tensor, State]:
-        """Answers a batch.
+        """Returns predictions for a batch, and the encoder's state after it.
 
         Args:
             x: (batch, time, input_size) features, or (batch, time) symbols.
             lengths: (batch,) the valid steps of right-padded sequences.
-            state: where an earlier call stopped.
+            state: the encoder's state after an earlier call that this one continues.
 
         Returns:
-            (batch, output_size) read at the last valid step, or (batch, time, output_size), by the task; and the
-            encoder's state.
+            (batch, output_size), read at the last valid step, or (batch, time, output_size), as the task has it; and
+            the state.
         """
         y, state = self.encoder(self.features(x), state, lengths)
         if not self.readout_every:
@@ -59,11 +59,11 @@ class Model(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where it is."""
+        """The device that the model is on."""
         return self.readout.weight.device
 
     def features(self, x: Tensor) -> Tensor:
-        """What the encoder reads: (batch, time, features)."""
+        """Returns the encoder's input, (batch, time, features)."""
         if self.symbols is None:
             return x
         if self.embedding is not None:
@@ -71,32 +71,35 @@ class Model(nn.Module):
         return one_hot(x, self.symbols).to(self.readout.weight.dtype)
 
 
-def parameters(model: nn.Module) -> int:
-    """The number of numbers that training may change."""
+def count_trainable_parameters(model: nn.Module) -> int:
+    """Returns the number of numbers that training may change."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
 def count_parameters(task: Task, architecture: Part, embedding_size: int | None = None) -> int:
-    """The parameters of a model that is never made: memory is neither taken nor initialised.
+    """Returns the number of parameters of a model, without allocating or initialising it.
 
     Raises:
-        ValueError, TypeError: if it cannot be built so.
+        ValueError, TypeError: if it cannot be built with these options.
     """
-    return parameters(meta_model(task, architecture, embedding_size))
+    return count_trainable_parameters(meta_model(task, architecture, embedding_size))
 
 
 def meta_model(task: Task, architecture: Part, embedding_size: int | None = None) -> Model:
-    """A model of the right form that holds no numbers, where its architecture lets itself be built so."""
+    """Returns a model on PyTorch's meta device, without values.
+
+    If the architecture cannot be built there, the model is a real one.
+    """
     try:
         with torch.device("meta"):
             return Model(task, architecture, embedding_size)
     except NotImplementedError:
-        # Its constructor looks at values, so it needs real ones.
+        # Its constructor reads values, so it needs real ones.
         return Model(task, architecture, embedding_size)
 
 
 def seeded_model(experiment: Experiment) -> tuple[Task, Model]:
-    """An experiment's task and its model, freshly initialised: a function of the experiment alone."""
+    """Returns an experiment's task and its model, freshly initialised: a function of the experiment alone."""
     task = build_task(experiment.task.name, **experiment.task.options)
     seed_everything("weights", experiment.seed)
     return task, Model(task, experiment.architecture, experiment.embedding_size)

@@ -1,168 +1,202 @@
-"""Many experiments, side by side in processes whose threads do not fight for cores."""
+"""A pool of spawned processes that never outlive the process that started them.
+
+`ProcessPool` starts the processes, passes their messages on, replaces those that die and ends them all. What they work
+on is a subclass's matter: training runs (`workbench.run_pool`), trials of a sweep (`sweeps.local_launcher`) and probes
+(`analysis.probes.parallel`).
+"""
 
 import multiprocessing
 import os
 import signal
 import threading
 import time
-import traceback
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing import parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from workbench.config import Experiment
-from workbench.errors import UserError
-from workbench.files import one_line, write_text
-from workbench.malloc import keep_memory
-from workbench.run_folder import run_folder
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunEvent:
-    """Something that happened to the experiment under way."""
-
-    kind: Literal["step", "note", "finished", "stopped", "refused", "failed"]
-    step: int = 0
-    text: str = ""
-
-
-Listener = Callable[[int, RunEvent], None]
-"""Told the experiment's index and what happened to it."""
+SPAWN = multiprocessing.get_context("spawn")
+STOP = "stop"
+"""The message that asks a process to save its work and end."""
+POLL_SECONDS = 0.1
+"""Seconds between two looks of a process for that message."""
+IDLE_SECONDS = 0.5
+"""Seconds without a message after which a pool calls `on_idle`."""
 
 
 @dataclass(slots=True, kw_only=True)
 class PoolWorker:
-    """One process, and the experiment it is at."""
+    """One process of a pool, with the pool's end of its connection."""
 
     process: BaseProcess
     connection: Connection
-    index: int | None = None
+    slot: int
+    """Its number among the processes that run at the same time, from 0; a replacement takes over the same number."""
+    task: Any = None
+    """Its present work, for the subclass that gave it the work."""
 
-    def tell(self, what: Experiment | str | None) -> None:
-        """Sends something; a process that has died is noticed where its answers are read."""
+    def send(self, message: Any) -> None:
+        """Sends a message; a process that has died is noticed where its messages are received."""
         with suppress(OSError):
-            self.connection.send(what)
+            self.connection.send(message)
 
 
-@dataclass(slots=True, kw_only=True)
-class ProcessPool:
-    """Runs experiments in `workers` processes of `threads` threads each.
+class ProcessPool(ABC):
+    """Processes that run side by side until no work is left.
 
-    A process that dies (out of memory, killed) costs the experiment that it was at; the others go on. So does a run
-    that fails on a GPU, whose process is replaced.
+    A subclass says when there is work for another process (`has_work`), what a new process is sent (`on_start`), and
+    what follows from a message (`on_message`) or from a process's end (`on_exit`). A process ends when its target
+    returns; a process that dies is removed, and replaced while there is work.
+
+    Args:
+        target: a function of a module, called in each process as `target(connection, *arguments)`.
+        arguments: its further arguments, which must be picklable.
+        workers: how many processes run at the same time.
+        threads: threads of each process, for libraries that read their number when they are imported.
     """
 
-    out: Path
-    workers: int
-    device: str = "cpu"
-    threads: int = 1
-    stopping: bool = field(default=False, init=False)
-    """Set by `stop`: what is under way saves itself and ends, nothing new is begun."""
+    def __init__(self, target: Callable[..., None], *arguments: Any, workers: int, threads: int = 1) -> None:
+        self.target, self.arguments = target, arguments
+        self.workers, self.threads = workers, threads
+        self.stopping = False
+        self.processes: list[PoolWorker] = []
 
-    _crew: list[PoolWorker] = field(default_factory=list, init=False)
+    @abstractmethod
+    def has_work(self) -> bool:
+        """Returns whether another process would find something to do."""
 
-    def run(self, experiments: Sequence[Experiment], listen: Listener) -> None:
-        """Runs them all, or, once stopped, as many as were finished by then."""
-        waiting = deque(range(len(experiments)))
+    @abstractmethod
+    def on_message(self, worker: PoolWorker, message: Any) -> None:
+        """Handles a message of a process."""
+
+    @abstractmethod
+    def on_exit(self, worker: PoolWorker, reason: str) -> None:
+        """Handles the end of a process, which is no longer part of the pool.
+
+        Args:
+            worker: the process.
+            reason: how it ended, in words, for a process that was not meant to end.
+        """
+
+    def on_start(self, worker: PoolWorker) -> None:  # noqa: B027 an optional hook
+        """Sends a new process its first work. By default a process finds its work itself."""
+
+    def on_idle(self) -> None:  # noqa: B027 an optional hook
+        """Called after every round of messages, at least about twice a second."""
+
+    def run_processes(self) -> None:
+        """Runs processes until there is no more work, or, once stopped, until all have put their work down.
+
+        If it is left by an exception, all processes are killed.
+        """
         try:
             while True:
-                while waiting and not self.stopping and len(self._crew) < min(self.workers, len(experiments)):
-                    self._crew.append(self._hire())
-                    self._assign(self._crew[-1], waiting, experiments)
-                if not any(worker.index is not None for worker in self._crew):
+                while len(self.processes) < self.workers and not self.stopping and self.has_work():
+                    self._start()
+                if not self.processes:
                     return
-                for worker in self._ready():
-                    self._hear(worker, waiting, experiments, listen)
+                for worker in self._with_messages():
+                    self._receive(worker)
+                self.on_idle()
         finally:
-            self._dismiss()
+            self.kill()
+            for worker in self.processes:
+                worker.process.join()
+            self.processes.clear()
 
     def stop(self) -> None:
-        """Asks every run under way to save itself and end. Safe to call from a signal handler, once."""
+        """Asks every process to save its work and end. Safe to call from a signal handler."""
         self.stopping = True
-        for worker in self._crew:
-            if worker.index is not None:
-                worker.tell(STOP)
+        for worker in list(self.processes):
+            worker.send(STOP)
 
     def kill(self) -> None:
-        """Ends every process at once; what was saved until then is what there is."""
-        for worker in self._crew:
+        """Kills every process; only what was saved before remains."""
+        for worker in list(self.processes):
             worker.process.kill()
 
-    def _hire(self) -> PoolWorker:
-        connection, process = start_process(run_worker, self.out, self.device, self.threads, threads=self.threads)
-        return PoolWorker(process=process, connection=connection)
+    def retire(self, worker: PoolWorker) -> None:
+        """Kills a process that is of no more use, such as one in which a GPU has failed, and removes it."""
+        worker.process.kill()
+        worker.process.join()
+        self.processes.remove(worker)
 
-    def _assign(self, worker: PoolWorker, waiting: deque[int], experiments: Sequence[Experiment]) -> None:
-        worker.index = waiting.popleft() if waiting and not self.stopping else None
-        if worker.index is not None:
-            worker.tell(experiments[worker.index])
+    def _start(self) -> None:
+        slot = min(set(range(self.workers)) - {worker.slot for worker in self.processes})
+        connection, process = start_process(self.target, *self.arguments, threads=self.threads)
+        worker = PoolWorker(process=process, connection=connection, slot=slot)
+        self.processes.append(worker)
+        if self.stopping:
+            # The pool was stopped while this process was started, so that `stop` did not reach it.
+            worker.send(STOP)
+        else:
+            self.on_start(worker)
 
-    def _ready(self) -> list[PoolWorker]:
-        ready = wait([worker.connection for worker in self._crew if worker.index is not None], timeout=0.5)
-        return [worker for worker in self._crew if worker.connection in ready]
+    def _with_messages(self) -> list[PoolWorker]:
+        ready = wait([worker.connection for worker in self.processes], timeout=IDLE_SECONDS)
+        return [worker for worker in self.processes if worker.connection in ready]
 
-    def _hear(
-        self, worker: PoolWorker, waiting: deque[int], experiments: Sequence[Experiment], listen: Listener
-    ) -> None:
-        index = worker.index
-        assert index is not None
+    def _receive(self, worker: PoolWorker) -> None:
         try:
-            event: RunEvent = worker.connection.recv()
+            message = worker.connection.recv()
         except (EOFError, OSError):
             worker.process.join()
-            self._crew.remove(worker)
-            text = describe_exit(worker.process.exitcode or 0)
-            listen(index, RunEvent(kind="stopped") if self.stopping else RunEvent(kind="failed", text=text))
+            self.processes.remove(worker)
+            self.on_exit(worker, describe_exit(worker.process.exitcode or 0))
             return
-        if event.kind == "failed" and self.device == "cuda":
-            # After some errors a GPU refuses all else that the process asks of it.
-            worker.process.kill()
-            worker.process.join()
-            self._crew.remove(worker)
-        elif event.kind not in ("step", "note"):
-            self._assign(worker, waiting, experiments)
-        listen(index, event)
-
-    def _dismiss(self) -> None:
-        for worker in self._crew:
-            if worker.index is None and worker.process.is_alive():
-                worker.tell(None)
-            else:
-                worker.process.terminate()
-        for worker in self._crew:
-            worker.process.join(timeout=10)
-            worker.process.kill()
-        self._crew.clear()
+        self.on_message(worker, message)
 
 
-SPAWN = multiprocessing.get_context("spawn")
-STOP = "stop"
-"""What a process is told when it shall save what is under way and put it down."""
-POLL_SECONDS = 0.1
+class WorkerConnection:
+    """A process's end of the connection to its pool, over which it may be asked to stop.
+
+    Args:
+        connection: as the process's target received it.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._polled = 0.0
+        self._stopped = False
+
+    def stopped(self) -> bool:
+        """Returns whether the process was asked to stop; looks for the message at most a few times a second."""
+        now = time.monotonic()
+        if not self._stopped and now - self._polled > POLL_SECONDS:
+            self._polled = now
+            try:
+                self._stopped = self.connection.poll() and self.connection.recv() == STOP
+            except (EOFError, OSError):
+                # The pool is gone. This process ends in a moment, and its work must not fail before.
+                self._stopped = True
+        return self._stopped
+
+    def send(self, message: Any) -> None:
+        """Sends a message. If the pool is gone, this process is about to end, and its work is not to blame."""
+        with suppress(OSError):
+            self.connection.send(message)
 
 
-def start_process(target: Callable[..., None], *args: Any, threads: int) -> tuple[Connection, BaseProcess]:
-    """Starts a process that calls `target(connection, *args)`.
+def start_process(target: Callable[..., None], *arguments: Any, threads: int) -> tuple[Connection, BaseProcess]:
+    """Starts a process that calls `target(connection, *arguments)`.
 
     Args:
         target: a function of a module.
-        args: what it is told at the start.
-        threads: of the process, for libraries that read their number when imported.
+        arguments: its further arguments, which must be picklable.
+        threads: of the process, for libraries that read their number when they are imported.
 
     Returns:
-        The other end of its connection, and the process.
+        This process's end of the connection, and the process.
     """
     ours, theirs = SPAWN.Pipe()
     with _environment(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads)):
-        process = SPAWN.Process(target=target, args=(theirs, *args), daemon=True)
-        # Ctrl-C reaches the whole group of processes. A worker never sees it, not even while it starts: the mask is
-        # inherited. What it means is for the parent to say. (Starting the tracker would lift the mask again.)
+        process = SPAWN.Process(target=target, args=(theirs, *arguments), daemon=True)
+        # Ctrl-C reaches the whole group of processes, and what it means is for the parent to decide. A worker must not
+        # see it, not even while it starts: the mask is inherited. (Starting the tracker would lift the mask again.)
         resource_tracker.ensure_running()
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
@@ -174,54 +208,31 @@ def start_process(target: Callable[..., None], *args: Any, threads: int) -> tupl
 
 
 def end_with_parent() -> None:
-    """Ends this process with the one that started it: a parent that was killed cannot say stop, and without it nobody
-    would wait for the result. To be run in a thread."""
+    """Lets this process end with the one that started it, which cannot say so if it is killed."""
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def describe_exit(status: int) -> str:
+    """Returns how a process ended that should not have ended, in words.
+
+    Args:
+        status: its exit status; minus the signal's number if a signal ended it.
+    """
+    how = f"status {status}" if status >= 0 else f"signal {-status}"
+    why = ", perhaps because memory ran out" if status == -signal.SIGKILL else ""
+    return f"its process ended with {how}{why}"
+
+
+def _wait_for_parent() -> None:
     parent = parent_process()
     if parent is not None:
         wait([parent.sentinel])
         os._exit(1)
 
 
-class WorkerConnection:
-    """A process's end of its connection, over which it may be told to stop.
-
-    Args:
-        connection: to the one that started it.
-    """
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self._asked = 0.0
-        self._stopped = False
-
-    def stopped(self) -> bool:
-        """Whether it has been told to; looked up at most a few times a second, since every step asks."""
-        now = time.monotonic()
-        if not self._stopped and now - self._asked > POLL_SECONDS:
-            self._asked = now
-            try:
-                self._stopped = self.connection.poll() and self.connection.recv() == STOP
-            except (EOFError, OSError):
-                # Whoever started this process is no more; it ends in a moment, and what it is at must not fail first.
-                self._stopped = True
-        return self._stopped
-
-    def send(self, event: Any) -> None:
-        """Tells something. If nobody listens any more, this process is about to end; what it is at is not to blame."""
-        with suppress(OSError):
-            self.connection.send(event)
-
-
-def describe_exit(status: int) -> str:
-    """How a process ended that should not have, in words."""
-    how = f"status {status}" if status >= 0 else f"signal {-status}"
-    why = ", perhaps for want of memory" if status == -signal.SIGKILL else ""
-    return f"its process ended with {how}{why}"
-
-
 @contextmanager
 def _environment(**values: str) -> Iterator[None]:
-    """Environment variables for processes started meanwhile: PyTorch reads its number of threads when imported."""
+    """Sets environment variables for the processes that are started inside it."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -232,47 +243,3 @@ def _environment(**values: str) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def run_worker(connection: Connection, out: Path, device: str, threads: int) -> None:
-    """Runs the experiments that come over the connection until `None` does. Meant to be a process's target."""
-    threading.Thread(target=end_with_parent, daemon=True).start()
-    # Before PyTorch takes its first memory.
-    keep_memory()
-    from workbench.run import RunDevice, run
-
-    line = WorkerConnection(connection)
-    while isinstance(experiment := connection.recv(), Experiment):
-        try:
-            finished = run(
-                experiment,
-                out,
-                RunDevice(device=device, threads=threads),
-                stop=line.stopped,
-                progress=lambda step: line.send(RunEvent(kind="step", step=step)),
-                note=lambda text: line.send(RunEvent(kind="note", text=text)),
-            )
-            line.send(RunEvent(kind="stopped" if finished is None else "finished"))
-        except UserError as error:
-            line.send(RunEvent(kind="refused", text=str(error)))
-        except Exception as error:
-            line.send(RunEvent(kind="failed", text=f"{describe_failure(error)}{write_traceback(experiment, out)}"))
-
-
-def describe_failure(error: Exception) -> str:
-    """Why a run failed, in a line."""
-    import torch
-
-    if isinstance(error, torch.OutOfMemoryError):
-        return "the GPU has too little memory left; fewer --workers, or a smaller --batch-size, take less"
-    return f"{type(error).__name__}: {one_line(error)}"
-
-
-def write_traceback(experiment: Experiment, out: Path) -> str:
-    """Writes the traceback of the present exception beside the run, and says where."""
-    path = run_folder(out, experiment) / "error.log"
-    try:
-        write_text(path, traceback.format_exc())
-    except OSError:
-        return ""
-    return f" (see {path})"

@@ -1,4 +1,4 @@
-"""What is written down while a run is trained, and when it stops."""
+"""The recorder of a run: a Lightning callback that writes metrics and checkpoints, and decides when the run ends."""
 
 import math
 import time
@@ -19,19 +19,29 @@ from workbench.sanity_checks import check_finite
 from workbench.stopping import Goal, GoalTracker, Milestones
 
 CHECKPOINT_SECONDS = 10.0
-"""Training seconds between checkpoints: what a kill can cost."""
+"""Training seconds between checkpoints: the most that a kill can cost."""
 PROGRESS_SECONDS = 0.2
+"""Seconds between reports of progress."""
 
 Row = dict[str, float]
-"""A line of `metrics.csv`: step, train/loss, val/loss and so on."""
+"""Row of `metrics.csv`: step, train/loss, val/loss and so on."""
 
 
 class RunRecorder(pl.Callback):
-    """Records a row of metrics every `log_every` steps, saves checkpoints, notices when the task is solved and when
-    the loss stops being a number, and ends the run on request, when its goal is reached or its time is up.
+    """Recorder of metrics, checkpoints and milestones of one run.
+
+    It writes a row of metrics every `log_every` steps, saves checkpoints, and notices when the task is solved and when
+    the loss is no longer finite. It ends the run on request, at its goal, or when its time is up.
 
     The scores of a step stay on the device until a row or a checkpoint is written, and are fetched together, so that no
     step waits for its numbers. Everything that a resumed run needs to end with the same rows is part of the checkpoint.
+
+    Args:
+        experiment: the run's.
+        folder: the run's.
+        stop: asked after every step whether to stop there.
+        on_progress: called with the number of steps made, a few times a second.
+        on_row: called with each row of metrics after it is written, first those of a checkpoint.
     """
 
     def __init__(
@@ -39,11 +49,11 @@ class RunRecorder(pl.Callback):
         experiment: Experiment,
         folder: Path,
         stop: Callable[[], bool] = lambda: False,
-        progress: Callable[[int], None] = lambda step: None,
-        watch: Callable[[Row], None] = lambda row: None,
+        on_progress: Callable[[int], None] = lambda step: None,
+        on_row: Callable[[Row], None] = lambda row: None,
     ) -> None:
         self.experiment, self.folder = experiment, folder
-        self.stop, self.progress, self.watch = stop, progress, watch
+        self.stop, self.on_progress, self.on_row = stop, on_progress, on_row
         self.rows: list[Row] = []
         self.milestones: Milestones | None = None
         self.goal: GoalTracker | None = None
@@ -51,17 +61,18 @@ class RunRecorder(pl.Callback):
         self.interrupted = False
         self.seconds = 0.0
         self._pending: list[dict[str, Tensor]] = []
-        self._known: list[dict[str, float]] = []
-        self._counted: dict[str, Any] = {}
+        self._fetched: list[dict[str, float]] = []
+        self._goal_state: dict[str, Any] = {}
         self._learning_rate = 0.0
-        self._resumed = self._saved = self._shown = time.perf_counter()
+        self._clock_started = self._last_saved = self._last_shown = time.perf_counter()
 
     @property
     def state_key(self) -> str:
-        """The recorder's key in a checkpoint, which does not follow the name of the class."""
-        return checkpoints.RECORDER
+        """Key of the recorder's state in a checkpoint, independent of the name of the class."""
+        return checkpoints.RECORDER_KEY
 
     def state_dict(self) -> dict[str, Any]:
+        """Returns the state that a checkpoint holds; its keys are part of the file format."""
         return {
             "identity": self.experiment.identity,
             "rows": self.rows,
@@ -72,122 +83,127 @@ class RunRecorder(pl.Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restores the state of a checkpoint."""
         self.rows, self.seconds = state_dict["rows"], state_dict["seconds"]
-        self._known = state_dict["pending"]
+        self._fetched = state_dict["pending"]
         if state_dict["milestones"] is not None:
             self.milestones = Milestones(**state_dict["milestones"])
         if state_dict.get("goal") is not None:
-            # Which goal that is, the learner says.
-            self._counted = state_dict["goal"]
+            # The goal itself follows from the task, which is not known yet.
+            self._goal_state = state_dict["goal"]
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        goal = Goal.of(self.experiment.budget.until, module_of(pl_module).task)
+        """Sets up the goal, and skips training if a checkpoint has already reached it."""
+        goal = Goal.for_task(self.experiment.budget.until, as_sequence_module(pl_module).task)
         if goal is not None:
-            self.goal = GoalTracker(goal=goal, **self._counted)
+            self.goal = GoalTracker(goal=goal, **self._goal_state)
         if self.reached:
-            # Its last checkpoint is that of the end: there is nothing left to train.
+            # The last checkpoint is that of the end: there is nothing left to train.
             trainer.should_stop = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        learner = module_of(pl_module)
+        """Starts the clock, and reports the rows of the checkpoint."""
+        module = as_sequence_module(pl_module)
         if self.milestones is None:
-            self.milestones = Milestones(criterion=learner.task.solved)
+            self.milestones = Milestones(criterion=module.task.solved)
         else:
-            self.milestones.criterion = learner.task.solved
-        self._resumed = self._saved = time.perf_counter()
-        self.progress(trainer.global_step)
+            self.milestones.criterion = module.task.solved
+        self._clock_started = self._last_saved = time.perf_counter()
+        self.on_progress(trainer.global_step)
         for row in self.rows:
-            self.watch(row)
+            self.on_row(row)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        # By the end of the step the schedule will have moved on.
+        """Notes the learning rate of the step."""
+        # At the end of the step the schedule has moved on.
         self._learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        learner, step, budget = module_of(pl_module), trainer.global_step, self.experiment.budget
+        """Records the step, and stops the run if it is time."""
+        module, step, budget = as_sequence_module(pl_module), trainer.global_step, self.experiment.budget
         self._pending.append({name: value.detach() for name, value in outputs.items()})
         out_of_time = budget.seconds is not None and self._elapsed() >= budget.seconds
         now = time.perf_counter()
         if step % budget.log_every == 0 or step >= budget.steps or out_of_time:
-            self._write_row(learner, step)
+            self._write_row(module, step)
             if self.diverged_at is not None:
                 trainer.should_stop = True
                 return
-        # After the row, as whoever watches may have seen enough.
+        # After the row, as it may be the reason to stop.
         self.interrupted = self.stop()
-        over = step >= budget.steps or out_of_time or self.reached
-        if self.interrupted or over or now - self._saved > CHECKPOINT_SECONDS:
+        ended = step >= budget.steps or out_of_time or self.reached
+        if self.interrupted or ended or now - self._last_saved > CHECKPOINT_SECONDS:
             self._save(trainer)
-        if self.interrupted or over:
+        if self.interrupted or ended:
             trainer.should_stop = True
-        if now - self._shown > PROGRESS_SECONDS or trainer.should_stop:
-            self._shown = now
-            self.progress(step)
+        if now - self._last_shown > PROGRESS_SECONDS or trainer.should_stop:
+            self._last_shown = now
+            self.on_progress(step)
 
-    def _write_row(self, learner: SequenceModule, step: int) -> None:
+    def _write_row(self, module: SequenceModule, step: int) -> None:
         assert self.milestones is not None
-        known = self._fetch()
-        self._pause()
-        first = step - len(known) + 1
-        for offset, scores in enumerate(known):
+        steps = self._fetch()
+        self._stop_clock()
+        first = step - len(steps) + 1
+        for offset, scores in enumerate(steps):
             if not math.isfinite(scores["loss"]):
                 self.diverged_at = first + offset
-                what = f"the training batch of step {self.diverged_at}"
-                check_finite(learner.training_batch(self.diverged_at - 1), what, learner.task)
+                label = f"the training batch of step {self.diverged_at}"
+                check_finite(module.training_batch(self.diverged_at - 1), label, module.task)
                 break
-            self.milestones.see(first + offset, scores)
-            self._approach("train", first + offset, scores)
+            self.milestones.update(first + offset, scores)
+            self._update_goal("train", first + offset, scores)
         row: Row = {"step": step}
-        row |= {f"train/{name}": sum(each[name] for each in known) / len(known) for name in known[0]}
+        row |= {f"train/{name}": sum(scores[name] for scores in steps) / len(steps) for name in steps[0]}
         if self.diverged_at is None:
-            scores = learner.evaluate("validation")
+            scores = module.evaluate("validation")
             row |= {f"val/{name}": value for name, value in scores.items()}
-            self._approach("val", step, scores)
+            self._update_goal("val", step, scores)
             if not math.isfinite(scores["loss"]):
                 self.diverged_at = step
         row["learning_rate"] = self._learning_rate
         self.rows.append(row)
-        self._known = []
+        self._fetched = []
         write_text(self.folder / "metrics.csv", pd.DataFrame(self.rows).to_csv(index=False))
-        self.watch(row)
-        self._resumed = time.perf_counter()
+        self.on_row(row)
+        self._clock_started = time.perf_counter()
 
     def _fetch(self) -> list[dict[str, float]]:
-        """The scores of every step since the last row; waits until the device has made them."""
-        self._known += to_floats(self._pending)
+        """Returns the scores of every step since the last row; waits until the device has computed them."""
+        self._fetched += to_floats(self._pending)
         self._pending.clear()
-        return self._known
+        return self._fetched
 
-    def _approach(self, split: str, step: int, scores: dict[str, float]) -> None:
+    def _update_goal(self, split: str, step: int, scores: dict[str, float]) -> None:
         if self.goal is not None and self.goal.goal.split == split:
-            self.goal.see(step, scores[self.goal.goal.criterion.metric])
+            self.goal.update(step, scores[self.goal.goal.criterion.metric])
 
     @property
     def reached(self) -> bool:
-        """Whether the run's goal is reached."""
+        """True if the run's goal is reached."""
         return self.goal is not None and self.goal.reached_at is not None
 
     def _save(self, trainer: pl.Trainer) -> None:
-        # What a GPU has still to do is training, and none of what saving costs.
+        # Wait for the GPU first: what it still has to do is training time, not the cost of saving.
         self._fetch()
-        self._pause()
+        self._stop_clock()
         checkpoints.save(trainer, self.folder)
-        self._saved = self._resumed = time.perf_counter()
+        self._last_saved = self._clock_started = time.perf_counter()
 
-    def _pause(self) -> None:
-        """Stops the clock: evaluation and writing are not what a step costs."""
+    def _stop_clock(self) -> None:
+        """Stops the clock, as evaluation and writing are not part of what a step costs."""
         self.seconds = self._elapsed()
-        self._resumed = time.perf_counter()
+        self._clock_started = time.perf_counter()
 
     def _elapsed(self) -> float:
-        return self.seconds + time.perf_counter() - self._resumed
+        return self.seconds + time.perf_counter() - self._clock_started
 
 
-def module_of(module: pl.LightningModule) -> SequenceModule:
-    """The module, which in this bench is always a Learner."""
+def as_sequence_module(module: pl.LightningModule) -> SequenceModule:
+    """Returns the module, which in this bench is always a `SequenceModule`."""
     assert isinstance(module, SequenceModule)
     return module

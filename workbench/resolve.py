@@ -1,89 +1,93 @@
-"""From names and a few options to an experiment in which nothing is left open."""
+"""Resolution of names and a few options into an experiment in which nothing is left to a default."""
 
-import hashlib
-import inspect
 import json
 import typing
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import architectures
-from architectures.registry import load
+from architectures.registry import load_encoder_class
 from workbench import tasks
 from workbench.config import Experiment, Part
+from workbench.custom_parts import architecture_source, task_source, user_errors
 from workbench.errors import UserError
-from workbench.files import one_line
 from workbench.model import count_parameters, meta_model
 from workbench.tasks import Task
 from workbench.validation import check_int
 
 MAX_WIDTH_MULTIPLE = 128
-"""Architectures that take only multiples of something as widths take multiples of at most this."""
+"""Largest number of which the widths of an architecture may have to be multiples."""
 MATCH_TOLERANCE = 5.0
-"""Per cent by which numbers of parameters may differ and count as matched."""
+"""Percentage by which numbers of parameters may differ and still count as matched."""
 MAX_WIDTH = 2**17
-"""Widths looked at when parameters are matched; far beyond what would fit anywhere."""
+"""Largest width that is tried when parameters are matched; far beyond what would fit anywhere."""
 
 
-def resolve_task(name: str, given: Mapping[str, Any]) -> tuple[Part, Task]:
-    """A task with all of its options, and the task itself.
+def resolve_task(name: str, user_options: Mapping[str, Any]) -> tuple[Part, Task]:
+    """Returns a task with all of its options, and the task itself.
+
+    Args:
+        name: of the catalogue, or a dotted path.
+        user_options: the options that the user set.
 
     Raises:
-        UserError: if the name or an option is unknown, or a value cannot be.
+        UserError: if the name or an option is unknown, or a value is invalid.
     """
     with user_errors(f"task {name}"):
-        kinds = typing.get_type_hints(tasks.load(name))
-        task = tasks.build(name, **{key: coerce(value, kinds.get(key)) for key, value in given.items()})
+        types = typing.get_type_hints(tasks.load(name))
+        task = tasks.build(name, **{key: coerce(value, types.get(key)) for key, value in user_options.items()})
         options = {item.name: getattr(task, item.name) for item in fields(task) if item.init}  # type: ignore[arg-type]
-        return Part(name=name, options=plain(options), source=source_of(name, task)), task
+        return Part(name=name, options=require_plain(options), source=task_source(name, task)), task
 
 
 def resolve_architecture(
     name: str,
-    given: Mapping[str, Any],
+    user_options: Mapping[str, Any],
     task: Task,
     *,
     hidden_size: int,
     embedding_size: int | None = None,
     buildable: bool = True,
 ) -> Part:
-    """An architecture with all of its options, for a task: one of finite reach covers the task's length, unless
-    the options given say otherwise.
+    """Returns an architecture with all of its options, for a task.
+
+    One of finite reach covers the task's length, unless the user's options say otherwise.
 
     Args:
-        name, given: as on the command line.
+        name: of the catalogue, or a dotted path.
+        user_options: the options that the user set.
         task: what it is to be trained on.
-        hidden_size: its width, unless the options given say otherwise.
+        hidden_size: its width, unless the user's options say otherwise.
         embedding_size: as in `Model`.
-        buildable: whether it has to be possible at this width already.
+        buildable: whether it has to be buildable at this width already.
 
     Raises:
-        UserError: if the name or an option is unknown, or a value cannot be.
+        UserError: if the name or an option is unknown, or a value is invalid.
     """
     with user_errors(f"architecture {name}"):
-        if "input_size" in given:
-            raise ValueError("input_size is what the task has, and cannot be given")
+        if "input_size" in user_options:
+            raise ValueError("input_size follows from the task, and cannot be set")
         if embedding_size is not None:
             check_int("embedding_size", embedding_size, least=1)
-        known = architectures.options(name)
-        kinds = typing.get_type_hints(load(name).__init__)
-        defaults = {key: parameter.default for key, parameter in known.items()}
+        parameters = architectures.options(name)
+        types = typing.get_type_hints(load_encoder_class(name).__init__)
+        defaults = {key: parameter.default for key, parameter in parameters.items()}
         for key, value in (("hidden_size", hidden_size), ("reach", task.steps)):
-            if key in known:
+            if key in parameters:
                 defaults[key] = value
-        chosen = {**defaults, **{key: coerce(value, kinds.get(key)) for key, value in given.items()}}
-        part = Part(name=name, options=plain(chosen), source=source(load(name), name))
+        options = {**defaults, **{key: coerce(value, types.get(key)) for key, value in user_options.items()}}
+        part = Part(name=name, options=require_plain(options), source=architecture_source(name))
         if buildable:
             count_parameters(task, part, embedding_size)
         return part
 
 
 def coerce(value: Any, kind: Any) -> Any:
-    """A number where a float is declared is that float: 1 and 1.0 are one configuration, and YAML takes 1e-3, which
-    has no point, for a string."""
+    """Returns a value as its declared type has it: a number, or a string of one, as a float where a float is declared.
+
+    1 and 1.0 are then one configuration, and YAML takes 1e-3, which has no point, for a string.
+    """
     if kind is float and isinstance(value, int | str) and not isinstance(value, bool):
         try:
             return float(value)
@@ -93,21 +97,27 @@ def coerce(value: Any, kind: Any) -> Any:
 
 
 def match_parameters(part: Part, task: Task, target: int, embedding_size: int | None = None) -> Part:
-    """The same architecture at the width whose parameters, read-out included, come nearest to the target.
+    """Returns the architecture at the width whose number of parameters, read-out included, is nearest to the target.
+
+    Args:
+        part: the architecture, at any width.
+        task: what it is to be trained on.
+        target: number of parameters.
+        embedding_size: as in `Model`.
 
     Raises:
-        UserError: if it has no width, or none that has so few or so many.
+        UserError: if it has no width, or none with so few or so many parameters.
     """
     if "hidden_size" not in part.options:
         raise UserError(f"architecture {part.name} has no hidden_size, so its parameters cannot be matched")
 
-    def at(width: int) -> Part:
+    def with_width(width: int) -> Part:
         return Part(name=part.name, options={**part.options, "hidden_size": width}, source=part.source)
 
     def size(width: int) -> int:
-        return count_parameters(task, at(width), embedding_size)
+        return count_parameters(task, with_width(width), embedding_size)
 
-    def possible(width: int) -> bool:
+    def is_buildable(width: int) -> bool:
         try:
             size(width)
         except ValueError:
@@ -115,17 +125,18 @@ def match_parameters(part: Part, task: Task, target: int, embedding_size: int | 
         return True
 
     with user_errors(f"architecture {part.name}"):
-        # Where heads have to divide the width, only multiples can be built.
-        grain = next((g for g in range(1, MAX_WIDTH_MULTIPLE + 1) if possible(g) and possible(2 * g)), None)
+        # If heads have to divide the width, only multiples can be built.
+        multiples = range(1, MAX_WIDTH_MULTIPLE + 1)
+        grain = next((width for width in multiples if is_buildable(width) and is_buildable(2 * width)), None)
         if grain is None:
             raise ValueError(f"no width up to {MAX_WIDTH_MULTIPLE} can be built with these options")
-        least = size(grain)
-        if least > (1 + MATCH_TOLERANCE / 100) * target:
+        smallest = size(grain)
+        if smallest > (1 + MATCH_TOLERANCE / 100) * target:
             raise UserError(
-                f"architecture {part.name} has {least:,} parameters at its smallest width, {grain}, and cannot be "
+                f"architecture {part.name} has {smallest:,} parameters at its smallest width, {grain}, and cannot be "
                 f"matched to {target:,}; match more of them, with --parameters or a larger --hidden-size"
             )
-        # The count grows with the width: double until it is passed, then halve the gap.
+        # The number grows with the width: double the width until the target is passed, then halve the gap.
         low, high = 0, grain
         while size(high) < target:
             low, high = high, 2 * high
@@ -135,64 +146,24 @@ def match_parameters(part: Part, task: Task, target: int, embedding_size: int | 
             middle = (low + high) // (2 * grain) * grain
             low, high = (middle, high) if size(middle) < target else (low, middle)
         nearest = min((width for width in (low, high) if width), key=lambda width: abs(size(width) - target))
-        return at(nearest)
+        return with_width(nearest)
 
 
-def warnings(experiment: Experiment) -> list[str]:
-    """What is allowed and yet likely not meant."""
+def find_warnings(experiment: Experiment) -> list[str]:
+    """Returns a line for each thing in an experiment that is allowed, but probably not intended."""
     _, task = resolve_task(experiment.task.name, experiment.task.options)
-    said = [f"the data of {experiment.task.name}: {note}" for note in task.notes]
-    field = meta_model(task, experiment.architecture, experiment.embedding_size).encoder.receptive_field
-    if field is not None and field < task.steps:
-        said.append(
-            f"{experiment.architecture.name} sees {field} steps back, but sequences of {experiment.task.name} have "
-            f"{task.steps}: what lies before it cannot see"
+    lines = [f"the data of {experiment.task.name}: {note}" for note in task.notes]
+    reach = meta_model(task, experiment.architecture, experiment.embedding_size).encoder.receptive_field
+    if reach is not None and reach < task.steps:
+        lines.append(
+            f"{experiment.architecture.name} sees {reach} steps back, but sequences of {experiment.task.name} have "
+            f"{task.steps}: it cannot see what lies before"
         )
-    return said
+    return lines
 
 
-def source_of(name: str, task: Task) -> str | None:
-    """What an experiment on a task depends on beside its name and options: its code, where it is one's own, and the
-    files that it reads, where not everybody has the same."""
-    parts = [part for part in (source(type(task), name), task.data) if part is not None]
-    return "-".join(parts) or None
-
-
-def source_changed(part: Part, task: Task) -> bool:
-    """Whether the code or the data of a task is not what it was when the part was resolved."""
-    return part.source != source_of(part.name, task) and (part.source is not None or task.data is not None)
-
-
-def source(cls: type, name: str) -> str | None:
-    """For a dotted path the hash of the files in which the class and what it inherits from are written, those of the
-    bench and of PyTorch left out; `None` for a name of a catalogue."""
-    if ":" not in name:
-        return None
-    known = ("architectures", "workbench", "torch", "builtins", "abc", "typing", "dataclasses")
-    own = [base for base in cls.__mro__ if base.__module__.partition(".")[0] not in known]
-    files = {inspect.getsourcefile(base) for base in own}
-    hashed = hashlib.sha256()
-    for path in sorted(path for path in files if path is not None):
-        hashed.update(Path(path).read_bytes())
-    return hashed.hexdigest()[:12]
-
-
-@contextmanager
-def user_errors(what: str) -> Iterator[None]:
-    """Turns the refusals of tasks and architectures, and whatever goes wrong in the user's own, into one line."""
-    try:
-        yield
-    except UserError:
-        raise
-    except (ValueError, TypeError) as error:
-        message = one_line(error)
-        raise UserError(message if message.startswith(("unknown", what)) else f"{what}: {message}") from error
-    except Exception as error:
-        raise UserError(f"{what}: {type(error).__name__}: {one_line(error)}") from error
-
-
-def plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options, if they are numbers, strings, lists and mappings: what a YAML file can hold.
+def require_plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the options, which have to be plain values: numbers, strings, lists and mappings, as in a YAML file.
 
     Raises:
         ValueError: if one of them is anything else.

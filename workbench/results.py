@@ -1,4 +1,4 @@
-"""Finished runs, read back from their folders: the one door through which reports, mirrors and probes see them."""
+"""Results of runs, read from their folders by reports, mirrors and probes alike."""
 
 import math
 from collections.abc import Iterator
@@ -22,24 +22,24 @@ class Run:
     result: dict[str, Any]
     """`result.json`: status, steps, parameters, state_size, trivial_loss, solved, test and so on."""
     timing: dict[str, Any]
-    """`timing.json`: seconds, seconds_per_step, and the machine; apart, because no two runs agree in it."""
+    """`timing.json`: seconds, seconds_per_step, and the machine; separate, because it differs from run to run."""
 
     @property
     def diverged(self) -> bool:
-        """Whether the loss stopped being a number."""
+        """True if the loss became NaN or infinite."""
         return bool(self.result["status"] == "diverged")
 
     def metrics(self) -> pd.DataFrame:
-        """`metrics.csv`: a row every `log_every` steps, with columns step, train/loss, val/loss, val/accuracy, ..."""
+        """Returns `metrics.csv`, a row every `log_every` steps: step, train/loss, val/loss, val/accuracy, ..."""
         return pd.read_csv(self.folder / "metrics.csv")
 
-    def test(self, metric: str) -> float:
-        """A metric on the test set at the end of training; NaN where there is none or the run diverged."""
+    def test_metric(self, metric: str) -> float:
+        """Returns a metric on the test set at the end of training; NaN if it is missing or the run diverged."""
         value = (self.result.get("test") or {}).get(metric)
         return math.nan if value is None else float(value)
 
 
-REQUIRED: dict[str, Any] = {
+REQUIRED_KEYS: dict[str, Any] = {
     "identity": str,
     "status": str,
     "diverged_at": int | None,
@@ -54,14 +54,14 @@ REQUIRED: dict[str, Any] = {
     "solved_at_mean50": int | None,
     "test": dict | None,
 }
-"""What a result always has."""
+"""Keys that every `result.json` has, and the types of their values."""
 
 
-def read(folder: Path) -> Run:
-    """The finished run in a folder.
+def read_run(folder: Path) -> Run:
+    """Reads the finished run in a folder.
 
     Raises:
-        UserError: if what is there is not a run of this bench, or not the run that its configuration describes.
+        UserError: if the folder does not hold a run of this bench, or not the run that its configuration describes.
     """
     try:
         experiment = Experiment.from_dict(read_yaml(folder / "config.yaml"))
@@ -69,17 +69,17 @@ def read(folder: Path) -> Run:
         timing = read_json(folder / "timing.json") if (folder / "timing.json").exists() else {}
     except UserError as error:
         raise UserError(f"{error}; move its folder away and run again") from None
-    missing = REQUIRED.keys() - result.keys()
+    missing = REQUIRED_KEYS.keys() - result.keys()
     if missing:
         raise UserError(
             f"{folder / 'result.json'} was not written by this bench: it lacks {', '.join(sorted(missing))}; "
             "move it away and run again"
         )
-    wrong = [key for key, kinds in REQUIRED.items() if not isinstance(result[key], kinds)]
-    wrong += [key for key in ("test", "validation") if not numbers(result.get(key))]
+    wrong = [key for key, kinds in REQUIRED_KEYS.items() if not isinstance(result[key], kinds)]
+    wrong += [key for key in ("test", "validation") if not are_scores(result.get(key))]
     if wrong:
         raise UserError(
-            f"{folder / 'result.json'} was not written by this bench: its {', '.join(wrong)} cannot be; "
+            f"{folder / 'result.json'} was not written by this bench: its {', '.join(wrong)} is invalid; "
             "move it away and run again"
         )
     if result["identity"] != experiment.identity or result.get("seed") != experiment.seed:
@@ -93,34 +93,34 @@ def read(folder: Path) -> Run:
     return Run(folder=folder, experiment=experiment, result=result, timing=timing)
 
 
-def pruned(folder: Path) -> Run:
-    """A run that was given up, as it stands.
+def read_pruned_run(folder: Path) -> Run:
+    """Reads a pruned run, which has no result, up to its last row of metrics.
 
     Raises:
-        UserError: if what is there is not a run of this bench.
+        UserError: if the folder does not hold a run of this bench.
     """
     experiment = Experiment.from_dict(read_yaml(folder / "config.yaml"))
     steps = int(pd.read_csv(folder / "metrics.csv")["step"].iloc[-1])
     return Run(folder=folder, experiment=experiment, result={"status": "pruned", "steps": steps}, timing={})
 
 
-def numbers(scores: object) -> bool:
-    """Whether these are scores by name, or none."""
+def are_scores(scores: object) -> bool:
+    """Returns whether a value is a mapping of scores by name, or `None`."""
     if scores is None:
         return True
     return isinstance(scores, dict) and all(isinstance(value, int | float | None) for value in scores.values())
 
 
-def finished(out: Path) -> Iterator[Run]:
-    """Every finished run below a comparison's folder, in a stable order; those that a sweep tuned with are left out."""
-    for path in sorted((out / "runs").glob("*/*/*/seed-*/result.json"), key=_order):
-        if _order(path)[3] < TUNING_SEED:
-            yield read(path.parent)
+def finished_runs(out: Path) -> Iterator[Run]:
+    """Yields every finished run in a folder of results, in a stable order, except those that a sweep tuned with."""
+    for path in sorted((out / "runs").glob("*/*/*/seed-*/result.json"), key=_sort_key):
+        if _sort_key(path)[3] < TUNING_SEED:
+            yield read_run(path.parent)
 
 
-def _order(path: Path) -> tuple[str, str, str, int]:
+def _sort_key(path: Path) -> tuple[str, str, str, int]:
     *_, task, architecture, identity, seed, _ = path.parts
     number = seed.removeprefix("seed-")
     if not number.isdecimal():
-        raise UserError(f"{path.parent} is no run's folder, which would be named seed-<number>; move it away")
+        raise UserError(f"{path.parent} is not a run's folder, which would be named seed-<number>; move it away")
     return task, architecture, identity, int(number)

@@ -1,4 +1,4 @@
-"""One experiment, from its configuration to its result."""
+"""Training of one experiment, from its configuration to the result in its folder."""
 
 import logging
 import math
@@ -14,20 +14,21 @@ import torch
 from architectures.kernels import pick_backend
 from workbench import checkpoints
 from workbench.config import TUNING_SEED, Experiment
-from workbench.devices import release
-from workbench.errors import UserError
+from workbench.custom_parts import check_unchanged
+from workbench.devices import release_memory
 from workbench.files import write_json
-from workbench.resolve import source_changed
-from workbench.results import Run, read
+from workbench.results import Run, read_run
 from workbench.run_folder import claim, run_folder, run_lock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunDevice:
-    """Where a run happens; it changes how fast the numbers come, and their last digits."""
+    """Device and threads that a run is computed with. They change its speed, and the last digits of its numbers."""
 
     device: str = "cpu"
+    """cpu or cuda."""
     threads: int = 1
+    """Threads on the CPU."""
 
 
 def run(
@@ -36,40 +37,40 @@ def run(
     machine: RunDevice | None = None,
     *,
     stop: Callable[[], bool] = lambda: False,
-    progress: Callable[[int], None] = lambda step: None,
-    watch: Callable[[dict[str, float]], None] = lambda row: None,
-    note: Callable[[str], None] = lambda line: None,
+    on_progress: Callable[[int], None] = lambda step: None,
+    on_row: Callable[[dict[str, float]], None] = lambda row: None,
+    log: Callable[[str], None] = lambda line: None,
 ) -> Run | None:
-    """Runs an experiment, goes on with it where it was interrupted, or reads its result if it is finished.
+    """Runs an experiment, resumes it if it was interrupted, or reads its result if it is finished.
 
     Args:
         experiment: what to run.
-        out: the folder of results; the run's own is made below it.
-        machine: where to run it.
-        stop: asked after every step whether to stop there, to go on another time.
-        progress: told the number of steps made, a few times a second.
-        watch: told each row of metrics once it is written, those of a checkpoint first; asked to `stop` afterwards.
-        note: told in a line what a user should know and need not act on.
+        out: the folder of results; the run's own folder is created below it.
+        machine: the device and the threads to run it with.
+        stop: asked after every step whether to stop there; the run can be resumed later.
+        on_progress: called with the number of steps made, a few times a second.
+        on_row: called with each row of metrics after it is written, first those of a checkpoint; `stop` is asked next.
+        log: called with lines that a user should know, but need not act on.
 
     Returns:
         The finished run; `None` if it was stopped before.
 
     Raises:
-        BusyError: if another process is at work on it.
+        BusyError: if another process is running it.
         UserError: if the folder holds something else, or the data is not finite.
     """
     folder = run_folder(out, experiment)
     with run_lock(folder):
         if (folder / "result.json").exists():
             claim(folder, experiment)
-            return read(folder)
+            return read_run(folder)
         claim(folder, experiment)
         (folder / "error.log").unlink(missing_ok=True)
         machine = machine or RunDevice()
         try:
-            return _train(experiment, folder, machine, stop, progress, watch, note)
+            return _train(experiment, folder, machine, stop, on_progress, on_row, log)
         finally:
-            release(machine.device)
+            release_memory(machine.device)
 
 
 def _train(
@@ -77,9 +78,9 @@ def _train(
     folder: Path,
     machine: RunDevice,
     stop: Callable[[], bool],
-    progress: Callable[[int], None],
-    watch: Callable[[dict[str, float]], None],
-    note: Callable[[str], None],
+    on_progress: Callable[[int], None],
+    on_row: Callable[[dict[str, float]], None],
+    log: Callable[[str], None],
 ) -> Run | None:
     import lightning.pytorch as pl
 
@@ -90,11 +91,10 @@ def _train(
     silence_lightning()
 
     torch.set_num_threads(machine.threads)
-    learner = SequenceModule(experiment).to(machine.device)
-    if source_changed(experiment.task, learner.task):
-        raise UserError(f"the code or the data of task {experiment.task.name} is not what the experiment was made with")
-    check_module(learner)
-    recorder = RunRecorder(experiment, folder, stop, progress, watch)
+    module = SequenceModule(experiment).to(machine.device)
+    check_unchanged("task", experiment.task, "the experiment", "put it back, or start the experiment again")
+    check_module(module)
+    recorder = RunRecorder(experiment, folder, stop, on_progress, on_row)
     trainer = pl.Trainer(
         accelerator="gpu" if machine.device == "cuda" else "cpu",
         devices=1,
@@ -109,38 +109,38 @@ def _train(
         enable_model_summary=False,
         default_root_dir=folder,
     )
-    last, notes = checkpoints.newest(folder, experiment.identity)
+    checkpoint, notes = checkpoints.find_newest(folder, experiment.identity)
     for line in notes:
-        note(line)
-    trainer.fit(learner, ckpt_path=last, weights_only=True)
+        log(line)
+    trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
     ended = trainer.global_step >= experiment.budget.steps or recorder.reached or recorder.diverged_at is not None
     if recorder.interrupted and not ended:
         return None
-    learner.to(machine.device)
-    write_json(folder / "timing.json", timing(learner, recorder.seconds, trainer.global_step, machine))
-    write_json(folder / "result.json", result(experiment, learner, recorder, trainer.global_step))
-    return read(folder)
+    module.to(machine.device)
+    write_json(folder / "timing.json", build_timing(module, recorder.seconds, trainer.global_step, machine))
+    write_json(folder / "result.json", build_result(experiment, module, recorder, trainer.global_step))
+    return read_run(folder)
 
 
-def result(experiment: Experiment, learner: Any, recorder: Any, steps: int) -> dict[str, Any]:
-    """What is known at the end, and is the same on every machine of one kind."""
-    from workbench.model import parameters
+def build_result(experiment: Experiment, module: Any, recorder: Any, steps: int) -> dict[str, Any]:
+    """Returns the content of `result.json`, which is the same on every machine of one kind."""
+    from workbench.model import count_trainable_parameters
 
     diverged = recorder.diverged_at is not None
-    # What a sweep tunes with never sees the test set.
-    test = None if diverged or experiment.seed >= TUNING_SEED else learner.evaluate("test")
+    # Runs that a sweep tunes with never see the test set.
+    test = None if diverged or experiment.seed >= TUNING_SEED else module.evaluate("test")
     if test is not None and not math.isfinite(test["loss"]):
         recorder.diverged_at, test, diverged = steps, None, True
     last = {} if diverged or not recorder.rows else recorder.rows[-1]
     validation = {name.removeprefix("val/"): value for name, value in last.items() if name.startswith("val/")}
-    encoder, task = learner.model.encoder, learner.task
+    encoder, task = module.model.encoder, module.task
     return {
         "identity": experiment.identity,
         "seed": experiment.seed,
         "status": "diverged" if diverged else "finished",
         "diverged_at": recorder.diverged_at,
         "steps": steps,
-        "parameters": parameters(learner.model),
+        "parameters": count_trainable_parameters(module.model),
         "state_size": encoder.state_size(task.steps),
         "receptive_field": encoder.receptive_field,
         "time": task.steps,
@@ -154,15 +154,15 @@ def result(experiment: Experiment, learner: Any, recorder: Any, steps: int) -> d
 
 
 def finite_scores(scores: dict[str, float]) -> dict[str, float | None]:
-    """The scores, with `None` for what is no number: JSON has none either."""
+    """Returns the scores, with `None` for NaN and infinity, which JSON does not have."""
     return {name: value if math.isfinite(value) else None for name, value in scores.items()}
 
 
-def timing(learner: Any, seconds: float, steps: int, machine: RunDevice) -> dict[str, Any]:
-    """What no two runs agree in."""
+def build_timing(module: Any, seconds: float, steps: int, machine: RunDevice) -> dict[str, Any]:
+    """Returns the content of `timing.json`, which differs from run to run."""
     gpu = machine.device == "cuda"
-    name = torch.cuda.get_device_name() if gpu else processor()
-    # What else a GPU may round float32 products to, and with it how fast it is: TF32 has 10 bits of mantissa, not 23.
+    name = torch.cuda.get_device_name() if gpu else processor_name()
+    # A GPU may round the factors of float32 products to TF32, with 10 bits of mantissa instead of 23, which is faster.
     rounding = {
         "matmul_precision": torch.get_float32_matmul_precision(),
         "cudnn_tf32": torch.backends.cudnn.allow_tf32,
@@ -173,16 +173,16 @@ def timing(learner: Any, seconds: float, steps: int, machine: RunDevice) -> dict
         "device": machine.device,
         "threads": machine.threads,
         "processor": name,
-        "precision": learner.experiment.numerics.precision,
+        "precision": module.experiment.numerics.precision,
         **(rounding if gpu else {}),
-        "recurrences": pick_backend(torch.zeros(1, device=machine.device), units=learner.model.encoder.output_size),
+        "recurrences": pick_backend(torch.zeros(1, device=machine.device), units=module.model.encoder.output_size),
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
 
 
-def processor() -> str:
-    """The processor's name, as far as the system tells."""
+def processor_name() -> str:
+    """Returns the processor's name, or its architecture if the system does not know the name."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
@@ -191,8 +191,8 @@ def processor() -> str:
 
 
 def silence_lightning() -> None:
-    """Lightning greets, advises and advertises at every start; a bench that starts hundreds of runs can do without."""
+    """Silences the greetings, advice and advertisements that Lightning prints at every start of a run."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    # Lightning's own use of PyTorch's trees; nothing that anyone here could change.
+    # It comes from Lightning's own use of PyTorch, so nothing here could avoid it.
     warnings.filterwarnings("ignore", message=r".*treespec, LeafSpec.*")

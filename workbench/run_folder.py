@@ -1,4 +1,4 @@
-"""The folder of a run: where it is, whose it is, and what may be found in it."""
+"""Folders of runs: their paths, their locks, and the check that a folder belongs to its experiment."""
 
 import os
 from collections.abc import Iterator
@@ -9,82 +9,86 @@ from filelock import FileLock, Timeout
 
 from workbench.config import Experiment
 from workbench.errors import UserError
-from workbench.files import one_line, read_yaml, write_yaml
+from workbench.files import ensure_writable, read_yaml, write_yaml
+
+LOCK_SECONDS = 0.5
+"""Seconds to wait for the lock of a run: `workbench view` holds it for a moment to see whether the run is under way."""
 
 
 class BusyError(UserError):
-    """Another process is at work on a run."""
+    """Another process has locked the folder of a run."""
 
 
 def run_folder(out: Path, experiment: Experiment) -> Path:
-    """`out/runs/<task>/<architecture>/<hash>/seed-<n>`."""
-    parts = (experiment.task.name, experiment.architecture.name)
-    return run_path(out, *parts, experiment.identity, experiment.seed)
+    """Returns the folder of an experiment's run: `out/runs/<task>/<architecture>/<hash>/seed-<n>`."""
+    names = (experiment.task.name, experiment.architecture.name)
+    return run_path(out, *names, experiment.identity, experiment.seed)
 
 
 def run_path(out: Path, task: str, architecture: str, identity: str, seed: int) -> Path:
-    """The folder of a run by what it is called."""
-    safe = (name.replace(":", "-").replace("/", "-") for name in (task, architecture))
-    return Path(out, "runs", *safe, identity, f"seed-{seed}")
+    """Returns the folder of a run from the names that its path is made of."""
+    safe_names = (name.replace(":", "-").replace("/", "-") for name in (task, architecture))
+    return Path(out, "runs", *safe_names, identity, f"seed-{seed}")
 
 
-def results_of(folder: Path) -> Path | None:
-    """The folder of results that a run's folder is in; `None` where it was moved out of one."""
+def results_folder(folder: Path) -> Path | None:
+    """Returns the folder of results that contains a run's folder; `None` if it was moved out of one."""
     *_, runs, _, _, _, _ = ("", "", "", "", *folder.resolve().parts)
     return folder.resolve().parents[4] if runs == "runs" else None
 
 
 def check_writable(out: Path) -> Path:
-    """Makes sure that results can be written below `out`.
+    """Makes sure that results can be written below `out`, and returns it.
 
     Raises:
-        UserError: if it is a file, or nothing can be made in it.
+        UserError: if it is a file, or nothing can be written in it.
     """
+    advice = "--out names a folder for the results"
+    # Unlike the methods of Path, these never raise, whatever the path is.
+    if os.path.exists(out) and not os.path.isdir(out):
+        raise UserError(f"{out} is a file; {advice}")
     try:
-        if out.exists() and not out.is_dir():
-            raise UserError(f"{out} is a file; --out names a folder for the results")
-        (out / "runs").mkdir(parents=True, exist_ok=True)
-        probe = out / f".writable.{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or one_line(error)
-        raise UserError(f"cannot write to {out}: {why}; --out names a folder for the results") from None
+        ensure_writable(out)
+        ensure_writable(out / "runs")
+    except UserError as error:
+        raise UserError(f"{error}; {advice}") from None
     return out
 
 
 @contextmanager
 def run_lock(folder: Path) -> Iterator[None]:
-    """Holds a run's folder for this process alone. The lock goes with the process, however that ends.
+    """Locks a run's folder for this process. The lock ends with the process, however that ends.
 
     Raises:
-        BusyError: if another process holds it.
-        UserError: if it cannot be made.
+        BusyError: if another process has locked it.
+        UserError: if the folder cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"cannot make the folder {folder}: {error.strerror}; move away what stands there") from None
-    lock = FileLock(folder / ".lock", blocking=False)
+        raise UserError(
+            f"cannot create the folder {folder}: {error.strerror}; move the file that is in the way"
+        ) from None
+    lock = FileLock(folder / ".lock", timeout=LOCK_SECONDS, poll_interval=LOCK_SECONDS / 25)
     try:
         lock.acquire()
     except Timeout:
         raise BusyError(f"another process is at work on {folder}; wait until it has ended, or stop it") from None
     try:
-        # What a killed process had begun to write; with the lock held, nobody is still at it.
-        for left in folder.glob(".*.tmp"):
-            left.unlink()
+        # Files that a killed process had begun to write: with the lock held, no other process writes them now.
+        for unfinished in folder.glob(".*.tmp"):
+            unfinished.unlink()
         yield
     finally:
         lock.release()
 
 
 @contextmanager
-def exclusive(out: Path) -> Iterator[None]:
-    """Keeps a folder of results to one sweep at a time; its workers, wherever they are, are not concerned.
+def sweep_lock(out: Path) -> Iterator[None]:
+    """Locks a folder of results for one sweep. The sweep's workers, on whatever machine, do not need the lock.
 
     Raises:
-        UserError: if another is run there, or nothing can be written.
+        UserError: if another sweep is running there, or nothing can be written.
     """
     lock = FileLock(check_writable(out) / ".sweep.lock", blocking=False)
     try:
@@ -98,18 +102,18 @@ def exclusive(out: Path) -> Iterator[None]:
 
 
 def claim(folder: Path, experiment: Experiment) -> None:
-    """Writes `config.yaml`, or makes sure that the one there is this experiment's.
+    """Writes `config.yaml`, or makes sure that the existing one describes this experiment.
 
     Raises:
-        UserError: if it is another's: edited by hand, or written by something else.
+        UserError: if it describes another one: it was edited by hand, or written by something else.
     """
     path = folder / "config.yaml"
     if not path.exists():
         write_yaml(path, experiment.to_dict())
         return
-    found = Experiment.from_dict(read_yaml(path))
-    if (found.identity, found.seed) != (experiment.identity, experiment.seed):
+    existing = Experiment.from_dict(read_yaml(path))
+    if (existing.identity, existing.seed) != (experiment.identity, experiment.seed):
         raise UserError(
-            f"{path} was changed: it describes {found.identity}, seed {found.seed}, but the folder is that of "
+            f"{path} was changed: it describes {existing.identity}, seed {existing.seed}, but the folder is that of "
             f"{experiment.identity}, seed {experiment.seed}; put it back, or move the folder away"
         )

@@ -1,4 +1,4 @@
-"""Whether a task and an architecture fit each other: looked at once, before hours go into numbers without meaning."""
+"""Checks that a task and an architecture fit each other, before hours are spent on meaningless numbers."""
 
 import math
 from typing import TYPE_CHECKING
@@ -13,77 +13,95 @@ if TYPE_CHECKING:
     from workbench.lightning_module import SequenceModule
 
 
-def check_module(learner: "SequenceModule") -> None:
-    """Looks at the first training batch, both fixed sets, and one pass through the model.
+def check_module(module: "SequenceModule") -> None:
+    """Checks the first training batch, both fixed sets, and one pass through the model.
 
     Raises:
-        UserError: if the data is not finite or not of the promised form, if predictions and targets do not match, or
+        UserError: if the data is not finite or not of the declared shape, if predictions and targets do not match, or
             if the task is judged by a metric that it does not have.
     """
-    task, budget = learner.task, learner.experiment.budget
+    task, budget = module.task, module.experiment.budget
     name = type(task).__name__
     if not math.isfinite(task.trivial_loss):
-        raise UserError(f"the trivial_loss of {name} is {task.trivial_loss}, which is no finite number")
-    if task.stateful and not learner.model.encoder.causal:
-        looks = f"{learner.experiment.architecture.name} looks ahead"
+        raise UserError(f"the trivial_loss of {name} is {task.trivial_loss}, which is not a finite number")
+    if task.stateful and not module.model.encoder.causal:
+        looks = f"{module.experiment.architecture.name} looks ahead"
         raise UserError(f"{name} is read piece by piece, and {looks}; take an architecture that is causal")
     batches = {
-        "the training batch of step 1": (learner.training_batch(0), budget.batch_size),
-        "the validation set": (learner.fixed("validation"), None),
-        "the test set": (learner.fixed("test"), None),
+        "the training batch of step 1": (module.training_batch(0), budget.batch_size),
+        "the validation set": (module.fixed_set("validation"), None),
+        "the test set": (module.fixed_set("test"), None),
     }
-    for what, (batch, size) in batches.items():
-        check_batch(batch, size, what, task)
-        check_finite(batch, what, task)
-    training = learner.training
-    learner.eval()
+    for label, (batch, size) in batches.items():
+        check_batch(batch, size, label, task)
+        check_finite(batch, label, task)
+    training = module.training
+    module.eval()
     with torch.no_grad():
-        sample = learner.pieces(learner.fixed("validation")[:2])[0]
-        prediction, target = learner(sample.x, sample.lengths), sample.target
-        whole = target.shape == (prediction.shape if target.is_floating_point() else prediction.shape[:-1])
-        if not whole:
+        sample = module.split_into_pieces(module.fixed_set("validation")[:2])[0]
+        prediction, target = module(sample.x, sample.lengths), sample.target
+        if target.shape != (prediction.shape if target.is_floating_point() else prediction.shape[:-1]):
             raise UserError(
-                f"the targets of {name} are of shape {tuple(target.shape)} where the answers are of shape "
+                f"the targets of {name} are of shape {tuple(target.shape)} where the predictions are of shape "
                 f"{tuple(prediction.shape)}; classes are whole numbers without the last dimension, values have it"
             )
-        scores, _ = learner.scores(sample)
-    learner.train(training)
+        scores, _ = module.compute_scores(sample)
+    module.train(training)
     for metric, value in scores.items():
         if value.numel() != 1:
             raise UserError(f"{metric} of {name} is of shape {tuple(value.shape)}; it has to be one number")
     if task.solved is not None and task.solved.metric not in scores:
         raise UserError(f"{name} is solved by {task.solved.metric!r}, but its metrics are {', '.join(scores)}")
-    goal = Goal.of(budget.until, task)
+    goal = Goal.for_task(budget.until, task)
     if goal is not None and goal.criterion.metric not in scores:
         raise UserError(f"until is {goal}, but the metrics of {name} are {', '.join(scores)}")
 
 
-def check_batch(batch: object, size: int | None, what: str, task: Task) -> None:
-    """Raises UserError if a batch is none, has another number of examples, or impossible lengths."""
+def check_batch(batch: object, size: int | None, label: str, task: Task) -> None:
+    """Checks the shapes of a batch.
+
+    Args:
+        batch: what the task returned.
+        size: the number of examples that were requested; `None` if any number will do.
+        label: what it is, for messages, as in "the test set".
+        task: where it comes from.
+
+    Raises:
+        UserError: if it is not a `Batch`, has another number of examples, or invalid lengths.
+    """
     name = type(task).__name__
     if not isinstance(batch, Batch):
-        raise UserError(f"{what} of {name} is a {type(batch).__name__}, not a workbench.tasks.Batch")
+        raise UserError(f"{label} of {name} is a {type(batch).__name__}, not a workbench.tasks.Batch")
     rows, dimensions = len(batch.x), 2 if task.symbols is not None else 3
     if batch.x.ndim != dimensions or rows < 1 or (size is not None and rows != size):
-        asked = "at least one" if size is None else str(size)
+        expected = "at least one" if size is None else str(size)
         kind = "(batch, time) symbols" if dimensions == 2 else "(batch, time, input_size) features"
-        raise UserError(f"{what} of {name} is of shape {tuple(batch.x.shape)}; it has to be {asked} of {kind}")
+        raise UserError(f"{label} of {name} is of shape {tuple(batch.x.shape)}; it has to be {expected} of {kind}")
     if len(batch.target) != rows:
-        raise UserError(f"{what} of {name} has {rows} examples and {len(batch.target)} targets")
+        raise UserError(f"{label} of {name} has {rows} examples and {len(batch.target)} targets")
     if batch.lengths is not None:
         low, high = int(batch.lengths.min()), int(batch.lengths.max())
         if batch.lengths.shape != (rows,) or low < 1 or high > batch.x.shape[1]:
             raise UserError(
-                f"{what} of {name} has lengths of shape {tuple(batch.lengths.shape)} in {low} .. {high}; it takes one "
+                f"{label} of {name} has lengths of shape {tuple(batch.lengths.shape)} in {low} .. {high}; it takes one "
                 f"for each of {rows} examples, in 1 .. {batch.x.shape[1]}"
             )
 
 
-def check_finite(batch: Batch, what: str, task: Task) -> None:
-    """Raises UserError if a batch holds NaN or infinity: a loss that is no number is then the data's fault."""
-    for part in ("x", "target"):
-        if not torch.isfinite(getattr(batch, part)).all():
+def check_finite(batch: Batch, label: str, task: Task) -> None:
+    """Checks that a batch is finite: if not, the data is to blame for a loss that is not finite.
+
+    Args:
+        batch: some examples.
+        label: what they are, for messages, as in "the test set".
+        task: where they come from.
+
+    Raises:
+        UserError: if the batch holds NaN or infinity.
+    """
+    for field in ("x", "target"):
+        if not torch.isfinite(getattr(batch, field)).all():
             raise UserError(
-                f"{what} of {type(task).__name__} holds NaN or infinity in its {part}; "
+                f"{label} of {type(task).__name__} holds NaN or infinity in its {field}; "
                 "an architecture can only be judged on finite numbers"
             )

@@ -1,4 +1,4 @@
-"""Values that a user or a file gives, and the line that refuses those that cannot be."""
+"""Checks of values from users and files, with one-line errors."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -11,13 +11,22 @@ T = TypeVar("T")
 
 
 def from_mapping(cls: type[T], values: Any, where: str) -> T:
-    """`cls(**values)`, where an unknown or missing key is the user's mistake."""
+    """Returns `cls(**values)`.
+
+    Args:
+        cls: a dataclass.
+        values: by field.
+        where: what the mapping is, for messages.
+
+    Raises:
+        UserError: if the values are not a mapping, or a key is unknown or missing.
+    """
     if not isinstance(values, Mapping):
         raise UserError(f"{where} must be a mapping, not {values!r}")
-    known = [item.name for item in fields(cls)]  # type: ignore[arg-type]
+    names = [item.name for item in fields(cls)]  # type: ignore[arg-type]
     for key in values:
-        if key not in known:
-            raise UserError(f"{where} has no key {key!r}{did_you_mean(str(key), known)}")
+        if key not in names:
+            raise UserError(f"{where} has no key {key!r}{did_you_mean(str(key), names)}")
     try:
         return cls(**values)
     except TypeError as error:
@@ -25,13 +34,13 @@ def from_mapping(cls: type[T], values: Any, where: str) -> T:
 
 
 def check_choice(name: str, value: Any, choices: Any) -> None:
-    """Refuses a value that is none of a Literal's."""
+    """Raises a `UserError` if a value is not among the choices of a `Literal`."""
     if value not in get_args(choices):
         raise UserError(f"{name} {value!r} is unknown{did_you_mean(str(value), get_args(choices))}")
 
 
 def check_int(name: str, value: Any, *, least: int, most: int | None = None) -> None:
-    """Refuses what is no whole number of at least `least`, and at most `most` where that is given."""
+    """Raises a `UserError` if a value is not a whole number from `least` to `most`."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise UserError(f"{name} must be a whole number, not {value!r}")
     if value < least:
@@ -41,7 +50,7 @@ def check_int(name: str, value: Any, *, least: int, most: int | None = None) -> 
 
 
 def check_number(name: str, value: Any, *, above: float | None = None, least: float | None = None) -> None:
-    """Refuses what is no finite number, or lies too low."""
+    """Raises a `UserError` if a value is not a finite number, or not above `above`, or below `least`."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < float("inf"):
         raise UserError(f"{name} must be a number, not {value!r}")
     if above is not None and value <= above:

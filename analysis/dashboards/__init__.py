@@ -1,4 +1,4 @@
-"""What a folder of results shows to people: Weights & Biases mirrors and workspaces, and pages served here.
+"""Dashboards of a folder of results: W&B mirror, W&B workspace, and a local server.
 
-The files of the runs stay the truth; everything in this package is made from them and can be made again.
+The files of the runs remain the source of truth; everything in this package is built from them and can be rebuilt.
 """

@@ -1,4 +1,4 @@
-"""The vertical axis of a panel."""
+"""Scales of vertical axes: linear or logarithmic, fitted to the values."""
 
 import math
 from collections.abc import Iterable
@@ -9,59 +9,62 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 from numpy.typing import ArrayLike
 
-DECADE = 10.0
-"""A ratio of the largest to the smallest value above which the axis is logarithmic."""
+LOG_SCALE_RATIO = 10.0
+"""Ratio of the largest to the smallest value above which an axis is logarithmic."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AxisScale:
-    """What an axis shows, and how."""
+    """The limits of an axis, and whether it is logarithmic."""
 
     low: float
     high: float
     log: bool = False
 
     def apply(self, axes: Axes) -> None:
-        """Gives the axes this scale."""
+        """Applies the scale to the vertical axis, with its ticks."""
         if self.log:
             axes.set_yscale("log")
-            few = self.high / self.low < 100
-            axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
-            axes.yaxis.set_minor_locator(NullLocator() if few else LogLocator(subs=tuple(range(2, 10))))
-            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
+            is_short = self.high / self.low < 100
+            axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if is_short else (1.0,)))
+            axes.yaxis.set_minor_locator(NullLocator() if is_short else LogLocator(subs=tuple(range(2, 10))))
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: format_tick(value)))
             axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_ylim(self.low, self.high)
 
     def clip(self, values: ArrayLike) -> np.ndarray:
-        """The values, those outside moved to the edge that they lie beyond."""
+        """Returns the values, clipped to the limits."""
         clipped: np.ndarray = np.clip(np.asarray(values, dtype=float), self.low, self.high)
         return clipped
 
     def fraction(self, value: float) -> float:
-        """How far up the axis the value lies, from 0 to 1."""
+        """Returns the height of a value on the axis, from 0 at the bottom to 1 at the top."""
         clipped = min(max(value, self.low), self.high)
         if self.log:
             return math.log(clipped / self.low) / math.log(self.high / self.low)
         return (clipped - self.low) / (self.high - self.low)
 
 
-UNIT = AxisScale(low=-0.03, high=1.03)
-"""For a share of 0 to 1."""
+SHARE_SCALE = AxisScale(low=-0.03, high=1.03)
+"""Scale for shares from 0 to 1."""
 
 
 def fit_scale(values: Iterable[float]) -> AxisScale:
-    """A scale that shows all the values, logarithmic where they span over a decade. 0 and less lie below such a one."""
+    """Returns a scale that shows all values, logarithmic if they span more than a decade.
+
+    Values of 0 and less are below the lower limit of a logarithmic scale.
+    """
     finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     positive = [value for value in finite if value > 0]
-    if positive and max(positive) / min(positive) > DECADE:
+    if positive and max(positive) / min(positive) > LOG_SCALE_RATIO:
         low, high = min(positive), max(positive)
-        room = (high / low) ** 0.05
-        return AxisScale(low=low / room, high=high * room, log=True)
+        margin = (high / low) ** 0.05
+        return AxisScale(low=low / margin, high=high * margin, log=True)
     low, high = min(finite), max(finite)
-    room = 0.06 * ((high - low) or abs(high) or 1.0)
-    return AxisScale(low=low - room, high=high + room)
+    margin = 0.06 * ((high - low) or abs(high) or 1.0)
+    return AxisScale(low=low - margin, high=high + margin)
 
 
-def tick(value: float) -> str:
-    """A power of ten, written out where that is short."""
+def format_tick(value: float) -> str:
+    """Formats the value at a tick: without an exponent from 1e-4 to 1e6, else with one digit."""
     return f"{value:g}" if 1e-4 <= value < 1e6 else f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")

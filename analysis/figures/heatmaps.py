@@ -1,4 +1,4 @@
-"""Heat maps one below the other, in columns that share a scale."""
+"""Heat maps in rows, one below the other, and columns that share a color scale."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,81 +11,86 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from analysis.figures import labels
-from analysis.figures.axes import tick
+from analysis.figures.axes import format_tick
+from analysis.figures.labels import wrap_text
 from analysis.formatting import format_count
 from analysis.probes.result import Heatmap
 from analysis.style import theme
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 440.0, 52.0, 14.0, 20.0, 86.0
-"""Points: of the figure, and of what surrounds its maps; the colour bars are below them."""
-HEIGHT, BETWEEN, APART, BAR = 84.0, 22.0, 30.0, 7.0
-"""Points: of a map, between maps one below the other, between columns, and of a colour bar."""
-LABEL = 12.0
-"""Points from the left edge to the middle of the label that all vertical axes share."""
-COLOURS = colormaps["viridis"].resampled(32)
-"""Perceptually uniform, and as dark to bright in grey as in colour. Of few levels, so that images stay small."""
+"""Points: width of the figure, and its margins; the color bars are in the bottom margin."""
+MAP_HEIGHT, ROW_GAP, COLUMN_GAP, BAR_HEIGHT = 84.0, 22.0, 30.0, 7.0
+"""Points: height of a map, gaps between rows and between columns, height of a color bar."""
+LABEL_CENTER = 12.0
+"""Points from the left edge to the center of the label that all vertical axes share."""
+COLOR_MAP = colormaps["viridis"].resampled(32)
+"""A perceptually uniform color map, monotonic in greyscale too. It has few levels so that images stay small."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColorScale:
-    """What the colours of a column mean."""
+    """The values that the colors of a column stand for."""
 
     label: str
     low: float
     high: float
     log: bool = False
-    """Whether colours follow the logarithm. Values outside have the colour of the end that they lie beyond."""
+    """True if colors follow the logarithm of the value. Values beyond the limits have the color of the nearer limit."""
 
     def norm(self) -> Normalize:
-        """From values to colours."""
+        """Returns the mapping of values to the range of the color map."""
         return (LogNorm if self.log else Normalize)(self.low, self.high, clip=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeatPanel:
-    """One row of maps under one title."""
+class HeatmapRow:
+    """A row of heat maps under one title."""
 
     title: str
-    grids: Sequence[Heatmap | None]
-    """One a column; nothing is drawn where there is none."""
+    heatmaps: Sequence[Heatmap | None]
+    """One per column; the place of `None` stays empty."""
 
 
-def draw(heats: Sequence[HeatPanel], scales: Sequence[ColorScale]) -> Figure:
-    """Draws the maps as images, each pixel a value, whatever the vertical unit from bottom to top."""
-    columns = len(scales)
-    width = (WIDTH - LEFT - RIGHT - APART * (columns - 1)) / columns
-    total = TOP + HEIGHT * len(heats) + BETWEEN * (len(heats) - 1) + BOTTOM
+def draw_heatmaps(rows: Sequence[HeatmapRow], color_scales: Sequence[ColorScale]) -> Figure:
+    """Draws heat maps as images, a pixel for each value, their rows from bottom to top.
+
+    Args:
+        rows: the heat maps, row by row.
+        color_scales: the color scale of each column.
+    """
+    columns = len(color_scales)
+    width = (WIDTH - LEFT - RIGHT - COLUMN_GAP * (columns - 1)) / columns
+    total = TOP + MAP_HEIGHT * len(rows) + ROW_GAP * (len(rows) - 1) + BOTTOM
     with theme():
         figure = Figure(figsize=(WIDTH / 72, total / 72))
-        for number, heat in enumerate(heats):
-            bottom = total - TOP - HEIGHT - number * (HEIGHT + BETWEEN)
-            titled = False
-            for column, (grid, scale) in enumerate(zip(heat.grids, scales, strict=True)):
-                if grid is None:
+        for number, row in enumerate(rows):
+            bottom = total - TOP - MAP_HEIGHT - number * (MAP_HEIGHT + ROW_GAP)
+            has_title = False
+            for column, (heatmap, scale) in enumerate(zip(row.heatmaps, color_scales, strict=True)):
+                if heatmap is None:
                     continue
-                left = LEFT + column * (width + APART)
-                axes = figure.add_axes((left / WIDTH, bottom / total, width / WIDTH, HEIGHT / total))
-                _fill(axes, grid, scale, last=number == len(heats) - 1, first=column == 0)
-                if not titled:
-                    title = labels.wrapped(heat.title, 60)[0]
+                left = LEFT + column * (width + COLUMN_GAP)
+                axes = figure.add_axes((left / WIDTH, bottom / total, width / WIDTH, MAP_HEIGHT / total))
+                _draw_heatmap(axes, heatmap, scale, is_last=number == len(rows) - 1, is_first=column == 0)
+                if not has_title:
+                    title = wrap_text(row.title, 60)[0]
                     axes.set_title(title, loc="left", fontsize=9.5, pad=3, parse_math=False)
-                    titled = True
-        for column, scale in enumerate(scales):
-            left = LEFT + column * (width + APART)
-            _bar(figure, scale, (left / WIDTH, 34 / total, width / WIDTH, BAR / total))
-        shared = next((grid.row_name for heat in heats for grid in heat.grids if grid is not None), "")
+                    has_title = True
+        for column, scale in enumerate(color_scales):
+            left = LEFT + column * (width + COLUMN_GAP)
+            _draw_color_bar(figure, scale, (left / WIDTH, 34 / total, width / WIDTH, BAR_HEIGHT / total))
+        label = next((heatmap.row_name for row in rows for heatmap in row.heatmaps if heatmap is not None), "")
         middle = (BOTTOM + total - TOP) / 2 / total
-        figure.text(LABEL / WIDTH, middle, shared, rotation=90, ha="center", va="center")
+        figure.text(LABEL_CENTER / WIDTH, middle, label, rotation=90, ha="center", va="center")
     return figure
 
 
-def _fill(axes: Any, grid: Heatmap, scale: ColorScale, *, last: bool, first: bool) -> None:
-    values = grid.array()
-    (low, high), (left, right) = _edges(grid.rows), _edges(grid.columns)
+def _draw_heatmap(axes: Any, heatmap: Heatmap, scale: ColorScale, *, is_last: bool, is_first: bool) -> None:
+    """Draws one heat map; only the last row has a labelled horizontal axis, only the first column a vertical one."""
+    (low, high), (left, right) = _extent(heatmap.rows), _extent(heatmap.columns)
     axes.imshow(
-        np.ma.masked_invalid(values),
-        cmap=COLOURS,
+        np.ma.masked_invalid(heatmap.to_array()),
+        cmap=COLOR_MAP,
         norm=scale.norm(),
         extent=(left, right, low, high),
         origin="lower",
@@ -97,27 +102,27 @@ def _fill(axes: Any, grid: Heatmap, scale: ColorScale, *, last: bool, first: boo
     axes.yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 2.5, 5, 10], integer=True))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: format_count(value)))
-    axes.tick_params(labelbottom=last, labelleft=first)
-    if last:
-        axes.set_xlabel(grid.column_name)
+    axes.tick_params(labelbottom=is_last, labelleft=is_first)
+    if is_last:
+        axes.set_xlabel(heatmap.column_name)
 
 
-def _edges(centres: Sequence[float]) -> tuple[float, float]:
-    """Where the first bin begins and the last one ends."""
-    half = (centres[1] - centres[0]) / 2 if len(centres) > 1 else 0.5
-    end = (centres[-1] - centres[-2]) / 2 if len(centres) > 1 else 0.5
-    return centres[0] - half, centres[-1] + end
+def _extent(centers: Sequence[float]) -> tuple[float, float]:
+    """Returns the outer edges of the first and the last of some bins, given their centers."""
+    first = (centers[1] - centers[0]) / 2 if len(centers) > 1 else 0.5
+    last = (centers[-1] - centers[-2]) / 2 if len(centers) > 1 else 0.5
+    return centers[0] - first, centers[-1] + last
 
 
-def _bar(figure: Figure, scale: ColorScale, frame: tuple[float, float, float, float]) -> None:
+def _draw_color_bar(figure: Figure, scale: ColorScale, frame: tuple[float, float, float, float]) -> None:
     axes = figure.add_axes(frame)
-    bar = figure.colorbar(ScalarMappable(scale.norm(), COLOURS), cax=axes, orientation="horizontal")
-    # An image in place of 256 rectangles.
-    assert bar.solids is not None, "it has colours"
+    bar = figure.colorbar(ScalarMappable(scale.norm(), COLOR_MAP), cax=axes, orientation="horizontal")
+    assert bar.solids is not None, "it has colors"
+    # As an image instead of one rectangle per level.
     bar.solids.set_rasterized(True)
     bar.set_ticks(LogLocator(numticks=6) if scale.log else MaxNLocator(5))
     bar.ax.xaxis.set_minor_locator(NullLocator())
-    bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value) if value else "0"))
+    bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_tick(value) if value else "0"))
     bar.ax.grid(False)
     bar.outline.set_visible(False)
     bar.set_label(scale.label)

@@ -1,45 +1,106 @@
-"""Labels beside the ends of curves, in place of a legend: none overlaps another."""
+"""Labels beside the ends of curves, in place of a legend, and texts that are fitted to the room they have."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import Affine2D
+from scipy.optimize import isotonic_regression
 
-from analysis.style import FAINT, INK, theme
+from analysis.style import AID_COLOR, TEXT_COLOR, theme
 
-WRAP = 28
-"""Characters to a line of a label."""
-SIZE = 9.5
-"""Points."""
-LINE = 1.3 * SIZE
+MAX_CHARACTERS = 28
+"""Characters per line of a label."""
+FONT_SIZE = 9.5
+"""Font size of labels, in points."""
+LINE_HEIGHT = 1.3 * FONT_SIZE
 """Points from one line to the next."""
-LEADER, SAMPLE, LABEL_GAP = 12.0, 22.0, 5.0
-"""Points from the axes to the sample of the curve, its length, and from there to the text."""
+LEADER_WIDTH, SAMPLE_WIDTH, LABEL_GAP = 12.0, 22.0, 5.0
+"""Points from the axes to the sample of the curve, of the sample, and from there to the text."""
+TICK_FONT_SIZE = 8.5
+"""Font size of the text at ticks, in points."""
+TEXT_GAP = 4.0
+"""Points between neighbouring texts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """What stands beside the end of a curve."""
+    """The label at the end of a curve."""
 
     text: str
     y: float
-    """Where the curve ends, as a fraction of the axes' height."""
-    line: dict[str, Any]
-    """The keywords that the curve was drawn with."""
+    """The end of the curve, as a fraction of the axes' height."""
+    plot_keywords: dict[str, Any]
+    """The keyword arguments of `Axes.plot` that the curve was drawn with."""
 
     @property
     def lines(self) -> list[str]:
-        """The text, broken where it is too long for a line."""
-        return wrapped(self.text)
+        """The text, wrapped."""
+        return wrap_text(self.text)
 
 
-def wrapped(text: str, width: int = WRAP) -> list[str]:
-    """Breaks a text after spaces and the signs that dotted paths and options are joined with."""
+def add_labels(axes: Axes, labels: Sequence[Label]) -> None:
+    """Writes labels to the right of the axes, without overlap, each as close to the end of its curve as possible."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None, "the axes are in no figure"
+    points = axes.get_window_extent().transformed(Affine2D().scale(72 / figure.dpi))
+    ordered = sorted(labels, key=lambda label: (label.y, label.text))
+    heights = [LINE_HEIGHT * len(label.lines) / points.height for label in ordered]
+    keywords: dict[str, Any] = {"transform": axes.transAxes, "clip_on": False}
+
+    def x(offset: float) -> float:
+        return 1 + offset / points.width
+
+    for label, y in zip(ordered, spread_boxes([label.y for label in ordered], heights), strict=True):
+        axes.plot([x(2), x(LEADER_WIDTH - 2)], [label.y, y], color=AID_COLOR, linewidth=0.5, marker="", **keywords)
+        sample = [x(LEADER_WIDTH), x(LEADER_WIDTH + SAMPLE_WIDTH / 2), x(LEADER_WIDTH + SAMPLE_WIDTH)]
+        axes.plot(sample, [y, y, y], **{**label.plot_keywords, "markevery": [1]}, **keywords)
+        for number, line in enumerate(label.lines):
+            # Aligned by the baseline: centered, a name with a descender would be higher than its neighbours.
+            below = LINE_HEIGHT * (number - (len(label.lines) - 1) / 2) + 0.35 * FONT_SIZE
+            position = (x(LEADER_WIDTH + SAMPLE_WIDTH + LABEL_GAP), y - below / points.height)
+            axes.text(*position, line, transform=axes.transAxes, fontsize=FONT_SIZE, color=TEXT_COLOR, parse_math=False)
+
+
+def labels_height(labels: Sequence[Label]) -> float:
+    """Returns the height of the labels one below the other, in points."""
+    return LINE_HEIGHT * sum(len(label.lines) for label in labels)
+
+
+def labels_margin(labels: Sequence[Label]) -> float:
+    """Returns the width that the labels need to the right of the axes, in points."""
+    # At 72 dots per inch, a pixel is a point.
+    figure = Figure(dpi=72)
+    FigureCanvasAgg(figure)
+    texts = (figure.text(0, 0, line, fontsize=FONT_SIZE, parse_math=False) for label in labels for line in label.lines)
+    widest = max((text.get_window_extent().width for text in texts), default=0.0)
+    return LEADER_WIDTH + SAMPLE_WIDTH + LABEL_GAP + widest + LABEL_GAP
+
+
+def spread_boxes(wanted: Sequence[float], heights: Sequence[float]) -> list[float]:
+    """Returns centers of boxes that do not overlap, as close as possible to where they are wanted.
+
+    The boxes are stacked in order: with the heights of the boxes below subtracted, their positions must not decrease,
+    and isotonic regression gives the closest such positions. The stack is then moved to between 0 and 1 if it fits.
+
+    Args:
+        wanted: the wanted centers, ascending.
+        heights: the heights of the boxes.
+    """
+    offsets = np.cumsum(heights) - np.asarray(heights) / 2
+    bottoms = isotonic_regression(np.asarray(wanted) - offsets).x
+    top = max(0.0, 1 - sum(heights))
+    centers: list[float] = (np.clip(bottoms, 0.0, top) + offsets).tolist()
+    return centers
+
+
+def wrap_text(text: str, width: int = MAX_CHARACTERS) -> list[str]:
+    """Wraps a text after spaces and the characters that join dotted paths and options."""
     lines, rest = [], text
     while len(rest) > width:
         cut = max((rest.rfind(sign, 0, width) for sign in " .:,/_-"), default=-1) + 1 or width
@@ -48,101 +109,30 @@ def wrapped(text: str, width: int = WRAP) -> list[str]:
     return [*lines, rest] if rest else lines
 
 
-def height(labels: Sequence[Label]) -> float:
-    """The points that the labels take up, one below the other."""
-    return LINE * sum(len(label.lines) for label in labels)
-
-
-def margin(labels: Sequence[Label]) -> float:
-    """The points that the labels need to the right of the axes."""
-    # At 72 dots to the inch, a pixel is a point.
-    figure = Figure(dpi=72)
-    FigureCanvasAgg(figure)
-    lines = (figure.text(0, 0, line, fontsize=SIZE, parse_math=False) for label in labels for line in label.lines)
-    widest = max((line.get_window_extent().width for line in lines), default=0.0)
-    return LEADER + SAMPLE + LABEL_GAP + widest + LABEL_GAP
-
-
-def add(axes: Axes, labels: Sequence[Label]) -> None:
-    """Writes the labels to the right of the axes, each as near to its curve's end as the others allow."""
-    figure = axes.get_figure(root=True)
-    assert figure is not None, "the axes are in no figure"
-    points = axes.get_window_extent().transformed(Affine2D().scale(72 / figure.dpi))
-    ordered = sorted(labels, key=lambda label: (label.y, label.text))
-    heights = [LINE * len(label.lines) / points.height for label in ordered]
-    aid: dict[str, Any] = {"transform": axes.transAxes, "clip_on": False}
-
-    def x(offset: float) -> float:
-        return 1 + offset / points.width
-
-    for label, y in zip(ordered, spread([label.y for label in ordered], heights), strict=True):
-        axes.plot([x(2), x(LEADER - 2)], [label.y, y], color=FAINT, linewidth=0.5, marker="", **aid)
-        ends = [x(LEADER), x(LEADER + SAMPLE / 2), x(LEADER + SAMPLE)]
-        axes.plot(ends, [y, y, y], **{**label.line, "markevery": [1]}, **aid)
-        for number, line in enumerate(label.lines):
-            # By the baseline: centred, a name with a descender would stand higher than its neighbours.
-            below = LINE * (number - (len(label.lines) - 1) / 2) + 0.35 * SIZE
-            where = (x(LEADER + SAMPLE + LABEL_GAP), y - below / points.height)
-            axes.text(*where, line, transform=axes.transAxes, fontsize=SIZE, color=INK, parse_math=False)
-
-
-def spread(wanted: Sequence[float], heights: Sequence[float]) -> list[float]:
-    """Centres for boxes that do not overlap, as near as can be to where they are wanted.
-
-    Boxes that would overlap are merged into a block around their common mean (pool adjacent violators), and the
-    whole is kept between 0 and 1 as far as it fits.
-
-    Args:
-        wanted: the centres, ascending.
-        heights: of the boxes.
-    """
-    offsets = [sum(heights[:index]) + heights[index] / 2 for index in range(len(heights))]
-    blocks: list[list[float]] = []  # of wanted bottoms of the stack, one block for boxes that touch
-    for centre, offset in zip(wanted, offsets, strict=True):
-        blocks.append([centre - offset])
-        while len(blocks) > 1 and mean(blocks[-2]) > mean(blocks[-1]):
-            last = blocks.pop()
-            blocks[-1] += last
-    bottoms = [mean(block) for block in blocks for _ in block]
-    top = max(0.0, 1 - sum(heights))
-    return [min(max(bottom, 0.0), top) + offset for bottom, offset in zip(bottoms, offsets, strict=True)]
-
-
-def mean(values: Sequence[float]) -> float:
-    """The arithmetic mean."""
-    return sum(values) / len(values)
-
-
-TICK = 8.5
-"""Points of the text at ticks."""
-TEXT_GAP = 4.0
-"""Points between neighbours."""
-
-
 @lru_cache(maxsize=4096)
-def width(text: str, size: float = TICK) -> float:
-    """The points that a text is wide."""
+def text_width(text: str, size: float = TICK_FONT_SIZE) -> float:
+    """Returns the width of a text at a font size, both in points."""
     with theme():
-        # At 72 dots to the inch, a pixel is a point.
+        # At 72 dots per inch, a pixel is a point.
         figure = Figure(dpi=72)
         FigureCanvasAgg(figure)
         return float(figure.text(0, 0, text, fontsize=size, parse_math=False).get_window_extent().width)
 
 
-def widest(texts: Iterable[str], size: float) -> float:
-    """The points of the widest text; 0 where there is none."""
-    return max((width(text, size) for text in texts), default=0.0)
+def max_text_width(texts: Iterable[str], size: float) -> float:
+    """Returns the width of the widest text in points; 0 without texts."""
+    return max((text_width(text, size) for text in texts), default=0.0)
 
 
-def fitted(text: str, room: float, size: float = TICK) -> str:
-    """The text, or as much of its beginning as fits with an ellipsis; nothing where not even that does.
+def fit_text(text: str, room: float, size: float = TICK_FONT_SIZE) -> str:
+    """Returns the text, or as much of its beginning as fits with an ellipsis; nothing if not even that fits.
 
     Args:
-        text: what should stand there.
-        room: points that it may take.
-        size: of the font, in points.
+        text: the text.
+        room: the width that it may have, in points.
+        size: the font size, in points.
     """
-    if width(text, size) <= room:
+    if text_width(text, size) <= room:
         return text
-    kept = next((cut for cut in range(len(text) - 1, 0, -1) if width(f"{text[:cut]}…", size) <= room), 0)
-    return f"{text[:kept]}…" if kept else ""
+    length = next((cut for cut in range(len(text) - 1, 0, -1) if text_width(f"{text[:cut]}…", size) <= room), 0)
+    return f"{text[:length]}…" if length else ""

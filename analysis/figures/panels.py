@@ -1,4 +1,4 @@
-"""Lines against a lag or a step, one panel below the other, each with its labels beside it."""
+"""Line plots in panels, one below the other, with labels beside the lines."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,78 +9,141 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from analysis.figures.axes import AxisScale, fit_scale
-from analysis.figures.labels import Label, add, height, margin
+from analysis.figures.labels import Label, add_labels, labels_height, labels_margin
 from analysis.formatting import format_count
 from analysis.probes.aggregate import RowResults
 from analysis.probes.result import Curve
-from analysis.style import INK, theme
+from analysis.style import TEXT_COLOR, theme
 
-WIDTH, LEFT, BOTTOM, TOP, BETWEEN = 440.0, 56.0, 38.0, 8.0, 44.0
-"""Points: of the figure, and of what surrounds its panels."""
-PANEL = 180.0
-"""The least height of a panel, in points; more labels make it higher."""
-MARKS = 6
+WIDTH, LEFT, BOTTOM, TOP, PANEL_GAP = 440.0, 56.0, 38.0, 8.0, 44.0
+"""Points: width of the figure, its margins, and the gap between panels."""
+MIN_PANEL_HEIGHT = 180.0
+"""The least height of a panel, in points; many labels make it higher."""
+MARKER_COUNT = 6
 """Markers along a line."""
-AID: dict[str, Any] = {"color": INK, "linestyle": (0, (4, 2)), "linewidth": 1.1, "marker": ""}
+MAX_DECADES = 12
+"""Decades that a decay panel shows at most, below its largest value."""
+REFERENCE_LINE: dict[str, Any] = {"color": TEXT_COLOR, "linestyle": (0, (4, 2)), "linewidth": 1.1, "marker": ""}
+"""Keyword arguments of `Axes.plot` for lines that are not of an architecture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One line. NaN is not drawn; values beyond the panel's scale are drawn at its edge."""
+    """A line with its band. NaN is not drawn; values beyond the panel's scale are drawn at its edge."""
 
     label: str
     x: np.ndarray
     y: np.ndarray
-    look: dict[str, Any]
-    """Keywords of `Axes.plot`, as `Look.line()` gives them; `AID` for what is no architecture."""
+    plot_keywords: dict[str, Any]
+    """Keyword arguments of `Axes.plot`: `LineStyle.plot_keywords()` or `REFERENCE_LINE`."""
     low: np.ndarray | None = None
     high: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """One panel."""
+    """The lines of a panel, and its axes."""
 
     lines: Sequence[Line]
     x_label: str
     y_label: str
     log_x: bool = False
     scale: AxisScale | None = None
-    """Of the vertical axis; by default one that shows all values, logarithmic where they span over a decade."""
+    """Scale of the vertical axis; by default it shows all values, logarithmic if they span more than a decade."""
 
 
-def line(probed: RowResults, curve: Curve) -> Line:
-    """A row's curve in the row's look, under its label."""
-    low, high = (None if getattr(curve, end) is None else curve.array(end) for end in ("low", "high"))
-    return Line(
-        label=probed.row.label, x=curve.array("x"), y=curve.array(), look=probed.row.look.line(), low=low, high=high
-    )
-
-
-def draw(panels: Sequence[Panel]) -> Figure:
-    """Draws panels one below the other, as high as their labels need, with one left and one right margin."""
+def draw_panels(panels: Sequence[Panel]) -> Figure:
+    """Draws panels one below the other, as high as their labels need, with common left and right margins."""
     with theme():
-        scales = [panel.scale or fit_scale(v for each in panel.lines for v in finite(each.y)) for panel in panels]
+        scales = [
+            panel.scale or fit_scale(value for line in panel.lines for value in finite_values(line.y))
+            for panel in panels
+        ]
         labels = [
-            [Label(text=each.label, y=scale.fraction(end(each, scale)), line=each.look) for each in panel.lines]
+            [
+                Label(text=line.label, y=scale.fraction(line_end(line, scale)), plot_keywords=line.plot_keywords)
+                for line in panel.lines
+            ]
             for panel, scale in zip(panels, scales, strict=True)
         ]
-        right = max(margin(each) for each in labels)
-        heights = [max(PANEL, height(each)) for each in labels]
-        total = TOP + sum(heights) + BETWEEN * (len(panels) - 1) + BOTTOM
+        right = max(map(labels_margin, labels))
+        heights = [max(MIN_PANEL_HEIGHT, labels_height(panel_labels)) for panel_labels in labels]
+        total = TOP + sum(heights) + PANEL_GAP * (len(panels) - 1) + BOTTOM
         figure = Figure(figsize=(WIDTH / 72, total / 72))
         top = total - TOP
-        for panel, scale, mine, high in zip(panels, scales, labels, heights, strict=True):
-            frame = (LEFT / WIDTH, (top - high) / total, 1 - (LEFT + right) / WIDTH, high / total)
-            _fill(figure.add_axes(frame), panel, scale, mine, WIDTH - LEFT - right)
-            top -= high + BETWEEN
+        for panel, scale, panel_labels, height in zip(panels, scales, labels, heights, strict=True):
+            frame = (LEFT / WIDTH, (top - height) / total, 1 - (LEFT + right) / WIDTH, height / total)
+            _draw_panel(figure.add_axes(frame), panel, scale, panel_labels, WIDTH - LEFT - right)
+            top -= height + PANEL_GAP
     return figure
 
 
-def _fill(axes: Any, panel: Panel, scale: AxisScale, labels: Sequence[Label], width: float) -> None:
-    xs = np.concatenate([each.x[np.isfinite(each.y)] for each in panel.lines] or [np.array([])])
-    xs = xs[xs > 0] if panel.log_x else xs
-    low, high = (float(xs.min()), float(xs.max())) if len(xs) else (1.0, 10.0)
+def curve_line(row: RowResults, curve: Curve) -> Line:
+    """Returns the line of a curve, with the row's style and label."""
+    low, high = (None if getattr(curve, end) is None else curve.to_array(end) for end in ("low", "high"))
+    return Line(
+        label=row.row.label,
+        x=curve.to_array("x"),
+        y=curve.to_array(),
+        plot_keywords=row.row.line_style.plot_keywords(),
+        low=low,
+        high=high,
+    )
+
+
+def curve_lines(rows: Sequence[RowResults], name: str) -> list[Line]:
+    """Returns a line for each row that has a curve of this name."""
+    curves = [(row, row.curve(name)) for row in rows]
+    return [_without_wide_band(curve_line(row, curve), row) for row, curve in curves if curve is not None]
+
+
+def exponentiate(lines: Sequence[Line]) -> list[Line]:
+    """Returns lines of 10 to the power of their values and bands."""
+
+    def power(values: np.ndarray | None) -> np.ndarray | None:
+        return None if values is None else np.asarray(10.0**values)
+
+    return [replace(line, y=10.0**line.y, low=power(line.low), high=power(line.high)) for line in lines]
+
+
+def decay_panel(lines: Sequence[Line], x_label: str, y_label: str, *, log_x: bool = False) -> Panel | None:
+    """Returns a panel of decaying lines on a logarithmic axis, in which a line ends where it falls too low to show.
+
+    Returns:
+        The panel; `None` if no line has two positive values left.
+    """
+    if log_x:
+        lines = [_select_points(line, line.x > 0) for line in lines]
+    maxima = [float(line.y[line.y > 0].max()) for line in lines if (line.y > 0).any()]
+    if not maxima:
+        return None
+    top = max(maxima)
+    floor = top * 10.0**-MAX_DECADES
+    visible = [replace(line, y=np.where(line.y >= floor, line.y, np.nan)) for line in lines]
+    visible = [line for line in visible if np.isfinite(line.y).sum() > 1]
+    if not visible:
+        return None
+    low = min(float(np.nanmin(line.y)) for line in visible)
+    margin = (top / low) ** 0.05 if top / low > 10 else 10**0.25
+    scale = AxisScale(low=low / margin, high=top * margin, log=True)
+    return Panel(lines=visible, x_label=x_label, y_label=y_label, log_x=log_x, scale=scale)
+
+
+def finite_values(values: np.ndarray) -> list[float]:
+    """Returns the values that are finite."""
+    return [float(value) for value in values[np.isfinite(values)]]
+
+
+def line_end(line: Line, scale: AxisScale) -> float:
+    """Returns the last finite value of a line, which its label belongs to; the lower limit if there is none."""
+    values = finite_values(line.y)
+    return values[-1] if values else scale.low
+
+
+def _draw_panel(axes: Any, panel: Panel, scale: AxisScale, labels: Sequence[Label], width: float) -> None:
+    x = np.concatenate([line.x[np.isfinite(line.y)] for line in panel.lines] or [np.array([])])
+    x = x[x > 0] if panel.log_x else x
+    low, high = (float(x.min()), float(x.max())) if len(x) else (1.0, 10.0)
     if panel.log_x:
         axes.set_xscale("log")
         axes.set_xlim(low, high if high > low else 10 * low)
@@ -89,84 +152,44 @@ def _fill(axes: Any, panel: Panel, scale: AxisScale, labels: Sequence[Label], wi
     else:
         axes.set_xlim(low, high if high > low else low + 1)
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: format_count(x) if x == round(x) else f"{x:g}"))
+    axes.xaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: format_count(value) if value == round(value) else f"{value:g}")
+    )
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(panel.y_label)
     axes.yaxis.set_label_coords(-46 / width, 0.5)
     scale.apply(axes)
-    for order, each in enumerate(panel.lines):
-        if each.low is not None and each.high is not None:
-            edges = scale.clip(each.low), scale.clip(each.high)
-            axes.fill_between(each.x, *edges, color=each.look["color"], alpha=0.11, linewidth=0)
-        axes.plot(each.x, scale.clip(each.y), markevery=_marked(each, panel.log_x, order), zorder=3, **each.look)
-    add(axes, labels)
+    for order, line in enumerate(panel.lines):
+        if line.low is not None and line.high is not None:
+            edges = scale.clip(line.low), scale.clip(line.high)
+            axes.fill_between(line.x, *edges, color=line.plot_keywords["color"], alpha=0.11, linewidth=0)
+        markers = _marker_indices(line, panel.log_x, order)
+        axes.plot(line.x, scale.clip(line.y), markevery=markers, zorder=3, **line.plot_keywords)
+    add_labels(axes, labels)
 
 
-def _marked(each: Line, log: bool, order: int) -> list[int]:
-    """Where the markers stand: evenly along the axis, and apart from those of the other lines."""
-    x = np.log(np.maximum(each.x, 1e-300)) if log else each.x
-    inside = np.flatnonzero(np.isfinite(each.y) & np.isfinite(x) & ((each.x > 0) | (not log)))
+def _marker_indices(line: Line, log: bool, order: int) -> list[int]:
+    """Returns the points of a line that get a marker: evenly along the axis, and apart from those of other lines.
+
+    Args:
+        line: the line.
+        log: True if the horizontal axis is logarithmic.
+        order: number of the line in its panel, which shifts its markers.
+    """
+    x = np.log(np.maximum(line.x, 1e-300)) if log else line.x
+    inside = np.flatnonzero(np.isfinite(line.y) & np.isfinite(x) & ((line.x > 0) | (not log)))
     if not len(inside):
         return []
-    ends = x[inside[0]], x[inside[-1]]
-    wanted = ends[0] + (ends[1] - ends[0]) * (np.arange(MARKS) + (order * 0.618) % 1) / MARKS
+    first, last = x[inside[0]], x[inside[-1]]
+    wanted = first + (last - first) * (np.arange(MARKER_COUNT) + (order * 0.618) % 1) / MARKER_COUNT
     return sorted({int(inside[np.abs(x[inside] - place).argmin()]) for place in wanted})
 
 
-def finite(values: np.ndarray) -> list[float]:
-    """The finite values."""
-    return [float(value) for value in values[np.isfinite(values)]]
+def _without_wide_band(line: Line, row: RowResults) -> Line:
+    """Removes a band over two seeds: 12.7 standard errors wide, it would hide all other lines."""
+    return replace(line, low=None, high=None) if len(row.results) == 2 else line
 
 
-def end(each: Line, scale: AxisScale) -> float:
-    """The height at which a line ends, where its label's leader starts."""
-    values = finite(each.y)
-    return values[-1] if values else scale.low
-
-
-DECADES = 12
-"""That a panel shows at most, from its largest value down; a line ends where it falls below."""
-
-
-def lines_of(rows: Sequence[RowResults], name: str) -> list[Line]:
-    """The rows' curves of that name."""
-    found = [(probed, probed.curve(name)) for probed in rows]
-    return [_banded(line(probed, curve), probed) for probed, curve in found if curve is not None]
-
-
-def from_logs(lines: Sequence[Line]) -> list[Line]:
-    """Lines of what their values are the logarithms to base 10 of."""
-
-    def power(values: np.ndarray | None) -> np.ndarray | None:
-        return None if values is None else np.asarray(10.0**values)
-
-    return [replace(each, y=10.0**each.y, low=power(each.low), high=power(each.high)) for each in lines]
-
-
-def falling(lines: Sequence[Line], x_label: str, y_label: str, *, log_x: bool = False) -> Panel | None:
-    """A panel of lines on a logarithmic axis; `None` if nothing positive is left to be drawn."""
-    if log_x:
-        lines = [_picked(each, each.x > 0) for each in lines]
-    tops = [float(each.y[each.y > 0].max()) for each in lines if (each.y > 0).any()]
-    if not tops:
-        return None
-    top = max(tops)
-    floor = top * 10.0**-DECADES
-    shown = [replace(each, y=np.where(each.y >= floor, each.y, np.nan)) for each in lines]
-    shown = [each for each in shown if np.isfinite(each.y).sum() > 1]
-    if not shown:
-        return None
-    low = min(float(np.nanmin(each.y)) for each in shown)
-    room = (top / low) ** 0.05 if top / low > 10 else 10**0.25
-    scale = AxisScale(low=low / room, high=top * room, log=True)
-    return Panel(lines=shown, x_label=x_label, y_label=y_label, log_x=log_x, scale=scale)
-
-
-def _banded(each: Line, probed: RowResults) -> Line:
-    """Without its band where that is over two seeds: 12.7 standard errors wide, it would hide all other lines."""
-    return replace(each, low=None, high=None) if len(probed.results) == 2 else each
-
-
-def _picked(each: Line, where: np.ndarray) -> Line:
-    low, high = (None if values is None else values[where] for values in (each.low, each.high))
-    return replace(each, x=each.x[where], y=each.y[where], low=low, high=high)
+def _select_points(line: Line, mask: np.ndarray) -> Line:
+    low, high = (None if values is None else values[mask] for values in (line.low, line.high))
+    return replace(line, x=line.x[mask], y=line.y[mask], low=low, high=high)

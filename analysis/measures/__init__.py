@@ -1,0 +1,1 @@
+"""Measures of memory: pure mathematics on encoders and tensors, without tasks, runs or files."""

@@ -1,4 +1,4 @@
-"""Linear memory capacity: how much of its past input can be read from a state."""
+"""Linear memory capacity: the past input that can be read from a state by linear readouts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,40 +6,43 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-LEVEL = 0.99
-"""Of the shuffled inputs' capacities, the quantile below which a capacity counts as none."""
+NOISE_QUANTILE = 0.99
+"""Quantile of the capacities of shuffled inputs up to which a capacity counts as 0."""
 SHUFFLES = 200
 RIDGE = 1e-9
-"""Relative to the states' variance. Components a few 10^-5 of the others still count, and rounding errors do not."""
-CELLS = 1 << 22
-"""The numbers of one block of shifted inputs: bounds memory, whatever the number of lags."""
+"""Relative to the variance of the states. Components of a few 10^-5 of the others still count; rounding errors do
+not."""
+MAX_ELEMENTS = 1 << 22
+"""Elements of one block of lagged inputs, which bounds memory whatever the number of lags."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Capacity:
-    """Held-out capacities by lag."""
+class MemoryCapacity:
+    """Held-out memory capacities by lag."""
 
     r2: Tensor
-    """(lags,) of the readout of u_{t-k}; 0 where it is within the level."""
-    blocks: Tensor
-    """(held-out sequences, lags) the same of each held-out sequence, at the lags that count; 0 elsewhere."""
-    level: float
-    """What the readout of a shuffled input reaches in 1 of 100 cases."""
+    """(lags,) R^2 of the readout of u_{t-k}; 0 if it is within the noise level."""
+    r2_by_sequence: Tensor
+    """(held-out sequences, lags) the same for each held-out sequence, 0 at the lags at which `r2` is 0."""
+    noise_level: float
+    """R^2 that the readout of a shuffled input reaches in 1 of 100 cases."""
 
     @property
     def total(self) -> float:
-        """MC = sum_k R^2_k, at most the number of states but for the noise of held-out data."""
+        """MC = sum_k R^2_k: at most the number of states, except for the noise of held-out data."""
         return float(self.r2.sum())
 
 
-def capacity(states: Tensor, inputs: Tensor, generator: Generator) -> Capacity:
-    """R^2_k = 1 - <(u_{t-k} - w_k . s_t)^2> / <(u_{t-k} - <u>)^2> for every lag k from 0, with the best linear
-    readout w_k of the first half of the sequences, on the other half (Jaeger 2002, Short term memory in echo state
-    networks; the level: Dambre, Verstraeten, Schrauwen and Massar 2012, doi 10.1038/srep00514, supplement).
+def memory_capacity(states: Tensor, inputs: Tensor, generator: Generator) -> MemoryCapacity:
+    """Returns R^2_k = 1 - <(u_{t-k} - w_k . s_t)^2> / <(u_{t-k} - <u>)^2> for every lag k from 0.
 
-    All lags share one Cholesky factor of S^T S + ridge, in float64. With N states and T independent samples to fit, an
-    R^2 comes out (1 - R^2) N / T too low on held-out data. That of shuffled input shows by how much, and all are
-    corrected by it; what then lies below the level of shuffled input counts as 0.
+    The linear readout w_k is fitted to the first half of the sequences and scored on the other (Jaeger 2002, Short
+    term memory in echo state networks; the noise level: Dambre, Verstraeten, Schrauwen and Massar 2012, doi
+    10.1038/srep00514, supplement).
+
+    All lags share one Cholesky factor of S^T S + ridge, in float64. With N states and T independent samples to fit,
+    the R^2 of held-out data is biased by -(1 - R^2) N / T. The bias is estimated on shuffled inputs and corrected;
+    afterwards, what lies within the noise level of shuffled inputs counts as 0.
 
     Args:
         states: (sequences, samples, N) after each of the last steps; at least two sequences.
@@ -51,42 +54,55 @@ def capacity(states: Tensor, inputs: Tensor, generator: Generator) -> Capacity:
         ValueError: if there are fewer than 50 N samples to fit, or a state is not finite.
     """
     s, u = states.double(), inputs.double()
-    fitted, size = len(s) // 2, s.shape[2]
-    samples = fitted * s.shape[1]
+    num_fitted, size = len(s) // 2, s.shape[2]
+    num_held_out = len(s) - num_fitted
+    samples = num_fitted * s.shape[1]
     if samples < 50 * size:
-        raise ValueError(f"{samples} samples are too few to fit {size} states; it takes {50 * size}")
+        raise ValueError(f"{samples} samples are too few to fit {size} states; {50 * size} are needed")
     if not s.isfinite().all():
         raise ValueError("the states are not finite")
-    held = len(s) - fitted
-    mean, scale = s[:fitted].mean((0, 1)), s[:fitted].std((0, 1))
-    # A unit that never moves says nothing; what is left of it is what the mean was rounded by.
+    mean, scale = s[:num_fitted].mean((0, 1)), s[:num_fitted].std((0, 1))
+    # The variation of a unit that never moves is the rounding error of its mean.
     s = (s - mean) / torch.where(scale > 1e-7 * mean.abs(), scale, torch.inf)
-    fit, test = s[:fitted].flatten(0, 1), s[fitted:].flatten(0, 1)
+    fit, test = s[:num_fitted].flatten(0, 1), s[num_fitted:].flatten(0, 1)
     gram = fit.T @ fit
     factor = torch.linalg.cholesky(gram + RIDGE * samples * torch.eye(size, dtype=gram.dtype, device=gram.device))
 
-    def errors(target: Tensor) -> tuple[Tensor, Tensor]:
-        """Squared errors of the readout and of the mean, (held-out sequences, columns)."""
-        known, asked = target[:samples], target[samples:]
-        centre = known.mean(0)
-        read = test @ torch.cholesky_solve(fit.T @ (known - centre), factor)
-        return tuple(off.square().unflatten(0, (held, -1)).sum(1) for off in (asked - centre - read, asked - centre))
+    def squared_errors(targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns those of the readout and those of the mean, (held-out sequences, columns)."""
+        fit_targets, test_targets = targets[:samples], targets[samples:]
+        centre = fit_targets.mean(0)
+        readout = test @ torch.cholesky_solve(fit.T @ (fit_targets - centre), factor)
+        residuals = (test_targets - centre - readout, test_targets - centre)
+        return tuple(errors.square().unflatten(0, (num_held_out, -1)).sum(1) for errors in residuals)
 
     order = torch.stack([torch.randperm(len(test) + samples, generator=generator) for _ in range(SHUFFLES)], dim=1)
-    left, whole = errors(u[:, -s.shape[1] :].reshape(-1)[order.to(u.device)])
-    # Of what there is nothing to read from: its expectation has to be 0.
-    excess = (left.sum(0) / whole.sum(0)).mean()
-    level = float((1 - left.sum(0) / whole.sum(0) / excess).quantile(LEVEL))
-    found = [errors(block) for block in shifted(u, s.shape[1])]
-    left, whole = torch.cat([each for each, _ in found], dim=1), torch.cat([each for _, each in found], dim=1)
-    r2 = 1 - left.sum(0) / whole.sum(0) / excess
-    blocks, counts = 1 - left / whole / excess, r2 > level
-    return Capacity(r2=torch.where(counts, r2, 0), blocks=torch.where(counts, blocks, 0), level=level)
+    readout_errors, mean_errors = squared_errors(u[:, -s.shape[1] :].reshape(-1)[order.to(u.device)])
+    # Nothing can be read of shuffled inputs, so their expected R^2 has to be 0.
+    bias = (readout_errors.sum(0) / mean_errors.sum(0)).mean()
+    noise_level = float((1 - readout_errors.sum(0) / mean_errors.sum(0) / bias).quantile(NOISE_QUANTILE))
+    blocks = [squared_errors(block) for block in lagged_inputs(u, s.shape[1])]
+    readout_errors, mean_errors = (torch.cat(errors, dim=1) for errors in zip(*blocks, strict=True))
+    r2 = 1 - readout_errors.sum(0) / mean_errors.sum(0) / bias
+    r2_by_sequence, counts = 1 - readout_errors / mean_errors / bias, r2 > noise_level
+    return MemoryCapacity(
+        r2=torch.where(counts, r2, 0),
+        r2_by_sequence=torch.where(counts, r2_by_sequence, 0),
+        noise_level=noise_level,
+    )
 
 
-def shifted(u: Tensor, samples: int) -> Iterator[Tensor]:
-    """The inputs 0, 1, 2, .. steps before each of the last samples, in blocks of (sequences * samples, lags)."""
-    # The last window of so many steps is that of lag 0; each before it lags one more.
+def lagged_inputs(u: Tensor, samples: int) -> Iterator[Tensor]:
+    """Yields the inputs 0, 1, 2, .. steps before each of the last samples.
+
+    Args:
+        u: (sequences, time).
+        samples: of each sequence.
+
+    Yields:
+        Blocks of lags, (sequences * samples, lags).
+    """
+    # The last window of so many steps is that of lag 0; each one before it lags one step more.
     windows = u.unfold(1, samples, 1).flip(1)
-    for block in windows.split(max(1, CELLS // (len(u) * samples)), dim=1):
+    for block in windows.split(max(1, MAX_ELEMENTS // (len(u) * samples)), dim=1):
         yield block.transpose(1, 2).flatten(0, 1)

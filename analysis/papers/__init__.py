@@ -1,1 +1,1 @@
-"""The papers' tables, measured: presets of their settings, their figures beside ours, and a page for each."""
+"""Reproduction of the papers' tables: presets of their settings, and pages of published and measured figures."""

@@ -1,11 +1,11 @@
-"""Whether ours agrees with what is published, in words, by one rule."""
+"""Agreement of our results with published figures, by one rule, in words."""
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from analysis.figures.learning_curves import finite
+from analysis.figures.learning_curves import finite_column
 from analysis.formatting import ABSENT, format_count, format_number, join_names, pluralize
 from analysis.papers.preset import Preset, Scale
 from analysis.papers.tables import ComparisonTable, OurResult, TableRow
@@ -20,61 +20,67 @@ RULE = (
     " source's if no pair comes the other way round, and another if one does so beyond the intervals; where no pair "
     "is beyond them, nothing is said of it. Losses of 95 % of the trivial one and more are not told apart."
 )
+"""The rule, as every page prints it."""
 UNLEARNED = 0.95
-"""Share of the trivial loss from which on nothing was learned, and differences say nothing."""
+"""Share of the trivial loss from which a model has learned nothing, so that differences mean nothing."""
+LATE_SHARE = 0.2
+"""The last part of a run, whose change of the loss is reported."""
 
 
-def agreement(line: TableRow, table: ComparisonTable) -> str:
-    """What is said of one figure at the paper's own scale."""
-    ours, theirs = line.ours, line.published
-    if theirs is None:
+def describe_agreement(row: TableRow, table: ComparisonTable) -> str:
+    """Returns whether one figure at the paper's own scale agrees, in a few words."""
+    ours, published = row.ours, row.published
+    if published is None:
         return ABSENT
     if not ours.seeds:
         return "not run"
-    return of_bound(ours, theirs, table) if theirs.bound != "exact" else of_value(ours, theirs, table)
+    if published.bound == "exact":
+        return compare_with_value(ours, published, table)
+    return compare_with_bound(ours, published, table)
 
 
-def of_value(ours: OurResult, theirs: PublishedFigure, table: ComparisonTable) -> str:
-    """Beside a figure that the source has as a number."""
+def compare_with_value(ours: OurResult, published: PublishedFigure, table: ComparisonTable) -> str:
+    """Returns whether our result agrees with a figure that the source reports as a number."""
     if not ours.complete:
-        short = table.measure.counts_steps and ours.budget < theirs.value and not ours.values
-        return "too few steps to tell" if short else f"no: {len(ours.values)} of {pluralize(ours.seeds, 'seed')}"
+        too_short = table.metric.counts_steps and ours.budget < published.value and not ours.values
+        return "too few steps to tell" if too_short else f"no: {len(ours.values)} of {pluralize(ours.seeds, 'seed')}"
     mean = ours.mean
-    if mean.half is None:
-        return f"one seed: {intervals_apart(mean.mean, theirs.value, table)}"
-    # Of one more run, not of the mean: the source has one run, and the mean of many seeds is no run.
-    room = mean.half * math.sqrt(mean.n + 1) + theirs.rounding + ours.grain
-    if abs(theirs.value - mean.mean) <= room:
+    if mean.half_width is None:
+        return f"one seed: {describe_distance(mean.mean, published.value, table)}"
+    # The interval of one more run, not of the mean: the source has one run, and the mean of many seeds is not a run.
+    margin = mean.half_width * math.sqrt(mean.n + 1) + published.rounding + ours.resolution
+    if abs(published.value - mean.mean) <= margin:
         return "within our interval"
-    return f"no: {intervals_apart(mean.mean, theirs.value, table)}"
+    return f"no: {describe_distance(mean.mean, published.value, table)}"
 
 
-def of_bound(ours: OurResult, theirs: PublishedFigure, table: ComparisonTable) -> str:
-    """Beside a figure of which the source says only that it was more, or less."""
-    if theirs.bound == "above" and table.measure.counts_steps:
-        early = [value for value in ours.values if value <= theirs.value]
+def compare_with_bound(ours: OurResult, published: PublishedFigure, table: ComparisonTable) -> str:
+    """Returns whether our result agrees with a figure that the source only bounds from above or below."""
+    is_above = published.bound == "above"
+    if is_above and table.metric.counts_steps:
+        early = [value for value in ours.values if value <= published.value]
         if early:
             return f"no: {len(early)} of {pluralize(ours.seeds, 'seed')} by then"
-        if ours.diverged:
-            return f"no: {ours.diverged} of {pluralize(ours.seeds, 'seed')} diverged"
-        if not ours.complete and ours.budget < theirs.value:
+        if ours.num_diverged:
+            return f"no: {ours.num_diverged} of {pluralize(ours.seeds, 'seed')} diverged"
+        if not ours.complete and ours.budget < published.value:
             return "too few steps to tell"
         return "agrees" if ours.seeds > 1 else "one seed: agrees"
     if not ours.complete:
-        # A mean over the others would speak for seeds that failed.
+        # A mean over the other seeds would ignore those that failed.
         return f"no: {len(ours.values)} of {pluralize(ours.seeds, 'seed')}"
-    mean, above = ours.mean, theirs.bound == "above"
-    if mean.low > theirs.value if above else mean.high < theirs.value:
-        return "agrees" if mean.half is not None else "one seed: agrees"
-    apart = mean.high <= theirs.value if above else mean.low >= theirs.value
-    return "no" if apart else "cannot tell"
+    mean = ours.mean
+    if mean.low > published.value if is_above else mean.high < published.value:
+        return "agrees" if mean.half_width is not None else "one seed: agrees"
+    contradicts = mean.high <= published.value if is_above else mean.low >= published.value
+    return "no" if contradicts else "cannot tell"
 
 
-def intervals_apart(mine: float, theirs: float, table: ComparisonTable) -> str:
-    """How far ours lies from theirs."""
-    if not table.measure.less_is_better:
-        return f"{format_number(abs(mine - theirs))} {'above' if mine > theirs else 'below'}"
-    return f"{format_number(mine / theirs)} times theirs" if theirs else f"{format_number(mine)} against 0"
+def describe_distance(ours: float, published: float, table: ComparisonTable) -> str:
+    """Returns how far our number is from the published one: a difference if more is better, else a ratio."""
+    if not table.metric.less_is_better:
+        return f"{format_number(abs(ours - published))} {'above' if ours > published else 'below'}"
+    return f"{format_number(ours / published)} times theirs" if published else f"{format_number(ours)} against 0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,153 +88,166 @@ class Pair:
     """Two architectures that the source tells apart."""
 
     better: str
-    """By the source."""
+    """The better one by the source."""
     worse: str
     ours: float
-    """Above 0 where ours has them in that order too, below where it is the other, 0 where it cannot be said."""
-    sure: bool
-    """Whether ours is so beyond the intervals."""
+    """Positive if our results have the same order, negative if they have the opposite one, 0 if they have none."""
+    beyond_intervals: bool
+    """True if our order is beyond the intervals."""
 
 
-def pairs(table: ComparisonTable) -> Iterator[Pair]:
-    """Every pair of finished lines that the source tells apart."""
-    lines = [line for line in table.lines if line.published is not None and line.ours.seeds]
-    for one, other in combinations(lines, 2):
-        assert one.published is not None
-        assert other.published is not None
-        if has_not_learned(one.published, table) and has_not_learned(other.published, table):
+def pairs_told_apart(table: ComparisonTable) -> Iterator[Pair]:
+    """Yields every pair of architectures with results that the source tells apart."""
+    rows = [row for row in table.rows if row.published is not None and row.ours.seeds]
+    for first, second in combinations(rows, 2):
+        assert first.published is not None
+        assert second.published is not None
+        if has_not_learned(first.published, table) and has_not_learned(second.published, table):
             continue
-        theirs = precedes(one.published, other.published, table.measure.less_is_better)
-        if theirs:
-            better, worse = (one, other) if theirs > 0 else (other, one)
-            ours, sure = describe_comparison(better.ours, worse.ours, table)
-            yield Pair(better=better.architecture, worse=worse.architecture, ours=ours, sure=sure)
+        order = compare_published(first.published, second.published, table.metric.less_is_better)
+        if order:
+            better, worse = (first, second) if order > 0 else (second, first)
+            ours, beyond_intervals = compare_results(better.ours, worse.ours, table)
+            yield Pair(
+                better=better.architecture, worse=worse.architecture, ours=ours, beyond_intervals=beyond_intervals
+            )
 
 
 def has_not_learned(figure: PublishedFigure, table: ComparisonTable) -> bool:
-    """Whether a published loss is that of an answer without memory, or worse."""
+    """Returns whether a published loss is that of an answer without memory, or worse."""
     trivial = table.published_trivial_loss
     return trivial is not None and figure.value >= UNLEARNED * trivial
 
 
-def precedes(one: PublishedFigure, other: PublishedFigure, less_is_better: bool) -> int:
-    """1 if the first is certainly the better, -1 if it is the worse, 0 if the source does not say."""
-    less, more = certainly_less(one, other), certainly_less(other, one)
+def compare_published(first: PublishedFigure, second: PublishedFigure, less_is_better: bool) -> int:
+    """Returns 1 if the first figure is certainly better, -1 if it is certainly worse, else 0."""
+    less, more = is_certainly_less(first, second), is_certainly_less(second, first)
     return (less - more) * (1 if less_is_better else -1)
 
 
-def certainly_less(one: PublishedFigure, other: PublishedFigure) -> bool:
-    """Whether the first figure is the lower one, whatever was rounded away, and whatever `more than` means."""
-    if one.bound == other.bound == "exact":
-        # A little more, as neighbours in the last digit touch.
-        return other.value - one.value > (one.rounding + other.rounding) * (1 + 1e-9)
-    if one.bound == "above" or other.bound == "below":
+def is_certainly_less(first: PublishedFigure, second: PublishedFigure) -> bool:
+    """Returns whether the first figure is the smaller one, whatever the rounding and the bounds."""
+    if first.bound == second.bound == "exact":
+        # With a tolerance, as neighbours in the last digit touch.
+        return second.value - first.value > (first.rounding + second.rounding) * (1 + 1e-9)
+    if first.bound == "above" or second.bound == "below":
         return False
-    return one.value <= other.value
+    return first.value <= second.value
 
 
-def describe_comparison(one: OurResult, other: OurResult, table: ComparisonTable) -> tuple[float, bool]:
-    """Which is better, as in `Pair.ours`, and whether it is so beyond the intervals."""
-    if one.complete and other.complete:
-        a, b = one.mean, other.mean
-        better = (b.mean - a.mean) * (1 if table.measure.less_is_better else -1)
-        apart = max(a.low - b.high, b.low - a.high)
-        return better, a.half is not None and b.half is not None and apart > (one.grain + other.grain) / 2
-    if one.complete or other.complete:
-        none = not other.values if one.complete else not one.values
-        return (1.0 if one.complete else -1.0), none and min(one.seeds, other.seeds) > 1
-    # Where neither always gets there, the one that does so more often is ahead, and nothing is sure.
-    return len(one.values) / one.seeds - len(other.values) / other.seeds, False
+def compare_results(first: OurResult, second: OurResult, table: ComparisonTable) -> tuple[float, bool]:
+    """Compares two of our results.
+
+    Returns:
+        Their order, positive if the first is better, as in `Pair.ours`; and whether it is beyond the intervals.
+    """
+    if first.complete and second.complete:
+        a, b = first.mean, second.mean
+        order = (b.mean - a.mean) * (1 if table.metric.less_is_better else -1)
+        gap = max(a.low - b.high, b.low - a.high)
+        have_intervals = a.half_width is not None and b.half_width is not None
+        return order, have_intervals and gap > (first.resolution + second.resolution) / 2
+    if first.complete or second.complete:
+        other_has_none = not second.values if first.complete else not first.values
+        return (1.0 if first.complete else -1.0), other_has_none and min(first.seeds, second.seeds) > 1
+    # If neither always reaches the goal, the one that does so more often is better, but never certainly.
+    return len(first.values) / first.seeds - len(second.values) / second.seeds, False
 
 
 def verdict(tables: Sequence[ComparisonTable], full: bool) -> str:
-    """A preset's first measure, over all variants, in a few words; agreement is said of the others too."""
-    every, tables = tables, [table for table in tables if table.measure == tables[0].measure]
-    if not any(line.ours.seeds for table in tables for line in table.lines):
+    """Returns the verdict on a preset, in a few words.
+
+    It is about the first metric, over all variants; only agreement is mentioned for the others too.
+
+    Args:
+        tables: the tables of the preset.
+        full: whether they are at the paper's own scale.
+    """
+    all_tables, tables = tables, [table for table in tables if table.metric == tables[0].metric]
+    if not any(row.ours.seeds for table in tables for row in table.rows):
         return "not run"
-    if not any(line.published for table in tables for line in table.lines):
+    if not any(row.published for table in tables for row in table.rows):
         return "nothing published to compare with"
-    if full and agree(tables):
-        return f"agrees: every figure {'' if agree(every) else 'of its first measure '}within our intervals"
-    found = [pair for table in tables for pair in pairs(table)]
-    if not found:
+    if full and all_agree(tables):
+        scope = "" if all_agree(all_tables) else "of its first measure "
+        return f"agrees: every figure {scope}within our intervals"
+    pairs = [pair for table in tables for pair in pairs_told_apart(table)]
+    if not pairs:
         return "too little to compare"
-    turned = sum(pair.ours < 0 and pair.sure for pair in found)
-    if turned:
-        return f"another order ({turned} of {pluralize(len(found), 'pair')})"
-    if not any(pair.sure for pair in found):
+    num_reversed = sum(pair.ours < 0 and pair.beyond_intervals for pair in pairs)
+    if num_reversed:
+        return f"another order ({num_reversed} of {pluralize(len(pairs), 'pair')})"
+    if not any(pair.beyond_intervals for pair in pairs):
         return "no order beyond the intervals"
-    of_pairs = f" ({pluralize(len(found), 'pair')})"
-    if all(pair.ours > 0 for pair in found):
-        whole = all(pair.sure for pair in found)
-        return ("the same order" if whole else "the same order, in part within the intervals") + of_pairs
-    return "the same order as far as the intervals tell" + of_pairs
+    num_pairs = f" ({pluralize(len(pairs), 'pair')})"
+    if all(pair.ours > 0 for pair in pairs):
+        all_beyond = all(pair.beyond_intervals for pair in pairs)
+        return ("the same order" if all_beyond else "the same order, in part within the intervals") + num_pairs
+    return "the same order as far as the intervals tell" + num_pairs
 
 
-def agree(tables: Sequence[ComparisonTable]) -> bool:
-    """Whether every published figure agrees."""
-    said = {agreement(line, table) for table in tables for line in table.lines if line.published is not None}
-    return said <= {"within our interval", "agrees"}
+def all_agree(tables: Sequence[ComparisonTable]) -> bool:
+    """Returns whether every published figure agrees."""
+    answers = {describe_agreement(row, table) for table in tables for row in table.rows if row.published is not None}
+    return answers <= {"within our interval", "agrees"}
 
 
-def ordering(table: ComparisonTable) -> str:
-    """The order of a table's architectures beside the source's, in a sentence or two."""
-    found = list(pairs(table))
-    if not found:
+def describe_order(table: ComparisonTable) -> str:
+    """Returns the order of a table's architectures beside the source's, in a sentence or two; nothing without pairs."""
+    pairs = list(pairs_told_apart(table))
+    if not pairs:
         return ""
-    same = [pair for pair in found if pair.ours > 0]
-    other = [pair for pair in found if pair.ours < 0]
-    turned = [pair for pair in other if pair.sure]
-    tied = len(found) - len(same) - len(other)
-    come = "comes" if len(same) == 1 else "come"
-    parts = [f"{format_count(len(same))} {come} in its order ({sum(pair.sure for pair in same)} beyond the intervals)"]
-    if other:
-        parts.append(f"{format_count(len(other))} in the other ({len(turned)} beyond the intervals)")
-    if tied:
-        parts.append(f"{format_count(tied)} cannot be told")
-    told = f"Of {pluralize(len(found), 'pair')} of architectures that the source tells apart, {', '.join(parts)}."
-    if turned:
-        names = join_names([f"{pair.worse} before {pair.better}" for pair in turned])
-        told += f" The other way round beyond the intervals: {names}."
-    return told
+    same = [pair for pair in pairs if pair.ours > 0]
+    opposite = [pair for pair in pairs if pair.ours < 0]
+    reversed_pairs = [pair for pair in opposite if pair.beyond_intervals]
+    num_tied = len(pairs) - len(same) - len(opposite)
+    verb = "comes" if len(same) == 1 else "come"
+    same_beyond = sum(pair.beyond_intervals for pair in same)
+    parts = [f"{format_count(len(same))} {verb} in its order ({same_beyond} beyond the intervals)"]
+    if opposite:
+        parts.append(f"{format_count(len(opposite))} in the other ({len(reversed_pairs)} beyond the intervals)")
+    if num_tied:
+        parts.append(f"{format_count(num_tied)} cannot be told")
+    text = f"Of {pluralize(len(pairs), 'pair')} of architectures that the source tells apart, {', '.join(parts)}."
+    if reversed_pairs:
+        names = join_names([f"{pair.worse} before {pair.better}" for pair in reversed_pairs])
+        text += f" The other way round beyond the intervals: {names}."
+    return text
 
 
-LATE = 0.2
-"""The last part of a run, over which its loss is looked at: whether it still fell."""
-
-
-def reasons(preset: Preset, scale: Scale, tables: Sequence[ComparisonTable]) -> Iterator[str]:
-    """A sentence for each line that disagrees, from its runs; then what the preset says of it."""
+def disagreement_reasons(preset: Preset, scale: Scale, tables: Sequence[ComparisonTable]) -> Iterator[str]:
+    """Yields a sentence on the runs of each row that disagrees; then the findings that the preset has on record."""
     for table in tables:
-        turned = {name for pair in pairs(table) if pair.ours < 0 and pair.sure for name in (pair.better, pair.worse)}
-        for line in table.lines:
-            denied = scale == "full" and agreement(line, table).startswith("no")
-            if line.runs and (denied or line.architecture in turned):
-                where = f" ({table.variant})" if table.variant else ""
-                yield f"{line.architecture}, {table.measure}{where}: {describe_row(line)}"
+        reversed_pairs = [pair for pair in pairs_told_apart(table) if pair.ours < 0 and pair.beyond_intervals]
+        reversed_names = {name for pair in reversed_pairs for name in (pair.better, pair.worse)}
+        for row in table.rows:
+            disagrees = scale == "full" and describe_agreement(row, table).startswith("no")
+            if row.runs and (disagrees or row.architecture in reversed_names):
+                variant = f" ({table.variant})" if table.variant else ""
+                yield f"{row.architecture}, {table.metric}{variant}: {describe_row(row)}"
     yield from preset.found.get(scale, ())
 
 
-def describe_row(line: TableRow) -> str:
-    """What the seeds came to; where not all did, how far each got, and whether it had come to rest."""
-    if line.ours.complete:
-        each = join_names([f"{value:.6g}" for value in line.ours.values])
-        return f"{each} here; the source has one run."
-    diverged = [run for run in line.runs if run.diverged]
-    lost = [f"{pluralize(len(diverged), 'seed')} diverged"] if diverged else []
-    return "; ".join([*lost, *(describe_ending(run) for run in line.runs if not run.diverged)]) + "."
+def describe_row(row: TableRow) -> str:
+    """Returns the values of all seeds; if some have none, the progress of each run and how its loss ended."""
+    if row.ours.complete:
+        values = join_names([f"{value:.6g}" for value in row.ours.values])
+        return f"{values} here; the source has one run."
+    num_diverged = sum(run.diverged for run in row.runs)
+    parts = [f"{pluralize(num_diverged, 'seed')} diverged"] if num_diverged else []
+    return "; ".join([*parts, *(describe_ending(run) for run in row.runs if not run.diverged)]) + "."
 
 
 def describe_ending(run: Run) -> str:
-    """The lowest validation loss of a run, and how its last part went."""
+    """Returns the lowest validation loss of a run, and how its last part changed the loss."""
     seed = f"seed {run.experiment.seed}"
-    losses = finite(run, "val/loss")
+    losses = finite_column(run, "val/loss")
     if losses is None or len(losses) < 2:
         return f"{seed} has no validation loss to follow"
     lowest = losses.to_numpy().argmin()
     step = format_count(float(losses.index.to_numpy()[lowest]))
     best = f"{seed} had its lowest validation loss, {format_number(losses.iloc[lowest])}, at step {step}"
-    late = losses[losses.index >= losses.index[-1] - LATE * losses.index[-1]]
+    late = losses[losses.index >= losses.index[-1] - LATE_SHARE * losses.index[-1]]
     if len(late) < 2 or late.iloc[0] <= 0:
         return best
     ratio = late.iloc[-1] / late.iloc[0]

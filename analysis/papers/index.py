@@ -1,4 +1,4 @@
-"""The index of a folder of pages: for every preset how far it is, at each scale, and on what machine."""
+"""Index of a folder of pages: progress, verdict and machines of every preset at each scale."""
 
 import re
 from collections.abc import Mapping
@@ -6,19 +6,19 @@ from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
-from analysis.papers import preset
-from analysis.papers.markdown import plain, table
-from analysis.papers.preset import Scale
+from analysis.papers.markdown import escape, markdown_table
+from analysis.papers.preset import Scale, load_preset, preset_names
 from workbench.config import Draw, Numerics, Precision
 from workbench.errors import UserError
 from workbench.files import read_json, write_text
 
-FILE = "README.md"
-COMPUTED = tuple(product(get_args(Precision), get_args(Draw)))
-"""All that a page may be computed in."""
+INDEX_FILE = "README.md"
+"""Name of the index in the folder of pages."""
+NUMERICS = tuple(product(get_args(Precision), get_args(Draw)))
+"""Numerics that a page may have, the usual ones first."""
 
-MARK = "<!-- Made by `workbench reproduce"
-"""How every file begins that is made here, and may be made again."""
+GENERATED_MARK = "<!-- Made by `workbench reproduce"
+"""Beginning of every generated file; only files that begin with it are overwritten."""
 HEADING = """<!-- Made by `workbench reproduce`; not to be edited. -->
 # The papers' tables, measured
 
@@ -28,94 +28,105 @@ says nothing else, all is in float32, with data drawn on the CPU.
 """
 
 
-def check(pages: Path, page: str) -> None:
-    """Refuses a folder in which something else would be overwritten.
+def check_writable(pages: Path, page: str) -> None:
+    """Checks that writing a page and the index overwrites nothing but generated files.
 
     Args:
-        pages: the folder.
-        page: the name of the page that is to be made.
+        pages: the folder of pages.
+        page: name of the page to be written.
 
     Raises:
-        UserError: if the index, the page, or what the index is made of, was written by something else.
+        UserError: if the index, the page, or the JSON file of any page was written by something else.
     """
-    for path in (pages / FILE, pages / f"{page}.md"):
-        if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(MARK):
+    for path in (pages / INDEX_FILE, pages / f"{page}.md"):
+        if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(GENERATED_MARK):
             raise UserError(f"{path} was not written by workbench reproduce; name another folder as --pages")
-    for name in preset.names():
+    for name in preset_names():
         for scale in get_args(Scale):
             read_pages(pages, name, scale)
 
 
-def more_complete(pages: Path, page: str, finished: int) -> int | None:
-    """How many runs a page is made of already, where that is more than so many; else `None`.
+def find_more_complete(pages: Path, page: str, finished: int) -> int | None:
+    """Returns the number of finished runs in an earlier page, if that is more than a number; else `None`.
+
+    Args:
+        pages: the folder of pages.
+        page: name of the page.
+        finished: the number of runs to compare with.
 
     Raises:
-        UserError: if its JSON file was written by something else.
+        UserError: if the page's JSON file was written by something else.
     """
     path = pages / f"{page}.json"
-    told = int(read_page(path)["runs"]["finished"]) if path.exists() else 0
-    return told if told > finished else None
+    earlier = int(read_page(path)["runs"]["finished"]) if path.exists() else 0
+    return earlier if earlier > finished else None
 
 
-def write(pages: Path) -> Path:
-    """Writes `pages/README.md` from what is known of each page there.
+def write_index(pages: Path) -> Path:
+    """Writes `pages/README.md` from the JSON files of the pages, and returns its path.
 
     Raises:
         UserError: if a page's JSON file was written by something else.
     """
-    known = {(name, scale): read_pages(pages, name, scale) for name in preset.names() for scale in get_args(Scale)}
-    machines = sorted({machine for each in known.values() for page in each.values() for machine in page["machines"]})
+    scales = get_args(Scale)
+    contents = {(name, scale): read_pages(pages, name, scale) for name in preset_names() for scale in scales}
+    machines = sorted(
+        {machine for by_page in contents.values() for page in by_page.values() for machine in page["machines"]}
+    )
     letters = {machine: chr(ord("A") + index) for index, machine in enumerate(machines)}
     lines = [
         [
             f"`{name}`",
-            plain(preset.load(name).title),
-            *(status(known[name, scale], letters) for scale in get_args(Scale)),
+            escape(load_preset(name).title),
+            *(format_cell(contents[name, scale], letters) for scale in scales),
         ]
-        for name in preset.names()
+        for name in preset_names()
     ]
-    legend = "\n".join(f"- {letter}: {plain(machine)}" for machine, letter in letters.items())
-    parts = [HEADING, table(("preset", "table", "full", "small"), lines, left=4), legend]
-    write_text(pages / FILE, "\n\n".join(part.strip() for part in parts if part) + "\n")
-    return pages / FILE
+    legend = "\n".join(f"- {letter}: {escape(machine)}" for machine, letter in letters.items())
+    parts = [HEADING, markdown_table(("preset", "table", "full", "small"), lines, left=4), legend]
+    write_text(pages / INDEX_FILE, "\n\n".join(part.strip() for part in parts if part) + "\n")
+    return pages / INDEX_FILE
 
 
 def read_pages(pages: Path, name: str, scale: Scale) -> dict[str, dict[str, Any]]:
-    """What the JSON files of a preset's pages say, by the page's name; the usual one first.
+    """Returns the contents of the JSON files of a preset's pages, by the name of the page, the usual one first.
 
     Raises:
-        UserError: if one was written by something else.
+        UserError: if one of them was written by something else.
     """
-    made = [preset.load(name, Numerics(precision=precision, draw=draw)).page(scale) for precision, draw in COMPUTED]
-    return {page: read_page(pages / f"{page}.json") for page in made if (pages / f"{page}.json").exists()}
+    presets = [load_preset(name, Numerics(precision=precision, draw=draw)) for precision, draw in NUMERICS]
+    paths = {page: pages / f"{page}.json" for page in (preset.page_name(scale) for preset in presets)}
+    return {page: read_page(path) for page, path in paths.items() if path.exists()}
 
 
 def read_page(path: Path) -> dict[str, Any]:
-    """What the JSON file of a page says.
+    """Returns the contents of a page's JSON file.
 
     Raises:
         UserError: if it was written by something else.
     """
-    known = read_json(path)
-    runs = known.get("runs")
-    kinds = {"share": int | float, "verdict": str, "machines": list}
-    whole = all(isinstance(known.get(key), kind) for key, kind in kinds.items())
-    if not whole or not isinstance(runs, dict) or not {"finished", "asked"} <= runs.keys():
+    content = read_json(path)
+    runs = content.get("runs")
+    types = {"share": int | float, "verdict": str, "machines": list}
+    is_complete = all(isinstance(content.get(key), kind) for key, kind in types.items())
+    if not is_complete or not isinstance(runs, dict) or not {"finished", "asked"} <= runs.keys():
         raise UserError(f"{path} was not written by workbench reproduce; move it away")
-    return known
+    return content
 
 
-def status(known: Mapping[str, dict[str, Any]], letters: Mapping[str, str]) -> str:
-    """A cell of the index: the pages of a preset at a scale."""
-    return "<br>".join(describe_page(page, each, letters) for page, each in known.items()) or "not run"
+def format_cell(contents: Mapping[str, dict[str, Any]], letters: Mapping[str, str]) -> str:
+    """Returns a cell of the index: the pages of a preset at one scale."""
+    return "<br>".join(describe_page(page, content, letters) for page, content in contents.items()) or "not run"
 
 
-def describe_page(page: str, known: Mapping[str, Any], letters: Mapping[str, str]) -> str:
-    """How far a page is, what it says, and on what machines it was made."""
-    runs, share = known["runs"], known["share"]
-    whole = runs["finished"] == runs["asked"]
-    how_far = "done" if whole else f"partial, {runs['finished']} of {runs['asked']} runs ({100 * share:.0f} %)"
-    where = ", ".join(letters[machine] for machine in known["machines"])
-    (computed,) = re.findall(r"-(?:small|full)(?:-(.*))?$", page)
-    how_far += f", {computed.replace('-', ' ')}" * bool(computed)
-    return f"[{how_far}]({page}.md): {plain(known['verdict'])}" + f" ({where})" * bool(where)
+def describe_page(page: str, content: Mapping[str, Any], letters: Mapping[str, str]) -> str:
+    """Returns the progress of a page as a link, its verdict, and the letters of its machines."""
+    runs = content["runs"]
+    if runs["finished"] == runs["asked"]:
+        progress = "done"
+    else:
+        progress = f"partial, {runs['finished']} of {runs['asked']} runs ({100 * content['share']:.0f} %)"
+    (numerics,) = re.findall(r"-(?:small|full)(?:-(.*))?$", page)
+    progress += f", {numerics.replace('-', ' ')}" * bool(numerics)
+    machines = ", ".join(letters[machine] for machine in content["machines"])
+    return f"[{progress}]({page}.md): {escape(content['verdict'])}" + f" ({machines})" * bool(machines)

@@ -1,33 +1,33 @@
-"""Text and tables as Markdown; whatever is in them shows as it is."""
+"""Markdown text, code and tables, escaped so that their content is shown literally."""
 
 import re
 from collections.abc import Iterable, Sequence
 
-SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#&~$])")
+SPECIAL_CHARACTERS = re.compile(r"([\\`*_{}\[\]<>|#&~$])")
 
 
-def plain(text: str) -> str:
-    """A text in which nothing is markup.
+def escape(text: str) -> str:
+    r"""Escapes a text so that nothing in it is markup, and joins its lines.
 
     Example:
-        >>> print(plain("steps until loss < 0.001"))
-        steps until loss \\< 0.001
+        >>> print(escape("steps until loss < 0.001"))
+        steps until loss \< 0.001
     """
-    return SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    return SPECIAL_CHARACTERS.sub(r"\\\1", " ".join(text.split()))
 
 
-def code(text: str) -> str:
-    """A text as code, which may hold no backtick."""
+def inline_code(text: str) -> str:
+    """Returns a text as code, with quotes in place of backticks."""
     return f"`{' '.join(text.split()).replace('`', chr(39))}`"
 
 
-def table(headings: Sequence[str], lines: Iterable[Sequence[str]], left: int = 1) -> str:
-    """A table.
+def markdown_table(headings: Sequence[str], lines: Iterable[Sequence[str]], left: int = 1) -> str:
+    """Returns a table.
 
     Args:
-        headings: of its columns, as Markdown.
-        lines: their cells, as Markdown.
-        left: the columns that are text; numbers stand to the right.
+        headings: headings of the columns, as Markdown.
+        lines: cells of each line, as Markdown.
+        left: number of columns that are aligned to the left; the others hold numbers, aligned to the right.
     """
     rule = ["---" if index < left else "---:" for index in range(len(headings))]
     return "\n".join(f"| {' | '.join(line)} |" for line in (headings, rule, *lines))

@@ -1,4 +1,4 @@
-"""The page of a table: what was published, what came out here, how far they agree, and in what setting."""
+"""Page of a preset: published and measured figures, their agreement, learning curves and settings."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -8,22 +8,30 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analysis.figures import learning_curves
-from analysis.formatting import ABSENT, format_count, format_interval, format_number, format_percent, pluralize
-from analysis.formatting import format_range as spanned
-from analysis.grouping import Section, sections
-from analysis.papers.agreement import RULE, agreement, ordering, reasons, verdict
-from analysis.papers.markdown import code, plain, table
-from analysis.papers.preset import Preset, Scale, load
-from analysis.papers.settings_table import reductions, settings_table
-from analysis.papers.status import runs_status
-from analysis.papers.tables import ComparisonTable, TableRow, published_variants, tables
-from analysis.published import published_for
+from analysis.formatting import (
+    ABSENT,
+    format_count,
+    format_interval,
+    format_number,
+    format_percent,
+    format_range,
+    pluralize,
+)
+from analysis.grouping import Section, build_sections
+from analysis.papers.agreement import RULE, describe_agreement, describe_order, disagreement_reasons, verdict
+from analysis.papers.markdown import escape, inline_code, markdown_table
+from analysis.papers.preset import Preset, Scale, load_preset
+from analysis.papers.settings_table import describe_reductions, settings_table
+from analysis.papers.status import load_runs_status
+from analysis.papers.tables import ComparisonTable, TableRow, build_tables, published_variants
+from analysis.published import find_published
 from analysis.statistics import Mean, mean_interval
 from analysis.style import save_svg
 from workbench.files import write_json, write_text
 from workbench.results import Run
 
 FIGURES = "figures"
+"""Name of the folder of figures in the folder of pages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,47 +42,47 @@ class WrittenPage:
     verdict: str
 
 
-def write(preset: Preset, scale: Scale, out: Path, pages: Path, seeds: int | None = None) -> WrittenPage:
-    """Writes the preset's page, its figures below `pages/figures`, and what the index needs as JSON.
+def write_page(preset: Preset, scale: Scale, out: Path, pages: Path, seeds: int | None = None) -> WrittenPage:
+    """Writes the page of a preset, its figures in `pages/figures`, and the JSON file that the index is made of.
 
     Args:
-        preset: the table.
+        preset: the preset.
         scale: the paper's setting, or the small one.
         out: the folder of results.
         pages: the folder of pages.
-        seeds: of each, where not as the preset has them.
+        seeds: number of seeds, if not that of the preset.
 
     Raises:
         UserError: if a run in `out` was written by something else.
     """
-    parts = [load(name, preset.numerics) for name in preset.of] or [preset]
+    parts = [load_preset(name, preset.numerics) for name in preset.of] or [preset]
     experiments = [experiment for part in parts for experiment in part.experiments(scale, seeds)]
-    found = runs_status(out, experiments)
-    name = preset.page(scale)
+    status = load_runs_status(out, experiments)
+    name = preset.page_name(scale)
     (pages / FIGURES).mkdir(parents=True, exist_ok=True)
-    figures = list(draw_figures(sections(found.runs), pages, name))
-    made = [] if preset.of else tables(preset, scale, experiments, found.runs)
-    said = "learning curves" if preset.of else verdict(made, scale == "full")
-    said += "" if found.complete or not found.runs else ", so far"
-    page = environment().get_template("page.md.j2").render(
-        name=code(preset.name),
-        title=plain(preset.title),
+    figures = list(draw_figures(build_sections(status.runs), pages, name))
+    tables = [] if preset.of else build_tables(preset, scale, experiments, status.runs)
+    summary = "learning curves" if preset.of else verdict(tables, scale == "full")
+    summary += "" if status.complete or not status.runs else ", so far"
+    page = template_environment().get_template("page.md.j2").render(
+        name=inline_code(preset.name),
+        title=escape(preset.title),
         scale=scale,
-        standing=found,
-        numerics=[plain(each) for each in describe_numerics(preset)],
-        percent=format_percent(100 * found.share),
-        shrunk=[] if preset.of else [plain(reductions(preset))],
-        verdict=plain(said),
-        results=[format_result(each, scale) for each in made],
+        status=status,
+        percent=format_percent(100 * status.progress),
+        numerics=[escape(sentence) for sentence in describe_numerics(preset)],
+        reductions=None if preset.of else escape(describe_reductions(preset)),
+        verdict=escape(summary),
+        command=reproduce_command(preset, scale, seeds),
+        tables=[format_table(table, scale) for table in tables],
         rule=RULE,
         figures=figures,
-        budget=budget(found.runs),
-        machines=[plain(each) for each in machines(found.runs)],
-        settings=[] if preset.of else [settings_table(preset, scale, seeds)],
-        unlike=[plain(each) for each in preset.unlike],
-        reasons=[plain(each) for each in reasons(preset, scale, made)],
-        others=[plain(each) for each in other_presets(preset)],
-        command=command(preset, scale, seeds),
+        reasons=[escape(sentence) for sentence in disagreement_reasons(preset, scale, tables)],
+        other_sources=[escape(sentence) for sentence in other_sources(preset)],
+        budget=budget_table(status.runs),
+        machines=[escape(machine) for machine in describe_machines(status.runs)],
+        settings=None if preset.of else settings_table(preset, scale, seeds),
+        deviations=[escape(sentence) for sentence in preset.unlike],
     )  # fmt: skip
     write_text(pages / f"{name}.md", page.rstrip() + "\n")
     write_json(
@@ -82,18 +90,18 @@ def write(preset: Preset, scale: Scale, out: Path, pages: Path, seeds: int | Non
         {
             "preset": preset.name,
             "scale": scale,
-            "runs": {"finished": len(found.runs), "asked": len(experiments)},
-            "share": round(found.share, 4),
-            "verdict": said,
-            "machines": machines(found.runs),
-            "seconds": round(sum(run.timing.get("seconds", 0.0) for run in found.runs)),
+            "runs": {"finished": len(status.runs), "asked": len(experiments)},
+            "share": round(status.progress, 4),
+            "verdict": summary,
+            "machines": describe_machines(status.runs),
+            "seconds": round(sum(run.timing.get("seconds", 0.0) for run in status.runs)),
         },
     )
-    return WrittenPage(path=pages / f"{name}.md", verdict=said)
+    return WrittenPage(path=pages / f"{name}.md", verdict=summary)
 
 
-def environment() -> Environment:
-    """The templates. What they are given is Markdown already."""
+def template_environment() -> Environment:
+    """Returns the templates, without escaping, as all values are Markdown already."""
     return Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=False,
@@ -103,132 +111,133 @@ def environment() -> Environment:
     )
 
 
-def draw_figures(found: Sequence[Section], pages: Path, name: str) -> Iterator[str]:
-    """Writes the learning curves of each section; yields each figure as Markdown."""
-    for section in found:
-        drawn = learning_curves.panels(section)
-        if not drawn:
+def draw_figures(sections: Sequence[Section], pages: Path, name: str) -> Iterator[str]:
+    """Writes the learning curves of each section, and yields each figure as Markdown."""
+    for section in sections:
+        histories = learning_curves.load_histories(section)
+        if not histories:
             continue
         figure = f"{name}-{section.anchor}"
-        save_svg(learning_curves.draw(section, drawn), pages / FIGURES, figure)
-        shown = f"![{plain(learning_curves.described(section, drawn))}]({FIGURES}/{figure}.svg)"
-        yield f"{shown}\n\n{plain(section.title)}. {learning_curves.caption(drawn)}"
+        save_svg(learning_curves.draw_learning_curves(section, histories), pages / FIGURES, figure)
+        image = f"![{escape(learning_curves.alt_text(section, histories))}]({FIGURES}/{figure}.svg)"
+        yield f"{image}\n\n{escape(section.title)}. {learning_curves.caption(histories)}"
 
 
-def budget(runs: Sequence[Run]) -> str:
-    """What each architecture was given, and what it took."""
-    lines = []
-    for section in sections(runs):
-        for row in section.rows:
-            seconds = mean_interval(run.timing.get("seconds", math.nan) for run in row.runs)
-            lines.append(
-                [
-                    plain(row.label),
-                    plain(section.title),
-                    spanned(row.results("parameters")),
-                    spanned(row.results("steps")),
-                    format_count(row.experiment.budget.steps),
-                    format_count(row.experiment.budget.batch_size),
-                    format_count(len(row.runs)),
-                    format_count(row.diverged),
-                    format_number(seconds.mean),
-                ]
-            )
-    headings = ("architecture", "task", "parameters", "steps made", "of", "batch", "seeds", "diverged", "s a run")
-    return table(headings, lines, left=2) if lines else "Nothing is finished yet."
+def format_table(table: ComparisonTable, scale: Scale) -> str:
+    """Returns a comparison table as Markdown; only at the paper's scale it says whether figures agree."""
+    heading = f"### {escape(', '.join(part for part in (str(table.metric), table.variant) if part))}"
+    headings = ["architecture", "published", "ours", "seeds"]
+    full = scale == "full"
+    lines = [row_cells(row, table, full) for row in table.rows]
+    trivial = trivial_value(table)
+    if trivial is not None:
+        lines.append(["trivial baseline", "", format_number(trivial), "", *[""] * full])
+    body = markdown_table([*headings, *["agrees?"] * full], lines)
+    baseline = "" if trivial is not None else describe_trivial_loss(table)
+    source = "Nothing is published of this."
+    if table.source is not None:
+        variant = f" ({table.published_variant})" if table.published_variant != table.variant else ""
+        source = f"Published: {table.source.source}{variant}. {table.source.setting}."
+    order = describe_order(table)
+    return "\n\n".join(part for part in (heading, body, escape(baseline), escape(source), escape(order)) if part)
 
 
-def machines(runs: Sequence[Run]) -> list[str]:
-    """The machines that trained, one in a line each."""
-    told = {
-        f"{run.timing.get('processor', 'unknown')} ({run.timing.get('device', 'unknown')}, "
-        f"{pluralize(run.timing.get('threads', 1), 'thread')} a run, PyTorch {run.timing.get('torch', 'unknown')})"
-        for run in runs
-    }
-    return sorted(told)
+def row_cells(row: TableRow, table: ComparisonTable, full: bool) -> list[str]:
+    """Returns the cells of a row, with its agreement at the full scale."""
+    ours = row.ours
+    seeds = f"{len(ours.values)} of {ours.seeds}" if ours.seeds else "0"
+    if ours.num_diverged:
+        seeds += f" ({ours.num_diverged} diverged)"
+    if not ours.values and ours.seeds > ours.num_diverged and table.metric.counts_steps:
+        value = f"> {format_count(ours.budget)}"
+    else:
+        value = format_steps(ours.mean) if table.metric.counts_steps else format_interval(ours.mean)
+    published = ABSENT if row.published is None else str(row.published)
+    agreement = [escape(describe_agreement(row, table))] if full else []
+    return [escape(row.architecture), escape(published), escape(value), seeds, *agreement]
 
 
-def other_presets(preset: Preset) -> Iterator[str]:
-    """What further sources have of the same variant of the task."""
+def format_steps(mean: Mean) -> str:
+    """Formats a mean number of steps and the half-width of its interval as whole numbers."""
+    if mean.n == 0:
+        return ABSENT
+    return format_count(mean.mean) + ("" if mean.half_width is None else f" ± {format_count(mean.half_width)}")
+
+
+def trivial_value(table: ComparisonTable) -> float | None:
+    """Returns the value of the best answer without memory; `None` unless the metric is a loss or follows from one."""
+    if table.trivial_loss is None:
+        return None
+    bits = table.trivial_loss / math.log(2)
+    return {"test/loss": table.trivial_loss, "test/bits_per_character": bits}.get(table.metric.text)
+
+
+def describe_trivial_loss(table: ComparisonTable) -> str:
+    """Returns a sentence on the trivial loss, for a table of another metric; nothing if the loss is unknown."""
+    if table.trivial_loss is None:
+        return ""
+    loss = f"The best answer without memory has a loss of {format_number(table.trivial_loss)}"
+    goal = table.metric.goal
+    if goal is not None and goal.criterion.metric == "loss" and not goal.criterion.is_met(table.trivial_loss):
+        return f"Trivial baseline: never. {loss}."
+    return f"Trivial baseline: {loss[0].lower()}{loss[1:]}."
+
+
+def other_sources(preset: Preset) -> Iterator[str]:
+    """Yields a sentence on each further source that reports the same variant of the task."""
     for part in [] if preset.of else published_variants(preset):
-        for entry in published_for(part):
+        for entry in find_published(part):
             if entry.source not in preset.sources:
                 figures = ", ".join(f"{name} {figure}" for name, figure in entry.figures.items())
                 yield f"{entry.source}, {entry.measure}: {figures} ({entry.setting})."
 
 
-def command(preset: Preset, scale: Scale, seeds: int | None) -> str:
-    """The command that makes the page."""
-    options = "".join(f" --{name} {value}" for name, value in preset.numerics.unusual.items())
-    return code(f"workbench reproduce {preset.name} --scale {scale}{f' --seeds {seeds}' if seeds else ''}{options}")
+def budget_table(runs: Sequence[Run]) -> str:
+    """Returns the budget of each architecture, and the steps and seconds it needed, as Markdown."""
+    lines = []
+    for section in build_sections(runs):
+        for row in section.rows:
+            seconds = mean_interval(run.timing.get("seconds", math.nan) for run in row.runs)
+            lines.append(
+                [
+                    escape(row.label),
+                    escape(section.title),
+                    format_range(row.result_values("parameters")),
+                    format_range(row.result_values("steps")),
+                    format_count(row.experiment.budget.steps),
+                    format_count(row.experiment.budget.batch_size),
+                    format_count(len(row.runs)),
+                    format_count(row.num_diverged),
+                    format_number(seconds.mean),
+                ]
+            )
+    headings = ("architecture", "task", "parameters", "steps made", "of", "batch", "seeds", "diverged", "s a run")
+    return markdown_table(headings, lines, left=2) if lines else "Nothing is finished yet."
+
+
+def describe_machines(runs: Sequence[Run]) -> list[str]:
+    """Returns the machines that trained the runs, each once, in order of name."""
+    machines = {
+        f"{run.timing.get('processor', 'unknown')} ({run.timing.get('device', 'unknown')}, "
+        f"{pluralize(run.timing.get('threads', 1), 'thread')} a run, PyTorch {run.timing.get('torch', 'unknown')})"
+        for run in runs
+    }
+    return sorted(machines)
 
 
 def describe_numerics(preset: Preset) -> Iterator[str]:
-    """In sentences, what the runs are computed in where that is not as usual."""
-    unusual = preset.numerics.unusual
-    if "precision" in unusual:
+    """Yields a sentence on each part of the numerics that is not the usual one."""
+    changed = preset.numerics.non_defaults
+    if "precision" in changed:
         yield "Computed in mixed precision, products in bfloat16; the usual page is in float32."
-    if "draw" in unusual:
+    if "draw" in changed:
         yield "Training data that has to be drawn is drawn on the device that trains."
 
 
-def format_result(made: ComparisonTable, scale: Scale) -> str:
-    """One table: theirs, ours, and at the paper's scale whether they agree."""
-    heading = f"### {plain(', '.join(part for part in (str(made.measure), made.variant) if part))}"
-    headings = ["architecture", "published", "ours", "seeds"]
-    full = scale == "full"
-    lines = [row_cells(line, made, full) for line in made.lines]
-    trivial = trivial_value(made)
-    if trivial is not None:
-        lines.append(["trivial baseline", "", format_number(trivial), "", *[""] * full])
-    shown = table([*headings, *["agrees?"] * full], lines)
-    baseline = "" if trivial is not None else trivial_steps(made)
-    source, setting = "Nothing is published of this.", ""
-    if made.source is not None:
-        of = f" ({made.published_variant})" if made.published_variant != made.variant else ""
-        source, setting = f"Published: {made.source.source}{of}. ", f"{made.source.setting}."
-    order = ordering(made)
-    return "\n\n".join(
-        part for part in (heading, shown, plain(baseline), plain(source + setting), plain(order)) if part
-    )
-
-
-def row_cells(line: TableRow, made: ComparisonTable, full: bool) -> list[str]:
-    """A line of a table."""
-    ours = line.ours
-    share = f"{len(ours.values)} of {ours.seeds}" if ours.seeds else "0"
-    if ours.diverged:
-        share += f" ({ours.diverged} diverged)"
-    if not ours.values and ours.seeds > ours.diverged and made.measure.counts_steps:
-        value = f"> {format_count(ours.budget)}"
-    else:
-        value = format_steps(ours.mean) if made.measure.counts_steps else format_interval(ours.mean)
-    published = ABSENT if line.published is None else str(line.published)
-    told = [plain(agreement(line, made))] if full else []
-    return [plain(line.architecture), plain(published), plain(value), share, *told]
-
-
-def format_steps(mean: Mean) -> str:
-    """A mean number of steps with its interval: whole numbers."""
-    if mean.n == 0:
-        return ABSENT
-    return format_count(mean.mean) + ("" if mean.half is None else f" ± {format_count(mean.half)}")
-
-
-def trivial_value(made: ComparisonTable) -> float | None:
-    """What the best answer without memory has, where it is a loss or follows from one."""
-    if made.trivial_loss is None:
-        return None
-    bits = made.trivial_loss / math.log(2)
-    return {"test/loss": made.trivial_loss, "test/bits_per_character": bits}.get(made.measure.text)
-
-
-def trivial_steps(made: ComparisonTable) -> str:
-    """The trivial baseline of a table that counts something else than losses."""
-    if made.trivial_loss is None:
-        return ""
-    loss = f"The best answer without memory has a loss of {format_number(made.trivial_loss)}"
-    goal = made.measure.goal
-    if goal is not None and goal.criterion.metric == "loss" and not goal.criterion.met(made.trivial_loss):
-        return f"Trivial baseline: never. {loss}."
-    return f"Trivial baseline: {loss[0].lower()}{loss[1:]}."
+def reproduce_command(preset: Preset, scale: Scale, seeds: int | None) -> str:
+    """Returns the command that writes the page, as Markdown."""
+    command = f"workbench reproduce {preset.name} --scale {scale}"
+    if seeds:
+        command += f" --seeds {seeds}"
+    options = "".join(f" --{name} {value}" for name, value in preset.numerics.non_defaults.items())
+    return inline_code(command + options)

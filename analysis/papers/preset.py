@@ -1,4 +1,4 @@
-"""A table of a paper as a preset: its setting, what of it is made small, and what it counts."""
+"""Presets: the tables of the papers as YAML files, with their settings at two scales, metrics and sources."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -13,28 +13,30 @@ from workbench.errors import UserError
 from workbench.files import read_yaml
 
 FOLDER = Path(__file__).parent / "presets"
+"""The folder of the presets."""
 
 Scale = Literal["full", "small"]
+"""The paper's setting, or a smaller one that trains in minutes."""
 Settings = Mapping[str, Any]
-"""Keys as in the file of `workbench compare --config`; under `each`, more of them by architecture; under `over`, values
-of one option of the task, where the table has more than one variant."""
+"""Settings with the keys of `workbench compare --config`; under `each`, more of them by architecture; under `over`, the
+values of one option of the task, if the table has several variants."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """One table.
+    """A table of a paper.
 
     Args:
-        name: that of its file.
-        title: what it is about.
-        sources: whose figures it is compared with, as in analysis/published.yaml.
+        name: name of its file.
+        title: title of the table.
+        sources: sources of the figures to compare with, as in analysis/published.yaml.
         full: the paper's setting.
-        small: what is otherwise where the scale is small.
-        measures: what is counted; the first decides whether the page agrees with the paper.
-        unlike: where the setting is not, or may not be, the source's, in sentences.
-        found: what was looked for where ours and theirs disagree, in sentences, by scale.
-        of: other presets, where it is a figure made of their runs.
-        numerics: what it is computed in, which no paper says; its file does not, either.
+        small: what differs at the small scale.
+        measures: the metrics; the first decides whether the page agrees with the paper.
+        unlike: where the setting differs from the source's, or may differ, in sentences.
+        found: what was found out about disagreements, in sentences, by scale.
+        of: other presets, for a figure that is drawn from their runs.
+        numerics: precision and random numbers of the runs, which no paper and no file states.
     """
 
     name: str
@@ -48,90 +50,96 @@ class Preset:
     of: tuple[str, ...] = ()
     numerics: Numerics = field(default_factory=Numerics)
 
-    def page(self, scale: Scale) -> str:
-        """The name of its page, without an ending."""
-        return f"{self.name}-{scale}{suffix(self.numerics)}"
+    def page_name(self, scale: Scale) -> str:
+        """Returns the name of the page, without a suffix."""
+        return f"{self.name}-{scale}{numerics_suffix(self.numerics)}"
 
     def settings(self, scale: Scale) -> dict[str, Any]:
-        """What is asked of `workbench compare` at a scale, beside what single architectures have of their own."""
-        mine = overlay(self.full, self.small) if scale == "small" else dict(self.full)
-        return {**mine, **self.numerics.unusual}
+        """Returns the settings at a scale, with those of single architectures under `each`."""
+        settings = overlay(self.full, self.small) if scale == "small" else dict(self.full)
+        return {**settings, **self.numerics.non_defaults}
 
     def experiments(self, scale: Scale, seeds: int | None = None) -> list[Experiment]:
-        """All runs of the table, seed by seed, so that early results already have every architecture.
+        """Returns all experiments of the table, seed by seed, so that early results include every architecture.
 
         Args:
             scale: the paper's setting, or the small one.
-            seeds: runs of each; by default as the preset has it.
+            seeds: number of seeds; by default that of the preset.
 
         Raises:
-            UserError: if a file of data is missing, or a setting cannot be.
+            UserError: if a data file is missing, or a setting is invalid.
         """
-        found = [each for variant in self.variants(scale) for each in self._variant(variant, scale, seeds)]
-        return sorted(found, key=lambda experiment: experiment.seed)
+        experiments = [
+            experiment
+            for options in self.variants(scale)
+            for experiment in self._variant_experiments(options, scale, seeds)
+        ]
+        return sorted(experiments, key=lambda experiment: experiment.seed)
 
     def variants(self, scale: Scale) -> list[dict[str, Any]]:
-        """The options of the task in each variant of the table."""
-        chosen: Mapping[str, Sequence[Any]] = self.settings(scale).get("over", {})
-        return [{key: value} for key, values in chosen.items() for value in values] or [{}]
+        """Returns the task options of each variant of the table."""
+        over: Mapping[str, Sequence[Any]] = self.settings(scale).get("over", {})
+        return [{key: value} for key, values in over.items() for value in values] or [{}]
 
-    def _variant(self, options: Mapping[str, Any], scale: Scale, seeds: int | None) -> Iterator[Experiment]:
+    def _variant_experiments(self, options: Mapping[str, Any], scale: Scale, seeds: int | None) -> Iterator[Experiment]:
         settings = self.settings(scale)
-        own: Mapping[str, Settings] = settings.pop("each", {})
+        each: Mapping[str, Settings] = settings.pop("each", {})
         settings.pop("over", None)
         (task,) = settings["tasks"]
         settings = overlay(settings, {"task": {task: options}} if options else {})
         if seeds is not None:
             settings["seeds"] = seeds
         for name in settings["architectures"]:
-            # Alone, as an architecture may have an optimiser of its own.
-            alone = overlay(settings, own.get(name, {}))
-            alone["architectures"] = [name]
+            # A comparison for each architecture, as one may have its own optimizer.
+            single = overlay(settings, each.get(name, {}))
+            single["architectures"] = [name]
             for kind in ("architecture", "task"):
-                names = (name, task)
-                alone[kind] = {key: value for key, value in alone.get(kind, {}).items() if key in names}
-            yield from Comparison.from_dict(alone).experiments()
+                single[kind] = {key: value for key, value in single.get(kind, {}).items() if key in (name, task)}
+            yield from Comparison.from_dict(single).experiments()
 
 
-def suffix(numerics: Numerics) -> str:
-    """What tells the page of runs that are computed so from the usual one: `-bf16`, `-bf16-drawn-on-device`."""
-    unusual = numerics.unusual
-    return f"-{numerics.precision}" * ("precision" in unusual) + f"-drawn-on-{numerics.draw}" * ("draw" in unusual)
+def numerics_suffix(numerics: Numerics) -> str:
+    """Returns the suffix of pages with other than the default numerics: `-bf16`, `-bf16-drawn-on-device`."""
+    changed = numerics.non_defaults
+    return f"-{numerics.precision}" * ("precision" in changed) + f"-drawn-on-{numerics.draw}" * ("draw" in changed)
 
 
-def overlay(settings: Settings, changed: Settings) -> dict[str, Any]:
-    """Settings with others over them: mappings key by key, all else as a whole; `each` is replaced, as what one scale
-    gives an architecture is not what another does."""
+def overlay(settings: Settings, changes: Settings) -> dict[str, Any]:
+    """Returns settings with changes applied: mappings key by key, everything else as a whole.
+
+    `each` is replaced as a whole too: what one scale sets for an architecture does not apply to the other scale.
+    """
     merged = dict(settings)
-    for key, value in changed.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping) and key != "each"
-        merged[key] = overlay(merged[key], value) if both else value
+    for key, value in changes.items():
+        are_mappings = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = overlay(merged[key], value) if are_mappings and key != "each" else value
     return merged
 
 
-def names() -> tuple[str, ...]:
-    """Every preset there is."""
-    return tuple(sorted((path.stem for path in FOLDER.glob("*.yaml")), key=order))
+def preset_names() -> tuple[str, ...]:
+    """Returns the names of all presets, in order of source and number."""
+    return tuple(sorted((path.stem for path in FOLDER.glob("*.yaml")), key=preset_sort_key))
 
 
-def order(name: str) -> tuple[str, ...]:
-    """A sorting key by source and number: rwa-copy-100 before rwa-copy-1000, tables in their order."""
+def preset_sort_key(name: str) -> tuple[str, ...]:
+    """Returns a sort key by source and number: rwa-copy-100 is before rwa-copy-1000, and tables are in order."""
     return tuple(part.zfill(6) if part.isdigit() else part for part in name.split("-"))
 
 
-def load(name: str, numerics: Numerics | None = None) -> Preset:
-    """The preset of a name.
+def load_preset(name: str, numerics: Numerics | None = None) -> Preset:
+    """Loads a preset.
 
     Args:
-        name: that of its file.
-        numerics: what it is computed in; by default as usual.
+        name: name of its file.
+        numerics: precision and random numbers of the runs; by default the usual ones.
 
     Raises:
-        UserError: if there is none, or its file says what no preset says.
+        UserError: if there is no such preset, or its file is invalid.
     """
     path = FOLDER / f"{name}.yaml"
-    if name not in names():
-        raise UserError(f"unknown preset {name!r}{did_you_mean(name, names())}; workbench reproduce --list shows them")
+    names = preset_names()
+    if name not in names:
+        raise UserError(f"unknown preset {name!r}{did_you_mean(name, names)}; workbench reproduce --list shows them")
     values = read_yaml(path)
     accepted = [item.name for item in fields(Preset) if item.name not in ("name", "numerics")]
     for key in values:
@@ -140,7 +148,7 @@ def load(name: str, numerics: Numerics | None = None) -> Preset:
     if not isinstance(values.get("title"), str):
         raise UserError(f"{path} needs a title")
     for key in ("sources", "unlike", "of", "measures"):
-        if not isinstance(values.setdefault(key, []), list) or not all(isinstance(each, str) for each in values[key]):
+        if not isinstance(values.setdefault(key, []), list) or not all(isinstance(text, str) for text in values[key]):
             raise UserError(f"{path}: {key} must be a list of texts, not {values[key]!r}")
         values[key] = tuple(values[key])
     for key in ("full", "small", "found"):
@@ -148,5 +156,5 @@ def load(name: str, numerics: Numerics | None = None) -> Preset:
             raise UserError(f"{path}: {key} must be a mapping, not {values[key]!r}")
     if not values["of"] and len(values["full"].get("tasks") or ()) != 1:
         raise UserError(f"{path}: full must name one task (tasks: [addition]), or of other presets")
-    values["measures"] = tuple(Metric.read(text) for text in values["measures"])
+    values["measures"] = tuple(Metric.parse(text) for text in values["measures"])
     return Preset(name=name, numerics=numerics or Numerics(), **values)

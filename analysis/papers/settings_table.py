@@ -1,4 +1,4 @@
-"""The setting of a preset as a table, and by what factor the small one is smaller."""
+"""Settings of a preset as a table, and how the small scale differs from the paper's."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
@@ -6,96 +6,98 @@ from typing import Any
 
 from analysis.formatting import ABSENT
 from analysis.grouping import format_option
-from analysis.papers.markdown import plain, table
-from analysis.papers.preset import Preset, Scale
+from analysis.papers.markdown import escape, markdown_table
+from analysis.papers.preset import Preset, Scale, Settings
 from workbench.comparison import Comparison
 from workbench.config import Budget, Optimization
 
 OMITTED = ("seeds", "log_every")
-"""Settings that are ours, not the paper's."""
-
-
-def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Each value under one key: `task.addition.length`; of what single architectures have, `each.lstm.clip`."""
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+"""Settings that are ours and not in any paper."""
 
 
 DEFAULTS = {
     item.name: item.default for part in (Comparison, Budget, Optimization) for item in fields(part)
     if item.default is not MISSING
 }  # fmt: skip
-
-
-def value_of(key: str, settings: Mapping[str, Any]) -> Any:
-    """What holds where a setting is not named: for a single architecture what all have, for all the default."""
-    if key in settings:
-        return settings[key]
-    if key.startswith("each."):
-        return value_of(key.split(".", 2)[2], settings)
-    return DEFAULTS.get(key)
+"""Defaults of the settings of a comparison."""
 
 
 def settings_table(preset: Preset, scale: Scale, seeds: int | None = None) -> str:
-    """All that is set; at small scale beside the paper's, with the factor where both are numbers.
+    """Returns all settings as Markdown; at the small scale beside the paper's, with the factor between numbers.
 
     Args:
-        preset: the table.
+        preset: the preset.
         scale: the paper's setting, or the small one.
-        seeds: of each, where not as the preset has them.
+        seeds: number of seeds, if not that of the preset.
     """
-    paper, here = dict(flatten(preset.full)), dict(flatten(preset.settings(scale)))
+    paper, here = dict(flatten_settings(preset.full)), dict(flatten_settings(preset.settings(scale)))
     if seeds is not None:
         here["seeds"] = seeds
     if scale == "full":
-        return table(("setting", "value"), ((plain(key), format_setting(value)) for key, value in here.items()), left=2)
-    keys = list(dict.fromkeys([*paper, *here]))
-    both = ((key, None if key in OMITTED else value_of(key, paper), value_of(key, here)) for key in keys)
-    lines = (
-        (plain(key), format_setting(theirs), format_setting(ours), describe_factor(theirs, ours))
-        for key, theirs, ours in both
-    )
-    return table(("setting", "paper", "here", "factor"), lines, left=3)
+        lines = [(escape(key), format_setting(value)) for key, value in here.items()]
+        return markdown_table(("setting", "value"), lines, left=2)
+    rows = []
+    for key in dict.fromkeys([*paper, *here]):
+        full, small = None if key in OMITTED else effective_value(key, paper), effective_value(key, here)
+        rows.append((escape(key), format_setting(full), format_setting(small), describe_factor(full, small)))
+    return markdown_table(("setting", "paper", "here", "factor"), rows, left=3)
 
 
-def reductions(preset: Preset) -> str:
-    """What is otherwise at the small scale, in a sentence's end: `length 25 instead of 100 (1/4)`."""
-    paper, here = dict(flatten(preset.full)), dict(flatten(preset.settings("small")))
+def describe_reductions(preset: Preset) -> str:
+    """Returns the differences of the small scale, as the end of a sentence: `length 25 instead of 100 (1/4)`."""
+    paper, here = dict(flatten_settings(preset.full)), dict(flatten_settings(preset.settings("small")))
     changes = []
     for key, value in here.items():
-        if key in preset.numerics.unusual:
-            # Said by itself.
+        if key in preset.numerics.non_defaults:
+            # The page mentions these separately.
             continue
         if key in (*OMITTED, "match") or key.startswith("each.") or (key in paper and paper[key] == value):
             continue
         name = key.rpartition(".")[2].replace("_", " ")
         if key not in paper:
-            # In the paper's setting each architecture has one of its own.
+            # In the paper's setting each architecture has its own value.
             changes.append(f"{name} {format_option(value)} for all")
             continue
-        by = describe_factor(paper[key], value)
-        changes.append(
-            f"{name} {format_option(value)} instead of {format_option(paper[key])}{f' ({by})' if by else ''}"
-        )
+        factor = describe_factor(paper[key], value)
+        change = f"{name} {format_option(value)} instead of {format_option(paper[key])}"
+        changes.append(change + (f" ({factor})" if factor else ""))
     return "; ".join(changes)
 
 
+def flatten_settings(settings: Settings, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields each value with one flat key: `task.addition.length`, or for a single architecture `each.lstm.clip`."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from flatten_settings(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def effective_value(key: str, settings: Settings) -> Any:
+    """Returns the value of a setting, or what applies if it is missing.
+
+    For a single architecture, that is the value for all architectures; for all architectures, the default.
+    """
+    if key in settings:
+        return settings[key]
+    if key.startswith("each."):
+        return effective_value(key.split(".", 2)[2], settings)
+    return DEFAULTS.get(key)
+
+
 def describe_factor(paper: Any, here: Any) -> str:
-    """By what factor ours is smaller or larger; empty where that says nothing.
+    """Returns the factor by which our value is smaller or larger; nothing if the values are equal or not numbers.
 
     Example:
-        >>> factor(1000, 50), factor(20, 30), factor("adam", "sgd")
+        >>> describe_factor(1000, 50), describe_factor(20, 30), describe_factor("adam", "sgd")
         ('1/20', '1.5', '')
     """
-    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (paper, here))
-    if not numbers or not paper or not here or paper == here:
+    are_numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (paper, here))
+    if not are_numbers or not paper or not here or paper == here:
         return ""
     return f"1/{paper / here:.3g}" if here < paper else f"{here / paper:.3g}"
 
 
 def format_setting(value: Any) -> str:
-    """A value in a table's cell."""
-    return ABSENT if value is None else plain(format_option(value))
+    """Formats a value for a cell of a table."""
+    return ABSENT if value is None else escape(format_option(value))

@@ -1,4 +1,4 @@
-"""How far a table is: runs finished, and steps made."""
+"""Progress of a preset: its finished runs, and the steps of unfinished ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,46 +8,46 @@ import pandas as pd
 
 from workbench.config import Experiment
 from workbench.errors import UserError
-from workbench.files import one_line
-from workbench.results import Run, read
+from workbench.files import describe_error
+from workbench.results import Run, read_run
 from workbench.run_folder import claim, run_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunsStatus:
-    """What there is of a preset's runs in a folder of results."""
+    """The runs of a preset that are in a folder of results."""
 
     experiments: tuple[Experiment, ...]
     runs: tuple[Run, ...]
-    """Those that are finished."""
+    """The finished runs."""
     under_way: tuple[tuple[Experiment, int], ...]
-    """Those that are not, with the steps that their metrics tell of."""
+    """The experiments that have begun but not finished, with the last step in their metrics."""
 
     @property
     def complete(self) -> bool:
-        """Whether all is done."""
+        """True if all runs are finished."""
         return len(self.runs) == len(self.experiments)
 
     @property
-    def share(self) -> float:
-        """How much of the steps is made; a run that ended before its budget counts as whole."""
-        asked = sum(experiment.budget.steps for experiment in self.experiments)
-        made = sum(run.experiment.budget.steps for run in self.runs) + sum(steps for _, steps in self.under_way)
-        return made / asked
+    def progress(self) -> float:
+        """Share of the steps that are done; a run that ended before its budget counts as complete."""
+        total = sum(experiment.budget.steps for experiment in self.experiments)
+        done = sum(run.experiment.budget.steps for run in self.runs) + sum(steps for _, steps in self.under_way)
+        return done / total
 
 
-def runs_status(out: Path, experiments: Sequence[Experiment]) -> RunsStatus:
-    """Looks for runs in a folder of results.
+def load_runs_status(out: Path, experiments: Sequence[Experiment]) -> RunsStatus:
+    """Loads the runs of some experiments from a folder of results.
 
     Raises:
-        UserError: if one of them was written by something else.
+        UserError: if the folder of a run was not written by this experiment.
     """
     runs, under_way = [], []
     for experiment in experiments:
         folder = run_folder(out, experiment)
         if (folder / "result.json").exists():
             claim(folder, experiment)
-            runs.append(read(folder))
+            runs.append(read_run(folder))
         elif (folder / "metrics.csv").exists():
             claim(folder, experiment)
             under_way.append((experiment, last_step(folder / "metrics.csv")))
@@ -55,12 +55,13 @@ def runs_status(out: Path, experiments: Sequence[Experiment]) -> RunsStatus:
 
 
 def last_step(metrics: Path) -> int:
-    """The step of the last row.
+    """Returns the step in the last row of a file of metrics.
 
     Raises:
-        UserError: if the file is no table of metrics.
+        UserError: if the file is not a table of metrics.
     """
     try:
         return int(pd.read_csv(metrics)["step"].iloc[-1])
     except (OSError, ValueError, LookupError, pd.errors.EmptyDataError) as error:
-        raise UserError(f"{metrics} is no readable table of metrics: {one_line(error)}; move its folder away") from None
+        reason = describe_error(error)
+        raise UserError(f"{metrics} is not a readable table of metrics: {reason}; move its folder away") from None

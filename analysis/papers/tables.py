@@ -1,4 +1,4 @@
-"""What a preset's finished runs come to, beside what its sources have."""
+"""Comparison tables: the results of a preset's finished runs beside the figures of its sources."""
 
 import math
 from collections import defaultdict
@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis.papers.metric import Metric
 from analysis.papers.preset import Preset, Scale
-from analysis.published import PublishedFigure, PublishedSource, catalogue_name, published_for
+from analysis.published import PublishedFigure, PublishedSource, catalogue_name, find_published
 from analysis.statistics import Mean, mean_interval
 from workbench import tasks
 from workbench.config import Experiment, Part
@@ -17,27 +17,27 @@ from workbench.results import Run
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OurResult:
-    """One measure of one architecture, over the seeds."""
+    """Values of one metric for one architecture, over the seeds."""
 
     values: tuple[float, ...]
-    """Of the seeds that have one."""
+    """Values of the seeds that have one."""
     seeds: int
-    """All that are finished."""
+    """Number of finished seeds."""
     budget: int
-    """The most steps that a seed could have made."""
-    diverged: int = 0
-    """Those whose loss stopped being a number."""
-    grain: float = 0.0
-    """How finely it is counted: goals on the validation set are looked at once a row of metrics."""
+    """Steps of a seed at most."""
+    num_diverged: int = 0
+    """Number of seeds that diverged."""
+    resolution: float = 0.0
+    """Resolution of the values: goals on the validation set are checked only once per row of metrics."""
 
     @property
     def mean(self) -> Mean:
-        """Over the seeds that have a value."""
+        """Mean over the seeds that have a value."""
         return mean_interval(self.values)
 
     @property
     def complete(self) -> bool:
-        """Whether every finished seed has a value."""
+        """True if there are finished seeds, and all of them have a value."""
         return len(self.values) == self.seeds > 0
 
 
@@ -47,112 +47,120 @@ class TableRow:
 
     architecture: str
     runs: tuple[Run, ...]
-    """Those that are finished, by seed."""
+    """The finished runs, in order of seed."""
     ours: OurResult
     published: PublishedFigure | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonTable:
-    """One measure on one variant of the task."""
+    """One metric on one variant of the task."""
 
-    measure: Metric
+    metric: Metric
     variant: str
-    """What tells it from the others of the preset, as `length 50`; empty where there is only one."""
+    """The options that distinguish the variant, such as `length 50`; empty if the preset has only one."""
     source: PublishedSource | None
-    lines: tuple[TableRow, ...]
+    rows: tuple[TableRow, ...]
     trivial_loss: float | None
-    """Of the task as it was run; `None` where nothing is finished."""
+    """Trivial loss of the task as it was run; `None` if no run is finished."""
     published_variant: str = ""
-    """What `variant` is in the paper's setting."""
+    """`variant` in the paper's setting."""
     published_trivial_loss: float | None = None
-    """Of the task in the paper's setting, where losses are what is published."""
+    """Trivial loss of the task in the paper's setting, if the published figures are losses."""
 
 
-def tables(
+def build_tables(
     preset: Preset, scale: Scale, experiments: Sequence[Experiment], runs: Sequence[Run]
 ) -> list[ComparisonTable]:
-    """A table for each variant and measure, measures in the preset's order.
+    """Returns a table for each variant and metric, in the order of the preset's metrics.
 
     Args:
-        preset: what was asked for, with runs of its own.
-        scale: at which.
-        experiments: all of its runs.
-        runs: those that are finished.
+        preset: the preset, which must not be a figure of other presets.
+        scale: the paper's setting, or the small one.
+        experiments: all experiments of the preset at this scale.
+        runs: the finished runs.
     """
-    found = {(run.experiment.identity, run.experiment.seed): run for run in runs}
-    of_variant: dict[str, list[Experiment]] = defaultdict(list)
+    runs_by_key = {(run.experiment.identity, run.experiment.seed): run for run in runs}
+    by_variant: dict[str, list[Experiment]] = defaultdict(list)
     for experiment in experiments:
-        of_variant[repr(sorted(experiment.task.options.items()))].append(experiment)
-    made = []
-    for same, options, theirs, published, part in zip(
-        of_variant.values(),
+        by_variant[repr(sorted(experiment.task.options.items()))].append(experiment)
+    tables = []
+    for variant_experiments, options, paper_options, sources, part in zip(
+        by_variant.values(),
         preset.variants(scale),
         preset.variants("full"),
-        sources(preset),
+        sources_by_variant(preset),
         published_variants(preset),
         strict=True,
     ):
-        for measure in preset.measures:
-            source = next((entry for entry in published if entry.of == measure.text), None)
-            lines = tuple(table_rows(same, found, measure, source))
-            losses = [run.result["trivial_loss"] for line in lines for run in line.runs]
-            is_loss = source is not None and measure.text == "test/loss"
-            made.append(
+        for metric in preset.measures:
+            source = next((entry for entry in sources if entry.of == metric.text), None)
+            rows = tuple(build_rows(variant_experiments, runs_by_key, metric, source))
+            losses = [run.result["trivial_loss"] for row in rows for run in row.runs]
+            is_loss = source is not None and metric.text == "test/loss"
+            tables.append(
                 ComparisonTable(
-                    measure=measure,
+                    metric=metric,
                     variant=describe_options(options),
                     source=source,
-                    lines=lines,
+                    rows=rows,
                     trivial_loss=losses[0] if losses else None,
-                    published_variant=describe_options(theirs),
+                    published_variant=describe_options(paper_options),
                     published_trivial_loss=tasks.build(part.name, **part.options).trivial_loss if is_loss else None,
                 )
             )
-    return sorted(made, key=lambda table: preset.measures.index(table.measure))
+    return sorted(tables, key=lambda table: preset.measures.index(table.metric))
 
 
 def describe_options(options: Mapping[str, Any]) -> str:
-    """What tells a variant from others."""
+    """Returns the options of a variant in words."""
     return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in options.items())
 
 
-def table_rows(
+def build_rows(
     experiments: Sequence[Experiment],
-    found: Mapping[tuple[str, int], Run],
-    measure: Metric,
+    runs_by_key: Mapping[tuple[str, int], Run],
+    metric: Metric,
     source: PublishedSource | None,
 ) -> Iterator[TableRow]:
-    """The lines of a table, in the order in which the preset names its architectures."""
+    """Yields the rows of a table, in the order of the preset's architectures.
+
+    Args:
+        experiments: the experiments of one variant.
+        runs_by_key: the finished runs, by identity and seed.
+        metric: the metric of the table.
+        source: the published figures, if there are any.
+    """
     for name in dict.fromkeys(experiment.architecture.name for experiment in experiments):
-        mine = [each for each in experiments if each.architecture.name == name]
-        runs = tuple(found[key] for each in mine if (key := (each.identity, each.seed)) in found)
-        known = [value for run in runs if (value := measure.of(run)) is not None and math.isfinite(value)]
+        own = [experiment for experiment in experiments if experiment.architecture.name == name]
+        keys = [(experiment.identity, experiment.seed) for experiment in own]
+        runs = tuple(runs_by_key[key] for key in keys if key in runs_by_key)
+        values = [metric.evaluate(run) for run in runs]
         yield TableRow(
             architecture=name,
             runs=runs,
             ours=OurResult(
-                values=tuple(known),
+                values=tuple(value for value in values if value is not None and math.isfinite(value)),
                 seeds=len(runs),
-                budget=mine[0].budget.steps,
-                diverged=sum(run.diverged for run in runs),
-                grain=mine[0].budget.log_every if measure.by_rows else 0.0,
+                budget=own[0].budget.steps,
+                num_diverged=sum(run.diverged for run in runs),
+                resolution=own[0].budget.log_every if metric.is_per_row else 0.0,
             ),
-            published=None if source is None else source.figures.get(catalogue_name(mine[0].architecture)),
+            published=None if source is None else source.figures.get(catalogue_name(own[0].architecture)),
         )
 
 
-def sources(preset: Preset) -> list[list[PublishedSource]]:
-    """What the preset's sources have of each variant of the paper's setting."""
+def sources_by_variant(preset: Preset) -> list[list[PublishedSource]]:
+    """Returns what the preset's sources report for each variant of the paper's setting."""
     return [
-        [entry for entry in published_for(part) if entry.source in preset.sources]
+        [entry for entry in find_published(part) if entry.source in preset.sources]
         for part in published_variants(preset)
     ]
 
 
 def published_variants(preset: Preset) -> list[Part]:
-    """The task of each variant of the paper's setting. It is not built: its data need not be here."""
+    """Returns the task of each variant of the paper's setting, without building it, as its data may be missing."""
     (name,) = preset.full["tasks"]
     defaults = {key: item.default for key, item in tasks.options(name).items()}
-    given: dict[str, Any] = preset.full.get("task", {}).get(name, {})
-    return [Part(name=name, options={**defaults, **given, **options}) for options in preset.variants("full")]
+    settings: dict[str, Any] = preset.full.get("task", {}).get(name, {})
+    return [Part(name=name, options={**defaults, **settings, **options}) for options in preset.variants("full")]

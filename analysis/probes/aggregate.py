@@ -1,4 +1,4 @@
-"""The findings of a probe in the runs of a report, over their seeds."""
+"""Probe results of the runs of a report, over their seeds, and the table of all metrics, `analysis.csv`."""
 
 import math
 from collections import Counter
@@ -9,166 +9,180 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.formatting import pluralize, within
-from analysis.grouping import Row, Section, format_option, run_identity
+from analysis.formatting import clip_to_unit_range, pluralize
+from analysis.grouping import Row, Section, format_option, identity_columns
 from analysis.probes import registry
 from analysis.probes.registry import ProbeRecord
 from analysis.probes.result import Curve, ProbeResult
 from analysis.statistics import Estimate, half_width
 from workbench.results import Run
 
+RecordsByFolder = Mapping[Path, Mapping[str, ProbeRecord]]
+"""Records of the probed models, by the run's folder and by probe."""
+DEFAULT = "default"
+"""Text for a setting that was not given."""
+METRIC_COLUMNS = ("probe", "name", "value", "low", "high", "at_least", "unit", "what", "device")
+"""Columns of `analysis.csv` after those that identify the run."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowResults:
-    """A row with what one probe found in its runs."""
+    """Results of one probe on the runs of a row."""
 
     row: Row
     results: tuple[ProbeResult, ...]
-    """Of the seeds that were probed, by seed."""
+    """Results of the probed seeds, in order of seed."""
 
     def metric(self, name: str) -> Estimate | None:
-        """A number over the seeds; `None` where none has it."""
-        found = [each.metrics[name] for each in self.results if name in each.metrics]
-        known = [number for number in found if number.value is not None]
-        if not known:
+        """Returns a metric over the seeds; `None` if no seed has it.
+
+        The estimate of several seeds is their mean with Student's interval; that of a single one is its value with the
+        interval of the probe.
+        """
+        metrics = [result.metrics[name] for result in self.results if name in result.metrics]
+        metrics = [metric for metric in metrics if metric.value is not None]
+        if not metrics:
             return None
-        values = np.array([number.value for number in known], dtype=float)
-        own = np.array([(number.low, number.high) for number in known], dtype=float)
-        at_least = any(number.censored for number in known)
+        values = np.array([metric.value for metric in metrics], dtype=float)
+        probe_ends = np.array([(metric.low, metric.high) for metric in metrics], dtype=float)
+        censored = any(metric.censored for metric in metrics)
         half = float(half_width(values[:, None])[0])
         ends = np.array([math.nan, math.nan])
         if half > 0:
             ends = np.array([values.mean() - half, values.mean() + half])
-        elif len(known) > 1:
-            # Whole steps are often the same for all seeds, which are then no surer than each by itself.
-            ends = np.where(np.isnan(own).any(), values.mean(), own.mean(0))
+        elif len(metrics) > 1:
+            # Whole steps are often the same for all seeds, which are then no more certain than each of them alone.
+            ends = np.where(np.isnan(probe_ends).any(), values.mean(), probe_ends.mean(0))
         elif len(self.results) == 1:
-            ends = own[0]
-        low, high = within(known[0].unit, ends)
+            ends = probe_ends[0]
+        unit = metrics[0].unit
+        low, high = clip_to_unit_range(unit, ends)
         return Estimate(
             value=float(values.mean()),
             low=float(low),
-            high=math.inf if at_least and math.isfinite(low) else float(high),
-            unit=known[0].unit,
-            seeds=len(known),
-            censored=at_least,
-            seeds_missing=len(self.results) - len(known),
+            high=math.inf if censored and math.isfinite(low) else float(high),
+            unit=unit,
+            seeds=len(metrics),
+            censored=censored,
+            seeds_missing=len(self.results) - len(metrics),
         )
 
     def curve(self, name: str) -> Curve | None:
-        """A curve over the seeds: the mean at each x that all of them have, with Student's interval; for one seed the
-        curve as it is."""
-        found = [each.curves[name] for each in self.results if name in each.curves]
-        if len(found) < 2:
-            return found[0] if found else None
-        shared = sorted(set(found[0].x).intersection(*(curve.x for curve in found[1:])))
-        places = [{x: index for index, x in enumerate(curve.x)} for curve in found]
+        """Returns a curve over the seeds; `None` if no seed has it.
+
+        The curve of several seeds is their mean at each x that all of them have, with Student's interval; that of a
+        single one is unchanged.
+        """
+        curves = [result.curves[name] for result in self.results if name in result.curves]
+        if len(curves) < 2:
+            return curves[0] if curves else None
+        first = curves[0]
+        shared = sorted(set(first.x).intersection(*(curve.x for curve in curves[1:])))
+        places = [{x: index for index, x in enumerate(curve.x)} for curve in curves]
         values = np.array(
-            [curve.array()[[place[x] for x in shared]] for curve, place in zip(found, places, strict=True)]
-        ).reshape(len(found), len(shared))
+            [curve.to_array()[[place[x] for x in shared]] for curve, place in zip(curves, places, strict=True)]
+        ).reshape(len(curves), len(shared))
         mean, half = values.mean(0), half_width(values)
-        low, high = within(found[0].y_unit, np.stack([mean - half, mean + half]))
-        return Curve.of(
-            shared,
-            mean,
-            x_unit=found[0].x_unit,
-            y_unit=found[0].y_unit,
-            what=found[0].what,
-            low=low,
-            high=high,
+        low, high = clip_to_unit_range(first.y_unit, np.stack([mean - half, mean + half]))
+        return Curve.from_arrays(
+            shared, mean, x_unit=first.x_unit, y_unit=first.y_unit, what=first.what, low=low, high=high
         )
 
     def label(self, name: str) -> str | None:
-        """What most seeds say, the first of them where they are even; `None` where none says anything."""
-        said = [each.labels[name] for each in self.results if name in each.labels]
-        return max(said, key=said.count) if said else None
+        """Returns the label that most seeds have, the first one of a tie; `None` if no seed has it."""
+        labels = [result.labels[name] for result in self.results if name in result.labels]
+        return max(labels, key=labels.count) if labels else None
 
     def unavailable(self, name: str) -> str | None:
-        """Why something is not available."""
-        return next((each.unavailable[name] for each in self.results if name in each.unavailable), None)
+        """Returns why something is not available, by the first seed that gives a reason; `None` if none does."""
+        return next((result.unavailable[name] for result in self.results if name in result.unavailable), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SectionResults:
-    """A section with the rows in which a probe found something, in the section's order."""
+    """Results of one probe on the rows of a section."""
 
     section: Section
     rows: tuple[RowResults, ...]
+    """Rows with a result, in the section's order."""
     absent: tuple[tuple[str, str], ...] = ()
-    """Label of every other row, and why it has nothing."""
+    """Label of every other row, and why it has no result."""
 
 
-def with_number(rows: Sequence[RowResults], name: str) -> list[tuple[RowResults, Estimate]]:
-    """The rows that have a number, with it, largest first."""
-    found = [(row, estimate) for row in rows if (estimate := row.metric(name)) is not None]
-    return sorted(found, key=lambda pair: (-pair[1].value, pair[0].row.label))
+def rows_with_metric(rows: Sequence[RowResults], name: str) -> list[tuple[RowResults, Estimate]]:
+    """Returns the rows that have a metric, with its estimate, largest first."""
+    pairs = [(row, estimate) for row in rows if (estimate := row.metric(name)) is not None]
+    return sorted(pairs, key=lambda pair: (-pair[1].value, pair[0].row.label))
 
 
-Known = Mapping[Path, Mapping[str, ProbeRecord]]
-"""By the run's folder, what is known of its model, by probe."""
-DEFAULT = "as by default"
-COLUMNS = ("probe", "name", "value", "low", "high", "at_least", "unit", "what", "device")
-
-
-def load_probe_records(runs: Iterable[Run]) -> Known:
-    """What is known of all models that were probed.
+def load_probe_records(runs: Iterable[Run]) -> RecordsByFolder:
+    """Reads the records of all runs that were probed.
 
     Raises:
-        UserError: if a file that should say so cannot be read.
+        UserError: if an `analysis.json` cannot be read.
     """
-    found = {run.folder: registry.read_records(run.folder) for run in runs}
-    return {folder: entries for folder, entries in found.items() if entries}
+    records = {run.folder: registry.read_records(run.folder) for run in runs}
+    return {folder: by_name for folder, by_name in records.items() if by_name}
 
 
-def by_probe(sections: Sequence[Section], known: Known) -> dict[str, tuple[SectionResults, ...]]:
-    """For each probe that was used on some of the runs a probed section for every section, in their order."""
-    used = [name for name in registry.PROBES if any(name in entries for entries in known.values())]
-    return {name: tuple(_section(section, name, known) for section in sections) for name in used}
+def by_probe(sections: Sequence[Section], records: RecordsByFolder) -> dict[str, tuple[SectionResults, ...]]:
+    """Returns, for each probe that was applied to any run, its results for every section, in order."""
+    applied = [name for name in registry.PROBES if any(name in by_name for by_name in records.values())]
+    return {name: tuple(_section_results(section, name, records) for section in sections) for name in applied}
 
 
-def settings_warning(name: str, known: Known) -> str | None:
-    """A sentence where some models were probed otherwise than others, whose findings then stand side by side all the
-    same; `None` where all were probed alike."""
-    used = [entries[name].settings for entries in known.values() if name in entries and entries[name].result]
-    differing = []
-    for key in dict.fromkeys(key for settings in used for key in settings):
-        values = Counter(DEFAULT if settings.get(key) is None else format_option(settings[key]) for settings in used)
-        if len(values) > 1:
-            told = (f"{value} ({pluralize(amount, 'model')})" for value, amount in sorted(values.items()))
-            differing.append(f"{key} {', '.join(told)}")
-    if not differing:
+def settings_warning(name: str, records: RecordsByFolder) -> str | None:
+    """Returns a warning if models were probed with different settings, as their results are compared anyway.
+
+    Args:
+        name: of the probe.
+        records: of all models.
+    """
+    settings_of_models = [
+        by_name[name].settings for by_name in records.values() if name in by_name and by_name[name].result
+    ]
+    differences = []
+    for key in dict.fromkeys(key for settings in settings_of_models for key in settings):
+        counts = Counter(
+            DEFAULT if settings.get(key) is None else format_option(settings[key]) for settings in settings_of_models
+        )
+        if len(counts) > 1:
+            values = (f"{value} ({pluralize(count, 'model')})" for value, count in sorted(counts.items()))
+            differences.append(f"{key} {', '.join(values)}")
+    if not differences:
         return None
     return (
-        f"Not all models were probed alike: {'; '.join(differing)}. `workbench analyze` on the whole folder mends it."
+        f"Not all models were probed alike: {'; '.join(differences)}. "
+        "`workbench analyze` on the whole folder fixes this."
     )
 
 
-def metric_table(runs: Iterable[Run], known: Known) -> pd.DataFrame:
-    """All numbers of all probes: a line for each run, probe and number."""
-    lines = [
-        {**run_identity(run.experiment), "probe": probe, "name": name, **number.to_dict(), "device": entry.device}
+def metric_table(runs: Iterable[Run], records: RecordsByFolder) -> pd.DataFrame:
+    """Returns the table of all metrics, a row for each run, probe and metric."""
+    rows = [
+        {**identity_columns(run.experiment), "probe": probe, "name": name, **metric.to_dict(), "device": record.device}
         for run in runs
-        for probe, entry in known.get(run.folder, {}).items()
-        if entry.result is not None
-        for name, number in entry.result.metrics.items()
+        for probe, record in records.get(run.folder, {}).items()
+        if record.result is not None
+        for name, metric in record.result.metrics.items()
     ]
-    columns = [*list(lines[0])[: -len(COLUMNS)], *COLUMNS] if lines else COLUMNS
-    return pd.DataFrame(lines, columns=list(columns))
+    columns = [*list(rows[0])[: -len(METRIC_COLUMNS)], *METRIC_COLUMNS] if rows else METRIC_COLUMNS
+    return pd.DataFrame(rows, columns=list(columns))
 
 
-def _section(section: Section, name: str, known: Known) -> SectionResults:
+def _section_results(section: Section, name: str, records: RecordsByFolder) -> SectionResults:
     rows, absent = [], []
     for row in section.rows:
-        entries = [entry for run in row.runs if (entry := known.get(run.folder, {}).get(name)) is not None]
-        findings = tuple(entry.result for entry in entries if entry.result is not None)
-        if findings:
-            rows.append(RowResults(row=row, results=findings))
+        row_records = [record for run in row.runs if (record := records.get(run.folder, {}).get(name)) is not None]
+        results = tuple(record.result for record in row_records if record.result is not None)
+        if results:
+            rows.append(RowResults(row=row, results=results))
         else:
-            absent.append((row.label, _why(row, entries)))
+            absent.append((row.label, _absence_reason(row, row_records)))
     return SectionResults(section=section, rows=tuple(rows), absent=tuple(absent))
 
 
-def _why(row: Row, entries: Sequence[ProbeRecord]) -> str:
-    if entries:
-        return entries[0].reason
-    return "not probed" if row.trained else "all its runs diverged"
+def _absence_reason(row: Row, row_records: Sequence[ProbeRecord]) -> str:
+    if row_records:
+        return row_records[0].reason
+    return "not probed" if row.trained_runs else "all its runs diverged"

@@ -1,120 +1,115 @@
-"""A probe of several measures, of which each may be unavailable by itself."""
+"""Building blocks of probes: several measures in one probe, tasks of another length, lags of a curve."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import torch
 
-from analysis.probes.errors import LACKING, MachineError, reason
+from analysis.probes.errors import OUT_OF_MEMORY, MachineError, failure_reason
 from analysis.probes.models import LoadedModel
-from analysis.probes.result import Curve, Metric, NotAvailableError, ProbeResult
+from analysis.probes.result import NotAvailableError, ProbeResult
 from analysis.probes.settings import ProbeSettings
 from workbench.errors import UserError
-from workbench.files import one_line
+from workbench.files import describe_error
+from workbench.seeding import CPU
 from workbench.tasks import Batch, Task
 
-Part = Callable[[LoadedModel, ProbeSettings], ProbeResult]
+Measure = Callable[[LoadedModel, ProbeSettings], ProbeResult]
+"""One of the measures of a probe."""
 
 
-def run_measures(parts: Mapping[str, Part], subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
-    """What all parts find in a model. One that fails, or has nothing, costs its own findings only.
+def run_measures(measures: Mapping[str, Measure], loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
+    """Returns the results of all measures of a model.
+
+    A measure that fails, or is not available, costs only its own results.
 
     Args:
-        parts: by the name under which a reason stands where one is not available.
+        measures: by the name under which the reason is kept if one is not available.
+        loaded: the model.
+        settings: of the probe.
 
     Raises:
-        NotAvailableError: if none of them finds anything.
-        MachineError: if the GPU failed, or none finds anything and one lacked memory.
+        NotAvailableError: if none of them has a result.
+        MachineError: if the GPU failed, or if none has a result and memory ran out in one of them.
     """
-    numbers: dict[str, Metric] = {}
-    curves: dict[str, Curve] = {}
-    words: dict[str, str] = {}
-    missing: dict[str, str] = {}
-    for name, part in parts.items():
+    results = []
+    for name, measure in measures.items():
         try:
-            found = part(subject, settings)
+            results.append(measure(loaded, settings))
         except UserError:
             raise
         except NotAvailableError as error:
-            missing[name] = one_line(error)
+            results.append(ProbeResult(unavailable={name: describe_error(error)}))
         except Exception as error:
-            # The user's own architecture or task may fail in any way, and the other measures go on.
-            missing[name] = reason(error, subject.model.device)
-        else:
-            numbers |= found.metrics
-            curves |= found.curves
-            words |= found.labels
-            missing |= found.unavailable
-    if not numbers and not curves and LACKING in missing.values():
-        raise MachineError(LACKING)
-    if not numbers and not curves:
-        raise NotAvailableError("; ".join(f"{name.replace('_', ' ')}: {reason}" for name, reason in missing.items()))
-    return ProbeResult(metrics=numbers, curves=curves, labels=words, unavailable=missing)
+            # A custom architecture or task may fail in any way, and the other measures still count.
+            results.append(ProbeResult(unavailable={name: failure_reason(error, loaded.model.device)}))
+    merged = ProbeResult.merge(results)
+    if not merged.metrics and not merged.curves:
+        if OUT_OF_MEMORY in merged.unavailable.values():
+            raise MachineError(OUT_OF_MEMORY)
+        raise NotAvailableError(
+            "; ".join(f"{name.replace('_', ' ')}: {reason}" for name, reason in merged.unavailable.items())
+        )
+    return merged
+
+
+def require_trained(loaded: LoadedModel) -> None:
+    """Raises NotAvailableError for an untrained model."""
+    if not loaded.trained:
+        raise NotAvailableError("the model is untrained, so its answers say nothing")
 
 
 def with_length_factor(task: Task, factor: int) -> Task:
-    """The task with its `length` multiplied.
+    """Returns the task with its `length` multiplied.
 
     Raises:
         NotAvailableError: if it has no such option.
     """
-    return dataclasses.replace(task, length=factor * _length(task))  # type: ignore[type-var]
+    return dataclasses.replace(task, length=factor * _length_option(task))  # type: ignore[type-var]
 
 
 def with_steps(task: Task, steps: int | None) -> Task:
-    """The task with sequences of so many steps; by default, as it is.
+    """Returns the task with sequences of so many steps; by default, unchanged.
 
     Raises:
-        NotAvailableError: if the task's `length` cannot be chosen so.
+        NotAvailableError: if no `length` of the task gives so many steps.
     """
     if steps is None or steps == task.steps:
         return task
     # What a task adds to its length, such as the symbols to recall, stays.
-    length = _length(task) + steps - task.steps
+    additional = task.steps - _length_option(task)
     try:
-        found: Task = dataclasses.replace(task, length=length)  # type: ignore[type-var]
+        changed: Task = dataclasses.replace(task, length=steps - additional)  # type: ignore[type-var]
     except (TypeError, ValueError) as error:
-        beside = task.steps - _length(task)
-        where = f", {beside:,} of which are not of its length" if beside else ""
+        note = f", {additional:,} of which are not part of its length" if additional else ""
         raise NotAvailableError(
-            f"{type(task).__name__} cannot have sequences of {steps:,} steps{where}: {error}"
+            f"{type(task).__name__} cannot have sequences of {steps:,} steps{note}: {error}"
         ) from None
-    if found.steps != steps:
+    if changed.steps != steps:
         raise NotAvailableError(f"{type(task).__name__} cannot have sequences of exactly {steps:,} steps")
-    return found
+    return changed
 
 
-def _length(task: Task) -> int:
-    known = {field.name for field in dataclasses.fields(task) if field.init} if dataclasses.is_dataclass(task) else ()
-    length = getattr(task, "length", None)
-    if "length" not in known or not isinstance(length, int):
-        raise NotAvailableError(f"{type(task).__name__} has no option length, so its sequences have one length")
-    return length
-
-
-CPU = torch.device("cpu")
-"""Where data is drawn."""
-
-
-def refuse_untrained(subject: LoadedModel) -> None:
-    """Raises NotAvailableError for a model that was never taught its task."""
-    if not subject.trained:
-        raise NotAvailableError("the model is untrained, so its answers say nothing")
-
-
-def thinned(lags: int) -> np.ndarray:
-    """Of the lags 0 .. lags - 1, all of the small ones and fewer and fewer of the large: enough for a figure."""
-    wanted = np.concatenate([np.arange(min(lags, 64)), np.geomspace(1, max(lags - 1, 1), 200).round()])
-    return np.unique(wanted[wanted < lags]).astype(int)
-
-
-def full_length(task: Task, size: int) -> Batch:
-    """Test sequences of as many steps as the task has, or nearly: of eight times as many, the longest."""
+def longest_test_sequences(task: Task, size: int) -> Batch:
+    """Returns test sequences of nearly as many steps as the task allows: of eight times as many, the longest."""
     batch = task.fixed("test", size, CPU)
     if batch.lengths is None:
         return batch
-    many = task.fixed("test", 8 * size, CPU)
-    assert many.lengths is not None
-    longest = many.lengths.argsort(descending=True, stable=True)[:size].sort().values
-    return Batch(x=many.x[longest], target=many.target[longest], lengths=many.lengths[longest])
+    pool = task.fixed("test", 8 * size, CPU)
+    assert pool.lengths is not None
+    longest = pool.lengths.argsort(descending=True, stable=True)[:size].sort().values
+    return Batch(x=pool.x[longest], target=pool.target[longest], lengths=pool.lengths[longest])
+
+
+def lags_for_curve(count: int) -> np.ndarray:
+    """Returns some of the lags 0 .. count - 1, enough for a figure: all small ones, and few of the large ones."""
+    candidates = np.concatenate([np.arange(min(count, 64)), np.geomspace(1, max(count - 1, 1), 200).round()])
+    return np.unique(candidates[candidates < count]).astype(int)
+
+
+def _length_option(task: Task) -> int:
+    options = {item.name for item in dataclasses.fields(task) if item.init} if dataclasses.is_dataclass(task) else ()
+    length = getattr(task, "length", None)
+    if "length" not in options or not isinstance(length, int):
+        raise NotAvailableError(f"{type(task).__name__} has no option length, so its sequences have one length")
+    return length

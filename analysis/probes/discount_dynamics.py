@@ -1,130 +1,184 @@
-"""How a model discounts its past: what its units keep and write over time, how long that lasts, whether they freeze,
-and what a hierarchy attends to.
+"""Discount dynamics: what a model keeps and writes over time, for how long, and what a hierarchy attends to.
 
-The formulas and their sources are in `analysis/measures`, each in the file of its name.
+The formulas and their sources are in `analysis/measures`: gates, influence, attention_maps.
 """
 
-import dataclasses
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from analysis import statistics
-from analysis.measures import influence
-from analysis.measures.attention_maps import AttentionLevel, entropy, levels, rollout
-from analysis.measures.gates import gate_traces
-from analysis.measures.influence import Episodes, Layout, bins, centres, means
-from analysis.probes import gate_statistics
+from analysis.measures.attention_maps import AttentionLevel, attention_levels, attention_rollout, entropy
+from analysis.measures.gates import gate_trace
+from analysis.measures.influence import (
+    EpisodeInfluence,
+    EpisodeLayout,
+    bin_centres,
+    bin_means,
+    bins,
+    dropped_share,
+    forgetting_margin,
+)
 from analysis.probes.base import with_steps
-from analysis.probes.gate_statistics import LAG, PICTURE, STEP, GateAccumulator, effective, influence_curves
+from analysis.probes.gate_statistics import (
+    HEATMAP_SIZE,
+    LAG,
+    STEP,
+    GateAccumulator,
+    effective_window,
+    gate_result,
+    influence_curves,
+    influence_steps,
+)
 from analysis.probes.models import LoadedModel
-from analysis.probes.result import Curve, Heatmap, Metric, NotAvailableError, ProbeResult, metric_of_interval
+from analysis.probes.result import Curve, Heatmap, Metric, NotAvailableError, ProbeResult
 from analysis.probes.settings import ProbeSettings
 from analysis.statistics import safe_divide
-from architectures.base import evaluating
+from architectures.base import eval_mode
 from architectures.trace import Trace
+from workbench.seeding import CPU
 from workbench.tasks import Task
 from workbench.tasks.multicopy import MultiCopy
 
+MAX_OFFSETS = 64
+"""Rows of the heat map of an attention map, at most."""
+MAX_ELEMENTS = 1 << 21
+"""Elements that one quantity of a trace may have; sequences are traced in parts accordingly, which bounds memory."""
+POSITION = "step since an episode's start"
+"""Unit of an axis over the steps of an episode."""
 
-def measure(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
-    """Gates and attention maps of the model on test sequences of its task.
+
+def measure(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
+    """Measures gates and attention maps of the model on test sequences of its task.
 
     Raises:
         NotAvailableError: if it has neither.
     """
-    task, encoder = probed_task(subject, settings), subject.model.encoder
+    task, encoder = task_with_length(loaded, settings), loaded.model.encoder
     layout, reason = None, "only on multicopy does something go out of use"
     if isinstance(task, MultiCopy):
-        layout, reason = Layout(items=task.items, gap=task.gap), "there is no second episode"
-        layout = layout if task.copies > 1 else None
-    found, maps = GateAccumulator(steps=task.steps, layout=layout), AttentionMapAccumulator(task.steps, encoder.causal)
-    for trace, lengths in traces(subject, task, settings.sequences):
-        if (of_part := gate_traces(trace)) is not None:
-            found.add(of_part, lengths)
+        reason = "there is no second episode"
+        if task.copies > 1:
+            layout = EpisodeLayout(items=task.items, gap=task.gap)
+    gates, maps = GateAccumulator(steps=task.steps, layout=layout), AttentionMapAccumulator(task.steps, encoder.causal)
+    for trace, lengths in iterate_traces(loaded, task, settings.sequences):
+        if (gates_of_part := gate_trace(trace)) is not None:
+            gates.add(gates_of_part, lengths)
         if trace.maps:
             maps.add(trace.maps, lengths)
-    parts = []
-    if found.per_unit:
-        parts.append(gate_statistics.findings(found))
-        if found.layout is not None:
-            parts.append(findings(found.episodes, found.layout))
-    if maps.sizes:
-        parts.append(maps.findings())
-    if not parts:
-        raise NotAvailableError(f"{subject.name} has neither gates that keep and write nor attention maps")
-    missing = {} if found.per_unit else {"retention": f"{subject.name} has no gates that keep and write"}
-    if not maps.sizes:
-        missing["attention_maps"] = f"{subject.name} is no hierarchy of attention"
-    if found.per_unit and found.layout is None:
-        missing["dropped_after_use"] = reason
-    return ProbeResult(
-        metrics={name: value for part in parts for name, value in part.metrics.items()},
-        curves={name: value for part in parts for name, value in part.curves.items()},
-        heatmaps={name: value for part in parts for name, value in part.heatmaps.items()},
-        labels={name: value for part in parts for name, value in part.labels.items()},
-        unavailable={**missing, **{name: value for part in parts for name, value in part.unavailable.items()}},
-    )
+    results, unavailable = [], {}
+    if gates.per_unit:
+        results.append(gate_result(gates))
+    else:
+        unavailable["retention"] = f"{loaded.name} has no gates that keep and write"
+    if gates.per_unit and layout is not None:
+        results.append(episode_result(gates.episodes, layout))
+    if maps.shapes:
+        results.append(maps.result())
+    else:
+        unavailable["attention_maps"] = f"{loaded.name} is not a hierarchy of attention"
+    if gates.per_unit and layout is None:
+        unavailable["dropped_after_use"] = reason
+    if not results:
+        raise NotAvailableError(f"{loaded.name} has neither gates that keep and write nor attention maps")
+    return ProbeResult.merge([ProbeResult(unavailable=unavailable), *results])
 
 
-POSITION = "step since an episode's start"
+def task_with_length(loaded: LoadedModel, settings: ProbeSettings) -> Task:
+    """Returns the task with sequences of the length in the settings.
+
+    A `multicopy` gets as many whole copies as fit into that length, and at least two.
+
+    Raises:
+        NotAvailableError: if the task cannot have that length.
+    """
+    task = loaded.task
+    if isinstance(task, MultiCopy) and settings.length is not None:
+        return replace(task, copies=max(2, settings.length // task.unit))
+    return with_steps(task, settings.length)
 
 
-def findings(parts: Sequence[Episodes], layout: Layout) -> ProbeResult:
-    """All numbers and curves of what is held of past episodes."""
-    shown, used, left, needed, held, earlier, each = (
+def iterate_traces(loaded: LoadedModel, task: Task, sequences: int) -> Iterator[tuple[Trace, Tensor | None]]:
+    """Yields traces of the task's test sequences, part by part, each with its lengths.
+
+    Raises:
+        NotAvailableError: if the architecture has no trace.
+    """
+    model = loaded.model
+    batch = task.fixed("test", sequences, CPU)
+    size = max(1, MAX_ELEMENTS // (batch.x.shape[1] * model.encoder.output_size))
+    for start in range(0, len(batch.x), size):
+        part = batch[start : start + size].to(model.device)
+        with torch.no_grad(), eval_mode(model):
+            try:
+                yield model.encoder.trace(model.features(part.x), lengths=part.lengths), part.lengths
+            except NotImplementedError:
+                raise NotAvailableError(f"{loaded.name} has no trace") from None
+
+
+def episode_result(parts: Sequence[EpisodeInfluence], layout: EpisodeLayout) -> ProbeResult:
+    """Returns all metrics and curves of the influence of past episodes."""
+    after_input, after_recall, at_next_mark, expected, held_share, earlier_share, sums = (
         np.concatenate([getattr(part, name) for part in parts])
-        for name in ("shown", "used", "left", "needed", "held", "earlier", "by_episode")
+        for name in (
+            "after_input",
+            "after_recall",
+            "at_next_mark",
+            "expected_at_next_mark",
+            "held_share",
+            "earlier_share",
+            "by_episode",
+        )
     )
-    pair = np.stack([left, used], axis=2)
     span = layout.items + layout.gap + 1
-    numbers = {
-        "dropped_after_use": metric_of_interval(
-            statistics.two_way_bootstrap(pair, influence.dropped),
+    metrics = {
+        "dropped_after_use": Metric.from_interval(
+            statistics.two_way_bootstrap(np.stack([at_next_mark, after_recall], axis=2), dropped_share),
             "share",
             f"what was held of an episode's symbols after its last step of recall, that is gone {span} steps later, "
             "at the next mark",
         ),
-        "kept_until_used": metric_of_interval(
-            statistics.two_way_bootstrap(np.stack([used, shown], axis=2), statistics.ratio_of_sums),
+        "kept_until_used": Metric.from_interval(
+            statistics.two_way_bootstrap(np.stack([after_recall, after_input], axis=2), statistics.ratio_of_sums),
             "share",
             f"what was held of an episode's symbols after the last of them, that is left {span} steps later, after its "
             "last step of recall",
         ),
-        "forgets_on_purpose": metric_of_interval(
-            statistics.two_way_bootstrap(np.stack([needed - left, used], axis=2), influence.margin),
-            # No share: it is negative where less is kept while it is needed.
+        "forgets_on_purpose": Metric.from_interval(
+            statistics.two_way_bootstrap(np.stack([expected - at_next_mark, after_recall], axis=2), forgetting_margin),
+            # Not a share: it is negative if less is kept while it is needed.
             "1",
             f"share kept over {span} steps while it was needed, less share kept over the next {span}; 0 for any steady "
             "forgetting",
         ),
-        "held_over": metric_of_interval(
-            statistics.two_way_bootstrap(earlier[:, :, -1], statistics.bootstrap_mean),
+        "held_over": Metric.from_interval(
+            statistics.two_way_bootstrap(earlier_share[:, :, -1], statistics.bootstrap_mean),
             "share",
             "influence of all earlier episodes at an episode's last step",
         ),
     }
-    total = each.sum(0)
-    by_episode = safe_divide(total[:, 0] - total[:, 1], total[:, 0])
+    recalled, left = sums.sum(0).T
+    by_episode = safe_divide(recalled - left, recalled)
     curves = {
-        "held_symbols": Curve.of(
-            np.arange(1, held.shape[1] + 1),
-            np.nanmean(held, axis=0),
+        "held_symbols": Curve.from_arrays(
+            np.arange(1, held_share.shape[1] + 1),
+            np.nanmean(held_share, axis=0),
             x_unit=POSITION,
             y_unit="share",
             what="share of the influence that an episode's symbols have, to the end of the next episode",
         ),
-        "held_over": Curve.of(
+        "held_over": Curve.from_arrays(
             np.arange(1, layout.steps + 1),
-            np.nanmean(earlier, axis=(0, 1)),
+            np.nanmean(earlier_share, axis=(0, 1)),
             x_unit=POSITION,
             y_unit="share",
             what="share of the influence that all earlier episodes have",
         ),
-        "dropped_by_episode": Curve.of(
+        "dropped_by_episode": Curve.from_arrays(
             np.arange(1, len(by_episode) + 1),
             by_episode,
             x_unit="episode",
@@ -132,138 +186,106 @@ def findings(parts: Sequence[Episodes], layout: Layout) -> ProbeResult:
             what="share of what was held after an episode's recall that is gone at the next mark",
         ),
     }
-    return ProbeResult(metrics=numbers, curves=curves)
+    return ProbeResult(metrics=metrics, curves=curves)
 
 
-OFFSETS = 64
-"""Rows of a map's picture, at most."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelShape:
+    """Shape of an attention map."""
+
+    window: int
+    """Entries of a window."""
+    spacing: int
+    """Steps between neighbouring entries."""
+    looks_back: bool
 
 
 class AttentionMapAccumulator:
-    """Gathers attention maps while traces go by.
+    """Accumulates attention maps over parts of the data.
 
     Args:
         steps: of the sequences.
-        causal: whether the encoder is.
+        causal: whether the encoder is causal.
     """
 
     def __init__(self, steps: int, causal: bool) -> None:
         self.steps, self.causal = steps, causal
+        self.shapes: dict[str, LevelShape] = {}
         self.entropies: dict[str, list[np.ndarray]] = {}
+        """Mean entropies of each level by name, (batch, heads), one for each part."""
         self.sums: dict[str, np.ndarray] = {}
         self.counts: dict[str, np.ndarray] = {}
-        self.sizes: dict[str, tuple[int, int, bool]] = {}
 
     def add(self, maps: tuple[Tensor, ...], lengths: Tensor | None) -> None:
-        """Takes in a part."""
-        for level in levels(maps, self.causal):
-            name = f"level_{level.number}" + ("" if level.onward else "_ahead")
-            full = level.full(lengths)
-            self.sizes[name] = (level.map.shape[3], level.spacing, level.onward)
-            at = full.unsqueeze(1)
-            spread = entropy(level.map).where(at, torch.nan).nanmean(2)
-            self.entropies.setdefault(name, []).append(spread.numpy(force=True).astype(float))
-            self._sum(f"{name}_mean", level.map.mean(1), full.unsqueeze(2), over=(0, 1))
-            self._sum(f"{name}_picture", map_image(level), None, over=(0,))
+        """Adds the maps of a part, with the lengths of its sequences, (batch,)."""
+        for level in attention_levels(maps, self.causal):
+            name = f"level_{level.number}" + ("" if level.looks_back else "_ahead")
+            full = level.has_full_window(lengths)
+            self.shapes[name] = LevelShape(
+                window=level.map.shape[3], spacing=level.spacing, looks_back=level.looks_back
+            )
+            mean_entropy = entropy(level.map).where(full.unsqueeze(1), torch.nan).nanmean(2)
+            self.entropies.setdefault(name, []).append(mean_entropy.numpy(force=True).astype(float))
+            self._add(f"{name}_mean", level.map.mean(1), full.unsqueeze(2), over=(0, 1))
+            self._add(f"{name}_image", map_image(level), None, over=(0,))
         if self.causal:
-            for name, step in (
-                ("last", self.steps - 1),
-                ("half", self.steps // 2 - 1),
-                ("quarter", self.steps // 4 - 1),
-            ):
-                if step > 0:
-                    there = None if lengths is None else (lengths.to(maps[0].device) > step).unsqueeze(1)
-                    self._sum(f"influence_{name}", rollout(maps, step), there, over=(0,))
+            for name, step in influence_steps(self.steps).items():
+                reached = None if lengths is None else (lengths.to(maps[0].device) > step).unsqueeze(1)
+                self._add(f"influence_{name}", attention_rollout(maps, step), reached, over=(0,))
 
-    def findings(self) -> ProbeResult:
-        """All numbers, curves and grids that a hierarchy has."""
-        numbers: dict[str, Metric] = {}
+    def result(self) -> ProbeResult:
+        """Returns all metrics, curves and heat maps of a hierarchy."""
+        metrics: dict[str, Metric] = {}
         curves: dict[str, Curve] = {}
-        grids: dict[str, Heatmap] = {}
-        for name, (window, spacing, onward) in self.sizes.items():
-            where = f"{name.split('_')[1]}" + ("" if onward else ", looking ahead")
-            table = np.concatenate(self.entropies[name])
-            seen = min(window, -(-self.steps // spacing))
-            numbers[f"attention_entropy_{name}"] = metric_of_interval(
-                statistics.two_way_bootstrap(table, statistics.bootstrap_mean),
+        heatmaps: dict[str, Heatmap] = {}
+        for name, shape in self.shapes.items():
+            title = name.split("_")[1] + ("" if shape.looks_back else ", looking ahead")
+            entropies = np.concatenate(self.entropies[name])
+            most = min(shape.window, -(-self.steps // shape.spacing))
+            metrics[f"attention_entropy_{name}"] = Metric.from_interval(
+                statistics.two_way_bootstrap(entropies, statistics.bootstrap_mean),
                 "nats",
-                f"entropy of the attention of level {where}; at most ln {seen} = {math.log(seen):.4g}",
+                f"entropy of the attention of level {title}; at most ln {most} = {math.log(most):.4g}",
             )
-            numbers[f"attention_window_{name}"] = metric_of_interval(
-                statistics.two_way_bootstrap(table, effective),
+            metrics[f"attention_window_{name}"] = Metric.from_interval(
+                statistics.two_way_bootstrap(entropies, effective_window),
                 "outputs",
-                f"effective window of level {where}, exp(entropy); at most {seen}",
+                f"effective window of level {title}, exp(entropy); at most {most}",
             )
-            curves[f"attention_{name}"] = Curve.of(
-                spacing * np.arange(seen),
-                self._mean(f"{name}_mean")[:seen],
+            curves[f"attention_{name}"] = Curve.from_arrays(
+                shape.spacing * np.arange(most),
+                self._mean(f"{name}_mean")[:most],
                 x_unit=LAG,
                 y_unit="weight",
-                what=f"mean attention of level {where} to the outputs below, by how far away they are",
+                what=f"mean attention of level {title} to the outputs below, by how far away they are",
             )
-            grids[f"map_{name}"] = Heatmap.of(
-                self._mean(f"{name}_picture").T,
-                rows=spacing * centres(bins(window, OFFSETS), first=0.0),
-                columns=centres(bins(self.steps, PICTURE[1])),
+            heatmaps[f"map_{name}"] = Heatmap.from_arrays(
+                self._mean(f"{name}_image").T,
+                rows=shape.spacing * bin_centres(bins(shape.window, MAX_OFFSETS), first=0.0),
+                columns=bin_centres(bins(self.steps, HEATMAP_SIZE[1])),
                 row_name=LAG,
                 column_name=STEP,
                 unit="weight",
-                what=f"attention of level {where}, mean over sequences and heads",
+                what=f"attention of level {title}, mean over sequences and heads",
             )
-        for name, step in (("last", self.steps - 1), ("half", self.steps // 2 - 1), ("quarter", self.steps // 4 - 1)):
-            if f"influence_{name}" in self.sums:
+        if self.causal:
+            for name, step in influence_steps(self.steps).items():
                 curves |= influence_curves(name, self._mean(f"influence_{name}"), step + 1)
-        return ProbeResult(metrics=numbers, curves=curves, heatmaps=grids)
+        return ProbeResult(metrics=metrics, curves=curves, heatmaps=heatmaps)
 
-    def _sum(self, name: str, values: Tensor, there: Tensor | None, over: tuple[int, ...]) -> None:
-        kept = torch.ones_like(values) if there is None else there.to(values.dtype).expand_as(values)
-        kept = kept * values.isfinite()
-        total = (values.nan_to_num() * kept).sum(over, dtype=torch.float64)
+    def _add(self, name: str, values: Tensor, valid: Tensor | None, over: tuple[int, ...]) -> None:
+        weights = torch.ones_like(values) if valid is None else valid.to(values.dtype).expand_as(values)
+        weights = weights * values.isfinite()
+        total = (values.nan_to_num() * weights).sum(over, dtype=torch.float64)
         self.sums[name] = self.sums.get(name, 0.0) + total.numpy(force=True)
-        self.counts[name] = self.counts.get(name, 0.0) + kept.sum(over).numpy(force=True)
+        self.counts[name] = self.counts.get(name, 0.0) + weights.sum(over).numpy(force=True)
 
     def _mean(self, name: str) -> np.ndarray:
-        total, count = self.sums[name], self.counts[name]
-        return safe_divide(total, count)
+        return safe_divide(self.sums[name], self.counts[name])
 
 
 def map_image(level: AttentionLevel) -> Tensor:
-    """(batch, steps, offsets) of a level's map, mean over heads, thinned."""
+    """Returns a level's map as an image, (batch, steps, offsets): mean over heads, thinned."""
     time, window = level.map.shape[2:]
-    thin = means(level.map.mean(1), bins(time, PICTURE[1]))
-    return means(thin, bins(window, OFFSETS), dim=2)
-
-
-ELEMENTS = 1 << 21
-"""Numbers in one quantity of a trace, at most: more sequences than that has room for are looked at in parts."""
-
-
-def probed_task(subject: LoadedModel, settings: ProbeSettings) -> Task:
-    """The task with sequences of the length asked for: of `multicopy`, as many whole copies as that has room for, and
-    two at least.
-
-    Raises:
-        NotAvailableError: if the task's length cannot be chosen so.
-    """
-    task = subject.task
-    if isinstance(task, MultiCopy) and settings.length is not None:
-        return dataclasses.replace(task, copies=max(2, settings.length // task.unit))
-    return with_steps(task, settings.length)
-
-
-def traces(subject: LoadedModel, task: Task, sequences: int) -> Iterator[tuple[Trace, Tensor | None]]:
-    """Traces of the task's test sequences, part by part, each with its lengths.
-
-    Raises:
-        NotAvailableError: if the architecture has no trace.
-    """
-    model = subject.model
-    batch = task.fixed("test", sequences, torch.device("cpu"))
-    size = max(1, ELEMENTS // (batch.x.shape[1] * model.encoder.output_size))
-    for start in range(0, len(batch.x), size):
-        part = batch[start : start + size].to(model.device)
-        with torch.no_grad(), evaluating(model):
-            try:
-                yield model.encoder.trace(model.features(part.x), lengths=part.lengths), part.lengths
-            except NotImplementedError:
-                raise NotAvailableError(f"{subject.name} has no trace") from None
+    by_step = bin_means(level.map.mean(1), bins(time, HEATMAP_SIZE[1]))
+    return bin_means(by_step, bins(window, MAX_OFFSETS), dim=2)

@@ -1,4 +1,4 @@
-"""How a model's gradient decays with the lag: of its last output, of its loss, of its first step, and of its state.
+"""Gradient decay: how gradients of the last output, the loss and the state fall with the lag.
 
 The formulas and their sources are in `analysis/measures`: gradients, decay_fits, lyapunov.
 """
@@ -9,113 +9,135 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.measures.decay_fits import Fits, Law, fit
-from analysis.measures.gradients import lag_gradients, loss_gradients
+from analysis.measures.decay_fits import DecayLaw, fit_decay
+from analysis.measures.gradients import MAX_ELEMENTS, by_lag, gradients_by_lag
 from analysis.measures.lyapunov import LyapunovExponents, state_jacobians, state_width
-from analysis.probes.base import CPU, Part, full_length, run_measures, thinned, with_steps
+from analysis.probes.base import Measure, lags_for_curve, longest_test_sequences, run_measures, with_steps
 from analysis.probes.models import LoadedModel
 from analysis.probes.result import Curve, Metric, NotAvailableError, ProbeResult
 from analysis.probes.settings import ProbeSettings
 from analysis.statistics import half_width, mean_interval
+from architectures.base import eval_mode
 from workbench.model import Model
-from workbench.seeding import seed_of, seeded
-from workbench.tasks import Batch
+from workbench.seeding import CPU, derive_seed, make_generator
+from workbench.tasks import Batch, Task
+
+LENGTH_RATIO = 1.6
+"""Ratio of the lengths at which the gradient of the first step is measured."""
+STATE_SEQUENCES = 4
+"""Sequences whose states are differentiated."""
+STATE_STEPS, BURN_IN = 128, 16
+"""Last steps over which states are differentiated, and steps before them in which the Lyapunov exponents converge."""
+NUM_EXPONENTS = 8
+"""Leading Lyapunov exponents that are measured."""
+MAX_JACOBIAN_ELEMENTS = 1 << 24
+"""Elements that all Jacobians together may have: wider states are differentiated over fewer steps."""
+NUM_JACOBIAN_LAGS = 14
+"""Lags, evenly spaced on a logarithmic axis, at which the norm of a product of Jacobians is measured."""
+JACOBIAN_INTERVAL = 8
+"""Every so many steps, the norm of the Jacobian of a single step is measured."""
 
 
-def decay(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
-    """g(lag) = E || d(v . y_T) / d x_{T - lag} || at the end of training."""
-    return _decay(subject, settings, "gradient", "the last output's gradient")
+def measure(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
+    """Measures everything in `MEASURES` that is available for the model.
+
+    Raises:
+        NotAvailableError: if nothing is.
+    """
+    return run_measures(MEASURES, loaded, settings)
 
 
-def decay_at_start(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
-    """The same before the first step of training, on the same sequences and probe vectors."""
-    if not subject.trained:
+def measure_output_gradient(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
+    """Measures g(lag) = E || d(v . y_T) / d x_{T - lag} || at the end of training."""
+    return _measure_output_gradient(loaded, settings, "gradient", "the last output's gradient")
+
+
+def measure_initial_gradient(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
+    """Measures the same before the first step of training, on the same sequences and probe vectors."""
+    if not loaded.trained:
         raise NotAvailableError("the model is untrained itself")
-    before = subject.untrained()
-    before.model.to(subject.model.device)
-    return _decay(before, settings, "start_gradient", "the last output's gradient before training")
+    untrained = loaded.untrained()
+    untrained.model.to(loaded.model.device)
+    return _measure_output_gradient(untrained, settings, "start_gradient", "the last output's gradient before training")
 
 
-def loss_decay(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
-    """|| d L / d x_{T - lag} ||, L being the task's own loss of each sequence."""
-    batch = batch_of(subject, settings)
-    norms = loss_gradients(subject.model, subject.task, batch).numpy()
+def measure_loss_gradient(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
+    """Measures || d L / d x_{T - lag} ||, where L is the task's own loss of each sequence."""
+    norms = loss_gradients_by_lag(loaded.model, loaded.task, probed_batch(loaded, settings)).numpy()
     if not np.nansum(norms):
         raise NotAvailableError("the loss has no gradient with respect to the input, or one lost to single precision")
-    shown = thinned(norms.shape[-1])
-    curve = interval_curve(norms[:, shown], shown, against="steps", what="the loss's gradient at a lag from the end")
+    lags = lags_for_curve(norms.shape[-1])
+    curve = log_mean_curve(norms[:, lags], lags, what="the loss's gradient at a lag from the end")
     return ProbeResult(curves={"loss_gradient": curve})
 
 
-def decay_of_first_step(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
-    """E || d(v . y_n) / d x_1 || against the number n of steps read: what is left of the first step as more is read.
+def measure_first_step_gradient(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
+    """Measures E || d(v . y_n) / d x_1 || against the number n of steps read.
 
-    A gated unit that forgets at a constant rate has the same decay here as against the lag. An average has not: at its
-    end, all steps weigh alike, but each weighs 1 / n.
+    It says what is left of the first step as more is read. A gated unit that forgets at a constant rate has the same
+    decay here as against the lag. An average does not: at its end, all steps weigh the same, but each weighs 1 / n.
     """
-    encoder = subject.model.encoder
-    refuse_acausal(subject, "it is not causal: with more to read, every output is another one")
+    encoder = loaded.model.encoder
+    require_causal(loaded, "it is not causal: every output changes when more is read")
     if encoder.receptive_field is not None:
-        raise NotAvailableError("its reach is finite: it carries nothing of a step but reads it again, by its lag")
-    batch = batch_of(subject, settings)
-    x = read(subject.model, batch)[: max(2, settings.sequences // 2)]
-    whole = x.shape[1] if batch.lengths is None else int(batch.lengths.min())
-    lengths = np.unique(np.round(whole / RATIO ** np.arange(int(np.log(whole) / np.log(RATIO)) + 1)).astype(int))
-    # The same probe vectors at every length, so that what differs is the length.
-    key = ("first step", settings.seed)
-    norms = [
-        lag_gradients(encoder, x[:, :length], directions(settings), seeded(CPU, *key))[..., -1].numpy()
-        for length in lengths
-    ]
+        raise NotAvailableError("its reach is finite: it does not carry a step along, but reads it again at its lag")
+    batch = probed_batch(loaded, settings)
+    x = encoder_input(loaded.model, batch)[: max(2, settings.sequences // 2)]
+    longest = x.shape[1] if batch.lengths is None else int(batch.lengths.min())
+    powers = np.arange(int(np.log(longest) / np.log(LENGTH_RATIO)) + 1)
+    lengths = np.unique(np.round(longest / LENGTH_RATIO**powers).astype(int))
+    norms = []
+    for length in lengths:
+        # The same probe vectors at every length, so that only the length differs.
+        generator = make_generator(CPU, "first step", settings.seed)
+        by_length = gradients_by_lag(encoder, x[:, :length], directions_per_sequence(settings), generator)
+        norms.append(by_length[..., -1].numpy())
     return fitted_curve(
         np.stack(norms, axis=-1),
         lengths,
         np.arange(len(lengths)),
         "first_step",
         settings,
-        against="steps",
         what="the first step's gradient as more is read",
     )
 
 
-def state(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
-    """|| d s_{t + lag} / d s_t || and the leading Lyapunov exponents over the last steps of some test sequences."""
-    encoder = subject.model.encoder
-    refuse_acausal(subject, "it is not causal, and carries no state")
+def measure_state(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
+    """Measures || d s_{t + lag} / d s_t || and the leading Lyapunov exponents over the last steps of some sequences."""
+    encoder = loaded.model.encoder
+    require_causal(loaded, "it is not causal, and carries no state")
     if encoder.receptive_field is not None:
         raise NotAvailableError(
-            f"it keeps what it has read of its last {encoder.receptive_field:,} steps, and no state beside that"
+            f"it keeps what it has read of its last {encoder.receptive_field:,} steps, and no other state"
         )
-    batch = batch_of(subject, settings)
-    x = longest(read(subject.model, batch), batch.lengths)
+    batch = probed_batch(loaded, settings)
+    x = longest_sequences(encoder_input(loaded.model, batch), batch.lengths)
     try:
         width = state_width(encoder, x)
     except ValueError as error:
         raise NotAvailableError(str(error)) from None
-    steps = min(STEPS + SETTLING, x.shape[1] - 1, NUMBERS // (len(x) * width * width))
-    settling = min(SETTLING, steps // 4)
+    steps = min(STATE_STEPS + BURN_IN, x.shape[1] - 1, MAX_JACOBIAN_ELEMENTS // (len(x) * width * width))
     if steps < 4:
         raise NotAvailableError(f"Jacobians of a state of {width:,} numbers over {x.shape[1]:,} steps are not measured")
-    generator = seeded(CPU, "lyapunov", settings.seed)
-    start = torch.randn(len(x), width, min(EXPONENTS, width), generator=generator, dtype=torch.float64)
-    exponents = LyapunovExponents(torch.linalg.qr(start)[0].to(x.device), settling=settling)
-    wanted = set(np.geomspace(1, steps, NORMS).round().astype(int).tolist())
-    product, lag, norms, single = None, 0, {}, []
+    burn_in = min(BURN_IN, steps // 4)
+    generator = make_generator(CPU, "lyapunov", settings.seed)
+    start = torch.randn(len(x), width, min(NUM_EXPONENTS, width), generator=generator, dtype=torch.float64)
+    exponents = LyapunovExponents(torch.linalg.qr(start)[0].to(x.device), burn_in=burn_in)
+    measured_lags = set(np.geomspace(1, steps, NUM_JACOBIAN_LAGS).round().astype(int).tolist())
+    product, lag, norms, single_step_norms = None, 0, {}, []
     for chunk in state_jacobians(encoder, x, skip=x.shape[1] - steps):
-        single.append(torch.linalg.matrix_norm(chunk[::EVERY].double(), ord=2))
+        single_step_norms.append(torch.linalg.matrix_norm(chunk[::JACOBIAN_INTERVAL].double(), ord=2))
         for J in chunk.double():
             exponents.step(J)
             product, lag = J if product is None else J @ product, lag + 1
-            if lag in wanted:
+            if lag in measured_lags:
                 norms[lag] = torch.linalg.matrix_norm(product, ord=2).cpu().numpy()
     spectrum = exponents.exponents.cpu().numpy()
-    what = f"leading Lyapunov exponents of the state over {steps - settling} steps"
-    numbers = {
-        "lyapunov": _mean(
-            spectrum[:, 0], "nats a step", what.replace("leading", "largest").replace("exponents", "exponent")
-        ),
-        "state_jacobian": _mean(
-            torch.cat(single).mean(0).cpu().numpy(),
+    over = f"of the state over {steps - burn_in} steps"
+    metrics = {
+        "lyapunov": _mean_metric(spectrum[:, 0], "nats a step", f"largest Lyapunov exponent {over}"),
+        "state_jacobian": _mean_metric(
+            torch.cat(single_step_norms).mean(0).cpu().numpy(),
             "1",
             "mean spectral norm of the Jacobian of one step, on the full state",
         ),
@@ -124,213 +146,202 @@ def state(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
     lags = np.array(sorted(norms))
     means = [mean_interval(column) for column in spectrum.T]
     curves = {
-        "state_jacobian": interval_curve(
-            np.stack([norms[each] for each in lags], axis=1),
+        "state_jacobian": log_mean_curve(
+            np.stack([norms[lag] for lag in lags], axis=1),
             lags,
-            against="steps",
             what="spectral norm of the Jacobian of the state by the state of a lag before",
         ),
-        "lyapunov_spectrum": Curve.of(
+        "lyapunov_spectrum": Curve.from_arrays(
             np.arange(len(means)) + 1,
-            [each.mean for each in means],
-            low=[each.low for each in means],
-            high=[each.high for each in means],
+            [mean.mean for mean in means],
+            low=[mean.low for mean in means],
+            high=[mean.high for mean in means],
             x_unit="exponent",
             y_unit="nats a step",
-            what=what,
+            what=f"leading Lyapunov exponents {over}",
         ),
     }
-    return ProbeResult(metrics=numbers, curves=curves)
+    return ProbeResult(metrics=metrics, curves=curves)
 
 
-def path(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
-    """The hops that information from a lag makes on its way to the output."""
-    encoder = subject.model.encoder
-    time = settings.length or subject.task.steps
+def measure_path_length(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
+    """Measures the hops that information from a lag makes on its way to the output."""
+    encoder = loaded.model.encoder
+    time = settings.length or loaded.task.steps
     reach = time if encoder.receptive_field is None else min(time, encoder.receptive_field)
-    lags = thinned(reach)
+    lags = lags_for_curve(reach)
     hops = [encoder.path_length(int(lag)) for lag in lags]
     what = "hops from the input at a lag to the output"
     return ProbeResult(
         metrics={"hops": Metric(value=hops[-1], unit="hops", what=f"{what}, at the largest lag")},
-        curves={"path_length": Curve.of(lags, hops, x_unit="steps", y_unit="hops", what=what)},
+        curves={"path_length": Curve.from_arrays(lags, hops, x_unit="steps", y_unit="hops", what=what)},
     )
 
 
-PARTS: dict[str, Part] = {
-    "gradient": decay,
-    "start_gradient": decay_at_start,
-    "loss_gradient": loss_decay,
-    "first_step": decay_of_first_step,
-    "state": state,
-    "path_length": path,
+MEASURES: dict[str, Measure] = {
+    "gradient": measure_output_gradient,
+    "start_gradient": measure_initial_gradient,
+    "loss_gradient": measure_loss_gradient,
+    "first_step": measure_first_step_gradient,
+    "state": measure_state,
+    "path_length": measure_path_length,
 }
 
 
-def measure(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
-    """All of these, as far as the model lets itself be measured.
+def loss_gradients_by_lag(model: Model, task: Task, batch: Batch) -> Tensor:
+    """Returns the norms || d L / d x_{T - lag} || of each sequence's own loss.
 
-    Raises:
-        NotAvailableError: if none of them can be had.
+    x is what the encoder reads: the features, or the symbols' one-hot or embedded vectors. A loss that is a mean over
+    the batch is multiplied by the batch's size, so the norms do not depend on it.
+
+    Returns:
+        (batch, time), by lag from the last valid step; NaN for lags from before a sequence's start.
     """
-    return run_measures(PARTS, subject, settings)
+    count, time = batch.x.shape[:2]
+    ends = torch.full((count,), time) if batch.lengths is None else batch.lengths.cpu()
+    size = max(1, MAX_ELEMENTS // (time * max(model.encoder.output_size, model.encoder.input_size)))
+    norms = []
+    for start in range(0, count, size):
+        part = batch[start : start + size]
+        x = model.features(part.x).detach().requires_grad_()
+        with torch.enable_grad(), eval_mode(model), torch.backends.cudnn.flags(enabled=False):
+            y, _ = model.encoder(x, None, part.lengths)
+            if not model.readout_every:
+                last = time - 1 if part.lengths is None else part.lengths - 1
+                y = y[torch.arange(len(y), device=y.device), last]
+            (gradient,) = torch.autograd.grad(task.loss(model.readout(y), part), x)
+        norms.append(len(part.x) * gradient.norm(dim=2).cpu())
+    return by_lag(torch.cat(norms), ends)
 
 
-NO_FALL, NEITHER = "no fall", "neither"
-"""What is said where no law is named."""
-EXPLAINED = 0.8
-"""Share of the variance of log g that a law has to explain to be named."""
+def probed_batch(loaded: LoadedModel, settings: ProbeSettings) -> Batch:
+    """Returns the test sequences to probe, all of about the same length, on the model's device."""
+    batch = longest_test_sequences(with_steps(loaded.task, settings.length), settings.sequences)
+    return batch.to(loaded.model.device)
 
 
-def batch_of(subject: LoadedModel, settings: ProbeSettings) -> Batch:
-    """The test sequences that are probed, none much shorter than the others, on the model's device."""
-    batch = full_length(with_steps(subject.task, settings.length), settings.sequences)
-    return batch.to(subject.model.device)
-
-
-def read(model: Model, batch: Batch) -> Tensor:
-    """What the encoder reads, (batch, time, features)."""
+def encoder_input(model: Model, batch: Batch) -> Tensor:
+    """Returns what the encoder reads, (batch, time, features)."""
     with torch.no_grad():
         return model.features(batch.x)
 
 
-def directions(settings: ProbeSettings) -> int:
-    """Probe vectors for each sequence: as each sequence has its own, a few make many."""
+def directions_per_sequence(settings: ProbeSettings) -> int:
+    """Returns the number of probe vectors for each sequence; a few are enough, as each sequence has its own."""
     return max(2, settings.directions // 8)
 
 
+def require_causal(loaded: LoadedModel, reason: str) -> None:
+    """Raises NotAvailableError for a model that is not causal."""
+    if not loaded.model.encoder.causal:
+        raise NotAvailableError(reason)
+
+
+def longest_sequences(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Returns the longest sequences, all cut to the shortest of them, so that none has padding."""
+    if lengths is None:
+        return x[:STATE_SEQUENCES]
+    chosen = lengths.argsort(descending=True, stable=True)[:STATE_SEQUENCES]
+    return x[chosen.to(x.device), : int(lengths[chosen].min())]
+
+
 def fitted_curve(
-    norms: np.ndarray,
-    lags: np.ndarray,
-    shown: np.ndarray,
-    name: str,
-    settings: ProbeSettings,
-    *,
-    against: str,
-    what: str,
+    norms: np.ndarray, lags: np.ndarray, shown: np.ndarray, name: str, settings: ProbeSettings, *, what: str
 ) -> ProbeResult:
-    """The mean norm against the lag, both laws fitted to it, and which describes it better.
+    """Returns the mean norm against the lag, both laws fitted to it, and the one that describes it better.
 
     Args:
-        norms: (samples, sequences, lags); NaN where a sequence has none.
-        lags: (lags,) what the laws are fitted against.
-        shown: the lags that the curve has, by their places.
-        name: of the curve; the numbers have it in front.
-        against: what a lag is counted in.
-        what: half a sentence on what falls.
+        norms: (samples, sequences, lags); NaN where a sequence has no value.
+        lags: (lags,) of the norms, in steps.
+        shown: places of the lags that are points of the curve.
+        name: of the curve, and first part of the names of the metrics.
+        settings: of the probe.
+        what: description of the norm.
     """
-    curves = {name: interval_curve(norms.mean(0)[:, shown], lags[shown], against=against, what=what)}
-    fits = fit(norms, lags, np.random.default_rng(seed_of(name, settings.seed)))
+    curves = {name: log_mean_curve(norms.mean(0)[:, shown], lags[shown], what=what)}
+    fits = fit_decay(norms, lags, np.random.default_rng(derive_seed(name, settings.seed)))
     if fits is None:
         reason = "the gradient is zero, or lost to single precision, at all but a few lags"
         return ProbeResult(curves=curves, unavailable={f"{name}_law": reason})
-    numbers = {
-        f"{name}_half_life": half_life(fits.exponential, f"steps in which {what} halves, by the exponential fit"),
-        f"{name}_exponent": exponent(fits.power, f"exponent of the power law fitted to {what}"),
+    metrics = {
+        f"{name}_half_life": half_life_metric(
+            fits.exponential, f"steps in which {what} halves, by the exponential fit"
+        ),
+        f"{name}_exponent": exponent_metric(fits.power, f"exponent of the power law fitted to {what}"),
         f"{name}_r2": Metric(
             value=fits.best.r2, unit="share", what="of the variance of its logarithm, what the better law explains"
         ),
         f"{name}_aic_margin": Metric(
-            value=fits.margin, unit="1", what="by how much the better law's AIC is smaller; below 2, they are even"
+            value=fits.aic_margin, unit="1", what="by how much the better law's AIC is smaller; below 2, they are even"
         ),
         f"{name}_fitted_to": Metric(
-            value=fits.farthest, unit="steps", what="the largest lag that the laws are fitted to"
+            value=fits.largest_lag, unit="steps", what="the largest lag that the laws are fitted to"
         ),
     }
-    return ProbeResult(metrics=numbers, curves=curves, labels={f"{name}_law": law_of(fits)})
+    return ProbeResult(metrics=metrics, curves=curves, labels={f"{name}_law": fits.label})
 
 
-def law_of(fits: Fits) -> str:
-    """`exponential`, `power law`, `no fall`, or `neither` where even the better law says little."""
-    if not fits.falls:
-        return NO_FALL
-    return fits.better if fits.best.r2 >= EXPLAINED else NEITHER
+def half_life_metric(law: DecayLaw, what: str) -> Metric:
+    """Returns log 2 / rate as a metric.
 
-
-def half_life(law: Law, what: str) -> Metric:
-    """log 2 / rate; none where nothing falls, and no upper end where the interval reaches a rate of 0."""
+    It has no value if nothing falls, and no upper end if the interval of the rate reaches 0.
+    """
     if not law.rate > 0:
         return Metric(value=None, unit="steps", what=what)
     low, high = (math.log(2) / rate if rate > 0 else None for rate in (law.high, law.low))
     return Metric(value=math.log(2) / law.rate, low=low, high=high, unit="steps", what=what, censored=law.low <= 0)
 
 
-def exponent(law: Law, what: str) -> Metric:
-    """The exponent, negative where g falls."""
-    known = np.isfinite(law.low)
-    low, high = (-law.high, -law.low) if known else (None, None)
+def exponent_metric(law: DecayLaw, what: str) -> Metric:
+    """Returns the exponent of a power law as a metric, negative if g falls."""
+    low, high = (-law.high, -law.low) if np.isfinite(law.low) else (None, None)
     return Metric(value=-law.rate, low=low, high=high, unit="1", what=what)
 
 
-def interval_curve(sequences: np.ndarray, lags: np.ndarray, *, against: str, what: str) -> Curve:
-    """The logarithm of the mean over sequences, with Student's interval; the mean over seeds is then a geometric one,
-    which no seed of a far larger gradient rules alone. Zeros are missing.
+def log_mean_curve(norms: np.ndarray, lags: np.ndarray, *, what: str) -> Curve:
+    """Returns the logarithm of the mean over sequences against the lag, with Student's interval.
+
+    The mean over seeds is then a geometric one, which a single seed with a far larger gradient does not dominate.
+    Where the mean is zero, the value is missing.
 
     Args:
-        sequences: (sequences, lags).
+        norms: (sequences, lags).
+        lags: (lags,) in steps.
+        what: description of the norm.
     """
-    count = np.isfinite(sequences).sum(0)
-    mean = np.divide(np.nansum(sequences.astype(float), axis=0), count, out=np.zeros(len(lags)), where=count > 0)
-    log = np.log10(mean, out=np.full(len(lags), np.nan), where=mean > 0)
+    count = np.isfinite(norms).sum(0)
+    mean = np.divide(np.nansum(norms.astype(float), axis=0), count, out=np.zeros(len(lags)), where=count > 0)
+    log_mean = np.log10(mean, out=np.full(len(lags), np.nan), where=mean > 0)
     half = None
-    if len(sequences) > 1:
-        # The interval of the mean, relative to it: to first order that of its logarithm.
-        relative = np.divide(sequences, mean, out=np.full(sequences.shape, np.nan), where=mean > 0)
+    if len(norms) > 1:
+        # The interval of the mean relative to the mean is, to first order, that of its logarithm.
+        relative = np.divide(norms, mean, out=np.full(norms.shape, np.nan), where=mean > 0)
         half = half_width(relative) / np.log(10)
-    return Curve.of(
+    return Curve.from_arrays(
         lags,
-        log,
-        low=None if half is None else log - half,
-        high=None if half is None else log + half,
-        x_unit=against,
+        log_mean,
+        low=None if half is None else log_mean - half,
+        high=None if half is None else log_mean + half,
+        x_unit="steps",
         y_unit="log10 of the norm",
         what=what,
     )
 
 
-def refuse_acausal(subject: LoadedModel, why: str) -> None:
-    """Raises NotAvailableError for a model that reads what comes later."""
-    if not subject.model.encoder.causal:
-        raise NotAvailableError(why)
-
-
-RATIO = 1.6
-"""Of a sequence length to the next shorter one that the gradient of the first step is measured at."""
-
-
-def _decay(subject: LoadedModel, settings: ProbeSettings, name: str, what: str) -> ProbeResult:
-    batch = batch_of(subject, settings)
-    norms = lag_gradients(
-        subject.model.encoder,
-        read(subject.model, batch),
-        directions(settings),
-        seeded(CPU, "gradient decay", settings.seed),
+def _measure_output_gradient(loaded: LoadedModel, settings: ProbeSettings, name: str, what: str) -> ProbeResult:
+    batch = probed_batch(loaded, settings)
+    norms = gradients_by_lag(
+        loaded.model.encoder,
+        encoder_input(loaded.model, batch),
+        directions_per_sequence(settings),
+        make_generator(CPU, "gradient decay", settings.seed),
         batch.lengths,
     ).numpy()
     time = norms.shape[-1]
-    return fitted_curve(norms, np.arange(time), thinned(time), name, settings, against="steps", what=what)
+    return fitted_curve(norms, np.arange(time), lags_for_curve(time), name, settings, what=what)
 
 
-SEQUENCES, STEPS, SETTLING, EXPONENTS = 4, 128, 16, 8
-"""Sequences whose states are looked at, their last steps, those of them in which Q turns to its place, and how many of
-the leading exponents are followed."""
-NUMBERS = 1 << 24
-"""The numbers that all Jacobians together may have: a wider state is looked at for fewer steps."""
-NORMS = 14
-"""Lags, evenly spaced on a logarithmic axis, at which a product of Jacobians is measured."""
-EVERY = 8
-"""Of so many steps, the Jacobian of one is measured by itself."""
-
-
-def longest(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """The longest sequences, all cut to the shortest of them: what lies behind a sequence's end is no part of it."""
-    if lengths is None:
-        return x[:SEQUENCES]
-    chosen = lengths.argsort(descending=True, stable=True)[:SEQUENCES]
-    return x[chosen.to(x.device), : int(lengths[chosen].min())]
-
-
-def _mean(values: np.ndarray, unit: str, what: str) -> Metric:
-    found = mean_interval(values)
-    low, high = (None, None) if found.half is None else (found.low, found.high)
-    return Metric(value=found.mean, low=low, high=high, unit=unit, what=what)
+def _mean_metric(values: np.ndarray, unit: str, what: str) -> Metric:
+    mean = mean_interval(values)
+    low, high = (None, None) if mean.half_width is None else (mean.low, mean.high)
+    return Metric(value=mean.mean, low=low, high=high, unit=unit, what=what)

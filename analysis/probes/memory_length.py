@@ -1,6 +1,6 @@
-"""How far back a model remembers: recall, memory capacity, effective receptive field, extrapolation.
+"""Memory length: recall, memory capacity, effective receptive field and extrapolation.
 
-The formulas and their sources are in `analysis/measures`: recall, proportions, capacity, noise, receptive, gradients.
+The formulas and their sources are in `analysis/measures`: recall, memory_capacity, gradients.
 """
 
 import math
@@ -9,168 +9,90 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from analysis.formatting import TIMES
-from analysis.measures import recall as measured
-from analysis.measures.gradients import cumulative, ends, holding, lag_gradients, resampled
-from analysis.measures.memory_capacity import capacity
-from analysis.measures.recall import STEPS, recalls, scores
+from analysis.formatting import MULTIPLICATION_SIGN
+from analysis.measures.gradients import (
+    bootstrap_mean_curves,
+    cumulative_share,
+    gradients_by_lag,
+    percentile_interval,
+    smallest_lag_holding,
+)
+from analysis.measures.memory_capacity import memory_capacity
+from analysis.measures.recall import accuracy_threshold, horizon, recall_curve
 from analysis.probes.base import (
-    CPU,
-    Part,
-    full_length,
-    refuse_untrained,
+    Measure,
+    lags_for_curve,
+    longest_test_sequences,
+    require_trained,
     run_measures,
-    thinned,
     with_length_factor,
     with_steps,
 )
-from analysis.probes.errors import LACKING, reason
+from analysis.probes.errors import OUT_OF_MEMORY, failure_reason
 from analysis.probes.models import LoadedModel
+from analysis.probes.predictions import MAX_STEPS, SequenceScores, recalled_answers, score_sequences
 from analysis.probes.result import Curve, Metric, NotAvailableError, ProbeResult
 from analysis.probes.settings import ProbeSettings
 from analysis.statistics import clustered_proportions, half_width, mean_interval
-from architectures.base import evaluating
-from workbench.files import one_line
-from workbench.seeding import seed_of, seeded
+from architectures.base import eval_mode
+from workbench.files import describe_error
+from workbench.seeding import CPU, derive_seed, make_generator
 from workbench.tasks import Batch, Task
 
-
-def memory_capacity(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
-    """How much of each past input a linear readout of the output finds, and the sum."""
-    model, task, encoder = subject.model, subject.task, subject.model.encoder
-    if not encoder.causal:
-        raise NotAvailableError("it is not causal: its output is no state that has seen the past alone")
-    lags, size = settings.length or task.steps, encoder.output_size
-    each = min(lags, LATEST)
-    sequences = 2 * max(INDEPENDENT * size, math.ceil(max(SAMPLES, 50 * size) / each))
-    steps = lags - 1 + each
-    generator = seeded(CPU, "memory capacity", settings.seed)
-    x, u = noise(task, task.fixed("test", 100, CPU), sequences, steps, generator)
-    at_once = max(1, STEPS // steps)
-    with torch.no_grad(), evaluating(model):
-        states = torch.cat(
-            [encoder(model.features(part.to(model.device)))[0][:, lags - 1 :].cpu() for part in x.split(at_once)]
-        )
-    found = capacity(states, u, generator)
-    shown = thinned(lags)
-    spread = half_width(found.blocks.numpy())
-    half = float(half_width(found.blocks.sum(1, keepdim=True).numpy())[0])
-    numbers = {
-        "memory_capacity": Metric(
-            value=found.total,
-            low=max(0.0, found.total - half),
-            high=found.total + half,
-            unit="outputs",
-            what=f"sum of R^2 over the lags 0 to {lags - 1}, of past input read linearly from the output, held out",
-        ),
-        "states": Metric(value=size, unit="1", what="outputs, the most that memory capacity can be"),
-        "capacity_level": Metric(
-            value=found.level, unit="1", what="R^2 up to which a lag counts as none: 99 % level of shuffled input"
-        ),
-    }
-    r2 = found.r2.numpy()
-    curve = Curve.of(
-        shown,
-        r2[shown],
-        low=np.maximum(r2 - spread, 0)[shown],
-        high=np.minimum(r2 + spread, 1)[shown],
-        x_unit="steps",
-        y_unit="R²",
-        what="R^2 of the input at a lag, read linearly from the output, held out",
-    )
-    return ProbeResult(metrics=numbers, curves={"capacity": curve})
+RECALL_SEQUENCES_FACTOR = 5
+"""Recall is measured on so many times `settings.sequences` sequences, so that a bin of lags has several answers."""
+MIN_SAMPLES = 12_800
+"""States that the readouts of memory capacity are fitted to, at least; as many again are held out."""
+MAX_SAMPLES_PER_SEQUENCE = 100
+SEQUENCES_PER_OUTPUT = 2
+"""Sequences, for each output, that readouts are fitted to, at least. If a state moves slowly, the samples of one
+sequence are much alike; with fewer sequences noise would then pass for memory, however many the samples."""
+GRADIENT_SHARES = (50, 90, 95)
+"""Shares of the squared gradient whose lags are measured, in per cent."""
+LENGTH_FACTORS = (1, 2, 4, 8, 16)
+"""Multiples of the training length at which extrapolation is measured."""
+MAX_EXTRAPOLATION_STEPS = 20_000
+"""Steps of the longest sequences that extrapolation is measured on."""
+STEPS_PER_LENGTH = 1 << 16
+"""Steps of all sequences of one length together, unless four sequences have more."""
 
 
-def extrapolation(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
-    """Loss and accuracy on sequences longer than those of training."""
-    refuse_untrained(subject)
-    missing, found = {}, []
-    with_length_factor(subject.task, 1)
-    for factor in FACTORS:
-        try:
-            longer = with_length_factor(subject.task, factor)
-            if factor > 1 and longer.steps > LONGEST:
-                raise NotAvailableError(f"{longer.steps:,} steps are more than the {LONGEST:,} that are tested")
-            size = max(4, min(settings.sequences, TOGETHER // longer.steps))
-            found.append((factor, longer, scores(subject.model, longer, longer.fixed("test", size, CPU))))
-        except NotAvailableError as error:
-            missing[f"extrapolation_{factor}"] = one_line(error)
-        except Exception as error:
-            # One length too many for a model leaves the shorter ones.
-            missing[f"extrapolation_{factor}"] = reason(error, subject.model.device)
-    if not found:
-        raise NotAvailableError(LACKING if LACKING in missing.values() else next(iter(missing.values())))
-    at = np.array([factor for factor, _, _ in found])
-    losses = [mean_interval(each.loss) for _, _, each in found]
-    trivial = np.array([task.trivial_loss for _, task, _ in found])
-    # A loss that is no number for one sequence is none for the mean.
-    whole = np.array([np.isfinite(each.loss).all() for _, _, each in found])
-    loss, low, high = (
-        np.where(whole, [getattr(each, name) for each in losses], np.nan) for name in ("mean", "low", "high")
-    )
-    value, sure, possible = (reached(at, end < trivial) for end in (loss, high, low))
-    number = Metric(
-        value=value,
-        low=sure,
-        high=possible,
-        censored=bool(value == at[-1]),
-        unit=f"{TIMES} the training length",
-        what="longest sequences up to which the loss stays below the trivial one",
-    )
-    axis = {"x_unit": f"{TIMES} the training length"}
-    curves = {
-        "extrapolation_loss": Curve.of(
-            at, loss, low=low, high=high, y_unit="loss", what="loss on longer sequences", **axis
-        ),
-        "extrapolation_trivial": Curve.of(
-            at, trivial, y_unit="loss", what="loss of the best answer without memory on these", **axis
-        ),
-    }
-    right = [(each.right, each.total) for _, _, each in found if each.right is not None]
-    if len(right) == len(found):
-        group = np.repeat(np.arange(len(right)), [len(each) for each, _ in right])
-        shares = clustered_proportions(
-            np.concatenate([each for each, _ in right]), np.concatenate([each for _, each in right]), group, len(right)
-        )
-        curves["extrapolation_accuracy"] = Curve.of(
-            at,
-            shares.share,
-            low=shares.low,
-            high=shares.high,
-            y_unit="accuracy",
-            what="accuracy on longer sequences",
-            **axis,
-        )
-    return ProbeResult(metrics={"extrapolation": number}, curves=curves, unavailable=missing)
+def measure(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
+    """Measures everything in `MEASURES` that is available for the model and its task.
+
+    Raises:
+        NotAvailableError: if nothing is.
+    """
+    return run_measures(MEASURES, loaded, settings)
 
 
-def recall(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
-    """Accuracy against lag on test data, and the horizon."""
-    refuse_untrained(subject)
-    task = with_steps(subject.task, settings.length)
-    batch = task.fixed("test", RECALLED * settings.sequences, CPU)
+def measure_recall(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
+    """Measures accuracy against lag on test data, and the horizon."""
+    require_trained(loaded)
+    task = with_steps(loaded.task, settings.length)
+    batch = task.fixed("test", RECALL_SEQUENCES_FACTOR * settings.sequences, CPU)
     if batch.recall is None or batch.source is None or batch.target.is_floating_point():
-        raise NotAvailableError("the task does not say at which step that was shown which is to be recalled")
-    lag, right, sequence = recalls(subject.model, batch)
-    chance = 1 / len(batch.target[batch.recall].unique())
-    found, bound = measured.recall_curve(lag, right, sequence), measured.threshold(chance)
-    value, low, high = (
-        measured.horizon(found, end, bound) for end in (found.shares.share, found.shares.low, found.shares.high)
-    )
-    # Not recalled at the smallest lag that was tested: it may be at any below that.
-    high = float(found.smallest) if high == 0 else high
+        raise NotAvailableError("the task does not say which step of the input is recalled at which step")
+    lag, right, sequence = recalled_answers(loaded.model, batch)
+    threshold = accuracy_threshold(chance=1 / len(batch.target[batch.recall].unique()))
+    recall = recall_curve(lag, right, sequence)
+    shares = recall.shares
+    value, low, high = (horizon(recall, ends, threshold) for ends in (shares.share, shares.low, shares.high))
+    # If even the smallest measured lag is not recalled, the horizon may be anywhere below it.
+    high = float(recall.smallest_lag) if high == 0 else high
     count = np.bincount(sequence)
+    counted = count > 0
     total = clustered_proportions(
-        np.bincount(sequence, right)[count > 0], count[count > 0], np.zeros((count > 0).sum(), dtype=int), 1
+        np.bincount(sequence, right)[counted], count[counted], np.zeros(counted.sum(), dtype=int), 1
     )
-    numbers = {
+    metrics = {
         "horizon": Metric(
-            value=found.largest if value is None else value,
-            low=found.largest if low is None else low,
-            high=found.largest if high is None else high,
+            value=recall.largest_lag if value is None else value,
+            low=recall.largest_lag if low is None else low,
+            high=recall.largest_lag if high is None else high,
             censored=value is None,
             unit="steps",
-            what=f"largest lag up to which accuracy stays above {bound:.3g}, half way from chance to 1",
+            what=f"largest lag up to which accuracy stays above {threshold:.3g}, half way from chance to 1",
         ),
         "recall_accuracy": Metric(
             value=float(total.share[0]),
@@ -179,104 +101,219 @@ def recall(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
             unit="share",
             what="right answers among all that are to be recalled",
         ),
-        "smallest_lag": Metric(value=found.smallest, unit="steps", what="smallest lag at which something is recalled"),
-        "largest_lag": Metric(value=found.largest, unit="steps", what="largest lag at which something is recalled"),
-        "recall_bound": Metric(value=bound, unit="share", what="accuracy half way from chance to 1"),
+        "smallest_lag": Metric(
+            value=recall.smallest_lag, unit="steps", what="smallest lag at which something is recalled"
+        ),
+        "largest_lag": Metric(
+            value=recall.largest_lag, unit="steps", what="largest lag at which something is recalled"
+        ),
+        "recall_bound": Metric(value=threshold, unit="share", what="accuracy half way from chance to 1"),
     }
-    curve = Curve.of(
-        found.lag,
-        found.shares.share,
-        low=found.shares.low,
-        high=found.shares.high,
+    curve = Curve.from_arrays(
+        recall.lag,
+        shares.share,
+        low=shares.low,
+        high=shares.high,
         x_unit="steps",
         y_unit="accuracy",
         what="accuracy against the lag from where a symbol was shown to where it is recalled",
     )
-    return ProbeResult(metrics=numbers, curves={"recall": curve})
+    return ProbeResult(metrics=metrics, curves={"recall": curve})
 
 
-def receptive_field(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
-    """Within which lags the squared gradient of the last output lies."""
-    task, model = with_steps(subject.task, settings.length), subject.model
-    batch = full_length(task, settings.sequences)
+def measure_memory_capacity(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
+    """Measures how much of each past input a linear readout of the output recovers, and the sum."""
+    model, task, encoder = loaded.model, loaded.task, loaded.model.encoder
+    if not encoder.causal:
+        raise NotAvailableError("it is not causal: its output is not a state, as it depends on later steps too")
+    num_lags, size = settings.length or task.steps, encoder.output_size
+    samples = min(num_lags, MAX_SAMPLES_PER_SEQUENCE)
+    sequences = 2 * max(SEQUENCES_PER_OUTPUT * size, math.ceil(max(MIN_SAMPLES, 50 * size) / samples))
+    steps = num_lags - 1 + samples
+    generator = make_generator(CPU, "memory capacity", settings.seed)
+    x, u = random_input(task, task.fixed("test", 100, CPU), sequences, steps, generator)
+    with torch.no_grad(), eval_mode(model):
+        states = torch.cat(
+            [
+                encoder(model.features(part.to(model.device)))[0][:, num_lags - 1 :].cpu()
+                for part in x.split(max(1, MAX_STEPS // steps))
+            ]
+        )
+    capacity = memory_capacity(states, u, generator)
+    half = float(half_width(capacity.r2_by_sequence.sum(1, keepdim=True).numpy())[0])
+    metrics = {
+        "memory_capacity": Metric(
+            value=capacity.total,
+            low=max(0.0, capacity.total - half),
+            high=capacity.total + half,
+            unit="outputs",
+            what=f"sum of R^2 over the lags 0 to {num_lags - 1}, of past input read linearly from the output, held out",
+        ),
+        "states": Metric(value=size, unit="1", what="outputs, the most that memory capacity can be"),
+        "capacity_level": Metric(
+            value=capacity.noise_level,
+            unit="1",
+            what="R^2 up to which a lag counts as none: 99 % level of shuffled input",
+        ),
+    }
+    lags = lags_for_curve(num_lags)
+    r2, half_widths = capacity.r2.numpy()[lags], half_width(capacity.r2_by_sequence.numpy())[lags]
+    curve = Curve.from_arrays(
+        lags,
+        r2,
+        low=np.maximum(r2 - half_widths, 0),
+        high=np.minimum(r2 + half_widths, 1),
+        x_unit="steps",
+        y_unit="R²",
+        what="R^2 of the input at a lag, read linearly from the output, held out",
+    )
+    return ProbeResult(metrics=metrics, curves={"capacity": curve})
+
+
+def measure_receptive_field(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
+    """Measures the lags within which shares of the last output's squared gradient lie."""
+    task, model = with_steps(loaded.task, settings.length), loaded.model
+    batch = longest_test_sequences(task, settings.sequences)
     with torch.no_grad():
         x = model.features(batch.x.to(model.device))
-    # Every sequence has probe vectors of its own, so a few for each make many.
+    # A few probe vectors for each sequence are enough, as every sequence has its own.
     directions = max(2, settings.directions // 8)
-    generator = seeded(CPU, "receptive field", settings.seed)
-    rising = cumulative(lag_gradients(model.encoder, x, directions, generator, batch.lengths).numpy())
-    if not len(rising):
+    generator = make_generator(CPU, "receptive field", settings.seed)
+    norms = gradients_by_lag(model.encoder, x, directions, generator, batch.lengths).numpy()
+    shares = cumulative_share(norms)
+    if not len(shares):
         raise NotAvailableError("its last output has no gradient with respect to the input, or an infinite one")
-    mean = rising.mean(0)
-    samples = resampled(rising, np.random.default_rng(seed_of("receptive field", settings.seed)))
-    numbers = {}
-    for share in SHARES:
-        low, high = (None, None)
-        if len(rising) > 1:
-            low, high = (float(end) for end in ends(holding(samples, share / 100)))
-        numbers[f"field_{share}"] = Metric(
-            value=float(holding(mean[None], share / 100)[0]),
+    has_interval = len(shares) > 1
+    mean = shares.mean(0)
+    samples = bootstrap_mean_curves(shares, np.random.default_rng(derive_seed("receptive field", settings.seed)))
+    metrics = {}
+    for percent in GRADIENT_SHARES:
+        low, high = None, None
+        if has_interval:
+            low, high = (float(end) for end in percentile_interval(smallest_lag_holding(samples, percent / 100)))
+        metrics[f"field_{percent}"] = Metric(
+            value=float(smallest_lag_holding(mean[None], percent / 100)[0]),
             low=low,
             high=high,
             unit="steps",
-            what=f"lag within which {share} % of the squared gradient of the last output lies",
+            what=f"lag within which {percent} % of the squared gradient of the last output lies",
         )
-    words = {}
+    labels = {}
     if (reach := model.encoder.receptive_field) is None:
-        words["reach"] = "unbounded"
+        labels["reach"] = "unbounded"
     else:
-        numbers["reach"] = Metric(value=reach, unit="steps", what="steps that an output can depend on at all")
-    shown = thinned(rising.shape[1])
-    bottom, top = ends(samples)
-    curve = Curve.of(
-        shown,
-        mean[shown],
-        low=bottom[shown] if len(rising) > 1 else None,
-        high=top[shown] if len(rising) > 1 else None,
+        metrics["reach"] = Metric(value=reach, unit="steps", what="steps that an output can depend on at all")
+    lags = lags_for_curve(shares.shape[1])
+    lower, upper = percentile_interval(samples)
+    curve = Curve.from_arrays(
+        lags,
+        mean[lags],
+        low=lower[lags] if has_interval else None,
+        high=upper[lags] if has_interval else None,
         x_unit="steps",
         y_unit="share",
         what="share of the squared gradient of the last output within a lag",
     )
-    return ProbeResult(metrics=numbers, curves={"gradient_share": curve}, labels=words)
+    return ProbeResult(metrics=metrics, curves={"gradient_share": curve}, labels=labels)
 
 
-PARTS: dict[str, Part] = {
-    "recall": recall,
-    "memory_capacity": memory_capacity,
-    "receptive_field": receptive_field,
-    "extrapolation": extrapolation,
+def measure_extrapolation(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
+    """Measures loss and accuracy on sequences longer than those of training."""
+    require_trained(loaded)
+    # Fails at once if the task has no length to multiply.
+    with_length_factor(loaded.task, 1)
+    tasks: dict[int, Task] = {}
+    scores: dict[int, SequenceScores] = {}
+    unavailable = {}
+    for factor in LENGTH_FACTORS:
+        try:
+            longer = with_length_factor(loaded.task, factor)
+            if factor > 1 and longer.steps > MAX_EXTRAPOLATION_STEPS:
+                raise NotAvailableError(
+                    f"{longer.steps:,} steps are more than the {MAX_EXTRAPOLATION_STEPS:,} that are tested"
+                )
+            size = max(4, min(settings.sequences, STEPS_PER_LENGTH // longer.steps))
+            scores[factor] = score_sequences(loaded.model, longer, longer.fixed("test", size, CPU))
+            tasks[factor] = longer
+        except NotAvailableError as error:
+            unavailable[f"extrapolation_{factor}"] = describe_error(error)
+        except Exception as error:
+            # A length that is too long for a model leaves the shorter ones.
+            unavailable[f"extrapolation_{factor}"] = failure_reason(error, loaded.model.device)
+    if not scores:
+        reasons = list(unavailable.values())
+        raise NotAvailableError(OUT_OF_MEMORY if OUT_OF_MEMORY in reasons else reasons[0])
+    factors, trivial = np.array(list(tasks)), np.array([task.trivial_loss for task in tasks.values()])
+    means = [mean_interval(score.loss) for score in scores.values()]
+    # If the loss of one sequence is not finite, neither is the mean.
+    finite = np.array([np.isfinite(score.loss).all() for score in scores.values()])
+    loss, low, high = (
+        np.where(finite, [getattr(mean, name) for mean in means], np.nan) for name in ("mean", "low", "high")
+    )
+    # The lower end belongs to the upper ends of the losses, and the other way round.
+    value, value_low, value_high = (largest_factor(factors, ends < trivial) for ends in (loss, high, low))
+    unit = f"{MULTIPLICATION_SIGN} the training length"
+    metric = Metric(
+        value=value,
+        low=value_low,
+        high=value_high,
+        censored=bool(value == factors[-1]),
+        unit=unit,
+        what="longest sequences up to which the loss stays below the trivial one",
+    )
+    curves = {
+        "extrapolation_loss": Curve.from_arrays(
+            factors, loss, low=low, high=high, x_unit=unit, y_unit="loss", what="loss on longer sequences"
+        ),
+        "extrapolation_trivial": Curve.from_arrays(
+            factors, trivial, x_unit=unit, y_unit="loss", what="loss of the best answer without memory on these"
+        ),
+    }
+    counts = [(score.right, score.total) for score in scores.values() if score.right is not None]
+    if len(counts) == len(scores):
+        group = np.repeat(np.arange(len(counts)), [len(right) for right, _ in counts])
+        right, total = (np.concatenate(values) for values in zip(*counts, strict=True))
+        shares = clustered_proportions(right, total, group, len(counts))
+        curves["extrapolation_accuracy"] = Curve.from_arrays(
+            factors,
+            shares.share,
+            low=shares.low,
+            high=shares.high,
+            x_unit=unit,
+            y_unit="accuracy",
+            what="accuracy on longer sequences",
+        )
+    return ProbeResult(metrics={"extrapolation": metric}, curves=curves, unavailable=unavailable)
+
+
+MEASURES: dict[str, Measure] = {
+    "recall": measure_recall,
+    "memory_capacity": measure_memory_capacity,
+    "receptive_field": measure_receptive_field,
+    "extrapolation": measure_extrapolation,
 }
 
 
-def measure(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
-    """All four measures, as far as the model and its task let themselves be measured.
+def random_input(task: Task, batch: Batch, size: int, steps: int, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Returns independent, identically distributed input like that of a task.
 
-    Raises:
-        NotAvailableError: if not one of them does.
-    """
-    return run_measures(PARTS, subject, settings)
-
-
-def noise(task: Task, like: Batch, size: int, steps: int, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Independent and identically distributed input of a task's kind.
-
-    For symbols, all of the alphabet alike, and as u the symbol's number, which is one way of many to put it on a line.
-    For features, u itself as the first: uniform with the mean and the deviation that the feature has in the task's
-    data; the others stand at their means, so that there is one input to remember.
+    For symbols, x is uniform over the alphabet, and u is the symbol's number, one of many ways to order symbols. For
+    features, u drives the first one, uniform with the mean and the standard deviation of that feature in the task's
+    data; the others stay at their means, so that there is one input to remember.
 
     Args:
-        task: what the model was made for.
-        like: some of its data.
+        task: that the model was built for.
+        batch: some of its data.
         size: sequences.
-        steps: of each.
+        steps: of each sequence.
         generator: on the CPU.
 
     Returns:
-        x, (size, steps) symbols or (size, steps, input_size) features, and u (size, steps), of mean about 0 and
-        variance about 1.
+        x, (size, steps) symbols or (size, steps, input_size) features, and u (size, steps), with a mean of about 0 and
+        a variance of about 1.
 
     Raises:
-        NotAvailableError: if the task has one symbol, or its first feature never changes in its data.
+        NotAvailableError: if the task has only one symbol, or its first feature never changes in its data.
     """
     if task.symbols == 1:
         raise NotAvailableError("the task has one symbol only, so there is nothing in it to remember")
@@ -284,9 +321,9 @@ def noise(task: Task, like: Batch, size: int, steps: int, generator: Generator) 
         x = torch.randint(task.symbols, (size, steps), generator=generator)
         u = (x - (task.symbols - 1) / 2) / math.sqrt((task.symbols**2 - 1) / 12)
         return x, u
-    values = like.x.flatten(0, 1).double()
-    if like.lengths is not None:
-        values = values[(torch.arange(like.x.shape[1]) < like.lengths.unsqueeze(1)).flatten()]
+    values = batch.x.flatten(0, 1).double()
+    if batch.lengths is not None:
+        values = values[(torch.arange(batch.x.shape[1]) < batch.lengths.unsqueeze(1)).flatten()]
     mean, scale = values.mean(0), values[:, 0].std()
     if not scale > 1e-9 * mean[0].abs():
         raise NotAvailableError("the task's first feature is constant, so there is no scale to drive it with")
@@ -296,31 +333,8 @@ def noise(task: Task, like: Batch, size: int, steps: int, generator: Generator) 
     return x, u
 
 
-SAMPLES = 12_800
-"""States that readouts are fitted to, at least; as many again are held out."""
-LATEST = 100
-"""Samples of one sequence, at most."""
-INDEPENDENT = 2
-"""Sequences that readouts are fitted to, at least, for each output. The samples of one sequence are much alike where a
-state moves slowly; fewer sequences would then let noise pass for memory, however many the samples."""
-
-FACTORS = (1, 2, 4, 8, 16)
-"""Of the training length."""
-LONGEST = 20_000
-"""Steps of the longest sequences that are tested."""
-TOGETHER = 1 << 16
-"""Steps of all sequences of one length together, save that there are four sequences at least."""
-
-
-def reached(at: np.ndarray, below: np.ndarray) -> float:
-    """The largest factor up to which all is well; 0 if nothing is."""
-    bad = np.flatnonzero(~below)
-    last = (bad[0] if len(bad) else len(at)) - 1
-    return float(at[last]) if last >= 0 else 0.0
-
-
-RECALLED = 5
-"""Times `settings.sequences`: the sequences that recall is counted in, so that a bin of lags has several."""
-
-SHARES = (50, 90, 95)
-"""Per cent of the squared gradient."""
+def largest_factor(factors: np.ndarray, below: np.ndarray) -> float:
+    """Returns the largest factor up to which every loss is below the trivial one; 0 if the first one is not."""
+    failures = np.flatnonzero(~below)
+    last = (failures[0] if len(failures) else len(factors)) - 1
+    return float(factors[last]) if last >= 0 else 0.0

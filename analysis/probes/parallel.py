@@ -1,154 +1,132 @@
-"""Models probed by several processes at once."""
+"""Probes applied to many models, in this process or in several at once."""
 
-import threading
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from multiprocessing.connection import Connection
 
 import torch
 
 from analysis.probes.registry import ProbeRecord
-from analysis.probes.runner import Listener, ProbeEvent, ProbeJob, ProbeOptions, run_probes
-from workbench.files import one_line
-from workbench.process_pool import describe_exit, end_with_parent, start_process
+from analysis.probes.runner import EventHandler, ProbeEvent, ProbeJob, ProbeOptions, run_probes
+from workbench.files import describe_error
+from workbench.process_pool import PoolWorker, ProcessPool, end_with_parent
 
-SPENT = "spent"
-"""What a process says last that a GPU has failed in."""
-
-
-@dataclass(slots=True, kw_only=True)
-class ProbeWorker:
-    """One process, the model it is at, and the probes of it that have not ended."""
-
-    process: BaseProcess
-    job: int | None = None
-    left: list[str] = field(default_factory=list)
-
-
-Waiting = deque[tuple[int, Sequence[str]]]
-"""Models that nobody is at, each with the probes that are left to do."""
-
-
-def run_in_parallel(jobs: Sequence[ProbeJob], order: ProbeOptions, *, workers: int, listen: Listener) -> None:
-    """Applies probes to many models, a process a model; as `analysis.probes.parallel.run_all`.
-
-    A process that dies costs the probes of its model that had not ended; one that a GPU has failed in costs the probe
-    that it was at, and another goes on. If this is interrupted, all processes end.
-    """
-    waiting: Waiting = deque((index, order.names) for index in range(len(jobs)))
-    crew: dict[Connection, ProbeWorker] = {}
-    try:
-        while True:
-            for _ in range(min(workers, len(crew) + len(waiting)) - len(crew)):
-                connection, process = start_process(_work, jobs, order, threads=order.threads)
-                crew[connection] = ProbeWorker(process=process)
-                _assign(connection, crew[connection], waiting)
-            if not crew:
-                return
-            ready = wait(list(crew))
-            for connection in [each for each in crew if each in ready]:
-                _hear(connection, crew, waiting, listen)
-    finally:
-        for worker in crew.values():
-            worker.process.kill()
-        for worker in crew.values():
-            worker.process.join()
-
-
-def _assign(connection: Connection, worker: ProbeWorker, waiting: Waiting) -> None:
-    worker.job, names = waiting.popleft() if waiting else (None, ())
-    worker.left = list(names)
-    # That a process has died is noticed where its answers are read.
-    with suppress(OSError):
-        connection.send(None if worker.job is None else (worker.job, names))
-
-
-def _hear(connection: Connection, crew: dict[Connection, ProbeWorker], waiting: Waiting, listen: Listener) -> None:
-    worker = crew[connection]
-    try:
-        event = connection.recv()
-        if event is None:
-            _assign(connection, worker, waiting)
-            return
-    except (EOFError, OSError):
-        worker.process.join()
-        del crew[connection]
-        for name in worker.left:
-            text = describe_exit(worker.process.exitcode or 0)
-            listen(ProbeEvent(kind="failed", job=worker.job or 0, probe=name, text=text))
-        return
-    if event == SPENT:
-        worker.process.kill()
-        worker.process.join()
-        del crew[connection]
-        if worker.job is not None and worker.left:
-            waiting.appendleft((worker.job, worker.left))
-        return
-    if event.kind != "begun":
-        worker.left.remove(event.probe)
-    listen(event)
-
-
-def _work(connection: Connection, jobs: Sequence[ProbeJob], order: ProbeOptions) -> None:
-    """What a process does: probes one model after another, as it is told."""
-    import torch
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
-    torch.set_num_threads(order.threads)
-    while (told := connection.recv()) is not None:
-        index, names = told
-        left = list(names)
-
-        def tell(event: ProbeEvent, left: list[str] = left) -> None:
-            if event.kind != "begun":
-                left.remove(event.probe)
-            connection.send(event)
-
-        working = True
-        try:
-            working = run_probes(index, jobs[index], replace(order, names=names), tell)
-        except Exception as error:
-            for name in list(left):
-                tell(
-                    ProbeEvent(kind="failed", job=index, probe=name, text=f"{type(error).__name__}: {one_line(error)}")
-                )
-        connection.send(None if working else SPENT)
+UNUSABLE = "unusable"
+"""The last message of a process in which a GPU has failed."""
 
 
 def run_all(
-    jobs: Sequence[ProbeJob], order: ProbeOptions, *, workers: int = 1, listen: Listener = lambda event: None
+    jobs: Sequence[ProbeJob], options: ProbeOptions, *, workers: int = 1, on_event: EventHandler = lambda event: None
 ) -> list[dict[str, ProbeRecord]]:
     """Applies probes to many models.
 
     Args:
         jobs: the models.
-        order: what is asked for.
-        workers: models side by side, each in a process of its own. The findings do not depend on their number; one on
-            the CPU is this process.
-        listen: told what happens to every probe of every model.
+        options: the probes and their settings.
+        workers: models that are probed at the same time, each in a process of its own. The results do not depend on
+            this number; a single one on the CPU is probed in this process.
+        on_event: receives what happens to every probe of every model.
 
     Returns:
-        What is known of every model, by probe.
+        For each model, the records of its probes by name.
     """
-    found: list[dict[str, ProbeRecord]] = [{} for _ in jobs]
+    records: list[dict[str, ProbeRecord]] = [{} for _ in jobs]
 
-    def hear(event: ProbeEvent) -> None:
-        if event.entry is not None:
-            found[event.job][event.probe] = event.entry
-        listen(event)
+    def keep_record(event: ProbeEvent) -> None:
+        if event.record is not None:
+            records[event.job][event.probe] = event.record
+        on_event(event)
 
-    # A process that a GPU has failed in is of no more use, and must not be the user's.
-    if min(workers, len(jobs)) > 1 or order.device == "cuda":
-        run_in_parallel(jobs, order, workers=workers, listen=hear)
-        return found
+    # A process in which a GPU has failed cannot go on, and must not be the user's.
+    if min(workers, len(jobs)) > 1 or options.device == "cuda":
+        ProbePool(jobs, options, workers=workers, on_event=keep_record).run_processes()
+        return records
     before = torch.get_num_threads()
-    torch.set_num_threads(order.threads)
+    torch.set_num_threads(options.threads)
     try:
         for index, job in enumerate(jobs):
-            run_probes(index, job, order, hear)
+            run_probes(index, job, options, keep_record)
     finally:
         torch.set_num_threads(before)
-    return found
+    return records
+
+
+@dataclass(slots=True, kw_only=True)
+class ModelTask:
+    """A model, and the probes that have not been applied to it yet."""
+
+    job: int
+    probes: list[str] = field(default_factory=list)
+
+
+class ProbePool(ProcessPool):
+    """Applies probes to many models, one model a process.
+
+    A process that dies costs the remaining probes of its model. One in which a GPU has failed costs the probe that
+    failed, and another process takes over the rest. If the pool is interrupted, all processes end.
+
+    Args:
+        jobs: the models.
+        options: the probes and their settings.
+        workers: how many models are probed at the same time.
+        on_event: receives what happens to every probe of every model.
+    """
+
+    def __init__(
+        self, jobs: Sequence[ProbeJob], options: ProbeOptions, *, workers: int, on_event: EventHandler
+    ) -> None:
+        super().__init__(run_worker, jobs, options, workers=workers, threads=options.threads)
+        self.on_event = on_event
+        self._waiting = deque(ModelTask(job=index, probes=list(options.names)) for index in range(len(jobs)))
+
+    def has_work(self) -> bool:
+        """Returns whether a model waits for a process."""
+        return bool(self._waiting)
+
+    def on_start(self, worker: PoolWorker) -> None:
+        """Gives a process the next model, or lets it end if none is left."""
+        worker.task = self._waiting.popleft() if self._waiting else None
+        worker.send(worker.task)
+
+    def on_message(self, worker: PoolWorker, message: ProbeEvent | str | None) -> None:
+        """Passes an event on; `None` asks for the next model, and a broken process is replaced."""
+        task: ModelTask = worker.task
+        if message is None:
+            self.on_start(worker)
+        elif isinstance(message, str):
+            self.retire(worker)
+            if task.probes:
+                self._waiting.appendleft(task)
+        else:
+            if message.kind != "begun":
+                task.probes.remove(message.probe)
+            self.on_event(message)
+
+    def on_exit(self, worker: PoolWorker, reason: str) -> None:
+        """Reports the remaining probes of a model whose process died."""
+        if worker.task is not None:
+            for name in worker.task.probes:
+                self.on_event(ProbeEvent(kind="failed", job=worker.task.job, probe=name, text=reason))
+
+
+def run_worker(connection: Connection, jobs: Sequence[ProbeJob], options: ProbeOptions) -> None:
+    """Probes the models that come over the connection until `None` comes. A process's target."""
+    end_with_parent()
+    torch.set_num_threads(options.threads)
+    while (task := connection.recv()) is not None:
+        remaining = list(task.probes)
+
+        def send_event(event: ProbeEvent, remaining: list[str] = remaining) -> None:
+            if event.kind != "begun":
+                remaining.remove(event.probe)
+            connection.send(event)
+
+        usable = True
+        try:
+            usable = run_probes(task.job, jobs[task.job], replace(options, names=task.probes), send_event)
+        except Exception as error:
+            text = f"{type(error).__name__}: {describe_error(error)}"
+            for name in list(remaining):
+                send_event(ProbeEvent(kind="failed", job=task.job, probe=name, text=text))
+        connection.send(None if usable else UNUSABLE)

@@ -1,7 +1,7 @@
-"""What a probe has found in one model, by name, and as JSON."""
+"""Results of a probe on one model: metrics, curves, heat maps and labels by name, to and from JSON."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self, TypeVar
 
@@ -11,32 +11,38 @@ from analysis.statistics import Interval
 from workbench.errors import UserError
 
 T = TypeVar("T")
-DIGITS = 6
-"""Significant digits that curves and grids are kept to: more than any figure shows."""
+SIGNIFICANT_DIGITS = 6
+"""Significant digits of the values of curves and heat maps: more than any figure shows."""
 
 
 class NotAvailableError(Exception):
-    """A model without what a probe looks at. The message says why, in a line."""
+    """The model does not have what a probe measures; the message is the reason, in one line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """One number."""
+    """One number with its unit and its interval."""
 
     value: float | None
-    """`None` where there is none: nothing to measure, or no finite result."""
+    """`None` if there is nothing to measure, or the result is not finite."""
     unit: str
     """In words: `steps`, `share`, `nats`, `1 / step`; `1` for a pure number."""
     what: str
-    """What it says, in half a sentence."""
+    """Description in half a sentence."""
     low: float | None = None
-    """The lower end of its 95 % interval; `None` where it has none."""
+    """Lower end of the 95 % interval; `None` if there is no interval."""
     high: float | None = None
+    """Upper end of the 95 % interval; `None` if there is no interval."""
     censored: bool = False
-    """Whether the true value may lie above: the measurement ended there."""
+    """True if the true value may be larger, as the measurement ended there."""
+
+    @classmethod
+    def from_interval(cls, interval: Interval, unit: str, what: str, censored: bool = False) -> Self:
+        """Returns a metric with the value and the ends of an interval."""
+        return cls(value=interval.value, low=interval.low, high=interval.high, unit=unit, what=what, censored=censored)
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns plain values, with `at_least` for a censored value and `None` for numbers that are not finite."""
+        """Returns plain values: `censored` is called `at_least`, and numbers that are not finite are `None`."""
         numbers = {key: getattr(self, key) for key in ("value", "low", "high")}
         finite = {key: float(n) if n is not None and math.isfinite(n) else None for key, n in numbers.items()}
         return {
@@ -50,47 +56,52 @@ class Metric:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
-        """Returns the metric that `to_dict` made plain."""
+        """Returns the metric from the plain values that `to_dict` returned."""
         if "at_least" not in plain:
             raise KeyError("at_least")
-        return _frozen(cls, {"censored" if key == "at_least" else key: value for key, value in plain.items()})
+        return _from_plain(cls, {"censored" if key == "at_least" else key: value for key, value in plain.items()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """Numbers against a lag or a step. A value that is no finite number is `None`."""
+    """Values against a lag, a step or another number; `None` for a value that is missing or not finite."""
 
     x: tuple[float, ...]
     y: tuple[float | None, ...]
     x_unit: str
     y_unit: str
     what: str
+    """Description in half a sentence."""
     low: tuple[float | None, ...] | None = None
+    """Lower ends of the 95 % intervals; `None` if there are no intervals."""
     high: tuple[float | None, ...] | None = None
+    """Upper ends of the 95 % intervals; `None` if there are no intervals."""
 
     def __post_init__(self) -> None:
-        lengths = {len(part) for part in (self.x, self.y, self.low, self.high) if part is not None}
+        lengths = {len(values) for values in (self.x, self.y, self.low, self.high) if values is not None}
         if len(lengths) != 1 or not all(math.isfinite(value) for value in self.x):
             raise ValueError(f"a curve needs a value for each x, and every x finite: {self.what}")
 
     @classmethod
-    def of(cls, x: Any, y: Any, *, x_unit: str, y_unit: str, what: str, low: Any = None, high: Any = None) -> Self:
-        """A curve of anything that NumPy takes for a row of numbers, tensors on the CPU included."""
+    def from_arrays(
+        cls, x: Any, y: Any, *, x_unit: str, y_unit: str, what: str, low: Any = None, high: Any = None
+    ) -> Self:
+        """Returns a curve of anything that NumPy converts to a row of numbers, including tensors on the CPU."""
         return cls(
             x=tuple(float(value) for value in np.asarray(x)),
-            y=_rounded(y),
+            y=_round(y),
             x_unit=x_unit,
             y_unit=y_unit,
             what=what,
-            low=None if low is None else _rounded(low),
-            high=None if high is None else _rounded(high),
+            low=None if low is None else _round(low),
+            high=None if high is None else _round(high),
         )
 
-    def array(self, name: str = "y") -> np.ndarray:
-        """`y`, `low` or `high` with NaN for what is missing; `x` as it is."""
+    def to_array(self, name: str = "y") -> np.ndarray:
+        """Returns `x`, `y`, `low` or `high` as an array, with NaN for missing values."""
         values = getattr(self, name)
-        missing = [math.nan] * len(self.x) if values is None else [math.nan if v is None else v for v in values]
-        return np.array(missing, dtype=float)
+        filled = [math.nan] * len(self.x) if values is None else [math.nan if v is None else v for v in values]
+        return np.array(filled, dtype=float)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,24 +110,30 @@ class Heatmap:
 
     values: tuple[tuple[float | None, ...], ...]
     rows: tuple[float, ...]
+    """Coordinates of the rows, in what `row_name` says."""
     columns: tuple[float, ...]
+    """Coordinates of the columns, in what `column_name` says."""
     row_name: str
     column_name: str
     unit: str
+    """Unit of the values."""
     what: str
+    """Description in half a sentence."""
 
     def __post_init__(self) -> None:
-        whole = len(self.values) == len(self.rows) and {len(row) for row in self.values} <= {len(self.columns)}
-        if not whole or not all(math.isfinite(value) for value in (*self.rows, *self.columns)):
+        fits = len(self.values) == len(self.rows) and {len(row) for row in self.values} <= {len(self.columns)}
+        if not fits or not all(math.isfinite(value) for value in (*self.rows, *self.columns)):
             raise ValueError(
-                f"a grid needs a value for each row and column, and every one of these finite: {self.what}"
+                f"a heat map needs a value for each row and column, and every one of these finite: {self.what}"
             )
 
     @classmethod
-    def of(cls, values: Any, *, rows: Any, columns: Any, row_name: str, column_name: str, unit: str, what: str) -> Self:
-        """A grid of anything that NumPy takes for a matrix."""
+    def from_arrays(
+        cls, values: Any, *, rows: Any, columns: Any, row_name: str, column_name: str, unit: str, what: str
+    ) -> Self:
+        """Returns a heat map of anything that NumPy converts to a matrix."""
         return cls(
-            values=tuple(_rounded(row) for row in np.asarray(values)),
+            values=tuple(_round(row) for row in np.asarray(values)),
             rows=tuple(float(value) for value in np.asarray(rows)),
             columns=tuple(float(value) for value in np.asarray(columns)),
             row_name=row_name,
@@ -125,25 +142,37 @@ class Heatmap:
             what=what,
         )
 
-    def array(self) -> np.ndarray:
-        """(rows, columns), NaN for what is missing."""
+    def to_array(self) -> np.ndarray:
+        """Returns the values, (rows, columns), with NaN for missing ones."""
         return np.array([[math.nan if v is None else v for v in row] for row in self.values], dtype=float)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeResult:
-    """All that one probe has found in one model. Names are lower-case words joined by underscores."""
+    """Everything that one probe has measured in one model. Names are lower-case words joined by underscores."""
 
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     curves: Mapping[str, Curve] = field(default_factory=dict)
     heatmaps: Mapping[str, Heatmap] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
-    """What is no number: the better of two fits, a diagnosis."""
+    """Results that are not numbers: the better of two fits, a diagnosis."""
     unavailable: Mapping[str, str] = field(default_factory=dict)
-    """Why something is not available, by the name that it would have had (or that of a group of them)."""
+    """Reason why something is not available, by its name or by the name of a group of results."""
+
+    @classmethod
+    def merge(cls, results: Iterable["ProbeResult"]) -> Self:
+        """Returns the results of several measures as one."""
+        parts = list(results)
+        return cls(
+            metrics={name: metric for part in parts for name, metric in part.metrics.items()},
+            curves={name: curve for part in parts for name, curve in part.curves.items()},
+            heatmaps={name: heatmap for part in parts for name, heatmap in part.heatmaps.items()},
+            labels={name: label for part in parts for name, label in part.labels.items()},
+            unavailable={name: reason for part in parts for name, reason in part.unavailable.items()},
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values: what JSON can hold."""
+        """Returns plain values for JSON, under the keys of `analysis.json`."""
         return {
             "numbers": {name: metric.to_dict() for name, metric in self.metrics.items()},
             "curves": {name: asdict(curve) for name, curve in self.curves.items()},
@@ -154,51 +183,46 @@ class ProbeResult:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
-        """The findings that `to_dict` made plain.
+        """Returns the result from the plain values that `to_dict` returned.
 
         Raises:
-            UserError: if these are none.
+            UserError: if they are anything else.
         """
         try:
             return cls(
                 metrics={name: Metric.from_dict(value) for name, value in plain["numbers"].items()},
-                curves={name: _frozen(Curve, value) for name, value in plain["curves"].items()},
-                heatmaps={name: _frozen(Heatmap, value) for name, value in plain["grids"].items()},
-                labels={name: _text(value) for name, value in plain["words"].items()},
-                unavailable={name: _text(value) for name, value in plain["missing"].items()},
+                curves={name: _from_plain(Curve, value) for name, value in plain["curves"].items()},
+                heatmaps={name: _from_plain(Heatmap, value) for name, value in plain["grids"].items()},
+                labels={name: _check_text(value) for name, value in plain["words"].items()},
+                unavailable={name: _check_text(value) for name, value in plain["missing"].items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UserError(f"no findings of a probe: {type(error).__name__}: {error}") from None
+            raise UserError(f"not the results of a probe: {type(error).__name__}: {error}") from None
 
 
-def _rounded(values: Any) -> tuple[float | None, ...]:
+def _round(values: Any) -> tuple[float | None, ...]:
     return tuple(
-        float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+        float(f"{value:.{SIGNIFICANT_DIGITS}g}") if math.isfinite(value) else None
         for value in np.asarray(values, dtype=float).reshape(-1).tolist()
     )
 
 
-def _frozen(kind: type[T], plain: Mapping[str, Any]) -> T:
-    known = {item.name: item.type for item in fields(kind)}  # type: ignore[arg-type]
-    if plain.keys() != known.keys():
-        raise KeyError(", ".join(sorted(plain.keys() ^ known.keys())))
-    return kind(**{key: _text(value) if known[key] is str else _tuples(value) for key, value in plain.items()})
+def _from_plain(kind: type[T], plain: Mapping[str, Any]) -> T:
+    types = {item.name: item.type for item in fields(kind)}  # type: ignore[arg-type]
+    if plain.keys() != types.keys():
+        raise KeyError(", ".join(sorted(plain.keys() ^ types.keys())))
+    return kind(**{key: _check_text(value) if types[key] is str else _to_tuples(value) for key, value in plain.items()})
 
 
-def _tuples(value: Any) -> Any:
+def _to_tuples(value: Any) -> Any:
     if isinstance(value, list | tuple):
-        return tuple(_tuples(each) for each in value)
+        return tuple(_to_tuples(item) for item in value)
     if value is not None and not isinstance(value, bool | int | float):
-        raise TypeError(f"{value!r} is no number")
+        raise TypeError(f"{value!r} is not a number")
     return value
 
 
-def _text(value: Any) -> str:
+def _check_text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{value!r} is not a text")
     return value
-
-
-def metric_of_interval(interval: Interval, unit: str, what: str, at_least: bool = False) -> Metric:
-    """An interval as a number."""
-    return Metric(value=interval.value, low=interval.low, high=interval.high, unit=unit, what=what, censored=at_least)

@@ -1,4 +1,4 @@
-"""Probes on many models: what is known already is read, and what is found is kept at once."""
+"""Probes applied to a model: known records are read, and every new one is written at once."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,17 +9,17 @@ from typing import Any, Literal
 import torch
 
 from analysis.probes import models, registry
-from analysis.probes.errors import LACKING, BrokenError, MachineError, reason
+from analysis.probes.errors import OUT_OF_MEMORY, BrokenGpuError, MachineError, failure_reason
 from analysis.probes.models import LoadedModel
 from analysis.probes.registry import ProbeRecord
 from analysis.probes.settings import ProbeSettings
 from workbench import checkpoints
-from workbench.checkpoints import LAST, newest
+from workbench.checkpoints import LAST, find_newest
 from workbench.config import Experiment
-from workbench.devices import release
+from workbench.devices import release_memory
 from workbench.errors import UserError
 from workbench.files import read_yaml
-from workbench.results import finished, read
+from workbench.results import finished_runs, read_run
 from workbench.run_folder import claim, run_folder, run_lock
 
 
@@ -28,27 +28,28 @@ class ProbeEvent:
     """Something that happened to one probe of one model."""
 
     kind: Literal["begun", "read", "done", "failed"]
-    """`read`: known already."""
+    """`read`: a current record was there already."""
     job: int
+    """Index of the model among the jobs."""
     probe: str
-    entry: ProbeRecord | None = None
-    """Of what was read or done; of what failed, the findings of before that stay."""
+    record: ProbeRecord | None = None
+    """The record that was read or written; if the probe failed, the previous record, which stays."""
     seconds: float = 0.0
     text: str = ""
-    """Why it failed, in a line."""
+    """Reason why the probe failed, in one line."""
 
 
-Listener = Callable[[ProbeEvent], None]
+EventHandler = Callable[[ProbeEvent], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeOptions:
-    """What is asked for of every model.
+    """Probes to apply to every model, and how.
 
     Args:
         names: of the probes.
-        settings: how closely it is probed.
-        again: whether to repeat what is known already of these weights, probed so.
+        settings: of the probes.
+        again: whether to repeat probes that have a current record.
         threads: of each process.
         device: cpu or cuda.
     """
@@ -62,17 +63,21 @@ class ProbeOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeJob:
-    """One model to be probed. It is loaded where it is probed, which may be another process."""
+    """One model to probe. It is loaded by the process that probes it."""
 
     experiment: Experiment
     folder: Path
-    """The run's, or the untrained model's own."""
+    """Folder of the run, or of the untrained model."""
     checkpoint: Path | None = None
-    """The weights, of a run that is unfinished or whose end is not meant."""
+    """Checkpoint to load, unless it is the last one of a finished run."""
     trained: bool = True
 
     def load(self) -> tuple[LoadedModel, Path]:
-        """The model, and the folder for its findings: the run's for the weights at its end, one below it for others.
+        """Loads the model.
+
+        Returns:
+            The model, and the folder for its records: `folder` for the last checkpoint of a finished run and for an
+            untrained model, `folder/step-<n>` for any other checkpoint.
 
         Raises:
             UserError: if there is no such model, or it cannot be read.
@@ -80,115 +85,171 @@ class ProbeJob:
         if not self.trained:
             return models.untrained_model(self.experiment), self.folder
         if self.checkpoint is None:
-            return models.model_of_run(read(self.folder)), self.folder
-        found = models.model_of_checkpoint(self.checkpoint)
-        return found, self.folder / f"step-{found.steps}"
+            return models.model_of_run(read_run(self.folder)), self.folder
+        loaded = models.model_of_checkpoint(self.checkpoint)
+        return loaded, self.folder / f"step-{loaded.steps}"
 
 
-def run_probes(index: int, job: ProbeJob, order: ProbeOptions, listen: Listener) -> bool:
-    """Applies probes to one model, one after another; each one's findings are on disk before the next begins.
+def run_probes(index: int, job: ProbeJob, options: ProbeOptions, on_event: EventHandler) -> bool:
+    """Applies probes to one model, one after another; each record is on disk before the next probe begins.
 
     Args:
         index: of the job, for the events.
         job: the model.
-        order: what is asked for.
-        listen: told once of every probe, however it ends, and before when it begins.
+        options: the probes and their settings.
+        on_event: receives `begun` when a probe begins, and one event when it ends, however it ends.
 
     Returns:
-        Whether it came to the end. Where a GPU failed for good, nothing is told of the probes that are left, and
-        another process can go on with them.
+        False if a GPU failed for good. The probes that are left then have no event, and can be applied by another
+        process.
     """
     try:
-        return _run_probes(index, job, order, listen)
+        return _run_probes(index, job, options, on_event)
     finally:
-        # By now nothing of the model is left.
-        release(order.device)
+        # Nothing refers to the model any more at this point.
+        release_memory(options.device)
 
 
-def _run_probes(index: int, job: ProbeJob, order: ProbeOptions, listen: Listener) -> bool:
-    left, settings = list(order.names), order.settings
+def _run_probes(index: int, job: ProbeJob, options: ProbeOptions, on_event: EventHandler) -> bool:
+    remaining = list(options.names)
+
+    def report(kind: Literal["read", "done", "failed"], **details: Any) -> None:
+        on_event(ProbeEvent(kind=kind, job=index, probe=remaining.pop(0), **details))
+
     try:
         with run_lock(job.folder):
-            subject, folder = job.load()
+            loaded, folder = job.load()
             folder.mkdir(exist_ok=True)
             if not job.trained:
                 claim(folder, job.experiment)
-            known, weights = registry.read_records(folder), subject.weights
-            while left:
-                name = left[0]
-                entry, start = known.get(name), time.perf_counter()
-                if order.again or entry is None or not is_current(entry, weights, settings, order.device):
-                    listen(ProbeEvent(kind="begun", job=index, probe=name))
-                    stays = entry
-                    if entry is not None and (
-                        entry.result is None or not same_inputs(entry, weights, asdict(settings))
-                    ):
-                        stays = None
-                    # Whatever the number of processes, and whatever was probed before: the same numbers.
-                    torch.manual_seed(settings.seed)
-                    try:
-                        move_to(subject.model, order.device)
-                        found = registry.analyze(subject, name, settings)
-                        if stays is not None and (lost := lost_measures(found, stays)) is not None:
-                            raise MachineError(f"{lost}; what was found before stays")
-                    except (UserError, MachineError) as error:
-                        text = str(error)
-                        listen(ProbeEvent(kind="failed", job=index, probe=left.pop(0), entry=stays, text=text))
-                        if isinstance(error, BrokenError):
-                            return False
-                        continue
-                    registry.write_records(folder, {name: found})
-                    seconds = time.perf_counter() - start
-                    listen(ProbeEvent(kind="done", job=index, probe=left.pop(0), entry=found, seconds=seconds))
-                else:
-                    listen(ProbeEvent(kind="read", job=index, probe=left.pop(0), entry=entry))
+            records, weights = registry.read_records(folder), loaded.weights_hash
+            while remaining:
+                name = remaining[0]
+                previous = records.get(name)
+                if (
+                    previous is not None
+                    and not options.again
+                    and is_current(previous, weights, options.settings, options.device)
+                ):
+                    report("read", record=previous)
+                    continue
+                on_event(ProbeEvent(kind="begun", job=index, probe=name))
+                start = time.perf_counter()
+                kept = _record_to_keep(previous, weights, options.settings)
+                try:
+                    record = _run_probe(loaded, name, options, kept)
+                except (UserError, MachineError) as error:
+                    report("failed", record=kept, text=str(error))
+                    if isinstance(error, BrokenGpuError):
+                        return False
+                    continue
+                registry.write_records(folder, {name: record})
+                report("done", record=record, seconds=time.perf_counter() - start)
     except UserError as error:
-        for name in left:
-            listen(ProbeEvent(kind="failed", job=index, probe=name, text=str(error)))
+        while remaining:
+            report("failed", text=str(error))
     return True
 
 
-def move_to(model: torch.nn.Module, device: str) -> None:
-    """Moves a model.
+def _run_probe(loaded: LoadedModel, name: str, options: ProbeOptions, kept: ProbeRecord | None) -> ProbeRecord:
+    # The same numbers, whatever the number of processes and whatever was probed before.
+    torch.manual_seed(options.settings.seed)
+    move_model(loaded.model, options.device)
+    record = registry.run_probe(loaded, name, options.settings)
+    if kept is not None and (lost := lost_measures(record, kept)) is not None:
+        raise MachineError(f"{lost}; the previous result stays")
+    return record
+
+
+def _record_to_keep(previous: ProbeRecord | None, weights: str, settings: ProbeSettings) -> ProbeRecord | None:
+    """Returns the previous record if it has a result for the same inputs, which no failure may replace."""
+    if previous is None or previous.result is None or not same_inputs(previous, weights, asdict(settings)):
+        return None
+    return previous
+
+
+def move_model(model: torch.nn.Module, device: str) -> None:
+    """Moves a model to a device.
 
     Raises:
-        MachineError: if there is no room for it, or no such device.
+        MachineError: if there is not enough memory, or no such device.
     """
     try:
         model.to(device)
     except Exception as error:
-        raise MachineError(reason(error, torch.device(device))) from error
+        raise MachineError(failure_reason(error, torch.device(device))) from error
 
 
-def unavailable_measures(found: Sequence[Mapping[str, ProbeRecord]]) -> dict[tuple[str, str], list[int]]:
-    """Which models have nothing of a probe: their indices by the probe and the reason."""
-    missing: dict[tuple[str, str], list[int]] = {}
-    for index, entries in enumerate(found):
-        for name, entry in entries.items():
-            if entry.result is None:
-                missing.setdefault((name, entry.reason), []).append(index)
-    return missing
+def is_current(record: ProbeRecord, weights: str, settings: ProbeSettings, device: str) -> bool:
+    """Returns whether a record is what the probe would give again.
+
+    Results are the same on every device, but a probe that failed on one may succeed on another; and a measure that ran
+    out of memory may succeed on the next try.
+    """
+    if record.result is None:
+        final = device == record.device
+    else:
+        final = OUT_OF_MEMORY not in record.result.unavailable.values()
+    return final and same_inputs(record, weights, asdict(settings))
 
 
-def ran_out_of_memory(found: Sequence[Mapping[str, ProbeRecord]]) -> dict[tuple[str, tuple[str, ...]], list[int]]:
-    """Which models lack measures of a probe for want of memory: their indices by the probe and the measures."""
-    lacking: dict[tuple[str, tuple[str, ...]], list[int]] = {}
-    for index, entries in enumerate(found):
-        for name, entry in entries.items():
-            missing = {} if entry.result is None else entry.result.unavailable
-            if parts := tuple(part for part, why in missing.items() if why == LACKING):
-                lacking.setdefault((name, parts), []).append(index)
-    return lacking
+def same_inputs(record: ProbeRecord, weights: str, settings: Mapping[str, Any]) -> bool:
+    """Returns whether a record is of these weights, probed with these settings."""
+    return record.weights == weights and dict(record.settings) == dict(settings)
 
 
-def jobs_below(path: Path) -> tuple[list[ProbeJob], list[str]]:
-    """All models that a path names: a comparison's folder, the folder of one run, or a checkpoint in it.
+def lost_measures(record: ProbeRecord, previous: ProbeRecord) -> str | None:
+    """Returns what a record lacks that the previous one of the same inputs has, in one line; `None` if nothing."""
+    assert previous.result is not None
+    if record.result is None:
+        return record.reason
+    lost = [
+        f"{name.replace('_', ' ')}: {reason}"
+        for name, reason in record.result.unavailable.items()
+        if name not in previous.result.unavailable
+    ]
+    return "; ".join(lost) or None
+
+
+def unavailable_probes(records_of_models: Sequence[Mapping[str, ProbeRecord]]) -> dict[tuple[str, str], list[int]]:
+    """Returns the models without a result of a probe: their indices, by probe and reason.
+
+    Args:
+        records_of_models: the records of each model, by probe.
+    """
+    indices: dict[tuple[str, str], list[int]] = {}
+    for index, records in enumerate(records_of_models):
+        for name, record in records.items():
+            if record.result is None:
+                indices.setdefault((name, record.reason), []).append(index)
+    return indices
+
+
+def out_of_memory_measures(
+    records_of_models: Sequence[Mapping[str, ProbeRecord]],
+) -> dict[tuple[str, tuple[str, ...]], list[int]]:
+    """Returns the models for some of whose measures memory ran out: their indices, by probe and measures.
+
+    Args:
+        records_of_models: the records of each model, by probe.
+    """
+    indices: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+    for index, records in enumerate(records_of_models):
+        for name, record in records.items():
+            unavailable = {} if record.result is None else record.result.unavailable
+            if measures := tuple(measure for measure, reason in unavailable.items() if reason == OUT_OF_MEMORY):
+                indices.setdefault((name, measures), []).append(index)
+    return indices
+
+
+def find_jobs(path: Path) -> tuple[list[ProbeJob], list[str]]:
+    """Returns the models to probe at a path: a comparison's folder, the folder of one run, or a checkpoint in it.
 
     Returns:
         The models, and a line for each run that has none.
 
     Raises:
-        UserError: if the path names no model at all.
+        UserError: if there is no model at all.
     """
     if not path.exists() and not checkpoints.join_file(path):
         raise UserError(f"{path} is in parts, of which one is missing or damaged")
@@ -199,21 +260,23 @@ def jobs_below(path: Path) -> tuple[list[ProbeJob], list[str]]:
     if (path / "config.yaml").exists():
         return [_job_of_folder(path)], []
     jobs, notes = [], []
-    for run in finished(path):
+    for run in finished_runs(path):
         if run.diverged:
-            notes.append(models.describe_unreadable_run(run))
+            notes.append(models.describe_diverged(run))
         else:
             jobs.append(ProbeJob(experiment=run.experiment, folder=run.folder))
-    begun = [found for found in path.glob("runs/*/*/*/seed-*/config.yaml") if not _has_ended(found.parent)]
-    if begun:
-        notes.append(f"not finished, and so left out: {len(begun)} of the runs; name the folder of one to probe it")
+    unfinished = [file for file in path.glob("runs/*/*/*/seed-*/config.yaml") if not _is_finished(file.parent)]
+    if unfinished:
+        notes.append(
+            f"not finished, and so left out: {len(unfinished)} of the runs; name the folder of one to probe it"
+        )
     if not jobs and not notes:
         raise UserError(f"there are no finished runs in {path}; name the folder given as --out, or a run's in it")
     return jobs, notes
 
 
 def untrained_jobs(out: Path, experiments: Sequence[Experiment]) -> list[ProbeJob]:
-    """The models of experiments before their first step, with a folder of its own for each below `out/untrained`."""
+    """Returns the models of experiments before their first step, each with its folder below `out/untrained`."""
     return [
         ProbeJob(
             experiment=experiment,
@@ -225,53 +288,28 @@ def untrained_jobs(out: Path, experiments: Sequence[Experiment]) -> list[ProbeJo
 
 
 def _job_of_folder(folder: Path) -> ProbeJob:
-    if _has_ended(folder):
-        run = read(folder)
+    if _is_finished(folder):
+        run = read_run(folder)
         if run.diverged:
-            raise UserError(models.describe_unreadable_run(run))
-        if newest(folder, run.experiment.identity)[0] is None:
+            raise UserError(models.describe_diverged(run))
+        if find_newest(folder, run.experiment.identity)[0] is None:
             raise UserError(models.describe_unreadable(folder))
         return ProbeJob(experiment=run.experiment, folder=folder)
     experiment = Experiment.from_dict(read_yaml(folder / "config.yaml"))
-    path, _ = newest(folder, experiment.identity)
+    path, _ = find_newest(folder, experiment.identity)
     if path is None:
-        raise UserError(f"{folder} is of a run that is not finished, and has no checkpoint that can be read yet")
+        raise UserError(f"the run in {folder} is not finished, and has no checkpoint that can be read yet")
     return ProbeJob(experiment=experiment, folder=folder, checkpoint=path)
 
 
 def _job_of_checkpoint(path: Path) -> ProbeJob:
     if not (path.parent / "config.yaml").exists():
-        raise UserError(f"there is no config.yaml beside {path}; a checkpoint is probed where its run has left it")
-    experiment = models.experiment_of(path)
-    if path.name == LAST and _has_ended(path.parent):
+        raise UserError(f"there is no config.yaml beside {path}; a checkpoint has to be in its run's folder")
+    experiment = models.experiment_of_checkpoint(path)
+    if path.name == LAST and _is_finished(path.parent):
         return _job_of_folder(path.parent)
     return ProbeJob(experiment=experiment, folder=path.parent, checkpoint=path)
 
 
-def _has_ended(folder: Path) -> bool:
+def _is_finished(folder: Path) -> bool:
     return (folder / "result.json").exists()
-
-
-def lost_measures(found: ProbeRecord, known: ProbeRecord) -> str | None:
-    """What found findings lack that are known already of the same weights, probed so, in a line; `None` if nothing."""
-    assert known.result is not None
-    if found.result is None:
-        return found.reason
-    lost = [
-        f"{name.replace('_', ' ')}: {why}"
-        for name, why in found.result.unavailable.items()
-        if name not in known.result.unavailable
-    ]
-    return "; ".join(lost) or None
-
-
-def same_inputs(entry: ProbeRecord, weights: str, settings: Mapping[str, Any]) -> bool:
-    """Whether an entry is of these weights, probed so."""
-    return entry.weights == weights and dict(entry.settings) == dict(settings)
-
-
-def is_current(entry: ProbeRecord, weights: str, settings: ProbeSettings, device: str) -> bool:
-    """Whether an entry is what a probe would come to again. On another device, findings are the same, and failures may
-    not be; with more memory, there may be more of them."""
-    known = device == entry.device if entry.result is None else LACKING not in entry.result.unavailable.values()
-    return known and same_inputs(entry, weights, asdict(settings))

@@ -1,4 +1,4 @@
-"""How closely a model is probed."""
+"""Settings of the probes."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from workbench.validation import check_int
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeSettings:
-    """How closely models are probed. Every field can change a number, and is kept with the findings.
+    """Settings of the probes. Each of them can change a number, and is kept with the results.
 
     Args:
         length: steps of the sequences that are probed; by default the length of the run's task.

@@ -1,5 +1,4 @@
-"""How much of a signal is left after a hundred thousand steps: the photocopier of the RWA essay, and what each
-architecture's own gates leave.
+"""Signal survival: what a model's gates leave of a signal after many steps, compared with a photocopier.
 
 The formulas and their source are in `analysis/measures/survival.py`.
 """
@@ -11,191 +10,211 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.formatting import within
-from analysis.measures.survival import ESSAY_RETENTION, Survival, photocopier, quantile, survival
-from analysis.probes.base import CPU, Part, run_measures, with_steps
+from analysis.formatting import clip_to_unit_range
+from analysis.measures.survival import (
+    ESSAY_RETENTION,
+    Survival,
+    lower_quantile,
+    measure_survival,
+    photocopier_share,
+)
+from analysis.probes.base import Measure, run_measures, with_steps
 from analysis.probes.models import LoadedModel
 from analysis.probes.result import Curve, Metric, NotAvailableError, ProbeResult
 from analysis.probes.settings import ProbeSettings
 from analysis.statistics import mean_interval
 from workbench.model import Model
-from workbench.seeding import seeded
+from workbench.seeding import CPU, make_generator
 from workbench.tasks import Batch
 
+NUM_STREAMS = 4
+"""Sequences followed at the same time: the interval comes from their spread."""
+POOL_SEQUENCES = 100
+"""Test sequences whose steps the input is drawn from."""
+NUM_LAGS = 61
+"""Lags, evenly spaced on a logarithmic axis."""
+LN10 = math.log(10)
 
-def gates(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
-    """The share of what each unit held after its first step that is left, out to the longest lag, on steps drawn
-    independently from the task's test sequences."""
-    encoder = subject.model.encoder
+
+def measure(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
+    """Measures the survival in the gates, and the copies that a signal passes through.
+
+    Raises:
+        NotAvailableError: if neither is available.
+    """
+    return run_measures(MEASURES, loaded, settings)
+
+
+def measure_gate_survival(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
+    """Measures the share that is left of what each unit held after its first step, up to the longest lag.
+
+    The input consists of steps drawn independently from the task's test sequences.
+    """
+    encoder = loaded.model.encoder
     if encoder.receptive_field is not None:
         raise NotAvailableError(
             f"it has no gates: it reads its last {encoder.receptive_field:,} steps again and again, and nothing before"
         )
     if not encoder.causal:
         raise NotAvailableError("it is not causal, and carries nothing from step to step")
-    points = tuple(int(lag) for lag in lags(settings.longest))
-    batch = with_steps(subject.task, settings.length).fixed("test", POOL, CPU)
+    copies = tuple(int(lag) for lag in lags_up_to(settings.longest))
+    batch = with_steps(loaded.task, settings.length).fixed("test", POOL_SEQUENCES, CPU)
     try:
-        found = survival(encoder, drawn(subject.model, batch, settings), points)
+        survival = measure_survival(encoder, input_sampler(loaded.model, batch, settings), copies)
     except ValueError as error:
         raise NotAvailableError(str(error)) from None
-    return ProbeResult(metrics=numbers(found), curves=curves(found))
+    return ProbeResult(metrics=survival_metrics(survival), curves=survival_curves(survival))
 
 
-def hops(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
-    """Copies by lag, and what the essay's photocopier leaves after as many. Beyond a finite reach, nothing is."""
-    encoder = subject.model.encoder
+def measure_copies(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
+    """Measures the copies by lag, and what the essay's photocopier leaves after as many; none beyond a finite reach."""
+    encoder = loaded.model.encoder
     reach = encoder.receptive_field
-    seen = [int(lag) for lag in lags(settings.longest) if reach is None or lag < reach]
-    if reach is not None and reach - 1 not in seen and 1 < reach <= settings.longest:
-        seen.append(reach - 1)
-    copies = [encoder.path_length(lag) for lag in seen]
+    lags = [int(lag) for lag in lags_up_to(settings.longest) if reach is None or lag < reach]
+    if reach is not None and reach - 1 not in lags and 1 < reach <= settings.longest:
+        lags.append(reach - 1)
+    copies = [encoder.path_length(lag) for lag in lags]
     what = "copies that a signal passes on its way from a lag to the output"
-    numbers = {
+    metrics = {
         "copies": Metric(
             value=copies[-1],
             unit="copies",
-            what=f"{what}, at {seen[-1]:,} steps, the largest lag that it sees or is asked for",
+            what=f"{what}, at {lags[-1]:,} steps, the largest lag that it sees or is asked for",
         ),
         "essay_left": Metric(
-            value=photocopier(ESSAY_RETENTION, copies[-1]),
+            value=photocopier_share(ESSAY_RETENTION, copies[-1]),
             unit="share",
             what=f"what a photocopier that keeps {ESSAY_RETENTION} would leave after as many copies",
         ),
     }
     if reach is not None:
-        numbers["reach"] = Metric(value=reach, unit="steps", what="steps that an output can depend on at all")
-    curve = Curve.of(seen, copies, x_unit="steps", y_unit="copies", what=what)
-    return ProbeResult(metrics=numbers, curves={"copies": curve})
+        metrics["reach"] = Metric(value=reach, unit="steps", what="steps that an output can depend on at all")
+    curve = Curve.from_arrays(lags, copies, x_unit="steps", y_unit="copies", what=what)
+    return ProbeResult(metrics=metrics, curves={"copies": curve})
 
 
-PARTS: dict[str, Part] = {"survival": gates, "copies": hops}
+MEASURES: dict[str, Measure] = {"survival": measure_gate_survival, "copies": measure_copies}
 
 
-def measure(subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
-    """The survival in the gates, and the copies that a signal has to pass.
-
-    Raises:
-        NotAvailableError: if neither can be had.
-    """
-    return run_measures(PARTS, subject, settings)
+def lags_up_to(longest: int) -> np.ndarray:
+    """Returns lags from 1 to the longest, evenly spaced on a logarithmic axis, and all powers of ten among them."""
+    powers = 10 ** np.arange(int(math.log10(longest)) + 1)
+    return np.unique(np.concatenate([np.geomspace(1, longest, NUM_LAGS).round(), powers])).astype(int)
 
 
-STREAMS = 4
-"""Sequences followed at once: the spread between them is the interval."""
-POOL = 100
-"""Test sequences whose steps the input is drawn from."""
-LN10 = math.log(10)
-
-
-def drawn(model: Model, batch: Batch, settings: ProbeSettings) -> Callable[[int], Tensor]:
-    """Draws steps, each at random among all valid ones of the batch: (streams, steps, features)."""
+def input_sampler(model: Model, batch: Batch, settings: ProbeSettings) -> Callable[[int], Tensor]:
+    """Returns a function that draws so many steps at random from all valid ones: (streams, steps, features)."""
     valid = torch.ones(batch.x.shape[:2], dtype=torch.bool)
     if batch.lengths is not None:
         valid = torch.arange(batch.x.shape[1]) < batch.lengths.unsqueeze(1)
-    pool, generator = batch.x[valid], seeded(CPU, "signal survival", settings.seed)
+    pool, generator = batch.x[valid], make_generator(CPU, "signal survival", settings.seed)
 
-    def draw(steps: int) -> Tensor:
-        chosen = torch.randint(len(pool), (STREAMS, steps), generator=generator)
-        return model.features(pool[chosen].to(model.device))
+    def draw_steps(steps: int) -> Tensor:
+        places = torch.randint(len(pool), (NUM_STREAMS, steps), generator=generator)
+        return model.features(pool[places].to(model.device))
 
-    return draw
+    return draw_steps
 
 
-def numbers(found: Survival) -> dict[str, Metric]:
-    """What is left after round numbers of steps, and after how many steps half and a hundredth are."""
-    longest = found.copies[-1]
-    median = quantile(found.log, 0.5).numpy()
-    named = {
-        "half_left": _reached(quantile(found.half, 0.5), longest, "after which half of a signal is left, median unit"),
-        "hundredth_left": _reached(
-            quantile(found.hundredth, 0.5), longest, "after which 1 % of a signal is left, median unit"
+def survival_metrics(survival: Survival) -> dict[str, Metric]:
+    """Returns the shares left after round numbers of steps, and the steps to a half and to a hundredth."""
+    longest = survival.copies[-1]
+    to_half, to_hundredth = survival.steps_to_half, survival.steps_to_hundredth
+    metrics = {
+        "half_left": _steps_metric(
+            lower_quantile(to_half, 0.5), longest, "after which half of a signal is left, median unit"
         ),
-        "half_left_best": _reached(found.half.amax(-1), longest, "after which half of a signal is left, best unit"),
-        "retention": _interval(found.retention.mean(1).numpy(), "share", "mean retention over units and steps"),
+        "hundredth_left": _steps_metric(
+            lower_quantile(to_hundredth, 0.5), longest, "after which 1 % of a signal is left, median unit"
+        ),
+        "half_left_best": _steps_metric(to_half.amax(-1), longest, "after which half of a signal is left, best unit"),
+        "retention": _mean_metric(survival.retention.mean(1).numpy(), "share", "mean retention over units and steps"),
     }
-    for place, copies in enumerate(found.copies):
+    median = lower_quantile(survival.log_share, 0.5).numpy()
+    for place, copies in enumerate(survival.copies):
         if copies >= 100 and (copies == longest or math.log10(copies) % 1 == 0):
             what = f"left of a signal after {copies:,} steps, median unit"
-            log = _interval(median[place] / LN10, "log10", f"logarithm to base 10 of what is {what}")
-            named[f"log10_left_{copies}"] = log
-            low, value, high = (None if end is None else _power(end) for end in (log.low, log.value, log.high))
-            named[f"left_{copies}"] = Metric(
+            log = _mean_metric(median[place] / LN10, "log10", f"logarithm to base 10 of what is {what}")
+            metrics[f"log10_left_{copies}"] = log
+            low, value, high = (None if end is None else _power_of_ten(end) for end in (log.low, log.value, log.high))
+            metrics[f"left_{copies}"] = Metric(
                 value=0.0 if value is None else value,
                 low=low,
                 high=None if high is None else min(high, 1.0),
                 unit="share",
                 what=what,
             )
-    mean = float(found.retention.mean())
-    named[f"calculated_left_{longest}"] = Metric(
-        value=photocopier(mean, longest),
+    metrics[f"calculated_left_{longest}"] = Metric(
+        value=photocopier_share(float(survival.retention.mean()), longest),
         unit="share",
         what=f"what a photocopier of this mean retention would leave after {longest:,} copies",
     )
-    return named
+    return metrics
 
 
-def curves(found: Survival) -> dict[str, Curve]:
-    """The share left against the steps, as a logarithm: of the median unit, of the tenth that keeps least and of the
-    tenth that keeps most, of the best, and of the photocopier of the same mean retention."""
-    at = np.array(found.copies)
-    log = found.log / LN10
+def survival_curves(survival: Survival) -> dict[str, Curve]:
+    """Returns logarithms of the share left against the steps.
 
-    def curve(values: np.ndarray, what: str, sure: bool = True) -> Curve:
+    They are those of the median unit, of the tenth of units that keeps least and the tenth that keeps most, of the
+    best unit, and of a photocopier with the same mean retention.
+    """
+    copies = np.array(survival.copies)
+    log_share = survival.log_share / LN10
+    retention = float(survival.retention.mean())
+    photocopier = (copies * math.log10(retention) if retention > 0 else copies * -math.inf)[:, None]
+
+    def mean_curve(values: np.ndarray, what: str, has_interval: bool = True) -> Curve:
+        """Returns the mean over streams of values (copies, streams); missing where a stream is not finite."""
         means = [mean_interval(row) for row in values]
-        ends = {name: [getattr(each, name) for each in means] if sure else None for name in ("low", "high")}
-        middle = [each.mean if each.n == values.shape[1] else math.nan for each in means]
-        return Curve.of(at, middle, x_unit="steps", y_unit="log10 of the share left", what=what, **ends)
+        return Curve.from_arrays(
+            copies,
+            [mean.mean if mean.n == values.shape[1] else math.nan for mean in means],
+            x_unit="steps",
+            y_unit="log10 of the share left",
+            what=what,
+            low=[mean.low for mean in means] if has_interval else None,
+            high=[mean.high for mean in means] if has_interval else None,
+        )
 
-    mean = float(found.retention.mean())
     return {
-        "left": curve(quantile(log, 0.5).numpy(), "share left, median unit"),
-        "left_tenth": curve(quantile(log, 0.1).numpy(), "share left in the tenth of units that keeps least"),
-        "left_ninetieth": curve(quantile(log, 0.9).numpy(), "share left in the tenth of units that keeps most"),
-        "left_best": curve(log.amax(-1).numpy(), "share left, best unit"),
-        "calculated": curve(
-            (at * math.log10(mean) if mean > 0 else at * -math.inf)[:, None],
-            "share that a photocopier of the same mean retention would leave",
-            sure=False,
+        "left": mean_curve(lower_quantile(log_share, 0.5).numpy(), "share left, median unit"),
+        "left_tenth": mean_curve(
+            lower_quantile(log_share, 0.1).numpy(), "share left in the tenth of units that keeps least"
+        ),
+        "left_ninetieth": mean_curve(
+            lower_quantile(log_share, 0.9).numpy(), "share left in the tenth of units that keeps most"
+        ),
+        "left_best": mean_curve(log_share.amax(-1).numpy(), "share left, best unit"),
+        "calculated": mean_curve(
+            photocopier, "share that a photocopier of the same mean retention would leave", has_interval=False
         ),
     }
 
 
-def _power(log: float) -> float:
-    return float(10.0 ** max(log, -400.0))
+def _power_of_ten(exponent: float) -> float:
+    # Shares below 1e-400 are 0 anyway.
+    return float(10.0 ** max(exponent, -400.0))
 
 
-def _interval(values: np.ndarray, unit: str, what: str) -> Metric:
-    """The mean over streams; none where a gate shut altogether in one of them."""
-    found = mean_interval(values)
-    if found.excluded:
+def _mean_metric(values: np.ndarray, unit: str, what: str) -> Metric:
+    """Returns the mean over streams; without a value if a gate has closed completely in one of them."""
+    mean = mean_interval(values)
+    if mean.excluded:
         return Metric(value=None, unit=unit, what=what)
-    if found.half is None:
-        return Metric(value=found.mean, unit=unit, what=what)
-    low, high = within(unit, np.array([found.low, found.high]))
-    return Metric(value=found.mean, low=float(low), high=float(high), unit=unit, what=what)
+    if mean.half_width is None:
+        return Metric(value=mean.mean, unit=unit, what=what)
+    low, high = clip_to_unit_range(unit, np.array([mean.low, mean.high]))
+    return Metric(value=mean.mean, low=float(low), high=float(high), unit=unit, what=what)
 
 
-def _reached(steps: Tensor, longest: int, what: str) -> Metric:
-    """The mean over streams of a number of steps, at least the longest where it was not reached."""
-    found = mean_interval(steps.clamp(max=longest).numpy())
-    ended = bool(steps.isinf().any())
+def _steps_metric(steps: Tensor, longest: int, what: str) -> Metric:
+    """Returns the mean over streams of a number of steps, which counts as `longest` if it is infinite."""
+    mean = mean_interval(steps.clamp(max=longest).numpy())
     return Metric(
-        value=found.mean,
-        low=None if found.half is None else max(found.low, 1.0),
-        high=None if found.half is None else min(found.high, float(longest)),
+        value=mean.mean,
+        low=None if mean.half_width is None else max(mean.low, 1.0),
+        high=None if mean.half_width is None else min(mean.high, float(longest)),
         unit="steps",
         what=f"steps {what}",
-        censored=ended,
+        censored=bool(steps.isinf().any()),
     )
-
-
-POINTS = 61
-"""Lags, evenly spaced on a logarithmic axis."""
-
-
-def lags(longest: int) -> np.ndarray:
-    """Lags from 1 to the longest, all powers of ten among them."""
-    tens = 10 ** np.arange(int(math.log10(longest)) + 1)
-    return np.unique(np.concatenate([np.geomspace(1, longest, POINTS).round(), tens])).astype(int)

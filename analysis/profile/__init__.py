@@ -1,1 +1,1 @@
-"""What a step of each architecture costs here: arithmetic, traffic, time and memory, beside `torch.nn.LSTM`."""
+"""Cost of a step of each architecture on this machine: arithmetic, traffic, time and memory, beside `torch.nn.LSTM`."""

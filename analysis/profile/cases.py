@@ -1,4 +1,4 @@
-"""What is timed: an encoder, or the baseline, with a batch to run it on."""
+"""Benchmark cases: an encoder, or the baseline, with a batch to run it on."""
 
 import os
 import typing
@@ -13,111 +13,118 @@ from torch import Tensor, nn
 import architectures
 from analysis.profile.settings import ProfileSettings
 from analysis.profile.timing import Workload
-from architectures.kernels.dispatch import VARIABLE
-from architectures.registry import load
+from architectures.kernels.dispatch import BACKEND_VARIABLE
+from architectures.registry import load_encoder_class
 from workbench.config import Precision
+from workbench.custom_parts import user_errors
 from workbench.devices import MatmulPrecision, autocast, matmul_precision
-from workbench.resolve import coerce, plain, user_errors
+from workbench.resolve import coerce, require_plain
 
 BASELINE = "torch.nn.LSTM"
-"""What everything is measured beside: PyTorch's own."""
+"""Name of the baseline, PyTorch's own LSTM."""
 SEED = 0
-"""Of weights and inputs: no time depends on it, save by chance."""
+"""Seed of weights and inputs, on which times do not depend."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkCase:
-    """One architecture at one length. Plain values: it can be handed to another process."""
+    """One architecture at one length, as plain values that can be passed to another process."""
 
     name: str
-    """`BASELINE`, or an architecture's."""
+    """`BASELINE`, or the name of an architecture."""
     time: int
+    """Steps of a sequence."""
     batch: int
+    """Sequences in a batch."""
     input_size: int
     hidden_size: int
     device: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the architecture."""
     precision: Precision = "float32"
     matmul_precision: MatmulPrecision = "highest"
     backend: str | None = None
-    """Of the recurrences, where it is not the environment's to choose."""
+    """Backend of the recurrences; by default the one that the environment selects."""
 
     def build(self) -> nn.Module:
-        """The module, ready to learn."""
+        """Returns the module, on its device and in training mode."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(SEED)
-            made: nn.Module = (
+            module: nn.Module = (
                 nn.LSTM(self.input_size, self.hidden_size, batch_first=True)
                 if self.name == BASELINE
                 else architectures.build(self.name, self.input_size, **self.options)
             )
-        return made.to(self.device).train()
+        return module.to(self.device).train()
 
     def inputs(self, batch: int | None = None) -> Tensor:
-        """Noise, (batch, time, input_size): data, which needs no gradient."""
+        """Returns noise as data, (batch, time, input_size), without a gradient."""
         shape = (batch or self.batch, self.time, self.input_size)
         return torch.randn(shape, generator=torch.Generator().manual_seed(SEED)).to(self.device)
 
-    def jobs(self, module: nn.Module) -> tuple[Workload, Workload]:
-        """Forward as in evaluation, without a graph; and forward and backward as in training, from a fixed gradient of
-        all outputs to those of all parameters."""
+    def workloads(self, module: nn.Module) -> tuple[Workload, Workload]:
+        """Returns what is timed.
+
+        Returns:
+            A forward pass as in evaluation, without a graph; and a forward and backward pass as in training, from a
+            fixed gradient of all outputs to the gradients of all parameters.
+        """
         x = self.inputs()
-        y = self.put_out(module)
+        y = self.output(module)
         gradient = torch.randn(y.shape, generator=torch.Generator().manual_seed(SEED + 1)).to(y)
 
         def forward() -> None:
-            with self.arithmetic(), torch.no_grad(), autocast(self.precision, self.device):
+            with self.numerics(), torch.no_grad(), autocast(self.precision, self.device):
                 module(x)
 
-        def learn() -> None:
-            with self.arithmetic():
+        def train() -> None:
+            with self.numerics():
                 with autocast(self.precision, self.device):
                     y = module(x)[0]
                 torch.autograd.backward(y, gradient)
 
-        return Workload(run=forward), Workload(run=learn, prepare=lambda: module.zero_grad(set_to_none=True))
+        return Workload(run=forward), Workload(run=train, prepare=lambda: module.zero_grad(set_to_none=True))
 
-    def put_out(self, module: nn.Module) -> Tensor:
-        """What comes out in evaluation, (batch, time, units)."""
-        with self.arithmetic(), torch.no_grad(), autocast(self.precision, self.device):
+    def output(self, module: nn.Module) -> Tensor:
+        """Returns the output in evaluation, (batch, time, units)."""
+        with self.numerics(), torch.no_grad(), autocast(self.precision, self.device):
             y: Tensor = module(self.inputs())[0]
         return y
 
     @contextmanager
-    def arithmetic(self) -> Iterator[None]:
-        """Sets the precision of products, and the backend where one is named."""
-        before = os.environ.get(VARIABLE)
+    def numerics(self) -> Iterator[None]:
+        """Applies the precision of products, and the backend if one is named."""
+        before = os.environ.get(BACKEND_VARIABLE)
         if self.backend is not None:
-            os.environ[VARIABLE] = self.backend
+            os.environ[BACKEND_VARIABLE] = self.backend
         try:
             with matmul_precision(self.matmul_precision):
                 yield
         finally:
             if self.backend is not None:
-                os.environ.pop(VARIABLE)
-                os.environ.update({} if before is None else {VARIABLE: before})
+                os.environ.pop(BACKEND_VARIABLE)
+                os.environ.update({} if before is None else {BACKEND_VARIABLE: before})
 
 
-def cases(settings: ProfileSettings, time: int, device: str) -> list[BenchmarkCase]:
-    """The baseline, then each architecture; those of finite reach cover the length, as in a comparison.
+def build_cases(settings: ProfileSettings, time: int, device: str) -> list[BenchmarkCase]:
+    """Returns the baseline, then each architecture; those with a finite reach cover the length, as in a comparison.
 
     Raises:
-        UserError: if a name or an option is unknown, or one cannot be built.
+        UserError: if a name or an option is unknown, or an architecture cannot be built.
     """
-    return [*_cases(settings, time, device)]
-
-
-def _cases(settings: ProfileSettings, time: int, device: str) -> Iterator[BenchmarkCase]:
-    sizes = {"time": time, "batch": settings.batch_size, "input_size": settings.input_size, "device": device}
+    sizes: dict[str, Any] = {"time": time, "batch": settings.batch_size, "input_size": settings.input_size}
+    sizes |= {"hidden_size": settings.hidden_size, "device": device}
     sizes |= {"precision": settings.precision, "matmul_precision": settings.matmul_precision}
-    yield BenchmarkCase(name=BASELINE, hidden_size=settings.hidden_size, **sizes)  # type: ignore[arg-type]
+    cases = [BenchmarkCase(name=BASELINE, **sizes)]
     for name in settings.architectures:
         with user_errors(f"architecture {name}"):
-            known, kinds = architectures.options(name), typing.get_type_hints(load(name).__init__)
-            chosen = {"hidden_size": settings.hidden_size, "reach": time}
-            given = settings.architecture.get(name, {})
-            options = {key: value for key, value in chosen.items() if key in known}
-            options |= {key: coerce(value, kinds.get(key)) for key, value in given.items()}
-            subject = BenchmarkCase(name=name, hidden_size=settings.hidden_size, options=plain(options), **sizes)  # type: ignore[arg-type]
-            subject.build()
-        yield subject
+            accepted = architectures.options(name)
+            types = typing.get_type_hints(load_encoder_class(name).__init__)
+            defaults = {"hidden_size": settings.hidden_size, "reach": time}
+            options = {key: value for key, value in defaults.items() if key in accepted}
+            custom = settings.architecture.get(name, {})
+            options |= {key: coerce(value, types.get(key)) for key, value in custom.items()}
+            case = BenchmarkCase(name=name, options=require_plain(options), **sizes)
+            case.build()
+        cases.append(case)
+    return cases

@@ -1,4 +1,4 @@
-"""A profile, measured."""
+"""Profiles: cost, times and memory of all architectures, measured in the same rounds."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -9,46 +9,60 @@ from torch import nn
 
 from analysis.formatting import pluralize
 from analysis.profile import machine, memory
-from analysis.profile.cases import BASELINE, BenchmarkCase, cases
-from analysis.profile.flops import GATES, Amount, Work, counted, step, work
+from analysis.profile.cases import BASELINE, BenchmarkCase, build_cases
+from analysis.profile.flops import (
+    GATE_SHAPES,
+    PassCost,
+    StepCost,
+    count_with_pytorch,
+    encoder_cost,
+    recurrent_step_cost,
+)
 from analysis.profile.machine import Peak
 from analysis.profile.settings import ProfileSettings
-from analysis.profile.timing import Meter, Workload, events, rounds, wall
-from analysis.statistics import Spread, median_spread, paired_ratio
+from analysis.profile.timing import Meter, Workload, cuda_events, measure_rounds, wall_clock
+from analysis.statistics import MedianInterval, median_interval, paired_ratio
 from architectures.base import Encoder
 from architectures.lstm import LSTM
-from workbench.devices import device_named
-from workbench.model import parameters
-from workbench.resolve import user_errors
+from workbench.custom_parts import user_errors
+from workbench.devices import resolve_device
+from workbench.model import count_trainable_parameters
 
 Progress = Callable[[str, int, int], None]
-"""Told what is being done, and the measurements made and to be made."""
+"""Called with the current activity, and the numbers of measurements that are done and to be done."""
 
-WARM_UP = 2
+WARM_UP_ROUNDS = 2
 """Rounds that do not count."""
+KIND = "workbench profile"
+"""Marks the file of a profile."""
+SCHEMA = 1
+"""Version of the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """A pass over a batch of sequences."""
+    """Times of a pass over a batch of sequences."""
 
-    amount: Amount | None
-    """For a step of one sequence; `None` where it is not known."""
+    cost: PassCost | None
+    """Cost of a step of one sequence; `None` if unknown."""
     seconds: tuple[float, ...]
-    """By round."""
-    taken: Spread
-    """Seconds."""
-    ratio: Spread
-    """To the baseline's seconds of the same round."""
+    """Seconds per run, by round."""
+    median_seconds: MedianInterval
+    ratio_to_baseline: MedianInterval
+    """Ratio to the baseline's seconds in the same round."""
 
     def gflops(self, steps: int) -> float | None:
-        """10^9 operations a second, over so many steps of all sequences together."""
-        return None if self.amount is None else 2 * self.amount.multiply_adds * steps / self.taken.median / 1e9
+        """Returns 10^9 operations per second.
+
+        Args:
+            steps: number of steps of all sequences together.
+        """
+        return None if self.cost is None else 2 * self.cost.multiply_adds * steps / self.median_seconds.median / 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileRow:
-    """One architecture at one length."""
+    """Measurements of one architecture at one length."""
 
     architecture: str
     options: Mapping[str, Any]
@@ -56,55 +70,55 @@ class ProfileRow:
     batch: int
     parameters: int
     state_size: int
-    """Numbers that a sequence carries on from after so many steps."""
-    counted: str | None
-    """Where the amounts come from: formula, or PyTorch's counter."""
+    """Numbers that a sequence carries on after this many steps."""
+    cost_source: str | None
+    """Origin of the costs: `formula` or `PyTorch's counter`; `None` if they are unknown."""
     forward: Timing
     forward_backward: Timing
     peak_memory: int | None
-    """Bytes."""
+    """Bytes; `None` if unknown."""
     dtype: str
-    """Of what is put out."""
+    """Type of the output."""
     cudnn: Mapping[str, Any] | None = None
-    """Of the baseline on a GPU: the algorithms, and what the persistent one misses."""
+    """For the baseline on a GPU: cuDNN's algorithms, and the conditions of the persistent one that are not met."""
 
     @property
-    def steps(self) -> int:
-        """Of all sequences."""
+    def total_steps(self) -> int:
+        """Steps of all sequences together."""
         return self.length * self.batch
 
     @property
     def gflops(self) -> float | None:
-        """10^9 operations a second, forward and backward."""
-        return self.forward_backward.gflops(self.steps)
+        """10^9 operations per second, forward and backward."""
+        return self.forward_backward.gflops(self.total_steps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """All of it."""
+    """The measurements of all architectures, and the machine they were made on."""
 
     settings: ProfileSettings
     machine: Mapping[str, Any]
     peak: Peak
-    memory_is: str
-    """What `peak_memory` is."""
+    memory_definition: str
+    """Definition of `peak_memory`."""
     rows: tuple[ProfileRow, ...]
-    """By length, the baseline first."""
+    """In order of length, the baseline first."""
 
-    def at(self, length: int) -> list[ProfileRow]:
-        """The rows of one length."""
+    def rows_of_length(self, length: int) -> list[ProfileRow]:
+        """Returns the rows of one length."""
         return [row for row in self.rows if row.length == length]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values: what JSON can hold."""
+        """Returns plain values, as JSON can hold."""
         return {
             "kind": KIND,
             "schema": SCHEMA,
             "machine": dict(self.machine),
             "settings": self.settings.to_dict(),
             "peak": asdict(self.peak),
-            "peak_memory_is": self.memory_is,
-            "rows": [to_plain(row, self.peak) for row in self.rows],
+            "peak_memory_is": self.memory_definition,
+            "rows": [row_to_dict(row, self.peak) for row in self.rows],
         }
 
 
@@ -112,132 +126,146 @@ def profile(settings: ProfileSettings, *, meter: Meter | None = None, progress: 
     """Measures all architectures at all lengths.
 
     Args:
-        settings: what, and where.
+        settings: the architectures, sizes and device.
         meter: takes the times; by default the clock, or on a GPU its events.
-        progress: told how far it has come.
+        progress: called as the measurement advances.
 
     Raises:
         UserError: if an architecture, an option or a device is unknown, or an architecture fails.
     """
-    device = device_named(settings.device)
-    before = torch.get_num_threads()
+    device = resolve_device(settings.device)
+    threads_before = torch.get_num_threads()
     torch.set_num_threads(settings.threads)
     try:
-        return profile_cases(settings, device, meter or (events if device == "cuda" else wall()), progress)
+        return profile_cases(settings, device, meter or (cuda_events if device == "cuda" else wall_clock()), progress)
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads_before)
 
 
 def profile_cases(settings: ProfileSettings, device: str, meter: Meter, progress: Progress) -> Profile:
-    """Measures on a device, with as many threads as are set."""
-    by_length = {length: cases(settings, length, device) for length in settings.lengths}
-    taken: dict[str, list[float]] = {}
+    """Measures on a device, with the number of threads that is currently set."""
+    cases_by_length = {length: build_cases(settings, length, device) for length in settings.lengths}
+    peak_workloads = machine.peak_workloads(device, settings)
+    peak_seconds: dict[str, list[float]] = {name: [] for name in peak_workloads}
     rows: list[ProfileRow] = []
-    peaks = machine.peak_workloads(device, settings)
-    per_length = (settings.repeats + WARM_UP) * (len(peaks) + 2 * len(by_length[settings.lengths[0]]))
-    made = 0
+    num_cases = len(cases_by_length[settings.lengths[0]])
+    total = len(cases_by_length) * (settings.repeats + WARM_UP_ROUNDS) * (len(peak_workloads) + 2 * num_cases)
+    done = 0
 
-    for length, each in by_length.items():
-        modules = {subject.name: try_case(subject) for subject in each}
-        passes = {subject.name: subject.jobs(modules[subject.name]) for subject in each}
-        progress(f"memory at {pluralize(length, 'step')}", made, per_length * len(by_length))
-        heights = (
-            [memory.on_cuda(passes[subject.name][1]) for subject in each]
+    for length, cases in cases_by_length.items():
+        steps = pluralize(length, "step")
+        modules = {case.name: build_and_run(case) for case in cases}
+        passes = {case.name: case.workloads(modules[case.name]) for case in cases}
+        progress(f"memory at {steps}", done, total)
+        peak_memory = (
+            [memory.peak_on_cuda(passes[case.name][1]) for case in cases]
             if device == "cuda"
-            else memory.resident(each, settings.threads)
+            else memory.peak_on_cpu(cases, settings.threads)
         )
 
-        def count(length: int = length) -> None:
-            nonlocal made
-            made += 1
-            progress(pluralize(length, "step"), made, per_length * len(by_length))
+        def count(steps: str = steps) -> None:
+            nonlocal done
+            done += 1
+            progress(steps, done, total)
 
-        jobs: dict[str, Workload] = dict(peaks)
-        for name, both in passes.items():
-            jobs |= dict(zip((f"{name} forward", f"{name} both"), both, strict=True))
-        found = rounds(jobs, settings.repeats, meter, warm_up=WARM_UP, progress=count)
-        for name in peaks:
-            taken.setdefault(name, []).extend(found[name])
+        workloads: dict[str, Workload] = dict(peak_workloads)
+        for name, (forward, both) in passes.items():
+            workloads |= {f"{name} forward": forward, f"{name} both": both}
+        seconds = measure_rounds(workloads, settings.repeats, meter, warm_up=WARM_UP_ROUNDS, progress=count)
+        for name in peak_workloads:
+            peak_seconds[name].extend(seconds[name])
         rows += [
-            row(subject, modules[subject.name], found, height) for subject, height in zip(each, heights, strict=True)
+            build_row(case, modules[case.name], seconds, bytes_needed)
+            for case, bytes_needed in zip(cases, peak_memory, strict=True)
         ]
 
     return Profile(
         settings=settings,
         machine=machine.machine_info(device, settings),
-        peak=machine.peak(taken, device),
-        memory_is=memory.ON_CUDA if device == "cuda" else memory.ON_CPU,
+        peak=machine.compute_peak(peak_seconds, device),
+        memory_definition=memory.CUDA_DEFINITION if device == "cuda" else memory.CPU_DEFINITION,
         rows=tuple(rows),
     )
 
 
-def try_case(subject: BenchmarkCase) -> nn.Module:
-    """The module, after a pass forward and backward: what is wrong with it shows here, and what is compiled at first
-    use is compiled.
+def build_and_run(case: BenchmarkCase) -> nn.Module:
+    """Returns the module of a case after a first pass, so that errors show early and compilation is not timed.
 
     Raises:
-        UserError: if it fails.
+        UserError: if the module fails.
     """
-    with user_errors(f"architecture {subject.name}"):
-        module = subject.build()
-        for job in subject.jobs(module):
-            job.prepare()
-            job.run()
+    with user_errors(f"architecture {case.name}"):
+        module = case.build()
+        for workload in case.workloads(module):
+            workload.prepare()
+            workload.run()
         return module
 
 
-def row(
-    subject: BenchmarkCase, module: nn.Module, seconds: Mapping[str, Sequence[float]], height: int | None
+def build_row(
+    case: BenchmarkCase, module: nn.Module, seconds: Mapping[str, Sequence[float]], peak_memory: int | None
 ) -> ProfileRow:
-    """What was found of one architecture at one length."""
-    needed, how = amounts(subject, module)
+    """Returns the row of a case.
 
-    def timed(key: str, amount: Amount | None) -> Timing:
-        mine, base = seconds[f"{subject.name} {key}"], seconds[f"{BASELINE} {key}"]
-        return Timing(amount=amount, seconds=tuple(mine), taken=median_spread(mine), ratio=paired_ratio(mine, base))
+    Args:
+        case: the case.
+        module: its module.
+        seconds: seconds per run of all workloads, by name.
+        peak_memory: peak memory of the case in bytes.
+    """
+    cost, cost_source = case_cost(case, module)
+
+    def timing(name: str, pass_cost: PassCost | None) -> Timing:
+        own, baseline = seconds[f"{case.name} {name}"], seconds[f"{BASELINE} {name}"]
+        return Timing(
+            cost=pass_cost,
+            seconds=tuple(own),
+            median_seconds=median_interval(own),
+            ratio_to_baseline=paired_ratio(own, baseline),
+        )
 
     return ProfileRow(
-        architecture=subject.name,
-        options=subject.options,
-        length=subject.time,
-        batch=subject.batch,
-        parameters=parameters(module),
-        state_size=module.state_size(subject.time) if isinstance(module, Encoder) else 2 * subject.hidden_size,
-        counted=how,
-        forward=timed("forward", None if needed is None else needed.forward),
-        forward_backward=timed("both", None if needed is None else needed.both),
-        peak_memory=height,
-        dtype=str(subject.put_out(module).dtype).removeprefix("torch."),
-        cudnn=algorithms(subject, module),
+        architecture=case.name,
+        options=case.options,
+        length=case.time,
+        batch=case.batch,
+        parameters=count_trainable_parameters(module),
+        state_size=module.state_size(case.time) if isinstance(module, Encoder) else 2 * case.hidden_size,
+        cost_source=cost_source,
+        forward=timing("forward", None if cost is None else cost.forward),
+        forward_backward=timing("both", None if cost is None else cost.total),
+        peak_memory=peak_memory,
+        dtype=str(case.output(module).dtype).removeprefix("torch."),
+        cudnn=cudnn_algorithms(case, module),
     )
 
 
-def algorithms(subject: BenchmarkCase, module: nn.Module) -> dict[str, Any] | None:
-    """What PyTorch asks of cuDNN for the baseline; `None` elsewhere."""
-    if subject.device != "cuda" or subject.name != BASELINE:
+def cudnn_algorithms(case: BenchmarkCase, module: nn.Module) -> dict[str, Any] | None:
+    """Returns the algorithms that PyTorch requests of cuDNN for the baseline on a GPU; `None` for other cases."""
+    if case.device != "cuda" or case.name != BASELINE:
         return None
-    size = machine.here(subject.put_out(module).dtype, subject.batch, subject.input_size, subject.hidden_size)
-    return {"forward": size.forward, "backward": size.backward, "missing_for_persistent": size.missing}
+    dtype = case.output(module).dtype
+    lstm = machine.lstm_on_current_device(dtype, case.batch, case.input_size, case.hidden_size)
+    return {
+        "forward": lstm.forward_algorithm,
+        "backward": lstm.backward_algorithm,
+        "missing_for_persistent": lstm.unmet_conditions,
+    }
 
 
-def amounts(subject: BenchmarkCase, module: nn.Module) -> tuple[Work | None, str | None]:
-    """The work of a step, and where it is known from."""
+def case_cost(case: BenchmarkCase, module: nn.Module) -> tuple[StepCost | None, str | None]:
+    """Returns the cost of a step, and where it comes from, as in `ProfileRow.cost_source`."""
     if not isinstance(module, Encoder):
-        sizes = (subject.input_size, subject.hidden_size, subject.batch, subject.time)
-        return step(GATES[LSTM], *sizes, data=True), "formula"
-    if (known := work(module, subject.batch, subject.time)) is not None:
-        return known, "formula"
-    found = counted(module, subject.inputs(1))
-    return found, None if found is None else "PyTorch's counter"
+        sizes = (case.input_size, case.hidden_size, case.batch, case.time)
+        return recurrent_step_cost(GATE_SHAPES[LSTM], *sizes, data=True), "formula"
+    if (cost := encoder_cost(module, case.batch, case.time)) is not None:
+        return cost, "formula"
+    cost = count_with_pytorch(module, case.inputs(1))
+    return cost, None if cost is None else "PyTorch's counter"
 
 
-KIND = "workbench profile"
-"""What its file says of itself."""
-SCHEMA = 1
-
-
-def to_plain(row: ProfileRow, peak: Peak) -> dict[str, Any]:
-    """A row, with all that follows from it."""
+def row_to_dict(row: ProfileRow, peak: Peak) -> dict[str, Any]:
+    """Returns a row as plain values, with the numbers that follow from it."""
     return {
         "architecture": row.architecture,
         "options": dict(row.options),
@@ -245,32 +273,35 @@ def to_plain(row: ProfileRow, peak: Peak) -> dict[str, Any]:
         "batch_size": row.batch,
         "parameters": row.parameters,
         "state_size": row.state_size,
-        "counted": row.counted,
-        "forward": timing_of(row.forward, row, peak),
-        "forward_backward": timing_of(row.forward_backward, row, peak),
+        "counted": row.cost_source,
+        "forward": timing_to_dict(row.forward, row, peak),
+        "forward_backward": timing_to_dict(row.forward_backward, row, peak),
         "peak_memory_bytes": row.peak_memory,
         "dtype": row.dtype,
         **({} if row.cudnn is None else {"cudnn": dict(row.cudnn)}),
     }
 
 
-def timing_of(each: Timing, row: ProfileRow, peak: Peak) -> dict[str, Any]:
-    """A pass, with all that follows from it; amounts for a step of one sequence, times for the batch."""
-    gflops = each.gflops(row.steps)
-    amount = each.amount
+def timing_to_dict(timing: Timing, row: ProfileRow, peak: Peak) -> dict[str, Any]:
+    """Returns a pass as plain values, with the numbers that follow from it.
+
+    Costs are per step of one sequence, times per batch.
+    """
+    gflops = timing.gflops(row.total_steps)
+    cost = timing.cost
     return {
-        "multiply_adds_a_step": None if amount is None else amount.multiply_adds,
-        "bytes_a_step": None if amount is None else amount.bytes,
-        "flop_a_byte": None if amount is None else amount.intensity,
-        "milliseconds": milliseconds(each.taken, 1),
-        "milliseconds_a_step": milliseconds(each.taken, row.length),
-        "ratio_to_baseline": asdict(each.ratio),
+        "multiply_adds_a_step": None if cost is None else cost.multiply_adds,
+        "bytes_a_step": None if cost is None else cost.bytes,
+        "flop_a_byte": None if cost is None else cost.intensity,
+        "milliseconds": to_milliseconds(timing.median_seconds, 1),
+        "milliseconds_a_step": to_milliseconds(timing.median_seconds, row.length),
+        "ratio_to_baseline": asdict(timing.ratio_to_baseline),
         "gflops": gflops,
         "share_of_peak": None if gflops is None else gflops / peak.gflops,
-        "seconds_by_round": list(each.seconds),
+        "seconds_by_round": list(timing.seconds),
     }
 
 
-def milliseconds(taken: Spread, parts: int) -> dict[str, float | None]:
-    """A spread of seconds in milliseconds, of one of so many parts."""
-    return {key: None if value is None else 1000 * value / parts for key, value in asdict(taken).items()}
+def to_milliseconds(seconds: MedianInterval, parts: int) -> dict[str, float | None]:
+    """Returns a median of seconds and its interval in milliseconds, divided by a number of parts."""
+    return {key: None if value is None else 1000 * value / parts for key, value in asdict(seconds).items()}

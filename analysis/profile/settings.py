@@ -1,4 +1,4 @@
-"""What a profile is of."""
+"""Settings of a profile, validated."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -13,25 +13,25 @@ from workbench.errors import UserError
 from workbench.validation import check_choice, check_int
 
 Device = Literal["auto", "cpu", "cuda"]
-Memory = Literal["kept", "returned"]
+MemoryPolicy = Literal["kept", "returned"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileSettings:
-    """What is measured, and where.
+    """The architectures and sizes to measure, and the device to measure them on.
 
     Args:
-        architectures: names, separated by commas; by default, all of the catalogue.
+        architectures: names, separated by commas; by default, the whole catalogue.
         lengths: steps of a sequence; several are separated by commas.
-        batch_size: sequences at once.
-        hidden_size: units of every architecture, unless its own options say otherwise.
-        input_size: features a step.
-        repeats: rounds in which everything is timed once; six or more give intervals.
-        threads: threads of a CPU that compute at once.
-        device: auto takes a GPU where there is one.
-        precision: float32, or bf16: under PyTorch's autocast to bfloat16.
-        matmul_precision: of products of float32, in PyTorch's words; save at highest, cuDNN has TF32 alike.
-        memory: on a CPU, whether what is freed is kept for the next step, as training does, or returned to the system.
+        batch_size: sequences in a batch.
+        hidden_size: units of every architecture, unless its own options differ.
+        input_size: features per step.
+        repeats: rounds, each of which times everything once; intervals need six or more.
+        threads: CPU threads.
+        device: auto uses a GPU if there is one.
+        precision: float32, or bf16 for PyTorch's autocast to bfloat16.
+        matmul_precision: PyTorch's precision of float32 products; except at highest, cuDNN uses TF32 too.
+        memory: on a CPU, whether freed memory is kept for the next step, as in training, or returned to the system.
     """
 
     architectures: tuple[str, ...] = architectures.names()
@@ -44,17 +44,17 @@ class ProfileSettings:
     device: Device = "auto"
     precision: Precision = "float32"
     matmul_precision: MatmulPrecision = "highest"
-    memory: Memory = "kept"
+    memory: MemoryPolicy = "kept"
     architecture: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Options of architectures, by name."""
+    """Options of single architectures, by name."""
 
     def __post_init__(self) -> None:
         if not self.architectures:
             raise UserError("name at least one architecture: --architectures NAME,NAME (workbench list shows them)")
         if not self.lengths:
             raise UserError("name at least one length: --lengths 200,1000")
-        named: dict[str, tuple[Any, ...]] = {"architecture": self.architectures, "length": self.lengths}
-        for key, values in named.items():
+        lists: dict[str, tuple[Any, ...]] = {"architecture": self.architectures, "length": self.lengths}
+        for key, values in lists.items():
             for value in values:
                 if values.count(value) > 1:
                     raise UserError(f"{key} {value!r} is named {values.count(value)} times; once is enough")
@@ -66,12 +66,12 @@ class ProfileSettings:
         check_choice("device", self.device, Device)
         check_choice("precision", self.precision, Precision)
         check_choice("matmul_precision", self.matmul_precision, MatmulPrecision)
-        check_choice("memory", self.memory, Memory)
+        check_choice("memory", self.memory, MemoryPolicy)
         for name in self.architecture:
             if name not in self.architectures:
-                others = did_you_mean(name, self.architectures)
-                raise UserError(f"options are given for architecture {name!r}, which is not profiled{others}")
+                suggestion = did_you_mean(name, self.architectures)
+                raise UserError(f"options are given for architecture {name!r}, which is not profiled{suggestion}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Returns plain values, as JSON can hold."""
         return dataclasses.asdict(self)

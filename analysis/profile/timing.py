@@ -1,4 +1,4 @@
-"""Times of several jobs, taken in turns: a machine that others use slows them all down alike."""
+"""Timing of several workloads in turns, so that other load on the machine slows all of them down alike."""
 
 import gc
 import random
@@ -12,27 +12,27 @@ import torch
 
 Call = Callable[[], object]
 Meter = Callable[[Call], float]
-"""Runs something; returns the seconds that took."""
+"""Runs a function and returns the seconds that it took."""
 
-LEAST = 0.025
-"""Seconds that a measurement lasts: short jobs are repeated that long."""
-FEWEST = 3
-"""Runs of a short job in a measurement: what holds one of them up does not show in the median."""
-LONG = 0.1
-"""Seconds from which a job is run once, and need not be run before to find its data in the caches again."""
+MIN_SECONDS = 0.025
+"""Seconds that a measurement lasts at least: a short workload is repeated."""
+MIN_RUNS = 3
+"""Least number of runs of a short workload in a measurement: a delay of one of them does not affect the median."""
+LONG_RUN_SECONDS = 0.1
+"""Seconds from which a workload is run just once, without a run before it that fills the caches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """Something to be timed."""
+    """A function to be timed."""
 
     run: Call
     prepare: Call = lambda: None
-    """Called before every run, and not timed."""
+    """Called before every run, without being timed."""
 
 
-def wall(clock: Callable[[], float] = time.perf_counter) -> Meter:
-    """A meter by the clock, for what has ended when it returns."""
+def wall_clock(clock: Callable[[], float] = time.perf_counter) -> Meter:
+    """Returns a meter that reads a clock, for functions that have finished when they return."""
 
     def meter(run: Call) -> float:
         start = clock()
@@ -42,8 +42,8 @@ def wall(clock: Callable[[], float] = time.perf_counter) -> Meter:
     return meter
 
 
-def events(run: Call) -> float:
-    """A meter for CUDA: the device's own time from before the first kernel to after the last."""
+def cuda_events(run: Call) -> float:
+    """Runs a function and returns the seconds that CUDA measures from before its first kernel to after its last."""
     start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     torch.cuda.synchronize()
     start.record()
@@ -54,31 +54,31 @@ def events(run: Call) -> float:
     return seconds
 
 
-def sample(job: Workload, meter: Meter, known: float | None = None) -> float:
-    """Seconds a run: the median of at least three, after one that is not counted.
+def measure(workload: Workload, meter: Meter, expected_seconds: float | None = None) -> float:
+    """Returns the seconds per run: the median of at least three, after a run that does not count.
 
     Args:
-        job: what to run.
+        workload: the workload.
         meter: takes the times.
-        known: about how long it takes: a long one is run just once. What this run takes does not tell, as it may be
-            held up by others.
+        expected_seconds: about how long a run takes, if known: a long workload is run just once. The first run cannot
+            tell, as other load may slow it down.
     """
 
-    def once() -> float:
-        job.prepare()
-        return meter(job.run)
+    def run_once() -> float:
+        workload.prepare()
+        return meter(workload.run)
 
-    first = once()
-    if known is not None and known >= LONG:
+    first = run_once()
+    if expected_seconds is not None and expected_seconds >= LONG_RUN_SECONDS:
         return first
     runs: list[float] = []
-    while len(runs) < FEWEST or sum(runs) < LEAST:
-        runs.append(once())
+    while len(runs) < MIN_RUNS or sum(runs) < MIN_SECONDS:
+        runs.append(run_once())
     return median(runs)
 
 
-def rounds(
-    jobs: Mapping[str, Workload],
+def measure_rounds(
+    workloads: Mapping[str, Workload],
     repeats: int,
     meter: Meter,
     *,
@@ -87,40 +87,40 @@ def rounds(
     progress: Call = lambda: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, list[float]]:
-    """Measures every job once a round, in an order that is drawn anew for each.
+    """Measures every workload once per round, in a new random order each round.
 
     Args:
-        jobs: by name.
-        repeats: rounds that count.
+        workloads: the workloads, by name.
+        repeats: number of rounds that count.
         meter: takes the times.
-        warm_up: rounds before these: caches fill, memory is taken, libraries choose their ways.
-        seed: of the orders.
+        warm_up: number of rounds before these, in which caches fill and libraries allocate and choose algorithms.
+        seed: seed of the orders.
         progress: called after every measurement.
-        stop: asked after every round that counts whether that was the last.
+        stop: called after every round that counts; the measurement ends if it returns True.
 
     Returns:
-        Seconds a run, for each job by round: entries of the same index are of the same round.
+        Seconds per run for each workload, by round: values of the same index are from the same round.
     """
-    draw = random.Random(seed)
-    taken: dict[str, list[float]] = {name: [] for name in jobs}
-    known: dict[str, float] = {}
-    with without_collector():
+    generator = random.Random(seed)
+    seconds: dict[str, list[float]] = {name: [] for name in workloads}
+    fastest: dict[str, float] = {}
+    with garbage_collection_disabled():
         for number in range(-warm_up, repeats):
             gc.collect()
-            for name in draw.sample(list(jobs), len(jobs)):
-                seconds = sample(jobs[name], meter, known.get(name))
-                known[name] = min(seconds, known.get(name, seconds))
+            for name in generator.sample(list(workloads), len(workloads)):
+                value = measure(workloads[name], meter, fastest.get(name))
+                fastest[name] = min(value, fastest.get(name, value))
                 if number >= 0:
-                    taken[name].append(seconds)
+                    seconds[name].append(value)
                 progress()
             if number >= 0 and stop():
                 break
-    return taken
+    return seconds
 
 
 @contextmanager
-def without_collector() -> Iterator[None]:
-    """Keeps Python's garbage collector from starting by itself, as long as the context lasts."""
+def garbage_collection_disabled() -> Iterator[None]:
+    """Disables Python's automatic garbage collection."""
     was_on = gc.isenabled()
     gc.disable()
     try:

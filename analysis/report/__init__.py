@@ -1,1 +1,1 @@
-"""The report: one chapter a file, written as one HTML page, CSV tables, figures and LaTeX."""
+"""Report of a comparison: one module for each chapter, and the files that hold them (HTML, CSV, figures, LaTeX)."""

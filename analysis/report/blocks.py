@@ -1,4 +1,4 @@
-"""What a report is made of. A chapter is a title and blocks; every analysis builds its own and hands it to the page."""
+"""Building blocks of the report: a chapter is a title and blocks of text, tables and figures."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -10,18 +10,18 @@ from analysis.style import LineStyle
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
-    """Sentences."""
+    """A paragraph."""
 
     kind: ClassVar[str] = "text"
     sentences: tuple[str, ...]
     role: Literal["plain", "summary", "fair", "unfair"] = "plain"
     lead: str = ""
-    """A word or two in bold before them."""
+    """A word or two in bold at the start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Points:
-    """Sentences, a line each."""
+    """A bulleted list of sentences."""
 
     kind: ClassVar[str] = "points"
     sentences: tuple[str, ...]
@@ -33,10 +33,9 @@ class Column:
 
     heading: str
     group: str = ""
-    """A heading above it and its neighbours of the same group."""
+    """Heading above this column and its neighbours of the same group."""
     kind: Literal["number", "text", "lines", "prose"] = "number"
-    """Numbers are set flush right, in figures of equal width; lines are broken where the text breaks them, and prose
-    where it has to be."""
+    """Numbers are right-aligned, with digits of equal width; `lines` keep their line breaks, `prose` is wrapped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,36 +44,36 @@ class Cell:
 
     text: str
     strong: bool = False
-    look: LineStyle | None = None
-    """Of the curve that the cell names."""
+    line_style: LineStyle | None = None
+    """Style of the curve that the cell names, drawn beside the text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table. The first cell of every line is its heading."""
+    """A table. The first cell of every row is the row's heading."""
 
     kind: ClassVar[str] = "table"
     caption: str
     columns: tuple[Column, ...]
-    lines: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[Cell, ...], ...]
     footer: tuple[tuple[Cell, ...], ...] = ()
-    """Lines that are no rows of the comparison, such as a baseline."""
+    """Rows that do not take part in the comparison, such as a baseline."""
 
     @property
     def groups(self) -> list[tuple[str, int]]:
         """The headings above the columns, with the number of columns below each."""
-        found: list[tuple[str, int]] = []
+        groups: list[tuple[str, int]] = []
         for column in self.columns:
-            if found and found[-1][0] == column.group:
-                found[-1] = (column.group, found[-1][1] + 1)
+            if groups and groups[-1][0] == column.group:
+                groups[-1] = (column.group, groups[-1][1] + 1)
             else:
-                found.append((column.group, 1))
-        return found
+                groups.append((column.group, 1))
+        return groups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """A figure, as an element of the page (`analysis.report.output_files.inline`)."""
+    """A figure, inlined in the page (`analysis.report.output_files.save_and_inline`)."""
 
     kind: ClassVar[str] = "figure"
     svg: Markup
@@ -83,7 +82,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definitions:
-    """Terms and what they mean."""
+    """Terms and their definitions."""
 
     kind: ClassVar[str] = "definitions"
     terms: tuple[tuple[str, str], ...]
@@ -91,7 +90,7 @@ class Definitions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """A file's text, folded away under its title."""
+    """The text of a file, folded away under its title."""
 
     kind: ClassVar[str] = "listing"
     title: str
@@ -100,7 +99,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heading:
-    """A heading inside a chapter, such as the task that what follows is about."""
+    """A heading inside a chapter, such as the task that the following blocks are about."""
 
     kind: ClassVar[str] = "heading"
     text: str
@@ -111,11 +110,11 @@ Block = Heading | Text | Points | Table | Figure | Definitions | Listing
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chapter:
-    """A part of the report, with a line in its contents."""
+    """A chapter of the report, with an entry in the table of contents."""
 
     anchor: str
-    """Its name in links: lower-case letters, digits and hyphens, its own in the whole page."""
+    """Name in links: lower-case letters, digits and hyphens, unique in the page."""
     title: str
     blocks: tuple[Block, ...]
     outline: str = ""
-    """What its line in the contents says beside the title."""
+    """Text below the title in the table of contents."""

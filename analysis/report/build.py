@@ -1,43 +1,50 @@
-"""The report of a comparison: one page that stands alone, its figures as files, and a table of all runs."""
+"""Report of a comparison: one self-contained HTML page, its figures and tables as files, and CSV tables."""
 
 import importlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from analysis import style
 from analysis.figures import learning_curves
-from analysis.formatting import ABSENT, format_count, format_number, pluralize, printable
-from analysis.grouping import Section, sections, task_title
+from analysis.formatting import ABSENT, format_count, format_number, make_printable, pluralize
+from analysis.grouping import Section, build_sections, task_title
 from analysis.probes import aggregate
-from analysis.probes.aggregate import Known
-from analysis.report import glossary, latex, output_files, ranking, tables
-from analysis.report.blocks import Block, Cell, Chapter, Column, Figure, Listing, Table, Text
-from analysis.report.fairness import fairness, used_seeds
-from analysis.report.output_files import replaced
-from analysis.report.summary import summary, winner
+from analysis.probes.aggregate import RecordsByFolder
+from analysis.report import glossary, latex, ranking, tables
+from analysis.report.blocks import Block, Cell, Chapter, Column, Listing, Table, Text
+from analysis.report.fairness import check_fairness, format_used_seeds
+from analysis.report.output_files import replace_files, save_and_inline
+from analysis.report.summary import describe_winner, summary
 from analysis.report.tuning import chapter as tuning
-from analysis.report.tuning.fairness import tuning_fairness
-from analysis.report.tuning.tables import trials
+from analysis.report.tuning.fairness import check_tuning_fairness
+from analysis.report.tuning.tables import trials_table
 from analysis.report.tuning.tuned import tuned_tasks
 from workbench import study_files
 from workbench.errors import UserError
 from workbench.files import write_text
-from workbench.results import finished
+from workbench.results import finished_runs
 from workbench.study_files import Study
 
+MACHINE_KEYS = ("processor", "device", "threads", "torch")
+"""Entries of `timing.json` that describe a machine."""
+LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib", "seaborn")
+"""Libraries whose versions the report states."""
 
-def write(out: Path) -> Path:
-    """Writes `report.html`, `comparison.csv`, `figures/` and `tables/` into a comparison's folder, from its finished
-    runs; where some were probed, `analysis.csv`; and where architectures were tuned, `tuning.csv`.
 
-    The same runs give the same bytes, the PNG files apart. Figures and tables that only an earlier report had are
-    removed.
+def write_report(out: Path) -> Path:
+    """Writes `report.html`, `comparison.csv`, `figures/` and `tables/` into the folder of a comparison.
+
+    `analysis.csv` is written if some runs were probed, and `tuning.csv` if architectures were tuned. The same runs
+    give the same bytes, except for the PNG files. Figures and tables that only an earlier report had are removed.
+
+    Args:
+        out: folder with finished runs or studies.
 
     Returns:
         The path of `report.html`.
@@ -45,50 +52,73 @@ def write(out: Path) -> Path:
     Raises:
         UserError: if the folder has neither finished runs nor studies, or one that cannot be read.
     """
-    runs, tuned = list(finished(out)), study_files.read(out)
-    if not runs and not tuned:
+    runs, studies = list(finished_runs(out)), study_files.read_studies(out)
+    if not runs and not studies:
         raise UserError(f"there are no finished runs in {out}; a comparison keeps them in {out / 'runs'}")
-    found, known = sections(runs, tuned), aggregate.load_probe_records(runs)
-    with replaced(out / "figures") as figures, replaced(out / "tables") as tex:
+    sections, records = build_sections(runs, studies), aggregate.load_probe_records(runs)
+    with replace_files(out / "figures") as figures_folder, replace_files(out / "tables") as tables_folder:
         chapters = [
-            *(task_chapter(section, figures) for section in found),
-            *(probed(found, known, figures) if known else ()),
-            *(tuning.chapter(subject, figures) for subject in tuned_tasks(tuned, found)),
-            glossary.chapter(tuned=bool(tuned)),
-            *((configurations(found), machines(found, known)) if found else ()),
+            *(task_chapter(section, figures_folder) for section in sections),
+            *(probe_chapters(sections, records, figures_folder) if records else ()),
+            *(tuning.chapter(task, figures_folder) for task in tuned_tasks(studies, sections)),
+            glossary.chapter(tuned=bool(studies)),
+            *((configurations_chapter(sections), machines_chapter(sections, records)) if sections else ()),
         ]
-        if known:
-            chapters.insert(0, ranking.chapter(found, aggregate.by_probe(found, known)))
-        latex.write(chapters, tex)
-    if known:
-        table = aggregate.metric_table(runs, known)
+        if records:
+            chapters.insert(0, ranking.chapter(sections, aggregate.by_probe(sections, records)))
+        latex.write_tables(chapters, tables_folder)
+    if records:
+        table = aggregate.metric_table(runs, records)
         write_text(out / "analysis.csv", table.to_csv(index=False, lineterminator="\n"))
-    if tuned:
-        write_text(out / "tuning.csv", trials(tuned).to_csv(index=False, lineterminator="\n"))
+    if studies:
+        write_text(out / "tuning.csv", trials_table(studies).to_csv(index=False, lineterminator="\n"))
     if runs:
-        write_text(out / "comparison.csv", tables.comparison(runs).to_csv(index=False, lineterminator="\n"))
+        write_text(out / "comparison.csv", tables.comparison_table(runs).to_csv(index=False, lineterminator="\n"))
     page = out / "report.html"
-    write_text(page, render(title(found, tuned), overview(found, known, tuned), chapters))
+    write_text(page, render_page(report_title(sections, studies), overview(sections, records, studies), chapters))
     return page
 
 
-def probed(found: Sequence[Section], known: Known, folder: Path) -> list[Chapter]:
-    """The chapter of every probe that found something."""
-    chapters = []
-    taken = {section.anchor for section in found}
-    for name, each in aggregate.by_probe(found, known).items():
-        with_rows = [section for section in each if section.rows]
-        chapter = importlib.import_module(f"analysis.report.{name}").chapter(with_rows, folder) if with_rows else None
-        if chapter is not None and (told := aggregate.settings_warning(name, known)) is not None:
-            chapter = replace(chapter, blocks=(Text(sentences=(told,), role="unfair"), *chapter.blocks))
-        if chapter is not None:
-            # A task may be named like a probe.
-            chapters.append(replace(chapter, anchor=f"probe-{name}") if chapter.anchor in taken else chapter)
-    return chapters
+def report_title(sections: Sequence[Section], studies: Sequence[Study] = ()) -> str:
+    """Returns the title of a report: the numbers of architectures and tasks."""
+    architectures = {row.experiment.architecture.name for section in sections for row in section.rows}
+    architectures |= {study.architecture for study in studies}
+    tasks = {section.title for section in sections}
+    tasks |= {task_title(study.task, study.task_options) for study in studies}
+    return f"{pluralize(len(architectures), 'architecture')} on {pluralize(len(tasks), 'task')}"
 
 
-def render(title: str, overview: str, chapters: Sequence[Chapter]) -> str:
-    """The page. Everything is escaped but the figures, which are elements already."""
+def overview(sections: Sequence[Section], records: RecordsByFolder, studies: Sequence[Study] = ()) -> str:
+    """Returns the first paragraph of a report: the numbers of runs, seeds, diverged runs, trials and probed models.
+
+    Args:
+        sections: sections of the report.
+        records: records of the models that were probed.
+        studies: studies of the tuned architectures.
+    """
+    trials = sum(len(study.finished_trials) for study in studies)
+    tuning_text = ""
+    if studies:
+        tuning_text = f" {pluralize(trials, 'finished trial')} in {pluralize(len(studies), 'study', 'studies')}."
+    if not sections:
+        return f"No run on fresh seeds has finished yet.{tuning_text}"
+    runs = [run for section in sections for run in section.runs]
+    counts = sorted({len(row.runs) for section in sections for row in section.rows})
+    seeds = pluralize(counts[0], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
+    diverged = sum(run.diverged for run in runs)
+    text = f"{pluralize(len(runs), 'finished run')}, {seeds} of each configuration; {diverged or 'none'} diverged."
+    text += tuning_text
+    trained = [run for run in runs if not run.diverged]
+    probed = sum(run.folder in records for run in trained)
+    if probed == len(trained):
+        return text
+    if probed:
+        text += f" {probed} of {pluralize(len(trained), 'model')} {'is' if probed == 1 else 'are'} probed;"
+    return f"{text} `workbench analyze` on this folder adds what {'the others' if probed else 'they'} remember."
+
+
+def render_page(title: str, overview: str, chapters: Sequence[Chapter]) -> str:
+    """Renders the HTML page. Everything is escaped except the figures, which are HTML elements already."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -99,125 +129,116 @@ def render(title: str, overview: str, chapters: Sequence[Chapter]) -> str:
     return environment.get_template("report.html.j2").render(title=title, overview=overview, chapters=chapters) + "\n"
 
 
-def title(found: Sequence[Section], tuned: Sequence[Study] = ()) -> str:
-    """What was compared."""
-    architectures = {row.experiment.architecture.name for section in found for row in section.rows}
-    architectures |= {study.architecture for study in tuned}
-    tasks = {section.title for section in found} | {task_title(study.task, study.task_options) for study in tuned}
-    return f"{pluralize(len(architectures), 'architecture')} on {pluralize(len(tasks), 'task')}"
-
-
-def overview(found: Sequence[Section], known: Known, tuned: Sequence[Study] = ()) -> str:
-    """How much there is to go by.
-
-    Args:
-        found: the sections.
-        known: what is known of the models that were probed.
-        tuned: the studies.
-    """
-    tried = sum(len(study.finished) for study in tuned)
-    searched = f" {pluralize(tried, 'finished trial')} in {pluralize(len(tuned), 'study', 'studies')}." if tuned else ""
-    if not found:
-        return f"No run on fresh seeds has finished yet.{searched}"
-    runs = [run for section in found for run in section.runs]
-    seeds = sorted({len(row.runs) for section in found for row in section.rows})
-    of_each = pluralize(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
-    lost = sum(run.diverged for run in runs)
-    said = (
-        f"{pluralize(len(runs), 'finished run')}, {of_each} of each configuration; {lost or 'none'} diverged.{searched}"
-    )
-    trained = [run for run in runs if not run.diverged]
-    probed = sum(run.folder in known for run in trained)
-    if probed == len(trained):
-        return said
-    some = f" {probed} of {pluralize(len(trained), 'model')} {'is' if probed == 1 else 'are'} probed;" if probed else ""
-    return f"{said}{some} `workbench analyze` on this folder adds what {'the others' if probed else 'they'} remember."
-
-
 def task_chapter(section: Section, folder: Path) -> Chapter:
-    """What came of one variant of a task.
+    """Returns the chapter on one variant of a task: summary, learning curves, results, fairness, published figures.
 
     Args:
         section: the variant, with its runs.
-        folder: where its figure is written to, as SVG and PNG.
+        folder: folder of the figure files.
     """
-    fair, sentences = tuning_fairness(section) if section.studies else fairness(section)
+    fair, sentences = check_tuning_fairness(section) if section.studies else check_fairness(section)
     blocks: list[Block] = [Text(sentences=summary(section), role="summary")]
-    if drawn := learning_curves.panels(section):
-        text = style.save(learning_curves.draw(section, drawn), folder, section.anchor)
-        image = output_files.inline(text, section.anchor, learning_curves.described(section, drawn))
-        blocks.append(Figure(svg=image, caption=learning_curves.caption(drawn)))
-    blocks.append(tables.results(section))
+    if histories := learning_curves.load_histories(section):
+        drawing = learning_curves.draw_learning_curves(section, histories)
+        caption, text = learning_curves.caption(histories), learning_curves.alt_text(section, histories)
+        blocks.append(save_and_inline(drawing, folder, section.anchor, caption=caption, alt_text=text))
+    blocks.append(tables.results_table(section))
     blocks.append(Text(sentences=sentences, role="fair" if fair else "unfair", lead="Fairness."))
-    published = tables.published(section)
+    published = tables.published_table(section)
     blocks.append(published or Text(sentences=("none for this variant.",), lead="Published figures:"))
-    return Chapter(anchor=section.anchor, title=section.title, blocks=tuple(blocks), outline=winner(section))
+    return Chapter(anchor=section.anchor, title=section.title, blocks=tuple(blocks), outline=describe_winner(section))
 
 
-LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib", "seaborn")
+def probe_chapters(sections: Sequence[Section], records: RecordsByFolder, folder: Path) -> list[Chapter]:
+    """Returns the chapter of every probe that has results.
+
+    Args:
+        sections: sections of the report.
+        records: records of the models that were probed.
+        folder: folder of the figure files.
+    """
+    chapters = []
+    task_anchors = {section.anchor for section in sections}
+    for name, results in aggregate.by_probe(sections, records).items():
+        with_rows = [section for section in results if section.rows]
+        chapter = importlib.import_module(f"analysis.report.{name}").chapter(with_rows, folder) if with_rows else None
+        if chapter is None:
+            continue
+        if (warning := aggregate.settings_warning(name, records)) is not None:
+            chapter = replace(chapter, blocks=(Text(sentences=(warning,), role="unfair"), *chapter.blocks))
+        # A task may have the same name as a probe.
+        chapters.append(replace(chapter, anchor=f"probe-{name}") if chapter.anchor in task_anchors else chapter)
+    return chapters
 
 
-def configurations(sections: Sequence[Section]) -> Chapter:
-    """The resolved configuration of each row, section by section."""
+def configurations_chapter(sections: Sequence[Section]) -> Chapter:
+    """Returns the chapter with the resolved configuration of each row, section by section."""
     blocks: list[Block] = []
     for section in sections:
         blocks.append(Text(sentences=(), lead=section.title))
         for row in section.rows:
-            resolved = row.experiment.to_dict()
-            del resolved["seed"]
+            configuration = row.experiment.to_dict()
+            del configuration["seed"]
             blocks.append(
                 Listing(
-                    title=f"{row.label}: {row.experiment.identity}, seeds {used_seeds(row)}",
-                    text=yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True, width=100),
+                    title=f"{row.label}: {row.experiment.identity}, seeds {format_used_seeds(row)}",
+                    text=yaml.safe_dump(configuration, sort_keys=False, allow_unicode=True, width=100),
                 )
             )
     return Chapter(anchor="configurations", title="Configurations", blocks=tuple(blocks))
 
 
-def machines(sections: Sequence[Section], known: Known) -> Chapter:
-    """The machines and versions that the runs were made with, what their models were probed on, and the versions that
-    the report was made with.
+def machines_chapter(sections: Sequence[Section], records: RecordsByFolder) -> Chapter:
+    """Returns the chapter on the machines of training and probing, and on the versions of libraries.
 
     Args:
-        sections: of the report.
-        known: what is known of the models that were probed.
+        sections: sections of the report.
+        records: records of the models that were probed.
     """
-    timings = [run.timing for section in sections for run in section.runs]
-    keys = ("processor", "device", "threads", "torch")
-    made = Counter(tuple(printable(str(timing.get(key, ABSENT))) for key in keys) for timing in timings)
-    seconds = Counter[tuple[str, ...]]()
-    for timing in timings:
-        seconds[tuple(printable(str(timing.get(key, ABSENT))) for key in keys)] += timing.get("seconds", 0)
-    table = Table(
-        caption="Machines that trained",
-        columns=(
-            Column(heading="processor", kind="prose"),
-            *(Column(heading=key, kind="text") for key in keys[1:]),
-            Column(heading="runs"),
-            Column(heading="seconds"),
-        ),
-        lines=tuple(
-            (
-                *(Cell(text=value) for value in values),
-                Cell(text=format_count(runs)),
-                Cell(text=format_number(seconds[values])),
-            )
-            for values, runs in sorted(made.items())
-        ),
-    )
-    models = Counter(
+    devices = Counter(
         device
-        for entries in known.values()
-        for device in {printable(each.device) for each in entries.values() if each.result is not None}
+        for by_probe in records.values()
+        for device in {make_printable(record.device) for record in by_probe.values() if record.result is not None}
     )
-    probed = ", ".join(f"{device} ({pluralize(amount, 'model')})" for device, amount in sorted(models.items()))
+    probed_on = ", ".join(f"{device} ({pluralize(count, 'model')})" for device, count in sorted(devices.items()))
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     return Chapter(
         anchor="machines",
         title="Machines and versions",
         blocks=(
-            table,
-            *([Text(sentences=(f"{probed}.",), lead="Probed on")] if probed else []),
+            machines_table([run.timing for section in sections for run in section.runs]),
+            *([Text(sentences=(f"{probed_on}.",), lead="Probed on")] if probed_on else []),
             Text(sentences=(f"{libraries}.",), lead="Report made with"),
+        ),
+    )
+
+
+def machines_table(timings: Sequence[Mapping[str, Any]]) -> Table:
+    """Returns the machines that trained, with their numbers of runs and seconds.
+
+    Args:
+        timings: contents of `timing.json` of each run.
+    """
+    runs = Counter[tuple[str, ...]]()
+    seconds = Counter[tuple[str, ...]]()
+    for timing in timings:
+        machine = tuple(make_printable(str(timing.get(key, ABSENT))) for key in MACHINE_KEYS)
+        runs[machine] += 1
+        seconds[machine] += timing.get("seconds", 0)
+    return Table(
+        caption="Machines that trained",
+        columns=(
+            Column(heading="processor", kind="prose"),
+            *(Column(heading=key, kind="text") for key in MACHINE_KEYS[1:]),
+            Column(heading="runs"),
+            Column(heading="seconds"),
+        ),
+        rows=tuple(
+            (
+                *(Cell(text=value) for value in machine),
+                Cell(text=format_count(count)),
+                Cell(text=format_number(seconds[machine])),
+            )
+            for machine, count in sorted(runs.items())
         ),
     )

@@ -1,184 +1,189 @@
-"""Whether the rows of a section were trained under the same rules, computed from the runs."""
+"""Fairness of a comparison: rules that all rows of a section have to share, checked on their runs."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 
 from analysis.formatting import DASH, format_count, format_number, format_percent, format_seeds
-from analysis.grouping import Row, Section, flatten, format_option, natural_sort_key
+from analysis.grouping import Row, Section, flatten_config, format_option, natural_sort_key
 from workbench.config import Numerics
 from workbench.resolve import MATCH_TOLERANCE
 
-OTHERS = 3
-"""Where more rows than this agree, they are "all others"."""
+MAX_LISTED = 3
+"""Largest number of rows with the same value that are listed one by one; more become "all others"."""
+DEFAULT_NUMERICS = {f"numerics.{name}": value for name, value in asdict(Numerics()).items()}
+"""Settings that configurations leave out if they have the default value."""
+FREE_SETTINGS = ("schema", "task.name", "task.options.", "architecture.", "budget.steps", "budget.log_every")
+"""Prefixes of settings that may differ, since they are what is compared or only log it. Of steps, those made count."""
+SETTING_NAMES = {"budget.seconds": "time limit in seconds", "task.source": "the task's own code"}
+OPTIONAL_SETTINGS = ("weight_decay", "momentum", "warmup_steps")
+"""Optimiser settings that are mentioned unless they are 0."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """Something that has to be the same for all rows."""
+def check_fairness(section: Section) -> tuple[bool, tuple[str, ...]]:
+    """Checks that all rows were trained under the same rules.
 
-    name: str
-    of: Callable[[Row], str]
-    verb: str = "differs"
-
-
-def steps(row: Row) -> str:
-    """The steps made by the runs that did not diverge; where all did, the budget."""
-    made = {run.result["steps"] for run in row.trained} or {row.experiment.budget.steps}
-    return DASH.join(str(step) for step in sorted({min(made), max(made)}))
-
-
-def time_limit(row: Row) -> str:
-    """The limit on the training time of a run."""
-    seconds = row.experiment.budget.seconds
-    return "none" if seconds is None else f"{format_number(seconds)} s"
-
-
-def used_seeds(row: Row) -> str:
-    """The seeds, diverged ones among them."""
-    return format_seeds(run.experiment.seed for run in row.runs)
-
-
-def trivial_loss(row: Row) -> str:
-    """The trivial loss, to the digits that do not depend on the machine."""
-    return " or ".join(sorted({f"{loss:.9g}" for loss in row.results("trivial_loss") if loss is not None})) or "none"
-
-
-UNSAID = {f"numerics.{name}": value for name, value in asdict(Numerics()).items()}
-"""What configurations leave out where it is as usual."""
-
-
-def setting(key: str) -> Callable[[Row], str]:
-    """An entry of the flattened configuration."""
-
-    def of(row: Row) -> str:
-        value = flatten(row.experiment).get(key, UNSAID.get(key))
-        return "none" if value is None else format_option(value)
-
-    return of
-
-
-def machine(name: str) -> Callable[[Row], str]:
-    """An entry of `timing.json`."""
-    return lambda row: " or ".join(sorted({str(run.timing.get(name, "unknown")) for run in row.runs}))
-
-
-STEPS = Rule(name="steps", of=steps, verb="differ")
-BUDGET = Rule(name="budgets of steps", of=setting("budget.steps"), verb="differ")
-RULES = (
-    Rule(name="seeds", of=used_seeds, verb="differ"),
-    Rule(name="trivial loss", of=trivial_loss),
-)
-"""What only the runs can tell; the other rules are read off their configurations."""
-FREE = ("schema", "task.name", "task.options.", "architecture.", "budget.steps", "budget.log_every")
-"""The beginnings of settings that may differ: what is compared, and how it is watched. Of steps, those made count."""
-NAMES = {"budget.seconds": "time limit in seconds", "task.source": "the task's own code"}
-MACHINE = tuple(Rule(name=name, of=machine(name)) for name in ("device", "processor", "threads", "torch"))
-
-
-def fairness(section: Section) -> tuple[bool, tuple[str, ...]]:
-    """Whether all rules hold, and the sentences that say so or name what differs."""
+    Returns:
+        True if all rules hold, and the sentences that say so or name the differences.
+    """
     rows = section.rows
     goals = {row.experiment.budget.until for row in rows}
-    # Where runs end at a goal, the steps that they made are what is compared.
-    faults = broken(rows, [STEPS if goals == {None} else BUDGET, *configured(rows), *RULES])
+    # Runs that end at a goal are compared by the steps made, so only their budgets have to agree.
+    faults = broken_rules(rows, [STEPS_RULE if goals == {None} else BUDGET_RULE, *setting_rules(rows), *RUN_RULES])
     if len(rows) == 1:
         sentences = ["There is one row, and nothing to compare it with."]
     elif faults:
         sentences = [f"Not all rows were trained alike: {'; '.join(faults)}."]
     else:
-        had = f"steps ({steps(rows[0])})" if goals == {None} else f"budget of steps ({BUDGET.of(rows[0])})"
+        first = rows[0]
+        budget = f"budget of steps ({BUDGET_RULE.value_of(first)})"
         sentences = [
-            f"All rows had the same {had}, batch size ({rows[0].experiment.budget.batch_size}), "
-            f"optimiser settings ({settings(rows[0])}) and seeds ({used_seeds(rows[0])})."
+            f"All rows had the same {f'steps ({format_steps(first)})' if goals == {None} else budget}, "
+            f"batch size ({first.experiment.budget.batch_size}), "
+            f"optimiser settings ({describe_optimizer(first)}) and seeds ({format_used_seeds(first)})."
         ]
     if len(goals) == 1 and goals != {None}:
         sentences.append(
-            f"A run ended at the first row of metrics by which its goal was met ({goals.pop()}): what compares is the "
-            "steps made, not the losses at the end."
+            f"A run ended at the first row of metrics by which its goal was met ({goals.pop()}): compare the steps "
+            "made, not the losses at the end."
         )
-    limits = {time_limit(row) for row in rows}
+    limits = {format_time_limit(row) for row in rows}
     if len(limits) == 1 and limits != {"none"}:
         sentences.append(f"The limit on training time was {limits.pop()} a run; steps made within it depend on speed.")
-    sentences += sizes(rows) + reaches(rows)
-    if machines := broken(rows, MACHINE):
+    sentences += describe_sizes(rows) + describe_short_reach(rows)
+    if machines := broken_rules(rows, MACHINE_RULES):
         sentences.append(f"Seconds a step cannot be compared: {'; '.join(machines)}.")
     return not faults, tuple(sentences)
 
 
-def configured(rows: Sequence[Row], free: Collection[str] = ()) -> list[Rule]:
-    """A rule for each setting that must be the same.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A value that has to be the same for all rows."""
+
+    name: str
+    value_of: Callable[[Row], str]
+    verb: str = "differs"
+
+
+def setting_rules(rows: Sequence[Row], free: Collection[str] = ()) -> list[Rule]:
+    """Returns a rule for each setting that has to be the same.
 
     Args:
-        rows: of the section.
-        free: settings that may differ here, beside those that always may.
+        rows: rows of the section.
+        free: settings that may differ here, besides `FREE_SETTINGS`.
     """
-    keys = {key for row in rows for key in flatten(row.experiment) if not key.startswith(FREE)}
+    keys = {key for row in rows for key in flatten_config(row.experiment) if not key.startswith(FREE_SETTINGS)}
     return [
-        Rule(name=NAMES.get(key, key.rpartition(".")[2].replace("_", " ")), of=setting(key))
+        Rule(name=SETTING_NAMES.get(key, key.rpartition(".")[2].replace("_", " ")), value_of=setting_formatter(key))
         for key in sorted(keys.difference(free))
     ]
 
 
-def broken(rows: Sequence[Row], rules: Sequence[Rule]) -> list[str]:
-    """For each rule that does not hold, who has what: `steps differ: lstm 2000, rda 500`."""
-    found = []
+def broken_rules(rows: Sequence[Row], rules: Sequence[Rule]) -> list[str]:
+    """Returns a text for each broken rule, with the values: `steps differ: lstm 2000, rda 500`."""
+    faults = []
     for rule in rules:
-        values = {row.label: rule.of(row) for row in rows}
+        values = {row.label: rule.value_of(row) for row in rows}
         if len(set(values.values())) > 1:
-            found.append(f"{rule.name} {rule.verb}: {', '.join(grouped(values))}")
-    return found
+            faults.append(f"{rule.name} {rule.verb}: {', '.join(format_values(values))}")
+    return faults
 
 
-def grouped(values: dict[str, str]) -> list[str]:
-    """Each row with its value; one that many rows share is that of all others."""
-    commonest = max(values.values(), key=list(values.values()).count)
-    shared = sum(value == commonest for value in values.values()) > OTHERS
-    named = [f"{label} {value}" for label, value in values.items() if not (shared and value == commonest)]
-    return [*named, f"all others {commonest}"] if shared else named
+def format_values(values: dict[str, str]) -> list[str]:
+    """Returns each label with its value; a value that many share is given once, as that of all others."""
+    most_common = max(values.values(), key=list(values.values()).count)
+    shared = sum(value == most_common for value in values.values()) > MAX_LISTED
+    texts = [f"{label} {value}" for label, value in values.items() if not (shared and value == most_common)]
+    return [*texts, f"all others {most_common}"] if shared else texts
 
 
-def settings(row: Row) -> str:
-    """The optimiser in words."""
-    given = row.experiment.optimization
-    parts = [given.optimizer, f"learning rate {given.learning_rate:g}"]
-    if given.clip != "none":
-        parts.append(f"gradients clipped by {given.clip} at {given.clip_at:g}")
-    if given.schedule != "constant":
-        parts.append(f"{given.schedule} schedule")
-    parts += [f"{name.replace('_', ' ')} {value:g}" for name in EXTRAS if (value := getattr(given, name))]
+def format_steps(row: Row) -> str:
+    """Returns the steps made by the runs that did not diverge; the budget if all diverged."""
+    made = {run.result["steps"] for run in row.trained_runs} or {row.experiment.budget.steps}
+    return DASH.join(str(step) for step in sorted({min(made), max(made)}))
+
+
+def format_time_limit(row: Row) -> str:
+    """Returns the limit on the training time of a run."""
+    seconds = row.experiment.budget.seconds
+    return "none" if seconds is None else f"{format_number(seconds)} s"
+
+
+def format_used_seeds(row: Row) -> str:
+    """Returns the seeds of a row, including those that diverged."""
+    return format_seeds(run.experiment.seed for run in row.runs)
+
+
+def format_trivial_loss(row: Row) -> str:
+    """Returns the trivial loss, to the digits that do not depend on the machine."""
+    losses = {f"{loss:.9g}" for loss in row.result_values("trivial_loss") if loss is not None}
+    return " or ".join(sorted(losses)) or "none"
+
+
+def setting_formatter(key: str) -> Callable[[Row], str]:
+    """Returns a function that formats an entry of a row's flattened configuration."""
+
+    def format_setting(row: Row) -> str:
+        value = flatten_config(row.experiment).get(key, DEFAULT_NUMERICS.get(key))
+        return "none" if value is None else format_option(value)
+
+    return format_setting
+
+
+def timing_formatter(name: str) -> Callable[[Row], str]:
+    """Returns a function that formats an entry of `timing.json` over a row's runs."""
+    return lambda row: " or ".join(sorted({str(run.timing.get(name, "unknown")) for run in row.runs}))
+
+
+STEPS_RULE = Rule(name="steps", value_of=format_steps, verb="differ")
+BUDGET_RULE = Rule(name="budgets of steps", value_of=setting_formatter("budget.steps"), verb="differ")
+RUN_RULES = (
+    Rule(name="seeds", value_of=format_used_seeds, verb="differ"),
+    Rule(name="trivial loss", value_of=format_trivial_loss),
+)
+"""Rules on values that only the runs have; the other rules are read from their configurations."""
+MACHINE_RULES = tuple(
+    Rule(name=name, value_of=timing_formatter(name)) for name in ("device", "processor", "threads", "torch")
+)
+"""Rules that make training times comparable."""
+
+
+def describe_optimizer(row: Row) -> str:
+    """Describes the optimiser settings of a row."""
+    settings = row.experiment.optimization
+    parts = [settings.optimizer, f"learning rate {settings.learning_rate:g}"]
+    if settings.clip != "none":
+        parts.append(f"gradients clipped by {settings.clip} at {settings.clip_at:g}")
+    if settings.schedule != "constant":
+        parts.append(f"{settings.schedule} schedule")
+    parts += [f"{name.replace('_', ' ')} {value:g}" for name in OPTIONAL_SETTINGS if (value := getattr(settings, name))]
     return ", ".join(parts)
 
 
-EXTRAS = ("weight_decay", "momentum", "warmup_steps")
-"""Settings that are worth a word where they are not 0."""
-
-
-def sizes(rows: Sequence[Row]) -> list[str]:
-    """Whether the widths are equal, or the parameters matched, and how far apart they are."""
+def describe_sizes(rows: Sequence[Row]) -> list[str]:
+    """Says whether widths are equal or parameters matched, and how far apart they are; empty for one row."""
     if len(rows) < 2:
         return []
     widths = {str(row.experiment.architecture.options.get("hidden_size", "unknown")) for row in rows}
-    parameters = [parameter for row in rows for parameter in row.results("parameters")]
-    spread = 100 * (max(parameters) - min(parameters)) / max(1, min(parameters))
-    apart = (
-        f"from {format_count(min(parameters))} to {format_count(max(parameters))}, a spread of {format_percent(spread)}"
-    )
+    parameters = [count for row in rows for count in row.result_values("parameters")]
+    smallest, largest = min(parameters), max(parameters)
+    spread = 100 * (largest - smallest) / max(1, smallest)
+    counts = f"from {format_count(smallest)} to {format_count(largest)}, a spread of {format_percent(spread)}"
     if widths == {"unknown"}:
-        return [f"Parameters {apart}."]
+        return [f"Parameters {counts}."]
     if len(widths) == 1:
-        return [f"Widths are equal (hidden size {widths.pop()}); parameters {apart}."]
+        return [f"Widths are equal (hidden size {widths.pop()}); parameters {counts}."]
     if spread <= MATCH_TOLERANCE:
-        return [f"Parameters are matched, {apart}; widths differ."]
-    known = ", ".join(sorted(widths, key=natural_sort_key))
-    return [f"Neither widths nor parameters are equal: hidden size {known}; parameters {apart}."]
+        return [f"Parameters are matched, {counts}; widths differ."]
+    hidden_sizes = ", ".join(sorted(widths, key=natural_sort_key))
+    return [f"Neither widths nor parameters are equal: hidden size {hidden_sizes}; parameters {counts}."]
 
 
-def reaches(rows: Sequence[Row]) -> list[str]:
-    """Who cannot see the whole sequence."""
+def describe_short_reach(rows: Sequence[Row]) -> list[str]:
+    """Names the rows whose receptive field is shorter than the sequences."""
     short = [
         f"{row.label} {format_count(reach)} of {format_count(time)} steps"
         for row in rows
-        for reach, time in zip(row.results("receptive_field")[:1], row.results("time")[:1], strict=True)
+        for reach, time in zip(row.result_values("receptive_field")[:1], row.result_values("time")[:1], strict=True)
         if reach is not None and reach < time
     ]
     return [f"Cannot see the whole sequence: {', '.join(short)}."] if short else []

@@ -1,4 +1,4 @@
-"""How the report is to be read."""
+"""Chapter that explains the terms of the report."""
 
 from analysis.report.blocks import Chapter, Definitions
 
@@ -6,9 +6,9 @@ TERMS = (
     (
         "mean ± interval",
         "The mean over the seeds that did not diverge, and half the width of its 95 % interval by Student's t "
-        "distribution. It says how far the mean may lie off because seeds differ, and nothing of what other settings "
+        "distribution. It says how far off the mean may be because seeds differ, but nothing about what other settings "
         "would give. One seed has no interval, and two have a very wide one. In bold: the lowest mean loss, and every "
-        "other whose interval overlaps its own. Where these are several, there is no winner.",
+        "other whose interval overlaps its own. If there are several, there is no winner.",
     ),
     (
         "trivial baseline",
@@ -30,12 +30,12 @@ TERMS = (
         "The same for the mean over the last 50 batches, which one lucky batch does not decide.",
     ),
     ("parameters", "Of the encoder and the read-out together."),
-    ("state", "The numbers that the architecture carries on from the end of the task's sequence."),
+    ("state", "The numbers that the architecture carries over from the end of the task's sequence."),
     ("reach", "The steps back that an output can depend on, this one included; all: there is no bound."),
     ("steps, batch", "The optimiser steps made by the runs that did not diverge, and the sequences in each."),
     (
         "s a step",
-        "Seconds of training a step, the mean over the runs. To be compared only between runs of the same machine.",
+        "Seconds of training a step, the mean over the runs. Comparable only between runs on the same machine.",
     ),
     (
         "diverged",
@@ -51,14 +51,14 @@ TERMS = (
         "setting that stands beside them, which need not be that of the runs here.",
     ),
 )
-
+"""Terms of every report, with their definitions."""
 
 TUNING_TERMS = (
     (
         "trial",
         "One attempt of a search: the architecture with one choice of parameters, trained with a seed of its own and "
         "judged on the validation set. Every architecture has the same number of finished ones; those that were pruned "
-        "or diverged count, those that failed or were interrupted do not and are made up for.",
+        "or diverged count, those that failed or were interrupted do not and are replaced by others.",
     ),
     (
         "pruned",
@@ -89,14 +89,14 @@ TUNING_TERMS = (
         "With two objectives, the trials that no other beats in one without losing in the other.",
     ),
 )
-"""What a report says beside it where architectures were tuned."""
+"""Further terms of a report on tuned architectures."""
 
 
 def chapter(*, tuned: bool = False) -> Chapter:
-    """What each number means.
+    """Returns the chapter with the definitions.
 
     Args:
-        tuned: whether the report says anything of a search.
+        tuned: whether the report has chapters on tuning.
     """
     terms = (*TERMS, *TUNING_TERMS) if tuned else TERMS
     return Chapter(anchor="reading", title="How to read this", blocks=(Definitions(terms=terms),))

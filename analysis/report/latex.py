@@ -1,4 +1,4 @@
-"""Tables as LaTeX, for papers: in a document with `booktabs`, each is put in by `\\input`."""
+r"""Tables as LaTeX files, for papers: load `booktabs`, and include each with `\input`."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -6,12 +6,12 @@ from itertools import groupby
 from pathlib import Path
 
 from analysis.formatting import SUPERSCRIPTS
-from analysis.grouping import distinct
+from analysis.grouping import make_anchors
 from analysis.report.blocks import Cell, Chapter, Table
 from workbench.files import write_text
 
-ALIGNED = {"number": "r", "text": "l", "lines": "l", "prose": "p{6cm}"}
-SPECIAL = {char: "\\" + char for char in "&%$#_{}"} | {
+COLUMN_TYPES = {"number": "r", "text": "l", "lines": "l", "prose": "p{6cm}"}
+ESCAPES = {char: "\\" + char for char in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
@@ -27,42 +27,42 @@ SPECIAL = {char: "\\" + char for char in "&%$#_{}"} | {
     "\u03bb": r"\ensuremath{\lambda}",
     "\u03c4": r"\ensuremath{\tau}",
 }
-DIGITS = {chr(raised): chr(plain) for plain, raised in SUPERSCRIPTS.items()}
-"""What is raised, by the raised sign."""
+PLAIN_DIGITS = {chr(raised): chr(plain) for plain, raised in SUPERSCRIPTS.items()}
+"""Plain character of each superscript."""
 
 
-def write(chapters: Iterable[Chapter], folder: Path) -> list[Path]:
+def write_tables(chapters: Iterable[Chapter], folder: Path) -> list[Path]:
     """Writes every table of a report to a file of its own, named after its caption.
 
     Returns:
         The files, in the order of the report.
     """
     tables = [block for chapter in chapters for block in chapter.blocks if isinstance(block, Table)]
-    names = distinct({str(index): each.caption for index, each in enumerate(tables)})
+    names = make_anchors({str(index): table.caption for index, table in enumerate(tables)})
     if tables:
         folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for index, each in enumerate(tables):
+    for index, table in enumerate(tables):
         paths.append(folder / f"{names[str(index)]}.tex")
-        write_text(paths[-1], latex(each, names[str(index)]))
+        write_text(paths[-1], table_to_latex(table, names[str(index)]))
     return paths
 
 
-def latex(table: Table, label: str) -> str:
-    """A table as a floating `table`, with its caption and `tab:label`."""
-    columns = "".join(ALIGNED[column.kind] for column in table.columns)
+def table_to_latex(table: Table, label: str) -> str:
+    """Returns a table as a floating `table` environment, with its caption and the label `tab:<label>`."""
+    columns = "".join(COLUMN_TYPES[column.kind] for column in table.columns)
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{escaped(table.caption)}}}",
+        rf"\caption{{{escape(table.caption)}}}",
         rf"\label{{tab:{label}}}",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
-        *grouped(table),
-        row(escaped(column.heading) for column in table.columns),
+        *group_header(table),
+        latex_row(escape(column.heading) for column in table.columns),
         r"\midrule",
-        *body(table.lines),
-        *([r"\midrule", *body(table.footer)] if table.footer else []),
+        *body_lines(table.rows),
+        *([r"\midrule", *body_lines(table.footer)] if table.footer else []),
         r"\bottomrule",
         r"\end{tabular}",
         r"\end{table}",
@@ -70,39 +70,40 @@ def latex(table: Table, label: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def grouped(table: Table) -> list[str]:
-    """The line of headings above the columns, with a rule below each; none where there is one group."""
+def group_header(table: Table) -> list[str]:
+    """Returns the row of group headings with a rule below each; empty if all columns are in one group."""
     if len(table.groups) < 2:
         return []
     cells, rules, start = [], [], 1
     for name, width in table.groups:
-        cells.append(rf"\multicolumn{{{width}}}{{c}}{{{escaped(name)}}}")
+        cells.append(rf"\multicolumn{{{width}}}{{c}}{{{escape(name)}}}")
         if name:
             rules.append(rf"\cmidrule(lr){{{start}-{start + width - 1}}}")
         start += width
-    return [row(cells), "".join(rules)]
+    return [latex_row(cells), "".join(rules)]
 
 
-def body(lines: Iterable[Sequence[Cell]]) -> list[str]:
-    """Lines of cells."""
+def body_lines(rows: Iterable[Sequence[Cell]]) -> list[str]:
+    """Returns rows of cells as lines of a `tabular` environment."""
     return [
-        row(rf"\textbf{{{escaped(cell.text)}}}" if cell.strong else escaped(cell.text) for cell in line)
-        for line in lines
+        latex_row(rf"\textbf{{{escape(cell.text)}}}" if cell.strong else escape(cell.text) for cell in row)
+        for row in rows
     ]
 
 
-def row(cells: Iterable[str]) -> str:
-    """One line. Braces at its start keep a cell that begins with a bracket from being an option of the line before."""
+def latex_row(cells: Iterable[str]) -> str:
+    """Joins cells to a line of a `tabular` environment."""
     text = " & ".join(cells)
+    # LaTeX would read a bracket or star at the start of a line as an argument of the line break before it.
     return rf"{'{}' if text.startswith(('[', '*')) else ''}{text} \\"
 
 
-def escaped(text: str) -> str:
-    """Text as LaTeX prints it. What LaTeX has no sign for is left as it is."""
+def escape(text: str) -> str:
+    """Escapes text for LaTeX; characters without a known LaTeX command are left as they are."""
     plain = re.sub(r"\s+", " ", text)
     return "".join(
-        rf"\ensuremath{{^{{{''.join(DIGITS[char] for char in chars)}}}}}"
+        rf"\ensuremath{{^{{{''.join(PLAIN_DIGITS[char] for char in chars)}}}}}"
         if raised
-        else "".join(SPECIAL.get(char, char) for char in chars)
-        for raised, chars in groupby(plain, key=DIGITS.__contains__)
+        else "".join(ESCAPES.get(char, char) for char in chars)
+        for raised, chars in groupby(plain, key=PLAIN_DIGITS.__contains__)
     )

@@ -1,4 +1,4 @@
-"""The chapter on memory: figures and a table for every task, and the sentences that open it."""
+"""Chapter on the length of memory: conclusions, figures and a table for every task."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,286 +6,276 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis import style
-from analysis.figures.axes import UNIT
-from analysis.figures.panels import AID, Line, Panel, draw, line
-from analysis.formatting import ABSENT, format_count, format_estimate, format_plain, join_names
+from analysis.figures.axes import SHARE_SCALE
+from analysis.figures.panels import REFERENCE_LINE, Line, Panel, curve_line
+from analysis.formatting import ABSENT, format_count, format_plain, join_names
 from analysis.grouping import Row
-from analysis.probes.aggregate import RowResults, SectionResults, with_number
-from analysis.report import output_files
+from analysis.probes.aggregate import RowResults, SectionResults, rows_with_metric
 from analysis.report.blocks import Cell, Chapter, Column, Figure, Table
-from analysis.report.chapter import build_chapter
-from analysis.report.ranking import Question, nothing, sentence
+from analysis.report.chapter import (
+    MetricColumn,
+    PanelGroup,
+    build_chapter,
+    capitalize_first,
+    describe_intervals,
+    format_metric,
+    labels_by_unavailable,
+    panel_figures,
+    row_heading,
+)
+from analysis.report.ranking import Question, describe_answer, is_empty_answer
 from analysis.statistics import Estimate
 
 ANCHOR = "memory-length"
-NAMES = {
+MEASURES = {
     "recall": "recall against lag",
     "memory_capacity": "memory capacity",
     "receptive_field": "effective receptive field",
     "extrapolation": "extrapolation",
 }
-COLUMNS: tuple[tuple[str, str, str], ...] = (
-    ("recall", "horizon,\nsteps", "horizon"),
-    ("recall", "accuracy,\nall lags", "recall_accuracy"),
-    ("memory capacity", "sum\nof R²", "memory_capacity"),
-    ("memory capacity", "at\nmost", "states"),
-    ("lag that holds of the squared gradient", "50 %", "field_50"),
-    ("lag that holds of the squared gradient", "90 %", "field_90"),
-    ("lag that holds of the squared gradient", "95 %", "field_95"),
-    ("", "reach,\nsteps", "reach"),
-    ("longer sequences", "below trivial\nup to, in T", "extrapolation"),
+"""Measures that a row may lack, with their titles, in the order of the report."""
+COLUMNS: Sequence[MetricColumn] = (
+    ("horizon", "horizon,\nsteps", "recall"),
+    ("recall_accuracy", "accuracy,\nall lags", "recall"),
+    ("memory_capacity", "sum\nof R²", "memory capacity"),
+    ("states", "at\nmost", "memory capacity"),
+    ("field_50", "50 %", "lag that holds of the squared gradient"),
+    ("field_90", "90 %", "lag that holds of the squared gradient"),
+    ("field_95", "95 %", "lag that holds of the squared gradient"),
+    ("reach", "reach,\nsteps", ""),
+    ("extrapolation", "below trivial\nup to, in T", "longer sequences"),
 )
-"""Group, heading, and the number below it."""
+LAG = "lag, steps"
+LENGTH_FACTOR = "sequence length, times that of training"
+BANDS = "Bands: 95 % intervals."
+
+HORIZON = Question(text="", best_phrase="recalls from farthest back", quantity="recall horizon")
+ACCURACY = Question(text="", best_phrase="recalls most", quantity="accuracy")
+CAPACITY = Question(text="", best_phrase="has the largest memory capacity", quantity="memory capacity")
+GRADIENT_REACH = Question(
+    text="",
+    best_phrase="has 95 % of its squared gradient within the largest lag",
+    quantity="lag within which 95 % of the squared gradient lie",
+)
+EXTRAPOLATION = Question(
+    text="", best_phrase="stays below the trivial loss on the longest sequences", quantity="extrapolation"
+)
 
 
 def chapter(sections: Sequence[SectionResults], folder: Path) -> Chapter | None:
-    """How far back models remember, task by task."""
+    """Returns the chapter, task by task; `None` without results."""
     return build_chapter(
         sections,
         anchor=ANCHOR,
         title="How far back they remember",
-        sentences=sentences,
-        proof=lambda section: (*figures(section, folder, ANCHOR), table(section)),
-        lacking=lambda section: reasons(section.rows),
+        sentences=describe_memory,
+        evidence=lambda section: (*draw_figures(section, folder), memory_table(section)),
+        unavailable=lambda section: describe_unavailable(section.rows),
     )
 
 
-def table(section: SectionResults) -> Table:
-    """Every number with its interval, a line a row; columns that no row has are left out."""
-    columns = [each for each in COLUMNS if any(entry(row, each[2]) != ABSENT for row in section.rows)]
+def draw_figures(section: SectionResults, folder: Path) -> list[Figure]:
+    """Draws recall, memory capacity and gradient against lag, and loss and accuracy against sequence length."""
+    rows = section.rows
+    groups: dict[str, PanelGroup] = {
+        "recall": (
+            "Accuracy against the lag from where a symbol was shown to where it is recalled, neighbouring lags "
+            "together; the horizon is where it falls below the dashed line, half way from chance to 1. " + BANDS,
+            [recall_panel(rows)],
+        ),
+        "capacity": (
+            "How well white noise read at a lag can be reconstructed, linearly, from the output, on held-out data; "
+            "memory capacity is the sum over all lags, that of lag 0, which a logarithmic axis does not have, "
+            "included. " + BANDS,
+            [metric_panel(rows, "capacity", LAG, "R²", unit=True, log_x=True)],
+        ),
+        "gradient": (
+            "Share of the squared gradient of the last output that lies within a lag. " + BANDS,
+            [metric_panel(rows, "gradient_share", LAG, "share within the lag", unit=True, log_x=True)],
+        ),
+        "extrapolation": (
+            "Test loss, and accuracy where the task has one, on sequences up to 16 times as long as those of "
+            "training; the dashed line is the loss of the best answer without memory. " + BANDS,
+            [
+                extrapolation_panel(rows),
+                metric_panel(rows, "extrapolation_accuracy", LENGTH_FACTOR, "accuracy", unit=True, log_x=True),
+            ],
+        ),
+    }
+    return panel_figures(section, folder, anchor=ANCHOR, groups=groups)
+
+
+def metric_panel(
+    rows: Sequence[RowResults], name: str, x_label: str, y_label: str, *, unit: bool = False, log_x: bool = False
+) -> Panel | None:
+    """Returns a panel of the rows' curves of a name; `None` if no row has a curve with two points or more.
+
+    Args:
+        rows: rows of a task.
+        name: name of the curves.
+        x_label: label of the horizontal axis.
+        y_label: label of the vertical axis.
+        unit: whether the vertical axis is from 0 to 1.
+        log_x: whether the horizontal axis is logarithmic.
+    """
+    lines = drawable_lines(rows, name, 1 if log_x else 0)
+    if not lines:
+        return None
+    return Panel(lines=lines, x_label=x_label, y_label=y_label, log_x=log_x, scale=SHARE_SCALE if unit else None)
+
+
+def recall_panel(rows: Sequence[RowResults]) -> Panel | None:
+    """Returns the panel of accuracy against lag, with the bound that defines the horizon."""
+    lines = drawable_lines(rows, "recall", 0)
+    bound = next((estimate.value for row in rows if (estimate := row.metric("recall_bound")) is not None), None)
+    if not lines or bound is None:
+        return None
+    x = np.array([min(line.x.min() for line in lines), max(line.x.max() for line in lines)])
+    half_way = Line(label="half way", x=x, y=np.array([bound, bound]), plot_keywords=REFERENCE_LINE)
+    return Panel(lines=[*lines, half_way], x_label=LAG, y_label="accuracy", scale=SHARE_SCALE)
+
+
+def extrapolation_panel(rows: Sequence[RowResults]) -> Panel | None:
+    """Returns the panel of loss against sequence length, with the trivial loss."""
+    lines = drawable_lines(rows, "extrapolation_loss", 1)
+    trivial_losses = [curve for row in rows if (curve := row.curve("extrapolation_trivial")) is not None]
+    if not lines:
+        return None
+    longest = max(trivial_losses, key=lambda curve: len(curve.x))
+    trivial = Line(label="trivial", x=longest.to_array("x"), y=longest.to_array(), plot_keywords=REFERENCE_LINE)
+    return Panel(lines=[*lines, trivial], x_label=LENGTH_FACTOR, y_label="loss", log_x=True)
+
+
+def drawable_lines(rows: Sequence[RowResults], name: str, least_x: float) -> list[Line]:
+    """Returns the rows' curves of a name that have at least two finite values from `least_x` on."""
+    curves = [(row, curve) for row in rows if (curve := row.curve(name)) is not None]
+    return [
+        curve_line(row, curve)
+        for row, curve in curves
+        if np.isfinite(curve.to_array()[curve.to_array("x") >= least_x]).sum() > 1
+    ]
+
+
+def memory_table(section: SectionResults) -> Table:
+    """Returns every metric of each row with its interval, without the columns that no row has."""
+    columns = [column for column in COLUMNS if any(format_cell(row, column[0]) != ABSENT for row in section.rows)]
     return Table(
         caption=f"Memory on {section.section.title}",
         columns=(
             Column(heading="architecture", kind="text"),
-            *(Column(heading=heading, group=group) for group, heading, _ in columns),
+            *(Column(heading=heading, group=group) for _, heading, group in columns),
         ),
-        lines=tuple(
-            (
-                Cell(text=row.row.label, look=row.row.look),
-                *(Cell(text=entry(row, name)) for _, _, name in columns),
-            )
-            for row in section.rows
+        rows=tuple(
+            (row_heading(row), *(Cell(text=format_cell(row, name)) for name, _, _ in columns)) for row in section.rows
         ),
     )
 
 
-def entry(row: RowResults, name: str) -> str:
-    """A number of a row as the table has it."""
-    found = row.metric(name)
-    if name == "reach" and found is None:
-        return "all" if row.label("reach") == "unbounded" else ABSENT
-    if found is None:
-        return ABSENT
-    if name == "horizon" and found.value == 0 and (smallest := row.metric("smallest_lag")) is not None:
-        # Not even there; what it recalls of smaller lags, nobody has asked.
+def format_cell(row: RowResults, name: str) -> str:
+    """Returns a metric of a row as the table shows it."""
+    estimate = row.metric(name)
+    if estimate is None:
+        return "all" if name == "reach" and row.label("reach") == "unbounded" else ABSENT
+    if name == "horizon" and estimate.value == 0 and (smallest := row.metric("smallest_lag")) is not None:
+        # Not recalled even at the smallest lag that was tested; smaller ones are unknown.
         return f"< {format_plain(smallest.value)}"
-    # A property of the model, which is the same for every seed, has no interval.
-    return format_count(found.value) if name in ("reach", "states") else format_estimate(found, unit=False)
+    # Properties of the model are the same for every seed, and have no interval.
+    return format_count(estimate.value) if name in ("reach", "states") else format_metric(row, name)
 
 
-def reasons(rows: Sequence[RowResults]) -> list[str]:
-    """Why something was not measured, with the rows that it is true of; without them, where it is true of all."""
-    known = {name for row in rows for each in row.results for name in each.unavailable}
-    by_reason: dict[tuple[str, str], list[str]] = {}
-    for name in sorted(known, key=lambda name: (list(NAMES).index(first(name)), len(name), name)):
-        for row in rows:
-            if (reason := row.unavailable(name)) is not None:
-                by_reason.setdefault((name, reason), []).append(row.row.label)
-    return [
-        f"{named(name)}{'' if len(labels) == len(rows) else f' of {join_names(labels)}'}: {reason}."
-        for (name, reason), labels in by_reason.items()
+def describe_memory(section: SectionResults) -> list[str]:
+    """Returns the conclusions on a task: recall, memory capacity, reach of the gradient and longer sequences."""
+    rows = section.rows
+    sentences = [
+        describe_recall(rows),
+        describe_capacity(rows),
+        describe_gradient_reach(rows),
+        describe_extrapolation(rows),
+        describe_intervals(rows),
     ]
+    return [sentence for sentence in sentences if sentence]
 
 
-def first(name: str) -> str:
-    """The part that a reason's name belongs to: `extrapolation_16` to extrapolation."""
-    return next((part for part in NAMES if name == part or name.startswith(f"{part}_")), "extrapolation")
-
-
-def named(name: str) -> str:
-    """A reason's name in words."""
-    said = NAMES[first(name)]
-    times = name.removeprefix(f"{first(name)}_")
-    said += f" at {times} times the training length" if times.isdecimal() else ""
-    return said[:1].upper() + said[1:]
-
-
-LAG = "lag, steps"
-TIMES = "sequence length, times that of training"
-BANDS = "Bands: 95 % intervals."
-
-
-def figures(section: SectionResults, folder: Path, anchor: str) -> list[Figure]:
-    """Recall, memory capacity and gradient against lag, and loss and accuracy against length; none without data."""
-    rows = section.rows
-    groups: dict[str, tuple[str, list[Panel | None]]] = {
-        "recall": (
-            "Accuracy against the lag from where a symbol was shown to where it is recalled, neighbouring lags "
-            "together; the horizon is where it falls below the dashed line, half way from chance to 1.",
-            [recall(rows)],
-        ),
-        "capacity": (
-            "How well white noise read at a lag can be told, linearly, from the output, on held-out data; memory "
-            "capacity is the sum over all lags, that of lag 0, which a logarithmic axis does not have, included.",
-            [panel(rows, "capacity", LAG, "R²", unit=True, log_x=True)],
-        ),
-        "gradient": (
-            "Share of the squared gradient of the last output that lies within a lag.",
-            [panel(rows, "gradient_share", LAG, "share within the lag", unit=True, log_x=True)],
-        ),
-        "extrapolation": (
-            "Test loss, and accuracy where the task has one, on sequences up to 16 times as long as those of "
-            "training; the dashed line is the loss of the best answer without memory.",
-            [longer(rows), panel(rows, "extrapolation_accuracy", TIMES, "accuracy", unit=True, log_x=True)],
-        ),
-    }
-    made = []
-    for kind, (caption, panels) in groups.items():
-        if drawn := [each for each in panels if each is not None]:
-            name = f"{anchor}-{section.section.anchor}-{kind}"
-            text = style.save(draw(drawn), folder, name)
-            image = output_files.inline(text, name, described(section, drawn))
-            made.append(Figure(svg=image, caption=f"{caption} {BANDS}"))
-    return made
-
-
-def panel(
-    rows: Sequence[RowResults], name: str, x_label: str, y_label: str, *, unit: bool = False, log_x: bool = False
-) -> Panel | None:
-    """A curve of each row that has it in at least two places; `None` where no row has."""
-    lines = lines_of(rows, name, 1 if log_x else 0)
-    if not lines:
-        return None
-    return Panel(lines=lines, x_label=x_label, y_label=y_label, log_x=log_x, scale=UNIT if unit else None)
-
-
-def lines_of(rows: Sequence[RowResults], name: str, least: float) -> list[Line]:
-    """The rows' lines with two values or more from an x on."""
-    found = [(row, curve) for row in rows if (curve := row.curve(name)) is not None]
-    return [line(row, curve) for row, curve in found if np.isfinite(curve.array()[curve.array("x") >= least]).sum() > 1]
-
-
-def recall(rows: Sequence[RowResults]) -> Panel | None:
-    """Accuracy against lag, with the bound of the horizon."""
-    lines = lines_of(rows, "recall", 0)
-    bound = next((found.value for row in rows if (found := row.metric("recall_bound")) is not None), None)
-    if not lines or bound is None:
-        return None
-    x = np.array([min(each.x.min() for each in lines), max(each.x.max() for each in lines)])
-    aid = Line(label="half way", x=x, y=np.array([bound, bound]), look=AID)
-    return Panel(lines=[*lines, aid], x_label=LAG, y_label="accuracy", scale=UNIT)
-
-
-def longer(rows: Sequence[RowResults]) -> Panel | None:
-    """Loss against length, with the trivial loss."""
-    lines = lines_of(rows, "extrapolation_loss", 1)
-    trivial = [curve for row in rows if (curve := row.curve("extrapolation_trivial")) is not None]
-    if not lines:
-        return None
-    longest = max(trivial, key=lambda curve: len(curve.x))
-    aid = Line(label="trivial", x=longest.array("x"), y=longest.array(), look=AID)
-    return Panel(lines=[*lines, aid], x_label=TIMES, y_label="loss", log_x=True)
-
-
-def described(section: SectionResults, panels: Sequence[Panel]) -> str:
-    """What a figure shows, for who cannot see it."""
-    what = "; ".join(
-        f"{each.y_label} against {each.x_label} for {join_names([one.label for one in each.lines])}" for each in panels
-    )
-    return f"{section.section.title}: {what}"
-
-
-FARTHEST = Question(asked="", best="recalls from farthest back", short="recall horizon")
-MOST = Question(asked="", best="recalls most", short="accuracy")
-LARGEST = Question(asked="", best="has the largest memory capacity", short="memory capacity")
-WIDEST = Question(
-    asked="",
-    best="has 95 % of its squared gradient within the largest lag",
-    short="lag within which 95 % of the squared gradient lie",
-)
-LONGEST = Question(asked="", best="stays below the trivial loss on the longest sequences", short="extrapolation")
-
-
-def sentences(section: SectionResults) -> list[str]:
-    """Who recalls from farthest back, who holds most, whose gradient reaches farthest, who copes with more."""
-    rows = section.rows
-    found = [recalled(rows), held(rows), reaching(rows), coping(rows), over(rows)]
-    return [said for said in found if said]
-
-
-def answers(rows: Sequence[RowResults], name: str) -> list[tuple[Row, Estimate]]:
-    """The rows that have a number, with it, the largest first."""
-    return [(row.row, estimate) for row, estimate in with_number(rows, name)]
-
-
-def recalled(rows: Sequence[RowResults]) -> str:
-    """Who recalls from farthest back; where all is recalled at one lag, who recalls most."""
-    found = answers(rows, "horizon")
-    # Not by row: it is the task that decides on the lags.
-    lags = [[estimate.value for _, estimate in answers(rows, name)] for name in ("smallest_lag", "largest_lag")]
-    if not found or not all(lags):
+def describe_recall(rows: Sequence[RowResults]) -> str:
+    """Names the row that recalls from farthest back; if all is recalled at one lag, the row that recalls most."""
+    answer = rank_rows(rows, "horizon")
+    # The task decides on the lags, so they are taken over all rows.
+    lags = [[estimate.value for _, estimate in rank_rows(rows, name)] for name in ("smallest_lag", "largest_lag")]
+    if not answer or not all(lags):
         return ""
     smallest, largest = min(lags[0]), max(lags[1])
     if smallest == largest:
-        shares = [(row, replace(estimate, unit="1")) for row, estimate in answers(rows, "recall_accuracy")]
-        said = sentence(MOST, shares)
-        return f"Everything is recalled at one lag, {format_plain(smallest)} steps: {said}"
+        shares = [(row, replace(estimate, unit="1")) for row, estimate in rank_rows(rows, "recall_accuracy")]
+        most = describe_answer(ACCURACY, shares)
+        return f"Everything is recalled at one lag, {format_plain(smallest)} steps: {most}"
     tested = f"The lags run from {format_plain(smallest)} to {format_plain(largest)} steps"
-    if nothing(FARTHEST, found):
-        return f"{tested}, and none of {join_names([row.label for row, _ in found])} recalls at the smallest of them."
-    until = [row.label for row, estimate in found if estimate.censored and estimate.value >= largest]
-    verb = "recall" if len(until) > 1 else "recalls"
-    end = f"; at the largest {join_names(until)} still {verb} more than half way from chance to all" if until else ""
-    said = sentence(FARTHEST, found)
-    return f"{said} {tested}{end}."
+    if is_empty_answer(HORIZON, answer):
+        return f"{tested}, and none of {join_names([row.label for row, _ in answer])} recalls at the smallest of them."
+    at_largest = [row.label for row, estimate in answer if estimate.censored and estimate.value >= largest]
+    verb = "recall" if len(at_largest) > 1 else "recalls"
+    end = ""
+    if at_largest:
+        end = f"; at the largest {join_names(at_largest)} still {verb} more than half way from chance to all"
+    return f"{describe_answer(HORIZON, answer)} {tested}{end}."
 
 
-def held(rows: Sequence[RowResults]) -> str:
-    """Who has the largest memory capacity, and of how much."""
-    found = answers(rows, "memory_capacity")
-    if not found:
+def describe_capacity(rows: Sequence[RowResults]) -> str:
+    """Names the row with the largest memory capacity, and states the upper bound of its capacity."""
+    answer = rank_rows(rows, "memory_capacity")
+    if not answer:
         return ""
-    best = next(row for row in rows if row.row is found[0][0])
-    states = best.metric("states")
-    most = (
-        ""
-        if states is None or nothing(LARGEST, found)
-        else f" It can be at most {format_plain(states.value)}, its outputs."
-    )
-    return f"{capital(sentence(LARGEST, found)) if nothing(LARGEST, found) else sentence(LARGEST, found)}{most}"
+    sentence = capitalize_first(describe_answer(CAPACITY, answer), rows)
+    states = next(row for row in rows if row.row is answer[0][0]).metric("states")
+    if states is None or is_empty_answer(CAPACITY, answer):
+        return sentence
+    return f"{sentence} It can be at most {format_plain(states.value)}, the number of its outputs."
 
 
-def reaching(rows: Sequence[RowResults]) -> str:
-    """Whose gradient reaches farthest back."""
-    found = answers(rows, "field_95")
-    if not found:
+def describe_gradient_reach(rows: Sequence[RowResults]) -> str:
+    """Names the row whose gradient reaches farthest back."""
+    answer = rank_rows(rows, "field_95")
+    return capitalize_first(describe_answer(GRADIENT_REACH, answer), rows) if answer else ""
+
+
+def describe_extrapolation(rows: Sequence[RowResults]) -> str:
+    """Names the row that stays below the trivial loss on the longest sequences."""
+    answer = rank_rows(rows, "extrapolation")
+    if not answer:
         return ""
-    return capital(sentence(WIDEST, found)) if nothing(WIDEST, found) else sentence(WIDEST, found)
-
-
-def capital(said: str) -> str:
-    """With a capital letter: what does not begin with a row's label."""
-    return said[:1].upper() + said[1:]
-
-
-def coping(rows: Sequence[RowResults]) -> str:
-    """Who stays below the trivial loss on sequences longer than those of training."""
-    found = answers(rows, "extrapolation")
-    if not found:
-        return ""
-    if nothing(LONGEST, found):
-        rows_of = join_names([row.label for row, _ in found])
+    if is_empty_answer(EXTRAPOLATION, answer):
+        labels = join_names([row.label for row, _ in answer])
         return (
-            f"Of none of {rows_of} the loss can be told to lie below the trivial one, not even at the training length."
+            f"The loss of none of {labels} can be told to lie below the trivial loss, not even at the training length."
         )
-    return sentence(LONGEST, found)
+    return describe_answer(EXTRAPOLATION, answer)
 
 
-def over(rows: Sequence[RowResults]) -> str:
-    """What the intervals are over."""
-    single = [row.row.label for row in rows if len(row.results) == 1]
-    if not single:
-        return ""
-    who = "" if len(single) == len(rows) else f" of {join_names(single)}"
-    return f"The intervals{who} are over test sequences, of one seed, and say nothing of other seeds."
+def rank_rows(rows: Sequence[RowResults], name: str) -> list[tuple[Row, Estimate]]:
+    """Returns the rows that have a metric, with its value, the largest first."""
+    return [(row.row, estimate) for row, estimate in rows_with_metric(rows, name)]
+
+
+def describe_unavailable(rows: Sequence[RowResults]) -> list[str]:
+    """Returns a sentence for each measure that rows lack and each reason, naming the rows unless all lack it."""
+
+    def order(name: str) -> tuple[int, int, str]:
+        return list(MEASURES).index(measure_group(name)), len(name), name
+
+    by_measure = sorted(labels_by_unavailable(rows).items(), key=lambda item: order(item[0][0]))
+    return [
+        f"{measure_title(name)}{'' if len(labels) == len(rows) else f' of {join_names(labels)}'}: {reason}."
+        for (name, reason), labels in by_measure
+    ]
+
+
+def measure_group(name: str) -> str:
+    """Returns the entry of `MEASURES` that an unavailable measure belongs to: `extrapolation` of `extrapolation_16`."""
+    return next((group for group in MEASURES if name == group or name.startswith(f"{group}_")), "extrapolation")
+
+
+def measure_title(name: str) -> str:
+    """Returns the title of an unavailable measure, with a capital letter."""
+    title = MEASURES[measure_group(name)]
+    factor = name.removeprefix(f"{measure_group(name)}_")
+    title += f" at {factor} times the training length" if factor.isdecimal() else ""
+    return title[:1].upper() + title[1:]

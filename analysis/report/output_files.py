@@ -1,4 +1,4 @@
-"""A folder in which a report replaces what an earlier one has put there, and nothing else."""
+"""Output files of a report: folders whose files it replaces, and figures that it saves and inlines in the page."""
 
 import shutil
 import tempfile
@@ -8,73 +8,92 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from markupsafe import Markup
+from matplotlib.figure import Figure as Drawing
 
+from analysis import style
+from analysis.report.blocks import Figure
 from workbench.files import atomic_path, write_text
 
-LIST = ".made-by-report"
-"""Names the files of a folder that are the report's, one a line."""
+MANIFEST = ".made-by-report"
+"""File in a folder that lists the files written by the report, one a line."""
+
+SVG_NAMESPACE = "http://www.w3.org/2000/svg"
+XLINK_HREF = "{http://www.w3.org/1999/xlink}href"
 
 
 @contextmanager
-def replaced(folder: Path) -> Iterator[Path]:
-    """Yields an empty folder to write files to. They come to `folder` at the end, each whole or not at all; what was
-    made for an earlier report and not for this one goes, and what is anybody else's stays. An error changes nothing.
+def replace_files(folder: Path) -> Iterator[Path]:
+    """Replaces the files that an earlier report has written to a folder.
+
+    Yields an empty temporary folder. At the end its files are copied to `folder`, each whole or not at all. Files that
+    only the earlier report had are removed, files that no report has written are kept. An error changes nothing.
     """
     with tempfile.TemporaryDirectory() as name:
-        yield (aside := Path(name))
-        made, earlier = {path.name for path in aside.iterdir()}, listed(folder)
-        if not made | earlier:
+        yield (temporary := Path(name))
+        new, old = {path.name for path in temporary.iterdir()}, read_manifest(folder)
+        if not new | old:
             return
         folder.mkdir(parents=True, exist_ok=True)
-        # First, so that what is broken off leaves no file that nobody accounts for.
-        note(folder, made | earlier)
-        for each in sorted(made):
-            with atomic_path(folder / each) as copy:
-                shutil.copyfile(aside / each, copy)
-        for each in earlier - made:
-            (folder / each).unlink(missing_ok=True)
-        note(folder, made)
+        # Written first, so that an interruption leaves no file that is not listed.
+        write_manifest(folder, new | old)
+        for file_name in sorted(new):
+            with atomic_path(folder / file_name) as copy:
+                shutil.copyfile(temporary / file_name, copy)
+        for file_name in old - new:
+            (folder / file_name).unlink(missing_ok=True)
+        write_manifest(folder, new)
 
 
-def listed(folder: Path) -> set[str]:
-    """The files in a folder that are of an earlier report."""
-    path = folder / LIST
+def read_manifest(folder: Path) -> set[str]:
+    """Returns the names of the files in a folder that an earlier report has written."""
+    path = folder / MANIFEST
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
-    # Whatever the list says: files of this folder alone.
+    # Whatever the manifest lists, only files directly in this folder count.
     return {line for line in lines if line == Path(line).name and (folder / line).is_file()}
 
 
-def note(folder: Path, names: Iterable[str]) -> None:
-    """Writes the list."""
-    write_text(folder / LIST, "".join(f"{name}\n" for name in sorted(names)))
+def write_manifest(folder: Path, names: Iterable[str]) -> None:
+    """Writes the list of a folder's files that belong to the report."""
+    write_text(folder / MANIFEST, "".join(f"{name}\n" for name in sorted(names)))
 
 
-SVG = "http://www.w3.org/2000/svg"
-HREF = "{http://www.w3.org/1999/xlink}href"
-
-
-def inline(text: str, name: str, title: str) -> Markup:
-    """The SVG without prolog and document type, as an image with a title.
-
-    All its identifiers, and what refers to them, get the name in front, so that several fit into one page; its style
-    sheet, which would style the page too, becomes attributes of the root.
+def save_and_inline(drawing: Drawing, folder: Path, name: str, *, caption: str, alt_text: str | None = None) -> Figure:
+    """Saves a figure as SVG and PNG, and returns it as a block of the page.
 
     Args:
-        text: the file.
-        name: of the figure, its own in the page.
-        title: what a screen reader says in its place.
+        drawing: the figure.
+        folder: folder of the figure files.
+        name: file name without suffix, unique in the report.
+        caption: text below the figure.
+        alt_text: description for screen readers; by default the caption.
+    """
+    svg = style.save_figure(drawing, folder, name)
+    return Figure(svg=inline_svg(svg, name, caption if alt_text is None else alt_text), caption=caption)
+
+
+def inline_svg(text: str, name: str, title: str) -> Markup:
+    """Returns an SVG file as an element of an HTML page: an image with a title, without prolog and document type.
+
+    All its identifiers, and references to them, are prefixed with the name, so that several images fit into one page.
+    Its style sheet, which would apply to the whole page, becomes attributes of the root element.
+
+    Args:
+        text: content of the file.
+        name: name of the figure, unique in the page.
+        title: description for screen readers.
     """
     root = ElementTree.fromstring(text)
+    unwanted = (f"{{{SVG_NAMESPACE}}}style", f"{{{SVG_NAMESPACE}}}metadata")
     for parent in list(root.iter()):
-        for child in [child for child in parent if child.tag in (f"{{{SVG}}}style", f"{{{SVG}}}metadata")]:
+        for child in [child for child in parent if child.tag in unwanted]:
             parent.remove(child)
     for element in root.iter():
-        element.tag = element.tag.removeprefix(f"{{{SVG}}}")
+        element.tag = element.tag.removeprefix(f"{{{SVG_NAMESPACE}}}")
         for key, value in list(element.attrib.items()):
             if key == "id":
                 element.set(key, f"{name}-{value}")
-            elif key == HREF:
-                # HTML's own SVG needs no XLink, and so no namespace. An image has its data here.
+            elif key == XLINK_HREF:
+                # SVG inside HTML needs no XLink, and so no namespace. The href of an image holds its data.
                 del element.attrib[key]
                 element.set("href", f"#{name}-{value[1:]}" if value.startswith("#") else value)
             elif "url(#" in value:

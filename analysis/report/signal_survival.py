@@ -1,4 +1,4 @@
-"""The chapter on the survival of signals: figures and a table for every task, and the sentences that open it."""
+"""Chapter on the survival of signals: conclusions, figures and a table for every task."""
 
 import math
 import re
@@ -7,113 +7,92 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis import style
-from analysis.figures.panels import AID, Line, Panel, draw, falling, from_logs, lines_of
+from analysis.figures.panels import REFERENCE_LINE, Line, curve_lines, decay_panel, exponentiate
 from analysis.formatting import (
     ABSENT,
     SUPERSCRIPTS,
     format_count,
-    format_estimate,
     format_number,
     join_names,
     pluralize,
 )
-from analysis.measures.survival import ESSAY_RETENTION, photocopier
-from analysis.probes.aggregate import RowResults, SectionResults, with_number
-from analysis.report import output_files
+from analysis.measures.survival import ESSAY_RETENTION, photocopier_share
+from analysis.probes.aggregate import RowResults, SectionResults, rows_with_metric
 from analysis.report.blocks import Cell, Chapter, Column, Figure, Table
-from analysis.report.chapter import build_chapter
-from analysis.report.ranking import QUESTIONS, sentence
+from analysis.report.chapter import (
+    PanelGroup,
+    build_chapter,
+    format_metric,
+    labels_by_unavailable,
+    panel_figures,
+    row_heading,
+)
+from analysis.report.ranking import QUESTIONS, describe_answer
 from analysis.statistics import Estimate
 
 ANCHOR = "signal-survival"
 STEPS = "steps"
+NOTE = "Bands: 95 % intervals, except for two seeds. A line ends where it falls below a trillionth."
+SMALLEST_LOG10 = -300.0
+"""Logarithm to base 10 below which a share is given as a rounded power of ten."""
 
 
 def chapter(sections: Sequence[SectionResults], folder: Path) -> Chapter | None:
-    """What is left of signals, task by task."""
+    """Returns the chapter, task by task; `None` without results."""
     return build_chapter(
         sections,
         anchor=ANCHOR,
         title="How much of a signal survives",
-        sentences=sentences,
-        proof=lambda section: (*figures(section, folder), table(section)),
-        lacking=lambda section: _lacking(section.rows),
+        sentences=describe_survival,
+        evidence=lambda section: (*draw_figures(section, folder), survival_table(section)),
+        unavailable=lambda section: describe_unavailable(section.rows),
     )
 
 
-def _lacking(rows: Sequence[RowResults]) -> list[str]:
-    """A sentence for each reason for which rows have no survival in gates."""
-    by_reason: dict[str, list[str]] = {}
-    for row in rows:
-        if (reason := row.unavailable("survival")) is not None:
-            by_reason.setdefault(reason, []).append(row.row.label)
-    return [f"A survival in gates of {join_names(labels)}: {reason}." for reason, labels in by_reason.items()]
-
-
-def figures(section: SectionResults, folder: Path) -> list[Figure]:
-    """What is left, measured; and what the essay's calculation makes of it."""
+def draw_figures(section: SectionResults, folder: Path) -> list[Figure]:
+    """Draws the measured share of a signal that is left, and the share by the essay's calculation."""
     rows = section.rows
-    median, best, calculated = (from_logs(lines_of(rows, name)) for name in ("left", "left_best", "calculated"))
-    groups = {
+    median, best, calculated = (exponentiate(curve_lines(rows, name)) for name in ("left", "left_best", "calculated"))
+    groups: dict[str, PanelGroup] = {
         "left": (
             "The share of a signal that is left in the gates of the median unit (above) and of the best, measured on "
             f"one long sequence; the dashed line is the essay's photocopier, which keeps {ESSAY_RETENTION} at "
-            "every copy.",
+            f"every copy. {NOTE}",
             [
-                falling(_beside(median), STEPS, "share, median unit", log_x=True),
-                falling(_beside(best), STEPS, "share, best unit", log_x=True),
+                decay_panel(_with_photocopier(median), STEPS, "share, median unit", log_x=True),
+                decay_panel(_with_photocopier(best), STEPS, "share, best unit", log_x=True),
             ],
         ),
         "copies": (
             "What a photocopier of each architecture's mean retention would leave, and the copies that lie between an "
-            "input and the output; a line ends with the architecture's reach.",
+            f"input and the output; a line ends with the architecture's reach. {NOTE}",
             [
-                falling(_beside(calculated), STEPS, "share, calculated", log_x=True),
-                falling(lines_of(rows, "copies"), "lag, steps", "copies", log_x=True),
+                decay_panel(_with_photocopier(calculated), STEPS, "share, calculated", log_x=True),
+                decay_panel(curve_lines(rows, "copies"), "lag, steps", "copies", log_x=True),
             ],
         ),
     }
-    made = []
-    for kind, (caption, panels) in groups.items():
-        drawn = [panel for panel in panels if panel is not None]
-        if drawn:
-            name = f"{ANCHOR}-{section.section.anchor}-{kind}"
-            text = style.save(draw(drawn), folder, name)
-            note = "Bands: 95 % intervals, but for two seeds. A line ends where it falls below a trillionth."
-            made.append(
-                Figure(svg=output_files.inline(text, name, described(section, drawn)), caption=f"{caption} {note}")
-            )
-    return made
+    return panel_figures(section, folder, anchor=ANCHOR, groups=groups)
 
 
-def _beside(lines: Sequence[Line]) -> list[Line]:
-    """Lines with the essay's photocopier beside them; none where there are none."""
+def _with_photocopier(lines: Sequence[Line]) -> list[Line]:
+    """Adds the essay's photocopier as a reference line, unless there are no lines."""
     if not lines:
         return []
-    x = np.unique(np.concatenate([each.x for each in lines]))
-    return [*lines, Line(label=f"{ESSAY_RETENTION} a copy", x=x, y=ESSAY_RETENTION**x, look=AID)]
+    x = np.unique(np.concatenate([line.x for line in lines]))
+    return [*lines, Line(label=f"{ESSAY_RETENTION} a copy", x=x, y=ESSAY_RETENTION**x, plot_keywords=REFERENCE_LINE)]
 
 
-def described(section: SectionResults, panels: Sequence[Panel]) -> str:
-    """What a figure shows, for who cannot see it."""
-    what = "; ".join(
-        f"{panel.y_label} against {panel.x_label} for {join_names([each.label for each in panel.lines])}"
-        for panel in panels
-    )
-    return f"{section.section.title}: {what}"
-
-
-def table(section: SectionResults) -> Table:
-    """What is left after round numbers of steps, and how long half and a hundredth stay, a line a row."""
-    steps = asked(section.rows)
-    wanted = [] if steps is None else sorted({min(steps, copies) for copies in (1_000, steps)})
+def survival_table(section: SectionResults) -> Table:
+    """Returns the shares left after round numbers of steps, and the steps until half and a hundredth are left."""
+    longest = common_steps(section.rows)
+    steps = [] if longest is None else sorted({min(longest, copies) for copies in (1_000, longest)})
     columns = [
         Column(heading="architecture", kind="text"),
         Column(heading="retention", group="mean"),
         Column(heading="half", group="steps until left"),
         Column(heading="1 %", group="steps until left"),
-        *(Column(heading=f"{format_count(each)}\nsteps", group="left after") for each in wanted),
+        *(Column(heading=f"{format_count(count)}\nsteps", group="left after") for count in steps),
         Column(heading="calculated", group="left after"),
         Column(heading="copies"),
         Column(heading="reach"),
@@ -121,126 +100,123 @@ def table(section: SectionResults) -> Table:
     return Table(
         caption=f"Survival of a signal on {section.section.title}: median unit, with 95 % intervals",
         columns=tuple(columns),
-        lines=tuple(_line(row, wanted) for row in section.rows),
+        rows=tuple(_table_row(row, steps) for row in section.rows),
     )
 
 
-def _line(row: RowResults, wanted: Sequence[int]) -> tuple[Cell, ...]:
-    def steps(name: str) -> str:
-        found = row.metric(name)
-        return ABSENT if found is None else format_estimate(found, unit=False)
-
-    def log(copies: int) -> str:
-        found = row.metric(f"log10_left_{copies}")
-        return ABSENT if found is None else share(found)
-
+def _table_row(row: RowResults, steps: Sequence[int]) -> tuple[Cell, ...]:
     retention, copies, reach = (row.metric(name) for name in ("retention", "copies", "reach"))
+    shares = [row.metric(f"log10_left_{count}") for count in steps]
     calculated = row.curve("calculated")
-    final = None if calculated is None else calculated.y[-1]
-    cells = [
+    last = None if calculated is None else calculated.y[-1]
+    texts = [
         ABSENT if retention is None else f"{retention.value:.6f}".rstrip("0").rstrip("."),
-        steps("half_left"),
-        steps("hundredth_left"),
-        *(log(each) for each in wanted),
-        ABSENT if final is None else power(final),
+        format_metric(row, "half_left"),
+        format_metric(row, "hundredth_left"),
+        *(ABSENT if share is None else format_share(share) for share in shares),
+        ABSENT if last is None else format_power_of_ten(last),
         ABSENT if copies is None else format_count(copies.value),
         "all" if reach is None else format_count(reach.value),
     ]
-    return (Cell(text=row.row.label, look=row.row.look), *(Cell(text=text) for text in cells))
+    return (row_heading(row), *(Cell(text=text) for text in texts))
 
 
-LEAST = -300.0
-"""The logarithm to base 10 below which a share is given by its power of ten alone."""
-
-
-def sentences(section: SectionResults) -> list[str]:
-    """Who keeps some for longest, the essay's photocopier, what the gates have left, and who needs few copies."""
+def describe_survival(section: SectionResults) -> list[str]:
+    """Returns the conclusions on a task: longest survival, the essay's photocopier, shares left, and few copies."""
     rows = section.rows
-    found = [keeps_longest(rows), essay(rows), left(rows), few_copies(rows)]
-    return [said for said in found if said]
+    sentences = [describe_longest(rows), describe_photocopier(rows), describe_left(rows), describe_copies(rows)]
+    return [sentence for sentence in sentences if sentence]
 
 
-def asked(rows: Sequence[RowResults]) -> int | None:
-    """The largest number of steps that all rows with gates were followed for."""
-    lengths = [
-        {int(match[1]) for name in each.metrics if (match := re.fullmatch(r"log10_left_(\d+)", name))}
-        for row in rows
-        for each in row.results
-    ]
-    known = [found for found in lengths if found]
-    shared = set.intersection(*known) if known else set()
-    return max(shared, default=None)
+def describe_longest(rows: Sequence[RowResults]) -> str:
+    """Names the row that keeps a hundredth of a signal for longest, and says whether that is certain."""
+    question = next(question for question in QUESTIONS if question.probe == "signal_survival")
+    answer = [(row.row, estimate) for row, estimate in rows_with_metric(rows, question.metric)]
+    return describe_answer(question, answer) if answer else ""
 
 
-def essay(rows: Sequence[RowResults]) -> str:
-    """The essay's calculation, for as many copies as steps were followed."""
-    steps = asked(rows)
+def describe_photocopier(rows: Sequence[RowResults]) -> str:
+    """States the result of the essay's calculation, for as many copies as steps were measured."""
+    steps = common_steps(rows)
     if steps is None:
         return ""
-    kept = photocopier(ESSAY_RETENTION, steps)
-    left = f"{format_number(kept)} of it after {format_count(steps)} copies"
+    share = photocopier_share(ESSAY_RETENTION, steps)
+    left = f"{format_number(share)} of it after {format_count(steps)} copies"
     return f"A photocopier that keeps {ESSAY_RETENTION} of a signal leaves {left}."
 
 
-def left(rows: Sequence[RowResults]) -> str:
-    """What the median unit of each row still holds, the most first, beside the photocopier's."""
-    steps = asked(rows)
+def describe_left(rows: Sequence[RowResults]) -> str:
+    """Compares the share left in the median unit of each row with the photocopier's, the largest share first."""
+    steps = common_steps(rows)
     if steps is None:
         return ""
-    found = with_number(rows, f"log10_left_{steps}")
-    bound = steps * math.log10(ESSAY_RETENTION)
-    sides: dict[str, list[str]] = {"more": [], "less": [], "about": []}
-    for row, estimate in found:
+    log10_photocopier = steps * math.log10(ESSAY_RETENTION)
+    sides: dict[str, list[str]] = {"more": [], "less": [], "uncertain": []}
+    for row, estimate in rows_with_metric(rows, f"log10_left_{steps}"):
         # Without an interval neither comparison holds.
-        side = "more" if estimate.low > bound else "less" if estimate.high < bound else "about"
-        sides[side].append(f"{row.row.label} ({share(estimate)})")
-    said = {
+        side = (
+            "more" if estimate.low > log10_photocopier else "less" if estimate.high < log10_photocopier else "uncertain"
+        )
+        sides[side].append(f"{row.row.label} ({format_share(estimate)})")
+    texts = {
         "more": "more than that in {}",
-        "about": "what the intervals do not tell from that in {}",
+        "uncertain": "an amount that cannot be told from that in {}",
         "less": "less than that in {}",
     }
-    parts = [text.format(join_names(sides[side])) for side, text in said.items() if sides[side]]
-    return (
-        f"After {format_count(steps)} steps, the gates of the median unit have left {'; '.join(parts)}."
-        if parts
-        else ""
-    )
-
-
-def keeps_longest(rows: Sequence[RowResults]) -> str:
-    """Who keeps a hundredth of a signal for longest, and whether that is certain."""
-    question = next(question for question in QUESTIONS if question.probe == "signal_survival")
-    answer = [(row.row, estimate) for row, estimate in with_number(rows, question.number)]
-    if not answer:
+    parts = [text.format(join_names(sides[side])) for side, text in texts.items() if sides[side]]
+    if not parts:
         return ""
-    return sentence(question, answer)
+    return f"After {format_count(steps)} steps, the gates of the median unit have left {'; '.join(parts)}."
 
 
-def few_copies(rows: Sequence[RowResults]) -> str:
-    """Whose signal passes a few copies only, within which reach."""
-    found = [
+def describe_copies(rows: Sequence[RowResults]) -> str:
+    """Names the rows of finite reach, with the few copies that a signal passes within it."""
+    parts = [
         f"{pluralize(round(copies.value), 'copy', 'copies')} in {row.row.label}, "
         f"within its {format_count(reach.value)} steps"
         for row in rows
         if (copies := row.metric("copies")) is not None and (reach := row.metric("reach")) is not None
     ]
-    return f"A signal passes {'; '.join(found)}; beyond these it is lost." if found else ""
+    return f"A signal passes {'; '.join(parts)}; beyond these it is lost." if parts else ""
 
 
-def share(estimate: Estimate) -> str:
-    """A share given by its logarithm to base 10, with its interval."""
+def common_steps(rows: Sequence[RowResults]) -> int | None:
+    """Returns the largest number of steps after which the share left was measured in all rows with gates."""
+    measured = [
+        {int(match[1]) for name in result.metrics if (match := re.fullmatch(r"log10_left_(\d+)", name))}
+        for row in rows
+        for result in row.results
+    ]
+    with_gates = [steps for steps in measured if steps]
+    shared = set.intersection(*with_gates) if with_gates else set()
+    return max(shared, default=None)
+
+
+def format_share(estimate: Estimate) -> str:
+    """Formats a share, given by its logarithm to base 10, with its interval."""
+    share = format_power_of_ten(estimate.value)
     if not estimate.has_interval:
-        return power(estimate.value)
-    return f"{power(estimate.value)} [{power(estimate.low)}, {power(min(estimate.high, 0.0))}]"
+        return share
+    return f"{share} [{format_power_of_ten(estimate.low)}, {format_power_of_ten(min(estimate.high, 0.0))}]"
 
 
-def power(log: float) -> str:
-    """10 to a power, as a number where there is one.
+def format_power_of_ten(exponent: float) -> str:
+    """Formats a power of 10 as a number, unless it is too small for one.
 
     Example:
-        >>> power(-5.0), power(-13216.9)
+        >>> format_power_of_ten(-5.0), format_power_of_ten(-13216.9)
         ('1.00 × 10⁻⁵', '10⁻¹³²¹⁷')
     """
-    if not math.isfinite(log):
+    if not math.isfinite(exponent):
         return ABSENT
-    return format_number(10.0**log) if log > LEAST else f"10{str(round(log)).translate(SUPERSCRIPTS)}"
+    if exponent > SMALLEST_LOG10:
+        return format_number(10.0**exponent)
+    return f"10{str(round(exponent)).translate(SUPERSCRIPTS)}"
+
+
+def describe_unavailable(rows: Sequence[RowResults]) -> list[str]:
+    """Returns a sentence for each reason for which rows have no survival in their gates."""
+    return [
+        f"Survival in the gates of {join_names(labels)}: {reason}."
+        for (_, reason), labels in labels_by_unavailable(rows, ("survival",)).items()
+    ]

@@ -1,106 +1,117 @@
-"""The sentences that open a section, computed from its runs."""
+"""Opening sentences of a task's chapter, computed from its runs."""
 
 from analysis.formatting import format_count, format_interval, format_number, join_names, pluralize
 from analysis.grouping import Row, Section
-from analysis.statistics import Mean, median_reached
+from analysis.statistics import Mean, median_steps_to_goal
 
 
 def summary(section: Section) -> tuple[str, ...]:
-    """Who has the lowest loss and whether that is certain, who beats the trivial baseline, who solved it first."""
-    found = (winner(section), against_trivial(section), first_solved(section), diverged(section))
-    return tuple(sentence for sentence in found if sentence)
+    """Returns the sentences on the lowest loss, the trivial baseline, the first to solve the task, and divergence."""
+    sentences = (
+        describe_winner(section),
+        describe_trivial(section),
+        describe_first_solved(section),
+        describe_diverged(section),
+    )
+    return tuple(sentence for sentence in sentences if sentence)
 
 
-def ranked(section: Section) -> list[tuple[Row, Mean]]:
-    """The rows that have a test loss, lowest mean first."""
-    losses = [(row, row.test("loss")) for row in section.rows]
-    return sorted(((row, loss) for row, loss in losses if loss.n), key=lambda pair: (pair[1].mean, pair[0].label))
-
-
-def rivals(section: Section) -> list[Row]:
-    """The row of the lowest mean test loss and those whose intervals overlap its own; none where it has no interval."""
-    order = ranked(section)
-    if not order or order[0][1].half is None:
-        return []
-    best = order[0][1]
-    return [row for row, loss in order if loss.half is not None and loss.overlaps(best)]
-
-
-def winner(section: Section) -> str:
-    """Who has the lowest mean test loss, and whether the intervals tell it from the others."""
-    order = ranked(section)
+def describe_winner(section: Section) -> str:
+    """Names the row with the lowest mean test loss, and says whether the intervals tell it from the others."""
+    order = rank_by_loss(section)
     if not order:
         return "No row has a test loss: every run diverged."
     (best, loss), others = order[0], order[1:]
     value = format_interval(loss)
-    if all(each.n == 1 for _, each in order):
+    if all(mean.n == 1 for _, mean in order):
         what = "test loss" if others else "is the only row with a test loss"
         have = f"{best.label} has the lowest {what}, {value}" if others else f"{best.label} {what}, {value}"
         return f"{have}; with one seed no interval can be given{', so no winner' if others else ''}."
     if not others:
         return f"{best.label} is the only row with a test loss, {value}."
     lowest = f"{best.label} has the lowest mean test loss, {value}"
-    if loss.half is None:
+    if loss.half_width is None:
         return f"{lowest}, but by one seed, for which no interval can be given, so no winner."
-    near = [row.label for row in rivals(section)[1:]]
+    near = [row.label for row in best_rows(section)[1:]]
     if len(near) == 1:
         return f"{lowest}, but no winner: the intervals of {best.label} and {near[0]} overlap."
     if near:
         return f"{lowest}, but no winner: the intervals of {join_names(near)} overlap that of {best.label}."
-    single = [row.label for row, each in others if each.half is None]
+    single = [row.label for row, mean in others if mean.half_width is None]
     if single:
         return f"{lowest}, but no winner: no interval can be given for {join_names(single)}, with one seed each."
-    second, its = others[0]
+    second, second_loss = others[0]
     return (
-        f"{lowest}; its interval lies below all others, the next of which is {second.label}'s, {format_interval(its)}."
+        f"{lowest}; its interval lies below all others, the next of which is {second.label}'s, "
+        f"{format_interval(second_loss)}."
     )
 
 
-def against_trivial(section: Section) -> str:
-    """How many rows beat the best answer without memory."""
+def describe_trivial(section: Section) -> str:
+    """Says how many rows beat the trivial baseline, the best answer without memory."""
     trivial = section.trivial_loss
-    losses = [loss for _, loss in ranked(section)]
+    losses = [loss for _, loss in rank_by_loss(section)]
     if trivial is None or not losses:
         return ""
-    sure = sum(loss.half is not None and loss.high < trivial for loss in losses)
-    single = sum(loss.half is None and loss.mean < trivial for loss in losses)
+    certain = sum(loss.half_width is not None and loss.high < trivial for loss in losses)
+    single = sum(loss.half_width is None and loss.mean < trivial for loss in losses)
     rows = pluralize(len(section.rows), "row")
     baseline = f"the trivial baseline of {format_number(trivial)}"
-    if all(loss.half is None for loss in losses):
+    if all(loss.half_width is None for loss in losses):
         return f"{single} of {rows} {'lies' if single == 1 else 'lie'} below {baseline}, by one seed each."
-    beat = (
-        f"{sure} of {rows} {'beats' if sure == 1 else 'beat'} {baseline}, mean and upper end of the interval below it"
-    )
+    verb = "beats" if certain == 1 else "beat"
+    beat = f"{certain} of {rows} {verb} {baseline}, mean and upper end of the interval below it"
     return f"{beat}; {single} more {'lies' if single == 1 else 'lie'} below it by one seed." if single else f"{beat}."
 
 
-def first_solved(section: Section) -> str:
-    """Who met the criterion first, by the median over all seeds."""
-    criterion = section.agreed("criterion")
+def describe_first_solved(section: Section) -> str:
+    """Names the first rows to meet the task's criterion, by the median step over all seeds."""
+    criterion = section.common_result("criterion")
     if criterion is None:
         return ""
     medians = [
-        (median, row) for row in section.rows if (median := median_reached(row.results("solved_at"))) is not None
+        (median, row)
+        for row in section.rows
+        if (median := median_steps_to_goal(row.result_values("solved_at"))) is not None
     ]
     if medians:
         first = min(median for median, _ in medians)
         rows = [row for median, row in medians if median == first]
-        who = join_names([f"{row.label} ({solved(row)})" for row in rows])
-        how = "median over all seeds" if any(len(row.runs) > 1 for row in rows) else "one seed"
-        return f"First to solve it ({criterion}): {who}, at step {format_count(first)}, {how}."
-    some = [row for row in section.rows if any(step is not None for step in row.results("solved_at"))]
+        names = join_names([f"{row.label} ({format_solved(row)})" for row in rows])
+        basis = "median over all seeds" if any(len(row.runs) > 1 for row in rows) else "one seed"
+        return f"First to solve it ({criterion}): {names}, at step {format_count(first)}, {basis}."
+    some = [row for row in section.rows if any(step is not None for step in row.result_values("solved_at"))]
     if some:
-        who = join_names([f"{row.label} ({solved(row)})" for row in some])
-        return f"No row solved it ({criterion}) with more than half of its seeds; with some did {who}."
+        names = join_names([f"{row.label} ({format_solved(row)})" for row in some])
+        return f"No row solved it ({criterion}) with more than half of its seeds; {names} did with some."
     return f"No row solved it ({criterion})."
 
 
-def solved(row: Row) -> str:
-    """How many seeds met the criterion."""
-    return f"{sum(step is not None for step in row.results('solved_at'))} of {pluralize(len(row.runs), 'seed')}"
+def describe_diverged(section: Section) -> str:
+    """Names the rows whose means are not over all of their seeds."""
+    rows = [f"{row.label} {row.num_diverged} of {len(row.runs)}" for row in section.rows if row.num_diverged]
+    return f"Diverged, and so left out of the means: {', '.join(rows)}." if rows else ""
 
 
-def diverged(section: Section) -> str:
-    """Whose means are not over all seeds."""
-    lost = [f"{row.label} {row.diverged} of {len(row.runs)}" for row in section.rows if row.diverged]
-    return f"Diverged, and so left out of the means: {', '.join(lost)}." if lost else ""
+def format_solved(row: Row) -> str:
+    """Returns the number of seeds that met the criterion, such as `2 of 3 seeds`."""
+    return f"{sum(step is not None for step in row.result_values('solved_at'))} of {pluralize(len(row.runs), 'seed')}"
+
+
+def rank_by_loss(section: Section) -> list[tuple[Row, Mean]]:
+    """Returns the rows that have a test loss with its mean, lowest first."""
+    losses = [(row, row.test_mean("loss")) for row in section.rows]
+    return sorted(((row, loss) for row, loss in losses if loss.n), key=lambda pair: (pair[1].mean, pair[0].label))
+
+
+def best_rows(section: Section) -> list[Row]:
+    """Returns the row with the lowest mean test loss, and those whose intervals overlap its interval.
+
+    Returns:
+        The rows, lowest mean first; empty if the first has no interval.
+    """
+    order = rank_by_loss(section)
+    if not order or order[0][1].half_width is None:
+        return []
+    best = order[0][1]
+    return [row for row, loss in order if loss.half_width is not None and loss.overlaps(best)]

@@ -1,4 +1,4 @@
-"""The tables of the report, and the table of all runs that is written beside it."""
+"""Tables of a task's chapter, and the table of all runs that is written to `comparison.csv`."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,113 +8,116 @@ from typing import Any
 import pandas as pd
 
 from analysis.formatting import ABSENT, format_count, format_interval, format_number, format_range
-from analysis.grouping import Row, Section, flatten, run_identity
-from analysis.published import PublishedSource, catalogue_name, published_for
+from analysis.grouping import Row, Section, flatten_config, identity_columns
+from analysis.published import PublishedSource, catalogue_name, find_published
 from analysis.report.blocks import Cell, Column, Table
-from analysis.report.summary import rivals
-from analysis.statistics import mean_interval, median_reached
+from analysis.report.summary import best_rows
+from analysis.statistics import mean_interval, median_steps_to_goal
 from analysis.style import LINE_STYLES
 from workbench.results import Run
 
 ACCURACY_DECIMALS = 4
-NESTED = ("test", "validation")
-"""What `result.json` has a mapping of metrics for."""
+SPLITS = ("test", "validation")
+"""Keys of `result.json` that hold a mapping of metrics."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnSpec:
-    """A column, and what it says of a row and of the trivial baseline."""
+    """A column of the results, with the texts of its cells."""
 
     column: Column
-    of: Callable[[Row], str]
+    text: Callable[[Row], str]
     trivial: str = ""
+    """Text in the row of the trivial baseline."""
 
 
-def results(section: Section) -> Table:
-    """What each row is, what it was given, and what it came to."""
-    entries = columns(section)
-    best = rivals(section)
-    lines = tuple(
-        (
-            Cell(text=row.label, look=row.look),
-            *(Cell(text=each.of(row), strong=row in best and each.column.heading == "loss") for each in entries),
-        )
-        for row in section.rows
-    )
-    baseline = (Cell(text="trivial baseline"), *(Cell(text=each.trivial) for each in entries))
+def results_table(section: Section) -> Table:
+    """Returns the results of each row: model, training, test metrics, steps to the goal and published figures."""
+    specs = result_columns(section)
+    best = best_rows(section)
+    baseline = (Cell(text="trivial baseline"), *(Cell(text=spec.trivial) for spec in specs))
     return Table(
         caption=f"Results on {section.title}",
-        columns=(Column(heading="architecture", kind="text"), *(each.column for each in entries)),
-        lines=lines,
+        columns=(Column(heading="architecture", kind="text"), *(spec.column for spec in specs)),
+        rows=tuple(
+            (
+                Cell(text=row.label, line_style=row.line_style),
+                *(Cell(text=spec.text(row), strong=row in best and spec.column.heading == "loss") for spec in specs),
+            )
+            for row in section.rows
+        ),
         footer=() if section.trivial_loss is None else (baseline,),
     )
 
 
-def columns(section: Section) -> list[ColumnSpec]:
-    """The columns of the results, beside the architecture's name."""
-    sources = published_for(section.rows[0].experiment.task)
+def result_columns(section: Section) -> list[ColumnSpec]:
+    """Returns the columns of the results, except that of the architecture's name."""
+    sources = find_published(section.rows[0].experiment.task)
 
-    def entry(group: str, heading: str, of: Callable[[Row], str], trivial: str = "") -> ColumnSpec:
-        return ColumnSpec(column=Column(heading=heading, group=group), of=of, trivial=trivial)
+    def spec(group: str, heading: str, text: Callable[[Row], str], trivial: str = "") -> ColumnSpec:
+        return ColumnSpec(column=Column(heading=heading, group=group), text=text, trivial=trivial)
 
-    found = [
-        entry("model", "hidden\nsize", hidden_size),
-        entry("model", "parameters", lambda row: format_range(row.results("parameters"))),
-        entry("model", "state", lambda row: format_range(row.results("state_size"))),
-        entry("model", "reach", lambda row: format_range(row.results("receptive_field"), absent="all")),
-        entry("training", "steps", lambda row: format_range(run.result["steps"] for run in row.trained or row.runs)),
-        entry("training", "batch", lambda row: format_count(row.experiment.budget.batch_size)),
-        entry("training", "s a\nstep", seconds_per_step),
-        entry("training", "seeds", lambda row: format_count(len(row.runs))),
-        entry("training", "diverged", lambda row: format_count(row.diverged)),
-        entry("test", "loss", lambda row: format_interval(row.test("loss")), format_number(section.trivial_loss)),
-        *(entry("test", name, metric(name)) for name in section.metrics),
+    specs = [
+        spec("model", "hidden\nsize", format_hidden_size),
+        spec("model", "parameters", lambda row: format_range(row.result_values("parameters"))),
+        spec("model", "state", lambda row: format_range(row.result_values("state_size"))),
+        spec("model", "reach", lambda row: format_range(row.result_values("receptive_field"), default="all")),
+        spec(
+            "training", "steps", lambda row: format_range(run.result["steps"] for run in row.trained_runs or row.runs)
+        ),
+        spec("training", "batch", lambda row: format_count(row.experiment.budget.batch_size)),
+        spec("training", "s a\nstep", format_seconds_per_step),
+        spec("training", "seeds", lambda row: format_count(len(row.runs))),
+        spec("training", "diverged", lambda row: format_count(row.num_diverged)),
+        spec("test", "loss", lambda row: format_interval(row.test_mean("loss")), format_number(section.trivial_loss)),
+        *(spec("test", name, metric_formatter(name)) for name in section.metrics),
     ]
-    if section.agreed("criterion") is not None:
-        found += [
-            entry("solved", "seeds", lambda row: share(row, "solved_at")),
-            entry("solved", "first\nstep", lambda row: median(row, "solved_at")),
-            entry("solved", "mean\nof 50", lambda row: median(row, "solved_at_mean50")),
+    if section.common_result("criterion") is not None:
+        specs += [
+            spec("solved", "seeds", lambda row: format_reached(row, "solved_at")),
+            spec("solved", "first\nstep", lambda row: format_median_step(row, "solved_at")),
+            spec("solved", "mean\nof 50", lambda row: format_median_step(row, "solved_at_mean50")),
         ]
     if sources:
         column = Column(heading="published", kind="lines")
-        found.append(ColumnSpec(column=column, of=lambda row: published_figures(row, sources)))
-    return found
+        specs.append(ColumnSpec(column=column, text=lambda row: format_published(row, sources)))
+    return specs
 
 
-def hidden_size(row: Row) -> str:
-    """The hidden size, where the architecture has an option of this name."""
-    width = row.experiment.architecture.options.get("hidden_size")
-    return ABSENT if width is None else str(width)
+def format_hidden_size(row: Row) -> str:
+    """Returns the hidden size, if the architecture has an option of this name."""
+    hidden_size = row.experiment.architecture.options.get("hidden_size")
+    return ABSENT if hidden_size is None else str(hidden_size)
 
 
-def seconds_per_step(row: Row) -> str:
-    """The mean over the runs that have a timing."""
+def format_seconds_per_step(row: Row) -> str:
+    """Returns the mean seconds per step over the runs that have a timing."""
     times = [run.timing.get("seconds_per_step") for run in row.runs]
     return format_number(mean_interval(time for time in times if time is not None).mean)
 
 
-def metric(name: str) -> Callable[[Row], str]:
-    """A test metric; shares are never rounded to 1."""
-    return lambda row: format_interval(row.test(name), least=ACCURACY_DECIMALS if name == "accuracy" else 0)
+def metric_formatter(name: str) -> Callable[[Row], str]:
+    """Returns a function that formats a test metric of a row, with enough decimals that no accuracy is rounded to 1."""
+    min_decimals = ACCURACY_DECIMALS if name == "accuracy" else 0
+    return lambda row: format_interval(row.test_mean(name), min_decimals=min_decimals)
 
 
-def share(row: Row, key: str) -> str:
-    """How many seeds reached it."""
-    return f"{sum(step is not None for step in row.results(key))} of {len(row.runs)}"
+def format_reached(row: Row, key: str) -> str:
+    """Returns the number of seeds that have reached a goal, such as `2 of 3`."""
+    return f"{sum(step is not None for step in row.result_values(key))} of {len(row.runs)}"
 
 
-def median(row: Row, key: str) -> str:
-    """The median step over all seeds."""
-    steps = row.results(key)
+def format_median_step(row: Row, key: str) -> str:
+    """Returns the median step, over all seeds, at which a goal was reached."""
+    steps = row.result_values(key)
     if all(step is None for step in steps):
         return ABSENT
-    found = median_reached(steps)
-    return "not reached" if found is None else format_count(found)
+    median = median_steps_to_goal(steps)
+    return "not reached" if median is None else format_count(median)
 
 
-def published_figures(row: Row, sources: Sequence[PublishedSource]) -> str:
-    """What the sources have of the row's architecture, a line each, with the letter of the source."""
+def format_published(row: Row, sources: Sequence[PublishedSource]) -> str:
+    """Returns the published figures of the row's architecture, one a line, each with the letter of its source."""
     name = catalogue_name(row.experiment.architecture)
     figures = [
         f"{source.figures[name]} [{letter}]"
@@ -124,9 +127,9 @@ def published_figures(row: Row, sources: Sequence[PublishedSource]) -> str:
     return "\n".join(figures) or ABSENT
 
 
-def published(section: Section) -> Table | None:
-    """All that is published of the section's variant; `None` where nothing is."""
-    sources = published_for(section.rows[0].experiment.task)
+def published_table(section: Section) -> Table | None:
+    """Returns all published figures on the section's variant of the task; `None` if there are none."""
+    sources = find_published(section.rows[0].experiment.task)
     if not sources:
         return None
     names = [name for name in LINE_STYLES if any(name in source.figures for source in sources)]
@@ -138,7 +141,7 @@ def published(section: Section) -> Table | None:
             *(Column(heading=name, group="architecture") for name in names),
             Column(heading="setting", kind="prose"),
         ),
-        lines=tuple(
+        rows=tuple(
             (
                 Cell(text=f"[{letter}] {source.source}"),
                 Cell(text=source.measure),
@@ -150,23 +153,23 @@ def published(section: Section) -> Table | None:
     )
 
 
-def comparison(runs: Sequence[Run]) -> pd.DataFrame:
-    """A row for each run: what it was, all its results and its timing, and how it was trained.
+def comparison_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """Returns a row for each run: its identity, its results, its timing and its training settings.
 
-    Nested values are in columns of their own, `test/loss`; what a run does not have is missing.
+    Nested values have columns of their own, such as `test/loss`. Values that a run does not have are missing.
     """
-    metrics = sorted({name for run in runs for key in NESTED for name in run.result.get(key) or {}})
-    # Whole numbers stay whole where some runs have none.
-    return pd.DataFrame([record(run, metrics) for run in runs]).convert_dtypes()
+    metrics = sorted({name for run in runs for split in SPLITS for name in run.result.get(split) or {}})
+    # Integer columns stay integer even if some runs have no value.
+    return pd.DataFrame([run_record(run, metrics) for run in runs]).convert_dtypes()
 
 
-def record(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
-    """A run in one flat row, with a column for each of the metrics in every split."""
+def run_record(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
+    """Returns a run as one flat row, with a column for each of the metrics in every split."""
     experiment = run.experiment
-    flat = run_identity(experiment)
-    flat |= {key: value for key, value in run.result.items() if key not in NESTED}
-    flat |= {f"{key}/{name}": (run.result.get(key) or {}).get(name) for key in NESTED for name in metrics}
-    flat |= run.timing
-    chosen = ("optimization.", "budget.", "embedding_size")
-    settings = {key.replace(".", "/"): value for key, value in flatten(experiment).items() if key.startswith(chosen)}
-    return {**flat, **settings}
+    record = identity_columns(experiment)
+    record |= {key: value for key, value in run.result.items() if key not in SPLITS}
+    record |= {f"{split}/{name}": (run.result.get(split) or {}).get(name) for split in SPLITS for name in metrics}
+    record |= run.timing
+    prefixes = ("optimization.", "budget.", "embedding_size")
+    settings = flatten_config(experiment).items()
+    return record | {key.replace(".", "/"): value for key, value in settings if key.startswith(prefixes)}

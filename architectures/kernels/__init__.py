@@ -1,7 +1,24 @@
-"""Recurrences: their definitions, and the ways to compute them."""
+"""Kernels of the recurrent layers: the recurrence of RWA and RDA, the GRU's and the RNN's, and sliding attention."""
 
-from architectures.kernels.autograd import START
-from architectures.kernels.dispatch import Backend, average, pick_backend, prepare, run, states
+from architectures.kernels.autograd import INITIAL_LOG_DENOMINATOR
+from architectures.kernels.dispatch import (
+    Backend,
+    build_native_kernels,
+    discounted_average,
+    discounted_average_states,
+    pick_backend,
+    run_compiled_cell,
+)
 from architectures.kernels.pointwise import ATTENTIONS, Attention
 
-__all__ = ["ATTENTIONS", "START", "Attention", "Backend", "average", "pick_backend", "prepare", "run", "states"]
+__all__ = [
+    "ATTENTIONS",
+    "INITIAL_LOG_DENOMINATOR",
+    "Attention",
+    "Backend",
+    "build_native_kernels",
+    "discounted_average",
+    "discounted_average_states",
+    "pick_backend",
+    "run_compiled_cell",
+]

@@ -6,15 +6,15 @@ With r = n / d, the average itself, and l = log d, nothing overflows, whatever t
     m_t = l_{t-1} + lambda_t      l_t = logaddexp(m_t, alpha_t)                  w_t = exp(alpha_t - l_t)
     r_t = r_{t-1} + w_t (z_t - r_{t-1})                     1 - w_t = exp(m_t - l_t) = gamma_t d_{t-1} / d_t
 
-The backward pass is written out by hand. R_t and L_t being the total adjoints of r_t and l_t, delta_t = alpha_t - m_t,
+The backward pass is written out by hand. With R_t and L_t the total adjoints of r_t and l_t, delta_t = alpha_t - m_t,
 w_t = sigmoid(delta_t), 1 - w_t = sigmoid(-delta_t) and c_t = w_t (1 - w_t) (z_t - r_{t-1}),
 
     d alpha_t = c_t R_t + w_t L_t                           d z_t = R_t w_t
     d lambda_t = L_{t-1} = (1 - w_t) L_t - c_t R_t
     R_{t-1} = (1 - w_t) R_t + f_h'(r_{t-1}) ([dg | dp | dq] W_h^T)
 
-so the weights' gradients are matrix products over all steps, after the loop. The two passes over time are done by what
-this operation is given: in PyTorch (`eager.py`), or as kernels.
+so the weights' gradients are matrix products over all steps, after the loop. The two passes over time are an argument
+of the operation, an implementation of `Passes`: in PyTorch (`eager.py`), as CUDA graphs, or as Triton kernels.
 """
 
 from dataclasses import dataclass
@@ -24,52 +24,55 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from architectures.kernels.pointwise import Attention, product, tanh_of_all
+from architectures.kernels.pointwise import Attention, product, tanh_over_time
 
-START = -1e30
-"""l_0 = log d_0. Finite, since -inf - -inf is no number; so low that w_1 is exactly 1."""
+INITIAL_LOG_DENOMINATOR = -1e30
+"""l_0 = log d_0 of an empty average. Finite, since -inf - -inf is NaN; so low that w_1 is exactly 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedTensors:
-    """What the forward pass reads and leaves for the backward pass. Time comes first, so that every step is one piece
-    of memory: (time, batch, units), except where a shape is given."""
+    """The inputs of the forward pass, and what it saves for the backward pass.
+
+    Time comes first, so that every step is one block of memory: shapes are (time, batch, units), except where another
+    is stated.
+    """
 
     attention: Attention
     hidden_tanh: bool
     operand: Tensor
-    """[x | 1 | h_{t-1}], (time + 1, batch, inputs + 1 + units): a step's gates are one product of it, and after the
-    loop all their weights' gradients are another."""
+    """[x | 1 | h_{t-1}], (time + 1, batch, inputs + 1 + units): the gates of a step are one product of it, and after
+    the loop the gradients of all their weights are another."""
     u: Tensor
     tanh_g: Tensor
     p: Tensor | None
-    """Where the slope of log f_a is made of it."""
+    """Saved if the slope of log f_a depends on it."""
     q: Tensor | None
-    """Where the past is discounted."""
+    """Saved if the past is discounted."""
     delta: Tensor
     averages: Tensor
     """r before and after every step, (time + 1, batch, units); the h of `operand` where f_h is the identity."""
 
     @property
     def hidden(self) -> Tensor:
-        """h before and after every step, (time + 1, batch, units)."""
+        """The hidden states h before and after every step, (time + 1, batch, units)."""
         return self.operand[:, :, self.operand.shape[2] - self.u.shape[2] :]
 
     def tensors(self) -> tuple[Tensor | None, ...]:
-        """All of them, in the order in which they are given."""
+        """Returns all tensors, in the order of the constructor's arguments."""
         return self.operand, self.u, self.tanh_g, self.p, self.q, self.delta, self.averages
 
 
 class Passes(Protocol):
-    """The two passes over time."""
+    """An implementation of the recurrence's forward and backward pass over time."""
 
     def forward(self, saved: SavedTensors, weight: Tensor, logs: Tensor) -> None:
         """Fills h_0 and everything after the first step.
 
         Args:
-            saved: with x, 1, u, and r before the first step.
+            saved: holds x, 1, u, and r before the first step; the rest is filled.
             weight: (2 or 3 units, inputs + 1 + units), of [g | p | q].
-            logs: l, (time + 1, batch, units), with that before the first step; or two, of which every step reads one
+            logs: l, (time + 1, batch, units), of which the first is set; or only two, of which every step reads one
                 and writes the other.
         """
 
@@ -77,7 +80,7 @@ class Passes(Protocol):
         self,
         saved: SavedTensors,
         weight_h: Tensor,
-        outside: tuple[Tensor | None, Tensor | None, Tensor | None],
+        output_grads: tuple[Tensor | None, Tensor | None, Tensor | None],
         R: Tensor,
         L: Tensor,
         grad_u: Tensor,
@@ -86,44 +89,47 @@ class Passes(Protocol):
         """Fills the gradients of u and of [g | p | q].
 
         Args:
-            saved: what `forward` left.
+            saved: as `forward` left it.
             weight_h: (units, 2 or 3 units).
-            outside: gradients of h, r and l after every step from elsewhere, (time, batch, units) each.
-            R, L: adjoints of the last r and l, (batch, units), which become those of r and l before the first step, as
-                far as they come by r and l.
-            grad_u: (time, batch, units).
-            grad_gates: (time, batch, 2 or 3 units).
+            output_grads: the incoming gradients of h, r and l after every step, (time, batch, units) each.
+            R: (batch, units), the adjoint of the last r; overwritten by that of r before the first step, without the
+                part that comes back through h.
+            L: (batch, units), the adjoint of the last l; overwritten by that of l before the first step.
+            grad_u: (time, batch, units), filled.
+            grad_gates: (time, batch, 2 or 3 units), filled.
 
         Returns:
             The adjoint of h before the first step, (batch, units).
         """
 
 
-def average(
+def discounted_average(
     *operands: Tensor, attention: Attention, hidden_tanh: bool, output_tanh: bool, passes: Passes
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """`architectures.kernels.average`, of its x, weight_x, bias, weight_h, r and l."""
+    """Computes `architectures.kernels.discounted_average` for its operands x, weight_x, bias, weight_h, r and l."""
     h, r, l = _DiscountedAverage.apply(  # type: ignore[no-untyped-call]
-        *operands, attention, hidden_tanh, passes, discounted_average(*operands), False
+        *operands, attention, hidden_tanh, passes, needs_gradient(*operands), False
     )
-    return tanh_of_all(h) if output_tanh else h, r, l
+    return tanh_over_time(h) if output_tanh else h, r, l
 
 
-def states(*operands: Tensor, attention: Attention, hidden_tanh: bool, passes: Passes) -> tuple[Tensor, Tensor]:
-    """`architectures.kernels.states`, of the same."""
+def discounted_average_states(
+    *operands: Tensor, attention: Attention, hidden_tanh: bool, passes: Passes
+) -> tuple[Tensor, Tensor]:
+    """Computes `architectures.kernels.discounted_average_states` for the same operands."""
     _, r, l = _DiscountedAverage.apply(  # type: ignore[no-untyped-call]
-        *operands, attention, hidden_tanh, passes, discounted_average(*operands), True
+        *operands, attention, hidden_tanh, passes, needs_gradient(*operands), True
     )
     return r, l
 
 
-def discounted_average(*operands: Tensor) -> bool:
-    """Whether a gradient may be asked for."""
+def needs_gradient(*operands: Tensor) -> bool:
+    """Returns whether a gradient with respect to any of the operands may be required."""
     return torch.is_grad_enabled() and any(operand.requires_grad for operand in operands)
 
 
 class _DiscountedAverage(torch.autograd.Function):
-    """h = f_h(r) after every step, and the last r and l; or, where all are wanted, r and l after every step."""
+    """Computes h = f_h(r) after every step, and the last r and l; with `all_states`, r and l after every step."""
 
     @staticmethod
     def forward(
@@ -144,8 +150,8 @@ class _DiscountedAverage(torch.autograd.Function):
         units = weight_h.shape[0]
         shape = time, batch, units
 
-        def every_step() -> Tensor:
-            """Memory for a number a unit and step; without a backward pass, the same for every step."""
+        def empty_per_step() -> Tensor:
+            """Returns memory of (time, batch, units); without a backward pass, all steps share that of one."""
             return x.new_empty(shape) if keep else x.new_empty(1, batch, units).expand(shape)
 
         operand = x.new_empty(time + 1, batch, inputs + 1 + units)
@@ -158,10 +164,10 @@ class _DiscountedAverage(torch.autograd.Function):
             hidden_tanh,
             operand,
             u=product(flat, weight[:, :units].t().contiguous()).view(shape),
-            tanh_g=every_step(),
-            p=every_step() if keep and attention != "exp" else None,
-            q=every_step() if weight_h.shape[1] == 3 * units else None,
-            delta=every_step(),
+            tanh_g=empty_per_step(),
+            p=empty_per_step() if keep and attention != "exp" else None,
+            q=empty_per_step() if weight_h.shape[1] == 3 * units else None,
+            delta=empty_per_step(),
             averages=x.new_empty(time + 1, batch, units) if hidden_tanh else operand[:, :, inputs + 1 :],
         )
         logs = x.new_empty(time + 1 if all_states else 2, batch, units)
@@ -177,30 +183,31 @@ class _DiscountedAverage(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *outside: Tensor | None) -> tuple[Tensor | None, ...]:
-        # Whoever asks for gradients under autocast has them in single precision all the same.
+    def backward(ctx: Any, *output_grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        # Under autocast, too, gradients are computed in single precision.
         with torch.autocast(ctx.saved_tensors[0].device.type, enabled=False):
-            return _gradients(ctx, *outside)
+            return _gradients(ctx, *output_grads)
 
 
-def _gradients(ctx: Any, *outside: Tensor | None) -> tuple[Tensor | None, ...]:
+def _gradients(ctx: Any, *output_grads: Tensor | None) -> tuple[Tensor | None, ...]:
+    """Returns the gradients of all arguments of `_DiscountedAverage.forward`."""
     weight_x, weight_h, *tensors = ctx.saved_tensors
     saved = SavedTensors(*ctx.options, *tensors)
     time, batch, units = saved.u.shape
     inputs = weight_x.shape[0]
-    grad_h, grad_r, grad_l = outside
+    grad_h, grad_r, grad_l = output_grads
     R, L = torch.zeros_like(saved.u[0]), torch.zeros_like(saved.u[0])
     if not ctx.all_states:
-        for last, grad in (R, grad_r), (L, grad_l):
+        for adjoint, grad in (R, grad_r), (L, grad_l):
             if grad is not None:
-                last.copy_(grad)
+                adjoint.copy_(grad)
         grad_r = grad_l = None
-    of_h, of_r, of_l = (None if grad is None else grad.transpose(0, 1) for grad in (grad_h, grad_r, grad_l))
+    by_step = tuple(None if grad is None else grad.transpose(0, 1) for grad in (grad_h, grad_r, grad_l))
     grad_u, grad_gates = torch.empty_like(saved.u), weight_h.new_empty(time, batch, weight_h.shape[1])
-    back = ctx.passes.backward(saved, weight_h, (of_h, of_r, of_l), R, L, grad_u, grad_gates)
+    grad_h_0 = ctx.passes.backward(saved, weight_h, by_step, R, L, grad_u, grad_gates)
     if saved.hidden_tanh:
-        back = back * (1 - saved.hidden[0].square())
-    R += back
+        grad_h_0 = grad_h_0 * (1 - saved.hidden[0].square())
+    R += grad_h_0
 
     grad_u, grad_gates = grad_u.view(time * batch, -1), grad_gates.view(time * batch, -1)
     operand = saved.operand[:-1].view(time * batch, -1)

@@ -1,6 +1,7 @@
-"""The RWA's and the RDA's recurrence as the papers write it: the definition that every fast version is tested by.
+"""A reference implementation of the RWA's and the RDA's recurrence, as the papers write it.
 
-It overflows where exp(p) does (float32: p > 88), so it serves tests and readers, and nothing else.
+The tests compare every fast version with it. It overflows where exp(p) does (float32: p > 88), so it is not for
+training.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from torch.nn.functional import softplus
 
 from architectures.kernels.pointwise import Attention
 
-FUNCTIONS: dict[Attention, Callable[[Tensor], Tensor]] = {
+ATTENTION_FUNCTIONS: dict[Attention, Callable[[Tensor], Tensor]] = {
     "exp": torch.exp,
     "sigmoid": torch.sigmoid,
     "softplus": softplus,
@@ -21,40 +22,42 @@ FUNCTIONS: dict[Attention, Callable[[Tensor], Tensor]] = {
 
 def naive_discounted_average(
     x: Tensor,
-    input_weight: Tensor,
+    weight_x: Tensor,
     bias: Tensor,
-    recurrent_weight: Tensor,
-    initial: Tensor,
+    weight_h: Tensor,
+    s: Tensor,
     *,
     attention: Attention,
     hidden_tanh: bool,
 ) -> Tensor:
-    """RDA paper, sections 3 and 5: n_t and d_t step by step, from the start.
+    """Computes n_t and d_t step by step, from the start (RDA paper, sections 3 and 5).
 
     Args:
-        x, input_weight, bias, recurrent_weight: as in `architectures.kernels.average`; without the columns of q, gamma
-            is 1.
-        initial: (batch, units) s; h_0 = f_h(s).
+        x: as in `architectures.kernels.discounted_average`.
+        weight_x: as there; without the columns of q, gamma is 1.
+        bias: as there.
+        weight_h: as there.
+        s: (batch, units) the initial value; h_0 = f_h(s).
         attention: f_a.
         hidden_tanh: whether f_h is tanh, or the identity.
 
     Returns:
         n_t / d_t, (batch, time, units); s while d_t is 0 (a relu closed since the start).
     """
-    units = recurrent_weight.shape[0]
-    r, n, d = initial, torch.zeros_like(initial), torch.zeros_like(initial)
+    units = weight_h.shape[0]
+    r, n, d = s, torch.zeros_like(s), torch.zeros_like(s)
     averages = []
     for t in range(x.shape[1]):
         h = r.tanh() if hidden_tanh else r
-        fed = x[:, t] @ input_weight + bias
-        u = fed[:, :units]
-        g, p, *q = (fed[:, units:] + h @ recurrent_weight).split(units, dim=1)
+        from_x = x[:, t] @ weight_x + bias
+        u = from_x[:, :units]
+        g, p, *q = (from_x[:, units:] + h @ weight_h).split(units, dim=1)
         z = u * g.tanh()
-        a = FUNCTIONS[attention](p)
+        a = ATTENTION_FUNCTIONS[attention](p)
         gamma = q[0].sigmoid() if q else torch.ones_like(a)
         n = gamma * n + z * a
         d = gamma * d + a
         started = d > 0
-        r = torch.where(started, n / torch.where(started, d, torch.ones_like(d)), initial)
+        r = torch.where(started, n / torch.where(started, d, torch.ones_like(d)), s)
         averages.append(r)
     return torch.stack(averages, dim=1)

@@ -1,8 +1,9 @@
-"""Builds the compiled kernels: once for a machine, whoever asks first.
+"""Compilation of the C++ kernels, once for each machine.
 
-The library is compiled aside and renamed under a lock, so that workers which start together build it once, and one
-that is killed leaves nothing behind that could be taken for a library. Its name is a hash of all that it depends on
-(sources, PyTorch, compiler, processor), and its own hash stands beside it: a file that was cut short is built again.
+The library is compiled under a temporary name and renamed under a lock, so that workers which start together build it
+once, and one that is killed leaves nothing behind that could be mistaken for a library. Its name contains a hash of
+everything that it depends on (sources, PyTorch, compiler, processor), and the hash of its content is in a file beside
+it: a truncated library is built again.
 """
 
 import hashlib
@@ -17,21 +18,21 @@ import torch
 from filelock import FileLock
 
 SOURCES = Path(__file__).parent / "native"
-MAIN = "recurrence.cpp"
+MAIN_SOURCE = "recurrence.cpp"
 FLAGS = ("-std=c++20", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared", "-fopenmp")
-CACHE = "WORKBENCH_CACHE"
-"""The environment variable that names another folder for what is built."""
+CACHE_VARIABLE = "WORKBENCH_CACHE"
+"""The environment variable that names another folder for the built library."""
 
 
 class BuildError(Exception):
-    """The library cannot be built here. The message says why, in a line."""
+    """The library cannot be built here; the message is one line that says why."""
 
 
-def library() -> Path:
-    """The library's path, built first if it has to be.
+def find_or_build_library() -> Path:
+    """Returns the library's path, after building it if necessary.
 
     Raises:
-        BuildError: if there is no compiler, it fails, or there is nowhere to write to.
+        BuildError: if there is no compiler, it fails, or the cache folder cannot be written to.
     """
     compiler = find_compiler()
     path = library_path(compiler)
@@ -40,15 +41,15 @@ def library() -> Path:
         if not is_complete(path):
             with FileLock(path.with_suffix(".lock")):
                 if not is_complete(path):
-                    build(compiler, path)
+                    compile_library(compiler, path)
     except OSError as error:
-        why = error.strerror or error
-        raise BuildError(f"cannot build in {path.parent}: {why}; {CACHE} may name another folder") from None
+        reason = error.strerror or error
+        raise BuildError(f"cannot build in {path.parent}: {reason}; {CACHE_VARIABLE} may name another folder") from None
     return path
 
 
 def is_built() -> bool:
-    """Whether the library is there already.
+    """Returns whether the library is built already.
 
     Raises:
         BuildError: if there is no compiler.
@@ -57,7 +58,7 @@ def is_built() -> bool:
 
 
 def find_compiler() -> str:
-    """The compiler.
+    """Returns the path of the C++ compiler: `c++`, or the one that CXX names.
 
     Raises:
         BuildError: if there is none.
@@ -69,16 +70,23 @@ def find_compiler() -> str:
 
 
 def library_path(compiler: str) -> Path:
-    """Where the library is, or is to be."""
-    folder = os.environ.get(CACHE) or Path.home() / ".cache" / "sequence-workbench"
-    return Path(folder) / f"recurrences-{key(compiler)}.so"
+    """Returns the path of the library, whether it is built or not."""
+    folder = os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "sequence-workbench"
+    return Path(folder) / f"recurrences-{build_key(compiler)}.so"
 
 
-def key(compiler: str) -> str:
-    """A hash of everything that the library depends on."""
+def build_key(compiler: str) -> str:
+    """Returns a hash of everything that the library depends on."""
     hashed = hashlib.sha256()
-    own = os.environ.get("CXXFLAGS", "")
-    for part in (torch.__version__, platform.machine(), processor(), version(compiler), own, *FLAGS):
+    user_flags = os.environ.get("CXXFLAGS", "")
+    for part in (
+        torch.__version__,
+        platform.machine(),
+        processor_info(),
+        compiler_version(compiler),
+        user_flags,
+        *FLAGS,
+    ):
         hashed.update(f"{part}\n".encode())
     for source in sorted(SOURCES.iterdir()):
         if source.suffix in (".h", ".cpp"):
@@ -86,8 +94,8 @@ def key(compiler: str) -> str:
     return hashed.hexdigest()[:16]
 
 
-def processor() -> str:
-    """What the processor can do, as far as the system tells: the library is compiled for this one."""
+def processor_info() -> str:
+    """Returns the processor's model and features, as the system reports them: the library is compiled for this one."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -96,36 +104,36 @@ def processor() -> str:
     return "\n".join(sorted({line for line in lines if line.startswith(kinds)}))
 
 
-def version(compiler: str) -> str:
-    """The compiler's name and version."""
+def compiler_version(compiler: str) -> str:
+    """Returns the compiler's name and version."""
     return run_compiler([compiler, "--version"]).partition("\n")[0]
 
 
 def is_complete(path: Path) -> bool:
-    """Whether the library is there and is what was once built."""
-    beside = path.with_suffix(".sha256")
+    """Returns whether the library exists and its content is what was built."""
+    hash_file = path.with_suffix(".sha256")
     try:
-        return beside.read_text(encoding="utf-8") == digest(path)
+        return hash_file.read_text(encoding="utf-8") == sha256(path)
     except (OSError, ValueError):
         return False
 
 
-def digest(path: Path) -> str:
-    """The SHA-256 of a file."""
+def sha256(path: Path) -> str:
+    """Returns the SHA-256 hash of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def build(compiler: str, path: Path) -> None:
-    """Compiles the library aside and moves it to its place. The lock is to be held.
+def compile_library(compiler: str, path: Path) -> None:
+    """Compiles the library under a temporary name and moves it to its place. The caller must hold the lock.
 
-    The compiler is called directly: `torch.utils.cpp_extension.load` would want ninja, and waits for ever on the lock
+    The compiler is called directly: `torch.utils.cpp_extension.load` would need ninja, and waits for ever on the lock
     of a build that was killed.
     """
     from torch.utils.cpp_extension import include_paths, library_paths
 
-    for left in path.parent.glob(f".{path.name}.*"):
-        left.unlink()
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    for leftover in path.parent.glob(f".{path.name}.*"):
+        leftover.unlink()
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         run_compiler(
             [
@@ -133,33 +141,33 @@ def build(compiler: str, path: Path) -> None:
                 *FLAGS,
                 *(f"-isystem{folder}" for folder in include_paths()),
                 *shlex.split(os.environ.get("CXXFLAGS", "")),
-                str(SOURCES / MAIN),
+                str(SOURCES / MAIN_SOURCE),
                 "-o",
-                str(aside),
+                str(temporary),
                 *(f"-L{folder}" for folder in library_paths()),
                 "-ltorch_cpu",
                 "-lc10",
             ]
         )
         path.with_suffix(".sha256").unlink(missing_ok=True)
-        found = digest(aside)
-        aside.replace(path)
-        note = aside.with_suffix(".sha256")
-        note.write_text(found, encoding="utf-8")
-        note.replace(path.with_suffix(".sha256"))
+        content_hash = sha256(temporary)
+        temporary.replace(path)
+        hash_file = temporary.with_suffix(".sha256")
+        hash_file.write_text(content_hash, encoding="utf-8")
+        hash_file.replace(path.with_suffix(".sha256"))
     finally:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def run_compiler(command: list[str]) -> str:
-    """What a command prints.
+    """Runs a command and returns its output.
 
     Raises:
-        BuildError: with the first line of what it complained about.
+        BuildError: if it fails, with its first line of error output.
     """
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
-    if done.returncode:
-        lines = done.stderr.splitlines() or [f"it ended with status {done.returncode}"]
+    completed = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    if completed.returncode:
+        lines = completed.stderr.splitlines() or [f"it ended with status {completed.returncode}"]
         first = next((line for line in lines if "error" in line), lines[0])
         raise BuildError(f"{command[0]} failed: {first.strip()}")
-    return done.stdout
+    return completed.stdout

@@ -1,4 +1,8 @@
-"""The attention functions f_a of the RDA paper (section 5.1), in the logarithm."""
+"""Pointwise functions of the recurrences, and their matrix product: log attention, tanh and `product`.
+
+The attention functions f_a are those of the RDA paper (section 5.1), in the logarithm. On a CPU, tanh and products take
+faster ways than PyTorch's own functions.
+"""
 
 import functools
 from typing import Any, Literal, get_args
@@ -11,9 +15,16 @@ from torch.nn.functional import logsigmoid, softplus
 Attention = Literal["exp", "sigmoid", "softplus", "relu"]
 ATTENTIONS: tuple[Attention, ...] = get_args(Attention)
 
+BLOCK_NUMEL = {"cpu": 2**17, "cuda": 2**24}
+"""Numbers that are processed at once, by device type. On a CPU a few such blocks fit into a second-level cache; on a
+GPU few launches matter more, and there is memory for them."""
+
+ONEDNN_MIN_MULTIPLY_ADDS = 2**21
+"""Multiply-adds from which oneDNN makes up for the higher cost of calling it."""
+
 
 def log_attention(p: Tensor, attention: Attention) -> Tensor:
-    """alpha = log f_a(p), element by element; -inf where the relu is closed."""
+    """Returns alpha = log f_a(p), element by element; -inf where the relu is closed."""
     match attention:
         case "exp":
             return p
@@ -21,41 +32,36 @@ def log_attention(p: Tensor, attention: Attention) -> Tensor:
             return logsigmoid(p)
         case "softplus":
             # Far below zero softplus(p) is exp(p), which underflows long before p does.
-            return torch.where(p < _tail(p), p, softplus(p).log())
+            return torch.where(p < _softplus_tail(p), p, softplus(p).log())
         case "relu":
             return p.relu().log()
 
 
 def log_attention_slope(p: Tensor, attention: Attention) -> Tensor | None:
-    """d alpha / d p, element by element; `None` stands for 1 everywhere, 0 for a closed relu."""
+    """Returns d alpha / d p, element by element: `None` stands for 1 everywhere; it is 0 for a closed relu."""
     match attention:
         case "exp":
             return None
         case "sigmoid":
             return torch.sigmoid(-p)
         case "softplus":
-            return torch.where(p < _tail(p), torch.ones_like(p), p.sigmoid() / softplus(p))
+            return torch.where(p < _softplus_tail(p), torch.ones_like(p), p.sigmoid() / softplus(p))
         case "relu":
             return torch.where(p > 0, p.clamp_min(torch.finfo(p.dtype).tiny).reciprocal(), torch.zeros_like(p))
 
 
-def _tail(p: Tensor) -> float:
-    """Below this, log(softplus(p)) = p to the last digit: the difference is exp(p) / 2."""
+def _softplus_tail(p: Tensor) -> float:
+    """Returns the p below which log(softplus(p)) = p to the last digit: the difference is exp(p) / 2."""
     return -36.0 if p.dtype == torch.float64 else -15.0
 
 
-TOGETHER = {"cpu": 2**17, "cuda": 2**24}
-"""Numbers that are worked on at once, by kind of device. On a CPU a few such blocks fit into a cache of the second
-level; a GPU is to have few calls, and memory for them."""
-
-
-def tanh_block(step: Tensor) -> int:
-    """How many steps like this one are worked on at once."""
-    return max(1, TOGETHER.get(step.device.type, TOGETHER["cuda"]) // max(1, step.numel()))
+def steps_per_block(step: Tensor) -> int:
+    """Returns how many steps of this size are processed at once."""
+    return max(1, BLOCK_NUMEL.get(step.device.type, BLOCK_NUMEL["cuda"]) // max(1, step.numel()))
 
 
 def tanh(x: Tensor, out: Tensor, scratch: Tensor) -> None:
-    """tanh(x) into `out`, which may be x. On the CPU it is made in `scratch`, of the same shape."""
+    """Writes the hyperbolic tangent of x to `out`, which may be x; may overwrite `scratch`, of the same shape."""
     if x.device.type != "cpu":
         torch.tanh(x, out=out)
         return
@@ -63,14 +69,14 @@ def tanh(x: Tensor, out: Tensor, scratch: Tensor) -> None:
 
 
 def tanh_of_half(x: Tensor, out: Tensor, scratch: Tensor) -> None:
-    """tanh(x / 2) = expm1(x) / (expm1(x) + 2) into `out`, on the CPU: exact near 0, too. x may be `scratch`."""
+    """Writes tanh(x / 2) = expm1(x) / (expm1(x) + 2) to `out`, on a CPU; exact near 0, too. x may be `scratch`."""
     torch.clamp(x, max=80.0, out=scratch).expm1_()
     torch.add(scratch, _two(x.dtype), out=out)
     torch.div(scratch, out, out=out)
 
 
-def tanh_of_all(x: Tensor) -> Tensor:
-    """tanh(x), once differentiable, for x: (batch, time, units) with time first in memory."""
+def tanh_over_time(x: Tensor) -> Tensor:
+    """Returns tanh(x), once differentiable, for x: (batch, time, units) with time first in memory."""
     if x.device.type != "cpu":
         return x.tanh()
     result: Tensor = _Tanh.apply(x)  # type: ignore[no-untyped-call]
@@ -82,10 +88,10 @@ class _Tanh(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor) -> Tensor:
         steps = x.transpose(0, 1)
         out = torch.empty(steps.shape, dtype=x.dtype, device=x.device)
-        together = tanh_block(out[:1])
-        scratch = torch.empty_like(out[:together])
-        for some, result in zip(steps.split(together), out.split(together), strict=True):
-            tanh(some, result, scratch[: len(some)])
+        block_steps = steps_per_block(out[:1])
+        scratch = torch.empty_like(out[:block_steps])
+        for block, result in zip(steps.split(block_steps), out.split(block_steps), strict=True):
+            tanh(block, result, scratch[: len(block)])
         ctx.save_for_backward(out)
         return out.transpose(0, 1)
 
@@ -98,23 +104,19 @@ class _Tanh(torch.autograd.Function):
 
 @functools.cache
 def _two(dtype: torch.dtype) -> Tensor:
-    """A number of Python's would be converted at every call."""
+    """Returns 2 as a tensor: a Python number would be converted at every call."""
     return torch.tensor(2, dtype=dtype)
 
 
-ONEDNN_FROM = 2**21
-"""Multiply-adds from which oneDNN makes up for what a call of it costs more."""
-
-
 def product(a: Tensor, weight: Tensor) -> Tensor:
-    """a weight^T as a new tensor, (rows, units), for a: (rows, n) and weight: (units, n); not differentiable.
+    """Returns a weight^T as a new tensor, (rows, units), for a: (rows, n) and weight: (units, n); not differentiable.
 
-    For float32 PyTorch calls MKL, which on processors of another maker takes up to twice as long as oneDNN, of which
-    PyTorch's own LSTM is made.
+    For float32 PyTorch calls MKL, which on processors of other makers than Intel takes up to twice as long as oneDNN,
+    on which PyTorch's own LSTM relies.
     """
-    large = a.shape[0] * a.shape[1] * weight.shape[0] >= ONEDNN_FROM
+    large = a.shape[0] * a.shape[1] * weight.shape[0] >= ONEDNN_MIN_MULTIPLY_ADDS
     if large and a.dtype == torch.float32 and a.device.type == "cpu" and has_onednn():
-        # What PyTorch's compiler calls; oneDNN's products have no public name for tensors of the ordinary layout.
+        # The operator that PyTorch's compiler calls; there is no public function for tensors of the ordinary layout.
         result: Tensor = torch.ops.mkldnn._linear_pointwise.default(a, weight, None, "none", [], "")
         return result
     return a @ weight.t()
@@ -122,7 +124,7 @@ def product(a: Tensor, weight: Tensor) -> Tensor:
 
 @functools.cache
 def has_onednn() -> bool:
-    """Whether this PyTorch has the operator that `product` calls, and it runs here."""
+    """Returns whether this PyTorch has the oneDNN operator that `product` calls, and it runs here."""
     try:
         one = torch.ones(1, 1)
         return bool(torch.ops.mkldnn._linear_pointwise.default(one, one, None, "none", [], "") == one)

@@ -1,4 +1,4 @@
-"""Attention of every step to k steps of its past, spaced evenly: one level of the hierarchy.
+"""Attention of every step to k evenly spaced steps of its past, as in a level of the hierarchy.
 
 Step t sees the steps t - j d for j = 0 .. k-1. Sorted by their residue modulo the spacing d, the steps fall apart into
 d sequences that do not see one another; in each of them a step sees itself and the k - 1 steps right before it. Cut
@@ -10,17 +10,20 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad, scaled_dot_product_attention
 
-FOLDED = 65_535
-"""The largest batch that every backend of PyTorch's attention takes."""
+MAX_ATTENTION_BATCH = 65_535
+"""The largest batch that every backend of PyTorch's attention accepts."""
 
 
 def sliding_attention(q: Tensor, k: Tensor, v: Tensor, *, window: int, spacing: int) -> Tensor:
-    """softmax over j of q_t . k_{t - j d} / sqrt(size), applied to v_{t - j d}; steps before the first are not there.
+    """Computes softmax over j of q_t . k_{t - j d} / sqrt(size), applied to v_{t - j d}, for every step t.
+
+    Steps before the first one are left out of the softmax.
 
     Args:
         q: (batch, time, heads, size), the queries of the last `time` steps.
-        k, v: (batch, past + time, heads, size), with at most (window - 1) spacing steps of the past before them.
-        window: the number of steps seen, the own one included.
+        k: (batch, past + time, heads, size), with at most (window - 1) spacing steps of the past before those of q.
+        v: as k.
+        window: the number of steps that each step sees, itself included.
         spacing: the distance d between them.
 
     Returns:
@@ -44,43 +47,44 @@ def sliding_attention(q: Tensor, k: Tensor, v: Tensor, *, window: int, spacing: 
 
     queries = fold(q, 0, 0).unflatten(1, (blocks, block)).permute(0, 1, 3, 4, 2, 5)
     keys, values = fold(k, context * spacing - past, context), fold(v, context * spacing - past, context)
-    parts = []
+    outputs = []
     if not context:
         first = [x[:, :block].permute(0, 2, 3, 1, 4).unsqueeze(1) for x in (keys, values)]
-        parts.append(_attend(queries[:, :1], first, None))
+        outputs.append(_attend(queries[:, :1], first, None))
     elif past < (window - 1) * spacing:
         # Part of the first block's context lies before the first step: how much depends on the residue.
         row = torch.arange(context + block, device=q.device).unsqueeze(0) * spacing
-        there = row + torch.arange(residues, device=q.device).unsqueeze(1) >= context * spacing - past
-        mask = there.unsqueeze(1) & _band(block, window, q.device)
+        exists = row + torch.arange(residues, device=q.device).unsqueeze(1) >= context * spacing - past
+        mask = exists.unsqueeze(1) & _band_mask(block, window, q.device)
         first = [x[:, : context + block].permute(0, 2, 3, 1, 4).unsqueeze(1) for x in (keys, values)]
-        parts.append(_attend(queries[:, :1], first, mask.expand(batch, -1, -1, -1).flatten(0, 1).unsqueeze(1)))
-    if len(parts) < blocks:
+        outputs.append(_attend(queries[:, :1], first, mask.expand(batch, -1, -1, -1).flatten(0, 1).unsqueeze(1)))
+    if len(outputs) < blocks:
         rest = [x.unfold(1, window + block, block).permute(0, 1, 2, 3, 5, 4) for x in (keys, values)]
         if context:
-            rest = [x[:, len(parts) :] for x in rest]
-        parts.append(_attend(queries[:, len(parts) :], rest, _band(block, window, q.device)))
-    out = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
+            rest = [x[:, len(outputs) :] for x in rest]
+        outputs.append(_attend(queries[:, len(outputs) :], rest, _band_mask(block, window, q.device)))
+    out = torch.cat(outputs, dim=1) if len(outputs) > 1 else outputs[0]
     # (batch, blocks, residues, heads, block, size) -> (batch, time, heads, size)
     return out.permute(0, 1, 4, 2, 3, 5).reshape(batch, -1, heads, size)[:, :time]
 
 
 def sliding_weights(q: Tensor, k: Tensor, *, window: int, spacing: int) -> Tensor:
-    """The weights that `sliding_attention` applies, (batch, heads, time, window): entry j belongs to t - j d."""
+    """Returns the weights of `sliding_attention`, (batch, heads, time, window): entry j is that of step t - j d."""
     time, past = q.shape[1], k.shape[1] - q.shape[1]
-    at = torch.arange(past, past + time, device=q.device)
+    query_steps = torch.arange(past, past + time, device=q.device)
     scores = q.new_full((*q.shape[:3], window), -torch.inf)
     for j in range(window):
-        seen = at - j * spacing
-        there = seen >= 0
-        scores[..., j][:, there] = (q[:, there] * k[:, seen[there]]).sum(-1) * q.shape[3] ** -0.5
+        key_steps = query_steps - j * spacing
+        exists = key_steps >= 0
+        scores[..., j][:, exists] = (q[:, exists] * k[:, key_steps[exists]]).sum(-1) * q.shape[3] ** -0.5
     return scores.softmax(-1).transpose(1, 2)
 
 
-def rotate(x: Tensor, positions: Tensor) -> Tensor:
-    """Rotary position embedding (Su et al. 2021, arXiv 2104.09864, section 3.4.2): the pair (x_i, x_{i + half})
-    turns by position * 10000^(-2i / size), so that a product of two depends on their distance alone. An odd last
-    component is left as it is.
+def apply_rotary(x: Tensor, positions: Tensor) -> Tensor:
+    """Applies rotary position embedding (Su et al. 2021, arXiv 2104.09864, section 3.4.2).
+
+    The pair (x_i, x_{i + half}) turns by position * 10000^(-2i / size), so that a product of two vectors depends on the
+    distance of their positions alone. An odd last component is left as it is.
 
     Args:
         x: (batch, time, heads, size).
@@ -88,31 +92,31 @@ def rotate(x: Tensor, positions: Tensor) -> Tensor:
     """
     half = x.shape[3] // 2
     exponent = torch.arange(half, device=x.device, dtype=torch.float64) / max(half, 1)
-    # In double precision: a late position is a large angle, whose last digits are what counts.
+    # In double precision: a late position is a large angle, whose last digits count.
     angle = positions.to(torch.float64).unsqueeze(1) * 10_000.0**-exponent
     cos, sin = angle.cos().to(x.dtype).unsqueeze(1), angle.sin().to(x.dtype).unsqueeze(1)
     a, b, rest = x[..., :half], x[..., half : 2 * half], x[..., 2 * half :]
     return torch.cat([a * cos - b * sin, a * sin + b * cos, rest], dim=-1)
 
 
-def _band(block: int, window: int, device: torch.device) -> Tensor:
-    """(block, window + block): row i of a block sees the `window` rows that end with itself."""
+def _band_mask(block: int, window: int, device: torch.device) -> Tensor:
+    """Returns (block, window + block): row i of a block sees the `window` rows that end with itself."""
     i = torch.arange(block, device=device).unsqueeze(1)
     row = torch.arange(window + block, device=device)
     return (row > i) & (row <= i + window)
 
 
-def _attend(queries: Tensor, seen: list[Tensor], mask: Tensor | None) -> Tensor:
-    """Attention over (batch, blocks, residues, heads, rows, size) to `seen`, keys and values; causal without a mask."""
-    q, k, v = (x.reshape(-1, *x.shape[3:]) for x in (queries, *seen))
+def _attend(queries: Tensor, keys_and_values: list[Tensor], mask: Tensor | None) -> Tensor:
+    """Computes attention for (batch, blocks, residues, heads, rows, size) each; causal if there is no mask."""
+    q, k, v = (x.reshape(-1, *x.shape[3:]) for x in (queries, *keys_and_values))
     out = [
         scaled_dot_product_attention(
-            q[i : i + FOLDED],
-            k[i : i + FOLDED],
-            v[i : i + FOLDED],
-            attn_mask=mask[i : i + FOLDED] if mask is not None and mask.ndim == 4 else mask,
+            q[i : i + MAX_ATTENTION_BATCH],
+            k[i : i + MAX_ATTENTION_BATCH],
+            v[i : i + MAX_ATTENTION_BATCH],
+            attn_mask=mask[i : i + MAX_ATTENTION_BATCH] if mask is not None and mask.ndim == 4 else mask,
             is_causal=mask is None,
         )
-        for i in range(0, len(q), FOLDED)
+        for i in range(0, len(q), MAX_ATTENTION_BATCH)
     ]
     return (torch.cat(out) if len(out) > 1 else out[0]).view(queries.shape)

@@ -1,4 +1,7 @@
-"""The functions of the averages in Triton, element by element, where its own are missing or not exact enough."""
+"""Pointwise functions and the matrix product of the recurrence in Triton.
+
+Triton's own functions are missing or not exact enough.
+"""
 
 import triton
 import triton.language as tl
@@ -6,7 +9,7 @@ import triton.language as tl
 
 @triton.jit
 def tanh(x):
-    """Exact near 0, where the quotient of exponentials would keep no digits: there, the series up to x^9."""
+    """Returns the tanh of x: near 0, where the quotient of exponentials would keep no digits, its series up to x^9."""
     squared = x * x
     series = 1 + squared * (-1 / 3 + squared * (2 / 15 + squared * (-17 / 315 + squared * (62 / 2835))))
     small = tl.exp(-2 * tl.abs(x))
@@ -16,26 +19,28 @@ def tanh(x):
 
 @triton.jit
 def log1p_exp_minus(x):
-    """log(1 + exp(-x)) for x >= 0, to the last digits also where exp(-x) is far below 1."""
+    """Returns log(1 + exp(-x)) for x >= 0, to the last digits also where exp(-x) is far below 1."""
     e = tl.exp(-x)
     one = 1 + e
-    # What rounding took from e in 1 + e, the quotient gives back.
+    # The quotient corrects for the rounding of e in 1 + e.
     return tl.where(one == 1, e, tl.log(one) * (e / tl.where(one == 1, 1.0, one - 1)))
 
 
 @triton.jit
 def log_sigmoid(x):
+    """Returns log(sigmoid(x))."""
     return tl.minimum(x, 0.0) - log1p_exp_minus(tl.abs(x))
 
 
 @triton.jit
 def softplus(x):
+    """Returns log(1 + exp(x))."""
     return tl.maximum(x, 0.0) + log1p_exp_minus(tl.abs(x))
 
 
 @triton.jit
 def log_attention(p, ATTENTION: tl.constexpr):
-    """alpha = log f_a(p): `architectures.kernels.pointwise.log_attention`."""
+    """Returns alpha = log f_a(p), as `architectures.kernels.pointwise.log_attention` does."""
     if ATTENTION == "sigmoid":
         alpha = log_sigmoid(p)
     elif ATTENTION == "softplus":
@@ -49,8 +54,8 @@ def log_attention(p, ATTENTION: tl.constexpr):
 
 
 @triton.jit
-def attention_slope(p, ATTENTION: tl.constexpr):
-    """d alpha / d p for the functions whose slope is not 1 everywhere."""
+def log_attention_slope(p, ATTENTION: tl.constexpr):
+    """Returns d alpha / d p for the functions whose slope is not 1 everywhere."""
     if ATTENTION == "sigmoid":
         slope = tl.sigmoid(-p)
     elif ATTENTION == "softplus":
@@ -63,10 +68,11 @@ def attention_slope(p, ATTENTION: tl.constexpr):
 
 @triton.jit
 def multiply_add(a, b, sums, PRECISION: tl.constexpr):
-    """sums + a b. For `tf32x3` each factor is cut into two numbers of TF32, of whose products the smallest is left out.
+    """Returns sums + a b.
 
-    Triton does so too, but rounds where this cuts digits off, which takes fewer instructions, and it is instructions
-    that bound a step then. An infinite factor gives no number.
+    For `tf32x3` each factor is split into two TF32 numbers, of whose products the smallest is left out. Triton does so
+    too, but rounds where this truncates, which takes fewer instructions, and instructions are what bounds a step then.
+    An infinite factor gives NaN.
     """
     if PRECISION == "tf32x3":
         a_high = (a.to(tl.int32, bitcast=True) & -8192).to(tl.float32, bitcast=True)

@@ -1,18 +1,18 @@
-"""What a chapter says in words."""
+"""Texts of a report's chapter, for tests of the chapters of probes."""
 
 from analysis.report.blocks import Chapter, Points, Text
 
 
-def opening(chapter: Chapter) -> Text:
-    """The sentences that it opens with, the first of every task."""
-    first = chapter.blocks[0]
-    assert isinstance(first, Text)
-    assert first.role == "summary"
-    assert first.sentences
-    return first
+def opening_text(chapter: Chapter) -> Text:
+    """Returns the opening paragraph of a chapter: the first sentence on every task."""
+    text = chapter.blocks[0]
+    assert isinstance(text, Text)
+    assert text.role == "summary"
+    assert text.sentences
+    return text
 
 
-def said(chapter: Chapter) -> str:
-    """These, and the points that follow below each task's heading."""
-    points = [each for block in chapter.blocks if isinstance(block, Points) for each in block.sentences]
-    return " ".join([*opening(chapter).sentences, *points])
+def chapter_text(chapter: Chapter) -> str:
+    """Returns all sentences of a chapter: the opening paragraph and the points below each task's heading."""
+    points = [sentence for block in chapter.blocks if isinstance(block, Points) for sentence in block.sentences]
+    return " ".join([*opening_text(chapter).sentences, *points])

@@ -1,3 +1,5 @@
+"""Fixtures: a folder of trained runs, and a single thread."""
+
 import shutil
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from tests.workbench.experiments import finish, small
 
 @pytest.fixture
 def one_thread():
-    """Threads that wait for each other over small matrices take a hundred times as long on a busy machine."""
+    """Limits torch to one thread: on a busy machine, several are a hundred times slower on small matrices."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -18,6 +20,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with finished runs of two architectures, shared by the tests of a module."""
     out = tmp_path_factory.mktemp("trained")
     for architecture in ("gru", "rnn"):
         finish(small(architecture, steps=3, log_every=2), out)
@@ -26,4 +29,5 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def out(trained: Path, tmp_path: Path) -> Path:
+    """A copy of `trained` for one test."""
     return Path(shutil.copytree(trained, tmp_path / "out"))

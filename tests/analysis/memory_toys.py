@@ -1,4 +1,4 @@
-"""Encoders whose memory is known, and subjects with one inside."""
+"""Encoders whose memory is known, and models built around them."""
 
 from dataclasses import replace
 from typing import Any
@@ -15,8 +15,8 @@ from workbench.config import Experiment
 from workbench.resolve import resolve_architecture, resolve_task
 
 
-class Toy(Encoder):
-    """What an encoder of one's own has at least."""
+class ToyEncoder(Encoder):
+    """The least that a custom encoder has to have."""
 
     output_size: int
 
@@ -30,8 +30,8 @@ class Toy(Encoder):
         return 1
 
 
-class DelayLine(Toy):
-    """Puts out the first feature of the last so many steps."""
+class DelayLine(ToyEncoder):
+    """Outputs the first feature of the last `length` steps."""
 
     def __init__(self, input_size: int, length: int) -> None:
         super().__init__(input_size)
@@ -45,8 +45,14 @@ class DelayLine(Toy):
         return self.length
 
 
-class Listener(Toy):
-    """On `copy`, says each symbol again when it is due, if that is at most so many steps ago; else the first symbol."""
+class LimitedMemory(ToyEncoder):
+    """Solves `copy` for symbols at most `memory` steps ago; for older ones, answers with the first symbol.
+
+    Args:
+        input_size: of the one-hot symbols.
+        memory: steps.
+        longest: steps of the longest sequence that it accepts.
+    """
 
     def __init__(self, input_size: int, memory: int, longest: int = 10**9) -> None:
         super().__init__(input_size)
@@ -58,24 +64,24 @@ class Listener(Toy):
         symbols, categories = x.argmax(2), self.input_size - 2
         mark = (symbols == categories + 1).int().argmax(1, keepdim=True)
         item = torch.arange(x.shape[1]) - mark - 1
-        heard = (symbols < categories).sum(1, keepdim=True)
-        due = (item >= 0) & (item < heard)
-        known = symbols.gather(1, item.clamp(min=0)).clamp(max=categories)
-        said = torch.where(mark + 1 <= self.memory, known, torch.zeros_like(known))
-        answer = torch.where(due, said, torch.full_like(said, categories))
+        items = (symbols < categories).sum(1, keepdim=True)
+        due = (item >= 0) & (item < items)
+        right = symbols.gather(1, item.clamp(min=0)).clamp(max=categories)
+        recalled = torch.where(mark + 1 <= self.memory, right, torch.zeros_like(right))
+        answer = torch.where(due, recalled, torch.full_like(recalled, categories))
         return 9.0 * one_hot(answer, self.output_size).float() + 0 * x[:, :, :1], None
 
 
-def subject(
+def toy_model(
     task: str, options: dict[str, Any], encoder: Encoder | None = None, *, name: str = "gru", trained: bool = True
 ) -> LoadedModel:
-    """A subject with an encoder in the place of its own, whose outputs are the answers as far as there are as many."""
-    part, made = resolve_task(task, options)
-    architecture = resolve_architecture(name, {}, made, hidden_size=8)
-    found = untrained_model(Experiment(task=part, architecture=architecture))
+    """Returns a model of an architecture, or one whose encoder is replaced and whose readout is the identity."""
+    resolved, built = resolve_task(task, options)
+    architecture = resolve_architecture(name, {}, built, hidden_size=8)
+    loaded = untrained_model(Experiment(task=resolved, architecture=architecture))
     if encoder is not None:
-        found.model.encoder = encoder
-        found.model.readout = nn.Linear(encoder.output_size, made.output_size)
-        nn.init.eye_(found.model.readout.weight)
-        nn.init.zeros_(found.model.readout.bias)
-    return replace(found, trained=trained)
+        loaded.model.encoder = encoder
+        loaded.model.readout = nn.Linear(encoder.output_size, built.output_size)
+        nn.init.eye_(loaded.model.readout.weight)
+        nn.init.zeros_(loaded.model.readout.bias)
+    return replace(loaded, trained=trained)

@@ -1,19 +1,19 @@
-"""Reads a report back: its text, its tables, its attributes."""
+"""Parser that reads a report back: its text, its tables and its attributes."""
 
 from html.parser import HTMLParser
 
 
 class Page(HTMLParser):
-    """What a browser would make of a report."""
+    """A report's HTML page, parsed."""
 
     def __init__(self, source: str) -> None:
         super().__init__(convert_charrefs=True)
         self.tables: dict[str, list[list[str]]] = {}
-        """By caption, the lines of cells; headings are lines too."""
+        """Texts of the cells by row, headings included, of each table by caption."""
         self.paragraphs: list[str] = []
         self.tags: list[str] = []
         self.attributes: list[tuple[str, str, str]] = []
-        """Tag, name and value."""
+        """Tag, name and value of each attribute."""
         self.text = ""
         self._inside: list[str] = []
         self._caption = ""
@@ -48,12 +48,12 @@ class Page(HTMLParser):
             self.paragraphs[-1] += data
 
     def results(self, title: str) -> dict[str, dict[str, str]]:
-        """The results of a section: by row's label, by column's heading.
+        """Returns the results of a section, by label of the row and heading of the column.
 
-        Two columns are headed `seeds`; that of the solved ones is called `solved` here.
+        Two columns have the heading `seeds`; that of the solved seeds is called `solved` here.
         """
-        lines = [[" ".join(cell.split(" ")).strip() for cell in line] for line in self.tables[f"Results on {title}"]]
-        names = [name.replace("\n", " ") for name in lines[1]]
+        rows = [[" ".join(cell.split(" ")).strip() for cell in row] for row in self.tables[f"Results on {title}"]]
+        names = [name.replace("\n", " ") for name in rows[1]]
         if names.count("seeds") == 2:
             names[len(names) - 1 - names[::-1].index("seeds")] = "solved"
-        return {line[0]: dict(zip(names[1:], line[1:], strict=True)) for line in lines[2:]}
+        return {row[0]: dict(zip(names[1:], row[1:], strict=True)) for row in rows[2:]}

@@ -1,4 +1,4 @@
-"""Probes that count, fail, and are told of, for tests of what is around them."""
+"""Probes that count and fail, and shortcuts for running them, for tests of the runner."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -8,37 +8,44 @@ from analysis.probes.parallel import run_all
 from analysis.probes.result import ProbeResult
 from analysis.probes.runner import ProbeEvent, ProbeJob, ProbeOptions
 from analysis.probes.settings import ProbeSettings
-from tests.analysis.toy_probe import parameters
+from tests.analysis.toy_probe import count_parameters
 
 SETTINGS = ProbeSettings(sequences=2, directions=2, longest=50, length=6)
 
 
-class Counted:
-    """A probe that counts how often it is used, and on what."""
+class CountingProbe:
+    """A probe that records the architectures that it is applied to.
 
-    def __init__(self, then: Callable[[LoadedModel], None] = lambda subject: None) -> None:
+    Args:
+        hook: is called with every model, and may fail.
+    """
+
+    def __init__(self, hook: Callable[[LoadedModel], None] = lambda loaded: None) -> None:
         self.names: list[str] = []
-        self.then = then
+        self.hook = hook
 
-    def __call__(self, subject: LoadedModel, settings: ProbeSettings) -> ProbeResult:
-        self.names.append(subject.name)
-        self.then(subject)
-        return parameters(subject, settings)
+    def __call__(self, loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
+        self.names.append(loaded.name)
+        self.hook(loaded)
+        return count_parameters(loaded, settings)
 
 
-def asked(*names: str, seed: int = 0, again: bool = False, threads: int = 1) -> ProbeOptions:
+def fail_with(error: BaseException, only: str = "") -> Callable[[LoadedModel], None]:
+    """Returns a hook that raises an error for architectures whose name contains `only`."""
+
+    def fail(loaded: LoadedModel) -> None:
+        if only in loaded.name:
+            raise error
+
+    return fail
+
+
+def probe_options(*names: str, seed: int = 0, again: bool = False, threads: int = 1) -> ProbeOptions:
     return ProbeOptions(names=names, settings=replace(SETTINGS, seed=seed), again=again, threads=threads)
 
 
-def raising(error: BaseException, only: str = "") -> Callable[[LoadedModel], None]:
-    def then(subject: LoadedModel) -> None:
-        if only in subject.name:
-            raise error
-
-    return then
-
-
-def failures(found: Sequence[ProbeJob], names: Sequence[str] = ("toy",)) -> Mapping[int, str]:
+def failed_jobs(jobs: Sequence[ProbeJob], names: Sequence[str] = ("toy",)) -> Mapping[int, str]:
+    """Runs probes; returns the reasons for those that failed, by the index of the job."""
     events: list[ProbeEvent] = []
-    run_all(found, asked(*names), listen=events.append)
+    run_all(jobs, probe_options(*names), on_event=events.append)
     return {event.job: event.text for event in events if event.kind == "failed"}

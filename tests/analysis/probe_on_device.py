@@ -1,4 +1,4 @@
-"""What a probe finds on one device, and whether another's findings are the same."""
+"""Runs a probe on a device, and compares the results of two devices."""
 
 from dataclasses import replace
 from typing import Any
@@ -16,7 +16,7 @@ COPY = ("copy", {"length": 8, "items": 2, "categories": 3})
 SETTINGS = ProbeSettings(sequences=4, directions=4, longest=100)
 
 
-def found(
+def run_on_device(
     architecture: str,
     task: str,
     options: dict[str, Any],
@@ -24,23 +24,26 @@ def found(
     device: torch.device,
     settings: ProbeSettings = SETTINGS,
 ) -> ProbeResult:
-    """What a probe finds in an untrained model that passes for a trained one."""
+    """Returns the result of a probe on an untrained model that counts as a trained one."""
     experiment = small(architecture, task, task_options=options)
-    subject = replace(models.untrained_model(experiment), trained=True)
-    subject.model.to(device)
+    loaded = replace(models.untrained_model(experiment), trained=True)
+    loaded.model.to(device)
     torch.manual_seed(0)
-    entry = registry.analyze(subject, probe, settings)
-    assert entry.device == device.type
-    return ProbeResult(unavailable={"all": entry.reason}) if entry.result is None else entry.result
+    record = registry.run_probe(loaded, probe, settings)
+    assert record.device == device.type
+    return ProbeResult(unavailable={"all": record.reason}) if record.result is None else record.result
 
 
-def same(there: ProbeResult, here: ProbeResult, rel: float) -> None:
-    """Asserts that all findings are there, and the numbers those of here up to rounding."""
-    assert (there.labels, there.unavailable) == (here.labels, here.unavailable)
-    assert (list(there.metrics), list(there.curves)) == (list(here.metrics), list(here.curves))
-    for name, number in here.metrics.items():
+def assert_same_result(actual: ProbeResult, expected: ProbeResult, rel: float) -> None:
+    """Asserts that two results have the same content, with numbers that are equal up to rounding."""
+    assert (actual.labels, actual.unavailable) == (expected.labels, expected.unavailable)
+    assert (list(actual.metrics), list(actual.curves)) == (list(expected.metrics), list(expected.curves))
+    for name, metric in expected.metrics.items():
         for end in ("value", "low", "high"):
-            one, other = getattr(number, end), getattr(there.metrics[name], end)
-            assert other == (None if one is None else pytest.approx(one, rel=rel, abs=rel / 1000)), f"{name}: {end}"
-    for name, curve in here.curves.items():
-        np.testing.assert_allclose(there.curves[name].array(), curve.array(), rtol=rel, atol=rel / 100, err_msg=name)
+            number = getattr(metric, end)
+            approximate = None if number is None else pytest.approx(number, rel=rel, abs=rel / 1000)
+            assert getattr(actual.metrics[name], end) == approximate, f"{name}: {end}"
+    for name, curve in expected.curves.items():
+        np.testing.assert_allclose(
+            actual.curves[name].to_array(), curve.to_array(), rtol=rel, atol=rel / 100, err_msg=name
+        )

@@ -1,4 +1,4 @@
-"""Run folders with known numbers, as the bench would have written them."""
+"""Run folders with known numbers, in the layout of the workbench."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ import pandas as pd
 from workbench.config import Budget, Experiment, Numerics, Optimization, Part
 from workbench.files import write_json, write_text, write_yaml
 
-TRIVIAL = 1 / 6
+TRIVIAL_LOSS = 1 / 6
 
 
 def experiment(
@@ -24,8 +24,11 @@ def experiment(
     steps: int = 2000,
     **rest: Any,
 ) -> Experiment:
-    """An experiment; `batch_size`, `seconds`, `log_every`, `until` go to its budget, `precision` and
-    `draw` to its numerics, all else to its optimisation."""
+    """Returns an experiment.
+
+    Of the other keywords, `batch_size`, `seconds`, `log_every` and `until` are set in its budget, `precision` and
+    `draw` in its numerics, and all others in its optimisation.
+    """
     budget = {key: rest.pop(key) for key in ("batch_size", "seconds", "log_every", "until") if key in rest}
     numerics = {key: rest.pop(key) for key in ("precision", "draw") if key in rest}
     return Experiment(
@@ -40,7 +43,7 @@ def experiment(
 
 def write_run(
     out: Path,
-    made: Experiment,
+    run: Experiment,
     *,
     loss: float | None = 0.01,
     accuracy: float | None = None,
@@ -53,28 +56,28 @@ def write_run(
     diverged_at: int | None = None,
     receptive_field: int | None = None,
     steps: int | None = None,
-    trivial_loss: float = TRIVIAL,
+    trivial_loss: float = TRIVIAL_LOSS,
     time: int = 100,
     timing: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Writes a finished run; with `loss=None`, one that diverged. Returns its folder."""
-    slug = "".join(char if char.isalnum() or char in "-_." else "_" for char in made.architecture.name)
-    folder = out / "runs" / made.task.name / slug / made.identity / f"seed-{made.seed}"
+    """Writes a finished run, or with `loss=None` a diverged one, and returns its folder."""
+    slug = "".join(char if char.isalnum() or char in "-_." else "_" for char in run.architecture.name)
+    folder = out / "runs" / run.task.name / slug / run.identity / f"seed-{run.seed}"
     folder.mkdir(parents=True)
-    write_yaml(folder / "config.yaml", made.to_dict())
-    table = {"step": [made.budget.log_every * (index + 1) for index in range(len(losses))], "train/loss": losses}
+    write_yaml(folder / "config.yaml", run.to_dict())
+    table = {"step": [run.budget.log_every * (index + 1) for index in range(len(losses))], "train/loss": losses}
     metrics: dict[str, Sequence[Any]] = {**table, "val/loss": losses}
     if accuracies is not None:
         metrics |= {"train/accuracy": accuracies, "val/accuracy": accuracies}
-    metrics["learning_rate"] = [made.optimization.learning_rate] * len(losses)
+    metrics["learning_rate"] = [run.optimization.learning_rate] * len(losses)
     write_text(folder / "metrics.csv", pd.DataFrame(metrics).to_csv(index=False))
     test = None if loss is None else {"loss": loss, **({} if accuracy is None else {"accuracy": accuracy})}
     result = {
-        "identity": made.identity,
-        "seed": made.seed,
+        "identity": run.identity,
+        "seed": run.seed,
         "status": "diverged" if loss is None else "finished",
         "diverged_at": diverged_at,
-        "steps": made.budget.steps if steps is None else steps,
+        "steps": run.budget.steps if steps is None else steps,
         "parameters": parameters,
         "state_size": 128,
         "receptive_field": receptive_field,
@@ -92,6 +95,6 @@ def write_run(
     return folder
 
 
-def rows_in(path: Path) -> list[dict[str, Any]]:
-    """`comparison.csv`, row by row."""
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Returns the rows of a CSV file such as `comparison.csv`."""
     return json.loads(pd.read_csv(path).to_json(orient="records"))  # type: ignore[no-any-return]

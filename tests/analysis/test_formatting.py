@@ -1,4 +1,4 @@
-"""Numbers as they are printed."""
+"""Formatting of numbers, names and lists."""
 
 import math
 
@@ -12,8 +12,8 @@ from analysis.formatting import (
     format_range,
     format_seeds,
     join_names,
+    make_printable,
     pluralize,
-    printable,
 )
 from analysis.statistics import Mean
 
@@ -51,26 +51,26 @@ def test_three_significant_digits(value: float | None, text: str) -> None:
     ],
 )
 def test_a_mean_and_its_interval_have_the_same_decimals(mean: float, half: float | None, text: str) -> None:
-    assert format_interval(Mean(mean=mean, half=half, n=3)) == text
+    assert format_interval(Mean(mean=mean, half_width=half, n=3)) == text
 
 
 def test_an_accuracy_is_not_rounded_to_one() -> None:
-    assert format_interval(Mean(mean=0.9996, half=None, n=1), least=4) == "0.9996"
+    assert format_interval(Mean(mean=0.9996, half_width=None, n=1), min_decimals=4) == "0.9996"
 
 
 def test_no_values_no_number() -> None:
-    assert format_interval(Mean(mean=math.nan, half=None, n=0)) == "\u2013"
+    assert format_interval(Mean(mean=math.nan, half_width=None, n=0)) == "\u2013"
 
 
 def test_counts_and_lists() -> None:
     assert format_count(1254001) == "1,254,001"
     assert format_range([500, 500]) == "500"
     assert format_range([2000, 500]) == "500\u20132,000"
-    assert format_range([None], absent="all") == "all"
+    assert format_range([None], default="all") == "all"
     assert format_seeds([2, 0, 1, 7, 9, 8, 4]) == "0\u20132, 4, 7\u20139"
     assert join_names(["a"]) == "a"
     assert join_names(["a", "b", "c"]) == "a, b and c"
     assert pluralize(1, "seed") == "1 seed"
     assert format_percent(1866.7) == "1,867 %"
     assert format_percent(1.234) == "1.2 %"
-    assert printable("a\x00b\n") == "a\ufffdb\ufffd"
+    assert make_printable("a\x00b\n") == "a\ufffdb\ufffd"

@@ -1,13 +1,13 @@
-"""What is compared with what."""
+"""Grouping of runs into sections and rows."""
 
 from pathlib import Path
 
 import pytest
 
-from analysis.grouping import sections
+from analysis.grouping import build_sections
 from tests.analysis.report_runs import experiment, write_run
 from workbench.errors import UserError
-from workbench.results import finished
+from workbench.results import finished_runs
 
 
 def test_a_section_for_each_variant_and_a_row_for_each_configuration(tmp_path: Path) -> None:
@@ -15,18 +15,18 @@ def test_a_section_for_each_variant_and_a_row_for_each_configuration(tmp_path: P
         for seed in (10, 2):
             for architecture in ("rwa", "my.own:Model", "lstm"):
                 write_run(tmp_path, experiment(architecture, task_options={"length": length}, seed=seed))
-    found = sections(finished(tmp_path))
-    assert [section.title for section in found] == [
+    sections = build_sections(finished_runs(tmp_path))
+    assert [section.title for section in sections] == [
         "addition, length=20",
         "addition, length=100",
         "addition, length=1000",
     ]
-    assert [section.anchor for section in found] == [
+    assert [section.anchor for section in sections] == [
         "addition-length-20",
         "addition-length-100",
         "addition-length-1000",
     ]
-    for section in found:
+    for section in sections:
         assert [row.label for row in section.rows] == ["lstm", "rwa", "my.own:Model"]
         assert [[run.experiment.seed for run in row.runs] for row in section.rows] == [[2, 10]] * 3
 
@@ -36,21 +36,21 @@ def test_labels_say_what_differs(tmp_path: Path) -> None:
         write_run(tmp_path, experiment("lstm", hidden_size=hidden_size))
     write_run(tmp_path, experiment("lstm", hidden_size=64, learning_rate=0.01))
     write_run(tmp_path, experiment("gru"))
-    (section,) = sections(finished(tmp_path))
+    (section,) = build_sections(finished_runs(tmp_path))
     assert [row.label for row in section.rows] == [
         "lstm (hidden_size=64, learning_rate=0.001)",
         "lstm (hidden_size=64, learning_rate=0.01)",
         "lstm (hidden_size=128, learning_rate=0.001)",
         "gru",
     ]
-    assert len({(row.look.dash, row.look.hollow) for row in section.rows[:3]}) == 3
-    assert len({row.look.colour for row in section.rows[:3]}) == 1
+    assert len({(row.line_style.dash, row.line_style.hollow) for row in section.rows[:3]}) == 3
+    assert len({row.line_style.color for row in section.rows[:3]}) == 1
 
 
 def test_anchors_are_distinct_and_safe(tmp_path: Path) -> None:
     for index, task in enumerate(("my.tasks:One", "my-tasks:one", "日本")):
         write_run(tmp_path, experiment(task=task, seed=index))
-    anchors = [section.anchor for section in sections(finished(tmp_path))]
+    anchors = [section.anchor for section in build_sections(finished_runs(tmp_path))]
     assert len(set(anchors)) == 3
     assert all(anchor.replace("-", "").isascii() and anchor.replace("-", "").isalnum() for anchor in anchors)
 
@@ -58,11 +58,11 @@ def test_anchors_are_distinct_and_safe(tmp_path: Path) -> None:
 def test_the_number_1_and_the_text_1_are_two_variants(tmp_path: Path) -> None:
     write_run(tmp_path, experiment(task_options={"length": 1}))
     write_run(tmp_path, experiment(task_options={"length": "1"}))
-    assert len({section.anchor for section in sections(finished(tmp_path))}) == 2
+    assert len({section.anchor for section in build_sections(finished_runs(tmp_path))}) == 2
 
 
 def test_a_run_found_twice_is_refused(tmp_path: Path) -> None:
     folder = write_run(tmp_path, experiment())
     folder.with_name("seed-5").symlink_to(folder)
     with pytest.raises(UserError, match="hold the same run"):
-        sections(finished(tmp_path))
+        build_sections(finished_runs(tmp_path))

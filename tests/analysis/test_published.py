@@ -1,10 +1,10 @@
-"""Published figures stand beside their own variant only."""
+"""Published sources: found for exactly their variant of a task, and valid."""
 
 from typing import Any
 
 import pytest
 
-from analysis.published import PUBLISHED, catalogue_name, published_for
+from analysis.published import PUBLISHED, catalogue_name, find_published
 from analysis.style import LINE_STYLES
 from workbench.config import Part
 from workbench.tasks.catalogue import build
@@ -12,8 +12,8 @@ from workbench.tasks.catalogue import options as option_names
 
 
 def figures(name: str, architecture: str, **options: Any) -> list[str]:
-    """What is published of an architecture on a task."""
-    sources = published_for(Part(name=name, options=options))
+    """Returns the published figures of an architecture on a task."""
+    sources = find_published(Part(name=name, options=options))
     return [str(source.figures[architecture]) for source in sources if architecture in source.figures]
 
 

@@ -1,4 +1,4 @@
-"""A published figure is shown as it was printed, and compared as the number it is."""
+"""Parsing and formatting of published figures."""
 
 import math
 
@@ -29,7 +29,7 @@ from analysis.published import PublishedFigure
     ],
 )
 def test_a_figure_is_its_number_its_bound_and_what_was_printed(text, value, bound, shown):
-    figure = PublishedFigure.read(text)
+    figure = PublishedFigure.parse(text)
     assert math.isclose(figure.value, value, rel_tol=1e-15)
     assert (figure.text, figure.bound, str(figure)) == (text, bound, shown)
 
@@ -39,7 +39,7 @@ def test_a_figure_is_its_number_its_bound_and_what_was_printed(text, value, boun
     ["", "never", "> ", "10,000", "1 000", "98.11%", "98.11 % of them", "about 5", "1e", "1.", ".5", "5 6", ">= 3",
      "> > 3", "nan", "inf", " 5", "5 ", "5\n"],
 )  # fmt: skip
-def test_what_is_no_figure_is_refused_by_its_text(text):
-    with pytest.raises(ValueError, match="is no figure such as") as refused:
-        PublishedFigure.read(text)
+def test_other_text_is_refused_and_quoted(text):
+    with pytest.raises(ValueError, match="is not a figure such as") as refused:
+        PublishedFigure.parse(text)
     assert repr(text) in str(refused.value)

@@ -1,4 +1,4 @@
-"""Means, intervals and medians, against scipy's own."""
+"""Means, intervals and medians, against SciPy and worked examples."""
 
 import math
 
@@ -8,18 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.statistics import Mean, half_width, mean_interval, median_reached
+from analysis.statistics import Mean, half_width, mean_interval, median_steps_to_goal
 
 values = st.lists(st.floats(-1e3, 1e3).map(lambda value: round(value, 3)), min_size=2, max_size=12)
 
 
 @given(values)
-def test_the_interval_is_students(given: list[float]) -> None:
-    mean = mean_interval(given)
-    assert mean.mean == pytest.approx(np.mean(given), abs=1e-9)
-    assert mean.n == len(given)
-    if np.ptp(given) > 0:
-        low, high = stats.t.interval(0.95, len(given) - 1, loc=np.mean(given), scale=stats.sem(given))
+def test_the_interval_is_students(numbers: list[float]) -> None:
+    mean = mean_interval(numbers)
+    assert mean.mean == pytest.approx(np.mean(numbers), abs=1e-9)
+    assert mean.n == len(numbers)
+    if np.ptp(numbers) > 0:
+        low, high = stats.t.interval(0.95, len(numbers) - 1, loc=np.mean(numbers), scale=stats.sem(numbers))
         assert (mean.low, mean.high) == pytest.approx((low, high), rel=1e-9, abs=1e-9)
 
 
@@ -27,28 +27,28 @@ def test_a_worked_example() -> None:
     # t(0.975; 2) = 4.302653, s = 1, n = 3.
     mean = mean_interval([1.0, 2.0, 3.0])
     assert mean.mean == 2
-    assert mean.half == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
+    assert mean.half_width == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
 
 
 def test_one_value_has_no_interval() -> None:
-    assert mean_interval([0.5]) == Mean(mean=0.5, half=None, n=1)
+    assert mean_interval([0.5]) == Mean(mean=0.5, half_width=None, n=1)
 
 
 def test_what_is_no_number_is_left_out_and_counted() -> None:
     mean = mean_interval([1.0, math.nan, 3.0, math.inf])
     assert (mean.mean, mean.n, mean.excluded) == (2.0, 2, 2)
-    assert mean.half == mean_interval([1.0, 3.0]).half
+    assert mean.half_width == mean_interval([1.0, 3.0]).half_width
 
 
 def test_no_value_at_all() -> None:
     mean = mean_interval([math.nan])
     assert math.isnan(mean.mean)
-    assert (mean.half, mean.n, mean.excluded) == (None, 0, 1)
+    assert (mean.half_width, mean.n, mean.excluded) == (None, 0, 1)
 
 
 def test_columns_have_the_intervals_of_their_own_values() -> None:
     table = np.array([[1.0, 5.0, 2.0], [2.0, np.nan, np.nan], [4.0, 7.0, np.nan]])
-    expected = [mean_interval(column).half or 0.0 for column in table.T]
+    expected = [mean_interval(column).half_width or 0.0 for column in table.T]
     assert half_width(table) == pytest.approx(expected)
 
 
@@ -57,7 +57,7 @@ def test_columns_have_the_intervals_of_their_own_values() -> None:
     [((1.0, 0.5), (2.0, 0.5), True), ((1.0, 0.4), (2.0, 0.5), False), ((1.0, 3.0), (1.5, 0.1), True)],
 )
 def test_overlap_is_mutual(one: tuple[float, float], other: tuple[float, float], overlap: bool) -> None:
-    first, second = (Mean(mean=mean, half=half, n=3) for mean, half in (one, other))
+    first, second = (Mean(mean=mean, half_width=half, n=3) for mean, half in (one, other))
     assert first.overlaps(second) is second.overlaps(first) is overlap
 
 
@@ -74,4 +74,4 @@ def test_overlap_is_mutual(one: tuple[float, float], other: tuple[float, float],
     ],
 )
 def test_a_seed_that_never_gets_there_counts_as_later(steps: list[float | None], median: float | None) -> None:
-    assert median_reached(steps) == median
+    assert median_steps_to_goal(steps) == median

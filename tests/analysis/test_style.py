@@ -1,4 +1,4 @@
-"""Looks that can be told apart, and figures that are the same each time."""
+"""Line styles that can be told apart, and figures that are reproducible."""
 
 from itertools import combinations
 from pathlib import Path
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from analysis.style import CUSTOM_COLORS, DASHES, LINE_STYLES, line_styles, restyled, save, theme
-from architectures.registry import CATALOGUE
+from analysis.style import CUSTOM_COLORS, DASHES, LINE_STYLES, line_styles, restyled, save_figure, theme
+from architectures.registry import ARCHITECTURES
 
 # Machado, Oliveira and Fernandes (2009), severity 1.0, on linear RGB.
 DEUTERANOPIA = [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
@@ -30,36 +30,36 @@ def lab(rgb: np.ndarray) -> np.ndarray:
 
 
 def test_every_architecture_of_the_catalogue_has_a_look() -> None:
-    assert list(LINE_STYLES) == list(CATALOGUE)
+    assert list(LINE_STYLES) == list(ARCHITECTURES)
 
 
 @pytest.mark.parametrize("seen", [np.eye(3), DEUTERANOPIA, PROTANOPIA], ids=["normal", "deuteranopia", "protanopia"])
 def test_colours_are_far_apart(seen: list[list[float]]) -> None:
-    colours = {name: lab(np.array(seen) @ linear(look.colour)) for name, look in LINE_STYLES.items()}
+    colours = {name: lab(np.array(seen) @ linear(style.color)) for name, style in LINE_STYLES.items()}
     for one, other in combinations(colours, 2):
         assert np.linalg.norm(colours[one] - colours[other]) > 20, (one, other)
 
 
 def test_colours_stand_out_on_white() -> None:
-    for colour in [*(look.colour for look in LINE_STYLES.values()), *CUSTOM_COLORS]:
+    for colour in [*(style.color for style in LINE_STYLES.values()), *CUSTOM_COLORS]:
         luminance = TO_XYZ[1] @ linear(colour)
         assert 1.05 / (luminance + 0.05) >= 2.95, colour
 
 
 def test_in_grey_the_marker_tells_them_apart() -> None:
-    assert len({look.marker for look in LINE_STYLES.values()}) == len(LINE_STYLES)
+    assert len({style.marker for style in LINE_STYLES.values()}) == len(LINE_STYLES)
 
 
 def test_own_architectures_collide_with_none() -> None:
     names = [f"my.models:Own{index}" for index in range(40)]
-    made = line_styles([*LINE_STYLES, *names])
-    assert {name: made[name] for name in LINE_STYLES} == dict(LINE_STYLES)
-    assert len({(look.colour, look.dash, look.marker) for look in made.values()}) == len(made)
-    assert not {look.marker for name, look in made.items() if name in names} & {
-        look.marker for look in LINE_STYLES.values()
+    styles = line_styles([*LINE_STYLES, *names])
+    assert {name: styles[name] for name in LINE_STYLES} == dict(LINE_STYLES)
+    assert len({(style.color, style.dash, style.marker) for style in styles.values()}) == len(styles)
+    assert not {style.marker for name, style in styles.items() if name in names} & {
+        style.marker for style in LINE_STYLES.values()
     }
     # The first six differ in colour.
-    assert len({look.colour for look in line_styles(names[:6]).values()}) == 6
+    assert len({style.color for style in line_styles(names[:6]).values()}) == 6
 
 
 def test_own_looks_do_not_depend_on_the_order() -> None:
@@ -70,23 +70,23 @@ def test_own_looks_do_not_depend_on_the_order() -> None:
 
 
 def test_variants_of_one_architecture_differ_and_keep_its_colour() -> None:
-    made = [restyled(LINE_STYLES["lstm"], index) for index in range(2 * len(DASHES))]
-    assert len(set(made)) == len(made)
-    assert {look.colour for look in made} == {LINE_STYLES["lstm"].colour}
-    assert made[0] == LINE_STYLES["lstm"]
+    styles = [restyled(LINE_STYLES["lstm"], index) for index in range(2 * len(DASHES))]
+    assert len(set(styles)) == len(styles)
+    assert {style.color for style in styles} == {LINE_STYLES["lstm"].color}
+    assert styles[0] == LINE_STYLES["lstm"]
 
 
-def drawn() -> Figure:
+def example_figure() -> Figure:
     with theme():
         figure = Figure()
         axes = figure.subplots()
-        axes.plot([1, 2], [3, 4], label="<a & b>", **LINE_STYLES["rwa"].line())
+        axes.plot([1, 2], [3, 4], label="<a & b>", **LINE_STYLES["rwa"].plot_keywords())
         axes.set_title("<a & b>")
     return figure
 
 
 def test_the_same_figure_gives_the_same_bytes(tmp_path: Path) -> None:
-    one, other = (save(drawn(), tmp_path / name, "figure") for name in ("one", "other"))
+    one, other = (save_figure(example_figure(), tmp_path / name, "figure") for name in ("one", "other"))
     assert one == other
     assert (tmp_path / "one/figure.svg").read_text(encoding="utf-8") == one
     assert (tmp_path / "one/figure.png").read_bytes().startswith(b"\x89PNG")
@@ -94,7 +94,7 @@ def test_the_same_figure_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_a_figure_is_xml_with_text_and_without_a_date(tmp_path: Path) -> None:
-    svg = save(drawn(), tmp_path, "figure")
+    svg = save_figure(example_figure(), tmp_path, "figure")
     root = ElementTree.fromstring(svg)
     assert any(element.text == "<a & b>" for element in root.iter())
     assert "date" not in svg

@@ -1,4 +1,4 @@
-"""Encoders of which everything is known."""
+"""Diagonal linear encoders, whose gradients and states are known in closed form."""
 
 import torch
 from torch import Tensor
@@ -27,9 +27,9 @@ class Diagonal(Encoder):
     def encode(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
         h = state[0] if isinstance(state, tuple) else x.new_zeros(len(x), self.output_size)
         assert isinstance(h, Tensor)
-        fed, outputs = x @ self.weight.t(), []
+        terms, outputs = x @ self.weight.t(), []
         for t in range(x.shape[1]):
-            h = self.decay * h + fed[:, t]
+            h = self.decay * h + terms[:, t]
             outputs.append(h)
         return torch.stack(outputs, 1), (h,)
 
@@ -45,8 +45,8 @@ class Diagonal(Encoder):
         return self.output_size
 
 
-class Silent(Diagonal):
-    """The same without a trace or a path length, as a user's own may be."""
+class WithoutTrace(Diagonal):
+    """A diagonal encoder without a trace and a path length, which a custom encoder may lack."""
 
     def trace(self, x: Tensor, state: State = None, lengths: Tensor | None = None) -> Trace:
         raise NotImplementedError("no trace")
@@ -55,8 +55,8 @@ class Silent(Diagonal):
         raise NotImplementedError("no path")
 
 
-class Growing(Diagonal):
-    """The same with a state that holds all that was read."""
+class GrowingState(Diagonal):
+    """A diagonal encoder with a state that consists of everything that was read."""
 
     def encode(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
         before = state[0] if isinstance(state, tuple) else None

@@ -1,4 +1,4 @@
-"""Studies with known numbers, as a sweep would have written them, and the runs of their winners and defaults."""
+"""Studies with known numbers, as a sweep writes them, and the runs of their winners and defaults."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 from tests.analysis.report_runs import experiment, write_run
 from workbench import study_files
 from workbench.config import Experiment
-from workbench.study_files import State, Study, Trial
+from workbench.study_files import Study, Trial, TrialStatus
 
 OPTIONS = {"length": 100}
 SPACE: Mapping[str, Any] = {
@@ -47,19 +47,28 @@ def trial(
     number: int,
     loss: float | None = None,
     *more: float,
-    state: State | None = None,
+    state: TrialStatus | None = None,
     params: Mapping[str, Any] | None = None,
     **rest: Any,
 ) -> Trial:
-    """A trial; one with a loss is complete, where no other state is given, and its loss is then the last reported."""
-    kind: State = state or ("complete" if loss is not None else "failed")
+    """Returns a trial; by default it is complete if it has a loss, and failed if it has none.
+
+    Args:
+        number: number of the trial.
+        loss: loss at the end, and the last one that was reported.
+        more: further objectives.
+        state: state of the trial.
+        params: parameters of the trial.
+        rest: other fields.
+    """
+    status: TrialStatus = state or ("complete" if loss is not None else "failed")
     return Trial(
         number=number,
         place=rest.pop("place", number),
-        state=kind,
+        state=status,
         params={"learning_rate": 1e-3 * 1.2**number} if params is None else params,
-        values=(loss, *more) if loss is not None and kind == "complete" else None,
-        intermediate=() if loss is None else ((100, 2 * loss), (2000 if kind == "complete" else 200, loss)),
+        values=(loss, *more) if loss is not None and status == "complete" else None,
+        intermediate=() if loss is None else ((100, 2 * loss), (2000 if status == "complete" else 200, loss)),
         seconds=rest.pop("seconds", 10.0),
         identity=rest.pop("identity", f"{number:012x}"),
         **rest,
@@ -67,15 +76,15 @@ def trial(
 
 
 def study(architecture: str = "lstm", trials: Sequence[Trial] = (), **rest: Any) -> Study:
-    """A study whose winner is the complete trial of the lowest loss."""
-    complete = [(each.values, each.number) for each in trials if each.values is not None]
+    """Returns a study whose winner is the complete trial with the lowest loss; `rest` replaces other fields."""
+    complete = [(trial.values, trial.number) for trial in trials if trial.values is not None]
     best = min(complete)[1] if complete else None
     settings = {**SETTINGS, "architecture": architecture, **rest.pop("settings", {})}
-    made: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "name": f"addition/{architecture}",
         "task": "addition",
         "task_options": OPTIONS,
-        "asked": sum(each.state in study_files.FINISHED for each in trials),
+        "asked": sum(trial.state in study_files.FINISHED_STATES for trial in trials),
         "objectives": ("loss",),
         "settings": settings,
         "space": SPACE,
@@ -84,69 +93,76 @@ def study(architecture: str = "lstm", trials: Sequence[Trial] = (), **rest: Any)
         "default_identity": None,
         "seeds": 3,
     }
-    return Study(architecture=architecture, trials=tuple(trials), **{**made, **rest})
+    return Study(architecture=architecture, trials=tuple(trials), **{**fields, **rest})
 
 
-def chosen(number: int) -> dict[str, Any]:
-    """Parameters of `SPACE` that cover it evenly, the conditional ones where their condition holds."""
-    share = [(number * root) % 1 for root in (0.618034, 0.754878, 0.569840, 0.819173)]
-    made: dict[str, Any] = {
-        "learning_rate": 1e-4 * 100 ** share[0],
-        "hidden_size": int(16 * 8 ** share[1]),
+def trial_params(number: int) -> dict[str, Any]:
+    """Returns parameters that cover `SPACE` evenly, with the conditional ones if their condition holds."""
+    shares = [(number * root) % 1 for root in (0.618034, 0.754878, 0.569840, 0.819173)]
+    params: dict[str, Any] = {
+        "learning_rate": 1e-4 * 100 ** shares[0],
+        "hidden_size": int(16 * 8 ** shares[1]),
         "num_layers": 1 + number % 2,
         "clip": ["value", "norm", "none"][number % 3],
         "learn_initial_state": number % 5 < 2,
-        "chrono": None if share[2] < 0.5 else 100,
+        "chrono": None if shares[2] < 0.5 else 100,
     }
-    if made["num_layers"] == 2:
-        made["dropout"] = share[3] / 2
-    if made["clip"] != "none":
-        made["clip_at"] = 0.1 * 100 ** share[2]
-    return made
+    if params["num_layers"] == 2:
+        params["dropout"] = shares[3] / 2
+    if params["clip"] != "none":
+        params["clip_at"] = 0.1 * 100 ** shares[2]
+    return params
 
 
-def loss_at(params: Mapping[str, Any], floor: float) -> float:
-    """A loss that is lowest at a learning rate of 0.002, and lower for wider ones."""
+def trial_loss(params: Mapping[str, Any], floor: float) -> float:
+    """Returns a loss that is lowest at a learning rate of 0.002, and lower for larger hidden sizes."""
     distance: float = math.log10(params["learning_rate"] / 0.002)
     return floor + 0.05 * distance**2 + float(0.4 / params["hidden_size"])
 
 
-def searched(architecture: str, floor: float, count: int = 24, **rest: Any) -> Study:
-    """A study of `count` trials over `SPACE`, some pruned and some diverged; the first is the default."""
-    made = []
+def searched_study(architecture: str, floor: float, count: int = 24, **rest: Any) -> Study:
+    """Returns a study of `count` trials over `SPACE`, some pruned and some diverged; the first is the default."""
+    trials = []
     for number in range(count):
-        params = chosen(number)
-        loss = loss_at(params, floor)
+        params = trial_params(number)
+        loss = trial_loss(params, floor)
         if number % 6 == 5:
-            made.append(trial(number, 1.5 * loss, state="pruned", params=params, seconds=2.0))
+            trials.append(trial(number, 1.5 * loss, state="pruned", params=params, seconds=2.0))
         elif number % 11 == 10:
-            made.append(trial(number, state="diverged", params=params, seconds=1.0))
+            trials.append(trial(number, state="diverged", params=params, seconds=1.0))
         else:
-            made.append(trial(number, loss, params=params, default=number == 0, seconds=10.0 + number / 8))
+            trials.append(trial(number, loss, params=params, default=number == 0, seconds=10.0 + number / 8))
     importances = rest.pop("importances", {"learning_rate": 0.6, "hidden_size": 0.3, "clip": 0.1})
-    return study(architecture, made, importances=importances, **rest)
+    return study(architecture, trials, importances=importances, **rest)
 
 
-def trained(
-    out: Path, of: Study, default: Sequence[float], tuned: Sequence[float] | None, **rest: Any
+def write_tuned_runs(
+    out: Path, study: Study, default: Sequence[float], tuned: Sequence[float] | None, **rest: Any
 ) -> tuple[Study, Experiment, Experiment]:
     """Writes the runs of a study's default and winner on the seeds 0, 1, ..., and the study with their identities.
 
     Args:
         out: the folder of results.
-        of: the study.
-        default: the default's test losses, seed by seed.
-        tuned: the winner's; `None` where the default is also the best.
-        rest: for `write_run`.
+        study: the study.
+        default: test losses of the default, seed by seed.
+        tuned: test losses of the winner; `None` if the default is also the winner.
+        rest: keywords of `write_run`.
+
+    Returns:
+        The study as it was written, and the experiments of the default and of the winner.
     """
-    plain = experiment(of.architecture)
-    better = plain if tuned is None else experiment(of.architecture, hidden_size=100, learning_rate=0.002)
-    for made, losses in ((plain, default), *(() if tuned is None else ((better, tuned),))):
+    default_experiment = experiment(study.architecture)
+    tuned_experiment = default_experiment
+    runs = [(default_experiment, default)]
+    if tuned is not None:
+        tuned_experiment = experiment(study.architecture, hidden_size=100, learning_rate=0.002)
+        runs.append((tuned_experiment, tuned))
+    for configuration, losses in runs:
         for seed, loss in enumerate(losses):
-            same = Experiment.from_dict({**made.to_dict(), "seed": seed})
-            write_run(out, same, loss=loss, losses=(0.2, 0.1, loss), **rest)
-    values = {**of.to_dict(), "trials": [dict(each) for each in of.to_dict()["trials"]]}
-    values |= {"winner_identity": better.identity, "default_identity": plain.identity}
-    known = Study.from_dict(values)
-    study_files.write(out, known)
-    return known, plain, better
+            seeded = Experiment.from_dict({**configuration.to_dict(), "seed": seed})
+            write_run(out, seeded, loss=loss, losses=(0.2, 0.1, loss), **rest)
+    values = {**study.to_dict(), "trials": [dict(trial) for trial in study.to_dict()["trials"]]}
+    values |= {"winner_identity": tuned_experiment.identity, "default_identity": default_experiment.identity}
+    written = Study.from_dict(values)
+    study_files.write_study(out, written)
+    return written, default_experiment, tuned_experiment

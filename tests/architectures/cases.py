@@ -1,4 +1,4 @@
-"""Every encoder that the laws are tested on: each name of the catalogue, and the variants that its options make."""
+"""Encoders that the property tests run over: every registered architecture, and variants with other options."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,19 +16,19 @@ from architectures import Encoder, State
 INPUT_SIZE = 3
 
 BIDIRECTIONAL = {"han-bidirectional"}
-"""The names that may look ahead, and so cannot go on from a state."""
+"""The names that may look ahead, and so cannot resume from a state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Case:
-    """One encoder: a name, its options, and what must follow from them."""
+    """An encoder under test: its name and options, and the properties that follow from them."""
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
     field: int | None = None
-    """The steps that it sees; `None`: all."""
-    extra: bool = True
-    """Whether it is a variant, beside the one that stands for its name."""
+    """The expected receptive field; `None` if unbounded."""
+    is_variant: bool = True
+    """Whether this is a variant of the architecture's default case."""
 
     @property
     def causal(self) -> bool:
@@ -37,12 +37,12 @@ class Case:
     @property
     def id(self) -> str:
         chosen = (f"{key}={value}" for key, value in self.options.items() if key != "hidden_size")
-        return " ".join([self.name, *chosen]) if self.extra else self.name
+        return " ".join([self.name, *chosen]) if self.is_variant else self.name
 
 
 def _recurrent() -> Iterator[Case]:
     for name in ("rnn", "lstm", "gru", "rwa", "rda", "rda-exp-tanh", "rda-sigmoid-id"):
-        yield Case(name=name, options={"hidden_size": 5}, extra=False)
+        yield Case(name=name, options={"hidden_size": 5}, is_variant=False)
     for name in ("rnn", "lstm", "gru"):
         yield Case(name=name, options={"hidden_size": 5, "learn_initial_state": True})
         yield Case(name=name, options={"hidden_size": 4, "num_layers": 2, "learn_initial_state": True})
@@ -60,21 +60,23 @@ def _recurrent() -> Iterator[Case]:
 
 
 def _of_finite_reach() -> Iterator[Case]:
-    # Widths that differ from the input's ask for a 1x1 convolution at the side of the first block; equal ones do not.
-    yield Case(name="tcn", options={"hidden_size": 6, "kernel_size": 3, "reach": 10}, field=13, extra=False)
+    # A width that differs from the input's needs a 1x1 convolution beside the first block; an equal one does not.
+    yield Case(name="tcn", options={"hidden_size": 6, "kernel_size": 3, "reach": 10}, field=13, is_variant=False)
     yield Case(name="tcn", options={"hidden_size": INPUT_SIZE, "kernel_size": 2, "num_layers": 3}, field=15)
     yield Case(name="tcn", options={"hidden_size": INPUT_SIZE, "kernel_size": 4, "num_layers": 1}, field=7)
     yield Case(name="tcn", options={"hidden_size": 7, "kernel_size": 2, "num_layers": 2}, field=7)
     # 10 steps are no power: the fewest windows that cover them are 2 levels of 4.
-    yield Case(name="han", options={"hidden_size": 8, "num_heads": 2, "reach": 10}, field=16, extra=False)
+    yield Case(name="han", options={"hidden_size": 8, "num_heads": 2, "reach": 10}, field=16, is_variant=False)
     yield Case(name="han", options={"hidden_size": 6, "window": 3, "num_layers": 2}, field=9)
     yield Case(name="han", options={"hidden_size": 4, "window": 2, "num_layers": 4, "num_heads": 1}, field=16)
     yield Case(name="han", options={"hidden_size": 5, "window": 6, "num_layers": 1}, field=6)
     yield Case(name="han", options={"hidden_size": 4, "window": 1, "num_layers": 2, "num_heads": 2}, field=1)
     yield Case(name="han", options={"hidden_size": 8, "window": 3, "reach": 11}, field=27)
-    # Heads of an odd size leave one component unturned.
+    # Heads of an odd size leave one component without a rotation.
     yield Case(name="han", options={"hidden_size": 6, "num_heads": 2, "num_layers": 3, "reach": 9}, field=27)
-    yield Case(name="han-bidirectional", options={"hidden_size": 8, "num_heads": 2, "reach": 8}, field=9, extra=False)
+    yield Case(
+        name="han-bidirectional", options={"hidden_size": 8, "num_heads": 2, "reach": 8}, field=9, is_variant=False
+    )
     yield Case(name="han-bidirectional", options={"hidden_size": 6, "window": 2, "num_layers": 2}, field=4)
     yield Case(
         name="han-bidirectional", options={"hidden_size": 4, "window": 5, "num_layers": 1, "num_heads": 2}, field=5
@@ -82,20 +84,24 @@ def _of_finite_reach() -> Iterator[Case]:
 
 
 CASES = (*_recurrent(), *_of_finite_reach())
-CATALOGUE_CASES = tuple(case for case in CASES if not case.extra)
+DEFAULT_CASES = tuple(case for case in CASES if not case.is_variant)
 
 
-def over(cases: Iterable[Case], slow: Callable[[Case], bool] = lambda case: False) -> pytest.MarkDecorator:
-    """Runs a test once for each case, which it gets as `case`."""
+def parametrize_cases(cases: Iterable[Case], slow: Callable[[Case], bool] = lambda case: False) -> pytest.MarkDecorator:
+    """Returns a mark that runs a test once for each case, its argument `case`."""
     chosen = [
-        pytest.param(case, id=case.id, marks=pytest.mark.slow if case.extra and slow(case) else ()) for case in cases
+        pytest.param(case, id=case.id, marks=pytest.mark.slow if case.is_variant and slow(case) else ())
+        for case in cases
     ]
     return pytest.mark.parametrize("case", chosen)
 
 
-def make(case: Case, *, dtype: torch.dtype = torch.float64, fresh: bool = False, **options: Any) -> Encoder:
-    """The case's encoder. Unless it is to be `fresh`, every parameter is moved away from where it starts, so that
-    none is 0 or shared by accident."""
+def make_encoder(case: Case, *, dtype: torch.dtype = torch.float64, fresh: bool = False, **options: Any) -> Encoder:
+    """Builds a case's encoder.
+
+    Unless it is to be `fresh`, every parameter is moved away from its initial value, so that none is 0 or equal to
+    another by accident.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(1)
         encoder = architectures.build(case.name, INPUT_SIZE, **{**case.options, **options}).double()
@@ -107,12 +113,12 @@ def make(case: Case, *, dtype: torch.dtype = torch.float64, fresh: bool = False,
 
 
 def noise(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
-    """Standard normal numbers that are the same each time."""
+    """Returns standard normal numbers that are the same each time."""
     return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
 
 
 def gradients(loss: Tensor, encoder: Encoder, x: Tensor) -> dict[str, Tensor]:
-    """The gradient with respect to x and to each parameter, by name; 0 for what takes no part."""
+    """Returns the gradient with respect to x and to each parameter, by name; 0 for unused ones."""
     names = ["x", *(name for name, _ in encoder.named_parameters())]
     inputs = [x, *encoder.parameters()]
     grads = torch.autograd.grad(loss, inputs, allow_unused=True)
@@ -123,8 +129,8 @@ def gradients(loss: Tensor, encoder: Encoder, x: Tensor) -> dict[str, Tensor]:
 
 
 @contextmanager
-def filled(on: bool) -> Iterator[None]:
-    """Has deterministic algorithms fill memory that `torch.empty` hands out with NaN, or leave it as it is."""
+def fill_uninitialized_memory(on: bool) -> Iterator[None]:
+    """Sets whether deterministic algorithms fill memory from `torch.empty` with NaN."""
     switch: Any = torch.utils.deterministic
     before = switch.fill_uninitialized_memory
     switch.fill_uninitialized_memory = on
@@ -134,13 +140,13 @@ def filled(on: bool) -> Iterator[None]:
         switch.fill_uninitialized_memory = before
 
 
-def close(actual: object, expected: object, tolerance: float = 1e-10) -> None:
-    """Fails unless two tensors, or trees of them, agree to the tolerance, relative or absolute."""
+def assert_close(actual: object, expected: object, tolerance: float = 1e-10) -> None:
+    """Asserts that two tensors, or trees of them, agree to the tolerance, relative or absolute."""
     torch.testing.assert_close(actual, expected, rtol=tolerance, atol=tolerance)
 
 
-def branch(state: State, *path: int) -> Tensor:
-    """The tensor at a place of a state's tree."""
+def state_leaf(state: State, *path: int) -> Tensor:
+    """Returns the tensor at a path of a state's tree."""
     for index in path:
         assert isinstance(state, tuple)
         state = state[index]

@@ -1,16 +1,16 @@
-"""What all tests of the architectures share."""
+"""Fixtures for the tests of the architectures."""
 
 from collections.abc import Iterator
 
 import pytest
 import torch
 
-from tests.architectures.cases import filled
+from tests.architectures.cases import fill_uninitialized_memory
 
 
 @pytest.fixture(scope="package", autouse=True)
 def _one_thread() -> Iterator[None]:
-    """Steps this small lose more to the exchange between threads than they gain."""
+    """Runs with one thread: steps this small lose more to synchronisation than they gain."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -19,9 +19,9 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def poisoned() -> Iterator[None]:
-    """Memory that `torch.empty` hands out holds NaN, so that what nobody wrote shows."""
+    """Fills memory from `torch.empty` with NaN, so that reading unwritten memory shows."""
     deterministic = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(True)
-    with filled(True):
+    with fill_uninitialized_memory(True):
         yield
     torch.use_deterministic_algorithms(deterministic)

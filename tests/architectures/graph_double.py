@@ -1,4 +1,4 @@
-"""What a CUDA graph does, without a GPU: the same operations once more, in the same memory, and no Python."""
+"""A stand-in for CUDA graphs without a GPU: it replays recorded operations, in the same memory, without Python code."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from torch.utils._pytree import tree_leaves
 
 
 class Tape(TorchDispatchMode):
-    """Operations with their operands and results, which it keeps alive."""
+    """Recorded operations with their operands and results, which stay alive."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -21,18 +21,17 @@ class Tape(TorchDispatchMode):
         return out
 
     def replay(self) -> None:
-        """Does all of them again; new results go to where the recorded ones lie."""
+        """Runs all operations again and writes their results to the memory of the recorded ones."""
         for func, args, kwargs, out in self.calls:
             for old, new in zip(tree_leaves(out), tree_leaves(func(*args, **kwargs)), strict=True):
                 if isinstance(old, Tensor) and old.data_ptr() != new.data_ptr():
                     old.copy_(new)
 
 
-def recorded(work: Callable[[], object]) -> Callable[[], None]:
-    """Does the work twice on whatever is there, as before a capture and as a capture that computed would, and returns
-    its replay."""
-    work()
+def record(function: Callable[[], object]) -> Callable[[], None]:
+    """Runs a function twice, as warm-up and as recording, and returns the function that replays it."""
+    function()
     tape = Tape()
     with tape:
-        work()
+        function()
     return tape.replay

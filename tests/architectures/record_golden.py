@@ -1,4 +1,4 @@
-"""Records what five training steps of every architecture give, for a test to compare with.
+"""Recording of the losses of five training steps of every architecture, with which a test compares.
 
     python -m tests.architectures.record_golden
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 import architectures
-from tests.architectures.cases import CATALOGUE_CASES
+from tests.architectures.cases import DEFAULT_CASES
 
 GOLDEN = Path(__file__).with_name("golden.json")
 BATCH, TIME, STEPS = 8, 16, 5
@@ -22,7 +22,8 @@ BATCH, TIME, STEPS = 8, 16, 5
 
 @contextmanager
 def double_precision() -> Iterator[None]:
-    """Random numbers are drawn in double precision too: in single precision they differ between processors."""
+    """Makes double precision the default, also for random numbers: in single precision they differ between
+    processors."""
     kind = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
@@ -34,15 +35,15 @@ def double_precision() -> Iterator[None]:
 
 
 def addition() -> tuple[Tensor, Tensor]:
-    """Numbers in [0, 1] beside two marks, and the sum of the marked ones."""
+    """Returns a batch of the addition task: numbers in [0, 1] beside two marks, and the sum of the marked numbers."""
     numbers, marks = torch.rand(BATCH, TIME), torch.zeros(BATCH, TIME)
     marks.scatter_(1, torch.rand(BATCH, TIME).argsort(1)[:, :2], 1.0)
     return torch.stack([numbers, marks], dim=2), (numbers * marks).sum(1)
 
 
 def losses(name: str) -> list[float]:
-    """Mean squared errors before each of the steps of Adam."""
-    options = next(case.options for case in CATALOGUE_CASES if case.name == name)
+    """Returns the mean squared error before each of the steps of Adam."""
+    options = next(case.options for case in DEFAULT_CASES if case.name == name)
     with double_precision():
         encoder = architectures.build(name, 2, **options)
         readout = nn.Linear(encoder.output_size, 1)
@@ -60,7 +61,7 @@ def losses(name: str) -> list[float]:
 
 
 def main() -> None:
-    """Writes the file."""
+    """Records the losses of all architectures."""
     recorded = {name: losses(name) for name in architectures.names()}
     GOLDEN.write_text(json.dumps(recorded, indent=2) + "\n")
 

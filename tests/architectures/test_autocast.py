@@ -1,15 +1,15 @@
-"""The averages under autocast: matrix products may be in half precision, what is summed over time may not."""
+"""Tests under autocast: matrix products may be in half precision, sums over time and levels may not."""
 
 import torch
 
 from architectures import build
-from architectures.state import tensors
-from tests.architectures.cases import close, noise
+from architectures.state import iter_tensors
+from tests.architectures.cases import assert_close, noise
 
 
 def test_averages_stay_in_single_precision_under_autocast() -> None:
-    """r, l and what is put out are float32 and near what they are without autocast after 500 steps, during which a
-    bfloat16 sum would have stopped growing; the gradients are float32 and finite."""
+    """After 500 steps, during which a bfloat16 sum would have stopped growing, r, l and the output are float32 and near
+    their values without autocast; the gradients are float32 and finite."""
     x = noise(2, 500, 3, dtype=torch.float32)
     for name in ("rwa", "rda-exp-tanh", "rda-sigmoid-id"):
         with torch.random.fork_rng():
@@ -19,8 +19,8 @@ def test_averages_stay_in_single_precision_under_autocast() -> None:
         with torch.autocast("cpu", dtype=torch.bfloat16):
             y, state = encoder(x)
         assert y.dtype == torch.float32
-        assert {tensor.dtype for tensor in tensors(state)} == {torch.float32}
-        close(y, expected, 0.05)
+        assert {tensor.dtype for tensor in iter_tensors(state)} == {torch.float32}
+        assert_close(y, expected, 0.05)
         y.sum().backward()
         for parameter in encoder.parameters():
             assert parameter.grad is not None
@@ -28,21 +28,21 @@ def test_averages_stay_in_single_precision_under_autocast() -> None:
             assert parameter.grad.isfinite().all()
 
 
-def test_gradients_asked_for_under_autocast_are_in_single_precision() -> None:
+def test_gradients_under_autocast_are_in_single_precision() -> None:
     x = noise(3, 20, 3, dtype=torch.float32)
     encoder = build("rda", 3, hidden_size=6)
     y, _ = encoder(x)
     loss = y.square().sum()
     expected = torch.autograd.grad(loss, list(encoder.parameters()), retain_graph=True)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = torch.autograd.grad(loss, list(encoder.parameters()))
-    for a, b in zip(found, expected, strict=True):
+        grads = torch.autograd.grad(loss, list(encoder.parameters()))
+    for a, b in zip(grads, expected, strict=True):
         assert torch.equal(a, b)
 
 
-def test_what_levels_add_up_stays_in_single_precision() -> None:
-    """The hierarchy's vectors, which every level adds to; and no norm meets weights of another type, at which PyTorch
-    would warn."""
+def test_sums_over_levels_stay_in_single_precision() -> None:
+    """These are the hierarchy's vectors, to which every level adds; and no norm gets weights of another type, for which
+    PyTorch would warn."""
     x = noise(2, 30, 3, dtype=torch.float32)
     encoder = build("han", 3, hidden_size=8, window=3, reach=27)
     with torch.autocast("cpu", dtype=torch.bfloat16):

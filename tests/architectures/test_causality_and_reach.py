@@ -1,63 +1,63 @@
-"""Laws 2 and 3: what an output depends on, and what it does not."""
+"""Laws 2 and 3: outputs depend on no later step, and on exactly the steps of the receptive field."""
 
 import pytest
 import torch
 from torch import Tensor
 
 from architectures import Encoder, build
-from tests.architectures.cases import BIDIRECTIONAL, CASES, INPUT_SIZE, Case, make, noise, over
+from tests.architectures.cases import BIDIRECTIONAL, CASES, INPUT_SIZE, Case, make_encoder, noise, parametrize_cases
 
 
-def sensitivity(encoder: Encoder, time: int, at: int, seed: int = 0) -> Tensor:
-    """(time,) the largest absolute gradient of a random projection of y[:, at], for every step of x."""
-    # Many sequences, so that no path is closed by rectifiers in all of them.
+def sensitivity(encoder: Encoder, time: int, step: int, seed: int = 0) -> Tensor:
+    """Returns (time,) the largest absolute gradient of a random projection of y[:, step], for every step of x."""
+    # Many sequences, so that rectifiers close no path in all of them.
     x = noise(128, time, INPUT_SIZE, seed=seed).requires_grad_()
-    y = encoder(x)[0][:, at]
+    y = encoder(x)[0][:, step]
     (grad,) = torch.autograd.grad((y * noise(*y.shape, seed=seed + 1)).sum(), x)
     return grad.abs().amax((0, 2))
 
 
-@over(CASES)
+@parametrize_cases(CASES)
 def test_no_output_depends_on_later_inputs(case: Case) -> None:
-    """The gradient is exactly 0 for every later step, and is not for the step itself. The bidirectional depend on
+    """The gradient is exactly 0 for every later step, but not for the step itself. Bidirectional encoders depend on
     later steps."""
-    encoder, time = make(case), 11
+    encoder, time = make_encoder(case), 11
     assert encoder.causal is case.causal is (case.name not in BIDIRECTIONAL)
-    for at in range(time):
-        seen = sensitivity(encoder, time, at)
-        assert seen[at] > 0
-        later = seen[at + 1 :]
+    for step in range(time):
+        felt = sensitivity(encoder, time, step)
+        assert felt[step] > 0
+        later = felt[step + 1 :]
         assert torch.count_nonzero(later) == (0 if case.causal else min(len(later), (case.field or 0) - 1))
 
 
-@over(case for case in CASES if case.field is not None)
-def test_the_receptive_field_ends_where_it_says(case: Case) -> None:
-    """The gradient is nonzero at every lag of the field, the last one included, and exactly 0 beyond; for the
-    bidirectional either way."""
-    encoder = make(case)
+@parametrize_cases(case for case in CASES if case.field is not None)
+def test_the_receptive_field_is_exact(case: Case) -> None:
+    """The gradient is nonzero at every lag of the field, the last one included, and exactly 0 beyond; for bidirectional
+    encoders in both directions."""
+    encoder = make_encoder(case)
     field = encoder.receptive_field
     assert field == case.field
     assert field is not None
     time = 2 * field + 5
-    at = time // 2
+    step = time // 2
     expected = torch.zeros(time, dtype=torch.bool)
-    expected[at - field + 1 : at + 1 if case.causal else at + field] = True
-    torch.testing.assert_close(sensitivity(encoder, time, at) > 0, expected)
+    expected[step - field + 1 : step + 1 if case.causal else step + field] = True
+    torch.testing.assert_close(sensitivity(encoder, time, step) > 0, expected)
 
 
-@over(case for case in CASES if case.field is None)
+@parametrize_cases(case for case in CASES if case.field is None)
 def test_an_unbounded_field_reaches_the_first_step(case: Case) -> None:
-    """No bound is claimed, and the first of 60 steps is still felt."""
-    encoder = make(case)
+    """The encoder claims no bound, and the first of 60 steps still has an effect."""
+    encoder = make_encoder(case)
     assert encoder.receptive_field is None
     assert sensitivity(encoder, 60, 59)[0] > 0
 
 
-@over(CASES)
+@parametrize_cases(CASES)
 def test_path_length_counts_hops_within_the_field_alone(case: Case) -> None:
     """A recurrence takes a hop for each step and each layer, a hierarchy one a level, convolutions two a block, and
-    the bidirectional one more for their projection. Negative lags and lags beyond the field are errors."""
-    encoder = make(case)
+    bidirectional encoders one more for their projection. Negative lags and lags beyond the field are errors."""
+    encoder = make_encoder(case)
     lags = range(case.field or 1000)
     if case.field is None:
         layers = case.options.get("num_layers", 1)
@@ -77,8 +77,8 @@ def test_path_length_counts_hops_within_the_field_alone(case: Case) -> None:
 
 @pytest.mark.parametrize("reach", [1, 2, 4, 5, 27, 28, 784, 1000, 1001, 9999, 10_000, 10_001, 1_000_000, 1_000_001])
 def test_depth_and_window_are_the_least_that_cover_a_reach(reach: int) -> None:
-    """Where a reach is asked for, the field covers it, and one block or one step of window less would not. Another
-    level is added only where windows of 100 do not suffice."""
+    """The field covers the reach, and one block or one step of window less would not. Another level is added only if
+    windows of 100 do not suffice."""
     han = build("han", 1, hidden_size=2, reach=reach)
     levels, field = han.path_length(0), han.receptive_field
     assert levels == next(n for n in (2, 3, 4) if 100**n >= reach)
@@ -91,7 +91,7 @@ def test_depth_and_window_are_the_least_that_cover_a_reach(reach: int) -> None:
 
 
 def test_a_given_window_or_depth_stays() -> None:
-    """The other one is then the least that covers the reach; both given, the reach has no say."""
+    """The other one is then the least that covers the reach; if both are given, the reach has no effect."""
     for window, num_layers, reach, expected in [
         (10, None, 1000, 10**3),
         (10, None, 1001, 10**4),

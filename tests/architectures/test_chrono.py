@@ -1,4 +1,4 @@
-"""Chrono biases (Tallec and Ollivier 2018): what gates start with, from the paper's formulas."""
+"""Tests of chrono biases (Tallec and Ollivier 2018), from the paper's formulas."""
 
 import math
 import re
@@ -13,33 +13,35 @@ from architectures.initialisation import chrono_
 
 LONGEST, HIDDEN_SIZE = 200, 1000
 GATES = {"lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n"), "rda-sigmoid-id": ("u", "g", "a", "gamma")}
-"""The gates in the order in which their biases are kept."""
+"""The gates in the order in which their biases are stored."""
 RETAINING = {"lstm": "f", "gru": "z", "rda-sigmoid-id": "gamma"}
 
-every_gated = pytest.mark.parametrize("name", GATES)
+each_gated = pytest.mark.parametrize("name", GATES)
 
 
-def made(name: str, seed: int = 0, hidden_size: int = HIDDEN_SIZE, **options: object) -> Encoder:
+def build_encoder(name: str, seed: int = 0, hidden_size: int = HIDDEN_SIZE, **options: object) -> Encoder:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return build(name, 3, hidden_size=hidden_size, **options)
 
 
 def biases(encoder: Encoder, name: str, layer: int = 0) -> dict[str, Tensor]:
-    """The sum of each gate's biases."""
-    found = {key: value.detach() for key, value in encoder.named_parameters() if key.startswith(f"layers.{layer}.")}
+    """Returns the sum of each gate's biases."""
+    parameters = {
+        key: value.detach() for key, value in encoder.named_parameters() if key.startswith(f"layers.{layer}.")
+    }
     if name.startswith("rda"):
-        return {gate: found[f"layers.{layer}.bias_{gate}"] for gate in GATES[name]}
-    total = found[f"layers.{layer}.core.bias_ih_l0"] + found[f"layers.{layer}.core.bias_hh_l0"]
+        return {gate: parameters[f"layers.{layer}.bias_{gate}"] for gate in GATES[name]}
+    total = parameters[f"layers.{layer}.core.bias_ih_l0"] + parameters[f"layers.{layer}.core.bias_hh_l0"]
     return dict(zip(GATES[name], total.chunk(len(GATES[name])), strict=True))
 
 
-@every_gated
+@each_gated
 @pytest.mark.parametrize("layer", [0, 1])
 def test_units_forget_over_spans_uniform_up_to_the_longest(name: str, layer: int) -> None:
     """A gate that keeps a share s of what was there forgets over 1 / (1 - s) steps; for log u with u ~ U(1, T - 1)
-    that is 1 + u, uniform from 2 to T. In every layer, each with draws of its own."""
-    encoder = made(name, num_layers=2, hidden_size=300, chrono=LONGEST)
+    that is 1 + u, uniform from 2 to T. Every layer has draws of its own."""
+    encoder = build_encoder(name, num_layers=2, hidden_size=300, chrono=LONGEST)
     kept = biases(encoder, name, layer)[RETAINING[name]].double().sigmoid()
     spans = 1 / (1 - kept)
     assert spans.min() >= 2 - 1e-5
@@ -49,52 +51,52 @@ def test_units_forget_over_spans_uniform_up_to_the_longest(name: str, layer: int
     assert not torch.equal(other.double().sigmoid(), kept)
 
 
-@every_gated
+@each_gated
 def test_the_bounds_are_reached_and_not_passed(name: str) -> None:
-    """log 1 and log (T - 1)."""
-    retain = biases(made(name, chrono=4), name)[RETAINING[name]]
+    """The bounds are log 1 and log (T - 1)."""
+    retain = biases(build_encoder(name, chrono=4), name)[RETAINING[name]]
     assert 0 <= retain.min() < 0.01
     assert math.log(3) - 0.01 < retain.max() <= math.log(3) + 1e-6
-    # A span of 2 is all that there is to draw.
-    assert not biases(made(name, chrono=2), name)[RETAINING[name]].any()
+    # A span of 2 is the only one.
+    assert not biases(build_encoder(name, chrono=2), name)[RETAINING[name]].any()
 
 
 def test_the_lstm_writes_as_it_forgets() -> None:
     """Input biases are exactly the negatives."""
-    found = biases(made("lstm", chrono=LONGEST), "lstm")
-    assert torch.equal(found["i"], -found["f"])
-    assert found["i"].min() < -1
+    lstm_biases = biases(build_encoder("lstm", chrono=LONGEST), "lstm")
+    assert torch.equal(lstm_biases["i"], -lstm_biases["f"])
+    assert lstm_biases["i"].min() < -1
 
 
-@every_gated
+@each_gated
 def test_nothing_else_changes(name: str) -> None:
-    """Weights, and the biases of the other gates, are what they are without it."""
-    with_it, without = made(name, chrono=LONGEST), made(name)
+    """Weights, and the biases of the other gates, are the same as without chrono."""
+    with_chrono, without = build_encoder(name, chrono=LONGEST), build_encoder(name)
     changed = {RETAINING[name]} | ({"i"} if name == "lstm" else set())
     for gate, value in biases(without, name).items():
-        assert torch.equal(biases(with_it, name)[gate], value) == (gate not in changed)
-    for (key, value), other in zip(with_it.named_parameters(), without.parameters(), strict=True):
+        assert torch.equal(biases(with_chrono, name)[gate], value) == (gate not in changed)
+    for (key, value), other in zip(with_chrono.named_parameters(), without.parameters(), strict=True):
         assert value.requires_grad
         if "weight" in key:
             assert torch.equal(value, other)
 
 
-@every_gated
-def test_without_it_retaining_gates_start_at_one_and_the_grus_at_zero(name: str) -> None:
-    """In every layer. That nothing is drawn for it either, the golden losses show: their read-out is drawn behind."""
-    encoder = made(name, num_layers=2)
+@each_gated
+def test_without_chrono_retaining_gates_start_at_one_and_the_grus_at_zero(name: str) -> None:
+    """In every layer. The golden losses show that no random numbers are drawn either: their read-out is drawn later."""
+    encoder = build_encoder(name, num_layers=2)
     for layer in (0, 1):
         for gate, bias in biases(encoder, name, layer).items():
             expected = 1.0 if gate == RETAINING[name] and name != "gru" else 0.0
             assert set(bias.tolist()) == {expected}
 
 
-@every_gated
+@each_gated
 def test_the_seed_decides(name: str) -> None:
     retaining = RETAINING[name]
-    one, same, other = (biases(made(name, seed, chrono=LONGEST), name)[retaining] for seed in (1, 1, 2))
-    assert torch.equal(one, same)
-    assert not torch.equal(one, other)
+    first, same, other = (biases(build_encoder(name, seed, chrono=LONGEST), name)[retaining] for seed in (1, 1, 2))
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
 
 
 def test_the_average_without_a_discount_has_no_such_option() -> None:
@@ -120,7 +122,7 @@ def test_impossible_spans_are_refused(name: str, wrong: object, kind: type[Excep
         build(name, 3, hidden_size=4, chrono=wrong)
 
 
-def test_it_fills_what_it_is_given_in_place() -> None:
+def test_biases_are_filled_in_place() -> None:
     retain, write = torch.nn.Parameter(torch.full((50,), 9.0)), torch.full((50,), 9.0)
     chrono_(10, retain, write)
     assert retain.max() <= math.log(9)

@@ -1,4 +1,4 @@
-"""Which backend `auto` takes on a GPU, and what it says of it; without one."""
+"""Tests of the choice of a backend and its warnings on a GPU, which is simulated."""
 
 import logging
 from collections.abc import Iterator
@@ -9,35 +9,36 @@ import pytest
 import torch
 
 from architectures.kernels import dispatch, pick_backend, triton_support
-from architectures.kernels.triton_support import precision
+from architectures.kernels.triton_support import product_precision
 
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.delenv(dispatch.VARIABLE, raising=False)
-    dispatch.note_once.cache_clear()
+    monkeypatch.delenv(dispatch.BACKEND_VARIABLE, raising=False)
+    dispatch.warn_once.cache_clear()
     yield
-    dispatch.note_once.cache_clear()
+    dispatch.warn_once.cache_clear()
 
 
-def on_gpu(dtype: torch.dtype = torch.float32) -> Any:
-    """What the choice looks at of a tensor."""
+def gpu_tensor(dtype: torch.dtype = torch.float32) -> Any:
+    """Returns a stand-in for a tensor, with the attributes that the choice reads."""
     return SimpleNamespace(device=torch.device("cuda", 0), dtype=dtype)
 
 
-def works(monkeypatch: pytest.MonkeyPatch, reason: str | None) -> None:
-    monkeypatch.setattr(triton_support, "failure", lambda device: reason)
+def set_triton_failure(monkeypatch: pytest.MonkeyPatch, reason: str | None) -> None:
+    """Makes the Triton kernels unavailable for a reason, or available."""
+    monkeypatch.setattr(triton_support, "unavailable_reason", lambda device: reason)
     monkeypatch.setattr(triton_support, "shared_memory", lambda device: 227 * 1024)
 
 
 def test_triton_where_it_works(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    works(monkeypatch, None)
-    assert pick_backend(on_gpu(), units=512) == "triton"
+    set_triton_failure(monkeypatch, None)
+    assert pick_backend(gpu_tensor(), units=512) == "triton"
     assert not caplog.records
 
 
 @pytest.mark.parametrize(
-    ("reason", "dtype", "units", "told"),
+    ("reason", "dtype", "units", "message"),
     [
         ("no C compiler", torch.float32, 64, "the Triton kernels do not work here: no C compiler"),
         (None, torch.float64, 64, "the Triton kernels take float32 on NVIDIA GPUs, not torch.float64 on cuda:0"),
@@ -50,28 +51,28 @@ def test_graphs_otherwise_and_why(
     reason: str | None,
     dtype: torch.dtype,
     units: int,
-    told: str,
+    message: str,
 ) -> None:
     """In one line, once."""
-    works(monkeypatch, reason)
+    set_triton_failure(monkeypatch, reason)
     with caplog.at_level(logging.WARNING, "architectures"):
-        assert [pick_backend(on_gpu(dtype), units=units) for _ in range(3)] == ["graphs"] * 3
+        assert [pick_backend(gpu_tensor(dtype), units=units) for _ in range(3)] == ["graphs"] * 3
     assert [record.getMessage() for record in caplog.records] == [
-        f"recurrent layers run as CUDA graphs, more slowly than as Triton kernels: {told}"
+        f"recurrent layers run as CUDA graphs, more slowly than as Triton kernels: {message}"
     ]
 
 
 def test_eager_where_neither_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    works(monkeypatch, None)
-    assert pick_backend(on_gpu(torch.bfloat16)) == "eager"
+    set_triton_failure(monkeypatch, None)
+    assert pick_backend(gpu_tensor(torch.bfloat16)) == "eager"
 
 
 @pytest.mark.parametrize("name", ["graphs", "triton"])
-def test_a_gpu_backend_that_was_asked_for_is_not_replaced(monkeypatch: pytest.MonkeyPatch, name: Any) -> None:
+def test_a_requested_gpu_backend_is_not_replaced(monkeypatch: pytest.MonkeyPatch, name: Any) -> None:
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     with pytest.raises(RuntimeError, match=r"on NVIDIA GPUs, not torch\.float32 on cpu"):
         pick_backend(torch.zeros(1), name)
-    monkeypatch.setenv(dispatch.VARIABLE, name)
+    monkeypatch.setenv(dispatch.BACKEND_VARIABLE, name)
     with pytest.raises(RuntimeError, match=r"on NVIDIA GPUs, not torch\.float32 on cpu"):
         pick_backend(torch.zeros(1))
 
@@ -97,19 +98,19 @@ def test_precision_is_what_pytorch_and_autocast_are_set_to(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: setting)
-    assert precision(torch.device("cuda"), mixed) == expected
-    assert precision(torch.device("cpu")) == "ieee"
+    assert product_precision(torch.device("cuda"), mixed) == expected
+    assert product_precision(torch.device("cpu")) == "ieee"
 
 
 @pytest.mark.parametrize(("setting", "expected"), [("tf32", "tf32"), ("ieee", "tf32x3")])
 def test_precision_by_the_setting_of_the_backend_alone(
     monkeypatch: pytest.MonkeyPatch, setting: str, expected: str
 ) -> None:
-    """Of which PyTorch's older one, when asked, knows nothing."""
+    """PyTorch's older setting does not reflect it."""
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
     before = torch.backends.cuda.matmul.fp32_precision
     try:
         torch.backends.cuda.matmul.fp32_precision = setting
-        assert precision(torch.device("cuda")) == expected
+        assert product_precision(torch.device("cuda")) == expected
     finally:
         torch.backends.cuda.matmul.fp32_precision = before

@@ -1,15 +1,15 @@
-"""Products and tanh of the eager backend, against the same in double precision."""
+"""Tests of the eager backend's products and tanh against double precision."""
 
 import pytest
 import torch
 from torch import Tensor
 
 from architectures.kernels import pointwise
-from architectures.kernels.pointwise import product, tanh, tanh_of_all
-from tests.architectures.cases import close, noise
+from architectures.kernels.pointwise import product, tanh, tanh_over_time
+from tests.architectures.cases import assert_close, noise
 
 
-def single(*shape: int, seed: int) -> Tensor:
+def float32_noise(*shape: int, seed: int) -> Tensor:
     return noise(*shape, seed=seed).float()
 
 
@@ -17,20 +17,20 @@ def single(*shape: int, seed: int) -> Tensor:
 @pytest.mark.parametrize("form", ["plain", "transposed", "columns"])
 def test_products_are_those_of_double_precision(rows: int, form: str) -> None:
     """However the operands lie in memory, and whichever library multiplies them."""
-    a, weight = single(rows, 128, seed=1), single(96, 128, seed=2)
+    a, weight = float32_noise(rows, 128, seed=1), float32_noise(96, 128, seed=2)
     if form == "transposed":
         a, weight = a.t().contiguous().t(), weight.t().contiguous().t()
     elif form == "columns":
         a, weight = torch.cat([a, a], dim=1)[:, 64:192], torch.cat([weight, weight], dim=1)[:, 64:192]
-    assert (a.numel() * len(weight) >= pointwise.ONEDNN_FROM) == (rows == 300)
-    close(product(a, weight), (a.double() @ weight.double().t()).float(), 1e-5)
+    assert (a.numel() * len(weight) >= pointwise.ONEDNN_MIN_MULTIPLY_ADDS) == (rows == 300)
+    assert_close(product(a, weight), (a.double() @ weight.double().t()).float(), 1e-5)
 
 
 def test_products_without_onednn_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    a, weight = single(300, 128, seed=1), single(96, 128, seed=2)
+    a, weight = float32_noise(300, 128, seed=1), float32_noise(96, 128, seed=2)
     fast = product(a, weight)
     monkeypatch.setattr(pointwise, "has_onednn", lambda: False)
-    close(product(a, weight), fast, 1e-5)
+    assert_close(product(a, weight), fast, 1e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -45,11 +45,11 @@ def test_tanh_is_exact_near_zero_and_far_from_it(dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize(("batch", "time", "units"), [(1, 1, 1), (3, 50, 7), (2, 0, 3)])
 def test_tanh_of_all_steps(monkeypatch: pytest.MonkeyPatch, batch: int, time: int, units: int) -> None:
-    """A few steps at a time, with a remainder, in memory that has time first or last."""
-    monkeypatch.setitem(pointwise.TOGETHER, "cpu", 60)
+    """Steps are processed in blocks, with a remainder, in memory that has time first or second."""
+    monkeypatch.setitem(pointwise.BLOCK_NUMEL, "cpu", 60)
     for x in (noise(time, batch, units).transpose(0, 1), noise(batch, time, units)):
         x.requires_grad_()
         probe = noise(batch, time, units, seed=1)
-        found, expected = tanh_of_all(x), x.tanh()
-        close(found, expected)
-        close(torch.autograd.grad((found * probe).sum(), x), torch.autograd.grad((expected * probe).sum(), x))
+        y, expected = tanh_over_time(x), x.tanh()
+        assert_close(y, expected)
+        assert_close(torch.autograd.grad((y * probe).sum(), x), torch.autograd.grad((expected * probe).sum(), x))

@@ -4,11 +4,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.architectures.cases import CASES, INPUT_SIZE, Case, filled, make, noise, over
+from tests.architectures.cases import (
+    CASES,
+    INPUT_SIZE,
+    Case,
+    fill_uninitialized_memory,
+    make_encoder,
+    noise,
+    parametrize_cases,
+)
 
 
-def stacked_in(name: str, case: Case) -> int:
-    """How many maps stand side by side in a parameter of that name: each has to learn by itself."""
+def num_maps(name: str, case: Case) -> int:
+    """Returns how many maps are stored side by side in a parameter of that name: each has to learn separately."""
     gates = {"rnn": 1, "lstm": 4, "gru": 3, "rwa": 2}.get(case.name, 3)
     kind = name.rsplit(".", 1)[-1]
     if kind.endswith("_l0") or kind == "weight_h":
@@ -20,12 +28,12 @@ def stacked_in(name: str, case: Case) -> int:
 
 
 @pytest.mark.usefixtures("poisoned")
-@over(CASES)
+@parametrize_cases(CASES)
 def test_every_parameter_has_a_gradient(case: Case) -> None:
-    """As built, without luck: after one backward pass of a random projection over a batch, each parameter, and each
-    of the maps that a parameter holds, has a finite gradient with an entry other than 0. With memory poisoned,
-    nothing in outputs or gradients is NaN."""
-    encoder = make(case, fresh=True)
+    """As built: after one backward pass of a random projection over a batch, each parameter, and each of the maps that
+    a parameter holds, has a finite gradient with an entry other than 0. With memory poisoned, nothing in outputs or
+    gradients is NaN."""
+    encoder = make_encoder(case, fresh=True)
     x = noise(16, 23, INPUT_SIZE).requires_grad_()
     y, _ = encoder(x)
     assert y.isfinite().all()
@@ -35,16 +43,16 @@ def test_every_parameter_has_a_gradient(case: Case) -> None:
     for name, parameter in encoder.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
-        for index, part in enumerate(parameter.grad.chunk(stacked_in(name, case))):
+        for index, part in enumerate(parameter.grad.chunk(num_maps(name, case))):
             assert part.abs().max() > 1e-12, f"part {index} of {name} does not learn"
 
 
 @pytest.mark.usefixtures("poisoned")
-@over(CASES)
+@parametrize_cases(CASES)
 def test_no_parameter_is_left_unwritten(case: Case) -> None:
     """Fresh parameters and buffers hold numbers, in poisoned memory."""
     assert torch.empty(1000).isnan().all(), "memory is not poisoned, so the test would not see anything"
-    encoder = make(case, fresh=True)
+    encoder = make_encoder(case, fresh=True)
     values: list[tuple[str, Tensor]] = [*encoder.named_parameters(), *encoder.named_buffers()]
     assert values
     for name, value in values:
@@ -52,27 +60,27 @@ def test_no_parameter_is_left_unwritten(case: Case) -> None:
 
 
 @pytest.mark.usefixtures("poisoned")
-@over(CASES)
+@parametrize_cases(CASES)
 def test_a_trace_reads_no_unwritten_memory(case: Case) -> None:
-    """What a trace shows in poisoned memory is the same as in ordinary memory, bit by bit."""
-    encoder, x = make(case), noise(2, 9, INPUT_SIZE)
-    poisoned = numbers(encoder.trace(x))
-    with filled(False):
-        ordinary = numbers(encoder.trace(x))
+    """A trace in poisoned memory is the same as in ordinary memory, bit by bit."""
+    encoder, x = make_encoder(case), noise(2, 9, INPUT_SIZE)
+    poisoned = trace_tensors(encoder.trace(x))
+    with fill_uninitialized_memory(False):
+        ordinary = trace_tensors(encoder.trace(x))
     assert len(poisoned) == len(ordinary) > 0
-    for one, other in zip(poisoned, ordinary, strict=True):
-        assert not one.isnan().any()
-        assert torch.equal(one, other)
+    for value, ordinary_value in zip(poisoned, ordinary, strict=True):
+        assert not value.isnan().any()
+        assert torch.equal(value, ordinary_value)
 
 
-def numbers(trace: object) -> list[Tensor]:
-    """All tensors of a trace."""
+def trace_tensors(trace: object) -> list[Tensor]:
+    """Returns all tensors of a trace."""
     if isinstance(trace, Tensor):
         return [trace]
     if isinstance(trace, dict):
-        return [tensor for value in trace.values() for tensor in numbers(value)]
+        return [tensor for value in trace.values() for tensor in trace_tensors(value)]
     if isinstance(trace, tuple):
-        return [tensor for value in trace for tensor in numbers(value)]
+        return [tensor for value in trace for tensor in trace_tensors(value)]
     if hasattr(trace, "__slots__"):
-        return [tensor for name in trace.__slots__ for tensor in numbers(getattr(trace, name))]
+        return [tensor for name in trace.__slots__ for tensor in trace_tensors(getattr(trace, name))]
     return []

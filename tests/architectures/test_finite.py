@@ -2,17 +2,17 @@
 
 import torch
 
-from tests.architectures.cases import CASES, INPUT_SIZE, Case, make, noise, over
+from tests.architectures.cases import CASES, INPUT_SIZE, Case, make_encoder, noise, parametrize_cases
 
 TIME = 20_000
 
 
-@over(CASES, slow=lambda case: case.name in ("rda", "rwa", "gru", "rnn"))
+@parametrize_cases(CASES, slow=lambda case: case.name in ("rda", "rwa", "gru", "rnn"))
 def test_long_and_large_stays_finite(case: Case) -> None:
-    """20,000 steps in single precision, a thousand times larger than usual. Architectures that are told how far to
-    reach are told the whole length."""
+    """The input is 20,000 steps in single precision, a thousand times larger than usual. Architectures with a `reach`
+    get the whole length."""
     reach = {"reach": TIME} if "reach" in case.options else {}
-    encoder = make(case, dtype=torch.float32, fresh=True, **reach)
+    encoder = make_encoder(case, dtype=torch.float32, fresh=True, **reach)
     x = (1000 * noise(1, TIME, INPUT_SIZE, dtype=torch.float32)).requires_grad_()
     y, _ = encoder(x)
     assert y.isfinite().all()

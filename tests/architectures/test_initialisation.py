@@ -1,4 +1,4 @@
-"""Where training starts: the weights and biases of the RDA paper (section 6.1) and of the TCN paper (section 3)."""
+"""Tests of the initial weights and biases of the RDA paper (section 6.1) and of the TCN paper (section 3)."""
 
 import math
 
@@ -12,7 +12,7 @@ INPUT_SIZE, HIDDEN_SIZE = 40, 200
 
 
 def parameters(name: str) -> dict[str, Tensor]:
-    """Of an encoder large enough for its weights to show what they are drawn from."""
+    """Returns the parameters of an encoder that is large enough for statistics of its weights."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         encoder: Encoder = build(name, INPUT_SIZE, hidden_size=HIDDEN_SIZE)
@@ -20,7 +20,7 @@ def parameters(name: str) -> dict[str, Tensor]:
 
 
 def check_uniform(weight: Tensor, fan_in: int, fan_out: int) -> None:
-    """Uniform within sqrt(6 / (fan_in + fan_out)): none beyond, the largest near it, the deviation a uniform's."""
+    """Checks that weights are uniform within sqrt(6 / (fan_in + fan_out)), by their maximum, deviation and mean."""
     bound = math.sqrt(6 / (fan_in + fan_out))
     assert 0.99 * bound < weight.abs().max() <= bound * (1 + 1e-6)
     assert weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.03)
@@ -30,28 +30,28 @@ def check_uniform(weight: Tensor, fan_in: int, fan_out: int) -> None:
 @pytest.mark.parametrize(("name", "gates"), [("rnn", 1), ("lstm", 4), ("gru", 3)])
 def test_gates_start_as_xavier_with_an_open_forget_gate(name: str, gates: int) -> None:
     """Each gate is a map [x, h] -> gate; the biases that add up to the forget gate's are 1, the others 0."""
-    found = parameters(name)
+    values = parameters(name)
     for weight in ("weight_ih_l0", "weight_hh_l0"):
-        for part in found[f"layers.0.core.{weight}"].chunk(gates):
+        for part in values[f"layers.0.core.{weight}"].chunk(gates):
             check_uniform(part, INPUT_SIZE + HIDDEN_SIZE, HIDDEN_SIZE)
     expected = torch.zeros(gates, HIDDEN_SIZE)
     if name == "lstm":
         expected[1] = 1
-    total = found["layers.0.core.bias_ih_l0"] + found["layers.0.core.bias_hh_l0"]
+    total = values["layers.0.core.bias_ih_l0"] + values["layers.0.core.bias_hh_l0"]
     assert torch.equal(total.view(gates, HIDDEN_SIZE), expected)
 
 
 @pytest.mark.parametrize(("name", "discounted"), [("rwa", False), ("rda-exp-tanh", True), ("rda-sigmoid-id", True)])
 def test_averages_start_as_xavier_with_an_open_discount(name: str, discounted: bool) -> None:
-    """u is a map of x alone; the discount's bias is 1, the others and the learned start 0. Attention has a bias save
-    where it cancels."""
-    found = parameters(name)
-    of_u, *of_gates = found["layers.0.weight_x"].split(HIDDEN_SIZE)
+    """u is a map of x alone; the discount's bias is 1, the others and the learned start 0. Attention has a bias, except
+    where it would cancel."""
+    values = parameters(name)
+    of_u, *of_gates = values["layers.0.weight_x"].split(HIDDEN_SIZE)
     check_uniform(of_u, INPUT_SIZE, HIDDEN_SIZE)
-    for part in (*of_gates, *found["layers.0.weight_h"].split(HIDDEN_SIZE)):
+    for part in (*of_gates, *values["layers.0.weight_h"].split(HIDDEN_SIZE)):
         check_uniform(part, INPUT_SIZE + HIDDEN_SIZE, HIDDEN_SIZE)
     assert len(of_gates) == 2 + discounted
-    biases = {key.removeprefix("layers.0."): value for key, value in found.items() if "weight" not in key}
+    biases = {key.removeprefix("layers.0."): value for key, value in values.items() if "weight" not in key}
     expected = {"bias_u": 0.0, "bias_g": 0.0}
     expected |= {"bias_gamma": 1.0} if discounted else {"initial": 0.0}
     expected |= {"bias_a": 0.0} if name == "rda-sigmoid-id" else {}
@@ -59,11 +59,11 @@ def test_averages_start_as_xavier_with_an_open_discount(name: str, discounted: b
 
 
 def test_convolutions_start_small() -> None:
-    """N(0, 0.01), 0.01 being the deviation, in what weight norm makes of its two parameters; no bias."""
-    found = parameters("tcn")
-    for key, v in found.items():
+    """The weights that weight norm computes have mean 0 and standard deviation 0.01; biases are 0."""
+    values = parameters("tcn")
+    for key, v in values.items():
         if key.endswith("original1"):
-            g = found[key.removesuffix("1") + "0"]
+            g = values[key.removesuffix("1") + "0"]
             w = g * v / v.flatten(1).norm(dim=1).view(-1, 1, 1)
             assert w.std().item() == pytest.approx(0.01, rel=0.02)
             assert abs(w.mean().item()) < 0.0002

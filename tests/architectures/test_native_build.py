@@ -1,4 +1,4 @@
-"""The compiled kernels are built once, heal, and can be done without."""
+"""Tests of the build of the compiled kernels: it happens once, repairs damage, and may fail."""
 
 import logging
 import multiprocessing
@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from architectures.kernels import dispatch, native, native_build, pick_backend, prepare
-from architectures.kernels.native_build import BuildError, library
+from architectures.kernels import build_native_kernels, dispatch, native, native_build, pick_backend
+from architectures.kernels.native_build import BuildError, find_or_build_library
 
 FAKE = """#!/bin/sh
 if [ "$1" = --version ]; then echo "fake {version}"; exit 0; fi
@@ -24,91 +24,91 @@ echo "a library" > "$2"
 """
 
 
-class Desk:
-    """A cache of its own, and a compiler that notes every call."""
+class BuildSandbox:
+    """A cache folder, and a fake compiler that logs every call."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.cache, self.log = folder, folder / "cache", folder / "log"
         self.monkeypatch = monkeypatch
         monkeypatch.setenv("WORKBENCH_CACHE", str(self.cache))
-        self.compiler()
+        self.install_compiler()
 
-    def compiler(self, body: str = SUCCEED, seconds: float = 0, version: str = "1.0") -> None:
+    def install_compiler(self, body: str = SUCCEED, seconds: float = 0, version: str = "1.0") -> None:
         path = self.folder / "c++"
         path.write_text(FAKE.format(log=self.log, seconds=seconds, body=body, version=version))
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
         self.monkeypatch.setenv("CXX", str(path))
 
     @property
-    def built(self) -> int:
+    def build_count(self) -> int:
         return len(self.log.read_text().splitlines()) if self.log.exists() else 0
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    for cached in (native.failure, dispatch.note_once):
+def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BuildSandbox]:
+    for cached in (native.unavailable_reason, dispatch.warn_once):
         cached.cache_clear()
     # Set, not deleted: what `prepare` sets is undone with it.
     monkeypatch.setenv("WORKBENCH_BACKEND", "auto")
-    yield Desk(tmp_path, monkeypatch)
-    for cached in (native.failure, dispatch.note_once):
+    yield BuildSandbox(tmp_path, monkeypatch)
+    for cached in (native.unavailable_reason, dispatch.warn_once):
         cached.cache_clear()
 
 
-def test_it_is_built_once_and_found_again(desk: Desk) -> None:
-    """Another compiler, or one of another version, builds its own."""
+def test_the_library_is_built_once(sandbox: BuildSandbox) -> None:
+    """A compiler of another version builds another one."""
     assert not native_build.is_built()
-    path = library()
+    path = find_or_build_library()
     assert path.read_text() == "a library\n"
     assert native_build.is_built()
-    assert library() == path
-    assert desk.built == 1
-    desk.compiler(version="2.0")
-    assert library() != path
-    assert desk.built == 2
+    assert find_or_build_library() == path
+    assert sandbox.build_count == 1
+    sandbox.install_compiler(version="2.0")
+    assert find_or_build_library() != path
+    assert sandbox.build_count == 2
 
 
-def test_processes_that_ask_together_build_once(desk: Desk) -> None:
-    """The others wait for the one that came first."""
-    desk.compiler(seconds=1.0)
+def test_processes_that_ask_together_build_once(sandbox: BuildSandbox) -> None:
+    """The others wait for the first one."""
+    sandbox.install_compiler(seconds=1.0)
     with multiprocessing.get_context("spawn").Pool(3) as pool:
-        found = {result.get(60) for result in [pool.apply_async(library) for _ in range(3)]}
-    assert len(found) == 1
-    assert desk.built == 1
+        paths = {result.get(60) for result in [pool.apply_async(find_or_build_library) for _ in range(3)]}
+    assert len(paths) == 1
+    assert sandbox.build_count == 1
 
 
-@pytest.mark.parametrize("damage", ["cut short", "no note", "removed"])
-def test_a_damaged_library_is_built_again(desk: Desk, damage: str) -> None:
-    """A file that is not what was built is never loaded: what is cut short can end the process that maps it."""
-    path = library()
+@pytest.mark.parametrize("damage", ["truncated", "no hash", "removed"])
+def test_a_damaged_library_is_built_again(sandbox: BuildSandbox, damage: str) -> None:
+    """A file that differs from what was built is never loaded: a truncated one can crash the process that maps it."""
+    path = find_or_build_library()
     match damage:
-        case "cut short":
+        case "truncated":
             path.write_text("a lib")
-        case "no note":
+        case "no hash":
             path.with_suffix(".sha256").unlink()
         case "removed":
             path.unlink()
     assert not native_build.is_built()
-    assert library().read_text() == "a library\n"
-    assert desk.built == 2
+    assert find_or_build_library().read_text() == "a library\n"
+    assert sandbox.build_count == 2
 
 
-def test_what_a_killed_build_leaves_is_cleared_away(desk: Desk) -> None:
-    """Its half-written file, and its lock, which nobody holds any more."""
-    path = library()
+def test_files_of_a_killed_build_are_removed(sandbox: BuildSandbox) -> None:
+    """A half-written file is deleted, and a lock file that nobody holds does not block."""
+    path = find_or_build_library()
     path.unlink()
-    left = path.with_name(f".{path.name}.4711")
-    left.write_text("half a lib")
+    leftover = path.with_name(f".{path.name}.4711")
+    leftover.write_text("half a lib")
     assert path.with_suffix(".lock").exists()
-    library()
-    assert not left.exists()
+    find_or_build_library()
+    assert not leftover.exists()
     assert path.read_text() == "a library\n"
 
 
-def test_without_a_compiler_the_eager_one_serves_and_says_so_once(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_without_a_compiler_the_eager_backend_runs_with_one_warning(
+    sandbox: BuildSandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One line; who asks for the compiled one by name gets an error."""
+    """A request for the compiled backend by name is an error."""
     monkeypatch.setenv("CXX", "no-such-compiler")
     x = torch.zeros(1)
     with caplog.at_level(logging.WARNING):
@@ -122,34 +122,34 @@ def test_without_a_compiler_the_eager_one_serves_and_says_so_once(
         pick_backend(x, "compiled")
 
 
-def test_a_failed_build_is_told_in_a_line_and_not_tried_again(desk: Desk) -> None:
-    """Neither here nor in the processes that are started from here."""
-    desk.compiler(body="echo 'x.cpp:1: error: no such thing' >&2; echo more >&2; exit 1")
+def test_a_failed_build_is_reported_in_one_line_and_not_repeated(sandbox: BuildSandbox) -> None:
+    """Neither in this process nor in those that it starts."""
+    sandbox.install_compiler(body="echo 'x.cpp:1: error: no such thing' >&2; echo more >&2; exit 1")
     with pytest.raises(BuildError, match=r"failed: x\.cpp:1: error: no such thing$"):
-        library()
-    assert not list(desk.cache.glob("*.so"))
-    notes: list[str] = []
-    prepare(notes.append)
-    assert len(notes) == 2
-    assert notes[0].startswith("compiling")
-    assert "no such thing" in notes[1]
+        find_or_build_library()
+    assert not list(sandbox.cache.glob("*.so"))
+    lines: list[str] = []
+    build_native_kernels(lines.append)
+    assert len(lines) == 2
+    assert lines[0].startswith("compiling")
+    assert "no such thing" in lines[1]
     assert os.environ["WORKBENCH_BACKEND"] == "eager"
-    before = desk.built
-    prepare(notes.append)
+    before = sandbox.build_count
+    build_native_kernels(lines.append)
     assert pick_backend(torch.zeros(1)) == "eager"
-    assert (len(notes), desk.built) == (2, before)
+    assert (len(lines), sandbox.build_count) == (2, before)
 
 
-def test_a_library_that_cannot_be_loaded_is_a_failure_in_one_line(desk: Desk) -> None:
-    """Such as one that another system has built."""
-    reason = native.failure()
+def test_a_library_that_cannot_be_loaded_is_a_failure_in_one_line(sandbox: BuildSandbox) -> None:
+    """As with a library from another system."""
+    reason = native.unavailable_reason()
     assert reason is not None
     assert "\n" not in reason
     assert pick_backend(torch.zeros(1)) == "eager"
 
 
-def test_a_cache_that_cannot_be_written_names_the_way_out(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unwritable_cache_is_an_error_with_a_remedy(sandbox: BuildSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message says which variable names another folder."""
-    desk.cache.write_text("a file")
+    sandbox.cache.write_text("a file")
     with pytest.raises(BuildError, match="WORKBENCH_CACHE may name another folder"):
-        library()
+        find_or_build_library()

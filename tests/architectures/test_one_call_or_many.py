@@ -1,4 +1,4 @@
-"""Law 1: however a sequence is cut, feeding the pieces with the carried state is the same function as one call."""
+"""Law 1: a sequence in pieces, with the state carried from piece to piece, gives the same as one call."""
 
 from functools import cache
 from itertools import pairwise
@@ -11,25 +11,35 @@ from torch import Tensor
 
 import architectures
 from architectures import Encoder, State
-from tests.architectures.cases import BIDIRECTIONAL, CASES, INPUT_SIZE, Case, close, gradients, make, noise, over
+from tests.architectures.cases import (
+    BIDIRECTIONAL,
+    CASES,
+    INPUT_SIZE,
+    Case,
+    assert_close,
+    gradients,
+    make_encoder,
+    noise,
+    parametrize_cases,
+)
 
 TIME = 19
 CUTS = st.sets(st.integers(1, TIME - 1), max_size=6)
 
 
 @cache
-def whole(case: Case) -> tuple[Tensor, State, dict[str, Tensor]]:
-    """What one call gives."""
-    encoder, x = make(case), noise(2, TIME, INPUT_SIZE).requires_grad_()
+def run_at_once(case: Case) -> tuple[Tensor, State, dict[str, Tensor]]:
+    """Returns the outputs, the state and the gradients of one call."""
+    encoder, x = make_encoder(case), noise(2, TIME, INPUT_SIZE).requires_grad_()
     y, state = encoder(x)
-    return y.detach(), architectures.detach(state), gradients(projected(y), encoder, x)
+    return y.detach(), architectures.detach(state), gradients(projection(y), encoder, x)
 
 
-def projected(y: Tensor) -> Tensor:
+def projection(y: Tensor) -> Tensor:
     return (y * noise(*y.shape, seed=1)).sum()
 
 
-def in_pieces(encoder: Encoder, x: Tensor, cuts: set[int]) -> tuple[Tensor, State]:
+def run_in_pieces(encoder: Encoder, x: Tensor, cuts: set[int]) -> tuple[Tensor, State]:
     edges = [0, *sorted(cuts), x.shape[1]]
     state: State = None
     pieces = []
@@ -39,55 +49,55 @@ def in_pieces(encoder: Encoder, x: Tensor, cuts: set[int]) -> tuple[Tensor, Stat
     return torch.cat(pieces, dim=1), state
 
 
-@over(case for case in CASES if case.causal)
+@parametrize_cases(case for case in CASES if case.causal)
 @settings(max_examples=5, derandomize=True, database=None, deadline=None)
 @given(cuts=CUTS)
 @example(cuts=set(range(1, TIME)))
 @example(cuts={1})
 @example(cuts={TIME - 1})
 def test_any_cut_gives_the_same_as_one_call(case: Case, cuts: set[int]) -> None:
-    """Outputs, the state in the end, and the gradients through the carried states. Windows and kernels are cut
-    within their first steps too."""
-    y, state, grads = whole(case)
-    encoder, x = make(case), noise(2, TIME, INPUT_SIZE).requires_grad_()
-    found, stop = in_pieces(encoder, x, cuts)
-    close(found, y)
-    close(stop, state)
-    close(gradients(projected(found), encoder, x), grads)
+    """Outputs, the last state, and the gradients through the carried states agree. Cuts fall within the first steps of
+    windows and kernels too."""
+    y, state, grads = run_at_once(case)
+    encoder, x = make_encoder(case), noise(2, TIME, INPUT_SIZE).requires_grad_()
+    y_in_pieces, last_state = run_in_pieces(encoder, x, cuts)
+    assert_close(y_in_pieces, y)
+    assert_close(last_state, state)
+    assert_close(gradients(projection(y_in_pieces), encoder, x), grads)
 
 
-@over(case for case in CASES if case.causal)
+@parametrize_cases(case for case in CASES if case.causal)
 def test_the_state_matters(case: Case) -> None:
-    """A second piece without the first one's state gives something else, save where the encoder sees no past."""
-    encoder, x = make(case), noise(2, TIME, INPUT_SIZE)
+    """A second piece without the first one's state gives another output, unless the encoder sees no past."""
+    encoder, x = make_encoder(case), noise(2, TIME, INPUT_SIZE)
     _, state = encoder(x[:, :7])
     same = torch.equal(encoder(x[:, 7:], state)[0], encoder(x[:, 7:])[0])
     assert same is (case.field == 1)
 
 
 def test_only_the_bidirectional_are_exempt() -> None:
-    """The exemption is by name, and agrees with what the encoders say of themselves."""
-    assert {case.name for case in CASES if not make(case).causal} == BIDIRECTIONAL
+    """The exemption is by name, and agrees with the encoders' `causal`."""
+    assert {case.name for case in CASES if not make_encoder(case).causal} == BIDIRECTIONAL
 
 
-@over(case for case in CASES if not case.causal)
+@parametrize_cases(case for case in CASES if not case.causal)
 def test_the_exempt_refuse_a_state(case: Case) -> None:
-    encoder, x = make(case), noise(2, TIME, INPUT_SIZE)
+    encoder, x = make_encoder(case), noise(2, TIME, INPUT_SIZE)
     _, state = encoder(x)
     assert state is None
-    carried = make(next(other for other in CASES if other.name == "han"))(x)[1]
-    for use in (encoder, encoder.trace):
-        with pytest.raises(ValueError, match="cannot go on from a state"):
-            use(x, carried)
+    carried = make_encoder(next(other for other in CASES if other.name == "han"))(x)[1]
+    for call in (encoder, encoder.trace):
+        with pytest.raises(ValueError, match="cannot resume from a state"):
+            call(x, carried)
 
 
 def test_a_state_of_another_depth_is_refused() -> None:
-    """A state with another number of layers, levels or blocks is no state of this encoder."""
+    """A state with another number of layers, levels or blocks is an error."""
     x = noise(2, 5, INPUT_SIZE)
     for case in CASES:
         if case.causal:
-            _, state = make(case)(x)
+            _, state = make_encoder(case)(x)
             assert isinstance(state, tuple)
             for wrong in ((*state, state[0]), state[0][0] if isinstance(state[0], tuple) else None):
                 with pytest.raises(ValueError, match="state is not one of this encoder"):
-                    make(case)(x, wrong)
+                    make_encoder(case)(x, wrong)

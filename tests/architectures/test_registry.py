@@ -1,4 +1,4 @@
-"""Names, options, and what is said of wrong ones."""
+"""Tests of the registry: names, options, and errors for wrong ones."""
 
 import itertools
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 import architectures
 from architectures.suggest import did_you_mean
-from tests.architectures.cases import CASES, INPUT_SIZE, Case, make, noise, over
+from tests.architectures.cases import CASES, INPUT_SIZE, Case, make_encoder, noise, parametrize_cases
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,18 +21,18 @@ ROOT = Path(__file__).parents[2]
         ("lstn", "unknown architecture 'lstn'"),
         ("rda_exp_tanh", "did you mean 'rda-exp-tanh'"),
         ("HAN", "; known: rnn, lstm, gru"),
-        ("zzz", "named package.module:Class"),
-        (":Thing", "'' is no module's name"),
-        (".lstm:LSTM", "'.lstm' is no module's name"),
+        ("zzz", "(a custom one is named package.module:Class)"),
+        (":Thing", "'' is not a module name"),
+        (".lstm:LSTM", "'.lstm' is not a module name"),
         ("no_such_module:Thing", "there is no module 'no_such_module'"),
         ("architectures.nothing:Thing", "there is no module 'architectures.nothing'"),
         ("architectures.lstm:LSTN", "has no class 'LSTN'; did you mean 'LSTM'"),
     ],
 )
-def test_an_unknown_name_is_told_the_near_ones(name: str, message: str) -> None:
-    for use in (lambda: architectures.build(name, 1), lambda: architectures.options(name)):
+def test_an_unknown_name_is_an_error_with_suggestions(name: str, message: str) -> None:
+    for call in (lambda: architectures.build(name, 1), lambda: architectures.options(name)):
         with pytest.raises(ValueError, match=r"^[^\n]*$") as raised:
-            use()
+            call()
         assert message in str(raised.value)
 
 
@@ -52,7 +52,7 @@ def test_an_unknown_name_is_told_the_near_ones(name: str, message: str) -> None:
         ("han", {"hidden_size": 6, "num_heads": 4}, "hidden_size 6 cannot be divided among 4 heads"),
     ],
 )
-def test_a_wrong_option_is_told_what_would_be_right(name: str, options: dict[str, object], message: str | None) -> None:
+def test_a_wrong_option_is_an_error_with_a_remedy(name: str, options: dict[str, object], message: str | None) -> None:
     with pytest.raises((ValueError, TypeError)) as raised:
         architectures.build(name, 1, **options)
     if message is not None:
@@ -60,52 +60,52 @@ def test_a_wrong_option_is_told_what_would_be_right(name: str, options: dict[str
         assert message in str(raised.value)
 
 
-@over(case for case in CASES if not case.extra)
+@parametrize_cases(case for case in CASES if not case.is_variant)
 def test_sizes_are_whole_numbers_of_at_least_one(case: Case) -> None:
-    """Whatever is counted is refused below 1, and where it is no whole number; dropout outside [0, 1)."""
+    """Counts below 1 or that are not whole numbers are errors, and so is dropout outside [0, 1)."""
     counts = {"hidden_size", "num_layers", "reach", "window", "num_heads", "input_size"}
     counts &= {*architectures.options(case.name), "input_size"}
     for key, (wrong, kind) in itertools.product(
         counts, [(0, ValueError), (-1, ValueError), ("3", TypeError), (2.0, TypeError), (True, TypeError)]
     ):
-        given = {"input_size": 2, **case.options, key: wrong}
+        arguments = {"input_size": 2, **case.options, key: wrong}
         with pytest.raises(kind, match=f"{key} must be"):
-            architectures.build(case.name, given.pop("input_size"), **given)
+            architectures.build(case.name, arguments.pop("input_size"), **arguments)
     for rate, kind in ((1.0, ValueError), (-0.1, ValueError), (float("nan"), ValueError), ("0", TypeError)):
         with pytest.raises(kind, match="dropout must"):
             architectures.build(case.name, 2, **{**case.options, "dropout": rate})
 
 
-@over(CASES)
+@parametrize_cases(CASES)
 def test_an_input_of_another_shape_is_refused(case: Case) -> None:
-    """By `forward` and by `trace`, with a message that says what would fit."""
-    encoder = make(case)
+    """By `forward` and by `trace`, with a message that says what is expected."""
+    encoder = make_encoder(case)
     for shape, message in [
         ((2, 5, INPUT_SIZE + 1), f"4 features a step, but the encoder has input_size={INPUT_SIZE}"),
         ((5, INPUT_SIZE), f"must be (batch, time, {INPUT_SIZE}), not of shape (5, {INPUT_SIZE})"),
         ((2, 0, INPUT_SIZE), "at least one sequence of one step is needed"),
         ((0, 5, INPUT_SIZE), "at least one sequence of one step is needed"),
     ]:
-        for use in (encoder, encoder.trace):
+        for call in (encoder, encoder.trace):
             with pytest.raises(ValueError, match="x ") as raised:
-                use(noise(*shape))
+                call(noise(*shape))
             assert message in str(raised.value)
 
 
-def test_options_are_those_left_open() -> None:
-    """Neither the input's size nor what the name fixes."""
+def test_options_exclude_the_input_size_and_fixed_ones() -> None:
+    """Only `hidden_size` has no default."""
     assert set(architectures.options("rda")) - set(architectures.options("rda-exp-tanh")) == {
         "attention",
         "hidden",
         "output",
     }
     for name in architectures.names():
-        known = architectures.options(name)
-        assert "input_size" not in known
-        assert [key for key, parameter in known.items() if parameter.default is parameter.empty] == ["hidden_size"]
+        parameters = architectures.options(name)
+        assert "input_size" not in parameters
+        assert [key for key, parameter in parameters.items() if parameter.default is parameter.empty] == ["hidden_size"]
 
 
-def test_near_names_the_nearest_or_all() -> None:
+def test_did_you_mean_lists_similar_names_or_all() -> None:
     assert did_you_mean("lstn", ["lstm", "gru"]) == "; did you mean 'lstm'?"
     assert did_you_mean("zzz", ["lstm", "gru"]) == "; known: lstm, gru"
     assert did_you_mean("zzz", []) == ""
@@ -123,7 +123,9 @@ print(*(name for name in wanted if name in sys.modules))
 
 
 def test_architectures_need_torch_alone() -> None:
-    """Importing them and building each loads nothing else of this project or of what it depends on."""
-    done = subprocess.run([sys.executable, "-c", TORCH_ALONE], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == []
+    """Importing and building all architectures loads no other package of this project or of its dependencies."""
+    completed = subprocess.run(
+        [sys.executable, "-c", TORCH_ALONE], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert completed.returncode == 0, completed.stderr
+    assert completed.stdout.split() == []

@@ -1,4 +1,4 @@
-"""What a sweep may choose of each architecture: whatever it chooses can be built, and sees the whole task."""
+"""Tests of the search spaces: every choice can be built, and sees the whole task."""
 
 import itertools
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 import architectures
-from architectures.registry import entry, load
+from architectures.registry import get_entry, load_encoder_class
 
 TIMES = (1, 2, 3, 5, 64, 100, 101, 784, 1000, 20_000)
 RECURRENT = {"num_layers", "dropout", "learn_initial_state"}
@@ -17,14 +17,14 @@ every_name = pytest.mark.parametrize("name", architectures.names())
 every_time = pytest.mark.parametrize("time", TIMES)
 
 
-def space(name: str, time: int) -> dict[str, Any]:
-    """Of what the name leaves open."""
-    found = load(name).search_space(time)
-    return {key: domain for key, domain in found.items() if key not in entry(name).fixed}
+def open_space(name: str, time: int) -> dict[str, Any]:
+    """Returns an architecture's search space without the options that its name fixes."""
+    domains = load_encoder_class(name).search_space(time)
+    return {key: domain for key, domain in domains.items() if key not in get_entry(name).fixed}
 
 
-def values(domain: object) -> list[Any]:
-    """Every choice; every whole number of a range of these; the ends of another."""
+def domain_values(domain: object) -> list[Any]:
+    """Returns all choices, all whole numbers of an integer range, or the ends of another range."""
     if isinstance(domain, list):
         return domain
     assert isinstance(domain, dict)
@@ -33,17 +33,17 @@ def values(domain: object) -> list[Any]:
     return list(range(low, high + 1)) if isinstance(low, int) and isinstance(high, int) else [low, high]
 
 
-def holds(condition: Mapping[str, Mapping[str, Any]], chosen: Mapping[str, Any]) -> bool:
-    """Whether the parents, which have to come first, were chosen so that a domain applies."""
+def condition_holds(condition: Mapping[str, Mapping[str, Any]], chosen: Mapping[str, Any]) -> bool:
+    """Returns whether the chosen values of the parents, which come first, satisfy a domain's condition."""
     return all(rule["low"] <= chosen[parent] <= rule.get("high", chosen[parent]) for parent, rule in condition.items())
 
 
-def corners(domains: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every combination of these values; what does not apply is left out."""
-    for combination in itertools.product(*(values(domain) for domain in domains.values())):
+def combinations(domains: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Iterates over all combinations of these values; options that do not apply are left out."""
+    for combination in itertools.product(*(domain_values(domain) for domain in domains.values())):
         chosen: dict[str, Any] = {}
         for (key, domain), value in zip(domains.items(), combination, strict=True):
-            if not isinstance(domain, dict) or holds(domain.get("when", {}), chosen):
+            if not isinstance(domain, dict) or condition_holds(domain.get("when", {}), chosen):
                 chosen[key] = value
         yield chosen
 
@@ -51,14 +51,14 @@ def corners(domains: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 @every_name
 @every_time
 def test_every_choice_is_an_option_and_can_be_built(name: str, time: int) -> None:
-    """With the task's steps as `reach`, as the bench builds it; what has a receptive field covers all of them."""
-    known = architectures.options(name)
-    given = {"hidden_size": 8, **({"reach": time} if "reach" in known else {})}
-    domains = space(name, time)
-    assert set(domains) <= set(known) - {"hidden_size", "reach"}
+    """With the task's steps as `reach`, as in training; a bounded receptive field covers all of them."""
+    options = architectures.options(name)
+    fixed = {"hidden_size": 8, **({"reach": time} if "reach" in options else {})}
+    domains = open_space(name, time)
+    assert set(domains) <= set(options) - {"hidden_size", "reach"}
     tried = 0
-    for chosen in corners(domains):
-        encoder = architectures.build(name, 3, **given, **chosen)
+    for chosen in combinations(domains):
+        encoder = architectures.build(name, 3, **fixed, **chosen)
         assert encoder.receptive_field is None or encoder.receptive_field >= time
         tried += 1
     assert tried > 1
@@ -67,10 +67,10 @@ def test_every_choice_is_an_option_and_can_be_built(name: str, time: int) -> Non
 @every_name
 @every_time
 def test_the_default_can_be_chosen(name: str, time: int) -> None:
-    """A sweep that cannot choose it may lose to it."""
-    known, domains = architectures.options(name), space(name, time)
+    """A sweep that cannot choose the default may lose to it."""
+    options, domains = architectures.options(name), open_space(name, time)
     for key, domain in domains.items():
-        default = known[key].default
+        default = options[key].default
         if isinstance(domain, list):
             assert default in domain
         else:
@@ -79,13 +79,13 @@ def test_the_default_can_be_chosen(name: str, time: int) -> None:
 
 @every_name
 @every_time
-def test_it_is_plain_data(name: str, time: int) -> None:
-    """A YAML file holds it; a caller may change what it gets."""
-    found = load(name).search_space(time)
-    assert yaml.safe_load(yaml.safe_dump(found)) == found
-    found.clear()
-    assert load(name).search_space(time)
-    for domain in load(name).search_space(time).values():
+def test_a_search_space_is_plain_data(name: str, time: int) -> None:
+    """YAML can represent it, and a caller may change the returned dictionary."""
+    domains = load_encoder_class(name).search_space(time)
+    assert yaml.safe_load(yaml.safe_dump(domains)) == domains
+    domains.clear()
+    assert load_encoder_class(name).search_space(time)
+    for domain in load_encoder_class(name).search_space(time).values():
         assert isinstance(domain, list) or set(domain) <= {"low", "high", "log", "step", "when"}
 
 
@@ -104,28 +104,28 @@ def test_it_is_plain_data(name: str, time: int) -> None:
         ("han-bidirectional", {"num_layers", "dropout"}),
     ],
 )
-def test_what_is_searched(name: str, searched: set[str]) -> None:
-    assert set(space(name, 100)) == searched
+def test_searched_options(name: str, searched: set[str]) -> None:
+    assert set(open_space(name, 100)) == searched
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru", "rda"])
 def test_chrono_spans_are_the_tasks(name: str) -> None:
-    """Two steps leave but one span to draw, one step none."""
-    assert space(name, 784)["chrono"] == [None, 784]
-    assert space(name, 3)["chrono"] == [None, 3]
-    assert "chrono" not in space(name, 2)
-    assert "chrono" not in space(name, 1)
+    """Two steps leave only one span to draw, one step none."""
+    assert open_space(name, 784)["chrono"] == [None, 784]
+    assert open_space(name, 3)["chrono"] == [None, 3]
+    assert "chrono" not in open_space(name, 2)
+    assert "chrono" not in open_space(name, 1)
 
 
 @pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "rwa", "rda"])
 def test_dropout_waits_for_a_second_layer(name: str) -> None:
-    """It acts between layers: with one it would be a choice without an effect."""
-    for chosen in corners(space(name, 100)):
+    """Dropout acts between layers: with one layer it would have no effect."""
+    for chosen in combinations(open_space(name, 100)):
         assert ("dropout" in chosen) == (chosen["num_layers"] > 1)
 
 
 def test_relu_attention_is_not_searched() -> None:
-    assert space("rda", 100)["attention"] == ["exp", "sigmoid", "softplus"]
+    assert open_space("rda", 100)["attention"] == ["exp", "sigmoid", "softplus"]
 
 
 @pytest.mark.parametrize("name", ["han", "han-bidirectional"])
@@ -146,20 +146,20 @@ def test_relu_attention_is_not_searched() -> None:
     ],
 )
 def test_levels_and_the_windows_that_follow(name: str, time: int, windows: dict[int, int] | None) -> None:
-    """By hand: the least k with k^L >= time, at most 100, at least 2."""
-    domain = space(name, time).get("num_layers")
+    """The windows are computed by hand: the least k with k^L >= time, at most 100, at least 2."""
+    domain = open_space(name, time).get("num_layers")
     if windows is None:
         assert domain is None
         return
     assert domain is not None
-    found = []
+    levels_and_windows = []
     for levels in domain:
         encoder: Any = architectures.build(name, 3, hidden_size=8, num_layers=levels, reach=time)
-        one = encoder.onward if name == "han-bidirectional" else encoder
-        found.append((len(one.levels), one.window))
+        direction = encoder.onward if name == "han-bidirectional" else encoder
+        levels_and_windows.append((len(direction.levels), direction.window))
     assert domain[0] is None
-    assert sorted(found) == sorted(windows.items())
+    assert sorted(levels_and_windows) == sorted(windows.items())
 
 
-def test_an_encoder_of_ones_own_searches_nothing_unless_it_says_so() -> None:
+def test_a_custom_encoder_searches_nothing_by_default() -> None:
     assert architectures.Encoder.search_space(100) == {}

@@ -1,4 +1,4 @@
-"""Attention over sliding windows against explicit loops, and without anything as large as time x time."""
+"""Tests of attention over sliding windows, against explicit loops and within a memory limit."""
 
 import math
 import subprocess
@@ -12,39 +12,41 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from architectures.kernels import sliding_attention as kernel
-from architectures.kernels.sliding_attention import rotate, sliding_attention, sliding_weights
-from tests.architectures.cases import close, noise
+from architectures.kernels.sliding_attention import apply_rotary, sliding_attention, sliding_weights
+from tests.architectures.cases import assert_close, noise
 
 HEADS, SIZE = 2, 3
 
 
-def explicit(q: Tensor, k: Tensor, v: Tensor, window: int, spacing: int) -> tuple[Tensor, Tensor]:
-    """What sliding attention gives, and its weights, step by step."""
+def naive_sliding_attention(q: Tensor, k: Tensor, v: Tensor, window: int, spacing: int) -> tuple[Tensor, Tensor]:
+    """Computes sliding attention and its weights, step by step."""
     batch, time = q.shape[:2]
     past = k.shape[1] - time
     outputs, maps = [], []
     for t in range(time):
-        seen = [past + t - j * spacing for j in range(window) if past + t - j * spacing >= 0]
-        scores = [(q[:, t] * k[:, s]).sum(2, keepdim=True) / math.sqrt(SIZE) for s in seen]
+        visible = [past + t - j * spacing for j in range(window) if past + t - j * spacing >= 0]
+        scores = [(q[:, t] * k[:, s]).sum(2, keepdim=True) / math.sqrt(SIZE) for s in visible]
         total = sum((score.exp() for score in scores), start=torch.zeros_like(scores[0]))
         weights = [score.exp() / total for score in scores]
-        outputs.append(sum((w * v[:, s] for w, s in zip(weights, seen, strict=True)), start=torch.zeros_like(v[:, 0])))
-        nothing = [torch.zeros_like(total)] * (window - len(seen))
+        outputs.append(
+            sum((w * v[:, s] for w, s in zip(weights, visible, strict=True)), start=torch.zeros_like(v[:, 0]))
+        )
+        nothing = [torch.zeros_like(total)] * (window - len(visible))
         maps.append(torch.cat([*weights, *nothing], dim=2))
     return torch.stack(outputs, dim=1), torch.stack(maps, dim=2).view(batch, HEADS, time, window)
 
 
-def check(time: int, past: int, window: int, spacing: int, *, of_gradients: bool = True) -> None:
+def check_against_loop(time: int, past: int, window: int, spacing: int, *, of_gradients: bool = True) -> None:
     q = noise(2, time, HEADS, SIZE).requires_grad_()
     k, v = (noise(2, past + time, HEADS, SIZE, seed=seed).requires_grad_() for seed in (1, 2))
-    found = sliding_attention(q, k, v, window=window, spacing=spacing)
-    expected, maps = explicit(q, k, v, window, spacing)
-    close(found, expected)
-    close(sliding_weights(q, k, window=window, spacing=spacing), maps)
+    out = sliding_attention(q, k, v, window=window, spacing=spacing)
+    expected, maps = naive_sliding_attention(q, k, v, window, spacing)
+    assert_close(out, expected)
+    assert_close(sliding_weights(q, k, window=window, spacing=spacing), maps)
     if of_gradients:
-        probe = noise(*found.shape, seed=3)
-        close(
-            torch.autograd.grad((found * probe).sum(), (q, k, v)),
+        probe = noise(*out.shape, seed=3)
+        assert_close(
+            torch.autograd.grad((out * probe).sum(), (q, k, v)),
             torch.autograd.grad((expected * probe).sum(), (q, k, v)),
         )
 
@@ -57,12 +59,12 @@ def test_sliding_attention_is_an_explicit_loop(window: int, spacing: int) -> Non
     for time in (1, 2, window, spacing, window * spacing, window * spacing + 1, 2 * window * spacing + 3):
         for past in sorted({0, 1, spacing, span // 2, max(0, span - 1), span}):
             if past <= span:
-                check(time, past, window, spacing, of_gradients=time < 12)
+                check_against_loop(time, past, window, spacing, of_gradients=time < 12)
 
 
 @pytest.mark.parametrize("largest", [1, 2, 3, 5])
 def test_a_folded_batch_may_be_split(monkeypatch: pytest.MonkeyPatch, largest: int) -> None:
-    """Backends take no batch above `FOLDED`; split ones give the same, masks that differ by residue included."""
+    """Batches above `MAX_ATTENTION_BATCH` are split, with the same results, also for masks that differ by residue."""
     sizes: list[int] = []
 
     def counted(*args: Tensor, **options: Any) -> Tensor:
@@ -71,40 +73,40 @@ def test_a_folded_batch_may_be_split(monkeypatch: pytest.MonkeyPatch, largest: i
 
     monkeypatch.setattr(kernel, "scaled_dot_product_attention", counted)
     for time, past in ((1, 0), (5, 0), (17, 0), (17, 3), (17, 4), (4, 4), (1, 5)):
-        check(time, past, 3, 3)
+        check_against_loop(time, past, 3, 3)
     in_one, batches = len(sizes), max(sizes)
-    monkeypatch.setattr(kernel, "FOLDED", largest)
+    monkeypatch.setattr(kernel, "MAX_ATTENTION_BATCH", largest)
     for time, past in ((1, 0), (5, 0), (17, 0), (17, 3), (17, 4), (4, 4), (1, 5)):
-        check(time, past, 3, 3)
+        check_against_loop(time, past, 3, 3)
     assert max(sizes[in_one:]) == largest < batches
     assert len(sizes) > 2 * in_one
 
 
 def test_rotation_turns_each_pair_and_keeps_products_of_equal_distance() -> None:
-    """By position * 10000^(-i / half), the last of an odd number of components left alone."""
+    """The angle is position * 10000^(-i / half); an odd last component is left as it is."""
     x = noise(2, 4, HEADS, 5)
     positions = torch.tensor([0, 3, -2, 10_000])
-    turned = rotate(x, positions)
+    turned = apply_rotary(x, positions)
     for t, position in enumerate(positions.tolist()):
         for i in range(2):
             angle = position * 10_000 ** (-i / 2)
             pair = complex(math.cos(angle), math.sin(angle)) * torch.complex(x[:, t, :, i], x[:, t, :, i + 2])
-            close(turned[:, t, :, i], pair.real)
-            close(turned[:, t, :, i + 2], pair.imag)
+            assert_close(turned[:, t, :, i], pair.real)
+            assert_close(turned[:, t, :, i + 2], pair.imag)
     assert torch.equal(turned[..., 4], x[..., 4])
-    shifted = rotate(x, positions + 77)
-    close(turned @ turned.transpose(2, 3), shifted @ shifted.transpose(2, 3))
-    close((turned[:, 0] * turned[:, 1]).sum(2), (shifted[:, 0] * shifted[:, 1]).sum(2))
+    shifted = apply_rotary(x, positions + 77)
+    assert_close(turned @ turned.transpose(2, 3), shifted @ shifted.transpose(2, 3))
+    assert_close((turned[:, 0] * turned[:, 1]).sum(2), (shifted[:, 0] * shifted[:, 1]).sum(2))
 
 
 def test_late_positions_lose_no_precision() -> None:
-    """In single precision the products of neighbours a million steps on are those at the start."""
+    """In single precision, products of neighbours a million steps later are those at the start."""
     x = noise(1, 2, 1, 8, dtype=torch.float32)
     products = [
-        (rotate(x, torch.tensor([at, at + 1]))[:, 0] * rotate(x, torch.tensor([at, at + 1]))[:, 1]).sum()
+        (apply_rotary(x, torch.tensor([at, at + 1]))[:, 0] * apply_rotary(x, torch.tensor([at, at + 1]))[:, 1]).sum()
         for at in (0, 1_000_000)
     ]
-    close(products[1], products[0], 1e-5)
+    assert_close(products[1], products[0], 1e-5)
 
 
 MEASURE = """
@@ -124,11 +126,11 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20)
     ("time", "gigabytes"), [(20_000, 0.5), pytest.param(100_000, 4.0, marks=pytest.mark.slow)], ids=str
 )
 def test_memory_grows_with_time_and_window_alone(time: int, gigabytes: float) -> None:
-    """One map of time x time in single precision would be 1.6 and 40 GB. Reach and time are the same here, so that
-    no past is left out."""
+    """A map of time x time in single precision would take 1.6 and 40 GB. Reach and time are the same here, so that no
+    past is left out."""
     root = Path(__file__).parents[2]
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", MEASURE, str(time)], cwd=root, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < gigabytes
+    assert completed.returncode == 0, completed.stderr
+    assert float(completed.stdout) < gigabytes

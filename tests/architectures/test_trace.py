@@ -1,48 +1,48 @@
-"""Law 8 for all: a trace shows what `forward` does, and leaves the encoder as it was."""
+"""Law 8 for all architectures: a trace agrees with `forward`, and leaves the encoder unchanged."""
 
 import torch
 
 from architectures import Trace
-from tests.architectures.cases import CASES, INPUT_SIZE, Case, close, make, noise, over
+from tests.architectures.cases import CASES, INPUT_SIZE, Case, assert_close, make_encoder, noise, parametrize_cases
 
 
-@over(CASES)
+@parametrize_cases(CASES)
 def test_trace_shows_what_forward_gives(case: Case) -> None:
     """The same outputs, from the start and from a carried state."""
-    encoder, x = make(case), noise(2, 17, INPUT_SIZE)
-    close(encoder.trace(x).y, encoder(x)[0])
+    encoder, x = make_encoder(case), noise(2, 17, INPUT_SIZE)
+    assert_close(encoder.trace(x).y, encoder(x)[0])
     if case.causal:
         _, state = encoder(x[:, :6])
-        close(encoder.trace(x[:, 6:], state).y, encoder(x)[0][:, 6:])
+        assert_close(encoder.trace(x[:, 6:], state).y, encoder(x)[0][:, 6:])
 
 
 def has_dropout(case: Case) -> bool:
-    """Recurrent encoders drop out between layers alone, so with one layer there is nothing to drop."""
+    """Returns whether dropout has an effect: in recurrent encoders it acts only between layers."""
     return case.field is not None or case.options.get("num_layers", 1) > 1
 
 
-@over(case for case in CASES if has_dropout(case))
+@parametrize_cases(case for case in CASES if has_dropout(case))
 def test_trace_leaves_dropout_out_and_training_on(case: Case) -> None:
-    """In training, `forward` drops out and a trace does not; afterwards the encoder still trains."""
-    encoder, x = make(case, dropout=0.5), noise(2, 17, INPUT_SIZE)
-    plain = make(case)(x)[0]
+    """In training mode `forward` has dropout and a trace has not; afterwards the encoder is still in training mode."""
+    encoder, x = make_encoder(case, dropout=0.5), noise(2, 17, INPUT_SIZE)
+    plain = make_encoder(case)(x)[0]
     assert encoder.training
     traced = encoder.trace(x)
-    close(traced.y, plain)
+    assert_close(traced.y, plain)
     assert all(module.training for module in encoder.modules())
     with torch.random.fork_rng():
         torch.manual_seed(0)
         assert (encoder(x)[0] - plain).abs().max() > 1e-3
     encoder.eval()
-    close(encoder(x)[0], plain)
+    assert_close(encoder(x)[0], plain)
     encoder.trace(x)
     assert not any(module.training for module in encoder.modules())
 
 
-@over(case for case in CASES if not case.extra)
+@parametrize_cases(case for case in CASES if not case.is_variant)
 def test_trace_leaves_every_part_in_its_own_mode(case: Case) -> None:
-    """A part that someone has frozen stays frozen while the rest trains."""
-    encoder = make(case)
+    """A part in evaluation mode stays so while the rest is in training mode."""
+    encoder = make_encoder(case)
     for index, module in enumerate(encoder.modules()):
         module.training = index % 2 == 0
     before = [module.training for module in encoder.modules()]
@@ -50,10 +50,10 @@ def test_trace_leaves_every_part_in_its_own_mode(case: Case) -> None:
     assert [module.training for module in encoder.modules()] == before
 
 
-@over(CASES)
-def test_a_trace_holds_what_the_architecture_has_and_nothing_else(case: Case) -> None:
+@parametrize_cases(CASES)
+def test_a_trace_holds_the_architectures_quantities_and_nothing_else(case: Case) -> None:
     """Gates for the gated, log attention for the averages, maps for the hierarchy; `None` for the rest."""
-    trace = make(case).trace(noise(2, 5, INPUT_SIZE))
+    trace = make_encoder(case).trace(noise(2, 5, INPUT_SIZE))
     held = {name for name in Trace.__slots__ if getattr(trace, name) not in (None, ())}
     kind = case.name.split("-")[0]
     gated = {"retention", "write", "content"} if kind in ("lstm", "gru", "rwa", "rda") else set()

@@ -1,4 +1,4 @@
-"""Law 8 for the recurrent: every layer's trace, scanned step by step, gives its outputs."""
+"""Law 8 for recurrent architectures: every layer's trace, scanned step by step, gives its outputs."""
 
 import itertools
 from collections.abc import Iterator, Mapping
@@ -8,60 +8,69 @@ import torch
 from torch import Tensor
 
 from architectures import State, Trace, influence
-from tests.architectures.cases import CASES, INPUT_SIZE, Case, branch, close, make, noise, over
+from tests.architectures.cases import (
+    CASES,
+    INPUT_SIZE,
+    Case,
+    assert_close,
+    make_encoder,
+    noise,
+    parametrize_cases,
+    state_leaf,
+)
 from tests.architectures.definitions.averaging import activations
-from tests.architectures.definitions.common import initial, layers
+from tests.architectures.definitions.common import initial_state, split_layers
 from tests.architectures.definitions.gru import gates
 
 TIME = 13
 AVERAGES = ("rwa", "rda", "rda-exp-tanh", "rda-sigmoid-id")
 
 
-def of(*names: str) -> Iterator[Case]:
+def cases_named(*names: str) -> Iterator[Case]:
     return (case for case in CASES if case.name in names)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
-    """What one layer did, from the start or from a carried state."""
+class LayerRun:
+    """A layer's trace, from the start or from a carried state, with its parameters and input."""
 
     trace: Trace
-    own: Mapping[str, Tensor]
-    """Its parameters."""
-    fed: Tensor
+    parameters: Mapping[str, Tensor]
+    """The layer's parameters, by name."""
+    x: Tensor
     start: tuple[Tensor, ...]
     """(h,), (h, c) or (r, l) before the first step."""
 
 
-def traced(case: Case) -> Iterator[Seen]:
-    """Every layer, from the start, then from a carried state."""
-    encoder, x = make(case), noise(2, TIME, INPUT_SIZE)
-    parameters = layers(dict(encoder.named_parameters()), "layers.")
+def layer_runs(case: Case) -> Iterator[LayerRun]:
+    """Iterates over all layers, from the start, then from a carried state."""
+    encoder, x = make_encoder(case), noise(2, TIME, INPUT_SIZE)
+    parameters = split_layers(dict(encoder.named_parameters()), "layers.")
     _, carried = encoder(x[:, :4])
     starts: list[tuple[Tensor, State]] = [(x, None), (x[:, 4:], carried)]
-    for fed, state in starts:
-        trace = encoder.trace(fed, state)
+    for layer_input, state in starts:
+        trace = encoder.trace(layer_input, state)
         assert len(trace.layers) == len(parameters)
         assert torch.equal(trace.y, trace.layers[-1].y)
-        for index, (own, layer) in enumerate(zip(parameters, trace.layers, strict=True)):
+        for index, (layer_parameters, layer) in enumerate(zip(parameters, trace.layers, strict=True)):
             if state is None:
-                start = beginning(case, own, layer.y)
+                start = expected_start(case, layer_parameters, layer.y)
             else:
-                start = tuple(branch(state, index, part) for part in range(1 if case.name in ("rnn", "gru") else 2))
-            yield Seen(trace=layer, own=own, fed=fed, start=start)
-            fed = layer.y
+                start = tuple(state_leaf(state, index, part) for part in range(1 if case.name in ("rnn", "gru") else 2))
+            yield LayerRun(trace=layer, parameters=layer_parameters, x=layer_input, start=start)
+            layer_input = layer.y
 
 
-def beginning(case: Case, own: Mapping[str, Tensor], y: Tensor) -> tuple[Tensor, ...]:
-    """What a layer starts from. An average starts from the s of h_0 = f_h(s), and from d = 0."""
+def expected_start(case: Case, parameters: Mapping[str, Tensor], y: Tensor) -> tuple[Tensor, ...]:
+    """Returns a layer's initial state. That of an average is the s of h_0 = f_h(s), and d = 0."""
     if case.name in AVERAGES:
-        r = own["initial"].repeat(len(y), 1) if "initial" in own else torch.zeros_like(y[:, 0])
+        r = parameters["initial"].repeat(len(y), 1) if "initial" in parameters else torch.zeros_like(y[:, 0])
         return r, torch.full_like(r, -torch.inf)
-    return initial(own, 0, y, y.shape[2]), initial(own, 1, y, y.shape[2])
+    return initial_state(parameters, 0, y, y.shape[2]), initial_state(parameters, 1, y, y.shape[2])
 
 
-def held(trace: Trace, start: Tensor) -> Tensor:
-    """retention_t held_{t-1} + write_t content_t, checked against the rows of influence."""
+def accumulate(trace: Trace, start: Tensor) -> Tensor:
+    """Accumulates retention_t value_{t-1} + write_t content_t, and checks it against the rows of influence."""
     assert trace.retention is not None
     assert trace.write is not None
     assert trace.content is not None
@@ -70,54 +79,54 @@ def held(trace: Trace, start: Tensor) -> Tensor:
     for t in range(trace.y.shape[1]):
         now = trace.retention[:, t] * now + trace.write[:, t] * trace.content[:, t]
         row, share = influence(trace.retention, trace.write, at=t)
-        close((row * trace.content[:, : t + 1]).sum(1) + share * start, now)
+        assert_close((row * trace.content[:, : t + 1]).sum(1) + share * start, now)
         values.append(now)
     return torch.stack(values, dim=1)
 
 
-@over(of("rnn"))
+@parametrize_cases(cases_named("rnn"))
 def test_rnn_is_the_tanh_of_its_trace(case: Case) -> None:
-    for seen in traced(case):
-        assert seen.trace.gates is not None
-        close(seen.trace.gates["a"].tanh(), seen.trace.y)
+    for run in layer_runs(case):
+        assert run.trace.gates is not None
+        assert_close(run.trace.gates["a"].tanh(), run.trace.y)
 
 
-@over(of("lstm"))
+@parametrize_cases(cases_named("lstm"))
 def test_lstm_follows_from_its_gates(case: Case) -> None:
     """c from f, i and g; then o tanh(c)."""
-    for seen in traced(case):
-        trace = seen.trace
+    for run in layer_runs(case):
+        trace = run.trace
         assert trace.gates is not None
         assert trace.gates["f"] is trace.retention
         assert trace.gates["i"] is trace.write
-        close(trace.gates["o"] * held(trace, seen.start[1]).tanh(), trace.y)
+        assert_close(trace.gates["o"] * accumulate(trace, run.start[1]).tanh(), trace.y)
 
 
-@over(of("gru"))
+@parametrize_cases(cases_named("gru"))
 def test_gru_follows_from_its_gates(case: Case) -> None:
     """h from z and n; r, which acts inside n, is the definition's."""
-    for seen in traced(case):
-        trace, h_0 = seen.trace, seen.start[0]
+    for run in layer_runs(case):
+        trace, h_0 = run.trace, run.start[0]
         assert trace.gates is not None
         assert trace.content is not None
-        close(held(trace, h_0), trace.y)
+        assert_close(accumulate(trace, h_0), trace.y)
         before = torch.cat([h_0.unsqueeze(1), trace.y[:, :-1]], dim=1)
         for t in range(trace.y.shape[1]):
-            r, z, n = gates(seen.own, seen.fed[:, t], before[:, t])
-            close((trace.gates["r"][:, t], trace.gates["z"][:, t], trace.content[:, t]), (r, z, n))
+            r, z, n = gates(run.parameters, run.x[:, t], before[:, t])
+            assert_close((trace.gates["r"][:, t], trace.gates["z"][:, t], trace.content[:, t]), (r, z, n))
 
 
-@over(of(*AVERAGES))
+@parametrize_cases(cases_named(*AVERAGES))
 def test_averages_follow_from_their_traces(case: Case) -> None:
-    """n and d from z, log a and log gamma, as the paper has them; r from w and z by influence; then f_h and f_o. What
-    goes in and what stays sum to 1, as do a row of influence and the share left of the start."""
+    """n and d from z, log a and log gamma, as the paper has them; r from w and z by influence; then f_h and f_o. Write
+    and retention sum to 1, as do a row of influence and the remaining share of the start."""
     fixed = {
         "rwa": {"attention": "exp", "hidden": "tanh", "output": "identity"},
         "rda-sigmoid-id": {"attention": "sigmoid", "output": "identity"},
     }.get(case.name, {})
     _, hidden, output = activations({**case.options, **fixed})
-    for seen in traced(case):
-        trace, (r_0, l_0) = seen.trace, seen.start
+    for run in layer_runs(case):
+        trace, (r_0, l_0) = run.trace, run.start
         gate, z, alpha, discount = trace.gates, trace.content, trace.log_attention, trace.log_discount
         assert gate is not None
         assert z is not None
@@ -132,25 +141,25 @@ def test_averages_follow_from_their_traces(case: Case) -> None:
             n, d = gamma * n + a * z[:, t], gamma * d + a
             begun = d > 0
             averages.append(torch.where(begun, n / torch.where(begun, d, 1), r_0))
-            close(gate["l"][:, t][begun], d[begun].log())
+            assert_close(gate["l"][:, t][begun], d[begun].log())
             row, share = influence(trace.retention, trace.write, at=t)
-            close(row.sum(1) + share, torch.ones_like(share))
+            assert_close(row.sum(1) + share, torch.ones_like(share))
         r = torch.stack(averages, dim=1)
-        close(gate["r"], r)
-        close(held(trace, r_0), r)
-        close(gate["u"] * gate["g"].tanh(), z)
-        close(trace.retention + trace.write, torch.ones_like(trace.write))
+        assert_close(gate["r"], r)
+        assert_close(accumulate(trace, r_0), r)
+        assert_close(gate["u"] * gate["g"].tanh(), z)
+        assert_close(trace.retention + trace.write, torch.ones_like(trace.write))
         h = r.tanh() if hidden == "tanh" else r
-        close(h.tanh() if output == "tanh" else h, trace.y)
+        assert_close(h.tanh() if output == "tanh" else h, trace.y)
 
 
 def test_rows_of_influence_sum_to_one_in_single_precision() -> None:
     """Over 300 steps, for every f_a, within 1e-5."""
     for attention, hidden in itertools.product(("exp", "sigmoid", "softplus", "relu"), ("identity", "tanh")):
         case = Case(name="rda", options={"hidden_size": 6, "attention": attention, "hidden": hidden})
-        trace = make(case, dtype=torch.float32).trace(noise(2, 300, INPUT_SIZE, dtype=torch.float32))
+        trace = make_encoder(case, dtype=torch.float32).trace(noise(2, 300, INPUT_SIZE, dtype=torch.float32))
         assert trace.retention is not None
         assert trace.write is not None
         for at in (0, 1, 17, 299):
             row, share = influence(trace.retention, trace.write, at)
-            close(row.sum(1) + share, torch.ones_like(share), tolerance=1e-5)
+            assert_close(row.sum(1) + share, torch.ones_like(share), tolerance=1e-5)

@@ -1,4 +1,4 @@
-"""The Triton kernels compile for NVIDIA GPUs, which takes none."""
+"""Tests that the Triton kernels compile for NVIDIA GPUs, which does not need a GPU."""
 
 import json
 import os
@@ -11,17 +11,17 @@ import pytest
 pytest.importorskip("triton")
 
 SHARED = {75: 64 * 1024, 80: 163 * 1024, 86: 99 * 1024, 90: 227 * 1024}
-"""Bytes that a program can have, by NVIDIA's tables of compute capabilities."""
+"""Bytes of shared memory that a program can have, by compute capability, from NVIDIA's tables."""
 REGISTERS = 64 * 1024 // 512
-"""Of a thread, where a program has the 512 threads of the widest kernels."""
+"""Registers of a thread in a program with 512 threads, as the widest kernels have."""
 WIDE: dict[str, Any] = {"gates": 3, "ATTENTION": "exp", "HIDDEN_TANH": False}
-ASKED: list[dict[str, Any]] = [
+REQUESTS: list[dict[str, Any]] = [
     {**WIDE, "units": 240, "precision": "tf32x3", "capability": 90},
     {**WIDE, "units": 256, "precision": "bf16", "capability": 90, "gates": 2, "HIDDEN_TANH": True},
     {**WIDE, "units": 64, "precision": "tf32", "capability": 90, "ATTENTION": "sigmoid"},
     {**WIDE, "units": 512, "precision": "tf32", "capability": 80, "ATTENTION": "softplus"},
     {**WIDE, "units": 512, "precision": "bf16", "capability": 90, "HIDDEN_TANH": True},
-    # What leaves least room in registers.
+    # The cases that need most registers.
     {**WIDE, "units": 256, "precision": "tf32x3", "capability": 80, "ATTENTION": "softplus", "HIDDEN_TANH": True},
     {**WIDE, "units": 512, "precision": "tf32", "capability": 90, "ATTENTION": "softplus", "HIDDEN_TANH": True},
     {**WIDE, "units": 256, "precision": "bf16", "capability": 86},
@@ -31,27 +31,27 @@ ASKED: list[dict[str, Any]] = [
 
 
 def test_kernels_compile_and_fit() -> None:
-    """On the matrix units, except where float32 is not to be rounded. The barriers are those that were written; where a
-    step's weights come in one piece, nothing of a step is copied ahead while another is at work. The widest have all
-    registers that there are, and little beside them."""
-    run = subprocess.run(
+    """They use the matrix units, except where float32 must not be rounded. The only barriers are those of the source;
+    if a step's weights are loaded in one piece, nothing is copied ahead during another step. The widest kernels use all
+    registers, and spill little."""
+    completed = subprocess.run(
         [sys.executable, "-m", "tests.architectures.compile_triton"],
-        input="\n".join(json.dumps({**each, "shared": SHARED[each["capability"]]}) for each in ASKED),
+        input="\n".join(json.dumps({**report, "shared": SHARED[report["capability"]]}) for report in REQUESTS),
         env={name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"},
         capture_output=True,
         text=True,
         timeout=240,
     )
-    assert run.returncode == 0, run.stderr
-    told = [json.loads(line) for line in run.stdout.splitlines()]
-    assert [each["kernel"] for each in told] == ["forward", "backward"] * len(ASKED)
-    for asked, each in zip((asked for asked in ASKED for _ in range(2)), told, strict=True):
-        assert (each["matrix_units"] > 0) == (asked["precision"] != "ieee")
-        assert each["shared"] <= SHARED[asked["capability"]]
-        assert each["barriers"] == (2 if each["kernel"] == "forward" else 1)
-        if asked["units"] <= 64:
-            assert each["copies_ahead"] == 0
-        if asked["units"] > 128:
-            assert each["registers"] == REGISTERS
-            if asked["precision"] != "ieee":
-                assert each["stack"] <= (256 if asked["units"] <= 256 else 1440)
+    assert completed.returncode == 0, completed.stderr
+    reports = [json.loads(line) for line in completed.stdout.splitlines()]
+    assert [report["kernel"] for report in reports] == ["forward", "backward"] * len(REQUESTS)
+    for request, report in zip((request for request in REQUESTS for _ in range(2)), reports, strict=True):
+        assert (report["matrix_units"] > 0) == (request["precision"] != "ieee")
+        assert report["shared"] <= SHARED[request["capability"]]
+        assert report["barriers"] == (2 if report["kernel"] == "forward" else 1)
+        if request["units"] <= 64:
+            assert report["copies_ahead"] == 0
+        if request["units"] > 128:
+            assert report["registers"] == REGISTERS
+            if request["precision"] != "ieee":
+                assert report["stack"] <= (256 if request["units"] <= 256 else 1440)

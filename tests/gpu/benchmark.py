@@ -1,7 +1,9 @@
-"""Configurations measured one after another in a process that may hang or crash: then what it was at has failed, and
-another process goes on with the rest.
+"""The benchmark of the averages on a GPU, in a worker process that may hang or crash.
 
-`python -m tests.gpu.benchmark FOLDER` is that process: it reads `order.json` there and writes `found.jsonl`.
+Configurations are measured one after another. If the process fails, the case that it was measuring counts as failed,
+and another process measures the rest.
+
+`python -m tests.gpu.benchmark FOLDER` is the worker: it reads `order.json` there and writes `progress.jsonl`.
 """
 
 import dataclasses
@@ -13,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.gpu.measured import Configuration, measured
-from tests.gpu.suite import ROOT, end, lines
+from tests.gpu.measurement import Configuration, measure
+from tests.gpu.suite import ROOT, kill_process_group, read_json_lines
 
 PAIRS = ((100, 250), (128, 256), (100, 256), (128, 250), (100, 512))
 """Batch and units."""
@@ -24,32 +26,33 @@ ARITHMETIC: tuple[dict[str, Any], ...] = (
     {"precision": "bf16", "matmul_precision": "high"},
 )
 SLOW_AT = PAIRS[:1]
-"""Where the slow ones are measured, too: the eager backend, and the naive loop."""
+"""The sizes at which the slow ones are measured, too: the eager backend, and the naive loop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Seconds.
+    """Time limits, in seconds.
 
     Args:
-        all: of everything.
-        rounds: of the rounds of a configuration; the one that it ends in is made to its end.
-        silent: without a sign from the process, after which it is taken to hang.
+        total: for everything.
+        rounds: for the rounds of a configuration; the last round is completed.
+        silent: without progress from the worker, after which it counts as hanging.
     """
 
-    all: float
+    total: float
     rounds: float = 9
     silent: float = 60
 
 
-def grid() -> list[Configuration]:
-    """What is measured, the most telling first."""
-    made = []
+def default_configurations() -> list[Configuration]:
+    """Returns the configurations to measure, the most informative first."""
+    configurations = []
     for batch, units in PAIRS:
         slow = (batch, units) in SLOW_AT
-        fast: dict[str, Any] = {} if slow else {"backends": ("triton", "graphs"), "naive_length": 0}
-        made += [Configuration(batch_size=batch, hidden_size=units, **fast, **each) for each in ARITHMETIC]
-    return made
+        reduced: dict[str, Any] = {} if slow else {"backends": ("triton", "graphs"), "naive_length": 0}
+        sizes: dict[str, Any] = {"batch_size": batch, "hidden_size": units}
+        configurations += [Configuration(**sizes, **reduced, **arithmetic) for arithmetic in ARITHMETIC]
+    return configurations
 
 
 def run(
@@ -59,17 +62,17 @@ def run(
     limits: Limits,
     *,
     repeats: int = 7,
-    told: Callable[[str], None] = lambda line: None,
+    log: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Measures configurations.
 
     Args:
-        configurations: what, in this order.
+        configurations: the configurations, in this order.
         device: cpu or cuda.
-        folder: for what is written meanwhile.
-        limits: of time.
-        repeats: rounds that count, at most.
-        told: each configuration as it begins.
+        folder: a folder for temporary files.
+        limits: time limits.
+        repeats: the most rounds that count.
+        log: called with the name of each configuration as it begins.
 
     Returns:
         `seconds`, `rows`, and the names of the configurations that were `not_reached`.
@@ -77,95 +80,97 @@ def run(
     import subprocess
 
     began = time.monotonic()
-    left = list(configurations)
+    remaining = list(configurations)
     rows: list[dict[str, Any]] = []
-    without: dict[str, str] = {}
-    found = folder / "found.jsonl"
-    order = folder / "order.json"
-    while left and time.monotonic() - began < limits.all:
-        plain = [dataclasses.asdict(each) for each in left]
-        given = {"configurations": plain, "without": without, "device": device}
-        order.write_text(json.dumps({**given, "repeats": repeats, "rounds": limits.rounds}), encoding="utf-8")
-        found.unlink(missing_ok=True)
+    known_errors: dict[str, str] = {}
+    progress_path = folder / "progress.jsonl"
+    order_path = folder / "order.json"
+    while remaining and time.monotonic() - began < limits.total:
+        fields = [dataclasses.asdict(configuration) for configuration in remaining]
+        order = {"configurations": fields, "without": known_errors, "device": device}
+        order_path.write_text(json.dumps({**order, "repeats": repeats, "rounds": limits.rounds}), encoding="utf-8")
+        progress_path.unlink(missing_ok=True)
         command = [sys.executable, "-m", "tests.gpu.benchmark", str(folder)]
         process = subprocess.Popen(command, cwd=ROOT, stdout=sys.stderr, start_new_session=True)
         try:
-            why = watched(process, found, began + limits.all, limits.silent, told)
+            failure = wait_for_process(process, progress_path, began + limits.total, limits.silent, log)
         finally:
-            end(process)
-        signs = lines(found)
-        done = [sign["rows"] for sign in signs if "rows" in sign]
-        rows += [row for each in done for row in each]
-        left, without = left[len(done) :], {} if done else without
-        if why is None:
+            kill_process_group(process)
+        lines = read_json_lines(progress_path)
+        finished = [line["rows"] for line in lines if "rows" in line]
+        rows += [row for configuration_rows in finished for row in configuration_rows]
+        remaining, known_errors = remaining[len(finished) :], {} if finished else known_errors
+        if failure is None:
             break
-        if left and why != LATE:
-            at = signs[-1].get("at", "rounds") if signs else "rounds"
-            if at == "rounds" or at in without:
-                rows.append({**plain[len(done)], "error": f"{why} in the rounds"})
-                left, without = left[1:], {}
+        if remaining and failure != LATE:
+            stage = lines[-1].get("at", "rounds") if lines else "rounds"
+            if stage == "rounds" or stage in known_errors:
+                rows.append({**fields[len(finished)], "error": f"{failure} in the rounds"})
+                remaining, known_errors = remaining[1:], {}
             else:
-                without = {**without, at: why}
+                known_errors = {**known_errors, stage: failure}
     return {
         "seconds": round(time.monotonic() - began, 1),
         "rows": rows,
-        "not_reached": [each.name for each in left],
+        "not_reached": [configuration.name for configuration in remaining],
     }
 
 
 LATE = "the time was over"
 
 
-def watched(process: Any, found: Path, until: float, silent: float, told: Callable[[str], None]) -> str | None:
-    """Waits for a process, and tells what it begins; returns why it did not come to its end."""
-    seen, heard = 0, time.monotonic()
+def wait_for_process(
+    process: Any, progress_path: Path, deadline: float, max_silence: float, log: Callable[[str], None]
+) -> str | None:
+    """Waits for a worker and logs the configurations that it begins; returns why it failed, `None` if it did not."""
+    lines_read, last_progress = 0, time.monotonic()
     while process.poll() is None:
-        signs = lines(found)
-        for sign in signs[seen:]:
-            heard = time.monotonic()
-            if "begins" in sign:
-                told(sign["begins"])
-        seen = len(signs)
-        if time.monotonic() > until:
+        lines = read_json_lines(progress_path)
+        for line in lines[lines_read:]:
+            last_progress = time.monotonic()
+            if "begins" in line:
+                log(line["begins"])
+        lines_read = len(lines)
+        if time.monotonic() > deadline:
             return LATE
-        if time.monotonic() - heard > silent:
-            return f"the process gave no sign for {silent:g} seconds"
+        if time.monotonic() - last_progress > max_silence:
+            return f"the process gave no sign for {max_silence:g} seconds"
         time.sleep(0.05)
     return f"the process ended with status {process.returncode}" if process.returncode else None
 
 
 def main(folder: Path) -> None:
-    """Measures what is ordered, in this process."""
-    from analysis.profile.timing import events, wall
+    """Measures the configurations of `order.json`, in this process."""
+    from analysis.profile.timing import cuda_events, wall_clock
 
     order = json.loads((folder / "order.json").read_text(encoding="utf-8"))
-    device, without = order["device"], order["without"]
+    device, known_errors = order["device"], order["without"]
 
-    def sign(**line: Any) -> None:
-        with (folder / "found.jsonl").open("a", encoding="utf-8") as file:
+    def report(**line: Any) -> None:
+        with (folder / "progress.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
-    for plain in order["configurations"]:
-        lists = {key: tuple(value) for key, value in plain.items() if isinstance(value, list)}
-        configuration = Configuration(**{**plain, **lists})
-        sign(begins=configuration.name)
-        started: list[float] = []
+    for fields in order["configurations"]:
+        tuples = {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
+        configuration = Configuration(**{**fields, **tuples})
+        report(begins=configuration.name)
+        stage_starts: list[float] = []
 
-        def at(label: str, started: list[float] = started) -> None:
-            started.append(time.monotonic())
-            sign(at=label)
+        def on_stage(label: str, stage_starts: list[float] = stage_starts) -> None:
+            stage_starts.append(time.monotonic())
+            report(at=label)
 
-        rows = measured(
+        rows = measure(
             configuration,
             device,
-            events if device == "cuda" else wall(),
+            cuda_events if device == "cuda" else wall_clock(),
             order["repeats"],
-            without=without,
-            at=at,
-            stop=lambda started=started: time.monotonic() - started[-1] > order["rounds"],  # type: ignore[misc]
+            known_errors=known_errors,
+            on_stage=on_stage,
+            stop=lambda starts=stage_starts: time.monotonic() - starts[-1] > order["rounds"],  # type: ignore[misc]
         )
-        sign(rows=rows)
-        without = {}
+        report(rows=rows)
+        known_errors = {}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The averages as a module that runs the loop of their definition."""
+"""A module that runs an average by the loop of its definition, and its benchmark case."""
 
 from typing import cast
 
@@ -11,7 +11,7 @@ from architectures.kernels.naive import naive_discounted_average
 from architectures.rda import AveragingLayer
 
 
-class Naive(nn.Module):
+class NaiveAverage(nn.Module):
     """An RWA or RDA of one layer, with the weights of its encoder."""
 
     def __init__(self, encoder: Encoder) -> None:
@@ -19,14 +19,14 @@ class Naive(nn.Module):
         self.layer = cast(AveragingLayer, encoder.get_submodule("layers.0"))
 
     def forward(self, x: Tensor) -> tuple[Tensor, None]:
-        """(batch, time, input_size) -> (batch, time, units)."""
+        """Returns (batch, time, units) for x: (batch, time, input_size)."""
         layer = self.layer
         h = naive_discounted_average(
             x,
             layer.weight_x.t(),
             layer.bias,
             layer.weight_h.t(),
-            layer.start(x)[0],
+            layer.initial_state(x)[0],
             attention=layer.attention,
             hidden_tanh=layer.hidden_tanh,
         )
@@ -34,10 +34,10 @@ class Naive(nn.Module):
         return h.tanh() if layer.output_tanh else h, None
 
 
-class NaiveSubject(BenchmarkCase):
-    """Times the loop in its encoder's place."""
+class NaiveCase(BenchmarkCase):
+    """A benchmark case that runs the loop in place of the encoder."""
 
     def build(self) -> nn.Module:
         encoder = super().build()
         assert isinstance(encoder, architectures.Encoder)
-        return Naive(encoder).train()
+        return NaiveAverage(encoder).train()

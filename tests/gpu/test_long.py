@@ -1,16 +1,16 @@
-"""A hundred thousand steps."""
+"""Test of the hierarchy on a hundred thousand steps."""
 
 import torch
 
 import architectures
 from tests.architectures.cases import noise
-from tests.gpu.devices import each_device, largest
+from tests.gpu.devices import each_device, size_for
 
 
 @each_device
 def test_the_hierarchy_learns_from_a_very_long_sequence(device, record_property):
-    """In one pass forward and backward, with all that it reaches; memory grows with time, not with its square."""
-    time = largest(device, cpu=300, cuda=100_000)
+    """One forward and backward pass over the whole reach; memory grows with time, not with its square."""
+    time = size_for(device, cpu=300, cuda=100_000)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         encoder = architectures.build("han", 2, hidden_size=64, reach=time).to(device)
@@ -24,10 +24,10 @@ def test_the_hierarchy_learns_from_a_very_long_sequence(device, record_property)
     for leaf in (x, *encoder.parameters()):
         assert leaf.grad is not None
         assert torch.isfinite(leaf.grad).all()
-    # The first step acts on the last, through the hierarchy alone.
+    # The first step has an effect on the last output, which only the hierarchy can carry.
     assert x.grad[0, 0].abs().max() > 0
     if device == "cuda":
-        height = torch.cuda.max_memory_allocated()
-        record_property("peak MiB", height / 2**20)
-        # A single time by time matrix of attention.
-        assert height < 4 * time**2
+        peak_memory = torch.cuda.max_memory_allocated()
+        record_property("peak MiB", peak_memory / 2**20)
+        # The size of one time by time attention matrix.
+        assert peak_memory < 4 * time**2

@@ -1,4 +1,4 @@
-"""Training on a GPU, through the bench: what comes out, and what it waits for."""
+"""Tests of training on a GPU: its results, and its synchronisation with the CPU."""
 
 import dataclasses
 import warnings
@@ -10,25 +10,25 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 import architectures
-from tests.gpu.beside import together
-from tests.gpu.devices import GPU, each_device, largest
+from tests.gpu.devices import GPU, each_device, size_for
+from tests.gpu.side_by_side import train_side_by_side
 from tests.workbench.experiments import finish, small
 from workbench.lightning_module import SequenceModule
 from workbench.run import RunDevice, silence_lightning
 
 STEPS = 20
 SETTLED = 5
-"""Steps after which all is made that is made once."""
+"""Steps after which everything that is set up once is set up."""
 every_architecture = pytest.mark.parametrize("architecture", architectures.names())
-# Of Lightning's trees, of a GPU that a run on the CPU leaves idle, and of the debug mode itself.
+# Warnings about Lightning's trees, a GPU that a run on the CPU leaves idle, and the debug mode itself.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*LeafSpec.*", "ignore:GPU available but not used.*", "ignore:.*prototype feature.*"
 )
 
 
 @contextmanager
-def waiting(device, mode):
-    """What PyTorch does where the processor waits for the GPU: warn, error, or default."""
+def sync_debug_mode(device, mode):
+    """Sets PyTorch's reaction when the processor waits for the GPU: warn, error, or default."""
     if device == "cuda":
         torch.cuda.set_sync_debug_mode(mode)
     try:
@@ -41,57 +41,59 @@ def waiting(device, mode):
 @every_architecture
 @pytest.mark.parametrize("device", [pytest.param("cuda", marks=GPU)])
 def test_every_architecture_trains_as_on_the_cpu(architecture, device, tmp_path, monkeypatch, record_property):
-    """The same weights and data, and twenty steps later nearly the same loss on the test set."""
+    """The same weights and data give, twenty steps later, nearly the same loss on the test set."""
     experiment = small(architecture, steps=STEPS, task_options={"length": 60}, learning_rate=0.01)
-    there = finish(experiment, tmp_path / device, machine=RunDevice(device=device))
+    gpu_run = finish(experiment, tmp_path / device, machine=RunDevice(device=device))
     monkeypatch.setenv("WORKBENCH_BACKEND", "eager")
-    here = finish(experiment, tmp_path / "cpu", machine=RunDevice(device="cpu"))
-    found, expected = (each.result["test"]["loss"] for each in (there, here))
-    record_property("off by", abs(found - expected) / expected)
-    assert there.result["status"] == "finished"
-    assert found == pytest.approx(expected, rel=1e-2)
+    cpu_run = finish(experiment, tmp_path / "cpu", machine=RunDevice(device="cpu"))
+    loss, expected = (finished.result["test"]["loss"] for finished in (gpu_run, cpu_run))
+    record_property("off by", abs(loss - expected) / expected)
+    assert gpu_run.result["status"] == "finished"
+    assert loss == pytest.approx(expected, rel=1e-2)
 
 
 @every_architecture
 @each_device
 def test_a_step_of_the_model_waits_for_nothing(architecture, device):
-    """Loss, gradients and update of data that is on the device already: the processor only hands out work."""
-    learner = SequenceModule(small(architecture, task_options={"length": 12})).to(device)
-    found = learner.configure_optimizers()
-    assert isinstance(found, dict)
-    optimizer = found["optimizer"]
-    batch = learner.training_batch(0)
+    """Loss, gradients and update of data that is on the device already: the processor never waits."""
+    module = SequenceModule(small(architecture, task_options={"length": 12})).to(device)
+    optimizers = module.configure_optimizers()
+    assert isinstance(optimizers, dict)
+    optimizer = optimizers["optimizer"]
+    batch = module.training_batch(0)
 
     def step():
         optimizer.zero_grad()
-        learner.scores(batch)[0]["loss"].backward()
+        module.compute_scores(batch)[0]["loss"].backward()
         optimizer.step()
 
     for _ in range(SETTLED):
         step()
-    before = [parameter.detach().clone() for parameter in learner.parameters()]
-    with waiting(device, "error"):
+    before = [parameter.detach().clone() for parameter in module.parameters()]
+    with sync_debug_mode(device, "error"):
         step()
-    assert any(not torch.equal(a, b) for a, b in zip(before, learner.parameters(), strict=True))
+    assert any(not torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
 
 
 @each_device
 def test_a_training_step_waits_for_its_data_at_most(device, record_property):
-    """Under Lightning, clipping and all. What is drawn on the CPU is copied; nothing comes back."""
+    """With Lightning and clipping, data that is drawn on the CPU is copied; nothing is copied back."""
     experiment = small("rda-exp-tanh", steps=STEPS, task_options={"length": 12})
-    learner, counts = SequenceModule(experiment), []
-    batch = learner.training_batch(0)
+    module, counts = SequenceModule(experiment), []
+    batch = module.training_batch(0)
     copied = sum(isinstance(getattr(batch, field.name), torch.Tensor) for field in dataclasses.fields(batch))
 
-    class Count(pl.Callback):
+    class SyncCounter(pl.Callback):
         def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
             if device == "cuda" and batch_idx >= SETTLED:
                 torch.cuda.set_sync_debug_mode("warn")
-            self.before = len(said)
+            self.before = len(messages)
 
         def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
             if batch_idx >= SETTLED:
-                counts.append(sum("called a synchronizing" in str(each.message) for each in said[self.before :]))
+                counts.append(
+                    sum("called a synchronizing" in str(message.message) for message in messages[self.before :])
+                )
 
     silence_lightning()
     trainer = pl.Trainer(
@@ -99,15 +101,15 @@ def test_a_training_step_waits_for_its_data_at_most(device, record_property):
         devices=1,
         max_steps=STEPS,
         gradient_clip_val=1.0,
-        callbacks=[Count()],
+        callbacks=[SyncCounter()],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    with warnings.catch_warnings(record=True) as said, waiting(device, "default"):
+    with warnings.catch_warnings(record=True) as messages, sync_debug_mode(device, "default"):
         warnings.simplefilter("always")
-        trainer.fit(learner)
+        trainer.fit(module)
     record_property("synchronisations by step", counts)
     record_property("tensors copied", copied)
     assert len(counts) == STEPS - SETTLED
@@ -116,46 +118,48 @@ def test_a_training_step_waits_for_its_data_at_most(device, record_property):
 
 @each_device
 def test_the_profiler_sees_no_copy_back(device, record_property):
-    """In steps of the model."""
-    learner = SequenceModule(small("rda-exp-tanh", task_options={"length": 12})).to(device)
-    batch = learner.training_batch(0)
+    """A step of the model copies nothing back."""
+    module = SequenceModule(small("rda-exp-tanh", task_options={"length": 12})).to(device)
+    batch = module.training_batch(0)
     for _ in range(SETTLED):
-        learner.scores(batch)[0]["loss"].backward()
+        module.compute_scores(batch)[0]["loss"].backward()
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device == "cuda" else [])]
-    with profile(activities=activities) as seen:
-        learner.scores(batch)[0]["loss"].backward()
-    counts = {each.key: each.count for each in seen.key_averages()}
+    with profile(activities=activities) as profiled:
+        module.compute_scores(batch)[0]["loss"].backward()
+    counts = {event.key: event.count for event in profiled.key_averages()}
     launched = sum(number for name, number in counts.items() if "Launch" in name)
-    back = {name: number for name, number in counts.items() if "DtoH" in name or "StreamSynchronize" in name}
+    waits = {name: number for name, number in counts.items() if "DtoH" in name or "StreamSynchronize" in name}
     record_property("launches", launched)
-    record_property("waits", back)
-    assert not back
+    record_property("waits", waits)
+    assert not waits
     assert launched if device == "cuda" else any(name.startswith("aten::") for name in counts)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 @pytest.mark.parametrize("device", [pytest.param("cuda", marks=GPU)])
-def test_what_the_baseline_runs_is_written_down(device, precision, record_property):
-    """The kernels of an LSTM, forward and backward, by the time that they take."""
-    from tests.gpu.measured import Configuration
+def test_the_kernels_of_the_baseline_are_recorded(device, precision, record_property):
+    """Records the slowest kernels of an LSTM, forward and backward."""
+    from tests.gpu.measurement import Configuration
 
     configuration = Configuration(batch_size=128, hidden_size=256, length=100, precision=precision)
-    subject = next(iter(configuration.subjects(device).values()))
-    _, job = subject.jobs(subject.build())
-    job.run()
-    with profile(activities=[ProfilerActivity.CUDA]) as seen:
-        job.run()
+    baseline = next(iter(configuration.benchmark_cases(device).values()))
+    _, workload = baseline.workloads(baseline.build())
+    workload.run()
+    with profile(activities=[ProfilerActivity.CUDA]) as profiled:
+        workload.run()
         torch.cuda.synchronize()
-    kernels = sorted(seen.key_averages(), key=lambda each: -each.device_time_total)[:6]
-    record_property("kernels", {each.key[:90]: [each.count, round(each.device_time_total, 1)] for each in kernels})
+    kernels = sorted(profiled.key_averages(), key=lambda kernel: -kernel.device_time_total)[:6]
+    record_property(
+        "kernels", {kernel.key[:90]: [kernel.count, round(kernel.device_time_total, 1)] for kernel in kernels}
+    )
     assert kernels
 
 
 @pytest.mark.parametrize("device", [pytest.param("cpu", marks=pytest.mark.slow), pytest.param("cuda", marks=GPU)])
-def test_processes_side_by_side_come_to_the_same(device, tmp_path):
-    """Each has the device to itself in turns, and none the other's memory."""
-    number = largest(device, cpu=2, cuda=4)
-    answers = together(number, device, "rda-exp-tanh", largest(device, cpu=3, cuda=60), tmp_path)
+def test_processes_side_by_side_have_equal_results(device, tmp_path):
+    """They share the device, but not memory."""
+    number = size_for(device, cpu=2, cuda=4)
+    answers = train_side_by_side(number, device, "rda-exp-tanh", size_for(device, cpu=3, cuda=60), tmp_path)
     assert len(answers) == number
     assert len(set(answers)) == 1
     assert 0 < float(answers[0]) < 10

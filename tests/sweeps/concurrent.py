@@ -1,4 +1,4 @@
-"""Several processes that do the same at the same moment."""
+"""Processes that do the same thing at the same moment, to provoke races."""
 
 import multiprocessing
 import time
@@ -16,23 +16,23 @@ from sweeps.storage import QueueEmptyError, connect
 
 T = TypeVar("T")
 
-SECONDS = 60
-"""After which those that wait for the others give up."""
+BARRIER_SECONDS = 60
+"""Seconds after which a process that waits for the others gives up."""
 barrier: Barrier
 
 
-def together(number: int, call: Callable[[str], T], url: str) -> list[T]:
-    """What the call, a function of a module, returned in each of the processes."""
-    # From a process that has imported everything once, and has no threads.
+def run_together(number: int, call: Callable[[str], T], url: str) -> list[T]:
+    """Returns the results of the call, a function of a module, in each of the processes."""
+    # The fork server has imported everything once, and has no threads.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["sweeps.storage"])
     start = context.Barrier(number)
     with ProcessPoolExecutor(number, mp_context=context, initializer=prepare, initargs=(start,)) as pool:
-        return [done.result() for done in [pool.submit(begin, call, url) for _ in range(number)]]
+        return [future.result() for future in [pool.submit(begin, call, url) for _ in range(number)]]
 
 
 def prepare(start: Barrier) -> None:
-    """In each process, before the call."""
+    """Prepares a process for the call."""
     global barrier
     barrier = start
     warnings.simplefilter("error")
@@ -40,30 +40,30 @@ def prepare(start: Barrier) -> None:
 
 
 def begin(call: Callable[[str], T], url: str) -> T:
-    """Waits for the others."""
-    barrier.wait(SECONDS)
+    """Waits for the other processes, and makes the call."""
+    barrier.wait(BARRIER_SECONDS)
     return call(url)
 
 
 def open_and_add(url: str) -> None:
     """Opens a store that may be empty, and adds a trial."""
-    storage = connect(url, heartbeat=60, grace=120, say=print)
+    storage = connect(url, heartbeat=60, grace=120, log=print)
     study = optuna.create_study(storage=storage, study_name="study", load_if_exists=True)
     study.add_trial(optuna.trial.create_trial(value=1.0))
     storage.close()
 
 
 def take_all(url: str) -> list[int]:
-    """Works on waiting trials until there is none, and returns their numbers."""
-    checked = RDBStorage.check_trial_is_updatable
+    """Runs waiting trials until none is left, and returns their numbers."""
+    original = RDBStorage.check_trial_is_updatable
 
-    def slowly(self: RDBStorage, trial_id: int, state: TrialState) -> None:
-        # Between reading that a trial is waiting and writing that it is taken, so that a race is all but sure to show.
+    def check_slowly(self: RDBStorage, trial_id: int, state: TrialState) -> None:
+        # Between the read that a trial is waiting and the write that it is running, so that a race is almost certain.
         time.sleep(0.005)
-        checked(self, trial_id, state)
+        original(self, trial_id, state)
 
-    RDBStorage.check_trial_is_updatable = slowly  # type: ignore[method-assign, assignment]
-    storage = connect(url, heartbeat=60, grace=120, say=print)
+    RDBStorage.check_trial_is_updatable = check_slowly  # type: ignore[method-assign, assignment]
+    storage = connect(url, heartbeat=60, grace=120, log=print)
     study = optuna.load_study(storage=storage, study_name="study")
     taken: list[int] = []
 

@@ -1,9 +1,11 @@
+"""Fixtures of the sweeps' tests: stores in SQLite files and on a PostgreSQL server."""
+
 import pytest
 
 
 @pytest.fixture(scope="session")
 def server():
-    """A PostgreSQL server of this session's own."""
+    """A PostgreSQL server that runs for this test session."""
     pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'sequence-workbench[postgresql]'")
     from tests.sweeps import postgres
 
@@ -23,7 +25,7 @@ def postgresql(server):
 
 @pytest.fixture
 def sqlite(tmp_path):
-    """The URL of an SQLite file that is not there yet."""
+    """The URL of an SQLite file that does not exist yet."""
     from sweeps.storage_url import default_url
 
     return default_url(tmp_path)
@@ -31,5 +33,5 @@ def sqlite(tmp_path):
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store(request):
-    """The URL of a fresh store, of each kind."""
+    """The URL of a fresh store of each kind."""
     return request.getfixturevalue(request.param)

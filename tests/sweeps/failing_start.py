@@ -1,7 +1,7 @@
-"""A process that is not worth the name. In a module that is imported at once."""
+"""A process that dies as soon as it starts, in a module that is quick to import."""
 
 import os
 
 
-def stillborn(connection, order):
+def die_at_start(connection, config):
     os._exit(3)

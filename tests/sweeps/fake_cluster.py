@@ -1,4 +1,4 @@
-"""A cluster that a test plays, in place of Ray's."""
+"""A fake Ray cluster whose workers do what a test's script says."""
 
 import contextlib
 from pathlib import Path
@@ -6,71 +6,71 @@ from types import SimpleNamespace
 from typing import Any
 
 from sweeps import ray_launcher
-from sweeps.ray_cluster import OVER
+from sweeps.ray_cluster import DONE
 from sweeps.ray_launcher import RayLauncher
 from sweeps.worker import WorkerConfig
 from workbench.errors import UserError
 
-ORDER = WorkerConfig(url="sqlite:////tmp/none/sweep.db", names=("addition/rnn",), out=Path("/tmp/none"))
+CONFIG = WorkerConfig(url="sqlite:////tmp/none/sweep.db", study_names=("addition/rnn",), out=Path("/tmp/none"))
 
 
-class Actor:
-    """A process that answers when it is told to. Its methods are called as Ray's are: `actor.work.remote()`."""
+class FakeActor:
+    """A process whose calls return once the script has set a result. They are made as in Ray: `actor.run.remote()`."""
 
     def __init__(self):
-        self.answers: dict[str, Any] = {}
-        self.asked: list[str] = []
+        self.results: dict[str, Any] = {}
+        self.calls: list[str] = []
         self.killed = False
 
     def __getattr__(self, method):
         def remote():
-            self.asked.append(method)
-            return self, method, len(self.asked)
+            self.calls.append(method)
+            return self, method, len(self.calls)
 
         return SimpleNamespace(remote=remote)
 
     def start(self, machine="one"):
-        self.answers["name"] = machine
+        self.results["node_name"] = machine
 
 
-class Cluster:
-    """As much of a cluster as is asked for, whose actors do what the script says at each look."""
+class FakeCluster:
+    """The part of a cluster that a launcher uses; runs the script at each wait."""
 
-    def __init__(self, script, room=2, machines=1):
-        self.actors: list[Actor] = []
-        self.script, self.looks, self._room, self._machines = script, 0, room, machines
+    def __init__(self, script, capacity=2, machines=1):
+        self.actors: list[FakeActor] = []
+        self.script, self.waits, self._capacity, self._machines = script, 0, capacity, machines
 
-        self.crew: Any = None
-        self.first = "name"
-        self.said: list[str] = []
+        self.launcher: Any = None
+        self.first = "node_name"
+        self.log: list[str] = []
         self.idles = 0
         self.error: str | None = None
 
-    def room(self):
-        return self._room
+    def capacity(self):
+        return self._capacity
 
-    def machines(self):
+    def count_machines(self):
         return self._machines
 
-    def hire(self):
-        self.actors.append(Actor())
+    def start_worker(self):
+        self.actors.append(FakeActor())
         return self.actors[-1]
 
-    def wait(self, asked, seconds):
-        self.looks += 1
-        assert self.looks < 200, "it does not come to an end"
+    def wait(self, calls, seconds):
+        self.waits += 1
+        assert self.waits < 200, "it does not come to an end"
         self.script(self)
-        ready = [each for each in asked if each[1] in each[0].answers]
-        return sorted(ready, key=lambda each: each[1] != self.first)[:1]
+        ready = [call for call in calls if call[1] in call[0].results]
+        return sorted(ready, key=lambda call: call[1] != self.first)[:1]
 
-    def answer(self, asked):
-        actor, method, _ = asked
-        answer = actor.answers.get(method, [])
-        if method == "news":
-            actor.answers.pop(method, None)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+    def result(self, call):
+        actor, method, _ = call
+        result = actor.results.get(method, [])
+        if method == "log_lines":
+            actor.results.pop(method, None)
+        if isinstance(result, Exception):
+            raise result
+        return result
 
     def kill(self, actor):
         actor.killed = True
@@ -80,25 +80,25 @@ class Cluster:
         return [actor for actor in self.actors if not actor.killed]
 
 
-def play(monkeypatch, script, *, order=ORDER, workers=None, **cluster):
-    """Runs `OnRay` on a cluster whose actors do what the script says; returns it, with what was said and raised."""
-    made = Cluster(lambda found: script(found, found.crew), **cluster)
-    monkeypatch.setattr(ray_launcher, "join", lambda *given: contextlib.nullcontext(made))
+def run_launcher(monkeypatch, script, *, config=CONFIG, workers=None, **cluster_options):
+    """Runs a `RayLauncher` on a fake cluster; returns the cluster, with the launcher's log and its error."""
+    cluster = FakeCluster(lambda cluster: script(cluster, cluster.launcher), **cluster_options)
+    monkeypatch.setattr(ray_launcher, "join_cluster", lambda *args: contextlib.nullcontext(cluster))
 
     def idle():
-        made.idles += 1
+        cluster.idles += 1
 
-    made.crew = RayLauncher(order=order, workers=workers, address=None, idle=idle, say=made.said.append)
+    cluster.launcher = RayLauncher(config=config, workers=workers, address=None, idle=idle, log=cluster.log.append)
     try:
-        made.crew.run()
-    except UserError as raised:
-        made.error = str(raised)
-    assert not made.alive, "a process is left over"
-    return made
+        cluster.launcher.run()
+    except UserError as error:
+        cluster.error = str(error)
+    assert not cluster.alive, "a process is left over"
+    return cluster
 
 
-def finish(cluster, crew):
-    """Everybody starts, and finds nothing left to do."""
+def finish(cluster, launcher):
+    """Starts all workers, and lets them find no trial left."""
     for actor in cluster.actors:
         actor.start()
-        actor.answers["work"] = OVER
+        actor.results["run"] = DONE

@@ -1,4 +1,4 @@
-"""A real PostgreSQL server for tests: Debian's package, a folder of its own, loopback only."""
+"""A real PostgreSQL server for tests: Debian's package, in a temporary folder, on the loopback interface only."""
 
 import os
 import shutil
@@ -18,15 +18,15 @@ from sqlalchemy.engine import URL
 
 USER = "workbench"
 PASSWORD = "p@ss/w:rd %?#{x}"
-"""Odd on purpose."""
+"""A password with characters that URLs escape."""
 SECONDS = 30
-"""For which a start or a stop may take, on a busy machine."""
+"""Seconds that a start or a stop may take on a busy machine."""
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "max_connections": "60",
     "shared_buffers": "16MB",
-    # Nothing has to survive the machine.
+    # Nothing has to survive a crash of the machine.
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
@@ -34,13 +34,13 @@ SETTINGS = {
 
 
 def binaries() -> Path | None:
-    """The folder of the newest version's programs, where Debian puts them."""
-    found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
-    return max(found, key=lambda folder: float(folder.parent.name), default=None)
+    """Returns the folder of the newest version's programs, where Debian puts them; `None` if there is none."""
+    folders = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    return max(folders, key=lambda folder: float(folder.parent.name), default=None)
 
 
 class Server:
-    """One server, which may be stopped and started again; it goes when this process does, however that ends."""
+    """A server that may be stopped and started again; it ends with this process, however that ends."""
 
     def __init__(self, programs: Path, folder: Path) -> None:
         self.programs, self.data, self.log = programs, folder / "data", folder / "log"
@@ -54,7 +54,7 @@ class Server:
         if self.user is not None:
             shutil.chown(folder, self.user)
             shutil.chown(password, self.user)
-        made = subprocess.run(
+        initdb = subprocess.run(
             [
                 *self.as_user(),
                 *(programs / "initdb", "--pgdata", self.data, "--username", USER, "--pwfile", password),
@@ -64,15 +64,15 @@ class Server:
             text=True,
             cwd=folder,
         )
-        assert made.returncode == 0, made.stderr
+        assert initdb.returncode == 0, initdb.stderr
 
     def as_user(self) -> tuple[str, ...]:
-        """The start of a command line that runs the rest as an ordinary user, and ends it with this process."""
-        to = () if self.user is None else (f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups")
-        return ("setpriv", *to, "--pdeathsig=INT", "--")
+        """Returns a command prefix that runs the rest as an ordinary user, and ends it with this process."""
+        identity = () if self.user is None else (f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups")
+        return ("setpriv", *identity, "--pdeathsig=INT", "--")
 
     def start(self) -> None:
-        """Starts it, unless it runs, and always on the same port. It ends with the thread that does so."""
+        """Starts the server, unless it runs, always on the same port. It ends with the thread that starts it."""
         if self.process is not None:
             return
         for _ in range(5):
@@ -87,13 +87,13 @@ class Server:
                     cwd=self.data,
                     start_new_session=True,
                 )
-            if self.answers(port):
+            if self.wait_until_ready(port):
                 self.port = port
                 return
         raise AssertionError(self.log.read_text())
 
-    def answers(self, port: int) -> bool:
-        """Waits until it takes connections; false if it ended instead, as where another took the port."""
+    def wait_until_ready(self, port: int) -> bool:
+        """Waits until it accepts connections; false if it ended instead, as when another process took the port."""
         assert self.process is not None
         until = time.monotonic() + SECONDS
         while self.process.poll() is None and time.monotonic() < until:
@@ -107,7 +107,7 @@ class Server:
         return False
 
     def stop(self) -> None:
-        """Stops it, and with it whatever is going on."""
+        """Stops the server, and aborts whatever is running in it."""
         if self.process is None:
             return
         self.process.send_signal(signal.SIGINT)
@@ -119,13 +119,13 @@ class Server:
         self.process = None
 
     def connection(self, port: int) -> psycopg.Connection:
-        """One in which every statement is a transaction of its own."""
+        """Opens a connection in which every statement is a transaction."""
         return psycopg.connect(
             host="127.0.0.1", port=port, user=USER, password=PASSWORD, dbname="postgres", autocommit=True
         )
 
     def url(self, database: str, password: str | None = PASSWORD) -> str:
-        """The URL of a database."""
+        """Returns the URL of a database."""
         address = URL.create("postgresql+psycopg", USER, password, "127.0.0.1", self.port, database)
         return address.render_as_string(hide_password=False)
 
@@ -136,7 +136,7 @@ class Server:
 
     @contextmanager
     def database(self) -> Iterator[str]:
-        """A fresh database's URL."""
+        """Creates a database, yields its URL, and drops it."""
         name = f"test_{next(self.numbers)}"
         self.run(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         yield self.url(name)
@@ -145,8 +145,8 @@ class Server:
 
 @contextmanager
 def running(programs: Path) -> Iterator[Server]:
-    """A server that is stopped afterwards, and leaves nothing behind."""
-    # Not below pytest's folder, which root's is closed to the user that the server runs as.
+    """Yields a server; it is stopped afterwards, and leaves nothing behind."""
+    # Not below pytest's folder, as root's is closed to the user that the server runs as.
     with tempfile.TemporaryDirectory(prefix="workbench-postgres-") as folder:
         server = Server(programs, Path(folder))
         try:
@@ -157,7 +157,7 @@ def running(programs: Path) -> Iterator[Server]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Returns a port on which no process listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Ranges and choices, and how they are read."""
+"""Ranges, choices and conditions, and how they are read."""
 
 import json
 from typing import Any
@@ -8,19 +8,19 @@ import pytest
 import yaml
 
 from sweeps import distributions
-from sweeps.distributions import NOTHING, Between, Choices, OneOf, Range, restrict
+from sweeps.distributions import NO_VALUE, Between, Choices, OneOf, Range, find_value
 
 
 def test_whole_ends_make_a_whole_range_unless_a_float_is_declared():
     assert distributions.read_domain({"low": 1, "high": 4}) == Range(low=1, high=4)
-    assert distributions.read_domain({"low": 1, "high": 4}).holds(2)
-    assert not distributions.read_domain({"low": 1, "high": 4}).holds(2.0)
+    assert distributions.read_domain({"low": 1, "high": 4}).contains(2)
+    assert not distributions.read_domain({"low": 1, "high": 4}).contains(2.0)
     declared: Any = distributions.read_domain({"low": 0, "high": 1}, float)
     assert isinstance(declared.low, float)
     assert isinstance(declared.high, float)
-    assert declared.holds(0.5)
+    assert declared.contains(0.5)
     assert distributions.read_domain({"low": 1, "high": 2.5}) == Range(low=1.0, high=2.5)
-    assert distributions.read_domain({"low": 1, "high": 2.5}).holds(1.5)
+    assert distributions.read_domain({"low": 1, "high": 2.5}).contains(1.5)
 
 
 def test_numbers_that_yaml_takes_for_strings_are_numbers():
@@ -33,7 +33,7 @@ def test_numbers_that_yaml_takes_for_strings_are_numbers():
 
 
 @pytest.mark.parametrize(
-    ("given", "ends"),
+    ("plain", "corner_values"),
     [
         ({"low": 2, "high": 9, "step": 3}, (2, 8)),
         ({"low": 2, "high": 8, "step": 3}, (2, 8)),
@@ -43,29 +43,29 @@ def test_numbers_that_yaml_takes_for_strings_are_numbers():
         ({"low": 0.5, "high": 0.5}, (0.5,)),
     ],
 )
-def test_the_ends_of_a_stepped_range_can_be_reached(given, ends):
-    found = distributions.read_domain(given)
-    assert found.ends == pytest.approx(ends)
-    assert all(found.holds(end) for end in found.ends)
+def test_the_ends_of_a_stepped_range_can_be_reached(plain, corner_values):
+    domain = distributions.read_domain(plain)
+    assert domain.corner_values == pytest.approx(corner_values)
+    assert all(domain.contains(value) for value in domain.corner_values)
 
 
 def test_a_range_holds_its_ends_and_its_grid():
     grid = Range(low=0.1, high=0.9, step=0.2)
-    assert [grid.holds(value) for value in (0.1, 0.1 + 0.2, 0.9, 0.2, 1.1, -0.1)] == [True, True, True, False] + [
+    assert [grid.contains(value) for value in (0.1, 0.1 + 0.2, 0.9, 0.2, 1.1, -0.1)] == [True, True, True, False] + [
         False
     ] * 2
-    assert not grid.holds(True)
-    assert not grid.holds("0.1")
-    assert not grid.holds(float("nan"))
-    assert not Range(low=0, high=4, step=2).holds(3)
+    assert not grid.contains(True)
+    assert not grid.contains("0.1")
+    assert not grid.contains(float("nan"))
+    assert not Range(low=0, high=4, step=2).contains(3)
 
 
 def test_choices_hold_what_they_are_and_true_is_not_one():
-    assert Choices(values=(True, False)).holds(True)
-    assert not Choices(values=(True, False)).holds(1)
-    assert not Choices(values=(1, 2)).holds(True)
-    assert Choices(values=(None, 5)).holds(None)
-    assert not Choices(values=("a",)).holds("b")
+    assert Choices(values=(True, False)).contains(True)
+    assert not Choices(values=(True, False)).contains(1)
+    assert not Choices(values=(1, 2)).contains(True)
+    assert Choices(values=(None, 5)).contains(None)
+    assert not Choices(values=("a",)).contains("b")
 
 
 @pytest.mark.parametrize(
@@ -78,13 +78,13 @@ def test_choices_hold_what_they_are_and_true_is_not_one():
     ],
 )
 def test_a_domain_is_written_as_it_is_read(plain):
-    found = distributions.read_domain(plain)
-    assert found.to_dict() == plain
-    assert distributions.read_domain(json.loads(json.dumps(found.to_dict()))) == found
+    domain = distributions.read_domain(plain)
+    assert domain.to_dict() == plain
+    assert distributions.read_domain(json.loads(json.dumps(domain.to_dict()))) == domain
 
 
-def suggested(domain):
-    """The values that a sampler may choose, as Optuna has them."""
+def suggest(domain):
+    """Returns a suggested value, and Optuna's distribution of the values that a sampler may choose."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     trial = study.ask()
     value = domain.suggest(trial, "x")
@@ -92,17 +92,17 @@ def suggested(domain):
 
 
 def test_optuna_is_asked_for_what_the_domain_is():
-    value, asked = suggested(Range(low=1, high=6, step=2))
-    assert asked == optuna.distributions.IntDistribution(1, 5, step=2)
+    value, distribution = suggest(Range(low=1, high=6, step=2))
+    assert distribution == optuna.distributions.IntDistribution(1, 5, step=2)
     assert value in (1, 3, 5)
-    _, asked = suggested(Range(low=2, high=64, log=True))
-    assert asked == optuna.distributions.IntDistribution(2, 64, log=True)
-    _, asked = suggested(Range(low=0.1, high=0.75, step=0.2))
-    assert asked == optuna.distributions.FloatDistribution(0.1, 0.7, step=0.2)
-    _, asked = suggested(Range(low=1e-4, high=1e-2, log=True))
-    assert asked == optuna.distributions.FloatDistribution(1e-4, 1e-2, log=True)
-    _, asked = suggested(Choices(values=("a", None)))
-    assert asked == optuna.distributions.CategoricalDistribution(("a", None))
+    _, distribution = suggest(Range(low=2, high=64, log=True))
+    assert distribution == optuna.distributions.IntDistribution(2, 64, log=True)
+    _, distribution = suggest(Range(low=0.1, high=0.75, step=0.2))
+    assert distribution == optuna.distributions.FloatDistribution(0.1, 0.7, step=0.2)
+    _, distribution = suggest(Range(low=1e-4, high=1e-2, log=True))
+    assert distribution == optuna.distributions.FloatDistribution(1e-4, 1e-2, log=True)
+    _, distribution = suggest(Choices(values=("a", None)))
+    assert distribution == optuna.distributions.CategoricalDistribution(("a", None))
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_optuna_is_asked_for_what_the_domain_is():
         ({"low": 1}, None, "high is missing"),
         ({"log": True}, None, "low and high is missing"),
         ({"low": 1, "hihg": 3}, None, "no key 'hihg'; did you mean 'high'"),
-        ({"low": 1, "high": 3, "choices": [1]}, None, "only one can be"),
+        ({"low": 1, "high": 3, "choices": [1]}, None, "give only one of them"),
         ({"low": 1.5, "high": 3}, int, "low and high must be whole"),
         ({"low": 1.5, "high": 3}, int | None, "low and high must be whole"),
         ({"low": 1, "high": 3}, str, "takes a list of choices"),
@@ -145,7 +145,7 @@ def test_impossible_domains_are_refused(plain, kind, message):
 
 
 @pytest.mark.parametrize(
-    ("plain", "held", "not_held"),
+    ("plain", "matching", "others"),
     [
         ("value", ["value"], ["norm", None, 1]),
         (["value", "norm"], ["value", "norm"], ["none"]),
@@ -156,10 +156,10 @@ def test_impossible_domains_are_refused(plain, kind, message):
         ({"high": "1e-2"}, [0.01, -5], [0.02]),
     ],
 )
-def test_conditions(plain, held, not_held):
+def test_conditions(plain, matching, others):
     condition = distributions.read_condition(plain)
-    assert all(condition.holds(value) for value in held)
-    assert not any(condition.holds(value) for value in not_held)
+    assert all(condition.matches(value) for value in matching)
+    assert not any(condition.matches(value) for value in others)
     assert distributions.read_condition(condition.to_plain()) == condition
 
 
@@ -179,19 +179,19 @@ def test_impossible_conditions_are_refused(plain, message):
 
 
 @pytest.mark.parametrize(
-    ("domain", "wanted", "preferred", "found"),
+    ("domain", "conditions", "preferred", "value"),
     [
         (Range(low=1, high=4), [Between(low=2)], 3, 3),
         (Range(low=1, high=4), [Between(low=2)], 1, 4),
-        (Range(low=1, high=9, step=3), [Between(low=2, high=5)], NOTHING, 4),
-        (Range(low=1, high=9, step=3), [Between(low=5, high=6)], NOTHING, NOTHING),
-        (Range(low=1, high=9), [Between(low=2.5, high=2.9)], NOTHING, NOTHING),
-        (Range(low=0.0, high=1.0), [Between(low=0.2, high=0.3)], NOTHING, 0.2),
-        (Range(low=0.0, high=1.0), [OneOf(values=(2.0, 0.5)), Between(high=0.6)], NOTHING, 0.5),
+        (Range(low=1, high=9, step=3), [Between(low=2, high=5)], NO_VALUE, 4),
+        (Range(low=1, high=9, step=3), [Between(low=5, high=6)], NO_VALUE, NO_VALUE),
+        (Range(low=1, high=9), [Between(low=2.5, high=2.9)], NO_VALUE, NO_VALUE),
+        (Range(low=0.0, high=1.0), [Between(low=0.2, high=0.3)], NO_VALUE, 0.2),
+        (Range(low=0.0, high=1.0), [OneOf(values=(2.0, 0.5)), Between(high=0.6)], NO_VALUE, 0.5),
         (Choices(values=("a", "b")), [OneOf(values=("b", "c"))], "a", "b"),
-        (Choices(values=("a", "b")), [OneOf(values=("c",))], "a", NOTHING),
-        (Choices(values=(None, 3)), [OneOf(values=(None,))], NOTHING, None),
+        (Choices(values=("a", "b")), [OneOf(values=("c",))], "a", NO_VALUE),
+        (Choices(values=(None, 3)), [OneOf(values=(None,))], NO_VALUE, None),
     ],
 )
-def test_a_value_that_meets_conditions_is_found_if_there_is_one(domain, wanted, preferred, found):
-    assert restrict(domain, wanted, preferred) == found
+def test_a_value_that_meets_conditions_is_found_if_there_is_one(domain, conditions, preferred, value):
+    assert find_value(domain, conditions, preferred) == value

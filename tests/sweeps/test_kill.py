@@ -1,4 +1,4 @@
-"""Workers killed at any moment, and once the sweep itself: every place is finished once, and nothing is left over."""
+"""Workers killed at any moment, and once the sweep itself: every slot is finished once, and nothing is left over."""
 
 import os
 import random
@@ -13,10 +13,10 @@ from optuna.trial import TrialState
 
 from sweeps.storage import connect
 from sweeps.studies import load_studies
-from sweeps.trial_budget import ENDED, INTERRUPTED, SURPLUS, finished_trials, slot_of
+from sweeps.trial_budget import DUPLICATE, INTERRUPTED, OUTCOME, count_finished, slot_of
 from workbench.config import TUNING_SEED
 from workbench.files import read_json
-from workbench.results import finished
+from workbench.results import finished_runs
 
 TRIALS, ARCHITECTURES, KILLS, SEEDS = 16, ("rnn", "gru"), 10, 2
 COMMAND = [
@@ -39,20 +39,20 @@ def start(out, store):
 
 
 def workers_of(process) -> list[int]:
-    """The worker processes of a sweep."""
-    found = []
+    """Returns the process ids of a sweep's workers."""
+    pids = []
     for path in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
             if parent == process.pid and "spawn_main" in (path / "cmdline").read_text():
-                found.append(int(path.name))
+                pids.append(int(path.name))
         except (OSError, ValueError):
             continue
-    return sorted(found)
+    return sorted(pids)
 
 
-def gone(pid) -> bool:
-    """Whether a process is no more, or waits to be buried by another than us."""
+def is_dead(pid) -> bool:
+    """Returns whether a process has ended; a zombie, which its parent has not reaped, counts too."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
@@ -62,49 +62,49 @@ def gone(pid) -> bool:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_ten_kills_and_one_of_the_sweep_itself_cost_nothing_but_time(tmp_path, store):
-    chance = random.Random(20)
+    rng = random.Random(20)
     out = tmp_path / "out"
     process = start(out, store)
     kills, interrupted = 0, False
     while kills < KILLS:
-        time.sleep(chance.uniform(0.5, 9.0))
+        time.sleep(rng.uniform(0.5, 9.0))
         alive = workers_of(process)
         if kills == KILLS // 2 and not interrupted:
             interrupted = True
             process.kill()
             process.communicate()
             until = time.monotonic() + 20
-            while not all(gone(pid) for pid in alive) and time.monotonic() < until:
+            while not all(is_dead(pid) for pid in alive) and time.monotonic() < until:
                 time.sleep(0.2)
-            assert all(gone(pid) for pid in alive), "workers outlived the sweep that started them"
+            assert all(is_dead(pid) for pid in alive), "workers outlived the sweep that started them"
             process = start(out, store)
             continue
         assert process.poll() is None, f"it ended after {kills} kills: {process.communicate()[0]}"
         if alive:
-            os.kill(chance.choice(alive), signal.SIGKILL)
+            os.kill(rng.choice(alive), signal.SIGKILL)
             kills += 1
     process.communicate(timeout=800)
     assert interrupted
-    # The last kills may have met the fresh runs of the winners, which say so and are made up for by the same command.
+    # The last kills may have hit the winners' fresh runs, which are reported, and which the same command runs again.
     process = start(out, store)
-    told, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, told
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
 
-    storage = connect(store, heartbeat=1, grace=6, say=print)
-    for opened in load_studies(storage):
-        trials = opened.trials
-        assert finished_trials(trials, TRIALS) == opened.asked == TRIALS
-        over = [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
-        assert sorted(slot_of(trial) for trial in over) == list(range(TRIALS)), "a place was finished twice"
+    storage = connect(store, heartbeat=1, grace=6, log=print)
+    for study in load_studies(storage):
+        trials = study.trials
+        assert count_finished(trials, TRIALS) == study.num_trials == TRIALS
+        ended = [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+        assert sorted(slot_of(trial) for trial in ended) == list(range(TRIALS)), "a slot was finished twice"
         assert not [trial for trial in trials if not trial.state.is_finished()], "a zombie is left"
         for trial in trials:
-            if trial.state is TrialState.FAIL and trial.user_attrs.get(ENDED) != SURPLUS:
-                assert trial.user_attrs.get(ENDED, INTERRUPTED) == INTERRUPTED, trial.user_attrs
-                later = next(other for other in over if slot_of(other) == slot_of(trial))
+            if trial.state is TrialState.FAIL and trial.user_attrs.get(OUTCOME) != DUPLICATE:
+                assert trial.user_attrs.get(OUTCOME, INTERRUPTED) == INTERRUPTED, trial.user_attrs
+                later = next(other for other in ended if slot_of(other) == slot_of(trial))
                 assert later.number > trial.number
                 assert trial.params.items() <= later.params.items(), "it was tried again with other parameters"
-        for trial in over:
-            folder = out / "runs" / "addition" / opened.spec.architecture / trial.user_attrs["identity"]
+        for trial in ended:
+            folder = out / "runs" / "addition" / study.spec.architecture / trial.user_attrs["identity"]
             result = folder / f"seed-{TUNING_SEED}" / "result.json"
             if trial.state is TrialState.COMPLETE:
                 assert trial.value == read_json(result)["validation"]["loss"]
@@ -112,6 +112,6 @@ def test_ten_kills_and_one_of_the_sweep_itself_cost_nothing_but_time(tmp_path, s
                 assert not result.exists()
     storage.close()
     # Both the winner and the default configuration of each, unless they are the same, on fresh seeds.
-    assert {run.experiment.seed for run in finished(out)} == set(range(SEEDS))
-    assert len(list(finished(out))) in (4 * SEEDS, 3 * SEEDS, 2 * SEEDS)
+    assert {run.experiment.seed for run in finished_runs(out)} == set(range(SEEDS))
+    assert len(list(finished_runs(out))) in (4 * SEEDS, 3 * SEEDS, 2 * SEEDS)
     assert (out / "report.html").exists()

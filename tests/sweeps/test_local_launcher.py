@@ -10,12 +10,12 @@ from unittest.mock import patch
 
 import pytest
 
-from sweeps import local_launcher as crews
-from sweeps import local_launcher as hands
-from sweeps.local_launcher import MAX_FAILED_STARTS, LocalLauncher, TrialEvent, _TrialConnection
+from sweeps import local_launcher
+from sweeps.local_launcher import MAX_FAILED_STARTS, LocalLauncher, TrialConnection, TrialEvent
 from sweeps.objective import WorkerUnusableError
 from sweeps.worker import TrialWorker, WorkerConfig
-from tests.sweeps.failing_start import stillborn
+from tests.sweeps.failing_start import die_at_start
+from workbench import process_pool
 from workbench.config import Experiment, Part
 from workbench.errors import UserError
 from workbench.process_pool import STOP, start_process
@@ -23,7 +23,7 @@ from workbench.process_pool import STOP, start_process
 
 @pytest.fixture
 def order(tmp_path):
-    return WorkerConfig(url="sqlite:///none.db", names=(), out=tmp_path)
+    return WorkerConfig(url="sqlite:///none.db", study_names=(), out=tmp_path)
 
 
 class Told:
@@ -41,14 +41,14 @@ class Told:
 
 def make(order, monkeypatch, work, workers=2, **more):
     """A crew whose processes do something else."""
-    monkeypatch.setattr(crews, "run_worker", work)
+    monkeypatch.setattr(local_launcher, "run_worker", work)
     told = Told()
-    return LocalLauncher(order=order, workers=workers, tell=told.tell, lost=told.lost, **more), told
+    return LocalLauncher(config=order, workers=workers, on_event=told.tell, on_lost_trial=told.lost, **more), told
 
 
 def die_once(connection, order):
     """The first of all dies at a trial; the second waits until it is stopped, or until the first was replaced."""
-    line = _TrialConnection(connection)
+    line = TrialConnection(connection)
     line.send(TrialEvent(kind="ready"))
     first = order.out / "first"
     try:
@@ -76,7 +76,7 @@ def test_a_process_that_dies_is_replaced_in_its_place_and_its_trial_is_told(orde
 
 
 def test_five_that_cannot_start_end_it_with_one_line(monkeypatch):
-    crew, told = make(SimpleNamespace(threads=1), monkeypatch, stillborn, workers=1)
+    crew, told = make(SimpleNamespace(threads=1), monkeypatch, die_at_start, workers=1)
     with pytest.raises(
         UserError, match=f"{MAX_FAILED_STARTS} workers in a row could not start: its process ended with status 3"
     ):
@@ -85,7 +85,7 @@ def test_five_that_cannot_start_end_it_with_one_line(monkeypatch):
 
 
 def refused(connection, order):
-    _TrialConnection(connection).send(TrialEvent(kind="refused", text="the store is gone"))
+    TrialConnection(connection).send(TrialEvent(kind="refused", text="the store is gone"))
 
 
 def test_what_a_worker_refuses_is_the_users(order, monkeypatch):
@@ -96,7 +96,7 @@ def test_what_a_worker_refuses_is_the_users(order, monkeypatch):
 
 def patient(connection, order):
     """Waits until it is stopped."""
-    line = _TrialConnection(connection)
+    line = TrialConnection(connection)
     line.send(TrialEvent(kind="ready"))
     while not line.stopped():
         time.sleep(0.02)
@@ -119,14 +119,14 @@ def test_one_that_is_only_being_started_is_told_too(order, monkeypatch):
         crew.stop()
         return made
 
-    monkeypatch.setattr(crews, "start_process", interrupted)
+    monkeypatch.setattr(process_pool, "start_process", interrupted)
     crew.run()
     assert len(list(order.out.glob("stopped-*"))) == 1
 
 
 def stubborn(connection, order):
     """Is at a trial, and does not listen."""
-    _TrialConnection(connection).send(TrialEvent(kind="begun", study="s", number=7))
+    TrialConnection(connection).send(TrialEvent(kind="begun", study="s", number=7))
     time.sleep(60)
 
 
@@ -150,7 +150,7 @@ def test_no_process_outlives_a_crew_that_ends_by_an_error(order, monkeypatch):
 
     def idle():
         if len(told.events) == 2:
-            processes.extend(hand.process for hand in crew._hands.values())
+            processes.extend(worker.process for worker in crew.processes)
             raise RuntimeError("in the parent")
 
     crew.idle = idle
@@ -163,7 +163,7 @@ def test_no_process_outlives_a_crew_that_ends_by_an_error(order, monkeypatch):
     ("error", "told"),
     [
         (UserError("no store"), ("refused", "no store")),
-        (OSError(28, "No space"), ("refused", "[Errno 28] No space; free the way, then run the same command again")),
+        (OSError(28, "No space"), ("refused", "[Errno 28] No space; fix this, then run the same command again")),
         (KeyError("x\ny"), ("refused", "a worker failed: KeyError: 'x\\ny'")),
         (None, ("over", "")),
     ],
@@ -174,10 +174,10 @@ def test_however_a_worker_ends_it_says_so_in_a_line(order, monkeypatch, error, t
             raise error
 
     monkeypatch.setattr(TrialWorker, "run", run)
-    monkeypatch.setattr(hands, "end_with_parent", lambda: None)
-    monkeypatch.setattr(hands, "keep_memory", lambda: None)
+    monkeypatch.setattr(local_launcher, "end_with_parent", lambda: None)
+    monkeypatch.setattr(local_launcher, "keep_memory", lambda: None)
     ours, theirs = Pipe()
-    hands.run_worker(theirs, order)
+    local_launcher.run_worker(theirs, order)
     events = [ours.recv() for _ in range(2)]
     assert [events[0].kind, (events[1].kind, events[1].text)] == ["ready", told]
     assert "\n" not in events[1].text
@@ -188,21 +188,21 @@ def spent(connection, order):
     try:
         (order.out / "first").touch(exist_ok=False)
     except FileExistsError:
-        _TrialConnection(connection).send(TrialEvent(kind="over"))
+        TrialConnection(connection).send(TrialEvent(kind="over"))
         return
-    with patch.object(hands, "Worker", Spent):
-        hands.run_worker(connection, order)
+    with patch.object(local_launcher, "TrialWorker", Spent):
+        local_launcher.run_worker(connection, order)
 
 
 class Spent:
     """A worker whose trial fails on a GPU."""
 
-    def __init__(self, order, listener):
+    def __init__(self, config, listener):
         self.listener = listener
 
     def run(self):
-        self.listener.begun("s", 7, Experiment(task=Part(name="t"), architecture=Part(name="a")))
-        self.listener.ended()
+        self.listener.on_begin("s", 7, Experiment(task=Part(name="t"), architecture=Part(name="a")))
+        self.listener.on_end()
         raise WorkerUnusableError
 
 
@@ -215,11 +215,11 @@ def test_a_process_that_is_of_no_more_use_is_replaced_and_nothing_is_lost(order,
 
 def test_a_worker_that_is_stopped_does_not_say_that_nothing_is_left(order, monkeypatch):
     monkeypatch.setattr(TrialWorker, "run", lambda self: None)
-    monkeypatch.setattr(hands, "end_with_parent", lambda: None)
-    monkeypatch.setattr(hands, "keep_memory", lambda: None)
+    monkeypatch.setattr(local_launcher, "end_with_parent", lambda: None)
+    monkeypatch.setattr(local_launcher, "keep_memory", lambda: None)
     ours, theirs = Pipe()
     ours.send(STOP)
-    hands.run_worker(theirs, order)
+    local_launcher.run_worker(theirs, order)
     theirs.close()
     assert ours.recv().kind == "ready"
     with pytest.raises(EOFError):
@@ -228,10 +228,10 @@ def test_a_worker_that_is_stopped_does_not_say_that_nothing_is_left(order, monke
 
 def test_a_worker_whose_parent_is_gone_puts_its_trial_down_and_says_nothing():
     ours, theirs = Pipe()
-    line = _TrialConnection(theirs)
+    line = TrialConnection(theirs)
     assert not line.stopped()
     ours.close()
-    line._asked = 0.0
+    line._polled = 0.0
     assert line.stopped()
     line.begun("s", 1, Experiment(task=Part(name="t"), architecture=Part(name="a")))
     line.progress(3)
@@ -239,14 +239,14 @@ def test_a_worker_whose_parent_is_gone_puts_its_trial_down_and_says_nothing():
 
 def test_progress_is_told_now_and_then_and_a_stop_is_looked_up_as_often():
     ours, theirs = Pipe()
-    line = _TrialConnection(theirs)
-    line._told = line._asked = time.monotonic() + 3600
+    line = TrialConnection(theirs)
+    line._reported = line._polled = time.monotonic() + 3600
     for step in range(10):
         line.progress(step)
     ours.send(STOP)
     assert not ours.poll()
     assert not line.stopped()
-    line._told = line._asked = 0.0
+    line._reported = line._polled = 0.0
     line.progress(7)
     assert ours.recv() == TrialEvent(kind="step", steps=7)
     assert line.stopped()

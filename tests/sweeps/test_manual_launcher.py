@@ -1,4 +1,4 @@
-"""Workers that somebody else starts, by the command that is printed for them."""
+"""The launcher `print`: its command starts workers anywhere, and it waits for them."""
 
 import os
 import shlex
@@ -18,7 +18,7 @@ from sweeps.studies import LoadedStudy
 from sweeps.worker import WorkerConfig
 from workbench.cli.sweep.storage_options import StorageOptions
 from workbench.cli.sweep.tune import worker_command
-from workbench.results import finished
+from workbench.results import finished_runs
 
 ODD = 'it\'s $HOME; 50% of "all" & more?'
 COMMAND = [
@@ -30,7 +30,7 @@ COMMAND = [
 
 
 def start(out):
-    """A sweep, and the command that it prints."""
+    """Starts a sweep; returns its process, and the command that it prints."""
     process = subprocess.Popen(
         [sys.executable, "-m", "workbench", *COMMAND, "--out", str(out)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -49,19 +49,19 @@ def test_a_sweep_is_ended_by_workers_that_the_printed_command_starts(tmp_path):
     out, elsewhere = tmp_path / ODD / "out", tmp_path / "elsewhere"
     out.parent.mkdir()
     elsewhere.mkdir()
-    # One that is interrupted leaves all to the next.
+    # A sweep that is interrupted leaves everything to the next one.
     process, command = start(out)
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "those that were started go on" in said
-    assert "the same command goes on from there" in said
+    assert "those that were started continue" in output
+    assert "run the same command again to resume" in output
     assert not (out / "report.html").exists()
 
     process, again = start(out)
     assert again == command
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    worked = subprocess.run(
+    worker = subprocess.run(
         ["bash", "-c", command],
         cwd=elsewhere,
         env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"},
@@ -70,28 +70,28 @@ def test_a_sweep_is_ended_by_workers_that_the_printed_command_starts(tmp_path):
         timeout=100,
         check=False,
     )
-    assert worked.returncode == 0, worked.stderr
-    said, _ = process.communicate(timeout=100)
-    assert process.returncode == 0, said
-    assert "[2/2] addition/rnn trial" in said
+    assert worker.returncode == 0, worker.stderr
+    output, _ = process.communicate(timeout=100)
+    assert process.returncode == 0, output
+    assert "[2/2] addition/rnn trial" in output
     assert (out / "report.html").exists()
-    assert {run.experiment.seed for run in finished(out)} == {0}
+    assert {run.experiment.seed for run in finished_runs(out)} == {0}
     assert list(elsewhere.iterdir()) == []
     assert [path.name for path in tmp_path.iterdir() if path != elsewhere] == [ODD]
 
 
 @pytest.fixture
-def order(tmp_path):
+def make_config(tmp_path):
     def make(url):
         return WorkerConfig(
-            url=url, names=("a/b", "c/d"), out=tmp_path / ODD, threads=3, heartbeat=4, grace=9, retries=2
+            url=url, study_names=("a/b", "c/d"), out=tmp_path / ODD, threads=3, heartbeat=4, grace=9, retries=2
         )
 
     return make
 
 
-def test_the_command_says_all_that_a_worker_is_told(order, tmp_path):
-    words = shlex.split(worker_command(order(default_url(tmp_path / ODD))))
+def test_the_command_has_the_whole_configuration_of_a_worker(make_config, tmp_path):
+    words = shlex.split(worker_command(make_config(default_url(tmp_path / ODD))))
     assert words[:3] == ["workbench", "sweep", "worker"]
     assert dict(zip(words[3::2], words[4::2], strict=True)) == {
         "--storage": default_url(tmp_path / ODD),
@@ -105,15 +105,17 @@ def test_the_command_says_all_that_a_worker_is_told(order, tmp_path):
     }
 
 
-def test_the_command_has_no_password_and_no_path_that_depends_on_the_folder(order, tmp_path, monkeypatch):
-    assert "secret" not in worker_command(order("postgresql+psycopg://me:secret@host/sweeps"))
-    assert "postgresql+psycopg://me@host/sweeps" in worker_command(order("postgresql+psycopg://me:secret@host/sweeps"))
+def test_the_command_has_no_password_and_no_path_that_depends_on_the_folder(make_config, tmp_path, monkeypatch):
+    assert "secret" not in worker_command(make_config("postgresql+psycopg://me:secret@host/sweeps"))
+    assert "postgresql+psycopg://me@host/sweeps" in worker_command(
+        make_config("postgresql+psycopg://me:secret@host/sweeps")
+    )
     monkeypatch.chdir(tmp_path)
     url = StorageOptions(storage="sqlite:///here/sweep.db").url(None)
-    assert f"sqlite:///{tmp_path}/here/sweep.db" in worker_command(order(url))
+    assert f"sqlite:///{tmp_path}/here/sweep.db" in worker_command(make_config(url))
 
 
-def test_a_url_is_rooted_once_and_only_if_it_is_a_file(tmp_path, monkeypatch):
+def test_a_url_is_made_absolute_once_and_only_if_it_is_a_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert (
         absolute_url("sqlite:///s.db")
@@ -124,38 +126,38 @@ def test_a_url_is_rooted_once_and_only_if_it_is_a_file(tmp_path, monkeypatch):
 
 
 class TestWaiting:
-    """For studies that are over after some looks."""
+    """Waiting for studies that are done after some polls."""
 
     @pytest.fixture
     def waiting(self, monkeypatch):
-        def make(looks):
-            left = iter(range(looks, -1, -1))
-            made = SimpleNamespace(said=[], idles=0, slept=[])
-            monkeypatch.setattr(manual_launcher, "is_complete", lambda opened: next(left) == 0)
-            monkeypatch.setattr("sweeps.manual_launcher.time.sleep", made.slept.append)
+        def make(polls):
+            left = iter(range(polls, -1, -1))
+            test = SimpleNamespace(log=[], idles=0, slept=[])
+            monkeypatch.setattr(manual_launcher, "is_done", lambda study: next(left) == 0)
+            monkeypatch.setattr("sweeps.manual_launcher.time.sleep", test.slept.append)
 
             def idle():
-                made.idles += 1
+                test.idles += 1
 
-            made.crew = ManualLauncher(
-                command="the command", studies=[cast(LoadedStudy, None)], idle=idle, say=made.said.append
+            test.launcher = ManualLauncher(
+                command="the command", studies=[cast(LoadedStudy, None)], idle=idle, log=test.log.append
             )
-            return made
+            return test
 
         return make
 
     def test_ends_when_nothing_is_left(self, waiting):
-        made = waiting(3)
-        made.crew.run()
-        assert made.said[1] == "the command"
-        assert (len(made.said), made.idles, made.slept) == (2, 3, [manual_launcher.LOOK_SECONDS] * 3)
-        assert not made.crew.stopping
+        test = waiting(3)
+        test.launcher.run()
+        assert test.log[1] == "the command"
+        assert (len(test.log), test.idles, test.slept) == (2, 3, [manual_launcher.POLL_SECONDS] * 3)
+        assert not test.launcher.stopping
 
-    @pytest.mark.parametrize("how", ["stop", "kill"])
-    def test_ends_when_stopped_and_says_that_the_workers_go_on(self, waiting, how):
-        made = waiting(10)
-        made.crew.idle = getattr(made.crew, how)
-        made.crew.run()
-        assert made.crew.stopping
-        assert len(made.slept) == 1
-        assert "go on" in made.said[2]
+    @pytest.mark.parametrize("method", ["stop", "kill"])
+    def test_ends_when_stopped_and_says_that_the_workers_continue(self, waiting, method):
+        test = waiting(10)
+        test.launcher.idle = getattr(test.launcher, method)
+        test.launcher.run()
+        assert test.launcher.stopping
+        assert len(test.slept) == 1
+        assert "continue" in test.log[2]

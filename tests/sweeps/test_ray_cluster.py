@@ -1,4 +1,4 @@
-"""What a cluster has room for, and addresses where there is none; without Ray."""
+"""Capacity of a Ray cluster, lost workers, and addresses without a cluster; tested without Ray."""
 
 import subprocess
 import sys
@@ -8,13 +8,13 @@ from types import SimpleNamespace
 import pytest
 
 from sweeps import ray_cluster
-from sweeps.ray_cluster import ConnectionLostError, RayCluster, cause, check_reachable
+from sweeps.ray_cluster import RayCluster, WorkerLostError, check_reachable, loss_reason
 from sweeps.worker import WorkerConfig
 from workbench.errors import UserError
 
 
-class Ray:
-    """What is asked of the module."""
+class FakeRay:
+    """The part of the module `ray` that counts nodes."""
 
     def __init__(self, *nodes):
         self._nodes = nodes
@@ -28,44 +28,46 @@ def node(address, alive=True, **resources):
 
 
 @pytest.mark.parametrize(
-    ("threads", "device", "room"), [(1, "cpu", 11), (2, "cpu", 5), (4, "cpu", 2), (8, "cpu", 1), (1, "cuda", 2)]
+    ("threads", "device", "capacity"), [(1, "cpu", 11), (2, "cpu", 5), (4, "cpu", 2), (8, "cpu", 1), (1, "cuda", 2)]
 )
-def test_room_is_counted_node_by_node_among_the_living(threads, device, room):
-    order = WorkerConfig(url="", names=(), out=Path(), threads=threads, device=device)
+def test_capacity_is_counted_node_by_node_among_those_alive(threads, device, capacity):
+    config = WorkerConfig(url="", study_names=(), out=Path(), threads=threads, device=device)
     nodes = node("a", CPU=8.0, GPU=2.0), node("b", CPU=3.0), node("c", alive=False, CPU=64.0), node("a", memory=1.0)
-    cluster = RayCluster(ray=Ray(*nodes), order=order)
-    assert cluster.room() == room
-    assert cluster.machines() == 2
+    cluster = RayCluster(ray=FakeRay(*nodes), config=config)
+    assert cluster.capacity() == capacity
+    assert cluster.count_machines() == 2
 
 
 def test_a_worker_that_no_node_can_take_is_refused():
-    cluster = RayCluster(ray=Ray(node("a", CPU=2.0)), order=WorkerConfig(url="", names=(), out=Path(), threads=3))
+    cluster = RayCluster(
+        ray=FakeRay(node("a", CPU=2.0)), config=WorkerConfig(url="", study_names=(), out=Path(), threads=3)
+    )
     with pytest.raises(UserError, match=r"no node .* 3 CPU for a worker.*--threads"):
-        cluster.room()
+        cluster.capacity()
 
 
 class RayError(Exception):
-    """As Ray has it."""
+    """A stand-in for Ray's base class of errors."""
 
 
-def test_what_is_lost_is_told_from_what_was_answered():
-    def get(asked):
-        if asked == "lost":
+def test_lost_calls_raise_and_others_return_their_results():
+    def get(call):
+        if call == "lost":
             raise RayError("The actor died.\n\tactor_id: 1")
         return 7
 
-    def wait(asked, timeout, fetch_local):
-        if "lost" in asked:
+    def wait(calls, timeout, fetch_local):
+        if "lost" in calls:
             raise RayError("no GCS\nmore")
-        return asked[:1], asked[1:]
+        return calls[:1], calls[1:]
 
-    fake = SimpleNamespace(get=get, wait=wait, exceptions=SimpleNamespace(RayError=RayError))
-    cluster = RayCluster(ray=fake, order=WorkerConfig(url="", names=(), out=Path()))
-    assert cluster.answer("a call") == 7
-    with pytest.raises(ConnectionLostError, match=r"^The actor died\.$"):
-        cluster.answer("lost")
+    fake_ray = SimpleNamespace(get=get, wait=wait, exceptions=SimpleNamespace(RayError=RayError))
+    cluster = RayCluster(ray=fake_ray, config=WorkerConfig(url="", study_names=(), out=Path()))
+    assert cluster.result("a call") == 7
+    with pytest.raises(WorkerLostError, match=r"^The actor died\.$"):
+        cluster.result("lost")
     assert cluster.wait(["a", "b"], 1.0) == ["a"]
-    with pytest.raises(UserError, match="the Ray cluster is lost: no GCS; the same command"):
+    with pytest.raises(UserError, match="the Ray cluster is lost: no GCS; run the same command"):
         cluster.wait(["lost"], 1.0)
 
 
@@ -73,7 +75,7 @@ def test_missing_ray_is_a_line_that_names_the_extra(monkeypatch):
     monkeypatch.setattr(ray_cluster, "find_spec", lambda name: None)
     with (
         pytest.raises(UserError, match=r"needs Ray: pip install 'sequence-workbench\[ray\]'"),
-        ray_cluster.join(None, WorkerConfig(url="", names=(), out=Path()), 1),
+        ray_cluster.join_cluster(None, WorkerConfig(url="", study_names=(), out=Path()), 1),
     ):
         pytest.fail("joined")
 
@@ -86,20 +88,20 @@ def test_missing_ray_is_a_line_that_names_the_extra(monkeypatch):
         ("ray://host:1", "pass", "must be auto or HOST:PORT, not 'ray://host:1'"),
     ],
 )
-def test_an_address_where_no_cluster_is_is_a_line(monkeypatch, address, code, message):
+def test_an_address_without_a_cluster_is_an_error_of_one_line(monkeypatch, address, code, message):
     monkeypatch.setattr(ray_cluster, "CONNECT_SCRIPT", code)
-    monkeypatch.setattr(ray_cluster, "CONNECTING_SECONDS", 1)
+    monkeypatch.setattr(ray_cluster, "CONNECT_TIMEOUT_SECONDS", 1)
     with pytest.raises(UserError, match=message) as raised:
         check_reachable(address)
     assert "\n" not in str(raised.value)
 
 
-def test_the_cause_of_a_loss_is_its_first_line_or_what_was_raised():
-    assert cause(Exception("The actor died.\n\tclass_name: Station\n\tactor_id: 1")) == "The actor died."
-    trace = "The actor died in its creation: ray::Station\n  File x\n"
+def test_the_reason_of_a_loss_is_its_first_line_or_the_exception():
+    assert loss_reason(Exception("The actor died.\n\tclass_name: WorkerActor\n\tactor_id: 1")) == "The actor died."
+    trace = "The actor died in its creation: ray::WorkerActor\n  File x\n"
     trace += "KeyError: 'y'\nModuleNotFoundError: No module named 'sweeps'\n"
-    assert cause(Exception(trace)) == "ModuleNotFoundError: No module named 'sweeps'"
-    assert cause(ValueError()) == "ValueError"
+    assert loss_reason(Exception(trace)) == "ModuleNotFoundError: No module named 'sweeps'"
+    assert loss_reason(ValueError()) == "ValueError"
 
 
 def test_ray_is_imported_only_where_it_is_used():

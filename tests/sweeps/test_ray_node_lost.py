@@ -1,4 +1,4 @@
-"""A Ray cluster of several nodes on this machine, one of which is lost while it works."""
+"""A Ray cluster of several nodes on this machine, one of which is lost while its worker runs a trial."""
 
 import os
 import shutil
@@ -14,11 +14,11 @@ from optuna.trial import TrialState
 from sweeps.storage import connect
 from sweeps.storage_url import default_url
 from sweeps.studies import load_studies
-from sweeps.trial_budget import WORKER, finished_trials, slot_of
+from sweeps.trial_budget import WORKER, count_finished, slot_of
 from workbench.config import TUNING_SEED
 from workbench.errors import UserError
 from workbench.files import read_json
-from workbench.results import finished
+from workbench.results import finished_runs
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'sequence-workbench[ray]'")
 
@@ -42,11 +42,11 @@ print("REMOVED", flush=True)
 sys.stdin.read()
 cluster.shutdown()
 """
-"""In a process of its own: Ray warns of much, and takes signals over."""
+"""Runs in a process of its own, as Ray prints many warnings and replaces signal handlers."""
 
 
-def told(process, word):
-    """The rest of the line that begins with a word."""
+def wait_for_line(process, word):
+    """Returns the other words of the next line that begins with a word."""
     for line in process.stdout:
         if line.startswith(word):
             return line.split()[1:]
@@ -76,7 +76,7 @@ def cluster():
     assert process.stdin
     assert process.stdout
     try:
-        address, *raylets = told(process, "READY")
+        address, *raylets = wait_for_line(process, "READY")
         yield process, address, [int(pid) for pid in raylets], environment
     finally:
         process.stdin.close()
@@ -88,27 +88,27 @@ def cluster():
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def parent(pid):
+def parent_pid(pid):
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def busy(out, running):
-    """A trial that has been trained for a while, and the process that is at it."""
-    while running.poll() is None:
+def find_running_trial(out, sweep):
+    """Returns the study and the number of a trial that has been trained for a while, and its process."""
+    while sweep.poll() is None:
         time.sleep(0.2)
         if not (out / "sweep.yaml").exists():
             continue
-        storage = connect(default_url(out), heartbeat=1, grace=6, say=print)
+        storage = connect(default_url(out), heartbeat=1, grace=6, log=print)
         try:
-            for opened in load_studies(storage):
-                for trial in opened.trials:
+            for study in load_studies(storage):
+                for trial in study.trials:
                     if trial.state is TrialState.RUNNING and trial.intermediate_values:
-                        return opened.spec.name, trial.number, int(trial.user_attrs[WORKER].rpartition(":")[2])
+                        return study.spec.name, trial.number, int(trial.user_attrs[WORKER].rpartition(":")[2])
         except UserError:
             continue
         finally:
             storage.close()
-    raise AssertionError("no trial was ever under way")
+    raise AssertionError("no trial was ever running")
 
 
 @pytest.mark.slow
@@ -116,42 +116,42 @@ def busy(out, running):
 def test_a_node_that_is_lost_costs_nothing_but_time(tmp_path, cluster):
     process, address, raylets, environment = cluster
     out = tmp_path / "out"
-    with (tmp_path / "said").open("w") as said:
-        running = subprocess.Popen(
+    with (tmp_path / "log").open("w") as log:
+        sweep = subprocess.Popen(
             [sys.executable, "-m", "workbench", *COMMAND, "--ray-address", address, "--out", str(out)],
             env=environment,
-            stdout=said,
+            stdout=log,
             stderr=subprocess.STDOUT,
         )
     try:
-        name, number, worker = busy(out, running)
-        process.stdin.write(f"{raylets.index(parent(worker))}\n")
+        name, number, worker = find_running_trial(out, sweep)
+        process.stdin.write(f"{raylets.index(parent_pid(worker))}\n")
         process.stdin.flush()
-        told(process, "REMOVED")
-        assert running.wait(300) == 0, (tmp_path / "said").read_text()
+        wait_for_line(process, "REMOVED")
+        assert sweep.wait(300) == 0, (tmp_path / "log").read_text()
     finally:
-        running.kill()
-        running.wait()
-    text = (tmp_path / "said").read_text()
-    assert "a worker on " in text
-    assert "Traceback" not in text
+        sweep.kill()
+        sweep.wait()
+    output = (tmp_path / "log").read_text()
+    assert "a worker on " in output
+    assert "Traceback" not in output
 
-    storage = connect(default_url(out), heartbeat=1, grace=6, say=print)
-    for opened in load_studies(storage):
-        trials = opened.trials
-        over = [trial for trial in trials if trial.state is TrialState.COMPLETE]
-        assert finished_trials(trials, TRIALS) == len(over) == TRIALS
-        assert sorted(slot_of(trial) for trial in over) == list(range(TRIALS))
+    storage = connect(default_url(out), heartbeat=1, grace=6, log=print)
+    for study in load_studies(storage):
+        trials = study.trials
+        complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
+        assert count_finished(trials, TRIALS) == len(complete) == TRIALS
+        assert sorted(slot_of(trial) for trial in complete) == list(range(TRIALS))
         assert all(trial.state.is_finished() for trial in trials), "a zombie is left"
-        for trial in over:
-            folder = out / "runs" / "addition" / opened.spec.architecture / trial.user_attrs["identity"]
+        for trial in complete:
+            folder = out / "runs" / "addition" / study.spec.architecture / trial.user_attrs["identity"]
             assert trial.value == read_json(folder / f"seed-{TUNING_SEED}" / "result.json")["validation"]["loss"]
-        if opened.spec.name == name:
+        if study.spec.name == name:
             lost = next(trial for trial in trials if trial.number == number)
             assert lost.state is TrialState.FAIL
-            (again,) = [trial for trial in over if slot_of(trial) == slot_of(lost)]
-            assert again.params == lost.params
-            assert again.user_attrs["identity"] == lost.user_attrs["identity"]
+            (retry,) = [trial for trial in complete if slot_of(trial) == slot_of(lost)]
+            assert retry.params == lost.params
+            assert retry.user_attrs["identity"] == lost.user_attrs["identity"]
     storage.close()
-    assert {run.experiment.seed for run in finished(out)} == {0}
+    assert {run.experiment.seed for run in finished_runs(out)} == {0}
     assert (out / "report.html").exists()

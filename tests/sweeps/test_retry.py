@@ -1,4 +1,4 @@
-"""What may pass is waited for, and nothing else is."""
+"""Retries: transient errors are waited for, and no others."""
 
 import sqlite3
 
@@ -13,28 +13,28 @@ from sweeps.storage import connect
 from workbench.errors import UserError
 
 
-class RefusedError(Exception):
-    """As drivers say it: with a code, or in words alone."""
+class DriverError(Exception):
+    """A driver's error, with a code or only a message."""
 
-    def __init__(self, words="", **codes):
-        super().__init__(words)
+    def __init__(self, message="", **codes):
+        super().__init__(message)
         for name, value in codes.items():
             setattr(self, name, value)
 
 
-def refused(words="", kind=exc.OperationalError, **codes):
-    return kind("SELECT secret", {"value": "secret"}, RefusedError(words, **codes))
+def database_error(message="", kind=exc.OperationalError, **codes):
+    return kind("SELECT secret", {"value": "secret"}, DriverError(message, **codes))
 
 
-def wrapped(error):
-    """As Optuna does."""
+def wrap_as_optuna(error):
+    """Returns the error wrapped as Optuna wraps it."""
     try:
         raise StorageInternalError("An exception is raised during the commit.") from error
-    except StorageInternalError as made:
-        return made
+    except StorageInternalError as wrapper:
+        return wrapper
 
 
-class Fails:
+class FailingCall:
     """A call that raises each of the errors in turn, and then returns 7."""
 
     def __init__(self, *errors):
@@ -47,107 +47,109 @@ class Fails:
         return 7
 
 
-def trial(call, **given):
-    """What came of it, what was said, and how long was slept."""
-    said: list[str] = []
-    slept: list[float] = []
+def call_with_retries(call, **options):
+    """Returns the result or the error, the logged lines, and the delays."""
+    lines: list[str] = []
+    delays: list[float] = []
     try:
-        return with_retries(call, said.append, sleep=slept.append, **given), said, slept
+        return with_retries(call, lines.append, sleep=delays.append, **options), lines, delays
     except UserError as error:
-        return error, said, slept
+        return error, lines, delays
 
 
-PASSING = [
-    refused("database is locked", sqlite_errorcode=sqlite3.SQLITE_BUSY),
-    refused("database is locked", sqlite_errorcode=sqlite3.SQLITE_BUSY_SNAPSHOT),
-    refused("database table is locked", sqlite_errorcode=sqlite3.SQLITE_LOCKED),
-    refused("the connection is lost", sqlstate="08006"),
-    refused("could not serialize access", sqlstate="40001"),
-    refused("deadlock detected", sqlstate="40P01"),
-    refused("terminating connection due to administrator command", sqlstate="57P01"),
-    refused("the database system is starting up", sqlstate="57P03"),
-    refused("sorry, too many clients already", sqlstate="53300"),
-    refused("connection failed: FATAL: the database system is starting up"),
-    refused("connection failed: Connection refused"),
-    refused("failed to resolve host 'far': Name or service not known"),
-    refused("connection already closed", kind=exc.InterfaceError),
+TRANSIENT = [
+    database_error("database is locked", sqlite_errorcode=sqlite3.SQLITE_BUSY),
+    database_error("database is locked", sqlite_errorcode=sqlite3.SQLITE_BUSY_SNAPSHOT),
+    database_error("database table is locked", sqlite_errorcode=sqlite3.SQLITE_LOCKED),
+    database_error("the connection is lost", sqlstate="08006"),
+    database_error("could not serialize access", sqlstate="40001"),
+    database_error("deadlock detected", sqlstate="40P01"),
+    database_error("terminating connection due to administrator command", sqlstate="57P01"),
+    database_error("the database system is starting up", sqlstate="57P03"),
+    database_error("sorry, too many clients already", sqlstate="53300"),
+    database_error("connection failed: FATAL: the database system is starting up"),
+    database_error("connection failed: Connection refused"),
+    database_error("failed to resolve host 'far': Name or service not known"),
+    database_error("connection already closed", kind=exc.InterfaceError),
     exc.TimeoutError("QueuePool limit reached"),
     TimeoutError("The file lock could not be acquired."),
 ]
-LASTING = [
-    refused("database or disk is full", sqlite_errorcode=sqlite3.SQLITE_FULL),
-    refused("disk I/O error", sqlite_errorcode=sqlite3.SQLITE_IOERR_WRITE),
-    refused("unable to open database file", sqlite_errorcode=sqlite3.SQLITE_CANTOPEN),
-    refused("attempt to write a readonly database", sqlite_errorcode=sqlite3.SQLITE_READONLY),
-    refused("file is not a database", kind=exc.DatabaseError, sqlite_errorcode=sqlite3.SQLITE_NOTADB),
-    refused("no such column: studies.x", sqlite_errorcode=sqlite3.SQLITE_ERROR),
-    refused("could not extend file: No space left on device", sqlstate="53100"),
-    refused("permission denied for table studies", kind=exc.ProgrammingError, sqlstate="42501"),
-    refused("database was dropped", sqlstate="57P04"),
-    refused('connection failed: FATAL: password authentication failed for user "me"'),
-    refused("connection failed: fe_sendauth: no password supplied"),
-    refused('connection failed: FATAL: database "none" does not exist'),
-    refused('connection failed: FATAL: role "none" does not exist'),
-    refused('connection failed: FATAL: no pg_hba.conf entry for host "10.0.0.1"'),
-    refused('connection failed: FATAL: role "me" is not permitted to log in'),
-    refused('invalid connection option "colour"', kind=exc.ProgrammingError),
-    refused("value too long", kind=exc.DataError),
+PERMANENT = [
+    database_error("database or disk is full", sqlite_errorcode=sqlite3.SQLITE_FULL),
+    database_error("disk I/O error", sqlite_errorcode=sqlite3.SQLITE_IOERR_WRITE),
+    database_error("unable to open database file", sqlite_errorcode=sqlite3.SQLITE_CANTOPEN),
+    database_error("attempt to write a readonly database", sqlite_errorcode=sqlite3.SQLITE_READONLY),
+    database_error("file is not a database", kind=exc.DatabaseError, sqlite_errorcode=sqlite3.SQLITE_NOTADB),
+    database_error("no such column: studies.x", sqlite_errorcode=sqlite3.SQLITE_ERROR),
+    database_error("could not extend file: No space left on device", sqlstate="53100"),
+    database_error("permission denied for table studies", kind=exc.ProgrammingError, sqlstate="42501"),
+    database_error("database was dropped", sqlstate="57P04"),
+    database_error('connection failed: FATAL: password authentication failed for user "me"'),
+    database_error("connection failed: fe_sendauth: no password supplied"),
+    database_error('connection failed: FATAL: database "none" does not exist'),
+    database_error('connection failed: FATAL: role "none" does not exist'),
+    database_error('connection failed: FATAL: no pg_hba.conf entry for host "10.0.0.1"'),
+    database_error('connection failed: FATAL: role "me" is not permitted to log in'),
+    database_error('invalid connection option "colour"', kind=exc.ProgrammingError),
+    database_error("value too long", kind=exc.DataError),
     exc.InvalidRequestError("Can't reconnect until invalid transaction is rolled back."),
 ]
 
 
-def name(error):
+def driver_text(error):
     return str(getattr(error, "orig", error))
 
 
-@pytest.mark.parametrize("wrap", [wrapped, lambda error: error], ids=["by optuna", "plain"])
-@pytest.mark.parametrize("error", PASSING, ids=name)
-def test_what_may_pass_is_waited_for(error, wrap):
-    call = Fails(wrap(error), wrap(error))
-    result, said, slept = trial(call, pauses=(0.25, 3.0, 9.0), what="the store at home")
-    assert (result, call.calls, slept) == (7, 3, [0.25, 3.0])
-    assert len(said) == 2
-    assert said[0].startswith("the store at home is out of reach (")
-    assert [line.rsplit("; ", 1)[1] for line in said] == ["trying again in 0.25 s", "trying again in 3 s"]
-    assert all(name(error) in line and "\n" not in line for line in said)
+@pytest.mark.parametrize("wrap", [wrap_as_optuna, lambda error: error], ids=["by optuna", "plain"])
+@pytest.mark.parametrize("error", TRANSIENT, ids=driver_text)
+def test_transient_errors_are_waited_for(error, wrap):
+    call = FailingCall(wrap(error), wrap(error))
+    result, lines, delays = call_with_retries(call, delays=(0.25, 3.0, 9.0), store_name="the store at home")
+    assert (result, call.calls, delays) == (7, 3, [0.25, 3.0])
+    assert len(lines) == 2
+    assert lines[0].startswith("the store at home is out of reach (")
+    assert [line.rsplit("; ", 1)[1] for line in lines] == ["trying again in 0.25 s", "trying again in 3 s"]
+    assert all(driver_text(error) in line and "\n" not in line for line in lines)
 
 
-@pytest.mark.parametrize("error", LASTING, ids=name)
-def test_what_cannot_pass_is_given_up_at_once(error):
-    call = Fails(wrapped(error))
-    result, said, slept = trial(call, what="the store at home")
+@pytest.mark.parametrize("error", PERMANENT, ids=driver_text)
+def test_permanent_errors_are_raised_at_once(error):
+    call = FailingCall(wrap_as_optuna(error))
+    result, lines, delays = call_with_retries(call, store_name="the store at home")
     assert isinstance(result, UserError)
-    assert (call.calls, said, slept) == (1, [], [])
-    assert str(result).startswith(f"the store at home: {name(error)}")
+    assert (call.calls, lines, delays) == (1, [], [])
+    assert str(result).startswith(f"the store at home: {driver_text(error)}")
     assert "secret" not in str(result)
 
 
-def test_in_the_end_there_is_one_clear_line():
-    call = Fails(*[wrapped(refused("database\n is  locked", sqlite_errorcode=sqlite3.SQLITE_BUSY))] * 9)
-    result, said, slept = trial(call, what="sqlite:////a/b.db")
-    assert slept == list(RETRY_DELAYS) == sorted(RETRY_DELAYS)
-    assert call.calls == len(RETRY_DELAYS) + 1 == len(said) + 1
+def test_after_the_last_attempt_there_is_one_clear_line():
+    call = FailingCall(
+        *[wrap_as_optuna(database_error("database\n is  locked", sqlite_errorcode=sqlite3.SQLITE_BUSY))] * 9
+    )
+    result, lines, delays = call_with_retries(call, store_name="sqlite:////a/b.db")
+    assert delays == list(RETRY_DELAYS) == sorted(RETRY_DELAYS)
+    assert call.calls == len(RETRY_DELAYS) + 1 == len(lines) + 1
     assert "sqlite:////a/b.db was out of reach 7 times, over 30.5 s and more (database is locked)" in str(result)
     assert "\n" not in str(result)
 
 
 def test_without_pauses_there_is_one_attempt():
-    call = Fails(PASSING[0])
-    assert isinstance(trial(call, pauses=())[0], UserError)
+    call = FailingCall(TRANSIENT[0])
+    assert isinstance(call_with_retries(call, delays=())[0], UserError)
     assert call.calls == 1
 
 
 @pytest.mark.parametrize(
-    ("error", "better"),
+    ("error", "remedy"),
     [
-        (LASTING[0], "make room, and give the same command again: what was stored is safe"),
-        (LASTING[1], "see whether the disk is full"),
-        (LASTING[4], "name another file"),
-        (LASTING[9], "PGPASSWORD"),
+        (PERMANENT[0], "make room, and give the same command again: what was stored is safe"),
+        (PERMANENT[1], "see whether the disk is full"),
+        (PERMANENT[4], "name another file"),
+        (PERMANENT[9], "PGPASSWORD"),
     ],
 )
-def test_the_line_says_what_would_be_right(error, better):
-    assert better in str(trial(Fails(error))[0])
+def test_the_error_has_a_remedy(error, remedy):
+    assert remedy in str(call_with_retries(FailingCall(error))[0])
 
 
 @pytest.mark.parametrize(
@@ -155,30 +157,30 @@ def test_the_line_says_what_would_be_right(error, better):
     [
         UpdateFinishedTrialError("finished"),
         DuplicatedStudyError("there"),
-        refused("duplicate key", kind=exc.IntegrityError, sqlstate="23505"),
+        database_error("duplicate key", kind=exc.IntegrityError, sqlstate="23505"),
         KeyError("no such study"),
         UserError("a line"),
         KeyboardInterrupt(),
     ],
     ids=repr,
 )
-def test_what_is_not_the_stores_trouble_goes_through(error):
-    call = Fails(error)
-    said: list[str | float] = []
+def test_errors_that_are_not_the_stores_are_raised_unchanged(error):
+    call = FailingCall(error)
+    logged: list[str | float] = []
     with pytest.raises(type(error)) as caught:
-        with_retries(call, said.append, sleep=said.append)
+        with_retries(call, logged.append, sleep=logged.append)
     assert caught.value is error
-    assert (call.calls, said) == (1, [])
+    assert (call.calls, logged) == (1, [])
 
 
-def test_what_a_driver_says_is_cut():
-    result, _, _ = trial(Fails(refused("no " * 1000, sqlite_errorcode=sqlite3.SQLITE_ERROR)))
+def test_long_messages_of_a_driver_are_cut():
+    result, _, _ = call_with_retries(FailingCall(database_error("no " * 1000, sqlite_errorcode=sqlite3.SQLITE_ERROR)))
     assert len(str(result)) == len("the store: ") + MAX_MESSAGE_LENGTH
 
 
 def test_a_wrapped_error_without_a_cause_is_given_up():
     assert not is_transient(StorageInternalError("why"))
-    assert str(trial(Fails(StorageInternalError("why")))[0]) == "the store: why"
+    assert str(call_with_retries(FailingCall(StorageInternalError("why")))[0]) == "the store: why"
 
 
 def test_the_drivers_own_codes_are_understood(tmp_path):
@@ -199,21 +201,21 @@ def test_the_drivers_own_codes_are_understood(tmp_path):
 
 
 def test_a_server_that_is_stopped_and_started_again_is_waited_for(server, postgresql):
-    storage = connect(postgresql, heartbeat=60, grace=120, say=print)
+    storage = connect(postgresql, heartbeat=60, grace=120, log=print)
     study = optuna.create_study(storage=storage, study_name="study")
     study.enqueue_trial({})
-    (before,) = study.trials
+    (waiting_trial,) = study.trials
     server.stop()
-    said: list[str] = []
+    lines: list[str] = []
 
     def take():
-        return storage.set_trial_state_values(before._trial_id, TrialState.RUNNING)
+        return storage.set_trial_state_values(waiting_trial._trial_id, TrialState.RUNNING)
 
     try:
-        assert with_retries(take, said.append, sleep=lambda seconds: server.start() if len(said) == 2 else None)
+        assert with_retries(take, lines.append, sleep=lambda seconds: server.start() if len(lines) == 2 else None)
     finally:
         server.start()
-    assert len(said) == 2
-    assert "refused" in said[0]
+    assert len(lines) == 2
+    assert "refused" in lines[0]
     assert [trial.state for trial in study.trials] == [TrialState.RUNNING]
     storage.close()

@@ -1,11 +1,11 @@
-"""Spaces: names, conditions, and what is chosen of them."""
+"""Search spaces: names, conditions, and the parameters that trials get."""
 
 from typing import Any
 
 import optuna
 import pytest
 
-from sweeps.search_space import Space
+from sweeps.search_space import SearchSpace
 from tests.workbench import conftest
 from workbench.errors import UserError
 
@@ -21,76 +21,80 @@ STACKED: dict[str, Any] = {
 }
 
 
-def chosen(space, **values):
-    """What a trial with these values chooses."""
-    return space.choose(optuna.trial.FixedTrial(values))
+def suggest(space, **values):
+    """Returns the parameters of a trial with these values."""
+    return space.suggest(optuna.trial.FixedTrial(values))
 
 
-def test_only_what_its_conditions_let_is_chosen():
-    space = Space.read({**CLIPPED, **STACKED, "optimizer": "sgd"}, "lstm")
-    found = chosen(space, clip="none", num_layers=2, dropout=0.3)
-    assert found == {"clip": "none", "num_layers": 2, "dropout": 0.3, "optimizer": "sgd"}
-    found = chosen(space, clip="norm", clip_at=2.0, num_layers=1)
-    assert found == {"clip": "norm", "clip_at": 2.0, "num_layers": 1, "optimizer": "sgd"}
+def test_only_parameters_whose_conditions_hold_are_suggested():
+    space = SearchSpace.from_dict({**CLIPPED, **STACKED, "optimizer": "sgd"}, "lstm")
+    params = suggest(space, clip="none", num_layers=2, dropout=0.3)
+    assert params == {"clip": "none", "num_layers": 2, "dropout": 0.3, "optimizer": "sgd"}
+    params = suggest(space, clip="norm", clip_at=2.0, num_layers=1)
+    assert params == {"clip": "norm", "clip_at": 2.0, "num_layers": 1, "optimizer": "sgd"}
 
 
-def test_the_child_of_what_is_absent_is_absent():
+def test_the_child_of_an_absent_parameter_is_absent():
     grandchild = {"momentum": {"low": 0.0, "high": 0.9, "when": {"clip_at": {"low": 0.0}}}}
-    space = Space.read({**grandchild, **CLIPPED}, "gru")
-    assert chosen(space, clip="none") == {"clip": "none"}
-    assert chosen(space, clip="value", clip_at=1.0, momentum=0.5) == {"clip": "value", "clip_at": 1.0, "momentum": 0.5}
+    space = SearchSpace.from_dict({**grandchild, **CLIPPED}, "gru")
+    assert suggest(space, clip="none") == {"clip": "none"}
+    assert suggest(space, clip="value", clip_at=1.0, momentum=0.5) == {"clip": "value", "clip_at": 1.0, "momentum": 0.5}
 
 
 def test_parents_come_before_children_however_they_are_written():
-    space = Space.read({"dropout": STACKED["dropout"], "learning_rate": [0.1, 0.2], **STACKED}, "lstm")
-    assert [each.name for each in space.parameters] == ["learning_rate", "num_layers", "dropout"]
-    written = Space.read({**STACKED, "learning_rate": [0.1, 0.2]}, "lstm")
-    assert [each.name for each in written.parameters] == ["num_layers", "dropout", "learning_rate"]
+    space = SearchSpace.from_dict({"dropout": STACKED["dropout"], "learning_rate": [0.1, 0.2], **STACKED}, "lstm")
+    assert [parameter.name for parameter in space.parameters] == ["learning_rate", "num_layers", "dropout"]
+    written = SearchSpace.from_dict({**STACKED, "learning_rate": [0.1, 0.2]}, "lstm")
+    assert [parameter.name for parameter in written.parameters] == ["num_layers", "dropout", "learning_rate"]
 
 
 def test_all_conditions_have_to_hold():
     both = {"low": 0.0, "high": 0.5, "when": {"num_layers": {"low": 2}, "clip": "norm"}}
-    space = Space.read({**CLIPPED, **STACKED, "dropout": both}, "lstm")
-    assert "dropout" not in chosen(space, clip="value", clip_at=1.0, num_layers=2)
-    assert "dropout" not in chosen(space, clip="norm", clip_at=1.0, num_layers=1)
-    assert chosen(space, clip="norm", clip_at=1.0, num_layers=2, dropout=0.1)["dropout"] == 0.1
+    space = SearchSpace.from_dict({**CLIPPED, **STACKED, "dropout": both}, "lstm")
+    assert "dropout" not in suggest(space, clip="value", clip_at=1.0, num_layers=2)
+    assert "dropout" not in suggest(space, clip="norm", clip_at=1.0, num_layers=1)
+    assert suggest(space, clip="norm", clip_at=1.0, num_layers=2, dropout=0.1)["dropout"] == 0.1
 
 
-def test_what_of_the_defaults_lies_inside():
-    space = Space.read({**CLIPPED, **STACKED, "weight_decay": {"low": 1e-6, "high": 0.1, "log": True}}, "lstm")
+def test_defaults_outside_the_space_are_left_out():
+    space = SearchSpace.from_dict(
+        {**CLIPPED, **STACKED, "weight_decay": {"low": 1e-6, "high": 0.1, "log": True}}, "lstm"
+    )
     values = {"clip": "value", "clip_at": 1.0, "num_layers": 1, "dropout": 0.0, "weight_decay": 0.0, "momentum": 0.0}
-    assert space.inside(values) == {"clip": "value", "clip_at": 1.0, "num_layers": 1}
-    assert not space.complete(space.inside(values))
-    assert space.complete(space.inside({**values, "weight_decay": 0.01}))
-    # The parent's default is none of the search's, so whether the child is chosen is open.
-    assert space.inside({**values, "num_layers": 9, "dropout": 0.2}) == {"clip": "value", "clip_at": 1.0}
-    assert space.inside({**values, "clip": "none"}) == {"clip": "none", "num_layers": 1}
+    assert space.keep_valid(values) == {"clip": "value", "clip_at": 1.0, "num_layers": 1}
+    assert not space.is_complete(space.keep_valid(values))
+    assert space.is_complete(space.keep_valid({**values, "weight_decay": 0.01}))
+    # The parent's default lies outside the space, so it is open whether the child is active.
+    assert space.keep_valid({**values, "num_layers": 9, "dropout": 0.2}) == {"clip": "value", "clip_at": 1.0}
+    assert space.keep_valid({**values, "clip": "none"}) == {"clip": "none", "num_layers": 1}
 
 
-def test_what_is_fixed_goes_into_every_choice_and_may_be_null_by_a_list():
-    space = Space.read({"optimizer": "adamw", "weight_decay": "1e-3", "num_heads": [None], "dropout": [0, 0.1]}, "han")
+def test_fixed_values_are_in_every_trial_and_may_be_null_by_a_list():
+    space = SearchSpace.from_dict(
+        {"optimizer": "adamw", "weight_decay": "1e-3", "num_heads": [None], "dropout": [0, 0.1]}, "han"
+    )
     assert space.fixed == {"optimizer": "adamw", "weight_decay": 0.001}
-    found = chosen(space, num_heads=None, dropout=0.1)
-    assert found == {"optimizer": "adamw", "weight_decay": 0.001, "num_heads": None, "dropout": 0.1}
-    assert space.filled({"dropout": 0.0})["weight_decay"] == 0.001
+    params = suggest(space, num_heads=None, dropout=0.1)
+    assert params == {"optimizer": "adamw", "weight_decay": 0.001, "num_heads": None, "dropout": 0.1}
+    assert space.with_fixed({"dropout": 0.0})["weight_decay"] == 0.001
 
 
 def test_names_may_be_qualified():
-    bare = Space.read({"learning_rate": [0.1, 0.2], "dropout": [0.0, 0.1], "embedding_size": [4, 8]}, "tcn")
+    bare = SearchSpace.from_dict({"learning_rate": [0.1, 0.2], "dropout": [0.0, 0.1], "embedding_size": [4, 8]}, "tcn")
     qualified = {
         "optimization.learning_rate": [0.1, 0.2],
         "architecture.dropout": [0.0, 0.1],
         "model.embedding_size": [4, 8],
     }
-    assert Space.read(qualified, "tcn") == bare
-    chosen_ = {"learning_rate": 0.1, "dropout": 0, "embedding_size": 4}
-    assert bare.owned(chosen_) == {
+    assert SearchSpace.from_dict(qualified, "tcn") == bare
+    params = {"learning_rate": 0.1, "dropout": 0, "embedding_size": 4}
+    assert bare.split_by_owner(params) == {
         "optimization": {"learning_rate": 0.1},
         "architecture": {"dropout": 0.0},
         "model": {"embedding_size": 4},
     }
     conditional = {**CLIPPED, "clip_at": {**CLIPPED["clip_at"], "when": {"optimization.clip": ["value", "norm"]}}}
-    assert Space.read(conditional, "tcn") == Space.read(CLIPPED, "tcn")
+    assert SearchSpace.from_dict(conditional, "tcn") == SearchSpace.from_dict(CLIPPED, "tcn")
 
 
 BOTH = """
@@ -106,16 +110,20 @@ class Both(GRU):
 def test_a_name_that_stands_for_two_things_has_to_say_which(on_path):
     name = on_path("stands_for_two", BOTH) + ":Both"
     with pytest.raises(UserError, match=r"write optimization\.momentum or architecture\.momentum"):
-        Space.read({"momentum": [0.1, 0.2]}, name)
-    space = Space.read({"architecture.momentum": [0.1, 0.2], "optimization.momentum": [0.3, 0.4]}, name)
-    assert [each.name for each in space.parameters] == ["architecture.momentum", "optimization.momentum"]
-    found = {"architecture.momentum": 0.1, "optimization.momentum": 0.3}
-    assert space.owned(found) == {"optimization": {"momentum": 0.3}, "architecture": {"momentum": 0.1}, "model": {}}
+        SearchSpace.from_dict({"momentum": [0.1, 0.2]}, name)
+    space = SearchSpace.from_dict({"architecture.momentum": [0.1, 0.2], "optimization.momentum": [0.3, 0.4]}, name)
+    assert [parameter.name for parameter in space.parameters] == ["architecture.momentum", "optimization.momentum"]
+    params = {"architecture.momentum": 0.1, "optimization.momentum": 0.3}
+    assert space.split_by_owner(params) == {
+        "optimization": {"momentum": 0.3},
+        "architecture": {"momentum": 0.1},
+        "model": {},
+    }
     with pytest.raises(UserError, match=r"steps cannot be searched: the budget.*the architecture's own is architec"):
-        Space.read({"steps": [1, 2]}, name)
-    (own,) = Space.read({"architecture.steps": [1, 2]}, name).parameters
+        SearchSpace.from_dict({"steps": [1, 2]}, name)
+    (own,) = SearchSpace.from_dict({"architecture.steps": [1, 2]}, name).parameters
     assert (own.name, own.setting.owner) == ("architecture.steps", "architecture")
-    assert Space.read({own.name: own.to_plain()}, name).parameters == (own,)
+    assert SearchSpace.from_dict({own.name: own.to_plain()}, name).parameters == (own,)
 
 
 @pytest.mark.parametrize(
@@ -128,18 +136,18 @@ def test_a_name_that_stands_for_two_things_has_to_say_which(on_path):
         ("parameters", "a target is the same for every trial"),
     ],
 )
-def test_what_is_no_trials_own_is_not_searched(name, reason):
+def test_settings_that_all_trials_share_are_not_searched(name, reason):
     with pytest.raises(UserError, match=f"^the space of tcn: {name} cannot be searched: {reason}"):
-        Space.read({name: [1, 2]}, "tcn")
+        SearchSpace.from_dict({name: [1, 2]}, "tcn")
 
 
 def test_widths_are_searched_only_where_they_are_free():
     width = {"hidden_size": {"low": 4, "high": 9}}
-    assert Space.read(width, "lstm").parameters[0].domain.ends == (4, 9)
+    assert SearchSpace.from_dict(width, "lstm").parameters[0].domain.corner_values == (4, 9)
     with pytest.raises(UserError, match="--match parameters solves for it"):
-        Space.read(width, "lstm", match="parameters")
+        SearchSpace.from_dict(width, "lstm", match="parameters")
     with pytest.raises(UserError, match="--match width makes it the same"):
-        Space.read({"architecture.hidden_size": [4, 5]}, "lstm", match="width")
+        SearchSpace.from_dict({"architecture.hidden_size": [4, 5]}, "lstm", match="width")
 
 
 @pytest.mark.parametrize(
@@ -153,7 +161,7 @@ def test_widths_are_searched_only_where_they_are_free():
         ({"droput": [0.1, 0.2]}, "there is no parameter 'droput'; did you mean 'dropout'"),
         ({"architecture.learning_rate": [0.1, 0.2]}, "there is no parameter 'architecture.learning_rate'"),
         ({"dropout": [0, 1], "architecture.dropout": [0, 1]}, "dropout is there twice"),
-        ({"dropout": None}, r"the space of lstm: dropout: null is no domain.*write \[null\]"),
+        ({"dropout": None}, r"the space of lstm: dropout: null is not a domain.*write \[null\]"),
         ({"dropout": float("nan")}, "dropout: a choice must be"),
         ({"dropout": {"low": 2, "high": 1}}, "the space of lstm: dropout: low 2 lies above high 1"),
         ({**CLIPPED, "clip": "norm"}, "clip_at: its condition names clip, which is fixed at 'norm'"),
@@ -185,17 +193,17 @@ def test_widths_are_searched_only_where_they_are_free():
 )
 def test_impossible_spaces_are_refused(plain, message):
     with pytest.raises(UserError, match=message):
-        Space.read(plain, "lstm")
+        SearchSpace.from_dict(plain, "lstm")
 
 
 def test_what_a_name_of_the_catalogue_fixes_is_not_searched():
-    assert Space.read({"attention": ["exp", "sigmoid"]}, "rda").parameters
+    assert SearchSpace.from_dict({"attention": ["exp", "sigmoid"]}, "rda").parameters
     with pytest.raises(UserError, match="rda-exp-tanh fixes attention='exp'"):
-        Space.read({"attention": ["exp", "sigmoid"]}, "rda-exp-tanh")
+        SearchSpace.from_dict({"attention": ["exp", "sigmoid"]}, "rda-exp-tanh")
 
 
 def test_unknown_names_are_refused():
     with pytest.raises(UserError, match="unknown architecture 'lstn'"):
-        Space.read({"dropout": [0, 1]}, "lstn")
+        SearchSpace.from_dict({"dropout": [0, 1]}, "lstn")
     with pytest.raises(UserError, match="no parameter 'drop'; did you mean 'dropout'"):
-        Space.read({"dropout": [0, 0.1]}, "lstm").owned({"drop": 1})
+        SearchSpace.from_dict({"dropout": [0, 0.1]}, "lstm").split_by_owner({"drop": 1})

@@ -1,4 +1,4 @@
-"""What holds for every space."""
+"""Properties of every search space."""
 
 import json
 from typing import Any
@@ -8,8 +8,8 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from sweeps.distributions import NOTHING
-from sweeps.search_space import Space, corners
+from sweeps.distributions import NO_VALUE
+from sweeps.search_space import SearchSpace, corners
 from workbench.errors import UserError
 
 NAMES = ("weight_decay", "momentum", "learning_rate", "clip_at", "dropout", "num_layers", "hidden_size", "clip")
@@ -19,7 +19,7 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 @st.composite
 def domains(draw, name: str) -> Any:
-    """A possible domain of a parameter of an LSTM, in plain data."""
+    """Draws a possible domain of a parameter of an LSTM, as plain data."""
     if name == "clip":
         return {"choices": draw(st.lists(st.sampled_from(["value", "norm", "none"]), min_size=1, unique=True))}
     numbers = st.integers(1, 40) if name in WHOLE else st.integers(1, 400).map(lambda value: value / 10)
@@ -35,7 +35,7 @@ def domains(draw, name: str) -> Any:
 
 @st.composite
 def conditions(draw, plain: dict[str, Any]) -> Any:
-    """A condition that the parent may meet, or may not."""
+    """Draws a condition that the parent may or may not meet."""
     if "choices" in plain:
         return draw(st.lists(st.sampled_from(plain["choices"]), min_size=1, unique=True))
     bound = draw(st.floats(plain["low"] - 1, plain["high"] + 1))
@@ -44,7 +44,7 @@ def conditions(draw, plain: dict[str, Any]) -> Any:
 
 @st.composite
 def spaces(draw) -> dict[str, Any]:
-    """A space in plain data, in which each parameter may depend on those behind it in a random order."""
+    """Draws a space, as plain data, in which each parameter may depend on those behind it in a random order."""
     names = draw(st.permutations(NAMES))[: draw(st.integers(1, len(NAMES)))]
     plain = {name: draw(domains(name)) for name in names}
     for index, name in enumerate(names):
@@ -56,17 +56,17 @@ def spaces(draw) -> dict[str, Any]:
     return plain
 
 
-def read(plain: dict[str, Any]) -> Space:
-    """The space, unless it is one of those that are refused."""
+def read(plain: dict[str, Any]) -> SearchSpace:
+    """Reads a space; rejects the example if the space is refused."""
     try:
-        return Space.read(plain, "lstm")
+        return SearchSpace.from_dict(plain, "lstm")
     except UserError as error:
         assume("can never hold" not in str(error) and "nothing to search" not in str(error))
         raise
 
 
-def lies(value: Any, plain: dict[str, Any]) -> bool:
-    """Whether a value lies in a domain of plain data."""
+def lies_within(value: Any, plain: dict[str, Any]) -> bool:
+    """Returns whether a value lies within a domain, given as plain data."""
     if "choices" in plain:
         return bool(value in plain["choices"])
     if not plain["low"] <= value <= plain["high"]:
@@ -75,72 +75,72 @@ def lies(value: Any, plain: dict[str, Any]) -> bool:
     return bool(abs(steps - round(steps)) < 1e-6)
 
 
-def met(value: Any, condition: Any) -> bool:
-    """Whether a value meets a condition of plain data."""
+def meets(value: Any, condition: Any) -> bool:
+    """Returns whether a value meets a condition, given as plain data."""
     if isinstance(condition, dict):
         return bool(condition.get("low", value) <= value <= condition.get("high", value))
     return value in (condition if isinstance(condition, list) else [condition])
 
 
-def lawful(chosen: dict[str, Any], plain: dict[str, Any]) -> None:
-    """Exactly what the conditions let is there, each within its domain."""
+def check_params(params: dict[str, Any], plain: dict[str, Any]) -> None:
+    """Checks that exactly the active parameters have values, each within its domain."""
     for name, domain in plain.items():
-        due = all(parent in chosen and met(chosen[parent], each) for parent, each in domain.get("when", {}).items())
-        assert (name in chosen) == due, name
-        assert not due or lies(chosen[name], domain), name
-    assert set(chosen) <= set(plain)
+        when = domain.get("when", {})
+        is_active = all(parent in params and meets(params[parent], condition) for parent, condition in when.items())
+        assert (name in params) == is_active, name
+        assert not is_active or lies_within(params[name], domain), name
+    assert set(params) <= set(plain)
 
 
 @settings(max_examples=60, deadline=None)
 @given(spaces(), st.integers(0, 2**32 - 1))
-def test_a_choice_keeps_all_conditions_and_domains(plain, seed):
+def test_suggestions_meet_all_conditions_and_domains(plain, seed):
     space = read(plain)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     for _ in range(5):
         trial = study.ask()
-        chosen = space.choose(trial)
-        assert chosen == trial.params
-        lawful(chosen, plain)
-        # What could be chosen is inside, whole.
-        assert space.inside({**dict.fromkeys(NAMES, NOTHING), **chosen}) == chosen
-        assert space.complete(chosen)
+        params = space.suggest(trial)
+        assert params == trial.params
+        check_params(params, plain)
+        assert space.keep_valid({**dict.fromkeys(NAMES, NO_VALUE), **params}) == params
+        assert space.is_complete(params)
         for name in WHOLE:
-            assert isinstance(chosen.get(name, 0), int)
+            assert isinstance(params.get(name, 0), int)
 
 
 @settings(max_examples=60, deadline=None)
 @given(spaces())
 def test_a_space_survives_yaml_and_json(plain):
     space = read(plain)
-    assert Space.read(json.loads(json.dumps(space.to_dict())), "lstm") == space
-    assert Space.read(yaml.safe_load(yaml.safe_dump(space.to_dict(), sort_keys=False)), "lstm") == space
-    assert Space.read(yaml.safe_load(yaml.safe_dump(plain, sort_keys=False)), "lstm") == space
+    assert SearchSpace.from_dict(json.loads(json.dumps(space.to_dict())), "lstm") == space
+    assert SearchSpace.from_dict(yaml.safe_load(yaml.safe_dump(space.to_dict(), sort_keys=False)), "lstm") == space
+    assert SearchSpace.from_dict(yaml.safe_load(yaml.safe_dump(plain, sort_keys=False)), "lstm") == space
 
 
 @settings(max_examples=60, deadline=None)
 @given(spaces(), st.data())
-def test_what_is_inside_could_be_enqueued(plain, data):
+def test_valid_values_can_be_enqueued(plain, data):
     space = read(plain)
     values = {name: data.draw(st.sampled_from([0.1, 1, 2.5, 7, None, "norm", True])) for name in plain}
-    inside = space.inside(values)
+    valid = space.keep_valid(values)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    study.enqueue_trial(inside)
-    chosen = space.choose(study.ask())
-    assert {name: chosen[name] for name in inside} == inside
-    assert (len(chosen) == len(inside)) == space.complete(inside)
+    study.enqueue_trial(valid)
+    params = space.suggest(study.ask())
+    assert {name: params[name] for name in valid} == valid
+    assert (len(params) == len(valid)) == space.is_complete(valid)
 
 
 @settings(max_examples=60, deadline=None)
 @given(spaces())
 def test_every_choice_and_every_end_is_a_corner(plain):
     space = read(plain)
-    found: dict[str, list[Any]] = {}
-    for (name,), chosen in corners(space, {}):
-        found.setdefault(name, []).append(chosen[name])
+    values: dict[str, list[Any]] = {}
+    for (name,), params in corners(space, {}):
+        values.setdefault(name, []).append(params[name])
         for parent, condition in plain[name].get("when", {}).items():
-            assert met(chosen[parent], condition)
-    assert set(found) == set(plain)
+            assert meets(params[parent], condition)
+    assert set(values) == set(plain)
     for name, domain in plain.items():
-        assert found[name] == domain["choices"] if "choices" in domain else found[name][0] == domain["low"]
+        assert values[name] == domain["choices"] if "choices" in domain else values[name][0] == domain["low"]
         if "high" in domain and "step" not in domain:
-            assert found[name][-1] == domain["high"]
+            assert values[name][-1] == domain["high"]

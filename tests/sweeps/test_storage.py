@@ -1,4 +1,4 @@
-"""A store for many processes: made once, each trial taken once, and trouble told in a line."""
+"""A store for many processes: created once, each trial taken once, and errors of one line."""
 
 import os
 import pickle
@@ -17,61 +17,61 @@ from optuna.trial import TrialState
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
-from sweeps import storage as stores
+from sweeps import storage as storage_module
 from sweeps.retry import with_retries
 from sweeps.storage import QueueEmptyError, QueueStorage, connect
 from sweeps.storage_url import default_url, redact, without_password
-from tests.sweeps.concurrent import open_and_add, take_all, together
+from tests.sweeps.concurrent import open_and_add, run_together, take_all
 from workbench.errors import UserError
 
 ODD = "a b%20?c#d{e}'é\"&=@:"
-"""A folder's name."""
+"""Name of a folder, with characters that URLs escape."""
 
 
 @pytest.fixture
-def opened():
-    """Opens a store that is closed afterwards."""
-    made = []
+def open_store():
+    """Opens stores that are closed afterwards."""
+    storages = []
 
-    def opener(url, say=print):
-        made.append(connect(url, heartbeat=60, grace=120, say=say))
-        return made[-1]
+    def connect_to(url, log=print):
+        storages.append(connect(url, heartbeat=60, grace=120, log=log))
+        return storages[-1]
 
-    yield opener
-    for storage in made:
+    yield connect_to
+    for storage in storages:
         storage.close()
 
 
 @pytest.fixture
-def soon(monkeypatch):
-    """Pauses that are over at once, and hardly any waiting for locks."""
-    monkeypatch.setattr(stores, "CONNECTING_SECONDS", 0.02)
+def no_delays(monkeypatch):
+    """Removes the delays between attempts, and almost all waiting for locks."""
+    monkeypatch.setattr(storage_module, "CONNECT_TIMEOUT_SECONDS", 0.02)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     monkeypatch.setitem(with_retries.__kwdefaults__, "sleep", lambda seconds: None)
 
 
 def file_of(url):
-    """The SQLite file."""
+    """Returns the SQLite file of a URL."""
     return make_url(url).database
 
 
-def refusal(url, say=print):
-    """The one line with which a store is refused."""
+def refusal(url, log=print):
+    """Returns the one-line error with which a store is refused."""
     with pytest.raises(UserError) as caught:
-        connect(url, heartbeat=60, grace=120, say=say)
+        connect(url, heartbeat=60, grace=120, log=log)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
-def queue(storage, trials):
+def create_queue(storage, trials):
     study = optuna.create_study(storage=storage, study_name="study")
     for number in range(trials):
         study.enqueue_trial({"x": number})
     return study
 
 
-def test_optimize_takes_what_is_waiting_and_makes_nothing(store, opened):
-    study = queue(opened(store), 2)
+def test_optimize_takes_waiting_trials_and_creates_none(store, open_store):
+    study = create_queue(open_store(store), 2)
     seen = []
 
     def objective(trial):
@@ -83,78 +83,78 @@ def test_optimize_takes_what_is_waiting_and_makes_nothing(store, opened):
     with pytest.raises(QueueEmptyError):
         study.optimize(objective, n_trials=1)
     with pytest.raises(QueueEmptyError):
-        opened(store).create_new_trial(study._study_id)
+        open_store(store).create_new_trial(study._study_id)
     study.add_trial(optuna.trial.create_trial(state=TrialState.WAITING, system_attrs={"fixed_params": {"x": 5}}))
     study.optimize(objective, n_trials=1)
     assert seen == [0, 1, 5]
     assert [trial.value for trial in study.trials] == [0, 1, 5]
 
 
-def test_each_waiting_trial_is_taken_by_one_process(store, opened):
-    study = queue(opened(store), 40)
-    taken = together(4, take_all, store)
-    assert Counter(number for numbers in taken for number in numbers) == Counter(range(40))
+def test_each_waiting_trial_is_taken_by_one_process(store, open_store):
+    study = create_queue(open_store(store), 40)
+    numbers_by_process = run_together(4, take_all, store)
+    assert Counter(number for numbers in numbers_by_process for number in numbers) == Counter(range(40))
     assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
 
 
-def test_an_empty_store_is_opened_by_four_processes_at_once(store, opened):
-    assert together(4, open_and_add, store) == [None] * 4
-    study = optuna.load_study(storage=opened(store), study_name="study")
+def test_an_empty_store_is_opened_by_four_processes_at_once(store, open_store):
+    assert run_together(4, open_and_add, store) == [None] * 4
+    study = optuna.load_study(storage=open_store(store), study_name="study")
     assert [trial.number for trial in study.trials] == [0, 1, 2, 3]
 
 
-def test_transactions_wait_for_each_other_also_after_pickling(sqlite, opened):
-    for storage in (opened(sqlite), pickle.loads(pickle.dumps(opened(sqlite)))):
-        said: list[str] = []
-        event.listen(storage.engine, "before_cursor_execute", lambda *args, said=said: said.append(args[2]))
+def test_transactions_wait_for_each_other_also_after_pickling(sqlite, open_store):
+    for storage in (open_store(sqlite), pickle.loads(pickle.dumps(open_store(sqlite)))):
+        statements: list[str] = []
+        event.listen(storage.engine, "before_cursor_execute", lambda *args, seen=statements: seen.append(args[2]))
         storage.get_all_studies()
-        assert said[0] == "BEGIN IMMEDIATE"
+        assert statements[0] == "BEGIN IMMEDIATE"
         with storage.engine.connect() as connection:
             assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 60_000
             assert connection.connection.dbapi_connection.isolation_level is None
         storage.close()
 
 
-def test_a_file_locked_for_three_seconds_is_waited_for(sqlite, opened):
-    storage = opened(sqlite)
+def test_a_file_locked_for_three_seconds_is_waited_for(sqlite, open_store):
+    storage = open_store(sqlite)
     other = sqlite3.connect(file_of(sqlite), check_same_thread=False)
     other.execute("BEGIN EXCLUSIVE")
     release = threading.Timer(3, other.rollback)
     release.start()
-    queue(storage, 1)
-    said: list[str] = []
-    opened(sqlite, said.append)
+    create_queue(storage, 1)
+    lines: list[str] = []
+    open_store(sqlite, lines.append)
     release.join()
     other.close()
-    assert said == []
+    assert lines == []
 
 
-def test_a_locked_file_is_tried_again_and_then_given_up(sqlite, opened, soon):
-    opened(sqlite)
+def test_a_locked_file_is_tried_again_and_then_given_up(sqlite, open_store, no_delays):
+    open_store(sqlite)
     other = sqlite3.connect(file_of(sqlite))
     other.execute("BEGIN EXCLUSIVE")
-    said: list[str] = []
-    line = refusal(sqlite, said.append)
+    lines: list[str] = []
+    error = refusal(sqlite, lines.append)
     other.close()
-    assert "out of reach 7 times" in line
-    assert "database is locked" in line
-    assert [text.split("trying again in ")[1] for text in said] == ["0.5 s", "1 s", "2 s", "4 s", "8 s", "15 s"]
+    assert "out of reach 7 times" in error
+    assert "database is locked" in error
+    assert [line.split("trying again in ")[1] for line in lines] == ["0.5 s", "1 s", "2 s", "4 s", "8 s", "15 s"]
 
 
-def test_one_that_another_process_is_making_is_waited_for(sqlite, soon):
+def test_a_store_that_another_process_is_creating_is_waited_for(sqlite, no_delays):
     file = Path(file_of(sqlite))
-    said: list[str] = []
-    with stores.create_under_lock(file):
-        line = refusal(sqlite, said.append)
-    assert "lock" in line
-    assert len(said) == 6
+    lines: list[str] = []
+    with storage_module.schema_lock(file):
+        error = refusal(sqlite, lines.append)
+    assert "lock" in error
+    assert len(lines) == 6
     assert not file.exists()
 
 
-def test_a_missed_heartbeat_is_no_error(sqlite, opened, monkeypatch):
-    monkeypatch.setattr(stores, "BUSY_SECONDS", 0.02)
-    storage = opened(sqlite)
-    (trial,) = queue(storage, 1).trials
+def test_a_missed_heartbeat_is_no_error(sqlite, open_store, monkeypatch):
+    monkeypatch.setattr(storage_module, "BUSY_TIMEOUT_SECONDS", 0.02)
+    storage = open_store(sqlite)
+    (trial,) = create_queue(storage, 1).trials
     other = sqlite3.connect(file_of(sqlite))
     other.execute("BEGIN EXCLUSIVE")
     storage.record_heartbeat(trial._trial_id)
@@ -165,27 +165,27 @@ def test_a_missed_heartbeat_is_no_error(sqlite, opened, monkeypatch):
     other.close()
 
 
-def test_heartbeats_and_grace_are_those_given(sqlite, opened):
-    storage = opened(sqlite)
+def test_heartbeats_and_grace_are_those_given(sqlite, open_store):
+    storage = open_store(sqlite)
     assert (storage.get_heartbeat_interval(), storage.grace_period) == (60, 120)
     assert storage.get_heartbeat_stale_trial_callback() is None
     assert isinstance(storage, QueueStorage)
 
 
-def test_the_default_is_a_file_in_the_folder_of_results_whatever_its_name(tmp_path, opened, monkeypatch):
+def test_the_default_is_a_file_in_the_folder_of_results_whatever_its_name(tmp_path, open_store, monkeypatch):
     monkeypatch.chdir(tmp_path)
     url = default_url(Path(ODD))
-    queue(opened(url), 3)
+    create_queue(open_store(url), 3)
     file = tmp_path / ODD / "sweep.db"
     assert make_url(url).database == str(file)
     connection = sqlite3.connect(file)
     assert connection.execute("SELECT count(*) FROM trials").fetchone() == (3,)
     connection.close()
-    assert len(pickle.loads(pickle.dumps(opened(url))).get_all_studies()) == 1
+    assert len(pickle.loads(pickle.dumps(open_store(url))).get_all_studies()) == 1
 
 
-def test_braces_in_a_url_are_no_template(tmp_path, opened):
-    opened(f"sqlite:///{tmp_path}/{{SCHEMA_VERSION}}.db")
+def test_braces_in_a_url_are_no_template(tmp_path, open_store):
+    open_store(f"sqlite:///{tmp_path}/{{SCHEMA_VERSION}}.db")
     assert (tmp_path / "{SCHEMA_VERSION}.db").exists()
 
 
@@ -194,18 +194,18 @@ import resource, sys
 sys.path.insert(0, sys.argv[1])
 import optuna
 from pathlib import Path
-from sweeps.retry import patiently
+from sweeps.retry import with_retries
 from sweeps.storage import connect
 from workbench.errors import UserError
 optuna.logging.set_verbosity(optuna.logging.ERROR)
-storage = connect(sys.argv[2], heartbeat=60, grace=120, say=print)
+storage = connect(sys.argv[2], heartbeat=60, grace=120, log=print)
 study = optuna.load_study(storage=storage, study_name="study")
 room = Path(storage.engine.url.database).stat().st_size + 20_000
 resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
 stored = 0
 try:
     while True:
-        patiently(lambda: study.set_user_attr(f"{stored}", "x" * 1000), print, what="the store")
+        with_retries(lambda: study.set_user_attr(f"{stored}", "x" * 1000), print, store_name="the store")
         stored += 1
 except UserError as error:
     print(stored, error, sep="|")
@@ -213,12 +213,12 @@ storage.close()
 """
 
 
-def test_what_was_stored_before_the_disk_was_full_is_there(sqlite, opened):
-    study = queue(opened(sqlite), 1)
+def test_everything_that_was_stored_before_the_disk_was_full_is_kept(sqlite, open_store):
+    study = create_queue(open_store(sqlite), 1)
     command = [sys.executable, "-c", FULL, str(Path(__file__).parents[2]), sqlite]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert done.returncode == 0, done.stderr
-    stored, line = done.stdout.rstrip("\n").split("|")
+    process = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert process.returncode == 0, process.stderr
+    stored, line = process.stdout.rstrip("\n").split("|")
     assert int(stored) > 3
     assert line == ("the store: disk I/O error; see whether the disk is full or gone, and give the same command again")
     assert set(study.user_attrs) == {str(number) for number in range(int(stored))}
@@ -226,14 +226,14 @@ def test_what_was_stored_before_the_disk_was_full_is_there(sqlite, opened):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may mount a small disk")
-def test_a_full_disk_is_told_and_waits_for_room(tmp_path, opened):
+def test_a_full_disk_is_an_error_until_there_is_room(tmp_path, open_store):
     disk = tmp_path / "disk"
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "none", disk], capture_output=True).returncode:
         pytest.skip("nothing may be mounted here")
     try:
-        storage = opened(default_url(disk))
-        study = queue(storage, 1)
+        storage = open_store(default_url(disk))
+        study = create_queue(storage, 1)
         filler = disk / "filler"
         filler.write_bytes(bytes(os.statvfs(disk).f_bfree * os.statvfs(disk).f_frsize))
         with pytest.raises(UserError, match=r"database or disk is full; make room, .*what was stored is safe"):
@@ -267,10 +267,10 @@ def test_a_full_disk_is_told_and_waits_for_room(tmp_path, opened):
     ],
 )
 def test_a_url_that_cannot_be_used_is_refused(url, message):
-    line = refusal(url)
-    assert re.search(message, line), line
-    assert "pw" not in line
-    assert "w@" not in line
+    error = refusal(url)
+    assert re.search(message, error), error
+    assert "pw" not in error
+    assert "w@" not in error
 
 
 def test_a_folder_in_place_of_a_file_is_refused(tmp_path):
@@ -284,22 +284,22 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
     assert file.read_text() == "no database\n" * 1000
 
 
-@pytest.mark.skipif(not os.access("/proc", os.X_OK), reason="there is no place that nobody can write to")
-def test_a_place_that_cannot_be_written_to_is_refused():
+@pytest.mark.skipif(not os.access("/proc", os.X_OK), reason="there is no folder that nobody can write to")
+def test_a_folder_that_cannot_be_written_to_is_refused():
     assert "cannot write to /proc" in refusal("sqlite:////proc/sweep.db")
 
 
-def test_a_store_of_another_version_is_refused(sqlite, opened):
-    opened(sqlite).close()
+def test_a_store_of_another_version_is_refused(sqlite, open_store):
+    open_store(sqlite).close()
     connection = sqlite3.connect(file_of(sqlite))
     connection.execute("UPDATE alembic_version SET version_num = 'v99.0.0'")
     connection.execute("UPDATE version_info SET library_version = '99.0.0'")
     connection.commit()
     connection.close()
-    line = refusal(sqlite)
-    assert line.startswith(sqlite)
-    assert "set up by optuna 99.0.0" in line
-    assert line.endswith("; use that version, or another store")
+    error = refusal(sqlite)
+    assert error.startswith(sqlite)
+    assert "set up by optuna 99.0.0" in error
+    assert error.endswith("; use that version, or another store")
 
 
 @pytest.mark.parametrize(
@@ -312,51 +312,51 @@ def test_a_store_of_another_version_is_refused(sqlite, opened):
 def test_a_missing_driver_is_named(url, remedy, monkeypatch):
     for module in ("psycopg", "pg8000"):
         monkeypatch.setitem(sys.modules, module, None)
-    line = refusal(url)
-    assert line.endswith(remedy)
-    assert "is not installed" in line
-    assert "pw" not in line
+    error = refusal(url)
+    assert error.endswith(remedy)
+    assert "is not installed" in error
+    assert "pw" not in error
 
 
-def test_a_server_that_nobody_runs_is_tried_again_and_then_given_up(soon):
+def test_a_server_that_does_not_run_is_tried_again_and_then_given_up(no_delays):
     pytest.importorskip("psycopg")
     from tests.sweeps.postgres import free_port
 
-    said: list[str] = []
-    line = refusal(f"postgresql+psycopg://me:s3cret@127.0.0.1:{free_port()}/db", said.append)
-    assert "out of reach 7 times" in line
-    assert "refused" in line
-    assert len(said) == 6
-    assert "s3cret" not in line + "".join(said)
+    lines: list[str] = []
+    error = refusal(f"postgresql+psycopg://me:s3cret@127.0.0.1:{free_port()}/db", lines.append)
+    assert "out of reach 7 times" in error
+    assert "refused" in error
+    assert len(lines) == 6
+    assert "s3cret" not in error + "".join(lines)
 
 
-def test_what_a_server_refuses_is_given_up_at_once(server):
-    said: list[str] = []
-    line = refusal(server.url("postgres", "wr0ng"), said.append)
-    assert "password authentication failed" in line
-    assert "PGPASSWORD" in line
-    assert "wr0ng" not in line
-    assert 'database "nowhere" does not exist' in refusal(server.url("nowhere"), said.append)
-    assert "no password supplied" in refusal(without_password(server.url("postgres")), said.append)
-    assert said == []
+def test_connections_that_a_server_refuses_are_given_up_at_once(server):
+    lines: list[str] = []
+    error = refusal(server.url("postgres", "wr0ng"), lines.append)
+    assert "password authentication failed" in error
+    assert "PGPASSWORD" in error
+    assert "wr0ng" not in error
+    assert 'database "nowhere" does not exist' in refusal(server.url("nowhere"), lines.append)
+    assert "no password supplied" in refusal(without_password(server.url("postgres")), lines.append)
+    assert lines == []
 
 
-def test_the_password_may_come_from_the_environment(postgresql, opened, monkeypatch):
+def test_the_password_may_come_from_the_environment(postgresql, open_store, monkeypatch):
     from tests.sweeps.postgres import PASSWORD
 
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
-    assert opened(without_password(postgresql)).get_all_studies() == []
+    assert open_store(without_password(postgresql)).get_all_studies() == []
 
 
-def test_a_server_that_was_started_anew_is_connected_to_again(server, postgresql, opened):
-    storage = opened(postgresql)
-    queue(storage, 1)
+def test_a_server_that_was_started_anew_is_connected_to_again(server, postgresql, open_store):
+    storage = open_store(postgresql)
+    create_queue(storage, 1)
     server.stop()
     server.start()
     assert len(storage.get_all_studies()) == 1
 
 
-# Showing
+# Redaction
 
 
 @pytest.mark.parametrize(
@@ -381,7 +381,7 @@ def test_a_password_is_not_shown(start, password):
         "mssql+pyodbc:///?odbc_connect=UID%3Dme%3BPWD%3Ds3cret",
     ],
 )
-def test_of_what_may_hold_a_password_nothing_is_shown(url):
+def test_nothing_is_shown_that_may_be_a_password(url):
     assert not re.search("s3|cr|et", redact(url).removeprefix("postgresql+psycopg").replace("secret", ""))
 
 
@@ -390,14 +390,14 @@ def test_a_path_is_shown_as_it_was_made(tmp_path):
     assert redact(url) == without_password(url) == url
 
 
-def test_waiting_takes_no_longer_than_the_lock(sqlite, opened):
-    storage = opened(sqlite)
+def test_waiting_takes_no_longer_than_the_lock(sqlite, open_store):
+    storage = open_store(sqlite)
     other = sqlite3.connect(file_of(sqlite), check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
-    held = time.monotonic()
+    locked_at = time.monotonic()
     release = threading.Timer(0.3, other.rollback)
     release.start()
     storage.get_all_studies()
-    assert time.monotonic() - held >= 0.3
+    assert time.monotonic() - locked_at >= 0.3
     release.join()
     other.close()

@@ -1,4 +1,4 @@
-"""What a study is, and which runs it makes."""
+"""Specifications of studies, and the runs of their trials."""
 
 import json
 import sys
@@ -24,25 +24,31 @@ BUDGET = Budget(steps=30, batch_size=4, log_every=10, evaluation_size=20)
 
 
 def spec(architecture="lstm", task="addition", own=None, options=None, space=None, task_options=None, **settings):
-    """A study of few and small runs."""
-    part, built = resolve_task(task, task_options if task_options is not None else {"length": 12})
-    given = {"optimization": OPTIMIZATION, "budget": BUDGET, "hidden_size": 12, **settings}
-    made = space or study_space(
+    """Returns the specification of a study of small runs."""
+    part, built_task = resolve_task(task, task_options if task_options is not None else {"length": 12})
+    settings = {"optimization": OPTIMIZATION, "budget": BUDGET, "hidden_size": 12, **settings}
+    space = space or study_space(
         architecture,
-        built.steps,
-        match=given.get("match", "none"),
-        hidden_size=given["hidden_size"],
-        optimization=given["optimization"],
+        built_task.steps,
+        match=settings.get("match", "none"),
+        hidden_size=settings["hidden_size"],
+        optimization=settings["optimization"],
         options=options or {},
-        every={},
-        own=own or {},
+        shared_changes={},
+        own_changes=own or {},
     )
-    study = f"{task}/{architecture}"
-    return StudySpec(name=study, task=part, architecture=architecture, options=options or {}, space=made, **given)
+    return StudySpec(
+        name=f"{task}/{architecture}",
+        task=part,
+        architecture=architecture,
+        options=options or {},
+        space=space,
+        **settings,
+    )
 
 
 def compared(architecture, task="addition", options=None, match="width", **settings):
-    """The run that a comparison makes of the same settings."""
+    """Returns the run of a comparison of the same settings."""
     comparison = Comparison(
         tasks=(task,),
         architectures=(architecture,),
@@ -59,22 +65,22 @@ def compared(architecture, task="addition", options=None, match="width", **setti
 
 
 @pytest.mark.parametrize("name", architectures.names())
-def test_nothing_chosen_is_the_run_of_a_comparison(name):
+def test_without_parameters_it_is_the_run_of_a_comparison(name):
     run = compared(name)
     for match in ("none", "width"):
         assert spec(name, match=match).experiment({}, 0) == run
-    matched = spec(name, match="parameters", parameters=3_000).experiment({}, 0)
-    assert matched == compared(name, match="parameters", parameters=3_000)
-    assert matched.identity == compared(name, match="parameters", parameters=3_000).identity != run.identity
-    embedded = spec(name, "copy", embedding_size=5).experiment({}, 0)
-    assert embedded == compared(name, "copy", embedding_size=5)
+    matched_run = spec(name, match="parameters", parameters=3_000).experiment({}, 0)
+    assert matched_run == compared(name, match="parameters", parameters=3_000)
+    assert matched_run.identity == compared(name, match="parameters", parameters=3_000).identity != run.identity
+    embedded_run = spec(name, "copy", embedding_size=5).experiment({}, 0)
+    assert embedded_run == compared(name, "copy", embedding_size=5)
 
 
 def test_options_that_are_given_are_those_of_the_comparison():
     options = {"dropout": 0, "kernel_size": 3}
-    found = spec("tcn", options=options)
-    assert not {"dropout", "kernel_size"} & found.space.keys()
-    assert found.experiment({}, 0).identity == compared("tcn", options=options).identity
+    study_spec = spec("tcn", options=options)
+    assert not {"dropout", "kernel_size"} & study_spec.space.keys()
+    assert study_spec.experiment({}, 0).identity == compared("tcn", options=options).identity
 
 
 @pytest.mark.parametrize("name", architectures.names())
@@ -84,64 +90,66 @@ def test_all_corners_of_the_default_spaces_can_be_built(name):
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru", "rnn", "rwa", "rda", "rda-sigmoid-id", "tcn"])
-def test_the_default_configuration_is_a_choice(name):
-    found = spec(name, own={"hidden_size": {"low": 4, "high": 20}})
-    default = found.default()
-    assert found.holds_default()
+def test_a_trial_can_have_the_default_configuration(name):
+    study_spec = spec(name, own={"hidden_size": {"low": 4, "high": 20}})
+    default = study_spec.default_params()
+    assert study_spec.contains_default()
     assert default["learning_rate"] == 0.002
     assert default["hidden_size"] == 12
     assert default["clip_at"] == 2.0
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    study.enqueue_trial(default)
-    chosen = found.searched().choose(study.ask())
-    assert found.experiment(chosen, 7) == replace(found.experiment({}, 0), seed=7)
+    optuna_study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    optuna_study.enqueue_trial(default)
+    params = study_spec.search_space().suggest(optuna_study.ask())
+    assert study_spec.experiment(params, 7) == replace(study_spec.experiment({}, 0), seed=7)
 
 
-def test_a_default_outside_the_space_is_no_choice():
+def test_no_trial_can_have_a_default_outside_the_space():
     width = {"hidden_size": {"low": 4, "high": 12}}
-    assert not spec().holds_default()
-    assert not spec(own={**width, "learning_rate": {"low": 0.01, "high": 0.1}}).holds_default()
-    assert not spec(own={**width, "optimizer": "sgd"}).holds_default()
-    assert spec(own={**width, "optimizer": "adam"}).holds_default()
-    assert "optimizer" not in spec(own={"optimizer": "adam"}).default()
+    assert not spec().contains_default()
+    assert not spec(own={**width, "learning_rate": {"low": 0.01, "high": 0.1}}).contains_default()
+    assert not spec(own={**width, "optimizer": "sgd"}).contains_default()
+    assert spec(own={**width, "optimizer": "adam"}).contains_default()
+    assert "optimizer" not in spec(own={"optimizer": "adam"}).default_params()
 
 
-def test_what_is_chosen_is_what_is_run():
+def test_parameters_of_a_trial_are_those_of_its_run():
     space = {"learning_rate": [0.1, 0.2], "num_layers": [1, 2], "dropout": [0, 0.5], "hidden_size": [6, 7]}
-    found = spec(space={**space, "embedding_size": [3, 4]}, task="copy")
-    run = found.experiment({"learning_rate": 0.2, "num_layers": 2, "dropout": 0, "embedding_size": 4}, 5)
+    study_spec = spec(space={**space, "embedding_size": [3, 4]}, task="copy")
+    run = study_spec.experiment({"learning_rate": 0.2, "num_layers": 2, "dropout": 0, "embedding_size": 4}, 5)
     assert (run.optimization, run.budget, run.seed) == (replace(OPTIMIZATION, learning_rate=0.2), BUDGET, 5)
     assert run.embedding_size == 4
     assert run.architecture.options["num_layers"] == 2
     assert run.architecture.options["hidden_size"] == 12
     assert repr(run.architecture.options["dropout"]) == "0.0"
-    assert repr(found.experiment({"learning_rate": 1}, 0).optimization.learning_rate) == "1.0"
-    assert found.experiment({"hidden_size": 7}, 0).architecture.options["hidden_size"] == 7
-    assert found.experiment({}, TUNING_SEED).seed == TUNING_SEED
+    assert repr(study_spec.experiment({"learning_rate": 1}, 0).optimization.learning_rate) == "1.0"
+    assert study_spec.experiment({"hidden_size": 7}, 0).architecture.options["hidden_size"] == 7
+    assert study_spec.experiment({}, TUNING_SEED).seed == TUNING_SEED
     with pytest.raises(UserError, match="the space of lstm has no parameter 'droput'; did you mean 'dropout'"):
-        found.experiment({"droput": 0.5}, 0)
+        study_spec.experiment({"droput": 0.5}, 0)
 
 
-def test_widths_are_solved_anew_for_what_is_chosen():
-    found = spec("tcn", match="parameters", parameters=3_000)
-    widths = {k: found.experiment({"kernel_size": k}, 0).architecture.options["hidden_size"] for k in (2, 7)}
+def test_widths_are_solved_for_each_trial():
+    study_spec = spec("tcn", match="parameters", parameters=3_000)
+    widths = {k: study_spec.experiment({"kernel_size": k}, 0).architecture.options["hidden_size"] for k in (2, 7)}
     for k, width in widths.items():
-        due = compared("tcn", match="parameters", parameters=3_000, options={"kernel_size": k})
-        assert width == due.architecture.options["hidden_size"]
+        expected = compared("tcn", match="parameters", parameters=3_000, options={"kernel_size": k})
+        assert width == expected.architecture.options["hidden_size"]
     assert widths[2] != widths[7]
 
 
 def test_a_width_that_is_solved_for_need_not_be_possible_before():
-    # Five heads divide no twelve units.
+    # Twelve units cannot be divided into five heads.
     options = {"num_heads": 5}
-    found = spec("han", match="parameters", parameters=3_000, options=options).experiment({}, 0)
-    assert found == compared("han", match="parameters", parameters=3_000, options=options)
+    run = spec("han", match="parameters", parameters=3_000, options=options).experiment({}, 0)
+    assert run == compared("han", match="parameters", parameters=3_000, options=options)
 
 
 def test_a_study_survives_json_and_yaml():
-    found = spec("rda", task="copy", embedding_size=3, match="parameters", parameters=2_000, options={"dropout": 0})
-    assert StudySpec.from_dict(json.loads(json.dumps(found.to_dict()))) == found
-    assert StudySpec.from_dict(yaml.safe_load(yaml.safe_dump(found.to_dict()))) == found
+    study_spec = spec(
+        "rda", task="copy", embedding_size=3, match="parameters", parameters=2_000, options={"dropout": 0}
+    )
+    assert StudySpec.from_dict(json.loads(json.dumps(study_spec.to_dict()))) == study_spec
+    assert StudySpec.from_dict(yaml.safe_load(yaml.safe_dump(study_spec.to_dict()))) == study_spec
     two = spec(objectives=("loss", "seconds"), pruner="none", sampler="random", startup_trials=3, sampler_seed=9)
     assert StudySpec.from_dict(two.to_dict()) == two
     assert two.differences(StudySpec.from_dict(two.to_dict())) == []
@@ -208,12 +216,12 @@ def test_impossible_studies_are_refused(change, message):
 
 
 def test_numerics_are_every_trials_and_cannot_be_searched():
-    chosen = Numerics(precision="bf16", draw="device")
-    found = spec(numerics=chosen)
-    assert found.experiment({"learning_rate": 0.5}, 3).numerics == chosen
-    assert found.experiment({}, 0) == replace(spec().experiment({}, 0), numerics=chosen)
-    assert StudySpec.from_dict(json.loads(json.dumps(found.to_dict()))) == found
-    assert spec().differences(found) == [
+    numerics = Numerics(precision="bf16", draw="device")
+    study_spec = spec(numerics=numerics)
+    assert study_spec.experiment({"learning_rate": 0.5}, 3).numerics == numerics
+    assert study_spec.experiment({}, 0) == replace(spec().experiment({}, 0), numerics=numerics)
+    assert StudySpec.from_dict(json.loads(json.dumps(study_spec.to_dict()))) == study_spec
+    assert spec().differences(study_spec) == [
         'numerics.precision is "float32", not "bf16"',
         'numerics.draw is "cpu", not "device"',
     ]
@@ -242,14 +250,20 @@ def test_a_width_that_is_given_cannot_be_solved_for():
 @pytest.mark.parametrize(
     ("own", "message"),
     [
-        ({"kernel_size": [3, 1]}, "the space of tcn: kernel_size = 1 cannot be: architecture tcn: kernel_size must be"),
-        ({"dropout": {"low": 0.0, "high": 1.0}}, r"dropout = 1.0 cannot be: .*must lie in \[0, 1\)"),
-        ({"dropout": {"low": -0.1, "high": 0.1}}, "dropout = -0.1 cannot be"),
-        ({"weight_decay": {"low": -1.0, "high": 0.1}}, "weight_decay = -1.0 cannot be: weight_decay must be at least"),
-        ({"clip": ["value", "nrom"]}, "clip = 'nrom' cannot be: clip 'nrom' is unknown; did you mean 'norm'"),
-        ({"optimizer": "adm"}, "optimizer = 'adm' cannot be: optimizer 'adm' is unknown"),
-        ({"embedding_size": [4, 8]}, "embedding_size = 4 cannot be: embedding_size is given, but addition has no symb"),
-        ({"num_layers": {"choices": [0, 1], "when": {"clip": "none"}}}, "num_layers = 0 cannot be"),
+        (
+            {"kernel_size": [3, 1]},
+            "the space of tcn: kernel_size = 1 is invalid: architecture tcn: kernel_size must be",
+        ),
+        ({"dropout": {"low": 0.0, "high": 1.0}}, r"dropout = 1.0 is invalid: .*must lie in \[0, 1\)"),
+        ({"dropout": {"low": -0.1, "high": 0.1}}, "dropout = -0.1 is invalid"),
+        ({"weight_decay": {"low": -1.0, "high": 0.1}}, "weight_decay = -1.0 is invalid: weight_decay must be at least"),
+        ({"clip": ["value", "nrom"]}, "clip = 'nrom' is invalid: clip 'nrom' is unknown; did you mean 'norm'"),
+        ({"optimizer": "adm"}, "optimizer = 'adm' is invalid: optimizer 'adm' is unknown"),
+        (
+            {"embedding_size": [4, 8]},
+            "embedding_size = 4 is invalid: embedding_size is given, but addition has no symb",
+        ),
+        ({"num_layers": {"choices": [0, 1], "when": {"clip": "none"}}}, "num_layers = 0 is invalid"),
     ],
 )
 def test_corners_that_cannot_be_built_are_named(own, message):
@@ -261,11 +275,11 @@ def test_corners_that_cannot_be_built_are_named(own, message):
 def test_fixed_values_are_checked_together():
     # Seven heads divide 35 units, and not the twelve of the default configuration.
     spec("han", own={"hidden_size": 35, "num_heads": 7}).check()
-    with pytest.raises(UserError, match="num_heads = 7 cannot be"):
+    with pytest.raises(UserError, match="num_heads = 7 is invalid"):
         spec("han", own={"hidden_size": None, "num_heads": 7}).check()
 
 
-def test_an_untuned_configuration_that_cannot_be_is_refused():
+def test_an_invalid_default_configuration_is_refused():
     with pytest.raises(UserError, match="architecture tcn: kernel_size"):
         spec("tcn", options={"kernel_size": 1}).check()
     with pytest.raises(UserError, match="embedding_size is given, but addition has no symbols"):
@@ -275,14 +289,14 @@ def test_an_untuned_configuration_that_cannot_be_is_refused():
 def test_changed_code_is_noticed(on_path):
     text = "from architectures.gru import GRU\n\n\nclass Mine(GRU):\n    pass\n"
     name = on_path("tuned_encoder", text) + ":Mine"
-    found = spec(name)
-    assert found.source is not None
-    found.check_source()
-    plain = found.to_dict()
+    study_spec = spec(name)
+    assert study_spec.source is not None
+    study_spec.check_source()
+    plain = study_spec.to_dict()
     on_path("tuned_encoder", text + "# changed\n")
     with pytest.raises(UserError, match=f"the code of architecture {name} is not what study addition/{name} was made"):
         StudySpec.from_dict(plain).check_source()
-    assert any(line.startswith("source is") for line in found.differences(spec(name)))
+    assert any(line.startswith("source is") for line in study_spec.differences(spec(name)))
     spec("lstm").check_source()
 
 
@@ -311,5 +325,5 @@ def test_a_space_that_no_longer_fits_says_that_the_code_has_changed(on_path):
 
 def test_a_tasks_changed_code_is_noticed():
     part = replace(spec().task, source="0123")
-    with pytest.raises(UserError, match="the code of task addition is not what study"):
+    with pytest.raises(UserError, match="the code or the data of task addition is not what study"):
         replace(spec(), task=part).check_source()

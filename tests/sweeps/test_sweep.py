@@ -1,4 +1,4 @@
-"""What a sweep is asked for: read, refused, written and read again."""
+"""Settings of a sweep: read, checked, written and read again."""
 
 import re
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweeps.sweep import Sweep
-from tests.sweeps.small_sweeps import small
+from tests.sweeps.small_sweeps import small_sweep
 from workbench.config import TUNING_SEED, Budget, Optimization
 from workbench.errors import UserError
 from workbench.study_files import study_path
@@ -17,10 +17,12 @@ from workbench.study_files import study_path
 @pytest.mark.parametrize(
     "sweep",
     [
-        small(),
-        small(objectives=("loss", "parameters"), name="march"),
-        small(architectures=("lstm", "gru"), space={"all": {"dropout": 0.1}}, match="parameters", parameters=500),
-        small(optimization=Optimization(schedule="cosine"), budget=Budget(steps=7, seconds=3.5), pruner="hyperband"),
+        small_sweep(),
+        small_sweep(objectives=("loss", "parameters"), name="march"),
+        small_sweep(architectures=("lstm", "gru"), space={"all": {"dropout": 0.1}}, match="parameters", parameters=500),
+        small_sweep(
+            optimization=Optimization(schedule="cosine"), budget=Budget(steps=7, seconds=3.5), pruner="hyperband"
+        ),
     ],
 )
 def test_a_sweep_survives_being_written_and_read(sweep):
@@ -29,8 +31,8 @@ def test_a_sweep_survives_being_written_and_read(sweep):
     assert again.specs() == sweep.specs()
 
 
-def test_the_studies_are_by_task_and_architecture_and_carry_what_was_asked():
-    sweep = small(tasks=("addition", "copy"), architectures=("rnn", "tcn"), space={}, name="march", task={})
+def test_the_studies_are_by_task_and_architecture_and_have_the_sweeps_settings():
+    sweep = small_sweep(tasks=("addition", "copy"), architectures=("rnn", "tcn"), space={}, name="march", task={})
     specs = sweep.specs()
     assert [spec.name for spec in specs] == [
         "march/addition/rnn",
@@ -40,24 +42,24 @@ def test_the_studies_are_by_task_and_architecture_and_carry_what_was_asked():
     ]
     assert {spec.pruner for spec in specs} == {"median"}
     assert {spec.budget for spec in specs} == {sweep.budget}
-    assert {spec.pruner for spec in small(objectives=("loss", "seconds")).specs()} == {"none"}
+    assert {spec.pruner for spec in small_sweep(objectives=("loss", "seconds")).specs()} == {"none"}
 
 
 @pytest.mark.parametrize("name", ["march", "v1.2", ".hidden", "..a", "two words."])
 def test_the_file_of_a_study_lies_below_the_folder_of_the_sweeps_name(tmp_path, name):
-    (spec,) = small(name=name).specs()
+    (spec,) = small_sweep(name=name).specs()
     assert study_path(tmp_path, spec.name).resolve() == tmp_path / "sweep" / name / "addition" / "rnn.json"
 
 
-def test_what_is_given_for_an_architecture_is_not_searched():
-    (spec,) = small(architectures=("lstm",), space={}, architecture={"lstm": {"num_layers": 2}}).specs()
+def test_options_of_an_architecture_that_are_given_are_not_searched():
+    (spec,) = small_sweep(architectures=("lstm",), space={}, architecture={"lstm": {"num_layers": 2}}).specs()
     assert "num_layers" not in spec.space
-    assert "when" not in spec.space["dropout"], "its condition is settled"
+    assert "when" not in spec.space["dropout"], "its condition is resolved"
     spec.check()
 
 
 @pytest.mark.parametrize(
-    ("changed", "message"),
+    ("changes", "message"),
     [
         ({"trials": 0}, "trials must be at least 1"),
         ({"trials": "many"}, "trials must be a whole number"),
@@ -87,9 +89,9 @@ def test_what_is_given_for_an_architecture_is_not_searched():
         ({"name": ". .."}, "name '. ..' must be"),
     ],
 )
-def test_what_cannot_be_is_refused_in_a_line(changed, message):
+def test_invalid_settings_are_refused_with_an_error_of_one_line(changes, message):
     with pytest.raises(UserError, match=re.escape(message)) as caught:
-        small(**changed).specs()
+        small_sweep(**changes).specs()
     assert "\n" not in str(caught.value)
 
 
@@ -101,9 +103,9 @@ PLAIN = st.recursive(
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.sampled_from([*small().to_dict(), "stepz"]), PLAIN)
-def test_a_file_with_anything_in_it_is_read_or_refused_in_a_line(key, value):
+@given(st.sampled_from([*small_sweep().to_dict(), "stepz"]), PLAIN)
+def test_a_file_with_anything_in_it_is_read_or_refused_with_an_error_of_one_line(key, value):
     try:
-        Sweep.from_dict({**small().to_dict(), key: value})
+        Sweep.from_dict({**small_sweep().to_dict(), key: value})
     except UserError as error:
         assert "\n" not in str(error)  # noqa: PT017

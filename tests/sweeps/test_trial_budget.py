@@ -1,4 +1,4 @@
-"""The budget of a study: whatever happens to whom, each place is finished once."""
+"""The budget of a study: whatever happens to its workers, each slot is finished exactly once."""
 
 from collections import Counter, defaultdict
 
@@ -11,106 +11,107 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState, create_trial
 
 from sweeps.trial_budget import (
-    DRAW,
-    ENDED,
+    ATTEMPT,
+    DUPLICATE,
     ERROR,
-    FINISHED,
+    FINISHED_STATES,
     INTERRUPTED,
-    PLACE,
-    SURPLUS,
+    OUTCOME,
+    SLOT,
     WORKER,
     SlotOrderedStudy,
     UnstartedTrials,
-    abandoned_slots,
     attempt_of,
-    enqueue_slots,
+    count_finished,
+    enqueue_missing,
     fail_trial,
-    failed_attempts,
-    finished_trials,
+    failure_reasons,
+    is_abandoned,
     is_duplicate,
     slot_of,
 )
-from sweeps.worker import abandoned_reason, is_complete, next_trial
-from tests.sweeps.small_sweeps import filled, study
+from sweeps.worker import abandoned_reason, is_done, next_study
+from tests.sweeps.small_sweeps import fill_slots, make_study
 
 RETRIES = 3
-PROCESSES = 3
+WORKERS = 3
 DEFAULT = {"x": 0.5, "y": 0.25}
 
 
-class Stale(SlotOrderedStudy):
-    """A study as a process sees it that read it a while ago."""
+class StaleStudy(SlotOrderedStudy):
+    """A study with the trials that it had some time ago."""
 
-    def __init__(self, of):
-        self.__dict__.update(of.__dict__)
-        self.read = of.get_trials()
+    def __init__(self, study):
+        self.__dict__.update(study.__dict__)
+        self.stale_trials = study.get_trials()
 
     def get_trials(self, deepcopy=True, states=None):
-        return self.read
+        return self.stale_trials
 
 
-class Process:
-    """A worker, one move at a time."""
+class FakeWorker:
+    """A worker that makes one step at a time."""
 
     def __init__(self, study):
         self.study = study
         self.forget()
 
     def forget(self):
-        self.trial, self.begun, self.seen = None, False, None
+        self.trial, self.begun, self.stale_study = None, False, None
 
     def look(self):
-        self.seen = Stale(self.study)
+        self.stale_study = StaleStudy(self.study)
 
-    def fill(self, asked):
-        enqueue_slots(self.seen or self.study, asked, DEFAULT, RETRIES)
-        self.seen = None
+    def fill(self, num_trials):
+        enqueue_missing(self.stale_study or self.study, num_trials, DEFAULT, RETRIES)
+        self.stale_study = None
 
     def pop(self):
         if self.trial is None and (number := self.study._pop_waiting_trial_id()) is not None:
             self.trial, self.begun = optuna.Trial(self.study, number), False
 
     def begin(self):
-        """Whatever the store says of a trial that was ended meanwhile, the process lets go of it."""
+        """Starts the trial, or ends it as a duplicate."""
         if self.trial is None or self.begun:
             return
         trials = self.study.get_trials()
         self.trial.set_user_attr(WORKER, "me")
         if is_duplicate(trials, trials[self.trial.number]):
-            self.trial.set_user_attr(ENDED, SURPLUS)
+            self.trial.set_user_attr(OUTCOME, DUPLICATE)
             self.tell(TrialState.FAIL)
         else:
             self.begun = True
 
-    def choose(self, number):
+    def choose(self, count):
         if self.begun:
             assert self.trial is not None
-            for name in ("x", "y")[:number]:
+            for name in ("x", "y")[:count]:
                 self.trial.suggest_float(name, 0, 1)
 
-    def end(self, how):
+    def end(self, outcome):
         if self.begun:
             assert self.trial is not None
             self.choose(2)
-            if how == "complete":
+            if outcome == "complete":
                 self.tell(None, 1.0)
-            elif how == "pruned":
+            elif outcome == "pruned":
                 self.tell(TrialState.PRUNED)
             else:
-                self.trial.set_user_attr(*{"error": (ERROR, "bad"), "interrupt": (ENDED, INTERRUPTED)}[how])
+                self.trial.set_user_attr(*{"error": (ERROR, "bad"), "interrupt": (OUTCOME, INTERRUPTED)}[outcome])
                 self.tell(TrialState.FAIL)
 
     def tell(self, state, value=None):
         self.study.tell(self.trial, value, state)
         self.trial, self.begun = None, False
 
-    def move(self, name, asked):
+    def step(self, name, num_trials):
+        """Makes a step; drops the trial if the store refuses, as another worker has ended it."""
         try:
             match name:
                 case "look" | "pop" | "begin":
                     getattr(self, name)()
                 case "fill":
-                    self.fill(asked)
+                    self.fill(num_trials)
                 case "one" | "both":
                     self.choose(1 if name == "one" else 2)
                 case "die":
@@ -123,241 +124,242 @@ class Process:
             self.forget()
 
 
-MOVES = ("look", "fill", "pop", "begin", "one", "both", "die", "complete", "pruned", "error", "interrupt")
-STEP = st.tuples(st.sampled_from((*MOVES, "work", "work", "taken for dead", "more")), st.integers(0, PROCESSES - 1))
+STEPS = ("look", "fill", "pop", "begin", "one", "both", "die", "complete", "pruned", "error", "interrupt")
+STEP_AND_WORKER = st.tuples(
+    st.sampled_from((*STEPS, "work", "work", "taken for dead", "more")), st.integers(0, WORKERS - 1)
+)
 
 
-def in_memory(asked=4):
-    """A study that proposes by chance."""
-    given = study(asked=asked, sampler="random", pruner="none")
-    return given, SlotOrderedStudy(
-        study_name=optuna.create_study(storage=given.study._storage).study_name,
-        storage=given.study._storage,
-        sampler=given.study.sampler,
+def random_study(num_trials=4):
+    """Returns a study with random proposals, and a second, empty study in the same storage."""
+    study = make_study(num_trials=num_trials, sampler="random", pruner="none")
+    return study, SlotOrderedStudy(
+        study_name=optuna.create_study(storage=study.optuna_study._storage).study_name,
+        storage=study.optuna_study._storage,
+        sampler=study.optuna_study.sampler,
     )
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.lists(STEP, max_size=80))
-def test_whatever_happens_each_place_is_finished_once(steps):
-    _, shared = in_memory()
-    asked, errors = 4, 0
-    processes = [Process(shared) for _ in range(PROCESSES)]
+@given(st.lists(STEP_AND_WORKER, max_size=80))
+def test_whatever_happens_each_slot_is_finished_once(steps):
+    _, shared = random_study()
+    num_trials, errors = 4, 0
+    workers = [FakeWorker(shared) for _ in range(WORKERS)]
     for name, index in steps:
-        process = processes[index]
+        worker = workers[index]
         if name == "more":
-            asked += 1
+            num_trials += 1
         elif name == "taken for dead":
-            if process.trial is not None:
-                fail_trial(shared, process.trial.number)
+            if worker.trial is not None:
+                fail_trial(shared, worker.trial.number)
         elif name == "work":
-            for move in ("fill", "pop", "begin", "both", "complete"):
-                process.move(move, asked)
+            for step in ("fill", "pop", "begin", "both", "complete"):
+                worker.step(step, num_trials)
         elif name != "error" or errors < 3:
             errors += name == "error"
-            process.move(name, asked)
-    for process in processes:
-        process.forget()
-    last = Process(shared)
+            worker.step(name, num_trials)
+    for worker in workers:
+        worker.forget()
+    last = FakeWorker(shared)
     for _ in range(200):
-        # The dead are found out sooner or later.
+        # Trials of dead workers are failed sooner or later.
         for trial in shared.get_trials(states=(TrialState.RUNNING,)):
             fail_trial(shared, trial.number)
-        if finished_trials(shared.get_trials(), asked) == asked:
+        if count_finished(shared.get_trials(), num_trials) == num_trials:
             break
-        for move in ("fill", "pop", "begin", "complete"):
-            last.move(move, asked)
+        for step in ("fill", "pop", "begin", "complete"):
+            last.step(step, num_trials)
     trials = shared.get_trials()
-    assert not abandoned_slots(trials, asked)
-    finished = [trial for trial in trials if trial.state in FINISHED]
-    assert sorted(map(slot_of, finished)) == list(range(asked))
-    chosen: dict[tuple[int, int], list[dict[str, float]]] = defaultdict(list)
+    assert not is_abandoned(trials, num_trials)
+    finished = [trial for trial in trials if trial.state in FINISHED_STATES]
+    assert sorted(map(slot_of, finished)) == list(range(num_trials))
+    params_by_attempt: dict[tuple[int, int], list[dict[str, float]]] = defaultdict(list)
     died: Counter[tuple[int, int]] = Counter()
     for trial in trials:
-        if trial.user_attrs.get(ENDED) != SURPLUS:
-            chosen[slot_of(trial), attempt_of(trial)].append(trial.params)
+        if trial.user_attrs.get(OUTCOME) != DUPLICATE:
+            params_by_attempt[slot_of(trial), attempt_of(trial)].append(trial.params)
         died[slot_of(trial), attempt_of(trial)] += trial.state is TrialState.FAIL and not (
-            {ENDED, ERROR} & trial.user_attrs.keys()
+            {OUTCOME, ERROR} & trial.user_attrs.keys()
         )
-    for found in chosen.values():
-        whole = max(found, key=len)
-        assert all(params.items() <= whole.items() for params in found), "tried again with other parameters"
-    wholes = {key: max(found, key=len) for key, found in chosen.items()}
-    for (place, draw), params in wholes.items():
-        if draw and params and (place, draw - 1) in wholes:
-            assert params.items().isdisjoint(wholes[place, draw - 1].items()), "tried again with what had failed"
-    # One more for each process that had looked before.
-    assert max(died.values()) <= RETRIES + 1 + PROCESSES
-    first = wholes[0, 0]
-    assert first.items() <= DEFAULT.items(), "the first place is that of the default"
+    complete = {key: max(all_params, key=len) for key, all_params in params_by_attempt.items()}
+    for key, all_params in params_by_attempt.items():
+        assert all(params.items() <= complete[key].items() for params in all_params), "retried with other parameters"
+    for (slot, attempt), params in complete.items():
+        if attempt and params and (slot, attempt - 1) in complete:
+            previous = complete[slot, attempt - 1]
+            assert params.items().isdisjoint(previous.items()), "retried with parameters that had failed"
+    # One more for each worker that had read the trials before.
+    assert max(died.values()) <= RETRIES + 1 + WORKERS
+    assert complete[0, 0].items() <= DEFAULT.items(), "the first slot is that of the default"
 
 
-def test_a_place_whose_process_dies_and_dies_gets_other_parameters_and_in_the_end_the_study_is_given_up():
-    given, _ = in_memory(asked=2)
+def test_a_slot_whose_processes_keep_dying_gets_other_parameters_until_the_study_is_given_up():
+    study, _ = random_study(num_trials=2)
     for _ in range(100):
-        filled(given, RETRIES)
-        if is_complete(given):
+        fill_slots(study, RETRIES)
+        if is_done(study):
             break
-        trial = given.study.ask()
-        given.spec.searched().choose(trial)
-        fail_trial(given.study, trial.number)
-    params = [tuple(trial.params.values()) for trial in given.trials if trial.params]
-    # Each begun once, and again as often as it may be.
-    assert [params.count(each) for each in dict.fromkeys(params)] == [RETRIES + 1] * 4
-    assert "its process died each time" in (abandoned_reason(given) or "")
-    assert next_trial([given]) is None, "what waits in a study that was given up is left"
+        trial = study.optuna_study.ask()
+        study.spec.search_space().suggest(trial)
+        fail_trial(study.optuna_study, trial.number)
+    params = [tuple(trial.params.values()) for trial in study.trials if trial.params]
+    # Each is started once, and retried as often as it may be.
+    assert [params.count(values) for values in dict.fromkeys(params)] == [RETRIES + 1] * 4
+    assert "its process died each time" in (abandoned_reason(study) or "")
+    assert next_study([study]) is None, "trials that wait in a study that was given up stay there"
 
 
-def test_one_that_dies_before_it_has_parameters_is_not_tried_for_ever():
-    given, _ = in_memory(asked=1)
+def test_a_trial_that_dies_before_it_has_parameters_is_not_retried_for_ever():
+    study, _ = random_study(num_trials=1)
     for _ in range(100):
-        filled(given, RETRIES)
-        if is_complete(given):
+        fill_slots(study, RETRIES)
+        if is_done(study):
             break
-        fail_trial(given.study, given.study.ask().number)
-    assert abandoned_slots(given.trials, 1)
+        fail_trial(study.optuna_study, study.optuna_study.ask().number)
+    assert is_abandoned(study.trials, 1)
 
 
-def test_errors_make_new_draws_until_the_study_is_given_up_with_the_last_reason():
-    given, _ = in_memory(asked=10)
+def test_errors_make_new_attempts_until_the_study_is_given_up_with_the_last_reason():
+    study, _ = random_study(num_trials=10)
     for number in range(20):
-        before = len(given.trials)
-        filled(given)
-        assert abandoned_reason(given) is None or number == 6
-        if is_complete(given):
+        before = len(study.trials)
+        fill_slots(study)
+        assert abandoned_reason(study) is None or number == 6
+        if is_done(study):
             break
-        trial = given.study.ask()
-        given.spec.searched().choose(trial)
+        trial = study.optuna_study.ask()
+        study.spec.search_space().suggest(trial)
         trial.set_user_attr(ERROR, f"reason {number}")
-        given.study.tell(trial, state=TrialState.FAIL)
-    # More than half of those asked for.
+        study.optuna_study.tell(trial, state=TrialState.FAIL)
+    # More than half of the trials.
     assert number == 6
-    assert failed_attempts(given.trials) == [f"reason {number}" for number in range(6)]
-    assert "6 trials failed, the last: reason 5" in (abandoned_reason(given) or "")
-    assert is_complete(given)
-    assert len(given.trials) == before, "nothing more is begun in a study that is given up"
+    assert failure_reasons(study.trials) == [f"reason {number}" for number in range(6)]
+    assert "6 trials failed, the last: reason 5" in (abandoned_reason(study) or "")
+    assert is_done(study)
+    assert len(study.trials) == before, "nothing more is enqueued in a study that is given up"
 
 
 def test_a_study_that_is_given_up_is_not_over_while_a_trial_is_under_way():
-    given, _ = in_memory(asked=6)
-    running = given.study.ask()
+    study, _ = random_study(num_trials=6)
+    running = study.optuna_study.ask()
     for _ in range(4):
-        trial = filled(given).study.ask()
+        trial = fill_slots(study).optuna_study.ask()
         trial.set_user_attr(ERROR, "bad")
-        given.study.tell(trial, state=TrialState.FAIL)
-    assert abandoned_slots(given.trials, 6)
-    assert not is_complete(given)
-    given.study.tell(running, 1.0)
-    assert is_complete(given)
+        study.optuna_study.tell(trial, state=TrialState.FAIL)
+    assert is_abandoned(study.trials, 6)
+    assert not is_done(study)
+    study.optuna_study.tell(running, 1.0)
+    assert is_done(study)
 
 
 def test_an_interruption_is_neither_a_death_nor_an_error():
-    given, _ = in_memory(asked=1)
+    study, _ = random_study(num_trials=1)
     params = []
     for _ in range(3 * RETRIES):
-        filled(given, RETRIES)
-        trial = given.study.ask()
-        params.append(given.spec.searched().choose(trial))
-        trial.set_user_attr(ENDED, INTERRUPTED)
-        given.study.tell(trial, state=TrialState.FAIL)
-    assert all(each == params[0] for each in params)
-    assert failed_attempts(given.trials) == []
+        fill_slots(study, RETRIES)
+        trial = study.optuna_study.ask()
+        params.append(study.spec.search_space().suggest(trial))
+        trial.set_user_attr(OUTCOME, INTERRUPTED)
+        study.optuna_study.tell(trial, state=TrialState.FAIL)
+    assert all(values == params[0] for values in params)
+    assert failure_reasons(study.trials) == []
 
 
-def test_what_has_died_halfway_through_its_parameters_chooses_the_rest_as_it_would_have():
-    whole, _ = in_memory(asked=3)
-    cut, _ = in_memory(asked=3)
-    space = whole.spec.searched()
+def test_a_trial_that_died_halfway_through_its_parameters_chooses_the_rest_as_it_would_have():
+    uninterrupted, _ = random_study(num_trials=3)
+    interrupted, _ = random_study(num_trials=3)
+    space = uninterrupted.spec.search_space()
     for _ in range(3):
-        space.choose(whole.study.ask())
-    expected = [trial.params for trial in whole.trials]
+        space.suggest(uninterrupted.optuna_study.ask())
+    expected = [trial.params for trial in uninterrupted.trials]
     for _ in range(2):
-        cut.study.tell(cut.study.ask(), 1.0)
-    trial = cut.study.ask()
+        interrupted.optuna_study.tell(interrupted.optuna_study.ask(), 1.0)
+    trial = interrupted.optuna_study.ask()
     (first, *_) = space.parameters
     first.domain.suggest(trial, first.name)
-    fail_trial(cut.study, trial.number)
-    assert space.choose(filled(cut).study.ask()) == expected[2]
+    fail_trial(interrupted.optuna_study, trial.number)
+    assert space.suggest(fill_slots(interrupted).optuna_study.ask()) == expected[2]
 
 
-def test_a_surplus_trial_that_died_unseen_does_not_cost_the_place_its_parameters():
-    given, _ = in_memory(asked=1)
-    trial = given.study.ask()
-    chosen = given.spec.searched().choose(trial)
-    given.study.add_trial(create_trial(state=TrialState.WAITING, user_attrs={PLACE: 0, DRAW: 0}))
-    fail_trial(given.study, given.study.ask().number)
-    fail_trial(given.study, trial.number)
-    assert given.spec.searched().choose(filled(given).study.ask()) == chosen
+def test_a_duplicate_that_died_unnoticed_does_not_cost_the_slot_its_parameters():
+    study, _ = random_study(num_trials=1)
+    trial = study.optuna_study.ask()
+    chosen = study.spec.search_space().suggest(trial)
+    study.optuna_study.add_trial(create_trial(state=TrialState.WAITING, user_attrs={SLOT: 0, ATTEMPT: 0}))
+    fail_trial(study.optuna_study, study.optuna_study.ask().number)
+    fail_trial(study.optuna_study, trial.number)
+    assert study.spec.search_space().suggest(fill_slots(study).optuna_study.ask()) == chosen
 
 
 def test_a_default_that_died_halfway_through_its_parameters_is_still_the_default():
-    given, _ = in_memory(asked=1)
-    space = given.spec.searched()
-    trial = given.study.ask()
+    study, _ = random_study(num_trials=1)
+    space = study.spec.search_space()
+    trial = study.optuna_study.ask()
     (first, *_) = space.parameters
     first.domain.suggest(trial, first.name)
-    fail_trial(given.study, trial.number)
-    assert space.choose(filled(given).study.ask()) == space.filled(given.spec.default())
+    fail_trial(study.optuna_study, trial.number)
+    assert space.suggest(fill_slots(study).optuna_study.ask()) == space.with_fixed(study.spec.default_params())
 
 
-def test_a_surplus_trial_of_a_later_draw_does_not_cost_the_earlier_its_parameters():
-    given, _ = in_memory(asked=1)
-    trial = given.study.ask()
-    chosen = given.spec.searched().choose(trial)
-    trial.set_user_attr(ENDED, INTERRUPTED)
-    given.study.tell(trial, state=TrialState.FAIL)
-    surplus = {PLACE: 0, DRAW: 1, ENDED: SURPLUS}
-    given.study.add_trial(create_trial(state=TrialState.FAIL, user_attrs=surplus))
-    assert given.spec.searched().choose(filled(given).study.ask()) == chosen
-    assert attempt_of(given.trials[-1]) == 0
+def test_a_duplicate_of_a_later_attempt_does_not_cost_the_earlier_its_parameters():
+    study, _ = random_study(num_trials=1)
+    trial = study.optuna_study.ask()
+    chosen = study.spec.search_space().suggest(trial)
+    trial.set_user_attr(OUTCOME, INTERRUPTED)
+    study.optuna_study.tell(trial, state=TrialState.FAIL)
+    duplicate = {SLOT: 0, ATTEMPT: 1, OUTCOME: DUPLICATE}
+    study.optuna_study.add_trial(create_trial(state=TrialState.FAIL, user_attrs=duplicate))
+    assert study.spec.search_space().suggest(fill_slots(study).optuna_study.ask()) == chosen
+    assert attempt_of(study.trials[-1]) == 0
 
 
-def test_trials_without_a_place_are_none_of_the_budget():
-    given, _ = in_memory(asked=1)
-    given.study.add_trial(create_trial(value=0.0))
-    given.study.add_trial(create_trial(value=0.0, user_attrs={PLACE: "first"}))
-    assert finished_trials(given.trials, 1) == 0
-    assert not is_complete(given)
+def test_trials_without_a_slot_do_not_count():
+    study, _ = random_study(num_trials=1)
+    study.optuna_study.add_trial(create_trial(value=0.0))
+    study.optuna_study.add_trial(create_trial(value=0.0, user_attrs={SLOT: "first"}))
+    assert count_finished(study.trials, 1) == 0
+    assert not is_done(study)
 
 
-def test_a_trial_that_shows_no_sign_of_life_is_failed_after_a_while(monkeypatch):
-    given = study(InMemoryStorage(), asked=2)
+def test_a_trial_without_a_heartbeat_is_failed_after_the_grace_period(monkeypatch):
+    study = make_study(InMemoryStorage(), num_trials=2)
     now = [0.0]
     monkeypatch.setattr("sweeps.trial_budget.time.monotonic", lambda: now[0])
-    unborn, alive = given.study.ask(), given.study.ask()
+    unstarted, alive = study.optuna_study.ask(), study.optuna_study.ask()
     alive.set_user_attr(WORKER, "me")
-    watch = UnstartedTrials(30)
+    unstarted_trials = UnstartedTrials(30)
     for second in (0, 29, 30):
         now[0] = second
-        watch.fail(given.study)
-        assert [trial.state for trial in given.trials] == [TrialState.RUNNING] * 2
+        unstarted_trials.fail_stale(study.optuna_study)
+        assert [trial.state for trial in study.trials] == [TrialState.RUNNING] * 2
     now[0] = 30.5
-    watch.fail(given.study)
-    assert [trial.state for trial in given.trials] == [TrialState.FAIL, TrialState.RUNNING]
-    assert unborn.number == 0
+    unstarted_trials.fail_stale(study.optuna_study)
+    assert [trial.state for trial in study.trials] == [TrialState.FAIL, TrialState.RUNNING]
+    assert unstarted.number == 0
 
 
 def test_failing_a_trial_that_has_ended_changes_nothing():
-    given, _ = in_memory(asked=1)
-    given.study.tell(given.study.ask(), 1.0)
-    fail_trial(given.study, 0)
-    assert given.trials[0].state is TrialState.COMPLETE
+    study, _ = random_study(num_trials=1)
+    study.optuna_study.tell(study.optuna_study.ask(), 1.0)
+    fail_trial(study.optuna_study, 0)
+    assert study.trials[0].state is TrialState.COMPLETE
 
 
 def test_failing_a_trial_that_ends_at_the_same_moment_changes_nothing(monkeypatch):
-    given, _ = in_memory(asked=1)
-    given.study.ask()
+    study, _ = random_study(num_trials=1)
+    study.optuna_study.ask()
 
-    def ended(*given, **told):
+    def ended(*args, **kwargs):
         raise UpdateFinishedTrialError
 
-    monkeypatch.setattr(given.study._storage, "set_trial_state_values", ended)
-    fail_trial(given.study, 0)
+    monkeypatch.setattr(study.optuna_study._storage, "set_trial_state_values", ended)
+    fail_trial(study.optuna_study, 0)
 
 
-@pytest.mark.parametrize("asked", [1, 8])
-def test_each_place_has_one_trial_at_first_and_only_the_first_has_the_default(asked):
-    given, _ = in_memory(asked=asked)
-    filled(given)
-    assert [slot_of(trial) for trial in given.trials] == list(range(asked))
-    assert [bool(trial.system_attrs["fixed_params"]) for trial in given.trials] == [True] + [False] * (asked - 1)
+@pytest.mark.parametrize("num_trials", [1, 8])
+def test_each_slot_has_one_trial_at_first_and_only_the_first_has_the_default(num_trials):
+    study, _ = random_study(num_trials=num_trials)
+    fill_slots(study)
+    assert [slot_of(trial) for trial in study.trials] == list(range(num_trials))
+    assert [bool(trial.system_attrs["fixed_params"]) for trial in study.trials] == [True] + [False] * (num_trials - 1)

@@ -1,10 +1,12 @@
+"""Fixtures for tests of the bench."""
+
 import pytest
 import torch
 
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():
-    """Several workers share the cores; tiny matrices gain nothing from more than one."""
+    """One thread for PyTorch: test workers share the cores, and tiny matrices gain nothing from more."""
     torch.set_num_threads(1)
 
 

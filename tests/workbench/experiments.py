@@ -20,7 +20,7 @@ def small(
     architecture_options: dict[str, Any] | None = None,
     **optimization: Any,
 ) -> Experiment:
-    """An experiment that takes a fraction of a second."""
+    """Returns an experiment that takes a fraction of a second."""
     options = task_options if task_options is not None else ({"length": 8} if task == "addition" else {})
     comparison = Comparison(
         tasks=(task,),
@@ -35,8 +35,8 @@ def small(
     return comparison.experiments()[seed]
 
 
-def finish(experiment: Experiment, out: Path, **told: Any) -> Run:
-    """Runs an experiment that nothing stops."""
-    finished = run(experiment, out, **told)
+def finish(experiment: Experiment, out: Path, **options: Any) -> Run:
+    """Runs an experiment to its end."""
+    finished = run(experiment, out, **options)
     assert finished is not None
     return finished

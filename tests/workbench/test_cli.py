@@ -1,4 +1,4 @@
-"""The command line as a stranger uses it, and as a stranger misuses it."""
+"""The command line: training, comparing, listing and help, and one-line errors for mistakes."""
 
 import os
 import re
@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
@@ -20,12 +21,12 @@ COMPARE = ["compare", "--tasks", "addition", "--architectures", "gru", "--task.a
 WORKBENCH = Path(sys.executable).with_name("workbench")
 
 
-def refused(arguments, capsys):
-    """Runs what must be refused; returns the one line that says why."""
+def error_line(arguments, capsys):
+    """Runs a command that must be refused; returns the one line that says why."""
     assert main([str(argument) for argument in arguments]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    (line,) = said.err.splitlines()
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
     return line
 
 
@@ -62,16 +63,19 @@ def refused(arguments, capsys):
         (["compare", "--tasks", "addition", "--architectures", "absent.module:Class"], "no module 'absent.module'"),
         (
             ["compare", "--tasks", "addition", "--architectures", "torch.nn:LSTM"],
-            "no subclass of architectures.Encoder",
+            "is not a subclass of architectures.Encoder",
         ),
-        (["compare", "--tasks", "json:JSONDecoder", "--architectures", "gru"], "no subclass of workbench.tasks.Task"),
+        (
+            ["compare", "--tasks", "json:JSONDecoder", "--architectures", "gru"],
+            "is not a subclass of workbench.tasks.Task",
+        ),
         (
             ["compare", "--tasks", "copy", "--architectures", "gru", "--embedding-size", "0"],
             "embedding_size must be at least",
         ),
-        ([*COMPARE, "--task.addition.length", "{a: 1, a: 2}"], "is no readable value: the key 'a' is there twice"),
-        ([*COMPARE, "--task.addition.length", "2020-13-45"], "is no readable value: .* month must be in 1..12"),
-        ([*COMPARE, "--task.addition.length", "\udcff"], "is no readable value: unacceptable character"),
+        ([*COMPARE, "--task.addition.length", "{a: 1, a: 2}"], "is not a readable value: the key 'a' is there twice"),
+        ([*COMPARE, "--task.addition.length", "2020-13-45"], "is not a readable value: .* month must be in 1..12"),
+        ([*COMPARE, "--task.addition.length", "\udcff"], "is not a readable value: unacceptable character"),
         ([*COMPARE, "--embedding-size", "1" + "0" * 24], "^workbench: [^\n]{,200}$"),
         (["train", "--task", "addition"], "name the architecture: --architecture NAME"),
         (["train", "--task", "addition", "--architecture", "gru", "--seed", "-1"], "seed must be at least 0"),
@@ -87,18 +91,18 @@ def test_a_mistake_is_one_line_and_writes_nothing(arguments, message, capsys, tm
     monkeypatch.chdir(tmp_path)
     if arguments[0] in ("compare", "train"):
         arguments = [*arguments, "--out", "results"]
-    assert re.search(message, refused(arguments, capsys))
+    assert re.search(message, error_line(arguments, capsys))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_out_has_to_be_a_folder_that_can_be_written(capsys, tmp_path):
-    assert "--out DIR" in refused([*COMPARE], capsys)
+    assert "--out DIR" in error_line([*COMPARE], capsys)
     file = tmp_path / "file"
     file.write_text("mine")
-    assert "is a file" in refused([*COMPARE, "--out", file], capsys)
+    assert "is a file" in error_line([*COMPARE, "--out", file], capsys)
     assert file.read_text() == "mine"
-    assert "cannot write to" in refused([*COMPARE, "--out", "/proc/results"], capsys)
-    assert "cannot write to" in refused([*COMPARE, "--out", "a" * 300], capsys)
+    assert "cannot write to" in error_line([*COMPARE, "--out", "/proc/results"], capsys)
+    assert "cannot write to" in error_line([*COMPARE, "--out", "a" * 300], capsys)
 
 
 @pytest.mark.parametrize(
@@ -109,19 +113,22 @@ def test_out_has_to_be_a_folder_that_can_be_written(capsys, tmp_path):
         ("tasks: [addition]\narchitectures: gru\nwandb: off\n", "'False' is unknown; known: off, .* .in quotes."),
         (
             "tasks: [addition]\n  architectures: - gru\n",
-            "comparison.yaml, given as --config, is no readable YAML: .* line 2",
+            "comparison.yaml, given as --config, is not readable YAML: .* line 2",
         ),
         ("tasks: [addition]\narchitectures: gru\nsteps: 3\nsteps: 4\n", "'steps' is there twice, in lines 3 and 4"),
         ("tasks: addition\narchitectures: gru\ntask: {addition: {length: 9, length: 8}}\n", "'length' .* in line 3"),
         ("tasks: addition\narchitectures: gru\nbatch-size: 3\nbatch_size: 4\n", "twice: batch-size and batch_size"),
         ("tasks: addition\narchitectures: gru\ntask: {}\ntask.addition.length: 5\n", "twice: task and task.addition"),
         ("tasks: addition\narchitectures: gru\nseeds: !!int x\n", "not of the type that it seems to be"),
-        ("tasks: addition\narchitectures: gru\ntask: &a {addition: *a}\n", "an alias stands for what it is a part of"),
+        (
+            "tasks: addition\narchitectures: gru\ntask: &a {addition: *a}\n",
+            "an alias refers to a value that contains it",
+        ),
         (
             "tasks: addition\narchitectures: {gru: 1}\n",
             "--architectures: expected text, or a list of it, got {'gru': 1}$",
         ),
-        ("", "holds no options, each with its value: steps: 1000$"),
+        ("", "must hold options, each with its value: steps: 1000$"),
         ("tasks: !!python/object/apply:os.getcwd []\narchitectures: gru\n", "could not determine a constructor"),
         ("tasks: 3\narchitectures: gru\n", "tasks"),
         ("- tasks\n", "."),
@@ -132,7 +139,7 @@ def test_out_has_to_be_a_folder_that_can_be_written(capsys, tmp_path):
 def test_a_wrong_file_is_refused(text, message, capsys, tmp_path):
     path = tmp_path / "comparison.yaml"
     path.write_text(text)
-    assert re.search(message, refused(["compare", "--config", path, "--out", tmp_path / "results"], capsys))
+    assert re.search(message, error_line(["compare", "--config", path, "--out", tmp_path / "results"], capsys))
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -141,9 +148,9 @@ def test_a_comparison_from_end_to_end_then_again_without_training(tmp_path, caps
     command = ["compare", "--tasks", "addition,copy", "--architectures", "gru,tcn", "--seeds", "2", *QUICK]
     options = ["--task.addition.length", "6", "--task.copy.length", "5", "--architecture.tcn.kernel_size", "3"]
     assert main([*command, *options, "--workers", "2", "--wandb", "off", "--out", str(out)]) == 0
-    said = capsys.readouterr()
-    assert said.out == f"{out / 'report.html'}\n"
-    assert "[8/8]" in said.err
+    captured = capsys.readouterr()
+    assert captured.out == f"{out / 'report.html'}\n"
+    assert "[8/8]" in captured.err
     results = sorted(out.glob("runs/*/*/*/*/result.json"))
     assert len(results) == 8
     assert (out / "comparison.csv").read_text().count("\n") == 9
@@ -187,16 +194,16 @@ def test_a_refused_run_stops_the_comparison_and_keeps_the_rest(tmp_path, capsys)
     assert main([*COMPARE, *QUICK, "--seeds", "1", "--out", str(tmp_path)]) == 0
     (config,) = tmp_path.glob("runs/*/*/*/*/config.yaml")
     result = config.with_name("result.json")
-    kept = read_json(result)
+    result_values = read_json(result)
     result.write_text("{ half")
     capsys.readouterr()
-    said = refused([*COMPARE, *QUICK, "--seeds", "1", "--out", tmp_path], capsys)
-    assert "result.json is no readable JSON" in said
-    assert said.endswith("; move its folder away and run again")
-    write_json(result, kept)
+    line = error_line([*COMPARE, *QUICK, "--seeds", "1", "--out", tmp_path], capsys)
+    assert "result.json is not readable JSON" in line
+    assert line.endswith("; move its folder away and run again")
+    write_json(result, result_values)
     config.write_text(config.read_text().replace("learning_rate: 0.001", "learning_rate: 0.5"))
-    assert "was changed" in refused([*COMPARE, *QUICK, "--seeds", "1", "--out", tmp_path], capsys)
-    assert read_json(result) == kept
+    assert "was changed" in error_line([*COMPARE, *QUICK, "--seeds", "1", "--out", tmp_path], capsys)
+    assert read_json(result) == result_values
 
 
 def test_a_depth_that_does_not_reach_is_warned_of(tmp_path, capsys):
@@ -208,7 +215,7 @@ def test_a_depth_that_does_not_reach_is_warned_of(tmp_path, capsys):
 
 @pytest.mark.parametrize("name", ["architectures", "analysis", "workbench"])
 def test_what_lies_in_the_users_folder_is_not_taken_for_the_bench(tmp_path, name):
-    """Neither here nor in a process that trains, and one's own architecture is found all the same."""
+    """Neither in this process nor in one that trains; a custom architecture there is still found."""
     (tmp_path / f"{name}.py").write_text("raise SystemExit('mine')")
     (tmp_path / "sweeps").mkdir()
     (tmp_path / "own.py").write_text("from architectures.gru import GRU\nclass Own(GRU): pass\n")
@@ -220,14 +227,14 @@ def test_what_lies_in_the_users_folder_is_not_taken_for_the_bench(tmp_path, name
 
 def test_help_is_quick_and_imports_nothing_heavy():
     code = "import sys; from workbench.cli.main import main; main(['--help']); print(sorted(sys.modules))"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     heavy = {"torch", "lightning", "wandb", "optuna", "seaborn", "pandas", "numpy", "jsonargparse", "yaml"}
-    assert "compare" in said
-    assert not heavy & set(re.findall(r"'(\w+)'", said))
+    assert "compare" in output
+    assert not heavy & set(re.findall(r"'(\w+)'", output))
 
 
 def test_what_is_only_needed_for_work_is_not_imported_to_explain_it():
-    """Nor for a mistake, which is answered as soon."""
+    """Nor is it imported for a mistake, which is answered as fast."""
     code = """if True:
         import contextlib, io, sys
         from workbench.cli.main import COMMANDS, main
@@ -235,17 +242,31 @@ def test_what_is_only_needed_for_work_is_not_imported_to_explain_it():
             with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
                 main([*command, "--help"])
         print(sorted(sys.modules))"""
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert not {"lightning", "wandb", "seaborn", "scipy", "sklearn", "matplotlib"} & set(re.findall(r"'(\w+)'", said))
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {"lightning", "wandb", "seaborn", "scipy", "sklearn", "matplotlib"} & set(re.findall(r"'(\w+)'", output))
+
+
+def test_the_version_is_that_of_the_installed_package(capsys, monkeypatch):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"workbench {version('sequence-workbench')}\n"
+    assert main(["--help"]) == 0
+    assert "--version" in capsys.readouterr().out
+
+    def not_installed(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.version", not_installed)
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == "workbench (version unknown: the package is not installed)\n"
 
 
 @pytest.mark.parametrize("command", ["list", "train", "compare", "report"])
 def test_every_command_explains_itself_with_an_example(command, capsys):
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as raised:
         main([command, "--help"])
-    assert ended.value.code == 0
-    said = capsys.readouterr().out
-    assert f"workbench {command}" in said.split("examples:")[1]
+    assert raised.value.code == 0
+    output = capsys.readouterr().out
+    assert f"workbench {command}" in output.split("examples:")[1]
 
 
 def test_list_shows_every_name_and_every_option(capsys):
@@ -257,10 +278,12 @@ def test_list_shows_every_name_and_every_option(capsys):
     for name in (*names(), *tasks.names()):
         assert f"  {name} " in everything
         assert main(["list", name]) == 0
-        one = capsys.readouterr().out
-        kind, known = ("task", tasks.options(name)) if name in tasks.names() else ("architecture", options(name))
-        for option in known:
-            line = next(line for line in one.splitlines() if f"--{kind}.{name}.{option} " in line)
+        description = capsys.readouterr().out
+        kind, known_options = (
+            ("task", tasks.options(name)) if name in tasks.names() else ("architecture", options(name))
+        )
+        for option in known_options:
+            line = next(line for line in description.splitlines() if f"--{kind}.{name}.{option} " in line)
             assert re.search(r"--\S+ +\w", line), f"{name}.{option} is not described"
 
 
@@ -273,10 +296,10 @@ def test_ctrl_c_while_workers_start_is_as_clean(tmp_path, seconds):
         time.sleep(0.02)
     time.sleep(seconds)
     os.killpg(process.pid, signal.SIGINT)
-    said = process.communicate(timeout=120)[1]
-    assert process.returncode == 130, said
-    assert "Traceback" not in said
-    assert "failed" not in said
+    errors = process.communicate(timeout=120)[1]
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert "failed" not in errors
 
 
 def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path):
@@ -288,10 +311,10 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path):
     while not list(tmp_path.glob("runs/*/*/*/*/metrics.csv")) and time.monotonic() < deadline:
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)
-    said = process.communicate(timeout=60)[1]
-    assert process.returncode == 130, said
-    assert "the same command goes on from there" in said
-    assert "Traceback" not in said
+    errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, errors
+    assert "run the same command again to resume" in errors
+    assert "Traceback" not in errors
     assert list(tmp_path.glob("runs/*/*/*/*/last.ckpt"))
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""`workbench analyze` as a stranger uses it, and as a stranger misuses it."""
+"""`workbench analyze`: probes of runs, checkpoints and untrained models, and one-line errors for mistakes."""
 
 import csv
 import json
@@ -63,11 +63,11 @@ class Bare(Encoder):
 
 def run(arguments, capsys):
     status = main(["analyze", *map(str, arguments)])
-    said = capsys.readouterr()
-    return status, said.out, said.err.splitlines()
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err.splitlines()
 
 
-def refused(arguments, capsys):
+def error_line(arguments, capsys):
     status, out, err = run(arguments, capsys)
     assert (status, out) == (2, "")
     (line,) = err
@@ -110,7 +110,7 @@ def results(trained, tmp_path):
         ([".", *UNTRAINED, "--out", "there"], "name DIR to probe what is there, or --untrained"),
         ([".", "--task.addition.length", "5"], "name DIR to probe what is there, or --untrained"),
         (["--untrained", "gru", "--out", "there"], "name the task that the untrained would be trained on: --task"),
-        (["--untrained", "gru", "--task", "addition"], "name a folder for the findings: --out DIR"),
+        (["--untrained", "gru", "--task", "addition"], "name a folder for the results: --out DIR"),
         (["--untrained", "gruu", "--task", "addition", "--out", "there"], "unknown architecture 'gruu'.*'gru'"),
         (["--untrained", "gru", "--task", "adition", "--out", "there"], "unknown task 'adition'.*'addition'"),
         ([*UNTRAINED, "--task.addition.lenght", "5", "--out", "there"], "no option 'lenght'; did you mean 'length'"),
@@ -119,18 +119,18 @@ def results(trained, tmp_path):
 )
 def test_a_mistake_is_one_line_and_writes_nothing(arguments, message, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert re.search(message, refused(arguments, capsys))
+    assert re.search(message, error_line(arguments, capsys))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_it_explains_itself(capsys):
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as raised:
         main(["analyze", "--help"])
-    assert ended.value.code == 0
-    said = capsys.readouterr().out
-    assert "workbench analyze results" in said.split("examples:")[1]
+    assert raised.value.code == 0
+    output = capsys.readouterr().out
+    assert "workbench analyze results" in output.split("examples:")[1]
     for option in ("--length", "--probes", "--device", "--again", "--untrained", "--workers"):
-        assert option in said
+        assert option in output
 
 
 def test_a_comparison_is_probed_then_read_and_the_report_made_again(results, capsys):
@@ -144,8 +144,8 @@ def test_a_comparison_is_probed_then_read_and_the_report_made_again(results, cap
         "addition rda-exp-tanh seed 0",
     ]
     assert re.match(r"\[1/4\] addition gru seed 0, memory_length: \S+ s", err[0])
-    kept = {path: json.loads(path.read_text()) for path in sorted(results.rglob("analysis.json"))}
-    assert [list(each["probes"]) for each in kept.values()] == [["memory_length", "gradient_decay"]] * 2
+    analyses = {path: json.loads(path.read_text()) for path in sorted(results.rglob("analysis.json"))}
+    assert [list(analysis["probes"]) for analysis in analyses.values()] == [["memory_length", "gradient_decay"]] * 2
     rows = list(csv.DictReader((results / "analysis.csv").read_text().splitlines()))
     assert {(row["architecture"], row["probe"]) for row in rows} == {
         (name, probe) for name in ("gru", "rda-exp-tanh") for probe in ("memory_length", "gradient_decay")
@@ -154,20 +154,20 @@ def test_a_comparison_is_probed_then_read_and_the_report_made_again(results, cap
     for anchor in ("ranking", "memory-length", "gradient-decay"):
         assert f'<section id="{anchor}"' in page
     assert re.search(r"Probed on.*c\w+ \(2 models\)\.", page)
-    times = {path: path.stat().st_mtime_ns for path in kept}
+    times = {path: path.stat().st_mtime_ns for path in analyses}
     status, again, err = run(command, capsys)
     assert (status, again) == (0, out)
     assert err == ["4 of 4 probes known already"]
-    assert {path: path.stat().st_mtime_ns for path in kept} == times
+    assert {path: path.stat().st_mtime_ns for path in analyses} == times
     status, again, err = run([*command, "--again"], capsys)
     assert (status, again) == (0, out)
-    assert {path: json.loads(path.read_text()) for path in kept} == kept
+    assert {path: json.loads(path.read_text()) for path in analyses} == analyses
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="is about a machine without a GPU")
 def test_a_gpu_that_is_not_there_is_a_line(results, capsys):
-    said = refused([results, *QUICK, "--device", "cuda"], capsys)
-    assert said == "workbench: --device cuda: PyTorch finds no CUDA device here; use --device cpu"
+    line = error_line([results, *QUICK, "--device", "cuda"], capsys)
+    assert line == "workbench: --device cuda: PyTorch finds no CUDA device here; use --device cpu"
     assert not list(results.rglob("analysis.json"))
 
 
@@ -191,7 +191,7 @@ def test_a_checkpoint_in_parts_is_put_together(results, capsys):
     assert (folder / "last.ckpt").read_bytes() == before
     checkpoints.split_file(folder / "last.ckpt", 1000)
     next(folder.glob("last.ckpt.*1*")).write_bytes(b"")
-    assert "is in parts, of which one is missing or damaged" in refused([folder / "last.ckpt", *QUICK], capsys)
+    assert "is in parts, of which one is missing or damaged" in error_line([folder / "last.ckpt", *QUICK], capsys)
 
 
 def test_what_is_no_checkpoint_is_a_line(results, capsys):
@@ -201,19 +201,20 @@ def test_what_is_no_checkpoint_is_a_line(results, capsys):
     with zipfile.ZipFile(folder / "damaged.ckpt", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("data", bytes(1000))
         start = len(archive.filelist[0].FileHeader())
-    whole = bytearray((folder / "damaged.ckpt").read_bytes())
-    whole[start] ^= 0xFF
-    (folder / "damaged.ckpt").write_bytes(whole)
+    content = bytearray((folder / "damaged.ckpt").read_bytes())
+    content[start] ^= 0xFF
+    (folder / "damaged.ckpt").write_bytes(content)
     names = {"config.yaml": "is damaged, or no", "damaged.ckpt": "is damaged, or no", "theirs.ckpt": "belongs to"}
     for name, why in names.items():
-        said = refused([folder / name, *QUICK], capsys)
-        assert said.startswith(f"workbench: {folder / name} {why}")
+        line = error_line([folder / name, *QUICK], capsys)
+        assert line.startswith(f"workbench: {folder / name} {why}")
     (folder / "last.ckpt").write_bytes(b"")
     (folder / "previous.ckpt").unlink(missing_ok=True)
-    said = refused([folder / "last.ckpt", *QUICK], capsys)
-    assert said.startswith(f"workbench: {folder / 'last.ckpt'} is damaged")
+    line = error_line([folder / "last.ckpt", *QUICK], capsys)
+    assert line.startswith(f"workbench: {folder / 'last.ckpt'} is damaged")
     assert (
-        refused([folder, *QUICK], capsys) == f"workbench: {folder} has no checkpoint that can be read; train it again"
+        error_line([folder, *QUICK], capsys)
+        == f"workbench: {folder} has no checkpoint that can be read; train it again"
     )
     assert not list(results.rglob("analysis.json"))
 
@@ -246,15 +247,15 @@ def test_untrained_architectures(tmp_path, capsys):
 
 
 def test_what_diverged_is_a_line_and_the_others_go_on(results, capsys):
-    lost = write_run(results, experiment("lstm"), loss=None, losses=(0.5,), diverged_at=7)
+    diverged = write_run(results, experiment("lstm"), loss=None, losses=(0.5,), diverged_at=7)
     status, out, err = run([results, "--probes", "memory_length", *QUICK], capsys)
     assert status == 0
-    assert err[0] == f"workbench: {lost} diverged at step 7: it has no model to probe"
+    assert err[0] == f"workbench: {diverged} diverged at step 7: it has no model to probe"
     assert "addition lstm" not in out
     shutil.rmtree(results / "runs/addition/gru")
     shutil.rmtree(results / "runs/addition/rda-exp-tanh")
-    assert "diverged at step 7" in refused([results, *QUICK], capsys)
-    assert "diverged at step 7" in refused([lost, "--probes", "memory_length"], capsys)
+    assert "diverged at step 7" in error_line([results, *QUICK], capsys)
+    assert "diverged at step 7" in error_line([diverged, "--probes", "memory_length"], capsys)
 
 
 def test_a_foreign_architecture_without_a_trace(tmp_path, capsys, monkeypatch):
@@ -264,12 +265,12 @@ def test_a_foreign_architecture_without_a_trace(tmp_path, capsys, monkeypatch):
     finish(small("bare_once:Bare", steps=3), out)
     finish(small("gru", steps=3), out)
     probes = ["--probes", "memory_length,discount_dynamics"]
-    status, said, err = run([out, *probes, *QUICK], capsys)
+    status, output, err = run([out, *probes, *QUICK], capsys)
     assert status == 0
     (line,) = [line for line in err if "discount_dynamics is not available" in line]
     assert "addition bare_once:Bare seed 0: " in line
     assert (out / "report.html").exists()
-    assert len(said.splitlines()) == 5
+    assert len(output.splitlines()) == 5
     # Longer than it can take: a line, and the others go on.
     status, _, err = run([out, *probes, *QUICK, "--length", "20"], capsys)
     assert status == 0
@@ -301,10 +302,10 @@ def test_ctrl_c_leaves_what_is_done(results):
     while len(list(results.rglob("analysis.json"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)
-    said = process.communicate(timeout=60)[1]
-    assert process.returncode == 130, said
-    assert said.splitlines()[-1] == "workbench: interrupted"
-    assert "Traceback" not in said
-    kept = [json.loads(path.read_text())["probes"] for path in results.rglob("analysis.json")]
-    assert [list(each) for each in kept] == [["memory_length"]] * 2
+    errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, errors
+    assert errors.splitlines()[-1] == "workbench: interrupted"
+    assert "Traceback" not in errors
+    analyses = [json.loads(path.read_text())["probes"] for path in results.rglob("analysis.json")]
+    assert [list(analysis) for analysis in analyses] == [["memory_length"]] * 2
     assert not list(results.rglob("*.tmp"))

@@ -1,4 +1,4 @@
-"""`workbench dashboard` as it is used, and misused."""
+"""`workbench dashboard`: workspaces as files and in W&B, and one-line errors for mistakes."""
 
 import json
 import subprocess
@@ -26,7 +26,7 @@ def out(tmp_path, monkeypatch):
 
 @pytest.fixture
 def account(monkeypatch):
-    """Replaces the check of the account: by one that succeeds, or by what it raises."""
+    """Replaces the check of the account by one that succeeds, or that raises an error."""
 
     def stand_in(problem=None, entity="me"):
         def signed_in(seconds=9.0):
@@ -34,15 +34,15 @@ def account(monkeypatch):
                 raise UserError(problem)
             return SimpleNamespace(entity=entity)
 
-        monkeypatch.setitem(sys.modules, "analysis.dashboards.mirror.account", SimpleNamespace(signed_in=signed_in))
+        monkeypatch.setitem(sys.modules, "analysis.dashboards.mirror.account", SimpleNamespace(fetch_account=signed_in))
 
     return stand_in
 
 
-def run(capsys, *given):
-    status = main.main(["dashboard", *map(str, given)])
-    said = capsys.readouterr()
-    return status, said.out, said.err
+def run(capsys, *arguments):
+    status = main.main(["dashboard", *map(str, arguments)])
+    output = capsys.readouterr()
+    return status, output.out, output.err
 
 
 def one_line(text):
@@ -50,29 +50,32 @@ def one_line(text):
 
 
 def test_build_writes_a_file_that_can_be_read_and_writes_it_again(out, capsys):
-    status, said, error = run(capsys, "build", out)
+    status, output, error = run(capsys, "build", out)
     path = out / "dashboard.json"
     assert (status, error) == (0, "")
-    assert said.startswith(f"{path}: ")
-    assert "Learning, Cost" in said
+    assert output.startswith(f"{path}: ")
+    assert "Learning, Cost" in output
     first = path.read_bytes()
-    assert (serialization.read(path).entity, serialization.read(path).project) == ("", "sequence-workbench")
+    assert (serialization.read_workspace(path).entity, serialization.read_workspace(path).project) == (
+        "",
+        "sequence-workbench",
+    )
     assert run(capsys, "build", out)[0] == 0
     assert path.read_bytes() == first
 
 
 def test_build_takes_a_file_an_account_a_project_and_tasks(out, capsys, tmp_path):
     path = tmp_path / "deep" / "own.json"
-    given = ("--out", path, "--entity", "team", "--project", "own", "--task", "copy, addition,")
-    assert run(capsys, "build", out, *given)[0] == 0
-    read = serialization.read(path)
+    arguments = ("--out", path, "--entity", "team", "--project", "own", "--task", "copy, addition,")
+    assert run(capsys, "build", out, *arguments)[0] == 0
+    read = serialization.read_workspace(path)
     assert (read.entity, read.project) == ("team", "own")
     assert "copy" in read.runset_settings.filters
     assert not (out / "dashboard.json").exists()
 
 
 @pytest.mark.parametrize(
-    ("given", "why"),
+    ("arguments", "message"),
     [
         (("--task", "copi"), "did you mean 'copy'"),
         (("--task", " , "), "--task needs a task's name"),
@@ -85,14 +88,14 @@ def test_build_takes_a_file_an_account_a_project_and_tasks(out, capsys, tmp_path
         (("--outt", "x"), "did you mean"),
     ],
 )
-def test_a_mistake_is_one_line_and_writes_nothing(out, capsys, monkeypatch, given, why):
+def test_a_mistake_is_one_line_and_writes_nothing(out, capsys, monkeypatch, arguments, message):
     monkeypatch.chdir(out)
     (out / "comparison.csv").write_text("task\n")
     before = sorted(path.name for path in out.iterdir())
-    status, said, error = run(capsys, "build", out, *given)
-    assert (status, said) == (2, "")
+    status, output, error = run(capsys, "build", out, *arguments)
+    assert (status, output) == (2, "")
     assert one_line(error)
-    assert why in error
+    assert message in error
     assert sorted(path.name for path in out.iterdir()) == before
     assert (out / "comparison.csv").read_text() == "task\n"
 
@@ -109,7 +112,7 @@ def test_a_folder_that_is_not_there_is_said(out, capsys, account, command):
 def test_build_without_the_extra_says_how_to_get_it(out, capsys, monkeypatch):
     from analysis.dashboards.workspace import panels
 
-    panels.library.cache_clear()
+    panels.load_library.cache_clear()
     monkeypatch.setattr(panels, "find_spec", lambda name: None)
     for command in ("build", "push"):
         status, _, error = run(capsys, command, out)
@@ -120,14 +123,14 @@ def test_build_without_the_extra_says_how_to_get_it(out, capsys, monkeypatch):
 
 
 def test_push_without_a_key_is_one_line_and_sends_nothing(out, capsys, account, monkeypatch):
-    def refused(*given):
+    def refused(*arguments):
         raise AssertionError("nothing may be sent")
 
     monkeypatch.setattr(pushing, "save_workspace", refused)
     monkeypatch.setattr(pushing, "save_report", refused)
     account("no account is logged in on this machine: wandb login")
-    status, said, error = run(capsys, "push", out)
-    assert (status, said, error) == (2, "", "workbench: no account is logged in on this machine: wandb login\n")
+    status, output, error = run(capsys, "push", out)
+    assert (status, output, error) == (2, "", "workbench: no account is logged in on this machine: wandb login\n")
     assert not (out / "wandb").exists()
 
 
@@ -139,7 +142,7 @@ def test_push_says_where_both_are(out, capsys, account, monkeypatch):
         return "https://w.example/w"
 
     monkeypatch.setattr(pushing, "save_workspace", workspace)
-    monkeypatch.setattr(pushing, "save_report", lambda made: f"https://w.example/{made.entity}")
+    monkeypatch.setattr(pushing, "save_report", lambda report: f"https://w.example/{report.entity}")
     account()
     assert run(capsys, "push", out) == (0, "workspace: https://w.example/w\nreport: https://w.example/me\n", "")
     assert run(capsys, "push", out, "--entity", "team", "--project", "own")[0] == 0
@@ -149,7 +152,7 @@ def test_push_says_where_both_are(out, capsys, account, monkeypatch):
 
 def test_an_account_without_an_entity_is_asked_for_one(out, capsys, account, monkeypatch):
     monkeypatch.setattr(pushing, "save_workspace", lambda space: "https://w.example/w")
-    monkeypatch.setattr(pushing, "save_report", lambda made: "https://w.example/r")
+    monkeypatch.setattr(pushing, "save_report", lambda report: "https://w.example/r")
     account(entity=None)
     status, _, error = run(capsys, "push", out)
     assert status == 2
@@ -177,9 +180,9 @@ def test_the_command_explains_itself(out, capsys):
     assert status == 2
     assert "did you mean 'build'" in error
     for command in ("build", "push"):
-        with pytest.raises(SystemExit) as told:
+        with pytest.raises(SystemExit) as raised:
             dashboard.main([command, "--help"])
-        assert told.value.code == 0
+        assert raised.value.code == 0
         assert "examples:" in capsys.readouterr().out
 
 

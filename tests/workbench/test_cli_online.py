@@ -1,4 +1,4 @@
-"""`--wandb online`: what a command has found is sent at its end, and nothing about that can fail the command."""
+"""`--wandb online`: results are sent at the end of a command, and no failure of that can fail the command."""
 
 import subprocess
 import sys
@@ -6,9 +6,9 @@ from importlib.util import find_spec
 
 import pytest
 
-from analysis.dashboards.mirror.state import below
-from tests.analysis.dashboards.wandb_server import clean_environment, serving
-from workbench.run_folder import results_of, run_path
+from analysis.dashboards.mirror.state import iter_states
+from tests.analysis.dashboards.wandb_server import clean_environment, run_server
+from workbench.run_folder import results_folder, run_path
 
 pytestmark = pytest.mark.skipif(find_spec("wandb") is None, reason="W&B is not installed")
 SMALL = [
@@ -17,8 +17,8 @@ SMALL = [
 ]
 
 
-def compare(out, environment, *given):
-    command = [sys.executable, "-m", "workbench", "compare", *SMALL, "--wandb", "online", "--out", str(out), *given]
+def compare(out, environment, *arguments):
+    command = [sys.executable, "-m", "workbench", "compare", *SMALL, "--wandb", "online", "--out", str(out), *arguments]
     # The home is another one, in which the kernels would have to be compiled first.
     eager = environment | {"WORKBENCH_BACKEND": "eager"}
     return subprocess.run(command, env=eager, capture_output=True, text=True)
@@ -27,19 +27,19 @@ def compare(out, environment, *given):
 @pytest.mark.slow
 def test_everything_is_sent_at_the_end_and_to_the_project_that_it_was_written_for(tmp_path):
     out = tmp_path / "results"
-    with serving() as backend:
+    with run_server() as backend:
         environment = clean_environment(tmp_path / "home", backend)
         done = compare(out, environment)
         assert done.returncode == 0, done.stderr
-        assert all(mark.sent for _, mark in below(out))
-        assert sorted(backend.runs) == sorted(f"sequence-workbench/{mark.id}" for _, mark in below(out))
+        assert all(mark.sent for _, mark in iter_states(out))
+        assert sorted(backend.runs) == sorted(f"sequence-workbench/{mark.id}" for _, mark in iter_states(out))
         # Another seed, and another project from now on: what was sent stays where it is.
         done = compare(out, environment, "--seeds", "3", "--wandb-project", "other")
         assert done.returncode == 0, done.stderr
-        ids = {mark.id for _, mark in below(out)}
+        ids = {mark.id for _, mark in iter_states(out)}
         assert len(ids) == 4
         assert {place for place in backend.runs if place.startswith("other/")} == {f"other/{name}" for name in ids}
-        assert all(mark.sent and mark.place.project == "other" for _, mark in below(out))
+        assert all(mark.sent and mark.place.project == "other" for _, mark in iter_states(out))
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_everything_is_sent_at_the_end_and_to_the_project_that_it_was_written_fo
 )
 def test_without_an_account_it_is_one_line_and_the_results_are_complete(tmp_path, trouble):
     out = tmp_path / "results"
-    with serving() as backend:
+    with run_server() as backend:
         environment = clean_environment(tmp_path / "home", backend)
         if trouble == "no key":
             del environment["WANDB_API_KEY"]
@@ -60,12 +60,12 @@ def test_without_an_account_it_is_one_line_and_the_results_are_complete(tmp_path
         (line,) = [line for line in done.stderr.splitlines() if line.startswith("workbench: ")]
         assert f"nothing is lost: workbench sync {out} sends what is left" in line
         assert (out / "report.html").exists()
-        marks = [mark for _, mark in below(out)]
+        marks = [mark for _, mark in iter_states(out)]
         assert [mark.sent for mark in marks] == [False] * 3
         assert all((out / mark.folder).is_dir() for mark in marks)
 
 
 def test_the_results_that_a_run_is_in(tmp_path):
-    assert results_of(run_path(tmp_path, "a", "b", "c", 0)) == tmp_path.resolve()
-    assert results_of(tmp_path / "c" / "seed-0") is None
-    assert results_of(tmp_path.__class__("/seed-0")) is None
+    assert results_folder(run_path(tmp_path, "a", "b", "c", 0)) == tmp_path.resolve()
+    assert results_folder(tmp_path / "c" / "seed-0") is None
+    assert results_folder(tmp_path.__class__("/seed-0")) is None

@@ -1,4 +1,4 @@
-"""`workbench profile` as it is used, and misused. Times are never asserted."""
+"""`workbench profile`: its table and files, and one-line errors for mistakes. Times are never asserted."""
 
 import re
 
@@ -14,14 +14,14 @@ TINY = ["--lengths", "4", "--batch-size", "2", "--hidden-size", "4", "--threads"
 
 
 @pytest.fixture(autouse=True)
-def quickly(monkeypatch):
+def short_measurements(monkeypatch):
     """Short measurements, without the large vectors and matrices of the peak."""
     from analysis.profile import machine, timing
 
-    monkeypatch.setattr(timing, "LEAST", 1e-5)
-    monkeypatch.setitem(machine.ORDER, "cpu", 32)
-    monkeypatch.setitem(machine.LARGE, "cpu", 64)
-    monkeypatch.setattr(machine, "SMALL", 64)
+    monkeypatch.setattr(timing, "MIN_SECONDS", 1e-5)
+    monkeypatch.setitem(machine.MATRIX_SIZE, "cpu", 32)
+    monkeypatch.setitem(machine.MEMORY_VECTOR_SIZE, "cpu", 64)
+    monkeypatch.setattr(machine, "CACHE_VECTOR_SIZE", 64)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def quickly(monkeypatch):
         (["--architecture.gru.hidden_sze", "3"], "no option 'hidden_sze'; did you mean 'hidden_size'"),
         (["--architectures", "gru", "--architecture.lstm.num_layers", "2"], "options are given for .*'lstm'"),
         (["--task.copy.length", "2"], "options are given for task 'copy'"),
-        (["--json", "there.json"], "there.json is no earlier profile and is not overwritten"),
+        (["--json", "there.json"], "there.json is not an earlier profile and is not overwritten"),
         (["--json", "."], "is a folder; --json names a file"),
         (["--out", "there.json"], "there.json is a file; --out names a folder"),
         (["--out", "/proc/profile"], "cannot write to /proc/profile"),
@@ -61,12 +61,12 @@ def test_a_mistake_is_one_line_and_measures_nothing(arguments, message, capsys, 
     from analysis.profile import profiler
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(profiler, "rounds", lambda *a, **k: pytest.fail("measured"))
+    monkeypatch.setattr(profiler, "measure_rounds", lambda *a, **k: pytest.fail("measured"))
     (tmp_path / "there.json").write_text("mine")
     assert main(["profile", *arguments]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    (line,) = said.err.splitlines()
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
     assert re.search(message, line)
     assert [path.name for path in tmp_path.iterdir()] == ["there.json"]
     assert (tmp_path / "there.json").read_text() == "mine"
@@ -83,17 +83,17 @@ def test_every_architecture_is_profiled_and_every_file_written(tmp_path, capsys)
     before = torch.get_num_threads()
     assert main(["profile", *TINY, "--json", str(written), "--out", str(tmp_path / "out")]) == 0
     assert torch.get_num_threads() == before
-    said = capsys.readouterr()
-    assert "measuring: 4 steps" in said.err
-    assert max(map(len, said.out.splitlines())) <= 110  # Times of so few steps have wild intervals.
-    found = read_json(written)
-    assert found == read_json(tmp_path / "out/profile.json")
-    assert found["kind"] == "workbench profile"
-    assert {"machine", "settings", "peak", "peak_memory_is", "rows"} <= set(found)
+    captured = capsys.readouterr()
+    assert "measuring: 4 steps" in captured.err
+    assert max(map(len, captured.out.splitlines())) <= 110  # Times of so few steps have wild intervals.
+    profile = read_json(written)
+    assert profile == read_json(tmp_path / "out/profile.json")
+    assert profile["kind"] == "workbench profile"
+    assert {"machine", "settings", "peak", "peak_memory_is", "rows"} <= set(profile)
     names = ["torch.nn.LSTM", *architectures.names()]
-    assert [row["architecture"] for row in found["rows"]] == names
-    for row in found["rows"]:
-        assert row["architecture"] in said.out
+    assert [row["architecture"] for row in profile["rows"]] == names
+    for row in profile["rows"]:
+        assert row["architecture"] in captured.out
         assert row["counted"] == "formula"
         assert row["parameters"] > 0
         assert row["state_size"] > 0
@@ -154,15 +154,15 @@ def test_an_architecture_of_ones_own_is_counted_by_pytorch(tmp_path, monkeypatch
     (tmp_path / "own_for_profile.py").write_text(OWN)
     monkeypatch.syspath_prepend(str(tmp_path))
     path = tmp_path / "profile.json"
-    given = ["profile", *TINY, "--architectures", "own_for_profile:Own"]
-    assert main([*given, "--json", str(path)]) == 0
+    command = ["profile", *TINY, "--architectures", "own_for_profile:Own"]
+    assert main([*command, "--json", str(path)]) == 0
     own = read_json(path)["rows"][1]
     assert own["counted"] == "PyTorch's counter"
     assert own["forward"]["multiply_adds_a_step"] == 8
     assert own["forward"]["bytes_a_step"] is None
     assert own["peak_memory_bytes"] is not None
     assert "as PyTorch's counter sees them" in capsys.readouterr().out
-    assert main([*given, "--architecture.own_for_profile:Own.fails", "true"]) == 2
+    assert main([*command, "--architecture.own_for_profile:Own.fails", "true"]) == 2
     assert "architecture own_for_profile:Own: RuntimeError: no such luck" in capsys.readouterr().err
 
 
@@ -172,7 +172,7 @@ def test_the_files_are_there_even_if_nobody_reads_the_table(tmp_path, monkeypatc
     def gone(profile):
         raise BrokenPipeError
 
-    monkeypatch.setattr(output, "text", gone)
+    monkeypatch.setattr(output, "format_profile", gone)
     path = tmp_path / "profile.json"
     with pytest.raises(BrokenPipeError):
         profile_main([*TINY, "--architectures", "rnn", "--json", str(path)])
@@ -180,7 +180,7 @@ def test_the_files_are_there_even_if_nobody_reads_the_table(tmp_path, monkeypatc
 
 
 def test_it_explains_itself_with_an_example(capsys):
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as raised:
         main(["profile", "--help"])
-    assert ended.value.code == 0
+    assert raised.value.code == 0
     assert "workbench profile" in capsys.readouterr().out.split("examples:")[1]

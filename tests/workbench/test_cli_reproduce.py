@@ -1,4 +1,4 @@
-"""A table made in one sitting or in many, and what is said of it on its page."""
+"""`workbench reproduce`: a table trained in one sitting or in many, and the statements on its page."""
 
 import json
 import signal
@@ -44,7 +44,7 @@ def presets(tmp_path, monkeypatch):
 
 
 def results(out: Path) -> dict[str, tuple[bytes, bytes]]:
-    """What every run came to, by its folder."""
+    """Returns the result and the metrics of every run, by its folder."""
     return {
         str(path.parent.relative_to(out)): (path.read_bytes(), (path.parent / "metrics.csv").read_bytes())
         for path in sorted(out.rglob("result.json"))
@@ -54,8 +54,8 @@ def results(out: Path) -> dict[str, tuple[bytes, bytes]]:
 def test_time_that_is_up_before_anything_is_done_says_so_everywhere(presets, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["reproduce", "tiny", "--out", str(out), "--time-limit", "0.01s"]) == OUT_OF_TIME
-    told = capsys.readouterr()
-    assert "the time is up: 0 of 4 runs are finished; the same command goes on from there" in told.err
+    captured = capsys.readouterr()
+    assert "the time is up: 0 of 4 runs are finished; run the same command again to resume" in captured.err
     page = (out / "results/tiny-small.md").read_text()
     assert "**Not finished**: 0 of 4 runs, 0 % of the way." in page
     assert "partial, 0 of 4 runs (0 %)" in (out / "results/README.md").read_text()
@@ -66,8 +66,8 @@ def test_time_that_is_up_before_anything_is_done_says_so_everywhere(presets, tmp
     assert "**This is not the paper's setting.**" in page
     assert "steps 20 instead of 40 (1/2); length 10 instead of 100 (1/10)" in page
     for path in out.rglob("result.json"):
-        known = json.loads(path.read_text())
-        assert known["steps"] == 20
+        result = json.loads(path.read_text())
+        assert result["steps"] == 20
     index = (out / "results/README.md").read_text()
     assert "| not run | [done](tiny-small.md)" in index
 
@@ -133,21 +133,21 @@ def test_the_time_is_up_once_and_not_after_the_end():
             raise AssertionError
 
     pool = Pool()
-    with stop_on_interrupt(pool, until=time.monotonic() + 0.05) as ending:
-        assert not ending.timed_out
+    with stop_on_interrupt(pool, deadline=time.monotonic() + 0.05) as reason:
+        assert not reason.timed_out
         time.sleep(0.2)
-        assert ending.timed_out
+        assert reason.timed_out
     assert pool.stops == 1
     other = Pool()
-    with stop_on_interrupt(other, until=time.monotonic() + 0.1) as ending:
+    with stop_on_interrupt(other, deadline=time.monotonic() + 0.1) as reason:
         pass
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
     time.sleep(0.2)
-    assert (other.stops, ending.timed_out) == (0, False)
+    assert (other.stops, reason.timed_out) == (0, False)
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("arguments", "message"),
     [
         ([], "name a preset: workbench reproduce PRESET (--list shows them)"),
         (["tinny"], "unknown preset 'tinny'; did you mean 'tiny'?; workbench reproduce --list shows them"),
@@ -161,12 +161,12 @@ def test_the_time_is_up_once_and_not_after_the_end():
         (["tiny", "--pages", "presets/tiny.yaml"], "presets/tiny.yaml is a file; --pages names a folder"),
     ],
 )
-def test_a_mistake_is_one_line_and_leaves_nothing(given, said, presets, tmp_path, monkeypatch, capsys):
+def test_a_mistake_is_one_line_and_leaves_nothing(arguments, message, presets, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert main(["reproduce", *given]) == 2
-    told = capsys.readouterr()
-    assert said in told.err
-    assert told.err.count("\n") == 1
+    assert main(["reproduce", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
     assert not list(tmp_path.rglob("runs/*"))
 
 
@@ -176,9 +176,9 @@ def test_what_somebody_else_wrote_is_not_overwritten(name, presets, tmp_path, ca
     pages.mkdir()
     (pages / name).write_text("# Mine\n")
     assert main(["reproduce", "tiny", "--out", str(tmp_path / "out"), "--pages", str(pages)]) == 2
-    told = capsys.readouterr().err
-    assert str(pages / name) in told
-    assert told.count("\n") == 1
+    errors = capsys.readouterr().err
+    assert str(pages / name) in errors
+    assert errors.count("\n") == 1
     assert (pages / name).read_text() == "# Mine\n"
     assert not list(tmp_path.rglob("runs/*"))
 
@@ -186,13 +186,13 @@ def test_what_somebody_else_wrote_is_not_overwritten(name, presets, tmp_path, ca
 def test_a_page_of_more_runs_stays_until_there_are_as_many(presets, tmp_path, capsys):
     pages, command = tmp_path / "pages", ["reproduce", "tiny", "--seeds", "1", "--pages", str(tmp_path / "pages")]
     assert main([*command, "--out", str(tmp_path / "out")]) == 0
-    made = {path: path.read_bytes() for path in pages.iterdir() if path.is_file()}
+    pages_before = {path: path.read_bytes() for path in pages.iterdir() if path.is_file()}
     capsys.readouterr()
     assert main([*command, "--out", str(tmp_path / "other"), "--time-limit", "0.01s"]) == OUT_OF_TIME
-    told = capsys.readouterr()
-    assert "tiny-small.md stays as it is: it is made of 2 finished runs, and" in told.err
-    assert told.out == ""
-    assert {path: path.read_bytes() for path in pages.iterdir() if path.is_file()} == made
+    captured = capsys.readouterr()
+    assert "tiny-small.md stays as it is: it is made of 2 finished runs, and" in captured.err
+    assert captured.out == ""
+    assert {path: path.read_bytes() for path in pages.iterdir() if path.is_file()} == pages_before
     assert main([*command, "--out", str(tmp_path / "other")]) == 0
     assert "tiny-small.md: " in capsys.readouterr().out
 
@@ -219,12 +219,12 @@ def test_stopped_and_continued_five_times_it_equals_one_that_never_was(presets, 
     (presets / "tiny.yaml").write_text(yaml.safe_dump({**TINY, "full": full}))
     command = ["reproduce", "tiny", "--scale", "full"]
     parts, whole = tmp_path / "parts", tmp_path / "whole"
-    made = []
+    shares = []
     for _ in range(5):
         assert main([*command, "--out", str(parts), "--time-limit", "8s"]) == OUT_OF_TIME
-        made.append(json.loads((parts / "results/tiny-full.json").read_text())["share"])
-    assert made == sorted(made)
-    assert 0 < made[-1] < 1
+        shares.append(json.loads((parts / "results/tiny-full.json").read_text())["share"])
+    assert shares == sorted(shares)
+    assert 0 < shares[-1] < 1
     assert main([*command, "--out", str(parts)]) == 0
     assert main([*command, "--out", str(whole)]) == 0
     assert results(parts) == results(whole)

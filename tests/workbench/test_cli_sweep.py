@@ -1,4 +1,4 @@
-"""`workbench sweep` from the first command to the last."""
+"""`workbench sweep` from its first command to its last, and one-line errors for mistakes."""
 
 import re
 import shutil
@@ -12,7 +12,7 @@ from workbench.cli.main import main
 from workbench.config import TUNING_SEED
 from workbench.files import read_yaml
 from workbench.lightning_module import SequenceModule
-from workbench.study_files import read
+from workbench.study_files import read_studies
 
 GIVEN = [
     *("--tasks", "addition", "--task.addition.length", "6", "--architectures", "rnn,gru", "--seeds", "1"),
@@ -27,16 +27,16 @@ def _no_store(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory):
-    """The folder of a sweep, and what its command said."""
+def finished_sweep(tmp_path_factory):
+    """The folder of a finished sweep; not to be changed."""
     out = tmp_path_factory.mktemp("swept") / "out"
     assert main(["sweep", "run", *GIVEN, "--trials", "2", "--out", str(out)]) == 0
     return out
 
 
 @pytest.fixture
-def copied(swept, tmp_path):
-    shutil.copytree(swept, tmp_path / "out")
+def sweep_copy(finished_sweep, tmp_path):
+    shutil.copytree(finished_sweep, tmp_path / "out")
     return tmp_path / "out"
 
 
@@ -44,57 +44,57 @@ def runs(out):
     return sorted(path.parent for path in out.glob("runs/*/*/*/seed-*/result.json"))
 
 
-def said(capsys, *given):
-    """The status of a command, and what it said; never more than a line of what was wrong."""
+def run_sweep(capsys, *arguments):
+    """Runs a command of `workbench sweep`; returns its status, its output and its errors."""
     capsys.readouterr()
-    status = main(["sweep", *map(str, given)])
-    told = capsys.readouterr()
-    assert "Traceback" not in told.err
-    return status, told.out, told.err
+    status = main(["sweep", *map(str, arguments)])
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err
+    return status, captured.out, captured.err
 
 
-def test_a_sweep_ends_with_tuned_studies_fresh_runs_and_a_report(swept):
-    assert {path.name for path in runs(swept)} == {f"seed-{TUNING_SEED}", "seed-0"}
-    studies = read(swept)
+def test_a_sweep_ends_with_tuned_studies_fresh_runs_and_a_report(finished_sweep):
+    assert {path.name for path in runs(finished_sweep)} == {f"seed-{TUNING_SEED}", "seed-0"}
+    studies = read_studies(finished_sweep)
     assert sorted(study.name for study in studies) == ["addition/gru", "addition/rnn"]
     for study in studies:
-        assert len(study.finished) == study.asked == 2
+        assert len(study.finished_trials) == study.asked == 2
         for identity in (study.winner_identity, study.default_identity):
-            assert (swept / "runs" / "addition" / study.architecture / identity / "seed-0" / "result.json").exists()
-    assert (swept / "report.html").exists()
-    assert "storage" not in read_yaml(swept / "sweep.yaml")
+            assert (
+                finished_sweep / "runs" / "addition" / study.architecture / identity / "seed-0" / "result.json"
+            ).exists()
+    assert (finished_sweep / "report.html").exists()
+    assert "storage" not in read_yaml(finished_sweep / "sweep.yaml")
 
 
-def test_the_same_command_reads_everything_and_more_trials_go_on(copied, capsys, monkeypatch):
-    before = {path: path.stat().st_mtime_ns for folder in runs(copied) for path in folder.iterdir()}
-    monkeypatch.setattr(SequenceModule, "training_step", lambda *given: pytest.fail("trained again"))
+def test_the_same_command_reads_everything_and_more_trials_go_on(sweep_copy, capsys, monkeypatch):
+    before = {path: path.stat().st_mtime_ns for folder in runs(sweep_copy) for path in folder.iterdir()}
+    monkeypatch.setattr(SequenceModule, "training_step", lambda *args: pytest.fail("trained again"))
     monkeypatch.setattr(
-        "sweeps.local_launcher.start_process", lambda *given, **told: pytest.fail("a worker was started")
+        "workbench.process_pool.start_process", lambda *args, **kwargs: pytest.fail("a worker was started")
     )
     local = ("--device", "cpu", "--wandb", "off", "--workers", "1")
-    status, _, err = said(capsys, "run", "--config", copied / "sweep.yaml", *local, "--out", copied)
+    status, _, err = run_sweep(capsys, "run", "--config", sweep_copy / "sweep.yaml", *local, "--out", sweep_copy)
     assert status == 0
     assert "4 of 4 trials are finished already" in err
-    assert {path: path.stat().st_mtime_ns for folder in runs(copied) for path in folder.iterdir()} == before
-    status, _, err = said(capsys, "run", *GIVEN, "--trials", "1", "--out", copied)
+    assert {path: path.stat().st_mtime_ns for folder in runs(sweep_copy) for path in folder.iterdir()} == before
+    status, _, err = run_sweep(capsys, "run", *GIVEN, "--trials", "1", "--out", sweep_copy)
     assert (status, err.count("\n")) == (2, 1)
-    assert "fewer cannot be asked" in err
-    status, _, err = said(capsys, "run", *GIVEN, "--trials", "2", "--learning-rate", "0.5", "--out", copied)
+    assert "ask for at least as many, not 1" in err
+    status, _, err = run_sweep(capsys, "run", *GIVEN, "--trials", "2", "--learning-rate", "0.5", "--out", sweep_copy)
     assert status == 2
     assert "optimization.learning_rate is 0.001, not 0.5" in err
 
 
-def test_the_winners_file_is_a_comparison_that_reads_the_winners_runs(copied, capsys, monkeypatch):
-    status, out, _ = said(capsys, "best", copied, "--yaml", copied / "best")
+def test_the_winners_file_is_a_comparison_that_reads_the_winners_runs(sweep_copy, capsys, monkeypatch):
+    status, out, _ = run_sweep(capsys, "best", sweep_copy, "--yaml", sweep_copy / "best")
     assert status == 0
-    files = [copied / "best" / f"addition-{name}.yaml" for name in ("rnn", "gru")]
+    files = [sweep_copy / "best" / f"addition-{name}.yaml" for name in ("rnn", "gru")]
     assert out.splitlines()[-2:] == list(map(str, files))
-    monkeypatch.setattr(
-        "workbench.cli.execution.ProcessPool.run", lambda self, experiments, listen: expected(experiments)
-    )
+    monkeypatch.setattr("workbench.cli.execution.RunPool.run", lambda self, experiments, listen: expected(experiments))
     for file in files:
-        given = ["compare", "--config", str(file), "--seeds", "1", "--device", "cpu", "--wandb", "off"]
-        assert main([*given, "--out", str(copied)]) == 0
+        arguments = ["compare", "--config", str(file), "--seeds", "1", "--device", "cpu", "--wandb", "off"]
+        assert main([*arguments, "--out", str(sweep_copy)]) == 0
         assert "1 of 1 runs are finished already" in capsys.readouterr().err
 
 
@@ -102,28 +102,28 @@ def expected(experiments):
     assert experiments == [], "another configuration than the winner's"
 
 
-def test_status_and_report_tell_what_there_is(copied, capsys):
+def test_status_and_report_tell_what_there_is(sweep_copy, capsys):
     for where in (
-        (copied,),
-        ("--storage", f"sqlite:///{copied}/sweep.db"),
-        (copied, "--storage", f"sqlite:///{copied}/sweep.db"),
+        (sweep_copy,),
+        ("--storage", f"sqlite:///{sweep_copy}/sweep.db"),
+        (sweep_copy, "--storage", f"sqlite:///{sweep_copy}/sweep.db"),
     ):
-        status, out, _ = said(capsys, "status", *where)
+        status, out, _ = run_sweep(capsys, "status", *where)
         assert status == 0
         assert [line.split()[:3] for line in out.splitlines()[1:]] == [
             ["addition/rnn", "2", "2"],
             ["addition/gru", "2", "2"],
         ]
-    assert said(capsys, "status", copied, "--watch")[0] == 0
-    (copied / "report.html").unlink()
-    assert said(capsys, "report", copied)[0] == 0
-    assert (copied / "report.html").exists()
+    assert run_sweep(capsys, "status", sweep_copy, "--watch")[0] == 0
+    (sweep_copy / "report.html").unlink()
+    assert run_sweep(capsys, "report", sweep_copy)[0] == 0
+    assert (sweep_copy / "report.html").exists()
 
 
 @pytest.mark.parametrize("command", ["status", "best", "report"])
-def test_what_is_not_there_or_broken_is_a_line(copied, capsys, tmp_path, command):
+def test_what_is_not_there_or_broken_is_a_line(sweep_copy, capsys, tmp_path, command):
     def refused(*where, match):
-        status, _, err = said(capsys, command, *where)
+        status, _, err = run_sweep(capsys, command, *where)
         assert (status, err.count("\n")) == (2, 1), err
         assert re.search(match, err), err
 
@@ -131,28 +131,28 @@ def test_what_is_not_there_or_broken_is_a_line(copied, capsys, tmp_path, command
     refused(tmp_path / "none", match="there is no folder")
     (tmp_path / "empty").mkdir()
     refused(tmp_path / "empty", match="holds no sweep")
-    shutil.copy(copied / "sweep.yaml", tmp_path / "kept.yaml")
-    kept = read_yaml(tmp_path / "kept.yaml")
+    shutil.copy(sweep_copy / "sweep.yaml", tmp_path / "kept.yaml")
+    values = read_yaml(tmp_path / "kept.yaml")
     wrong = ({"space": [1]}, {"storage": 3}, {"storage": "nowhere"}, {"tasks": 7})
-    texts = [yaml.safe_dump({**kept, **each}) for each in wrong]
+    texts = [yaml.safe_dump({**values, **change}) for change in wrong]
     for text in ("tasks: [", "- 1", "trials: 3\ntasks: 7", *texts):
-        (copied / "sweep.yaml").write_text(text)
-        refused(copied, match=r"sweep\.yaml|storage")
-    shutil.copy(tmp_path / "kept.yaml", copied / "sweep.yaml")
-    (copied / "sweep.db").unlink()
-    refused(copied, match="there is no store")
-    assert not (copied / "sweep.db").exists(), "to look at a sweep makes none"
+        (sweep_copy / "sweep.yaml").write_text(text)
+        refused(sweep_copy, match=r"sweep\.yaml|storage")
+    shutil.copy(tmp_path / "kept.yaml", sweep_copy / "sweep.yaml")
+    (sweep_copy / "sweep.db").unlink()
+    refused(sweep_copy, match="there is no store")
+    assert not (sweep_copy / "sweep.db").exists(), "to look at a sweep makes none"
 
 
-def test_a_store_that_was_lost_is_made_again_from_the_runs(copied, capsys, monkeypatch):
-    (copied / "sweep.db").unlink()
-    before = runs(copied)
-    assert said(capsys, "run", *GIVEN, "--trials", "2", "--out", copied)[0] == 0
-    assert runs(copied) == before
+def test_a_store_that_was_lost_is_made_again_from_the_runs(sweep_copy, capsys, monkeypatch):
+    (sweep_copy / "sweep.db").unlink()
+    before = runs(sweep_copy)
+    assert run_sweep(capsys, "run", *GIVEN, "--trials", "2", "--out", sweep_copy)[0] == 0
+    assert runs(sweep_copy) == before
 
 
 @pytest.mark.parametrize(
-    ("given", "match"),
+    ("arguments", "match"),
     [
         (["--trials", "0"], "trials must be at least 1"),
         (["--objectives", "los"], "objectives 'los' is unknown"),
@@ -168,8 +168,8 @@ def test_a_store_that_was_lost_is_made_again_from_the_runs(copied, capsys, monke
         (["--name", "a/b"], "name 'a/b' must be"),
     ],
 )
-def test_a_users_mistake_is_a_line_and_nothing_is_begun(tmp_path, capsys, given, match):
-    status, _, err = said(capsys, "run", *GIVEN, *given, "--out", tmp_path / "out")
+def test_a_users_mistake_is_a_line_and_nothing_is_begun(tmp_path, capsys, arguments, match):
+    status, _, err = run_sweep(capsys, "run", *GIVEN, *arguments, "--out", tmp_path / "out")
     assert (status, err.count("\n")) == (2, 1), err
     assert re.search(match, err), err
     assert "hush" not in err
@@ -196,44 +196,44 @@ def test_a_comparison_has_no_space(tmp_path, capsys):
     assert "unknown option --space.rnn.dropout" in capsys.readouterr().err
 
 
-def test_a_folder_has_one_sweep_at_a_time(copied, capsys):
-    from workbench.run_folder import exclusive
+def test_a_folder_has_one_sweep_at_a_time(sweep_copy, capsys):
+    from workbench.run_folder import sweep_lock
 
-    with exclusive(copied):
-        status, _, err = said(capsys, "run", *GIVEN, "--trials", "2", "--out", copied)
+    with sweep_lock(sweep_copy):
+        status, _, err = run_sweep(capsys, "run", *GIVEN, "--trials", "2", "--out", sweep_copy)
     assert status == 2
     assert "another sweep is being run" in err
 
 
-def test_a_worker_needs_a_store_that_is_there(tmp_path, copied, capsys):
-    status, _, err = said(capsys, "worker", "--storage", f"sqlite:///{tmp_path}/none.db", "--out", tmp_path)
+def test_a_worker_needs_a_store_that_is_there(tmp_path, sweep_copy, capsys):
+    status, _, err = run_sweep(capsys, "worker", "--storage", f"sqlite:///{tmp_path}/none.db", "--out", tmp_path)
     assert (status, err.count("\n")) == (2, 1)
     assert "there is no store" in err
     assert not (tmp_path / "none.db").exists()
-    assert said(capsys, "worker", "--device", "cpu", "--out", tmp_path / "mistaken")[0] == 2
+    assert run_sweep(capsys, "worker", "--device", "cpu", "--out", tmp_path / "mistaken")[0] == 2
     assert not (tmp_path / "mistaken").exists()
-    status, _, err = said(capsys, "worker", "--study", "addition/rn", "--device", "cpu", "--out", copied)
+    status, _, err = run_sweep(capsys, "worker", "--study", "addition/rn", "--device", "cpu", "--out", sweep_copy)
     assert status == 2
     assert "did you mean 'addition/rnn'" in err
 
 
-@pytest.mark.parametrize(("given", "hired"), [((), 6), (("--threads", "3"), 2), (("--workers", "1"), 1)])
-def test_a_worker_command_is_as_many_workers_as_its_help_says(copied, monkeypatch, given, hired):
-    hires = []
+@pytest.mark.parametrize(("arguments", "workers"), [((), 6), (("--threads", "3"), 2), (("--workers", "1"), 1)])
+def test_a_worker_command_is_as_many_workers_as_its_help_says(sweep_copy, monkeypatch, arguments, workers):
+    started = []
 
-    class Crew:
+    class Launcher:
         stopping = False
 
-        def __init__(self, *, workers, **others):
-            hires.append(workers)
+        def __init__(self, *, workers, **options):
+            started.append(workers)
 
         def run(self):
             return
 
-    monkeypatch.setattr("workbench.cli.sweep.worker.LocalLauncher", Crew)
+    monkeypatch.setattr("workbench.cli.sweep.worker.LocalLauncher", Launcher)
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(6)))
-    assert main(["sweep", "worker", *given, "--device", "cpu", "--out", str(copied)]) == 0
-    assert hires == [hired]
+    assert main(["sweep", "worker", *arguments, "--device", "cpu", "--out", str(sweep_copy)]) == 0
+    assert started == [workers]
 
 
 def test_a_password_is_written_nowhere(monkeypatch):
@@ -244,8 +244,8 @@ def test_a_password_is_written_nowhere(monkeypatch):
     from workbench.cli.sweep.tune import worker_command
 
     url = "postgresql+psycopg://me:hush@host/x"
-    order = WorkerConfig(url=url, names=("a/b",), out=Path("out"))
-    assert "hush" not in worker_command(order)
+    config = WorkerConfig(url=url, study_names=("a/b",), out=Path("out"))
+    assert "hush" not in worker_command(config)
     # A sweep's file has the URL without it; what is in the environment has it.
     monkeypatch.setenv("WORKBENCH_STORAGE", url)
     assert StorageOptions(storage="postgresql+psycopg://me@host/x").url(None) == url
@@ -253,16 +253,16 @@ def test_a_password_is_written_nowhere(monkeypatch):
     assert StorageOptions().url(None) == url
 
 
-def test_trials_are_mirrored_with_their_study_and_state(copied, capsys, monkeypatch):
+def test_trials_are_mirrored_with_their_study_and_state(sweep_copy, capsys, monkeypatch):
     added = []
 
     def write(record, out, project):
         added.append(record)
         return Path("wandb/offline-run-x")
 
-    monkeypatch.setattr("analysis.dashboards.mirror.offline_run.write_offline", write)
-    given = [word for word in GIVEN if word not in ("--wandb", "off")]
-    assert said(capsys, "run", *given, "--trials", "2", "--wandb", "offline", "--out", copied)[0] == 0
+    monkeypatch.setattr("analysis.dashboards.mirror.offline_run.write_offline_run", write)
+    arguments = [word for word in GIVEN if word not in ("--wandb", "off")]
+    assert run_sweep(capsys, "run", *arguments, "--trials", "2", "--wandb", "offline", "--out", sweep_copy)[0] == 0
     tuned = [record for record in added if record.config.get("seed") == TUNING_SEED]
     assert sorted((record.group, record.summary["trial/number"]) for record in tuned) == [
         *(("addition/gru", number) for number in (0, 1)),
@@ -272,9 +272,9 @@ def test_trials_are_mirrored_with_their_study_and_state(copied, capsys, monkeypa
     assert [record.job_type for record in added].count("comparison") == 1
 
 
-def test_a_study_of_somebody_else_in_the_store_is_left_alone(copied, capsys):
-    optuna.create_study(storage=f"sqlite:///{copied}/sweep.db", study_name="theirs")
-    status, out, _ = said(capsys, "status", "--storage", f"sqlite:///{copied}/sweep.db")
+def test_a_study_of_somebody_else_in_the_store_is_left_alone(sweep_copy, capsys):
+    optuna.create_study(storage=f"sqlite:///{sweep_copy}/sweep.db", study_name="theirs")
+    status, out, _ = run_sweep(capsys, "status", "--storage", f"sqlite:///{sweep_copy}/sweep.db")
     assert status == 0
     assert "theirs" not in out
-    assert yaml.safe_load((copied / "sweep.yaml").read_text())["trials"] == 2
+    assert yaml.safe_load((sweep_copy / "sweep.yaml").read_text())["trials"] == 2

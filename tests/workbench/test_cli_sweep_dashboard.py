@@ -1,4 +1,4 @@
-"""`workbench sweep dashboard` as it is used, and misused."""
+"""`workbench sweep dashboard`: trials served on the loopback interface, and one-line errors for mistakes."""
 
 import json
 import os
@@ -16,21 +16,21 @@ from sweeps.storage import connect
 from sweeps.storage_url import default_url
 from sweeps.studies import create_studies
 from sweeps.sweep import Sweep
-from tests.sockets import listening
+from tests.sockets import listening_addresses
 from workbench.cli.main import main
 from workbench.cli.sweep import dashboard
 from workbench.files import write_yaml
 
-ASKED = {"tasks": ["addition"], "architectures": ["rnn", "gru"], "trials": 3, "seeds": 1, "steps": 5}
+SWEEP = {"tasks": ["addition"], "architectures": ["rnn", "gru"], "trials": 3, "seeds": 1, "steps": 5}
 
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory):
-    """The folder of a sweep that has been begun."""
+    """The folder of a sweep whose studies have been created."""
     pytest.importorskip("optuna_dashboard", reason="pip install 'sequence-workbench[dashboard]'")
     folder = tmp_path_factory.mktemp("out")
-    sweep = Sweep.from_dict(ASKED)
-    storage = connect(default_url(folder), heartbeat=10, grace=30, say=print)
+    sweep = Sweep.from_dict(SWEEP)
+    storage = connect(default_url(folder), heartbeat=10, grace=30, log=print)
     create_studies(storage, sweep.specs(), sweep.trials)
     storage.close()
     write_yaml(folder / "sweep.yaml", sweep.to_dict())
@@ -39,7 +39,7 @@ def out(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def served(out):
-    """The command at work: its process, and the address that it prints."""
+    """The running command: its process and its port."""
     process = subprocess.Popen(
         [sys.executable, "-W", "error::ResourceWarning", "-m", "workbench", "sweep", "dashboard", out, "--port", "0"],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -50,9 +50,9 @@ def served(out):
     assert process.stdout
     try:
         line = process.stdout.readline()
-        found = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
-        assert found, line
-        yield process, int(found[1])
+        match = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
+        assert match, line
+        yield process, int(match[1])
     finally:
         if process.poll() is None:
             process.kill()
@@ -67,7 +67,7 @@ def ask(port, path, **headers):
 
 def test_it_shows_the_studies_on_the_loopback_alone(served):
     process, port = served
-    assert listening(process.pid) == [("0100007F", port)]
+    assert listening_addresses(process.pid) == [("0100007F", port)]
     status, page = ask(port, "/")
     assert status == 200
     assert "Optuna Dashboard" in page
@@ -89,11 +89,11 @@ def test_it_shows_the_studies_on_the_loopback_alone(served):
 )
 def test_requests_of_other_sites_are_refused(served, headers):
     _, port = served
-    with pytest.raises(urllib.error.HTTPError) as refused:
+    with pytest.raises(urllib.error.HTTPError) as raised:
         ask(port, "/api/studies", **{name: text.format(port=port) for name, text in headers.items()})
-    assert refused.value.code == 403
-    assert "study" not in refused.value.read().decode()
-    refused.value.close()
+    assert raised.value.code == 403
+    assert "study" not in raised.value.read().decode()
+    raised.value.close()
 
 
 def test_its_own_pages_are_answered_by_either_name(served):
@@ -112,9 +112,9 @@ def test_a_port_that_is_taken_is_a_line(served, out, capsys):
 def test_ctrl_c_ends_it_quietly(served):
     process, port = served
     process.send_signal(signal.SIGINT)
-    said, complained = process.communicate(timeout=30)
+    output, errors = process.communicate(timeout=30)
     assert process.returncode == 0
-    assert said + complained == ""
+    assert output + errors == ""
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", port), timeout=5)
 
@@ -138,12 +138,12 @@ def test_a_mistake_is_a_line_and_makes_no_file(arguments, message, tmp_path, mon
     monkeypatch.delenv("WORKBENCH_STORAGE", raising=False)
     for name in ("empty", "lost"):
         (tmp_path / name).mkdir()
-    write_yaml(tmp_path / "lost" / "sweep.yaml", Sweep.from_dict(ASKED).to_dict())
+    write_yaml(tmp_path / "lost" / "sweep.yaml", Sweep.from_dict(SWEEP).to_dict())
     before = sorted(tmp_path.rglob("*"))
     assert main(["sweep", "dashboard", *arguments]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    (line,) = said.err.splitlines()
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
     assert re.search(message, line)
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -151,10 +151,10 @@ def test_a_mistake_is_a_line_and_makes_no_file(arguments, message, tmp_path, mon
 def test_the_store_may_be_named_beside_the_folder_or_kept_in_it(out, tmp_path, monkeypatch):
     monkeypatch.delenv("WORKBENCH_STORAGE", raising=False)
     elsewhere = "postgresql+psycopg://me@host/sweeps"
-    write_yaml(tmp_path / "sweep.yaml", {**Sweep.from_dict(ASKED).to_dict(), "storage": elsewhere})
-    assert dashboard.describe_status(str(tmp_path), None) == elsewhere
-    assert dashboard.describe_status(str(tmp_path), default_url(out)) == default_url(out)
-    assert dashboard.describe_status(str(out), None) == default_url(out)
+    write_yaml(tmp_path / "sweep.yaml", {**Sweep.from_dict(SWEEP).to_dict(), "storage": elsewhere})
+    assert dashboard.find_storage_url(str(tmp_path), None) == elsewhere
+    assert dashboard.find_storage_url(str(tmp_path), default_url(out)) == default_url(out)
+    assert dashboard.find_storage_url(str(out), None) == default_url(out)
 
 
 def test_a_missing_package_is_a_line_that_names_the_extra(out, monkeypatch, capsys):

@@ -1,4 +1,4 @@
-"""`workbench view` as it is used, and misused."""
+"""`workbench view`: results served on the loopback interface, and one-line errors for mistakes."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.analysis.report_runs import experiment, write_run
-from tests.sockets import listening
+from tests.sockets import listening_addresses
 from workbench.cli import view
 from workbench.errors import UserError
 
@@ -31,7 +31,7 @@ def out(tmp_path_factory):
 
 @contextmanager
 def serving(out, *arguments):
-    """The command at work: its process, and the port that it prints."""
+    """Starts the command; yields its process and its port."""
     process = subprocess.Popen(
         [sys.executable, "-W", "error::ResourceWarning", "-c", SERVE, out, *arguments],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -42,9 +42,9 @@ def serving(out, *arguments):
     assert process.stdout
     try:
         line = process.stdout.readline()
-        found = re.fullmatch(rf"{re.escape(str(out))} is shown at http://127\.0\.0\.1:(\d+)/ until Ctrl-C\n", line)
-        assert found, (line, process.stderr and process.stderr.read())
-        yield process, int(found[1])
+        match = re.fullmatch(rf"{re.escape(str(out))} is shown at http://127\.0\.0\.1:(\d+)/ until Ctrl-C\n", line)
+        assert match, (line, process.stderr and process.stderr.read())
+        yield process, int(match[1])
     finally:
         if process.poll() is None:
             process.kill()
@@ -57,7 +57,7 @@ def ask(port, path, method="GET", **headers):
         return answer.read().decode()
 
 
-def refused(port, path, method="GET", **headers):
+def error_code(port, path, method="GET", **headers):
     with pytest.raises(urllib.error.HTTPError) as error:
         ask(port, path, method, **headers)
     error.value.close()
@@ -66,15 +66,15 @@ def refused(port, path, method="GET", **headers):
 
 def test_it_serves_on_the_loopback_alone_and_only_itself(out):
     with serving(out) as (process, port):
-        assert listening(process.pid) == [("0100007F", port)]
+        assert listening_addresses(process.pid) == [("0100007F", port)]
         assert "<strong>1 of 1</strong>" in ask(port, "/")
         assert "<svg" in ask(port, "/progress")
         assert "val/loss" in ask(port, "/files/" + str(next(out.rglob("metrics.csv")).relative_to(out)))
         for path in ("/files/%2e%2e/x.csv", "/files/..%2fx.csv", "/files/%2fetc%2fpasswd", "/files/a%00.csv", "/x"):
-            assert refused(port, path) == 404
+            assert error_code(port, path) == 404
         for headers in ({"Host": "evil.example"}, {"Host": f"evil.example:{port}"}, {"Origin": "http://evil.example"}):
-            assert refused(port, "/", **headers) == 403
-        assert refused(port, "/api/studies", "POST") == 405
+            assert error_code(port, "/", **headers) == 403
+        assert error_code(port, "/api/studies", "POST") == 405
         assert "Progress" in ask(port, "/", Host=f"localhost:{port}", Origin=f"http://localhost:{port}")
 
 
@@ -88,10 +88,10 @@ def test_it_ends_quietly_while_requests_are_open(out, number):
         drawing.sendall(f"GET /progress/curves HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
         time.sleep(0.3)
         process.send_signal(number)
-        said, complained = process.communicate(timeout=30)
+        output, errors = process.communicate(timeout=30)
         half.close()
         drawing.close()
-        assert (process.returncode, said, complained) == (0, "", "")
+        assert (process.returncode, output, errors) == (0, "", "")
         with pytest.raises(OSError, match="refused"):
             socket.create_connection(("127.0.0.1", port), timeout=5)
 
@@ -110,8 +110,8 @@ def test_a_browser_that_leaves_is_not_worth_a_word(out):
 
 
 def test_a_port_that_is_taken_is_a_line(out):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
         with pytest.raises(UserError, match=f"port {port} is taken; name another one, or 0 .*--port"):
             view.main([str(out), "--port", str(port)])
 
@@ -148,9 +148,9 @@ def test_trials_of_a_sweep_are_shown_and_cannot_be_changed(out, tmp_path, monkey
     from sweeps.sweep import Sweep
     from workbench.files import write_yaml
 
-    asked = {"tasks": ["addition"], "architectures": ["rnn", "gru"], "trials": 3, "seeds": 1, "steps": 5}
-    sweep = Sweep.from_dict(asked)
-    storage = connect(default_url(tmp_path), heartbeat=10, grace=30, say=print)
+    values = {"tasks": ["addition"], "architectures": ["rnn", "gru"], "trials": 3, "seeds": 1, "steps": 5}
+    sweep = Sweep.from_dict(values)
+    storage = connect(default_url(tmp_path), heartbeat=10, grace=30, log=print)
     create_studies(storage, sweep.specs(), sweep.trials)
     storage.close()
     write_yaml(tmp_path / "sweep.yaml", sweep.to_dict())
@@ -158,7 +158,7 @@ def test_trials_of_a_sweep_are_shown_and_cannot_be_changed(out, tmp_path, monkey
         assert '<iframe src="/dashboard"' in ask(port, "/trials")
         assert "addition/gru" in ask(port, "/api/studies")
         assert "Optuna Dashboard" in ask(port, "/dashboard")
-        assert refused(port, "/api/studies/1", "DELETE") == 405
+        assert error_code(port, "/api/studies/1", "DELETE") == 405
         assert "addition/gru" in ask(port, "/api/studies")
 
 
@@ -166,7 +166,7 @@ def test_without_the_extra_or_the_store_there_is_a_line(tmp_path, monkeypatch):
     monkeypatch.delenv("WORKBENCH_STORAGE", raising=False)
     (tmp_path / "sweep.yaml").write_text("tasks: [addition]\n")
     with pytest.raises(UserError, match=r"there is no store .*sweep\.db"):
-        view.dashboard(tmp_path, print)
+        view.trials_app(tmp_path, print)
     monkeypatch.setattr(view, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'sequence-workbench\[dashboard\]'"):
-        view.dashboard(tmp_path, print)
+        view.trials_app(tmp_path, print)

@@ -1,4 +1,4 @@
-"""An experiment's identity, and what its configuration refuses."""
+"""An experiment's identity, and the values that its configuration refuses."""
 
 import re
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Files of data: found, checked, downloaded, and every mistake in one line."""
+"""Files of data: located, checked and downloaded, with one-line errors."""
 
 import gzip
 import hashlib
@@ -19,12 +19,12 @@ from workbench.errors import UserError
 
 @pytest.fixture
 def fresh():
-    """MNIST as if nothing had been read yet; and so again afterwards."""
+    """Clears the caches of MNIST before and after a test."""
     from workbench.tasks import mnist as tasks
 
     def forget():
         mnist.load.cache_clear()
-        tasks.split_of.cache_clear()
+        tasks.load_split.cache_clear()
 
     forget()
     yield
@@ -42,7 +42,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def served(tmp_path):
-    """A folder, and the address under which it is served on the loopback."""
+    """A folder, and the URL under which it is served on the loopback interface."""
     folder = tmp_path / "served"
     folder.mkdir()
 
@@ -58,50 +58,50 @@ def served(tmp_path):
         thread.join()
 
 
-def published(name, content, *urls):
+def remote_file(name, content, *urls):
     return RemoteFile(name=name, urls=urls, md5=hashlib.md5(content).hexdigest(), folder="mnist")
 
 
 @pytest.mark.parametrize("packed", [True, False])
 def test_an_idx_file_is_read_plain_or_packed(tmp_path, packed):
     values = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
-    content = idx_files.idx(values)
+    content = idx_files.encode_idx(values)
     path = tmp_path / "file"
     path.write_bytes(gzip.compress(content, mtime=0) if packed else content)
     assert read_idx(path, (None, 3, 4)).tolist() == values.tolist()
     assert read_idx(path, (2, None, None)).shape == (2, 3, 4)
 
 
-GOOD = idx_files.idx(np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
+GOOD = idx_files.encode_idx(np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
-        (b"", "is no IDX file"),
-        (b"hello", "is no IDX file"),
-        (b"\x00\x00\x0d" + GOOD[3:], "is no IDX file of unsigned bytes"),
-        (GOOD[:10], "is no IDX file"),
-        (GOOD[:-1], "holds 23 values where its header says 24"),
-        (GOOD + b"x", "holds 25 values where its header says 24"),
-        (idx_files.idx(np.zeros(5, np.uint8)), "is no IDX file|has 1 dimensions, and should have 3"),
-        (idx_files.idx(np.zeros((2, 2, 4), np.uint8)), "holds 2 x 2 x 4 values, and should hold any x 3 x 4"),
+        (b"", "is not an IDX file"),
+        (b"hello", "is not an IDX file"),
+        (b"\x00\x00\x0d" + GOOD[3:], "is not an IDX file of unsigned bytes"),
+        (GOOD[:10], "is not an IDX file"),
+        (GOOD[:-1], "holds 23 values, but its header says 24"),
+        (GOOD + b"x", "holds 25 values, but its header says 24"),
+        (idx_files.encode_idx(np.zeros(5, np.uint8)), "is not an IDX file|has 1 dimensions, and should have 3"),
+        (idx_files.encode_idx(np.zeros((2, 2, 4), np.uint8)), "holds 2 x 2 x 4 values, and should hold any x 3 x 4"),
         (gzip.compress(GOOD, mtime=0)[:-9], "cannot be read"),
         (gzip.compress(GOOD, mtime=0)[:15] + b"\xff" * 20, "cannot be read"),
         (b"\x1f\x8b", "cannot be read"),
     ],
 )
-def test_another_or_a_damaged_file_is_one_line(tmp_path, content, said):
+def test_another_or_a_damaged_file_is_one_line(tmp_path, content, message):
     path = tmp_path / "images"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=said) as refused:
+    with pytest.raises(UserError, match=message) as refused:
         read_idx(path, (None, 3, 4))
     assert "\n" not in str(refused.value)
     assert str(path) in str(refused.value)
 
 
 def test_a_copy_of_the_users_is_taken_plain_or_packed_in_the_folder_or_below(tmp_path, monkeypatch, cache):
-    file = published("images.gz", b"whatever")
+    file = remote_file("images.gz", b"whatever")
     monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path))
     for place in ("images", "images.gz", "mnist/images", "mnist/images.gz"):
         path = tmp_path / place
@@ -114,7 +114,7 @@ def test_a_copy_of_the_users_is_taken_plain_or_packed_in_the_folder_or_below(tmp
 def test_a_download_is_kept_once_it_is_whole(cache, served):
     folder, address = served
     (folder / "images.gz").write_bytes(b"all of it")
-    file = published("images.gz", b"all of it", address + "missing", address + "images.gz")
+    file = remote_file("images.gz", b"all of it", address + "missing", address + "images.gz")
     assert locate(file) == cache / "images.gz"
     assert (cache / "images.gz").read_bytes() == b"all of it"
     (folder / "images.gz").unlink()
@@ -123,21 +123,21 @@ def test_a_download_is_kept_once_it_is_whole(cache, served):
 
 @pytest.mark.parametrize("content", [b"cut sh", b"another file"])
 def test_a_download_of_something_else_is_refused_and_nothing_is_left(cache, served, monkeypatch, content):
-    monkeypatch.setattr(downloads, "ATTEMPTS", 0)
+    monkeypatch.setattr(downloads, "RETRIES", 0)
     folder, address = served
     (folder / "images.gz").write_bytes(content)
     with pytest.raises(UserError, match=r"cannot be downloaded \(127.0.0.1:\d+ has another file\)") as refused:
-        locate(published("images.gz", b"cut short", address + "images.gz"))
+        locate(remote_file("images.gz", b"cut short", address + "images.gz"))
     assert "\n" not in str(refused.value)
     assert "put it into DIR/mnist" in str(refused.value)
     assert not cache.exists() or list(cache.iterdir()) == []
 
 
 def test_without_a_network_and_a_file_it_says_which_file_to_put_where(tmp_path, monkeypatch, cache):
-    monkeypatch.setattr(downloads, "ATTEMPTS", 0)
+    monkeypatch.setattr(downloads, "RETRIES", 0)
     monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path))
     with pytest.raises(UserError) as refused:
-        locate(published("images.gz", b"x", "http://127.0.0.1:9/images.gz"))
+        locate(remote_file("images.gz", b"x", "http://127.0.0.1:9/images.gz"))
     assert f"put it into {tmp_path}/mnist and name that folder: --data-dir {tmp_path}" in str(refused.value)
     assert "images.gz is not there and cannot be downloaded (127.0.0.1:9 cannot be reached)" in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -146,27 +146,27 @@ def test_without_a_network_and_a_file_it_says_which_file_to_put_where(tmp_path, 
 def test_a_folder_that_is_not_there_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path / "gone"))
     with pytest.raises(UserError, match=r"there is no folder .*gone; --data-dir"):
-        locate(published("images.gz", b"x"))
+        locate(remote_file("images.gz", b"x"))
 
 
 def test_other_data_is_another_experiment_and_is_told(tmp_path, monkeypatch, fresh):
     from workbench.comparison import Comparison
-    from workbench.resolve import warnings
+    from workbench.resolve import find_warnings
 
     def experiment():
-        (one,) = Comparison.from_dict({"tasks": "mnist", "architectures": "rnn", "seeds": 1}).experiments()
-        return one
+        (only,) = Comparison.from_dict({"tasks": "mnist", "architectures": "rnn", "seeds": 1}).experiments()
+        return only
 
     noise = experiment()
     assert noise.task.source is not None
-    (line,) = warnings(noise)
+    (line,) = find_warnings(noise)
     assert line.startswith("the data of mnist: not byte for byte as published: train-images-idx3-ubyte.gz, ")
     # The same values in other files: the same experiment.
     plain = idx_files.write(tmp_path / "plain", packed=False)
     monkeypatch.setenv("WORKBENCH_DATA", str(plain))
     mnist.load.cache_clear()
     assert experiment().identity == noise.identity
-    # One pixel more or less: another one.
+    # One pixel differs: another experiment.
     path = plain / "t10k-images-idx3-ubyte"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
@@ -189,8 +189,8 @@ def test_data_that_has_changed_since_is_refused_where_a_run_goes_on(tmp_path, mo
     from workbench.run import run
 
     small = {"steps": 2, "batch_size": 2, "log_every": 1, "evaluation_size": 3, "hidden_size": 4}
-    asked = {"tasks": "mnist", "architectures": "rnn", "seeds": 1, "task": {"mnist": {"pool": 7}}, **small}
-    (experiment,) = Comparison.from_dict(asked).experiments()
+    values = {"tasks": "mnist", "architectures": "rnn", "seeds": 1, "task": {"mnist": {"pool": 7}}, **small}
+    (experiment,) = Comparison.from_dict(values).experiments()
     changed = tmp_path / "changed"
     shutil.copytree(str(downloads.data_folder()), changed)
     path = changed / "mnist/t10k-labels-idx1-ubyte.gz"
@@ -202,16 +202,16 @@ def test_data_that_has_changed_since_is_refused_where_a_run_goes_on(tmp_path, mo
 
 
 @pytest.mark.parametrize(
-    ("name", "values", "said"),
+    ("name", "values", "message"),
     [
         ("t10k-labels-idx1-ubyte.gz", np.zeros(119, np.uint8), "holds 119 labels for 120 images"),
         ("t10k-labels-idx1-ubyte.gz", np.full(120, 10, np.uint8), "holds a label 10; digits go from 0 to 9"),
         ("t10k-images-idx3-ubyte.gz", np.zeros((120, 14, 14), np.uint8), "holds 120 x 14 x 14 values, and should"),
     ],
 )
-def test_files_that_do_not_fit_each_other_are_one_line(tmp_path, monkeypatch, fresh, name, values, said):
+def test_files_that_do_not_fit_each_other_are_one_line(tmp_path, monkeypatch, fresh, name, values, message):
     folder = idx_files.write(tmp_path / "mnist")
-    (folder / name).write_bytes(gzip.compress(idx_files.idx(values), mtime=0))
+    (folder / name).write_bytes(gzip.compress(idx_files.encode_idx(values), mtime=0))
     monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path))
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         mnist.load()

@@ -1,4 +1,4 @@
-"""Times as people write them."""
+"""Durations as users write them."""
 
 import pytest
 
@@ -16,8 +16,10 @@ def test_a_time_with_units(text, expected):
 
 @pytest.mark.parametrize("text", ["9", "0.5", " 10 "])
 def test_a_number_alone_is_asked_for_its_unit(text):
-    given = text.strip()
-    with pytest.raises(UserError, match=rf"--time-limit {given}: say the unit, as in {given}s, {given}m or {given}h"):
+    number = text.strip()
+    with pytest.raises(
+        UserError, match=rf"--time-limit {number}: say the unit, as in {number}s, {number}m or {number}h"
+    ):
         parse_duration(text, "--time-limit")
 
 

@@ -1,4 +1,4 @@
-"""`kill -9` at any moment costs nothing but time."""
+"""Resuming after `kill -9`, at any moment: nothing is lost but time."""
 
 import os
 import random
@@ -10,6 +10,11 @@ import time
 import pytest
 
 from tests.workbench.test_run import assert_same
+from workbench import recorder
+from workbench.cli.options import RunOptions, take_options
+from workbench.cli.parser import parse_arguments
+from workbench.cli.train import build_experiment, build_parser
+from workbench.run import run
 
 COMMAND = [
     *("--task", "copy", "--task.copy.length", "10", "--task.copy.items", "3", "--architecture", "rda"),
@@ -17,28 +22,31 @@ COMMAND = [
     *("--batch-size", "8", "--log-every", "7", "--evaluation-size", "20", "--schedule", "cosine", "--device", "cpu"),
 ]
 
-# What `workbench train` does, but in one process and with checkpoints many times a second, so that a kill is likely to
-# hit one being written.
-CHILD = """
-import sys
-from pathlib import Path
-import workbench.recorder
-workbench.recorder.CHECKPOINT_SECONDS = 0.02
-from workbench.cli.parser import chosen
-from workbench.cli.options import split
-from workbench.cli.train import experiment_of, parser
-from workbench.run import run
-values, parts = chosen(parser(), sys.argv[1:])
-settings, values = split(values)
-import lightning.pytorch
-print("ready", flush=True)
-run(experiment_of(values, parts), settings.folder)
-"""
+
+def train():
+    """Does what `workbench train` does, but in this process and with many checkpoints a second.
+
+    A kill is then likely to hit a checkpoint that is being written.
+    """
+    recorder.CHECKPOINT_SECONDS = 0.02
+    values, parts = parse_arguments(build_parser(), sys.argv[1:])
+    options = take_options(RunOptions, values)
+    print("ready", flush=True)
+    run(build_experiment(values, parts), options.folder)
 
 
 def start(out, steps):
     return subprocess.Popen(
-        [sys.executable, "-c", CHILD, *COMMAND, "--steps", str(steps), "--out", str(out)],
+        [
+            sys.executable,
+            "-c",
+            f"from {__name__} import train; train()",
+            *COMMAND,
+            "--steps",
+            str(steps),
+            "--out",
+            str(out),
+        ],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
     )

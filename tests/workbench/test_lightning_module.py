@@ -1,4 +1,4 @@
-"""How an experiment is trained."""
+"""Training of an experiment: the loop, the optimiser, the schedule, clipping and evaluation."""
 
 import math
 from dataclasses import replace
@@ -10,14 +10,14 @@ from torch.nn.functional import mse_loss
 
 from tests.workbench.experiments import finish, small
 from workbench.config import Optimization
-from workbench.lightning_module import SequenceModule, share_of_learning_rate
+from workbench.lightning_module import SequenceModule, learning_rate_factor
 from workbench.run import run
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*")
 
 
 def fit(experiment, *callbacks, **options):
-    learner = SequenceModule(experiment)
+    module = SequenceModule(experiment)
     trainer = pl.Trainer(
         accelerator="cpu",
         max_steps=experiment.budget.steps,
@@ -28,28 +28,28 @@ def fit(experiment, *callbacks, **options):
         callbacks=list(callbacks),
         **options,
     )
-    trainer.fit(learner)
-    return learner
+    trainer.fit(module)
+    return module
 
 
 def test_the_same_experiment_starts_from_the_same_weights_and_another_seed_from_others():
-    one, same, other = (SequenceModule(small(seed=seed)).state_dict() for seed in (0, 0, 1))
-    assert all(torch.equal(one[key], same[key]) for key in one)
-    assert not all(torch.equal(one[key], other[key]) for key in one)
+    first, same, other = (SequenceModule(small(seed=seed)).state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(first[key], same[key]) for key in first)
+    assert not all(torch.equal(first[key], other[key]) for key in first)
 
 
 def test_training_is_the_textbook_loop():
     """Lightning, clipping, schedule and all equal a loop written out by hand."""
     experiment = small(steps=6, learning_rate=0.05, clip="value", clip_at=0.01, schedule="linear", warmup_steps=2)
-    learner = SequenceModule(experiment)
+    module = SequenceModule(experiment)
     by_hand = SequenceModule(experiment)
     rates = []
 
-    class Watch(pl.Callback):
+    class RecordLearningRates(pl.Callback):
         def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
             rates.append(trainer.optimizers[0].param_groups[0]["lr"])
 
-    learner = fit(experiment, Watch(), gradient_clip_val=0.01, gradient_clip_algorithm="value")
+    module = fit(experiment, RecordLearningRates(), gradient_clip_val=0.01, gradient_clip_algorithm="value")
     optimizer = torch.optim.Adam(by_hand.parameters(), lr=0.05)
     expected = [0.025, 0.05, 0.05, 0.05 * 3 / 4, 0.05 * 2 / 4, 0.05 * 1 / 4]
     assert rates == pytest.approx(expected)
@@ -62,8 +62,8 @@ def test_training_is_the_textbook_loop():
             assert parameter.grad is not None
             parameter.grad.clamp_(-0.01, 0.01)
         optimizer.step()
-    for mine, theirs in zip(learner.parameters(), by_hand.parameters(), strict=True):
-        torch.testing.assert_close(mine, theirs)
+    for parameter, expected_parameter in zip(module.parameters(), by_hand.parameters(), strict=True):
+        torch.testing.assert_close(parameter, expected_parameter)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_training_is_the_textbook_loop():
 )
 def test_the_learning_rate_follows_its_schedule(schedule, expected):
     options = Optimization(schedule=schedule, warmup_steps=2)
-    assert [share_of_learning_rate(options, step, 6) for step in range(6)] == pytest.approx(expected)
+    assert [learning_rate_factor(options, step, 6) for step in range(6)] == pytest.approx(expected)
 
 
 def test_the_table_shows_the_learning_rate_that_was_used(tmp_path):
@@ -93,7 +93,7 @@ def test_every_optimizer_moves_every_parameter(optimizer):
 
 
 @pytest.mark.parametrize("clip", ["value", "norm", "none"])
-def test_gradients_are_clipped_as_asked(clip, tmp_path, monkeypatch):
+def test_gradients_are_clipped_as_configured(clip, tmp_path, monkeypatch):
     """The gradients that the optimiser sees, with a bound that they would exceed."""
     seen = []
     original = torch.optim.SGD.step
@@ -120,14 +120,14 @@ def test_gradients_are_clipped_as_asked(clip, tmp_path, monkeypatch):
 def test_evaluation_is_the_mean_over_the_whole_set_and_leaves_no_trace():
     experiment = small("lstm", "digits", architecture_options={"num_layers": 2, "dropout": 0.5})
     experiment = replace(experiment, budget=replace(experiment.budget, evaluation_size=230))
-    learner = SequenceModule(experiment).train()
+    module = SequenceModule(experiment).train()
     state = torch.get_rng_state()
-    scores = learner.evaluate("validation")
+    scores = module.evaluate("validation")
     assert torch.equal(state, torch.get_rng_state())
-    assert learner.training
-    whole = learner.eval().fixed("validation")
+    assert module.training
+    whole = module.eval().fixed_set("validation")
     assert len(whole.x) == 230
     with torch.no_grad():
-        answers = learner(whole.x)
+        answers = module(whole.x)
     assert scores["loss"] == pytest.approx(float(torch.nn.functional.cross_entropy(answers, whole.target)), rel=1e-6)
     assert scores["accuracy"] == pytest.approx(float((answers.argmax(1) == whole.target).double().mean()))

@@ -1,4 +1,4 @@
-"""From names to experiments in which nothing is left open."""
+"""Resolution of names and options into experiments in which nothing is left to a default."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from tests.workbench.experiments import small
 from workbench.comparison import Comparison
 from workbench.config import Budget
 from workbench.errors import UserError
-from workbench.model import Model, count_parameters, parameters
-from workbench.resolve import resolve_architecture, resolve_task, warnings
+from workbench.model import Model, count_parameters, count_trainable_parameters
+from workbench.resolve import find_warnings, resolve_architecture, resolve_task
 
 
 @pytest.mark.parametrize("name", architectures.names())
@@ -28,7 +28,7 @@ def test_every_option_is_written_down(name):
 def test_parameters_are_counted_without_making_them(name, task_name):
     _, task = resolve_task(task_name, {"length": 20})
     part = resolve_architecture(name, {}, task, hidden_size=6)
-    assert count_parameters(task, part) == parameters(Model(task, part))
+    assert count_parameters(task, part) == count_trainable_parameters(Model(task, part))
 
 
 def test_the_count_of_an_lstm_is_the_textbook_one():
@@ -61,8 +61,8 @@ def test_the_first_architecture_sets_the_number_to_match():
     lstm, rnn = comparison.experiments()[:2]
     _, task = resolve_task("addition", {})
     assert lstm.architecture.options["hidden_size"] == 32
-    target, found = count_parameters(task, lstm.architecture), count_parameters(task, rnn.architecture)
-    assert abs(found - target) / target < 0.02
+    target, matched = count_parameters(task, lstm.architecture), count_parameters(task, rnn.architecture)
+    assert abs(matched - target) / target < 0.02
 
 
 def test_one_seed_after_another_so_that_early_results_compare_everything():
@@ -86,8 +86,8 @@ def test_a_comparison_survives_being_written_and_read():
 
 
 def test_whole_numbers_where_floats_are_meant_are_the_same_experiment():
-    one = small("tcn", architecture_options={"dropout": 0})
-    assert one.identity == small("tcn", architecture_options={"dropout": 0.0}).identity
+    experiment = small("tcn", architecture_options={"dropout": 0})
+    assert experiment.identity == small("tcn", architecture_options={"dropout": 0.0}).identity
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_whole_numbers_where_floats_are_meant_are_the_same_experiment():
         ({"match": "size"}, "match 'size' is unknown"),
         ({"parameters": 100}, "add --match parameters"),
         ({"match": "parameters", "architecture": {"tcn": {"hidden_size": 5}}}, "is given a hidden_size"),
-        ({"architecture": {"tcn": {"input_size": 5}}}, "input_size is what the task has"),
+        ({"architecture": {"tcn": {"input_size": 5}}}, "input_size follows from the task"),
         ({"embedding_size": 5}, "none of the tasks has symbols"),
         ({"task": {"addition": {"length": 0}}}, "task addition: length"),
         ({"architecture": {"tcn": {"kernel_size": 1}}}, "architecture tcn: kernel_size"),
@@ -110,21 +110,21 @@ def test_whole_numbers_where_floats_are_meant_are_the_same_experiment():
     ],
 )
 def test_impossible_comparisons_are_refused(change, message):
-    given = {"tasks": ("addition",), "architectures": ("tcn",), **change}
+    values = {"tasks": ("addition",), "architectures": ("tcn",), **change}
     with pytest.raises(UserError, match=message):
-        Comparison(**given).experiments()
+        Comparison(**values).experiments()
 
 
 def test_a_depth_that_reaches_less_than_the_task_is_warned_of():
     blind = small("tcn", task_options={"length": 50}, architecture_options={"num_layers": 1, "kernel_size": 3})
-    (line,) = warnings(blind)
+    (line,) = find_warnings(blind)
     assert "tcn sees 5 steps back" in line
     assert "addition have 50" in line
-    assert warnings(small("tcn")) == []
-    assert warnings(small("lstm")) == []
+    assert find_warnings(small("tcn")) == []
+    assert find_warnings(small("lstm")) == []
 
 
-def test_ones_own_code_is_part_of_the_identity(on_path):
+def test_custom_code_is_part_of_the_identity(on_path):
     text = "from architectures.gru import GRU\n\n\nclass Mine(GRU):\n    pass\n"
     name = on_path("own_encoder", text) + ":Mine"
     before = small(name)
@@ -132,7 +132,7 @@ def test_ones_own_code_is_part_of_the_identity(on_path):
     assert small(name).identity != before.identity
 
 
-def test_a_class_that_is_only_passed_on_is_hashed_where_it_is_written(on_path):
+def test_a_class_that_is_only_imported_is_hashed_where_it_is_written(on_path):
     text = "from architectures.gru import GRU\n\n\nclass Mine(GRU):\n    pass\n"
     on_path("written_here", text)
     name = on_path("passed_on", "from written_here import Mine\n") + ":Mine"
@@ -158,7 +158,7 @@ def test_widths_that_heads_do_not_divide_are_passed_over():
     assert off(width) <= min(off(width - 3), off(width + 3))
 
 
-def test_an_encoder_that_looks_at_its_values_is_built_all_the_same(on_path):
+def test_an_encoder_that_looks_at_its_values_is_built_anyway(on_path):
     name = on_path(
         "looks",
         """
@@ -213,11 +213,11 @@ class Narrow(GRU):
 def test_what_cannot_be_made_so_small_is_not_matched():
     narrow = small("lstm", architecture_options={"hidden_size": 1}).architecture
     least = count_parameters(resolve_task("addition", {})[1], narrow)
-    fits: dict[str, Any] = {"tasks": ("addition",), "architectures": ("lstm",), "match": "parameters"}
-    (found, *_) = Comparison(**fits, parameters=least).experiments()
-    assert found.architecture.options["hidden_size"] == 1
+    values: dict[str, Any] = {"tasks": ("addition",), "architectures": ("lstm",), "match": "parameters"}
+    (experiment, *_) = Comparison(**values, parameters=least).experiments()
+    assert experiment.architecture.options["hidden_size"] == 1
     with pytest.raises(UserError, match=f"lstm has {least} parameters at its smallest width, 1, .* matched to 3;"):
-        Comparison(**fits, parameters=3).experiments()
+        Comparison(**values, parameters=3).experiments()
 
 
 def test_symbols_are_one_hot_or_embedded():

@@ -1,4 +1,4 @@
-"""One experiment from its configuration to its result: kept, resumed, and never lost."""
+"""One experiment from its configuration to its result: saved, resumed, and never lost."""
 
 import math
 import shutil
@@ -14,22 +14,23 @@ from workbench import checkpoints, recorder
 from workbench.errors import UserError
 from workbench.files import read_json, write_json, write_yaml
 from workbench.lightning_module import SequenceModule
-from workbench.results import read
+from workbench.results import read_run
 from workbench.run import run
 from workbench.run_folder import run_folder, run_lock
 
 FILES = ("result.json", "metrics.csv", "config.yaml")
 
 
-def weights(folder):
+def load_weights(folder):
     return torch.load(folder / "last.ckpt", weights_only=True)["state_dict"]
 
 
 def assert_same(one, other):
+    """Checks that two folders of runs hold the same files and the same weights."""
     for name in FILES:
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
-    for (key, mine), theirs in zip(weights(one).items(), weights(other).values(), strict=True):
-        assert torch.equal(mine, theirs), key
+    for (key, weight), other_weight in zip(load_weights(one).items(), load_weights(other).values(), strict=True):
+        assert torch.equal(weight, other_weight), key
 
 
 def stop_after(steps):
@@ -51,15 +52,15 @@ def test_a_run_stopped_at_every_third_step_ends_with_the_same_bits(name, tmp_pat
 def test_a_result_says_what_the_model_at_the_end_does(tmp_path):
     experiment = small("gru", "copy", task_options={"length": 4, "items": 2}, steps=12)
     finished = finish(experiment, tmp_path)
-    learner = SequenceModule(experiment)
-    learner.load_state_dict(weights(finished.folder))
-    assert finished.result["test"] == learner.evaluate("test")
+    module = SequenceModule(experiment)
+    module.load_state_dict(load_weights(finished.folder))
+    assert finished.result["test"] == module.evaluate("test")
     rows = finished.metrics()
     assert rows["step"].tolist() == [5, 10, 12]
     last = rows.iloc[-1]
-    assert last["val/loss"] == pytest.approx(learner.evaluate("validation")["loss"], rel=1e-12)
-    assert finished.result["validation"] == learner.evaluate("validation")
-    assert finished.result["parameters"] == sum(p.numel() for p in learner.parameters())
+    assert last["val/loss"] == pytest.approx(module.evaluate("validation")["loss"], rel=1e-12)
+    assert finished.result["validation"] == module.evaluate("validation")
+    assert finished.result["parameters"] == sum(p.numel() for p in module.parameters())
     assert finished.result["state_size"] == 5
     assert finished.result["steps"] == 12
     assert finished.timing["seconds_per_step"] == pytest.approx(finished.timing["seconds"] / 12)
@@ -91,10 +92,10 @@ def test_a_loss_that_stops_being_a_number_is_a_result(tmp_path):
     finished = finish(experiment, tmp_path)
     assert finished.diverged
     assert finished.result["test"] is None
-    learner = SequenceModule(experiment)
-    optimizer = torch.optim.SGD(learner.parameters(), lr=1e30)
+    module = SequenceModule(experiment)
+    optimizer = torch.optim.SGD(module.parameters(), lr=1e30)
     for step in range(40):
-        loss = learner.scores(learner.training_batch(step))[0]["loss"]
+        loss = module.compute_scores(module.training_batch(step))[0]["loss"]
         if not math.isfinite(loss.item()):
             break
         optimizer.zero_grad()
@@ -124,8 +125,8 @@ def test_a_checkpoint_cut_short_falls_back_to_the_one_before(tmp_path, monkeypat
     last.write_bytes(last.read_bytes()[: last.stat().st_size // 2])
     notes: list[str] = []
     steps: list[int] = []
-    cut = finish(experiment, tmp_path / "cut", note=notes.append, progress=steps.append)
-    assert [f"{last} is damaged and is left aside"] == notes
+    cut = finish(experiment, tmp_path / "cut", log=notes.append, on_progress=steps.append)
+    assert [f"{last} is damaged: it is skipped"] == notes
     assert_same(whole.folder, cut.folder)
 
 
@@ -134,10 +135,10 @@ def test_a_flipped_bit_in_a_checkpoint_is_noticed(tmp_path):
     run(experiment, tmp_path, stop=stop_after(5))
     last = run_folder(tmp_path, experiment) / checkpoints.LAST
     content = bytearray(last.read_bytes())
-    tensor = weights(last.parent)["model.encoder.layers.0.core.weight_hh_l0"].numpy().tobytes()
+    tensor = load_weights(last.parent)["model.encoder.layers.0.core.weight_hh_l0"].numpy().tobytes()
     content[content.index(tensor) + 7] ^= 1
     last.write_bytes(content)
-    assert checkpoints.owner_of(last) is None
+    assert checkpoints.read_identity(last) is None
 
 
 def test_without_a_readable_checkpoint_the_run_starts_again_and_says_so(tmp_path):
@@ -148,7 +149,7 @@ def test_without_a_readable_checkpoint_the_run_starts_again_and_says_so(tmp_path
     for name in (checkpoints.LAST, checkpoints.PREVIOUS):
         (folder / name).write_bytes(b"PK")
     notes: list[str] = []
-    cut = finish(experiment, tmp_path / "cut", note=notes.append)
+    cut = finish(experiment, tmp_path / "cut", log=notes.append)
     assert "starts again" in notes[-1]
     assert_same(whole.folder, cut.folder)
 
@@ -160,9 +161,9 @@ def test_loading_a_checkpoint_executes_nothing(tmp_path):
 
     path = tmp_path / checkpoints.LAST
     torch.save({"state_dict": Trap()}, path)
-    assert checkpoints.newest(tmp_path, "0" * 12) == (
+    assert checkpoints.find_newest(tmp_path, "0" * 12) == (
         None,
-        [f"{path} is damaged and is left aside", f"no checkpoint in {tmp_path} can be read: the run starts again"],
+        [f"{path} is damaged: it is skipped", f"no checkpoint in {tmp_path} can be read: the run starts again"],
     )
 
 
@@ -192,12 +193,12 @@ def test_a_configuration_edited_by_hand_is_refused_and_nothing_is_written(tmp_pa
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda path: path.write_text("{"), "no readable JSON"),
-        (lambda path: path.write_text("[1]"), "holds no JSON object"),
+        (lambda path: path.write_text("{"), "not readable JSON"),
+        (lambda path: path.write_text("[1]"), "does not hold a JSON object"),
         (lambda path: write_json(path, {"accuracy": 1.0}), "was not written by this bench"),
-        (lambda path: write_json(path, read_json(path) | {"test": [1]}), "its test, test cannot be"),
-        (lambda path: write_json(path, read_json(path) | {"test": {"loss": "low"}}), "its test cannot be"),
-        (lambda path: write_json(path, read_json(path) | {"trivial_loss": "a"}), "its trivial_loss cannot be"),
+        (lambda path: write_json(path, read_json(path) | {"test": [1]}), "its test, test is invalid"),
+        (lambda path: write_json(path, read_json(path) | {"test": {"loss": "low"}}), "its test is invalid"),
+        (lambda path: write_json(path, read_json(path) | {"trivial_loss": "a"}), "its trivial_loss is invalid"),
         (lambda path: write_json(path, read_json(path) | {"identity": "0" * 12}), "belongs to another configuration"),
         (lambda path: write_json(path, read_json(path) | {"seed": 5}), "belongs to another configuration"),
     ],
@@ -207,9 +208,9 @@ def test_a_foreign_result_is_refused_and_kept(tmp_path, damage, message):
     path = finish(experiment, tmp_path).folder / "result.json"
     damage(path)
     before = path.read_bytes()
-    for ask in (lambda: run(experiment, tmp_path), lambda: read(path.parent)):
+    for read_again in (lambda: run(experiment, tmp_path), lambda: read_run(path.parent)):
         with pytest.raises(UserError, match=message) as caught:
-            ask()
+            read_again()
         assert "\n" not in str(caught.value)
     assert path.read_bytes() == before
 
@@ -277,15 +278,15 @@ def test_metrics_are_numbers_that_pandas_reads_back_exactly(tmp_path):
     assert pd.read_csv(finished.folder / "metrics.csv").to_dict("records") == rows
 
 
-def test_whoever_watches_is_told_every_row_and_those_of_a_checkpoint_first(tmp_path):
+def test_every_row_is_reported_those_of_a_checkpoint_first(tmp_path):
     experiment = small(steps=12, log_every=3)
     rows: list[dict[str, float]] = []
-    assert run(experiment, tmp_path, watch=rows.append, stop=lambda: len(rows) == 2) is None
+    assert run(experiment, tmp_path, on_row=rows.append, stop=lambda: len(rows) == 2) is None
     assert [row["step"] for row in rows] == [3, 6], "it was not asked to stop right after a row"
     again: list[dict[str, float]] = []
-    finished = finish(experiment, tmp_path, watch=again.append)
+    finished = finish(experiment, tmp_path, on_row=again.append)
     assert again[:2] == rows
     assert again == finished.metrics().to_dict("records")
     read_only: list[dict[str, float]] = []
-    finish(experiment, tmp_path, watch=read_only.append)
+    finish(experiment, tmp_path, on_row=read_only.append)
     assert read_only == []

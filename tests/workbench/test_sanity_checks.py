@@ -59,7 +59,7 @@ class Wrong(Task):
         ("tuple", "is a tuple, not a workbench.tasks.Batch"),
         ("rows", "it has to be 4 of"),
         ("flat", "features"),
-        ("target", r"targets of Wrong are of shape \(2,\) where the answers are of shape \(2, 1\)"),
+        ("target", r"targets of Wrong are of shape \(2,\) where the predictions are of shape \(2, 1\)"),
         ("loss", "loss of Wrong is of shape"),
     ],
 )
@@ -89,5 +89,5 @@ class Short(GRU):
         y, state = super().encode(x, state, lengths)
         return y[:, :-3], state
 """
-    with pytest.raises(ValueError, match=r"Short put out \(2, 5, 5\) where \(2, 8, 5\) is due"):
+    with pytest.raises(ValueError, match=r"Short returned an output of shape \(2, 5, 5\), not \(2, 8, 5\)"):
         finish(small(on_path("short", text) + ":Short"), tmp_path)

@@ -1,4 +1,4 @@
-"""A large file is carried in parts, and is the same file afterwards or none."""
+"""Large files split into parts: joined, they are the same file or none."""
 
 import random
 
@@ -20,25 +20,25 @@ def large(tmp_path):
     return path
 
 
-def names(path):
-    return sorted(each.name for each in path.parent.iterdir())
+def file_names(path):
+    return sorted(file.name for file in path.parent.iterdir())
 
 
 def test_a_file_in_parts_holds_the_same_bytes_and_no_part_is_larger(large):
     checkpoints.split_file(large, 300)
-    found = [large.parent / f"last.ckpt.part-{number:03}" for number in range(4)]
-    assert names(large) == [*(each.name for each in found), "last.ckpt.parts.json"]
-    assert [each.stat().st_size for each in found] == [300, 300, 300, 100]
-    assert b"".join(each.read_bytes() for each in found) == CONTENT
+    parts = [large.parent / f"last.ckpt.part-{number:03}" for number in range(4)]
+    assert file_names(large) == [*(part.name for part in parts), "last.ckpt.parts.json"]
+    assert [part.stat().st_size for part in parts] == [300, 300, 300, 100]
+    assert b"".join(part.read_bytes() for part in parts) == CONTENT
     assert checkpoints.join_file(large)
     assert large.read_bytes() == CONTENT
-    assert names(large) == ["last.ckpt"]
+    assert file_names(large) == ["last.ckpt"]
 
 
 @pytest.mark.parametrize("largest", [1_000, 2_000])
 def test_what_is_small_enough_stays(large, largest):
     checkpoints.split_file(large, largest)
-    assert names(large) == ["last.ckpt"]
+    assert file_names(large) == ["last.ckpt"]
 
 
 def test_nothing_at_all_is_nothing_to_join(tmp_path):
@@ -56,9 +56,9 @@ def test_parts_that_are_not_whole_are_not_put_together(large, harm):
             (large.parent / "last.ckpt.part-002").write_bytes(b"?" * 300)
         case "index":
             (large.parent / "last.ckpt.parts.json").write_text("{}")
-    before = names(large)
+    before = file_names(large)
     assert not checkpoints.join_file(large)
-    assert names(large) == before
+    assert file_names(large) == before
 
 
 def test_a_newer_file_is_not_replaced_by_the_parts_of_an_older_one(large):
@@ -66,7 +66,7 @@ def test_a_newer_file_is_not_replaced_by_the_parts_of_an_older_one(large):
     large.write_bytes(b"newer")
     assert checkpoints.join_file(large)
     assert large.read_bytes() == b"newer"
-    assert names(large) == ["last.ckpt"]
+    assert file_names(large) == ["last.ckpt"]
 
 
 def test_killed_before_the_index_was_written_the_file_is_still_there(large, monkeypatch):
@@ -83,7 +83,7 @@ def test_killed_before_the_index_was_written_the_file_is_still_there(large, monk
     assert large.read_bytes() == CONTENT
 
 
-def test_a_run_goes_on_from_a_checkpoint_in_parts_with_the_same_bits(tmp_path):
+def test_a_run_resumes_from_a_checkpoint_in_parts_with_the_same_bits(tmp_path):
     experiment = small("lstm")
     whole = finish(experiment, tmp_path / "whole")
     folder = run_folder(tmp_path / "parts", experiment)
@@ -93,7 +93,7 @@ def test_a_run_goes_on_from_a_checkpoint_in_parts_with_the_same_bits(tmp_path):
         assert not (folder / "last.ckpt").exists()
         assert max(path.stat().st_size for path in folder.iterdir()) <= 1_000
     steps: list[int] = []
-    again = finish(experiment, tmp_path / "parts", progress=steps.append)
+    again = finish(experiment, tmp_path / "parts", on_progress=steps.append)
     assert steps[0] == 6
     assert_same(whole.folder, again.folder)
 
@@ -106,6 +106,6 @@ def test_a_damaged_part_costs_a_line_and_the_checkpoint_before_is_taken(tmp_path
     assert (folder / "previous.ckpt").exists()
     checkpoints.split_checkpoints(folder, 1_000)
     (folder / "last.ckpt.part-001").unlink()
-    path, notes = checkpoints.newest(folder, experiment.identity)
+    path, notes = checkpoints.find_newest(folder, experiment.identity)
     assert path == folder / "previous.ckpt"
-    assert notes == [f"{folder / 'last.ckpt'} is in parts, of which one is missing or damaged, and is left aside"]
+    assert notes == [f"{folder / 'last.ckpt'} is in parts, of which one is missing or damaged: it is skipped"]

@@ -1,4 +1,4 @@
-"""A task that goes on where it stopped: what is carried over, and that a stop on the way changes nothing."""
+"""Stateful tasks: the state that is carried from batch to batch, and runs that are stopped on the way."""
 
 import itertools
 
@@ -21,76 +21,78 @@ def experiment(architecture="gru", steps=6, log_every=1, **more):
     return small(architecture, "text", steps=steps, log_every=log_every, task_options=TEXT, **more)
 
 
-def at(monkeypatch, step):
-    """Has learners be at a step."""
+def set_step(monkeypatch, step):
+    """Makes modules believe that they are at a step."""
     monkeypatch.setattr(SequenceModule, "global_step", property(lambda self: step))
 
 
-def stopped(what, out, rows):
-    """Runs an experiment until it has so many rows."""
-    seen: list[dict[str, float]] = []
-    return run(what, out, stop=lambda: len(seen) >= rows, watch=seen.append)
+def run_until_rows(stateful, out, count):
+    """Runs an experiment until it has `count` rows."""
+    rows: list[dict[str, float]] = []
+    return run(stateful, out, stop=lambda: len(rows) >= count, on_row=rows.append)
 
 
-def test_each_step_goes_on_from_the_last_and_gradients_do_not(monkeypatch):
-    learner = SequenceModule(experiment())
-    seen = []
-    forward = learner.model.forward
+def test_each_step_continues_from_the_last_without_its_gradients(monkeypatch):
+    module = SequenceModule(experiment())
+    states = []
+    forward = module.model.forward
 
-    def watch(x, lengths=None, state=None):
+    def recorded(x, lengths=None, state=None):
         y, after = forward(x, lengths, state)
-        seen.append((state, after))
+        states.append((state, after))
         return y, after
 
-    monkeypatch.setattr(learner.model, "forward", watch)
-    optimizer = torch.optim.SGD(learner.parameters(), lr=0.1)
+    monkeypatch.setattr(module.model, "forward", recorded)
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
     for step in range(3):
-        at(monkeypatch, step)
-        loss = learner.training_step(None, step)["loss"]
+        set_step(monkeypatch, step)
+        loss = module.training_step(None, step)["loss"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert seen[0][0] is None
-    for (_, after), (before, _) in itertools.pairwise(seen):
-        for left, taken in zip(architectures.state.tensors(after), architectures.state.tensors(before), strict=True):
-            assert torch.equal(left, taken)
-            assert not taken.requires_grad
+    assert states[0][0] is None
+    for (_, after), (before, _) in itertools.pairwise(states):
+        for left, received in zip(
+            architectures.state.iter_tensors(after), architectures.state.iter_tensors(before), strict=True
+        ):
+            assert torch.equal(left, received)
+            assert not received.requires_grad
 
 
 def test_an_epoch_begins_from_nothing(monkeypatch):
-    learner = SequenceModule(experiment())
-    assert isinstance(learner.task, NextCharacter)
-    count = learner.task.stretches(4)
-    learner.carried = torch.full((1, 4, 5), 1e3)
-    at(monkeypatch, count)
-    begun = learner.training_step(None, 0)["loss"]
-    scores, _ = learner.scores(learner.training_batch(count))
+    module = SequenceModule(experiment())
+    assert isinstance(module.task, NextCharacter)
+    count = module.task.steps_per_epoch(4)
+    module.carried_state = torch.full((1, 4, 5), 1e3)
+    set_step(monkeypatch, count)
+    begun = module.training_step(None, 0)["loss"]
+    scores, _ = module.compute_scores(module.training_batch(count))
     torch.testing.assert_close(begun, scores["loss"])
 
 
 @pytest.mark.parametrize("name", CAUSAL)
 def test_evaluation_in_pieces_is_that_of_the_whole(name):
-    learner = SequenceModule(small(name, "text", task_options={"length": 8})).double().eval()
-    batch = learner.fixed("test")
+    module = SequenceModule(small(name, "text", task_options={"length": 8})).double().eval()
+    batch = module.fixed_set("test")
     assert batch.x.shape[1] == 8, "the ten of the budget make ten streams"
-    longer = learner.task.fixed("test", 60, torch.device("cpu"))
+    longer = module.task.fixed("test", 60, torch.device("cpu"))
     assert longer.x.shape == (20, 24)
-    learner._fixed["test", torch.device("cpu")] = longer
+    module._fixed_sets["test", torch.device("cpu")] = longer
     with torch.no_grad():
-        prediction, _ = learner.model(longer.x)
-        whole = learner.task.loss(prediction, longer)
-    assert learner.evaluate("test")["loss"] == pytest.approx(float(whole), abs=1e-9)
+        prediction, _ = module.model(longer.x)
+        whole = module.task.loss(prediction, longer)
+    assert module.evaluate("test")["loss"] == pytest.approx(float(whole), abs=1e-9)
 
 
 @pytest.mark.parametrize("name", ["gru", "lstm", "rwa", "rda-exp-tanh", "tcn", "han"])
 def test_a_run_that_was_stopped_ends_with_the_same_bits(tmp_path, name):
     whole = finish(experiment(name), tmp_path / "whole")
     for stop in (2, 4):
-        assert stopped(experiment(name), tmp_path / "cut", stop) is None
+        assert run_until_rows(experiment(name), tmp_path / "cut", stop) is None
     cut = finish(experiment(name), tmp_path / "cut")
     assert cut.result == whole.result
     assert (cut.folder / "metrics.csv").read_bytes() == (whole.folder / "metrics.csv").read_bytes()
-    weights = [torch.load(each.folder / "last.ckpt", weights_only=True) for each in (whole, cut)]
+    weights = [torch.load(finished.folder / "last.ckpt", weights_only=True) for finished in (whole, cut)]
     for key, value in weights[0]["state_dict"].items():
         assert torch.equal(value, weights[1]["state_dict"][key])
 

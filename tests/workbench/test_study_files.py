@@ -1,4 +1,4 @@
-"""What is known of studies without their store: written, read, and refused where somebody else wrote it."""
+"""Files of studies: written, read, and refused if they are not ours."""
 
 import pytest
 from hypothesis import given
@@ -15,7 +15,7 @@ def trial(number, state="complete", values=(0.5,), **more):
 
 
 def study(*trials, **more):
-    given = {
+    defaults = {
         "name": "addition/rnn",
         "task": "addition",
         "task_options": {"length": 6},
@@ -25,7 +25,7 @@ def study(*trials, **more):
         "settings": {"budget": {"steps": 4}},
         "space": {"a": {"low": 1, "high": 2}},
     }
-    return Study(**{**given, **more}, trials=trials)
+    return Study(**{**defaults, **more}, trials=trials)
 
 
 def test_a_study_survives_being_written_and_read(tmp_path):
@@ -35,30 +35,31 @@ def test_a_study_survives_being_written_and_read(tmp_path):
         winner=0,
         importances={"a": 1.0},
     )
-    study_files.write(tmp_path, written)
-    assert study_files.read(tmp_path) == (written,)
+    study_files.write_study(tmp_path, written)
+    assert study_files.read_studies(tmp_path) == (written,)
     assert study_files.study_path(tmp_path, written.name).is_file()
     assert study_files.study_path(tmp_path, "march/addition/my.module:Net") == (
         tmp_path / "sweep" / "march" / "addition" / "my.module-Net.json"
     )
-    assert study_files.read(tmp_path / "none") == ()
+    assert study_files.read_studies(tmp_path / "none") == ()
 
 
 def test_what_counts_against_the_budget():
     states = ("waiting", "running", "complete", "pruned", "diverged", "interrupted", "failed")
-    of = study(*(trial(number, state, None) for number, state in enumerate(states)))
-    assert [each.state for each in of.finished] == ["complete", "pruned", "diverged"]
-    assert [each.number for each in of.in_state("running", "failed")] == [1, 6]
+    states_study = study(*(trial(number, state, None) for number, state in enumerate(states)))
+    assert [trial.state for trial in states_study.finished_trials] == ["complete", "pruned", "diverged"]
+    assert [trial.number for trial in states_study.trials_in("running", "failed")] == [1, 6]
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=12))
 def test_the_front_is_what_no_other_beats(values):
-    of = study(*(trial(number, values=pair) for number, pair in enumerate(values)), trial(99, "pruned", None))
-    kept = {each.number for each in of.front}
+    front_study = study(*(trial(number, values=pair) for number, pair in enumerate(values)), trial(99, "pruned", None))
+    front = {trial.number for trial in front_study.pareto_front}
     for number, (a, b) in enumerate(values):
         beaten = any((c <= a and d < b) or (c < a and d <= b) for c, d in values)
-        assert (number in kept) is not beaten
-    assert [each.values for each in of.front] == sorted(each.values for each in of.front)
+        assert (number in front) is not beaten
+    front_values = [trial.values for trial in front_study.pareto_front]
+    assert front_values == sorted(front_values)
 
 
 @pytest.mark.parametrize(
@@ -75,9 +76,9 @@ def test_the_front_is_what_no_other_beats(values):
     ],
 )
 def test_what_this_bench_did_not_write_is_refused_in_a_line(tmp_path, change):
-    study_files.write(tmp_path, study())
+    study_files.write_study(tmp_path, study())
     (path,) = tmp_path.glob("sweep/*/*.json")
     write_json(path, {**read_json(path), **change})
     with pytest.raises(UserError, match=r"was not written by this bench: .*; move it away") as caught:
-        study_files.read(tmp_path)
+        study_files.read_studies(tmp_path)
     assert "\n" not in str(caught.value)

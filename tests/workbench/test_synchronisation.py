@@ -1,4 +1,4 @@
-"""That no training step waits for a number: a GPU could not be told ahead what to do."""
+"""Training steps without synchronisation: waiting for a number would keep a GPU from working ahead."""
 
 from dataclasses import replace
 
@@ -17,42 +17,42 @@ from workbench.recorder import RunRecorder
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*")
 
-WAIT = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "equal")
-"""Operations whose result, or its size, Python has to know: `.item()` and its like are the first of them."""
-FEW = {"multicopy": {"copies": 2}, "mnist": {"pool": 4}, "mnist-permuted": {"pool": 4}, "digits": {}}
+SYNCHRONIZING = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "equal")
+"""Operations whose result, or its size, Python has to know; `.item()` is the first of them."""
+TASK_OPTIONS = {"multicopy": {"copies": 2}, "mnist": {"pool": 4}, "mnist-permuted": {"pool": 4}, "digits": {}}
 STEPS = 6
 
 
-class Counted(TorchDispatchMode):
-    """Counts operations that a GPU would be waited for."""
+class SynchronizationCounter(TorchDispatchMode):
+    """Counter of the operations for which Python would wait for a GPU."""
 
     def __init__(self):
         super().__init__()
         self.count = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        self.count += func.overloadpacket.__name__ in WAIT
+        self.count += func.overloadpacket.__name__ in SYNCHRONIZING
         return func(*args, **(kwargs or {}))
 
 
-class Begins(pl.Callback):
-    """Notes the count at the beginning of each step: what the callbacks of the one before did is in it."""
+class CountAtStepStart(pl.Callback):
+    """The count at the start of each step, after the callbacks of the step before."""
 
-    def __init__(self, counted):
-        self.counted, self.seen = counted, []
+    def __init__(self, counter):
+        self.counter, self.counts = counter, []
 
     def on_train_batch_start(self, *_):
-        self.seen.append(self.counted.count)
+        self.counts.append(self.counter.count)
 
 
-def waited_for(experiment, folder):
-    """Of each step between the first and the last."""
-    counted, learner = Counted(), SequenceModule(experiment)
-    begins = Begins(counted)
+def synchronizations_per_step(experiment, folder):
+    """Returns the number of synchronisations of each step between the first and the last."""
+    counter, module = SynchronizationCounter(), SequenceModule(experiment)
+    starts = CountAtStepStart(counter)
     trainer = pl.Trainer(
         accelerator="cpu",
         max_steps=STEPS,
-        callbacks=[begins, RunRecorder(experiment, folder)],
+        callbacks=[starts, RunRecorder(experiment, folder)],
         gradient_clip_val=1.0,
         gradient_clip_algorithm=experiment.optimization.clip,
         logger=False,
@@ -60,20 +60,20 @@ def waited_for(experiment, folder):
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    with counted:
-        trainer.fit(learner)
-    return [after - before for before, after in zip(begins.seen[1:-1], begins.seen[2:], strict=True)]
+    with counter:
+        trainer.fit(module)
+    return [after - before for before, after in zip(starts.counts[1:-1], starts.counts[2:], strict=True)]
 
 
 @pytest.mark.parametrize("name", architectures.names())
 @pytest.mark.parametrize("task", tasks.names())
 def test_a_step_waits_for_no_number(task, name, tmp_path):
-    options = FEW.get(task, {"length": 8})
+    options = TASK_OPTIONS.get(task, {"length": 8})
     experiment = small(name, task, steps=STEPS, log_every=100, task_options=options, clip="norm")
     # On the CPU, and nowhere else, two look whether numbers are in their range, at the least and the largest: PyTorch's
     # `one_hot`, which turns symbols into vectors, and an encoder that is told lengths.
     on_cpu = 2 * (tasks.build(task, **options).symbols is not None) + 2 * (task == "classify-length")
-    assert waited_for(experiment, tmp_path) == [on_cpu] * (STEPS - 2)
+    assert synchronizations_per_step(experiment, tmp_path) == [on_cpu] * (STEPS - 2)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd"])
@@ -81,7 +81,7 @@ def test_a_step_waits_for_no_number(task, name, tmp_path):
 def test_no_optimizer_and_no_clipping_waits(optimizer, clip, tmp_path):
     experiment = small(steps=STEPS, log_every=100, optimizer=optimizer, clip=clip, schedule="cosine", weight_decay=0.1)
     for numerics in (Numerics(), Numerics(precision="bf16", draw="device")):
-        assert waited_for(replace(experiment, numerics=numerics), tmp_path) == [0] * (STEPS - 2)
+        assert synchronizations_per_step(replace(experiment, numerics=numerics), tmp_path) == [0] * (STEPS - 2)
 
 
 def test_the_numbers_of_a_row_are_fetched_together(tmp_path, monkeypatch):
@@ -106,8 +106,8 @@ def test_numbers_are_exactly_those_of_the_tensors():
     values = torch.rand(50, generator=generator).tolist()
     scores = [{"loss": torch.tensor(value), "right": torch.tensor(step)} for step, value in enumerate(values)]
     scores += [{"loss": torch.tensor([0.1], dtype=torch.float64), "right": torch.tensor(True)}]
-    found = devices.to_floats(scores)
-    assert found == [{name: float(value) for name, value in each.items()} for each in scores]
+    expected = [{name: float(value) for name, value in tensors.items()} for tensors in scores]
+    assert devices.to_floats(scores) == expected
     assert devices.to_floats([]) == []
 
 
@@ -118,7 +118,7 @@ def test_numbers_are_exactly_those_of_the_tensors():
 @pytest.mark.parametrize("name", architectures.names())
 @pytest.mark.parametrize("task", ["addition", "classify-length", "copy", "digits", "text"])
 def test_a_gpu_is_waited_for_at_no_step(task, name, draw, tmp_path, monkeypatch):
-    """PyTorch itself refuses whatever waits, from the third step to the one before the row."""
+    """PyTorch itself refuses to wait, from the third step to the one before the row."""
 
     class Guard(RunRecorder):
         def on_train_batch_start(self, trainer, *rest):
@@ -126,7 +126,7 @@ def test_a_gpu_is_waited_for_at_no_step(task, name, draw, tmp_path, monkeypatch)
             super().on_train_batch_start(trainer, *rest)
 
     monkeypatch.setattr("workbench.recorder.RunRecorder", Guard)
-    experiment = small(name, task, steps=STEPS, log_every=100, task_options=FEW.get(task, {"length": 8}))
+    experiment = small(name, task, steps=STEPS, log_every=100, task_options=TASK_OPTIONS.get(task, {"length": 8}))
     try:
         finish(replace(experiment, numerics=Numerics(draw=draw)), tmp_path, machine=runs.RunDevice(device="cuda"))
     finally:

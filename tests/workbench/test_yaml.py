@@ -1,4 +1,4 @@
-"""YAML, and what it must not say twice."""
+"""YAML files: duplicate keys and other mistakes are refused."""
 
 from textwrap import indent
 
@@ -20,8 +20,8 @@ from workbench.files import read_yaml
         ("1: a\n0x1: b", "the key '0x1' is there twice, in lines 1 and 2"),
         ("yes: a\ntrue: b", "the key 'true' is there twice, in lines 1 and 2"),
         ("? {a: 1, a: 2}\n: 3", "the key 'a' is there twice, in line 1"),
-        ("a: &x {b: [*x]}", "an alias stands for what it is a part of"),
-        ("[" * 3000 + "]" * 3000, "it goes too deep"),
+        ("a: &x {b: [*x]}", "an alias refers to a value that contains it"),
+        ("[" * 3000 + "]" * 3000, "it is nested too deeply"),
         ("a: !!int x", "a value is not of the type that it seems to be: invalid literal"),
         ("a: !!bool x", "a value is not of the type that its tag says"),
         ("a: !!timestamp x", "a value is not of the type that its tag says"),
@@ -37,9 +37,9 @@ def test_what_is_refused(text, where, tmp_path):
     with pytest.raises(yaml.YAMLError) as refused:
         files.parse_yaml(text)
     assert where in str(refused.value)
-    path = tmp_path / "it.yaml"
+    path = tmp_path / "file.yaml"
     path.write_text(text)
-    with pytest.raises(UserError, match=r"it\.yaml is no readable YAML: "):
+    with pytest.raises(UserError, match=r"file\.yaml is not readable YAML: "):
         read_yaml(path)
 
 
@@ -63,17 +63,17 @@ def test_all_else_is_what_pyyaml_makes_of_it(text):
 
 
 def test_aliases_of_aliases_are_looked_at_once():
-    """Ten to the twelfth of them, otherwise."""
+    """Otherwise there would be ten to the twelfth of them."""
     lines = ["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 13))]
-    found = files.parse_yaml("\n".join(lines))
-    assert list(found) == [f"a{n}" for n in range(13)]
+    value = files.parse_yaml("\n".join(lines))
+    assert list(value) == [f"a{n}" for n in range(13)]
 
 
 def test_a_file_holds_a_mapping(tmp_path):
-    path = tmp_path / "it.yaml"
+    path = tmp_path / "file.yaml"
     path.write_text("all:\n" + indent("a: 1\nb: [ü]", "  "), encoding="utf-8")
     assert read_yaml(path) == {"all": {"a": 1, "b": ["ü"]}}
     for text in ("", "- 1", "3"):
         path.write_text(text)
-        with pytest.raises(UserError, match="holds no YAML mapping"):
+        with pytest.raises(UserError, match="does not hold a YAML mapping"):
             read_yaml(path)

@@ -1,25 +1,24 @@
 """`workbench analyze`: probes of trained and untrained models."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from workbench.cli.options import Device, default_workers
+from workbench.cli.options import Device, default_workers, take_options
 from workbench.cli.output import warn
-from workbench.cli.parser import Options, Parser, chosen_values
-from workbench.cli.wandb_mirror import renew
+from workbench.cli.parser import NamedOptions, Parser, parse_arguments
+from workbench.cli.wandb_mirror import update_mirror
 from workbench.config import MAX_THREADS, Experiment
 from workbench.errors import UserError
-from workbench.files import writable
-from workbench.run_folder import results_of
+from workbench.files import ensure_writable
+from workbench.run_folder import results_folder
 from workbench.validation import check_choice, check_int
 
 DESCRIPTION = """Probe what models have learned: how far back they remember, why, and what they forget.
 
 DIR is the folder of a comparison, of which every finished run is probed and the report written again; or the folder of
-one run; or a checkpoint in it. What is found is kept beside each run in analysis.json, as soon as it is known; what is
-there already is read, not repeated. Architectures that nobody has trained are probed with --untrained."""
+one run; or a checkpoint in it. The results of each probe are kept beside the run in analysis.json as soon as they are
+known; what is there already is read, not repeated. Untrained architectures are probed with --untrained."""
 
 EXAMPLES = """examples:
   workbench analyze results
@@ -30,16 +29,16 @@ EXAMPLES = """examples:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnalyzeOptions:
-    """What to probe where nothing is trained.
+class UntrainedOptions:
+    """Models to probe without training them.
 
     Args:
         untrained: names of architectures, separated by commas, to be probed before their first step.
-        task: what they would be trained on.
+        task: the task that they would be trained on.
         hidden_size: units, unless an architecture's own options say otherwise.
         embedding_size: learned vectors of this size for tasks of symbols; by default symbols are one-hot.
         seeds: models of each, with seeds 0, 1, 2, ...
-        out: folder for the findings, OUT/untrained/<task>/<architecture>/<hash>/seed-<n>.
+        out: folder for the results, OUT/untrained/<task>/<architecture>/<hash>/seed-<n>.
     """
 
     untrained: str | None = None
@@ -51,14 +50,14 @@ class AnalyzeOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Effort:
-    """How it is done.
+class AnalyzeOptions:
+    """Which probes are applied, and with which resources.
 
     Args:
         probes: names, separated by commas; by default all.
-        device: auto takes a GPU where there is one.
-        workers: models side by side; by default one for each core, or one on a GPU. The findings do not depend on it.
-        threads: of each.
+        device: auto takes a GPU if there is one.
+        workers: models at the same time; by default one per core, or one on a GPU. The results do not depend on it.
+        threads: threads of each.
     """
 
     probes: str | None = None
@@ -73,68 +72,63 @@ class Effort:
             check_int("workers", self.workers, least=1)
 
 
-def main(given: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Runs the command; returns the exit status."""
-    values, parts = chosen_values(parser(), given)
-    where, again = values.pop("dir"), values.pop("again")
-    choice, effort = check_backend_options(AnalyzeOptions, values), check_backend_options(Effort, values)
-    experiments = None if where is not None else untrained_jobs(choice, parts)
-    if where is not None and (parts or choice != AnalyzeOptions()):
+    values, named_options = parse_arguments(build_parser(), arguments)
+    path, again = values.pop("dir"), values.pop("again")
+    untrained, options = take_options(UntrainedOptions, values), take_options(AnalyzeOptions, values)
+    experiments = None if path is not None else untrained_experiments(untrained, named_options)
+    if path is not None and (named_options or untrained != UntrainedOptions()):
         raise UserError("name DIR to probe what is there, or --untrained with --task and --out, but not both")
 
-    # Only now, as it takes seconds: a mistake is answered at once.
+    # Imported only now, as it takes seconds: a mistake is answered at once.
     from analysis.probes import registry, runner
     from analysis.probes.parallel import run_all
     from analysis.probes.runner import ProbeOptions
     from analysis.probes.settings import ProbeSettings
-    from workbench.cli.analyze_output import AnalyzeProgress, notes, result_table
-    from workbench.devices import device_named
+    from workbench.cli.analyze_output import AnalyzeProgress, describe_problems, result_table
+    from workbench.devices import resolve_device
 
-    names, device = parse_lengths(effort.probes), device_named(effort.device)
-    order = ProbeOptions(
-        names=names, settings=ProbeSettings(**values), again=again, threads=effort.threads, device=device
+    names, device = parse_probe_names(options.probes), resolve_device(options.device)
+    probe_options = ProbeOptions(
+        names=names, settings=ProbeSettings(**values), again=again, threads=options.threads, device=device
     )
     for name in names:
         registry.load_probe(name)
     if experiments is None:
-        found, lines = runner.jobs_below(Path(where))
-        writable(Path(where) if Path(where).is_dir() else Path(where).parent)
+        jobs, notes = runner.find_jobs(Path(path))
+        ensure_writable(Path(path) if Path(path).is_dir() else Path(path).parent)
     else:
-        found, lines = runner.untrained_jobs(Path(choice.out or ""), experiments), []
-        writable(Path(choice.out or ""))
-    for line in lines:
+        jobs, notes = runner.untrained_jobs(Path(untrained.out or ""), experiments), []
+        ensure_writable(Path(untrained.out or ""))
+    for line in notes:
         warn(line)
-    if not found:
+    if not jobs:
         return 2
-    with AnalyzeProgress(found, names) as progress:
-        entries = run_all(
-            found,
-            order,
-            workers=effort.workers or default_workers(device, effort.threads),
-            listen=progress.hear,
+    with AnalyzeProgress(jobs, names) as progress:
+        records = run_all(
+            jobs,
+            probe_options,
+            workers=options.workers or default_workers(device, options.threads),
+            on_event=progress.on_event,
         )
-    for line in notes(found, entries, progress.failed):
+    for line in describe_problems(jobs, records, progress.failed):
         warn(line)
-    if not any(entry.result is not None for each in entries for entry in each.values()):
+    if not any(record.result is not None for by_probe in records for record in by_probe.values()):
         return 2
-    print(result_table(found, entries))
-    if where is not None and (Path(where) / "runs").is_dir():
-        from analysis.report.build import write
+    print(result_table(jobs, records))
+    if path is not None and (Path(path) / "runs").is_dir():
+        from analysis.report.build import write_report
 
-        print(write(Path(where)))
-    for out in {results_of(job.folder) for job in found if job.trained}:
+        print(write_report(Path(path)))
+    for out in {results_folder(job.folder) for job in jobs if job.trained}:
         if out is not None:
-            renew(out)
+            update_mirror(out)
     return 1 if progress.failed else 0
 
 
-def check_backend_options(kind: Any, values: dict[str, Any]) -> Any:
-    """Takes the fields of a dataclass out of a command's values."""
-    return kind(**{item.name: values.pop(item.name) for item in fields(kind)})
-
-
-def parse_lengths(text: str | None) -> list[str]:
-    """The probes that are named, in the order of the catalogue; all where none is.
+def parse_probe_names(text: str | None) -> list[str]:
+    """Returns the probes that are named, in the order of the catalogue; all if `text` is `None`.
 
     Raises:
         UserError: if one of them is unknown.
@@ -144,54 +138,60 @@ def parse_lengths(text: str | None) -> list[str]:
 
     if text is None:
         return list(PROBES)
-    named = [name.strip().replace("-", "_") for name in text.split(",") if name.strip()]
-    for name in named:
+    names = [name.strip().replace("-", "_") for name in text.split(",") if name.strip()]
+    for name in names:
         if name not in PROBES:
             raise UserError(f"unknown probe {name!r}{did_you_mean(name, PROBES)}")
-    if not named:
+    if not names:
         raise UserError(f"name at least one probe: --probes {','.join(PROBES)}")
-    return [name for name in PROBES if name in named]
+    return [name for name in PROBES if name in names]
 
 
-def untrained_jobs(choice: AnalyzeOptions, parts: Mapping[str, Options]) -> list[Experiment]:
-    """The experiments whose models are probed before their first step.
+def untrained_experiments(options: UntrainedOptions, named_options: Mapping[str, NamedOptions]) -> list[Experiment]:
+    """Returns the experiments whose models are probed before their first step.
+
+    Args:
+        options: architectures and a task, by name.
+        named_options: their own options, by kind and name.
 
     Raises:
         UserError: if something is not named, or a name or an option is unknown.
     """
     from workbench.comparison import Comparison
 
-    if choice.untrained is None:
+    if options.untrained is None:
         raise UserError("name what to probe: a folder of results, a run's folder, a checkpoint, or --untrained NAME")
-    if choice.task is None:
+    if options.task is None:
         raise UserError("name the task that the untrained would be trained on: --task NAME (workbench list shows them)")
-    if not choice.out:
-        raise UserError("name a folder for the findings: --out DIR")
-    if not choice.untrained.strip(" ,"):
+    if not options.out:
+        raise UserError("name a folder for the results: --out DIR")
+    if not options.untrained.strip(" ,"):
         raise UserError("name at least one architecture: --untrained NAME,NAME (workbench list shows them)")
-    given = {
-        "tasks": [choice.task],
-        "architectures": choice.untrained,
-        "hidden_size": choice.hidden_size,
-        "embedding_size": choice.embedding_size,
-        "seeds": choice.seeds,
-        "task": parts.get("task", {}),
-        "architecture": parts.get("architecture", {}),
+    values = {
+        "tasks": [options.task],
+        "architectures": options.untrained,
+        "hidden_size": options.hidden_size,
+        "embedding_size": options.embedding_size,
+        "seeds": options.seeds,
+        "task": named_options.get("task", {}),
+        "architecture": named_options.get("architecture", {}),
     }
-    return Comparison.from_dict({key: value for key, value in given.items() if value is not None}).experiments()
+    return Comparison.from_dict({key: value for key, value in values.items() if value is not None}).experiments()
 
 
-def parser() -> Parser:
-    """The command's options."""
+def build_parser() -> Parser:
+    """Returns the parser of the command."""
     from analysis.probes.registry import PROBES
     from analysis.probes.settings import ProbeSettings
 
-    known = "".join(f"  {name:<20}{text}\n" for name, text in PROBES.items())
-    made = Parser(prog="workbench analyze", description=DESCRIPTION, examples=f"probes:\n{known}\n{EXAMPLES}")
-    made.add_argument("dir", type=str, nargs="?", help="a comparison's folder, a run's, or a checkpoint", metavar="DIR")
-    made.add_fields(ProbeSettings, "how closely")
-    made.add_fields(Effort, "how it is done")
-    made.add_argument("--again", action="store_true", help="repeat what is known already")
-    made.add_fields(AnalyzeOptions, "what is not trained")
-    made.add_data_dir()
-    return made
+    probes = "".join(f"  {name:<20}{text}\n" for name, text in PROBES.items())
+    parser = Parser(prog="workbench analyze", description=DESCRIPTION, examples=f"probes:\n{probes}\n{EXAMPLES}")
+    parser.add_argument(
+        "dir", type=str, nargs="?", help="a comparison's folder, a run's, or a checkpoint", metavar="DIR"
+    )
+    parser.add_fields(ProbeSettings, "how closely")
+    parser.add_fields(AnalyzeOptions, "how it is done")
+    parser.add_argument("--again", action="store_true", help="repeat probes whose results are there already")
+    parser.add_fields(UntrainedOptions, "untrained models")
+    parser.add_data_dir()
+    return parser

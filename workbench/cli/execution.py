@@ -1,4 +1,4 @@
-"""What `train` and `compare` share: experiments in, finished runs out."""
+"""Running experiments for a command: finished runs are read, the others trained, with progress and a clean stop."""
 
 import signal
 import sys
@@ -9,156 +9,169 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Protocol
 
-from architectures.kernels import prepare
-from architectures.registry import load
+from architectures.kernels import build_native_kernels
+from architectures.registry import load_encoder_class
 from workbench.cli.options import RunOptions
-from workbench.cli.output import RunProgress, run_label, warn
+from workbench.cli.output import RunProgress, run_label, run_summary, warn
 from workbench.config import Experiment
-from workbench.devices import device_named
+from workbench.devices import resolve_device
 from workbench.errors import UserError
-from workbench.process_pool import ProcessPool, RunEvent
-from workbench.results import Run, read
+from workbench.results import Run, read_run
 from workbench.run_folder import check_writable, claim, run_folder
+from workbench.run_pool import RunEvent, RunPool
 
 OUT_OF_TIME = 3
-"""The exit status of what the time was too short for."""
-
-
-class StoppablePool(Protocol):
-    """What can save what is under way and end."""
-
-    @property
-    def stopping(self) -> bool: ...
-    def stop(self) -> None: ...
-    def kill(self) -> None: ...
+"""Exit status of a command that ended at its time limit."""
+INTERRUPTED = 130
+"""Exit status of a command that was interrupted."""
 
 
 def execute(
     experiments: Sequence[Experiment],
-    settings: RunOptions,
-    begin: Callable[[], None] = lambda: None,
-    name: Callable[[Experiment], str] = run_label,
-    until: float | None = None,
+    options: RunOptions,
+    on_start: Callable[[], None] = lambda: None,
+    label: Callable[[Experiment], str] = run_label,
+    deadline: float | None = None,
 ) -> tuple[list[Run], int]:
-    """Runs what has not been run yet.
+    """Runs the experiments that have not been run yet.
 
     Args:
         experiments: what to run.
-        settings: where.
-        begin: called once nothing has been refused, before anything is trained.
-        name: what messages call an experiment.
-        until: when to save what is under way and end, by `time.monotonic`; by default when all is done.
+        options: where to run it.
+        on_start: called before anything is trained, once the folder and the finished runs have been checked.
+        label: returns the name of an experiment in messages.
+        deadline: when to save what is under way and end, by `time.monotonic`; by default when all is done.
 
     Returns:
-        All runs that are finished, in the order of the experiments; and the exit status: 0 if that is all of them,
-        1 if some failed, 3 if the time was up before, 130 if it was interrupted.
+        All runs that are finished, in the order of the experiments; and the exit status: 0 if all are finished, 1 if
+        some failed, 3 if the time was up before, 130 if it was interrupted.
 
     Raises:
-        UserError: if one of them is refused. Nothing more is begun then; what was under way can go on another time.
+        UserError: if one of them is refused. Nothing more is started then; what was under way can be resumed.
     """
-    device = device_named(settings.device)
-    out = check_writable(settings.folder)
+    device = resolve_device(options.device)
+    out = check_writable(options.folder)
     runs: dict[int, Run] = {}
     for index, experiment in enumerate(experiments):
-        if (run_folder(out, experiment) / "result.json").exists():
-            claim(run_folder(out, experiment), experiment)
-            runs[index] = read(run_folder(out, experiment))
-    left = [index for index in range(len(experiments)) if index not in runs]
-    begin()
+        folder = run_folder(out, experiment)
+        if (folder / "result.json").exists():
+            claim(folder, experiment)
+            runs[index] = read_run(folder)
+    pending = [index for index in range(len(experiments)) if index not in runs]
+    on_start()
     if runs:
         print(f"{len(runs)} of {len(experiments)} runs are finished already and are read", file=sys.stderr)
-    if device == "cpu" and any(load(experiments[index].architecture.name).compiled for index in left):
-        prepare(warn)
-    pool = ProcessPool(out=out, workers=settings.side_by_side(device), device=device, threads=settings.threads)
-    refused: list[str] = []
-    failed: list[str] = []
+    if device == "cpu" and any(
+        load_encoder_class(experiments[index].architecture.name).has_native_kernels for index in pending
+    ):
+        build_native_kernels(warn)
+    pool = RunPool(out=out, workers=options.worker_count(device), device=device, threads=options.threads)
+    refusals: list[str] = []
+    failures: list[str] = []
 
-    labels = [name(experiments[index]) for index in left]
-    mirror = settings.mirror(warn)
+    labels = [label(experiments[index]) for index in pending]
+    mirror = options.mirror(warn)
     with (
         mirror,
-        RunProgress([experiments[index] for index in left], labels) as progress,
-        stop_on_interrupt(pool, until) as ending,
+        RunProgress([experiments[index] for index in pending], labels) as progress,
+        stop_on_interrupt(pool, deadline) as stop_reason,
     ):
 
-        def listen(place: int, event: RunEvent) -> None:
-            index = left[place]
+        def on_event(position: int, event: RunEvent) -> None:
+            index = pending[position]
             match event.kind:
                 case "step":
-                    progress.step(place, event.step)
+                    progress.on_step(position, event.step)
                 case "note":
-                    progress.say(f"{labels[place]}: {event.text}")
+                    progress.print_line(f"{labels[position]}: {event.text}")
                 case "finished":
-                    runs[index] = read(run_folder(out, experiments[index]))
-                    progress.end(place, runs[index])
-                    mirror.add(runs[index])
+                    run = read_run(run_folder(out, experiments[index]))
+                    runs[index] = run
+                    progress.on_end(position, run_summary(run))
+                    mirror.add(run)
                 case "stopped":
                     pass
                 case "refused":
-                    refused.append(event.text)
+                    refusals.append(event.text)
                     pool.stop()
                 case "failed":
-                    failed.append(f"{labels[place]} failed: {event.text}")
-                    progress.end(place, None, "failed")
+                    failures.append(f"{labels[position]} failed: {event.text}")
+                    progress.on_end(position, "failed")
 
         for run in list(runs.values()):
             mirror.add(run)
-        pool.run([experiments[index] for index in left], listen)
+        pool.run([experiments[index] for index in pending], on_event)
 
-    if refused:
-        raise UserError(refused[0])
+    if refusals:
+        raise UserError(refusals[0])
     finished = [runs[index] for index in sorted(runs)]
-    for line in failed:
+    for line in failures:
         warn(line)
-    if len(runs) + len(failed) < len(experiments):
-        done = f"{len(runs)} of {len(experiments)} runs are finished"
-        warn(f"{'the time is up' if ending.timed_out else 'interrupted'}: {done}; the same command goes on from there")
-        return finished, OUT_OF_TIME if ending.timed_out else 130
-    return finished, 1 if failed else 0
+    if len(runs) + len(failures) < len(experiments):
+        reason = "the time is up" if stop_reason.timed_out else "interrupted"
+        warn(f"{reason}: {len(runs)} of {len(experiments)} runs are finished; run the same command again to resume")
+        return finished, OUT_OF_TIME if stop_reason.timed_out else INTERRUPTED
+    return finished, 1 if failures else 0
+
+
+class StoppablePool(Protocol):
+    """Processes that can save what is under way and end."""
+
+    @property
+    def stopping(self) -> bool:
+        """True once it has been told to stop."""
+
+    def stop(self) -> None:
+        """Tells the processes to save what is under way and end."""
+
+    def kill(self) -> None:
+        """Ends the processes at once."""
 
 
 @dataclass(slots=True)
-class StopHandler:
-    """Why it ended before all was done."""
+class StopReason:
+    """Reason why work was stopped before its end."""
 
     timed_out: bool = False
+    """True if the time was up; if not, it was interrupted, or not stopped at all."""
 
 
 @contextmanager
-def stop_on_interrupt(pool: StoppablePool, until: float | None = None) -> Iterator[StopHandler]:
-    """Ctrl-C, or a polite kill, saves what is under way and ends, and so does the time that is up; a second Ctrl-C ends
-    at once.
+def stop_on_interrupt(pool: StoppablePool, deadline: float | None = None) -> Iterator[StopReason]:
+    """Stops a pool on Ctrl-C, on SIGTERM, or when the time is up: it saves what is under way and ends.
+
+    A second Ctrl-C ends it at once.
 
     Args:
-        pool: what is to end.
-        until: when, by `time.monotonic`, where there is a limit.
+        pool: what to stop.
+        deadline: when the time is up, by `time.monotonic`, if there is a limit.
     """
-    ending = StopHandler()
-    asked = False
+    reason = StopReason()
+    interrupted = False
 
-    def time_is_up(number: int, frame: FrameType | None) -> None:
+    def on_alarm(number: int, frame: FrameType | None) -> None:
         if not pool.stopping:
-            ending.timed_out = True
+            reason.timed_out = True
             pool.stop()
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
+    def on_interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        if interrupted:
             pool.kill()
             raise KeyboardInterrupt
-        asked = True
+        interrupted = True
         print("\nstopping: saving what is under way (once more to stop at once)", file=sys.stderr)
-        # Where the time is up, that has begun.
+        # It may be stopping already, because the time is up.
         if not pool.stopping:
             pool.stop()
 
-    handlers = {signal.SIGINT: interrupt, signal.SIGTERM: interrupt, signal.SIGALRM: time_is_up}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    if until is not None:
-        signal.setitimer(signal.ITIMER_REAL, max(1e-3, until - time.monotonic()))
+    handlers = {signal.SIGINT: on_interrupt, signal.SIGTERM: on_interrupt, signal.SIGALRM: on_alarm}
+    previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    if deadline is not None:
+        signal.setitimer(signal.ITIMER_REAL, max(1e-3, deadline - time.monotonic()))
     try:
-        yield ending
+        yield reason
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

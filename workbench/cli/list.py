@@ -8,12 +8,12 @@ from inspect import Parameter
 from typing import Any
 
 import architectures
-from architectures.registry import CATALOGUE, load
+from architectures.registry import ARCHITECTURES, load_encoder_class
 from architectures.suggest import did_you_mean
 from workbench import tasks
 from workbench.cli.parser import Parser
+from workbench.custom_parts import is_custom, user_errors
 from workbench.docstrings import argument_help
-from workbench.resolve import user_errors
 
 DESCRIPTION = "Show every architecture and every task; with a name, what it is and which options it takes."
 EXAMPLES = """examples:
@@ -23,49 +23,49 @@ EXAMPLES = """examples:
 """
 
 
-def main(given: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Runs the command; returns the exit status."""
     parser = Parser(prog="workbench list", description=DESCRIPTION, examples=EXAMPLES)
     parser.add_argument("name", nargs="?", default=None, type=str, help="one of them", metavar="NAME")
-    name = parser.parse_args(given).name
+    name = parser.parse_args(arguments).name
     print(list_all() if name is None else describe(name))
     return 0
 
 
 def list_all() -> str:
-    """All names in a line each."""
-    entries = {name: entry.summary for name, entry in CATALOGUE.items()}
+    """Returns the names of all architectures and tasks, in a line each."""
+    entries = {name: entry.summary for name, entry in ARCHITECTURES.items()}
     return "\n".join(["architectures:", *format_entries(entries), "", "tasks:", *format_entries(tasks.SUMMARIES)])
 
 
 def describe(name: str) -> str:
-    """What an architecture or a task is, and its options with types and defaults.
+    """Returns the description of an architecture or a task, and its options with types and defaults.
 
     Raises:
-        UserError: if there is none of that name.
+        UserError: if nothing has that name.
     """
     with user_errors(name):
-        if name not in CATALOGUE and name not in tasks.names() and ":" not in name:
-            raise ValueError(f"unknown name {name!r}{did_you_mean(name, [*CATALOGUE, *tasks.names()])}")
-        if name in tasks.names() or (":" in name and is_task(name)):
+        if name not in ARCHITECTURES and name not in tasks.names() and not is_custom(name):
+            raise ValueError(f"unknown name {name!r}{did_you_mean(name, [*ARCHITECTURES, *tasks.names()])}")
+        if name in tasks.names() or (is_custom(name) and is_task(name)):
             cls: type = tasks.load(name)
             defaults = {key: item.default for key, item in tasks.options(name).items()}
             hints, kind = typing.get_type_hints(cls), "task"
         else:
-            cls, kind = load(name), "architecture"
+            cls, kind = load_encoder_class(name), "architecture"
             defaults = {key: item.default for key, item in architectures.options(name).items()}
             hints = typing.get_type_hints(cls.__init__)
     texts = argument_help(cls)
-    described = {
-        f"--{kind}.{name}.{key}": f"{texts.get(key, '')} ({describe_type(hints.get(key))}{describe_default(default)})"
+    entries = {
+        f"--{kind}.{name}.{key}": f"{texts.get(key, '')} ({format_type(hints.get(key))}{format_default(default)})"
         for key, default in defaults.items()
     }
     about = (inspect.getdoc(cls) or name).split("Args:")[0].rstrip()
-    return "\n".join([about, "", "options:", *format_entries(described)])
+    return "\n".join([about, "", "options:", *format_entries(entries)])
 
 
 def is_task(name: str) -> bool:
-    """Whether a dotted path leads to a task; if not, it should lead to an architecture."""
+    """Returns whether a dotted path leads to a task; if not, it should lead to an architecture."""
     try:
         tasks.load(name)
     except ValueError:
@@ -74,18 +74,18 @@ def is_task(name: str) -> bool:
 
 
 def format_entries(entries: Mapping[str, str]) -> list[str]:
-    """Names and texts in two columns."""
+    """Returns names and texts as lines of two columns."""
     width = max(map(len, entries), default=0)
     return [f"  {name:<{width}}  {text}" for name, text in entries.items()]
 
 
-def describe_type(hint: Any) -> str:
-    """A type in a user's words."""
+def format_type(hint: Any) -> str:
+    """Returns the type of an option as users read it."""
     if typing.get_origin(hint) is typing.Literal:
         return " | ".join(map(str, typing.get_args(hint)))
     return str(getattr(hint, "__name__", hint)) if isinstance(hint, type) else str(hint)
 
 
-def describe_default(default: Any) -> str:
-    """A default in a user's words."""
+def format_default(default: Any) -> str:
+    """Returns the default of an option as users read it; empty if it has none."""
     return "" if default is MISSING or default is Parameter.empty else f", default {default}"

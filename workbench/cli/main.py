@@ -1,4 +1,4 @@
-"""The command line's ground floor: finds the command, and turns a user's mistake into one line."""
+"""Entry point of the command line: runs the command that is named, and prints a user's mistake as one line."""
 
 import importlib
 import os
@@ -10,12 +10,12 @@ COMMANDS = {
     "compare": ("workbench.cli.compare", "architectures on tasks, with several seeds, and a report"),
     "sweep": ("workbench.cli.sweep", "architectures tuned with as many trials each, on one machine or many"),
     "reproduce": ("workbench.cli.reproduce", "a table of a paper, trained in its setting, with our columns beside it"),
-    "analyze": ("workbench.cli.analyze", "why: how far back models remember, and what they forget"),
-    "profile": ("workbench.cli.profile", "what a step of each architecture costs on this machine"),
-    "sync": ("workbench.cli.sync", "what has been run, sent to a W&B account"),
-    "dashboard": ("workbench.cli.dashboard", "the W&B workspace of what has been run, as a file or in W&B"),
+    "analyze": ("workbench.cli.analyze", "how far back models remember, why, and what they forget"),
+    "profile": ("workbench.cli.profile", "the cost of a step of each architecture on this machine"),
+    "sync": ("workbench.cli.sync", "send results to a W&B account"),
+    "dashboard": ("workbench.cli.dashboard", "the W&B workspace of the results, as a file or in W&B"),
     "view": ("workbench.cli.view", "report, progress and trials in a browser, served here"),
-    "report": ("workbench.cli.report", "the report of what has been run, made again"),
+    "report": ("workbench.cli.report", "write the report of the results again"),
 }
 
 HELP = """usage: workbench COMMAND [options]
@@ -25,7 +25,9 @@ A comparative workbench for sequence architectures: which one remembers, how far
 commands:
 {commands}
 
-Each command explains itself: workbench COMMAND --help
+options:
+  -h, --help     show this help; workbench COMMAND --help shows that of a command
+  --version      show the version
 
 examples:
   workbench list
@@ -35,12 +37,22 @@ examples:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs a command and returns the exit status: 0 done, 1 a run failed, 2 the user's mistake, 3 the time was
-    up before all was done, 130 interrupted."""
+    """Runs a command.
+
+    Args:
+        arguments: the command and its arguments; by default those of this process.
+
+    Returns:
+        The exit status: 0 done, 1 a run failed, 2 the user's mistake, 3 the time was up before all was done,
+        130 interrupted.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(HELP.format(commands="\n".join(f"  {name:<11}{text}" for name, (_, text) in COMMANDS.items())), end="")
         return 0 if arguments else 2
+    if arguments[0] == "--version":
+        print(f"workbench {installed_version()}")
+        return 0
     from workbench.errors import UserError
 
     try:
@@ -49,8 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
             from architectures.suggest import did_you_mean
 
             raise UserError(f"unknown command {name!r}{did_you_mean(name, COMMANDS)}")
-        # A module of the user's own is looked for where the user is, behind everything installed: also behind this
-        # project, which is found by other means than the path where it is installed to be worked on.
+        # Custom modules are looked for in the current folder, after everything installed, and after this project too,
+        # which an editable install does not find through the path.
         root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         sys.path += [path for path in (root, os.getcwd()) if path not in sys.path]
         status: int = importlib.import_module(COMMANDS[name][0]).main(arguments[1:])
@@ -63,11 +75,21 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     except OSError as error:
         if not isinstance(error, BrokenPipeError):
-            print(f"workbench: {error}; free the way, then run the same command again", file=sys.stderr)
+            print(f"workbench: {error}; fix this, then run the same command again", file=sys.stderr)
             return 2
-        # Whoever read our output has gone; Python must not try to flush it once more.
+        # Nobody reads our output any more; Python must not try to flush it once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def installed_version() -> str:
+    """Returns the version of the installed package."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("sequence-workbench")
+    except PackageNotFoundError:
+        return "(version unknown: the package is not installed)"
 
 
 if __name__ == "__main__":

@@ -1,29 +1,38 @@
-"""What every command that trains is told about where, and not what, to train."""
+"""Options that several commands share: where to train, durations, names for W&B."""
 
 import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from analysis.dashboards.mirror.mirror import Mirror, Mode
-from analysis.dashboards.mirror.state import destination_of
+from analysis.dashboards.mirror.state import Mode, resolve_destination
 from workbench.config import MAX_THREADS
 from workbench.errors import UserError
 from workbench.validation import check_choice, check_int
 
+if TYPE_CHECKING:
+    from analysis.dashboards.mirror.mirror import Mirror
+
+T = TypeVar("T")
 Device = Literal["auto", "cpu", "cuda"]
+
+DURATION = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?$")
+UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+
+MAX_NAME_LENGTH = 128
+FORBIDDEN_CHARACTERS = re.compile(r"[/\\#?%:\x00-\x1f]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """Where to train.
+    """Options of every command that trains: where the results are kept, and on which device.
 
     Args:
-        out: folder of the results; what is finished there is read, what is interrupted goes on.
-        device: auto takes a GPU where there is one.
-        workers: experiments side by side, each in a process of its own; by default one for each core, or one on a GPU.
+        out: folder of the results; finished runs in it are read, interrupted ones are resumed.
+        device: auto takes a GPU if there is one.
+        workers: experiments at the same time, each in its own process; by default one per core, or one on a GPU.
         threads: threads of each; results are the same for any number of workers, not for any number of threads.
         wandb: a Weights & Biases mirror of every finished run in OUT/wandb: off, offline, or sent (online).
         wandb_project: the W&B project; by default that which OUT is mirrored for, or sequence-workbench.
@@ -48,75 +57,89 @@ class RunOptions:
         if self.workers is not None:
             check_int("workers", self.workers, least=1)
 
-    def mirror(self, say: Callable[[str], None]) -> Mirror:
-        """The mirror that was asked for, which says in a line what goes wrong."""
-        place, checkpoints = destination_of(self.folder, self.wandb_project), self.wandb_checkpoints
-        return Mirror(self.folder, self.wandb, place, say, checkpoints=checkpoints)
+    def mirror(self, log: Callable[[str], None]) -> "Mirror":
+        """Returns the W&B mirror of the results.
+
+        Args:
+            log: receives a line about each thing that goes wrong.
+        """
+        from analysis.dashboards.mirror.mirror import Mirror
+
+        destination, checkpoints = resolve_destination(self.folder, self.wandb_project), self.wandb_checkpoints
+        return Mirror(self.folder, self.wandb, destination, log, checkpoints=checkpoints)
 
     @property
     def folder(self) -> Path:
         """`out` as a path."""
         return Path(self.out)
 
-    def side_by_side(self, device: str) -> int:
-        """How many experiments run at once."""
+    def worker_count(self, device: str) -> int:
+        """Returns how many experiments run at the same time."""
         return self.workers or default_workers(device, self.threads)
 
 
 def default_workers(device: str, threads: int) -> int:
-    """How many processes of so many threads work side by side unless told otherwise."""
+    """Returns how many processes of `threads` threads run at the same time unless an option says otherwise."""
     return 1 if device == "cuda" else max(1, len(os.sched_getaffinity(0)) // threads)
 
 
-def split_list(values: dict[str, Any]) -> tuple[RunOptions, dict[str, Any]]:
-    """Takes the settings out of a command's values.
+def existing_folder(path: str | Path) -> Path:
+    """Returns the folder of results that a user has named.
 
     Raises:
-        UserError: if `out` is missing or a value cannot be.
+        UserError: if there is no such folder.
     """
-    rest = dict(values)
-    mine = {item.name: rest.pop(item.name) for item in fields(RunOptions) if item.name in rest}
-    return RunOptions(**{**mine, "out": mine.get("out") or ""}), rest
+    folder = Path(path)
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}; name the one that was given as --out")
+    return folder
 
 
-DURATION = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?$")
-UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+def take_options(cls: type[T], values: dict[str, Any]) -> T:
+    """Removes the fields of a dataclass from the values of a command, and returns them as that dataclass.
+
+    Raises:
+        UserError: if a value is missing or invalid.
+    """
+    names = [item.name for item in fields(cls)]  # type: ignore[arg-type]
+    return cls(**{name: values.pop(name) for name in names if name in values})
 
 
 def parse_duration(text: str, option: str) -> float:
-    """The seconds of a length of time.
+    """Returns the seconds of a length of time.
+
+    Args:
+        text: hours, minutes and seconds, as in 1h30m.
+        option: the option that it was given as, for the message.
 
     Example:
-        >>> seconds("1h30m", "--time-limit")
+        >>> parse_duration("1h30m", "--time-limit")
         5400.0
 
     Raises:
-        UserError: if it has no unit, or is none.
+        UserError: if it has no unit, or is not a positive length of time.
     """
-    given = text.strip()
-    if re.fullmatch(r"\d+(\.\d+)?", given):
-        raise UserError(f"{option} {given}: say the unit, as in {given}s, {given}m or {given}h")
-    found = DURATION.match(given)
-    total = 0.0 if found is None else sum(float(found[unit] or 0) * each for unit, each in UNIT_SECONDS.items())
-    if total <= 0:
+    # Not pandas.Timedelta: it takes 9 for nanoseconds, 1,5h for 15 hours and "" for NaT, all without an error.
+    stripped = text.strip()
+    if re.fullmatch(r"\d+(\.\d+)?", stripped):
+        raise UserError(f"{option} {stripped}: say the unit, as in {stripped}s, {stripped}m or {stripped}h")
+    match = DURATION.match(stripped)
+    seconds = 0.0 if match is None else sum(float(match[unit] or 0) * size for unit, size in UNIT_SECONDS.items())
+    if seconds <= 0:
         raise UserError(f"{option} must be a time such as 90s, 9m or 1h30m, not {text!r}")
-    return total
-
-
-MAX_NAME_LENGTH = 128
-FORBIDDEN_CHARACTERS = re.compile(r"[/\\#?%:\x00-\x1f]")
+    return seconds
 
 
 def check_wandb_name(option: str, name: str | None) -> str | None:
-    """A name that was given, or `None` where none was.
+    """Returns a name that was given for something in W&B; `None` if none was given.
 
     Raises:
-        UserError: if W&B does not take it.
+        UserError: if W&B would not accept it.
     """
     if name is not None and (
         not name.strip() or len(name) > MAX_NAME_LENGTH or name.startswith("-") or FORBIDDEN_CHARACTERS.search(name)
     ):
         raise UserError(
-            f"--{option} {name!r} is no name for W&B: 1 to {MAX_NAME_LENGTH} characters, without / \\ # ? % :"
+            f"--{option} {name!r} is not a name for W&B: 1 to {MAX_NAME_LENGTH} characters, without / \\ # ? % :"
         )
     return name

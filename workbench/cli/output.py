@@ -1,134 +1,177 @@
-"""One bar for a whole comparison; lines where nobody watches."""
+"""Terminal output that the commands share: a progress bar, runs in words, tables and warnings."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tqdm import tqdm
 
 from workbench.config import Experiment
-from workbench.results import Run
+
+if TYPE_CHECKING:
+    from workbench.results import Run
+
+BAR_FORMAT = "{{percentage:3.0f}}% |{{bar}}| {{n_fmt}}/{{total_fmt}} {unit}, {{remaining}} left{{postfix}}"
+COUNT_FORMAT = "{{n_fmt}} {unit}{{postfix}}"
+"""For a total that is not known."""
 
 
-class RunProgress:
-    """Shows how far a number of experiments has come, and how long the rest will take.
-
-    On a terminal one bar over all optimiser steps; elsewhere a line for each run that ends.
+class ProgressBar:
+    """Progress on stderr: a bar if that is a terminal, plain lines if it is not.
 
     Args:
-        experiments: what is run.
-        labels: what each is called; by default after its task, architecture and seed.
+        unit: what is counted, in the plural.
+        total: how many there are; `None` if that is not known.
+        done: how many were done before; the time left is estimated without them.
+        smoothing: weight of the latest speed in the estimate of the time left, from 0 (mean speed) to 1 (latest).
+        line_every: without a bar, how many have to be done between two lines; 1 prints every line.
+        leave: whether the bar stays on the screen at the end.
     """
 
-    def __init__(self, experiments: Sequence[Experiment], labels: Sequence[str] | None = None) -> None:
-        self.steps = [experiment.budget.steps for experiment in experiments]
-        self.labels = list(labels or map(run_label, experiments))
-        self.made = [0] * len(experiments)
-        self.begun: set[int] = set()
-        self.ended = 0
-        self.bar: Any = None
+    def __init__(
+        self,
+        unit: str,
+        total: int | None = None,
+        *,
+        done: int = 0,
+        smoothing: float = 0.3,
+        line_every: int = 1,
+        leave: bool = True,
+    ) -> None:
+        self.unit, self.total, self.done = unit, total, done
+        self.smoothing, self.line_every, self.leave = smoothing, line_every, leave
+        self._bar: Any = None
+        self._last_line = ""
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty():
-            self.bar = tqdm(
-                total=sum(self.steps),
-                unit="step",
+            self._bar = tqdm(
+                total=self.total,
+                initial=self.done,
                 dynamic_ncols=True,
-                smoothing=0.05,
-                bar_format="{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} steps, {remaining} left {postfix}",
+                smoothing=self.smoothing,
+                leave=self.leave,
+                bar_format=self._format(),
             )
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
-        if self.bar is not None:
-            self.bar.close()
-
-    def step(self, index: int, step: int) -> None:
-        """An experiment has made so many steps."""
-        if self.bar is not None:
-            if index not in self.begun:
-                # It may go on from a checkpoint: those steps took no time now, so the time left must not count them.
-                self.begun.add(index)
-                self.bar.initial += step
-            self.bar.update(step - self.made[index])
-            self.bar.set_postfix_str(f"({self.ended}/{len(self.steps)} runs; {self.labels[index]})", refresh=False)
-        self.made[index] = step
-
-    def end(self, index: int, run: Run | None, text: str = "") -> None:
-        """An experiment has ended, well or not."""
-        self.ended += 1
-        self.step(index, self.steps[index])
-        if self.bar is None:
-            self.say(f"[{self.ended}/{len(self.steps)}] {self.labels[index]}: {text or run_summary(run)}")
-
-    def say(self, line: str) -> None:
-        """Prints a line without tearing the bar."""
-        if self.bar is not None:
-            self.bar.write(line, file=sys.stderr)
-        else:
-            print(line, file=sys.stderr, flush=True)
-
-
-def run_label(experiment: Experiment) -> str:
-    """An experiment in a few words."""
-    return f"{experiment.task.name} {experiment.architecture.name} seed {experiment.seed}"
-
-
-def run_summary(run: Run | None) -> str:
-    """A run's outcome in a few words."""
-    if run is None:
-        return "stopped"
-    if run.diverged:
-        return f"diverged at step {run.result['diverged_at']}"
-    scores = ", ".join(f"{name} {value:.4g}" for name, value in run.result["test"].items())
-    solved = run.result["solved_at"]
-    return f"test {scores}" + (f", solved at step {solved}" if solved is not None else "")
-
-
-class ProgressBar:
-    """Shows how far it is: a bar on a terminal, a line now and then elsewhere.
-
-    Args:
-        done: what happens to records.
-        total: how many there are, if that is known.
-    """
-
-    EVERY = 20
-
-    def __init__(self, done: str, total: int | None = None) -> None:
-        self.done, self.total, self.count = done, total, 0
-        self.bar: Any = None
-
-    def __enter__(self) -> Self:
-        if sys.stderr.isatty():
-            from tqdm import tqdm
-
-            self.bar = tqdm(total=self.total, unit=" records", desc=self.done, dynamic_ncols=True, leave=False)
-        return self
-
-    def __exit__(self, *ended: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Removes the bar."""
-        if self.bar is not None:
-            self.bar.close()
+        """Ends the bar; what is printed from now on stands below it."""
+        if self._bar is not None:
+            self._bar.close()
 
-    def one(self) -> None:
-        """One more."""
-        self.show(self.count + 1)
+    def update(
+        self, done: int, *, total: int | None = None, status: str | None = None, line: str = "", instant: bool = False
+    ) -> None:
+        """Shows how much is done.
 
-    def show(self, count: int) -> None:
-        """So many."""
-        if self.bar is not None:
-            self.bar.update(count - self.count)
-        elif count // self.EVERY > self.count // self.EVERY or count == self.total:
-            of = "" if self.total is None else f" of {self.total}"
-            print(f"{count}{of} records {self.done}", file=sys.stderr, flush=True)
-        self.count = count
+        Args:
+            done: how many are done by now.
+            total: how many there are, if that has become known.
+            status: beside the bar; `None` leaves what is there.
+            line: printed if there is no bar, unless it is the last one again, or `line_every` says that it can wait.
+            instant: what was done since the last update took no time, so the time left must not count it.
+        """
+        before, self.done = self.done, done
+        if total is not None and total != self.total:
+            self.total = total
+            if self._bar is not None:
+                self._bar.total, self._bar.bar_format = total, self._format()
+        if self._bar is None:
+            is_due = self.line_every == 1 or done // self.line_every > before // self.line_every or done == self.total
+            if line and is_due and line != self._last_line:
+                self._last_line = line
+                self.print_line(line)
+            return
+        if status is not None:
+            self._bar.set_postfix_str(status, refresh=False)
+        if instant:
+            self._bar.initial += done - before
+        if done == before:
+            # tqdm draws by itself, and not too often, only what has been counted.
+            self._bar.refresh()
+        else:
+            self._bar.update(done - before)
+
+    def print_line(self, line: str) -> None:
+        """Prints a line, above the bar if there is one."""
+        if self._bar is not None:
+            self._bar.write(line, file=sys.stderr)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+    def _format(self) -> str:
+        return (COUNT_FORMAT if self.total is None else BAR_FORMAT).format(unit=self.unit)
+
+
+class RunProgress(ProgressBar):
+    """Progress of training runs: a bar over the steps of all of them, or a line for each run that ends.
+
+    Args:
+        experiments: what is run.
+        labels: what each is called.
+    """
+
+    def __init__(self, experiments: Sequence[Experiment], labels: Sequence[str]) -> None:
+        self.run_steps = [experiment.budget.steps for experiment in experiments]
+        super().__init__("steps", sum(self.run_steps), smoothing=0.05)
+        self.labels = labels
+        self.steps_done: dict[int, int] = {}
+        """Steps of each run that has begun, by its index."""
+        self.ended = 0
+
+    def on_step(self, index: int, step: int, line: str = "") -> None:
+        """Shows that a run has made so many steps."""
+        # The first report may come from a run that resumes at a checkpoint: the steps before it took no time now.
+        is_first = index not in self.steps_done
+        done = self.done + step - self.steps_done.get(index, 0)
+        self.steps_done[index] = step
+        status = f"{self.ended}/{len(self.run_steps)} runs; {self.labels[index]}"
+        self.update(done, status=status, line=line, instant=is_first)
+
+    def on_end(self, index: int, outcome: str) -> None:
+        """Shows that a run has ended, whether it succeeded or not."""
+        self.ended += 1
+        line = f"[{self.ended}/{len(self.run_steps)}] {self.labels[index]}: {outcome}"
+        self.on_step(index, self.run_steps[index], line)
+
+
+def run_label(experiment: Experiment) -> str:
+    """Returns a short name of an experiment: task, architecture and seed."""
+    return f"{experiment.task.name} {experiment.architecture.name} seed {experiment.seed}"
+
+
+def run_summary(run: "Run") -> str:
+    """Returns the outcome of a run in a few words."""
+    if run.diverged:
+        return f"diverged at step {run.result['diverged_at']}"
+    scores = ", ".join(f"{name} {value:.4g}" for name, value in run.result["test"].items())
+    solved_at = run.result["solved_at"]
+    return f"test {scores}" + (f", solved at step {solved_at}" if solved_at is not None else "")
+
+
+def align_columns(rows: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> str:
+    """Returns rows of cells as lines whose columns have equal widths.
+
+    Args:
+        rows: cells, equally many in each row.
+        left: the columns that are aligned to the left; the others are aligned to the right.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.ljust(width) if column in left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
 
 
 def warn(line: str) -> None:
-    """Tells on stderr what went wrong, in one line."""
+    """Prints a line on stderr about what went wrong."""
     print(f"workbench: {line}", file=sys.stderr)

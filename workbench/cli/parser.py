@@ -1,4 +1,4 @@
-"""jsonargparse in the bench's way: dashes, one line for a mistake, options described where they are defined."""
+"""Command line parser: jsonargparse with one-line errors and option texts from docstrings."""
 
 import os
 import re
@@ -14,24 +14,31 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 from architectures.suggest import did_you_mean
 from workbench import files
-from workbench.data.downloads import VARIABLE
+from workbench.custom_parts import PART_KINDS
+from workbench.data.downloads import DATA_VARIABLE
 from workbench.docstrings import argument_help
 from workbench.errors import UserError
-from workbench.files import one_line
+from workbench.files import describe_error
 
-Options = dict[str, dict[str, Any]]
+NamedOptions = dict[str, dict[str, Any]]
 """Options by the name of the task or architecture that they belong to."""
 
-PART_OPTION = re.compile(r"--(\w+)\.(.+)\.(\w[\w-]*)$")
-PART_KINDS = ("task", "architecture")
+NAMED_OPTION = re.compile(r"--(\w+)\.(.+)\.(\w[\w-]*)$")
+"""--KIND.NAME.OPTION, as in --task.addition.length."""
 
 
-class Formatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
-    """Types and defaults in the help, and examples as they were written."""
+class HelpFormatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
+    """Help with types and defaults, and with examples as they were written."""
 
 
 class Parser(ArgumentParser):
-    """A parser whose mistakes are `UserError`s."""
+    """Command line parser that raises `UserError`.
+
+    Args:
+        prog: the command, as in "workbench train".
+        description: text at the top of the help.
+        examples: text at the end of the help.
+    """
 
     def __init__(self, prog: str, description: str, examples: str) -> None:
         super().__init__(
@@ -39,70 +46,81 @@ class Parser(ArgumentParser):
             usage=f"{prog} [options]",
             description=description,
             epilog=examples,
-            formatter_class=Formatter,
+            formatter_class=HelpFormatter,
             print_config=None,
             # An option added tomorrow would change what an abbreviation means.
             allow_abbrev=False,
         )
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        raise UserError(self._explain(" ".join(message.split())))
+        """Raises `UserError` with a message of jsonargparse, reworded."""
+        raise UserError(self._reword(" ".join(message.split())))
 
-    def _explain(self, message: str) -> str:
-        shown = [action for action in self._actions if action.help != SUPPRESS and action.dest != "print_shtab"]
+    def _reword(self, message: str) -> str:
+        visible = [action for action in self._actions if action.help != SUPPRESS and action.dest != "print_shtab"]
         options = [
-            option for action in shown for option in action.option_strings if option[:2] == "--" and option[-1] != "+"
+            option for action in visible for option in action.option_strings if option[:2] == "--" and option[-1] != "+"
         ]
-        if found := re.search(r"[Uu]nrecognized arguments: (\S+)", message):
-            name = found[1].partition("=")[0]
+        if match := re.search(r"[Uu]nrecognized arguments: (\S+)", message):
+            name = match[1].partition("=")[0]
             if not name.startswith("--"):
-                return f"unexpected argument {found[1]!r}"
-            # An abbreviation means what begins with it.
-            begun = [option for option in options if option.startswith(name)]
-            whole = f"; did you mean {' or '.join(map(repr, begun))}?" if begun else did_you_mean(name, options)
-            return f"unknown option {found[1]}{whole}"
-        if found := re.match(r"argument (--[\w-]+): expected one argument", message):
-            return f"{found[1]} needs a value; one that begins with a dash is given as {found[1]}=VALUE"
-        if found := re.search(r"Option '([^']+)' is not accepted|[Kk]ey '([^']+)' is not expected", message):
-            key = found[1] or found[2]
-            return f"unknown key {key!r}{did_you_mean(key, [option[2:].replace('-', '_') for option in options])}"
-        if found := re.search(r'Parser key "([^"]+)": (.*)', message):
-            key, reason = found.groups()
-            reason = re.sub(r"<class '(\w+)'>", r"\1", reason).replace("typing.", "")
-            if found := re.match(r"Does not .* Subtypes: \[list\[str\], str\].* Given value: (.*)", reason):
-                return f"--{key.replace('_', '-')}: expected text, or a list of it, got {found[1]}"
-            reason = re.sub(r"^Expected an? (.*)\. Got value: ?(.*)$", r"expected \1, got \2", reason)
-            if reason.startswith("expected dict"):
-                # Hidden: they take what a file says of tasks and architectures.
-                return f"--{key} goes with an option, --{key}.NAME.OPTION VALUE{did_you_mean(f'--{key}', options)}"
-            reason = re.sub(
-                r"^Does not .* Subtypes: \[(\w+(?:\[[^]]*\])?), NoneType\].* value: ?(.*?)$",
-                r"expected \1, got \2",
-                reason,
+                return f"unexpected argument {match[1]!r}"
+            # An abbreviation stands for the options that begin with it.
+            completions = [option for option in options if option.startswith(name)]
+            hint = (
+                f"; did you mean {' or '.join(map(repr, completions))}?" if completions else did_you_mean(name, options)
             )
-            if choices := re.match(r"expected Literal\[(.*)\], got ?(.*)$", reason):
-                known = ", ".join(choice.strip("' ") for choice in choices[1].split(","))
-                # YAML takes off, no and their like for truth values.
-                quoted = " (in quotes)" if choices[2] in ("True", "False") else ""
-                return f"--{key.replace('_', '-')} {choices[2]!r} is unknown; known: {known}{quoted}"
-            return f"--{key.replace('_', '-')}: {reason}"
+            return f"unknown option {match[1]}{hint}"
+        if match := re.match(r"argument (--[\w-]+): expected one argument", message):
+            return f"{match[1]} needs a value; one that begins with a dash is given as {match[1]}=VALUE"
+        if match := re.search(r"Option '([^']+)' is not accepted|[Kk]ey '([^']+)' is not expected", message):
+            key = match[1] or match[2]
+            return f"unknown key {key!r}{did_you_mean(key, [option[2:].replace('-', '_') for option in options])}"
+        if match := re.search(r'Parser key "([^"]+)": (.*)', message):
+            return self._reword_type_error(match[1], match[2], options)
         return message
 
+    def _reword_type_error(self, key: str, reason: str, options: list[str]) -> str:
+        reason = re.sub(r"<class '(\w+)'>", r"\1", reason).replace("typing.", "")
+        if match := re.match(r"Does not .* Subtypes: \[list\[str\], str\].* Given value: (.*)", reason):
+            return f"--{key.replace('_', '-')}: expected text, or a list of it, got {match[1]}"
+        reason = re.sub(r"^Expected an? (.*)\. Got value: ?(.*)$", r"expected \1, got \2", reason)
+        if reason.startswith("expected dict"):
+            # The hidden options, which take what a file says about tasks and architectures.
+            return f"--{key} goes with an option, --{key}.NAME.OPTION VALUE{did_you_mean(f'--{key}', options)}"
+        reason = re.sub(
+            r"^Does not .* Subtypes: \[(\w+(?:\[[^]]*\])?), NoneType\].* value: ?(.*?)$",
+            r"expected \1, got \2",
+            reason,
+        )
+        if match := re.match(r"expected Literal\[(.*)\], got ?(.*)$", reason):
+            choices = ", ".join(choice.strip("' ") for choice in match[1].split(","))
+            # YAML reads off, no and the like as truth values.
+            quoted = " (in quotes)" if match[2] in ("True", "False") else ""
+            return f"--{key.replace('_', '-')} {match[2]!r} is unknown; known: {choices}{quoted}"
+        return f"--{key.replace('_', '-')}: {reason}"
+
     def add_data_dir(self) -> None:
-        """An option for where the files of data are; `chosen` sees to it."""
+        """Adds the option for the folder of data files, which `parse_arguments` applies."""
         self.add_argument(
             "--data-dir",
             type=str,
             default=None,
-            help=f"folder with the files of data sets that are not downloaded; by default {VARIABLE}",
+            help=f"folder with the files of data sets that are not downloaded; by default {DATA_VARIABLE}",
             metavar="DIR",
         )
 
-    def add_fields(self, described: type, title: str, skip: tuple[str, ...] = ()) -> None:
-        """An option for each field of a dataclass, with its type, its default and its line of the docstring."""
-        hints, texts = typing.get_type_hints(described), argument_help(described)
+    def add_fields(self, cls: type, title: str, skip: tuple[str, ...] = ()) -> None:
+        """Adds an option for each field of a dataclass, with its type, its default and its line of the docstring.
+
+        Args:
+            cls: the dataclass; fields that its docstring does not describe are left out.
+            title: of the group of options in the help.
+            skip: names of fields to leave out.
+        """
+        hints, texts = typing.get_type_hints(cls), argument_help(cls)
         group = self.add_argument_group(title)
-        for item in fields(described):
+        for item in fields(cls):
             if item.name in texts and item.name not in skip:
                 default = None if item.default is MISSING else item.default
                 kind = list[str] | str if hints[item.name] == tuple[str, ...] else hints[item.name]
@@ -111,63 +129,29 @@ class Parser(ArgumentParser):
                 )
 
 
-def chosen_values(
-    parser: Parser, given: list[str], kinds: Sequence[str] = PART_KINDS
-) -> tuple[dict[str, Any], dict[str, Options]]:
-    """Parses a command's arguments, over the YAML file that `--config` names where the command takes one.
+def parse_arguments(
+    parser: Parser, arguments: list[str], kinds: Sequence[str] = PART_KINDS
+) -> tuple[dict[str, Any], dict[str, NamedOptions]]:
+    """Parses the arguments of a command, over the YAML file that `--config` names if the command has that option.
 
     Returns:
-        The values; and what `--KIND.NAME.OPTION VALUE` says, for each of the kinds, by kind and name.
+        The values; and what `--KIND.NAME.OPTION VALUE` says for each of the kinds, by kind and name.
+
+    Raises:
+        UserError: if the arguments, or the file, are wrong.
     """
-    plain, parts = split_parts(given, kinds)
-    check_files(plain)
+    plain, named = split_named_options(arguments, kinds)
+    check_config_files(plain)
     values = parser.parse_args(plain).as_dict()
     if (folder := values.pop("data_dir", None)) is not None:
         # In the environment, so that every process that is started finds it.
-        os.environ[VARIABLE] = str(Path(folder).expanduser().absolute())
-    return values, parts
+        os.environ[DATA_VARIABLE] = str(Path(folder).expanduser().absolute())
+    return values, named
 
 
-def check_files(given: Sequence[str]) -> None:
-    """Refuses a file given as --config that says something twice, which jsonargparse takes for the last that was said.
-
-    Raises:
-        UserError: if it does, or is no YAML.
-    """
-    for argument, after in zip(given, [*given[1:], ""], strict=False):
-        flag, equals, text = argument.partition("=")
-        path = Path(text if equals else after)
-        if flag != "--config" or not path.is_file():
-            continue
-        try:
-            found = files.parse_yaml(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            raise UserError(f"{path}, given as --config, is no readable YAML: {one_line(error)}") from None
-        if not isinstance(found, Mapping):
-            raise UserError(f"{path}, given as --config, holds no options, each with its value: steps: 1000")
-        names: dict[str, Any] = {}
-        for key in found:
-            # jsonargparse takes an option written either way, and one of an option's own by its path.
-            name = str(key).replace("-", "_")
-            for one in {name, name.partition(".")[0]} & {*names}:
-                raise UserError(f"{path}, given as --config, has an option twice: {names[one]} and {key}")
-            names[name] = key
-
-
-def merge_parts(kind: str, from_file: Mapping[Any, Any] | None, given: Options) -> Options:
-    """A file's options of tasks or architectures, overridden by those of the command line.
-
-    Raises:
-        UserError: if the file has anything but a mapping of options by name.
-    """
-    file = from_file or {}
-    for name, options in file.items():
-        if not isinstance(name, str) or not isinstance(options, Mapping | None):
-            raise UserError(f"under {kind!r}, the file must have options by name, not {name}: {options!r}")
-    return {name: {**(file.get(name) or {}), **given.get(name, {})} for name in {**file, **given}}
-
-
-def split_parts(given: list[str], kinds: Sequence[str] = PART_KINDS) -> tuple[list[str], dict[str, Options]]:
+def split_named_options(
+    arguments: list[str], kinds: Sequence[str] = PART_KINDS
+) -> tuple[list[str], dict[str, NamedOptions]]:
     """Takes the options of tasks and architectures, or of other kinds, out of a command line.
 
     Returns:
@@ -177,22 +161,63 @@ def split_parts(given: list[str], kinds: Sequence[str] = PART_KINDS) -> tuple[li
         UserError: if a value is missing or unreadable.
     """
     plain: list[str] = []
-    parts: dict[str, Options] = {}
-    rest = iter(given)
+    named: dict[str, NamedOptions] = {}
+    rest = iter(arguments)
     for argument in rest:
         flag, equals, text = argument.partition("=")
-        found = PART_OPTION.fullmatch(flag)
-        if found is None or found[1] not in kinds:
+        match = NAMED_OPTION.fullmatch(flag)
+        if match is None or match[1] not in kinds:
             plain.append(argument)
             continue
         if not equals:
             text = next(rest, "")
             if text == "" or text.startswith("--"):
                 raise UserError(f"{flag} needs a value")
-        kind, name, option = found.groups()
+        kind, name, option = match.groups()
         try:
             value = files.parse_yaml(text)
         except yaml.YAMLError as error:
-            raise UserError(f"{flag}: {text!r} is no readable value: {one_line(error)}") from None
-        parts.setdefault(kind, {}).setdefault(name, {})[option.replace("-", "_")] = value
-    return plain, parts
+            raise UserError(f"{flag}: {text!r} is not a readable value: {describe_error(error)}") from None
+        named.setdefault(kind, {}).setdefault(name, {})[option.replace("-", "_")] = value
+    return plain, named
+
+
+def check_config_files(arguments: Sequence[str]) -> None:
+    """Refuses a file given as --config that has an option twice, of which jsonargparse would take the last.
+
+    Raises:
+        UserError: if it does, or is not a YAML mapping.
+    """
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
+        flag, equals, text = argument.partition("=")
+        path = Path(text if equals else following)
+        if flag != "--config" or not path.is_file():
+            continue
+        try:
+            values = files.parse_yaml(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise UserError(f"{path}, given as --config, is not readable YAML: {describe_error(error)}") from None
+        if not isinstance(values, Mapping):
+            raise UserError(f"{path}, given as --config, must hold options, each with its value: steps: 1000")
+        keys: dict[str, Any] = {}
+        for key in values:
+            # jsonargparse takes an option with dashes or underscores, and that of a task nested or by its path.
+            name = str(key).replace("-", "_")
+            for earlier in {name, name.partition(".")[0]} & {*keys}:
+                raise UserError(f"{path}, given as --config, has an option twice: {keys[earlier]} and {key}")
+            keys[name] = key
+
+
+def merge_options(kind: str, from_file: Mapping[Any, Any] | None, from_command_line: NamedOptions) -> NamedOptions:
+    """Returns a file's options of tasks or architectures, overridden by those of the command line.
+
+    Raises:
+        UserError: if the file has anything other than a mapping of options by name.
+    """
+    file = from_file or {}
+    for name, options in file.items():
+        if not isinstance(name, str) or not isinstance(options, Mapping | None):
+            raise UserError(f"under {kind!r}, the file must have options by name, not {name}: {options!r}")
+    return {
+        name: {**(file.get(name) or {}), **from_command_line.get(name, {})} for name in {**file, **from_command_line}
+    }

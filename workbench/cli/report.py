@@ -1,11 +1,9 @@
-"""`workbench report`: the report of what has been run, made again."""
+"""`workbench report`: writes the report of a folder of results again."""
 
-from pathlib import Path
-
+from workbench.cli.options import existing_folder
 from workbench.cli.parser import Parser
-from workbench.cli.wandb_mirror import renew
-from workbench.errors import UserError
-from workbench.files import writable
+from workbench.cli.wandb_mirror import update_mirror
+from workbench.files import ensure_writable
 
 DESCRIPTION = "Write DIR/report.html, DIR/comparison.csv and DIR/figures from all finished runs below DIR."
 EXAMPLES = """examples:
@@ -13,16 +11,14 @@ EXAMPLES = """examples:
 """
 
 
-def main(given: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Runs the command; returns the exit status."""
     parser = Parser(prog="workbench report", description=DESCRIPTION, examples=EXAMPLES)
     parser.add_argument("dir", type=str, help="the folder that was named as --out", metavar="DIR")
-    out = Path(parser.parse_args(given).dir)
-    if not out.is_dir():
-        raise UserError(f"there is no folder {out}; name the one that was given as --out")
-    writable(out)
-    from analysis.report.build import write
+    out = existing_folder(parser.parse_args(arguments).dir)
+    ensure_writable(out)
+    from analysis.report.build import write_report
 
-    print(write(out))
-    renew(out)
+    print(write_report(out))
+    update_mirror(out)
     return 0

@@ -11,11 +11,11 @@ from workbench import checkpoints
 from workbench.cli.execution import execute
 from workbench.cli.options import Device, RunOptions, parse_duration
 from workbench.cli.output import warn
-from workbench.cli.parser import Parser, chosen_values
+from workbench.cli.parser import Parser, parse_arguments
 from workbench.config import TUNING_SEED, Draw, Experiment, Numerics, Precision
 from workbench.errors import UserError
-from workbench.files import writable
-from workbench.resolve import warnings
+from workbench.files import ensure_writable
+from workbench.resolve import find_warnings
 from workbench.run_folder import BusyError, run_folder, run_lock
 from workbench.validation import check_int
 
@@ -23,10 +23,10 @@ Scale = Literal["full", "small"]
 
 DESCRIPTION = """Train a table of a paper in its setting, and write it with our columns beside the published ones.
 
-What is finished in OUT is read, not repeated, and what was interrupted goes on, so that a table can be made in many
+Finished runs in OUT are read, not repeated, and interrupted ones are resumed, so that a table can be made in many
 short sittings: --time-limit saves what is under way and ends with status 3 as long as there is more to do. No file that
-is left behind is larger than 16 MiB, so OUT can be carried to another machine and go on there. --scale small is shorter
-and narrower, for two cores, and says so on its page."""
+is left behind is larger than 16 MiB, so OUT can be carried to another machine and resumed there. --scale small is
+shorter and narrower, for two cores, and says so on its page."""
 
 EXAMPLES = """examples:
   workbench reproduce --list
@@ -38,16 +38,16 @@ EXAMPLES = """examples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReproduceOptions:
-    """How to make it.
+    """Options of a reproduction.
 
     Args:
         scale: full, the paper's own setting, or small, for two cores and some minutes.
         seeds: runs of each architecture; by default as the preset has it.
-        time_limit: a time such as 90s, 9m or 1h30m, after which what is under way is saved; by default there is none.
-        out: folder of the runs; what is finished there is read, what is interrupted goes on.
+        time_limit: a time such as 90s, 9m or 1h30m, after which what is under way is saved; by default no limit.
+        out: folder of the runs; finished runs in it are read, interrupted ones are resumed.
         pages: folder of the page, its figures and the index of all pages; by default OUT/results.
-        device: auto takes a GPU where there is one.
-        workers: experiments side by side; by default one for each core, or one on a GPU.
+        device: auto takes a GPU if there is one.
+        workers: experiments at the same time; by default one per core, or one on a GPU.
         threads: threads of each.
         precision: float32, or bf16: mixed precision, which has a page of its own.
         draw: where training data is drawn: cpu, or device: that which trains. It has a page of its own.
@@ -65,58 +65,62 @@ class ReproduceOptions:
     draw: Draw = "cpu"
 
 
-def main(given: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Runs the command; returns the exit status."""
-    begun = time.monotonic()
-    values, _ = chosen_values(parser(), given)
-    name, listed = values.pop("preset"), values.pop("list")
-    choice = ReproduceOptions(**values)
-    until = None if choice.time_limit is None else begun + parse_duration(choice.time_limit, "--time-limit")
-    if choice.seeds is not None:
-        check_int("seeds", choice.seeds, least=1, most=TUNING_SEED)
+    start = time.monotonic()
+    values, _ = parse_arguments(build_parser(), arguments)
+    name, list_presets = values.pop("preset"), values.pop("list")
+    options = ReproduceOptions(**values)
+    deadline = None if options.time_limit is None else start + parse_duration(options.time_limit, "--time-limit")
+    if options.seeds is not None:
+        check_int("seeds", options.seeds, least=1, most=TUNING_SEED)
 
-    # Only now, as it takes seconds: a mistake is answered at once.
-    from analysis.papers import index, page, preset
-    from analysis.papers.status import runs_status
+    # Imported only now, as it takes seconds: a mistake is answered at once.
+    from analysis.papers import index, page
+    from analysis.papers.preset import load_preset, preset_names
+    from analysis.papers.status import load_runs_status
 
-    if listed:
-        for each in preset.names():
-            print(f"{each:<20} {preset.load(each).title}")
+    if list_presets:
+        for preset_name in preset_names():
+            print(f"{preset_name:<20} {load_preset(preset_name).title}")
         return 0
     if name is None:
         raise UserError("name a preset: workbench reproduce PRESET (--list shows them)")
-    settings = RunOptions(
-        out=choice.out, device=choice.device, workers=choice.workers, threads=choice.threads, wandb="off"
+    run_options = RunOptions(
+        out=options.out, device=options.device, workers=options.workers, threads=options.threads, wandb="off"
     )
-    pages = Path(choice.pages) if choice.pages else settings.folder / "results"
+    out = run_options.folder
+    pages = Path(options.pages) if options.pages else out / "results"
     if pages.exists() and not pages.is_dir():
         raise UserError(f"{pages} is a file; --pages names a folder for the page and the index")
-    numerics = Numerics(precision=choice.precision, draw=choice.draw)
-    made = preset.load(name, numerics)
-    index.check(pages, made.page(choice.scale))
-    if choice.pages:
-        writable(pages)
-    parts = [preset.load(part, numerics) for part in made.of] or [made]
-    experiments = [experiment for part in parts for experiment in part.experiments(choice.scale, choice.seeds)]
-    for line in dict.fromkeys(line for experiment in experiments for line in warnings(experiment)):
+    numerics = Numerics(precision=options.precision, draw=options.draw)
+    preset = load_preset(name, numerics)
+    page_name = preset.page_name(options.scale)
+    index.check_writable(pages, page_name)
+    if options.pages:
+        ensure_writable(pages)
+    parts = [load_preset(part, numerics) for part in preset.of] or [preset]
+    experiments = [experiment for part in parts for experiment in part.experiments(options.scale, options.seeds)]
+    for line in dict.fromkeys(line for experiment in experiments for line in find_warnings(experiment)):
         warn(f"warning: {line}")
-    _, status = execute(experiments, settings, until=until)
-    option_values(settings.folder, experiments)
-    name, done = made.page(choice.scale), len(runs_status(settings.folder, experiments).runs)
-    if done < len(experiments) and (told := index.more_complete(pages, name, done)) is not None:
+    _, status = execute(experiments, run_options, deadline=deadline)
+    split_checkpoints(out, experiments)
+    finished = len(load_runs_status(out, experiments).runs)
+    on_page = index.find_more_complete(pages, page_name, finished) if finished < len(experiments) else None
+    if on_page is not None:
         warn(
-            f"{pages / name}.md stays as it is: it is made of {told} finished runs, and {settings.folder} has {done} "
+            f"{pages / page_name}.md stays as it is: it is made of {on_page} finished runs, and {out} has {finished} "
             f"of {len(experiments)}; name the OUT that it was made from, or another folder as --pages"
         )
         return status
-    written = page.write(made, choice.scale, settings.folder, pages, choice.seeds)
-    index.write(pages)
+    written = page.write_page(preset, options.scale, out, pages, options.seeds)
+    index.write_index(pages)
     print(f"{written.path}: {written.verdict}")
     return status
 
 
-def option_values(out: Path, experiments: Sequence[Experiment]) -> None:
-    """Leaves no checkpoint that is too large to be carried, but those that somebody is at work on."""
+def split_checkpoints(out: Path, experiments: Sequence[Experiment]) -> None:
+    """Splits every checkpoint that is too large to be carried, except those of runs that are being trained now."""
     for experiment in experiments:
         folder = run_folder(out, experiment)
         if folder.exists():
@@ -124,13 +128,13 @@ def option_values(out: Path, experiments: Sequence[Experiment]) -> None:
                 checkpoints.split_checkpoints(folder)
 
 
-def parser() -> Parser:
-    """The command's options."""
-    made = Parser(prog="workbench reproduce", description=DESCRIPTION, examples=EXAMPLES)
-    made.add_argument(
+def build_parser() -> Parser:
+    """Returns the parser of the command."""
+    parser = Parser(prog="workbench reproduce", description=DESCRIPTION, examples=EXAMPLES)
+    parser.add_argument(
         "preset", type=str, nargs="?", default=None, help="the table; --list shows them", metavar="PRESET"
     )
-    made.add_argument("--list", action="store_true", help="show every preset and what it is about, and end")
-    made.add_fields(ReproduceOptions, "how")
-    made.add_data_dir()
-    return made
+    parser.add_argument("--list", action="store_true", help="show every preset and what it is about, and end")
+    parser.add_fields(ReproduceOptions, "how")
+    parser.add_data_dir()
+    return parser

@@ -1,29 +1,28 @@
-"""`workbench sync`: what has been run, sent to a W&B account."""
+"""`workbench sync`: sends results to a W&B account."""
 
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from workbench.cli.options import check_wandb_name
-from workbench.cli.output import ProgressBar
+from workbench.cli.options import check_wandb_name, existing_folder
+from workbench.cli.output import ProgressBar, warn
 from workbench.cli.parser import Parser
 from workbench.errors import UserError
-from workbench.files import one_line, writable
+from workbench.files import describe_error, ensure_writable
 
 if TYPE_CHECKING:
     from analysis.dashboards.mirror.account import Account
-    from analysis.dashboards.mirror.mirror import Item
+    from analysis.dashboards.mirror.mirror import MirrorItem
     from analysis.dashboards.mirror.state import Destination
 
-DESCRIPTION = """Send what has been run below DIR to a W&B account: every run, trial and report that has not been sent,
-and those that say more than when they were sent, because probes came later.
+DESCRIPTION = """Send the results below DIR to a W&B account: every run, trial and report that has not been sent, and
+those that say more than when they were sent, because probes came later.
 
 First it asks the server whose key this machine has (wandb login, or WANDB_API_KEY); without a key or a network it ends
 within ten seconds, and nothing is changed. Then it brings the offline records in DIR/wandb up to date, and sends them.
-Ctrl-C, a crash or `kill -9` lose nothing: the same command goes on with what is left.
+Ctrl-C, a crash or `kill -9` lose nothing: the same command, run again, sends what is left.
 
 The project is the one that DIR was mirrored for. With another --project everything is written for that one and sent
 there; what was sent before stays where it is, and the other one is DIR's project from then on."""
@@ -35,129 +34,151 @@ EXAMPLES = """examples:
   WANDB_BASE_URL=https://wandb.our-lab.org workbench sync results
 """
 MAX_LISTED = 20
-"""Names that a dry run prints."""
+"""Records that a dry run names."""
+LINE_EVERY = 20
+"""Records between two lines of progress where there is no terminal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SyncPlan:
-    """A record, and what is to be done with it."""
+class PlannedRecord:
+    """A record, and what has to be done with it."""
 
-    item: "Item"
+    item: "MirrorItem"
     write: bool
-    """Whether it has to be written first."""
+    """True if it has to be written first."""
     send: bool
+    """True if it has to be sent."""
 
 
-def main(given: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Runs the command; returns the exit status."""
-    values = parser().parse_args(given)
-    out = Path(values.dir)
-    if not out.is_dir():
-        raise UserError(f"there is no folder {out}; name the one that was given as --out")
-    from analysis.dashboards.mirror.state import destination_of
+    values = build_parser().parse_args(arguments)
+    out = existing_folder(values.dir)
+    from analysis.dashboards.mirror.state import resolve_destination
 
     if next(out.glob("runs/*/*/*/seed-*/metrics.csv"), None) is None:
         raise UserError(f"there are no results in {out}; name the folder that was given as --out")
-    place = destination_of(out, check_wandb_name("project", values.project), check_wandb_name("entity", values.entity))
+    project, entity = check_wandb_name("project", values.project), check_wandb_name("entity", values.entity)
+    destination = resolve_destination(out, project, entity)
     if values.dry_run:
-        return dry_run(out, place, list(sync_plan(out, place, checkpoints=values.checkpoints)))
-    from analysis.dashboards.mirror.account import signed_in
+        print_plan(out, destination, list(plan_records(out, destination, checkpoints=values.checkpoints)))
+        return 0
+    from analysis.dashboards.mirror.account import fetch_account
 
-    account = signed_in()
-    writable(out / "wandb")
-    return send(out, account, place, checkpoints=values.checkpoints)
+    account = fetch_account()
+    ensure_writable(out / "wandb")
+    return write_and_send(out, account, destination, checkpoints=values.checkpoints)
 
 
-def sync_plan(out: Path, place: "Destination", *, checkpoints: bool) -> Iterator[SyncPlan]:
-    """Everything that can be shown, and what is to be done with it.
+def plan_records(out: Path, destination: "Destination", *, checkpoints: bool) -> Iterator[PlannedRecord]:
+    """Yields every record of a folder of results, with what has to be done with it.
 
     Args:
         out: the folder of results.
-        place: where it is to be shown.
+        destination: the project and entity that it is to be sent to.
         checkpoints: whether trained weights go along.
 
     Raises:
         UserError: if a file cannot be read.
     """
-    from analysis.dashboards.mirror.mirror import is_current, items
+    from analysis.dashboards.mirror.mirror import is_current, iter_items
     from analysis.dashboards.mirror.state import read_state
 
-    for item in items(out, checkpoints=checkpoints):
-        mark, ready = read_state(item.mark), is_current(out, item, place)
-        yield SyncPlan(item=item, write=not ready, send=not ready or mark is None or not mark.sent)
+    for item in iter_items(out, checkpoints=checkpoints):
+        state, current = read_state(item.state_path), is_current(out, item, destination)
+        yield PlannedRecord(item=item, write=not current, send=not current or state is None or not state.sent)
 
 
-def dry_run(out: Path, place: "Destination", found: Sequence[SyncPlan]) -> int:
-    """Says what would be written and sent."""
-    write, left = sum(each.write for each in found), [each for each in found if each.send]
+def print_plan(out: Path, destination: "Destination", records: Sequence[PlannedRecord]) -> None:
+    """Prints what would be written and sent."""
+    unsent, unwritten = [record for record in records if record.send], sum(record.write for record in records)
     print(
-        f"{len(found)} records of {out}: {len(found) - len(left)} have been sent to the project {place.project}, "
-        f"{len(left)} would be sent, {write} of them written first"
+        f"{len(records)} records of {out}: {len(records) - len(unsent)} have been sent to the project "
+        f"{destination.project}, {len(unsent)} would be sent, {unwritten} of them written first"
     )
-    for each in left[:MAX_LISTED]:
-        print(f"  {each.item.record.name}: {'to be written, then sent' if each.write else 'to be sent'}")
-    if len(left) > MAX_LISTED:
-        print(f"  and {len(left) - MAX_LISTED} more")
-    return 0
+    for record in unsent[:MAX_LISTED]:
+        print(f"  {record.item.record.name}: {'to be written, then sent' if record.write else 'to be sent'}")
+    if len(unsent) > MAX_LISTED:
+        print(f"  and {len(unsent) - MAX_LISTED} more")
 
 
-def send(out: Path, account: "Account", place: "Destination", *, checkpoints: bool) -> int:
-    """Writes what has to be written, and sends what has not been sent."""
-    from analysis.dashboards.mirror.mirror import tidy
+def write_and_send(out: Path, account: "Account", destination: "Destination", *, checkpoints: bool) -> int:
+    """Writes the records that have to be written, and sends those that have not been sent; returns the exit status."""
+    from analysis.dashboards.mirror.mirror import remove_replaced_records
     from analysis.dashboards.mirror.sync import sync_lock, upload
 
-    address = f"{account.app_url}/{quote(place.entity or account.entity or '')}/{quote(place.project)}"
+    url = f"{account.app_url}/{quote(destination.entity or account.entity or '')}/{quote(destination.project)}"
     with sync_lock(out):
-        with ProgressBar("written") as bar:
-            left = list(count_written(out, place, bar, checkpoints=checkpoints))
-        tidy(out)
-        if not left:
-            print(f"everything has been sent: {address}")
+        with ProgressBar("records written", line_every=LINE_EVERY, leave=False) as bar:
+            unsent = list(write_records(out, destination, progress_listener(bar), checkpoints=checkpoints))
+        remove_replaced_records(out)
+        if not unsent:
+            print(f"everything has been sent: {url}")
             return 0
-        with ProgressBar("sent", len(left)) as bar:
+        with ProgressBar("records sent", len(unsent), line_every=LINE_EVERY, leave=False) as bar:
             try:
-                sent = upload(out, left, place, account, bar.show)
+                sent = upload(out, unsent, destination, account, progress_listener(bar))
             except KeyboardInterrupt:
                 bar.close()
-                print(f"workbench: interrupted: {count_unsent(left)} of {len(left)} records are left; "
-                      "the same command goes on from there", file=sys.stderr)  # fmt: skip
+                left = count_unsent(unsent)
+                warn(f"interrupted: {left} of {len(unsent)} records are left; run the same command again to send them")
                 return 130
-    print(f"{sent} record{'s' * (sent != 1)} sent: {address}")
+    print(f"{sent} record{'s' * (sent != 1)} sent: {url}")
     return 0
 
 
-def count_written(out: Path, place: "Destination", bar: "ProgressBar", *, checkpoints: bool) -> Iterator[Path]:
-    """The marks of the records to be sent, each of them written.
+def progress_listener(bar: ProgressBar) -> Callable[[int], None]:
+    """Returns a function that shows how many records are done."""
+
+    def on_progress(done: int) -> None:
+        count = f"{done}" if bar.total is None else f"{done} of {bar.total}"
+        bar.update(done, line=f"{count} {bar.unit}")
+
+    return on_progress
+
+
+def write_records(
+    out: Path, destination: "Destination", on_progress: Callable[[int], None], *, checkpoints: bool
+) -> Iterator[Path]:
+    """Writes the records that have to be written, and yields the state file of each record that has to be sent.
+
+    Args:
+        out: the folder of results.
+        destination: the project and entity that the records are for.
+        on_progress: receives the number of records written so far.
+        checkpoints: whether trained weights go along.
 
     Raises:
-        UserError: if one cannot be.
+        UserError: if one cannot be written.
     """
-    from analysis.dashboards.mirror.mirror import write
+    from analysis.dashboards.mirror.mirror import write_record
 
-    for each in sync_plan(out, place, checkpoints=checkpoints):
-        if each.write:
+    written = 0
+    for record in plan_records(out, destination, checkpoints=checkpoints):
+        if record.write:
             try:
-                write(out, each.item, place)
+                write_record(out, record.item, destination)
             except Exception as error:
-                raise UserError(f"W&B could not write {each.item.record.name}: {one_line(error)}") from error
-            bar.one()
-        if each.send:
-            yield each.item.mark
+                raise UserError(f"W&B could not write {record.item.record.name}: {describe_error(error)}") from error
+            written += 1
+            on_progress(written)
+        if record.send:
+            yield record.item.state_path
 
 
-def count_unsent(marks: Sequence[Path]) -> int:
-    """How many records have not been sent."""
+def count_unsent(state_paths: Sequence[Path]) -> int:
+    """Returns how many records have not been sent, by their state files."""
     from analysis.dashboards.mirror.state import read_state
 
-    return sum((mark := read_state(path)) is None or not mark.sent for path in marks)
+    return sum((state := read_state(path)) is None or not state.sent for path in state_paths)
 
 
-def parser() -> Parser:
-    """The command's options."""
-    made = Parser(prog="workbench sync", description=DESCRIPTION, examples=EXAMPLES)
-    made.add_argument("dir", type=str, help="the folder that was named as --out", metavar="DIR")
-    made.add_argument("--dry-run", action="store_true", help="say what would be written and sent; needs no W&B")
-    made.add_argument("--project", type=str | None, default=None, help="W&B project; by default that of DIR")
-    made.add_argument("--entity", type=str | None, default=None, help="W&B user or team; by default that of the key")
-    made.add_argument("--checkpoints", action="store_true", help="trained weights go along, as artifacts")
-    return made
+def build_parser() -> Parser:
+    """Returns the parser of the command."""
+    parser = Parser(prog="workbench sync", description=DESCRIPTION, examples=EXAMPLES)
+    parser.add_argument("dir", type=str, help="the folder that was named as --out", metavar="DIR")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be written and sent; needs no W&B")
+    parser.add_argument("--project", type=str | None, default=None, help="W&B project; by default that of DIR")
+    parser.add_argument("--entity", type=str | None, default=None, help="W&B user or team; by default that of the key")
+    parser.add_argument("--checkpoints", action="store_true", help="trained weights go along, as artifacts")
+    return parser

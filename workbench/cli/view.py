@@ -1,4 +1,4 @@
-"""`workbench view`: the results, and what is being trained, in a browser."""
+"""`workbench view`: a folder of results in a browser, while runs are trained or afterwards."""
 
 import os
 import warnings
@@ -13,7 +13,7 @@ from workbench.errors import UserError
 from workbench.validation import check_int
 
 if TYPE_CHECKING:
-    from analysis.dashboards.server.wsgi import App
+    from analysis.dashboards.server.wsgi import WsgiApp
 
 DESCRIPTION = """Show a folder of results in a browser, until Ctrl-C: report, progress, curves so far, files and trials.
 
@@ -26,54 +26,60 @@ EXAMPLES = """examples:
   workbench view results --port 8080
   ssh -L 8080:127.0.0.1:8080 host      (from elsewhere: then open http://127.0.0.1:8080/)
 """
-RESULTS = ("runs", "comparison.yaml", "sweep.yaml", "report.html", "untrained")
-"""One of which every folder of results has."""
-MAX_CONNECTIONS = 10
-"""Added to the niceness of this process: what is being trained comes first."""
+RESULT_FILES = ("runs", "comparison.yaml", "sweep.yaml", "report.html", "untrained")
+"""Files and folders, at least one of which is in every folder of results."""
+NICENESS = 10
+"""Added to the niceness of this process, so that training comes first."""
 
 
-def main(given: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Runs the command; returns the exit status."""
-    values = parser().parse_args(given)
+    values = build_parser().parse_args(arguments)
     check_int("port", values.port, least=0, most=65535)
-    out = folder(values.dir)
-    from analysis.dashboards.server.app import View
-    from analysis.dashboards.server.wsgi import HOST, listen, same_origin_only, until_stopped, with_headers
+    out = check_results(values.dir)
+    from analysis.dashboards.server.app import ResultsApp
+    from analysis.dashboards.server.wsgi import (
+        HOST,
+        bind_server,
+        same_origin_only,
+        serve_until_stopped,
+        with_default_headers,
+    )
 
-    sweep = out.resolve()
-    with listen(values.port) as server:
-        view = View(out, watch=values.watch, trials=lambda say: dashboard(sweep, say))
-        server.set_app(with_headers(same_origin_only(view, server.server_port)))
+    sweep_folder = out.resolve()
+    with bind_server(values.port) as server:
+        app = ResultsApp(out, watch=values.watch, trials=lambda log: trials_app(sweep_folder, log))
+        server.set_app(with_default_headers(same_origin_only(app, server.server_port)))
         with suppress(OSError, AttributeError):
-            os.nice(MAX_CONNECTIONS)
-        until_stopped(server, f"{out} is shown at http://{HOST}:{server.server_port}/ until Ctrl-C")
+            os.nice(NICENESS)
+        serve_until_stopped(server, f"{out} is shown at http://{HOST}:{server.server_port}/ until Ctrl-C")
     return 0
 
 
-def folder(given: str) -> Path:
-    """The folder of results.
+def check_results(path: str) -> Path:
+    """Returns the folder of results that was named.
 
     Raises:
-        UserError: if there is none.
+        UserError: if there is no such folder, or there are no results in it.
     """
-    out = Path(given)
+    out = Path(path)
     try:
         if not out.is_dir():
             raise UserError(f"there is no folder {out}; name the one that was given as --out")
-        there = any((out / name).exists() for name in RESULTS)
+        has_results = any((out / name).exists() for name in RESULT_FILES)
     except (OSError, ValueError) as error:
-        raise UserError(f"{given!r} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if not there:
+        raise UserError(f"{path!r} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if not has_results:
         raise UserError(f"{out} holds no results, which would have runs/ or a report.html; name the folder of --out")
     return out
 
 
-def dashboard(out: Path, say: Callable[[str], None]) -> "App":
-    """optuna-dashboard's application for the sweep in a folder.
+def trials_app(out: Path, log: Callable[[str], None]) -> "WsgiApp":
+    """Returns optuna-dashboard's application for the sweep in a folder.
 
     Args:
-        out: the folder.
-        say: is given a line before each pause, while the store is out of reach.
+        out: the folder of results.
+        log: receives a line before each pause, while the store is out of reach.
 
     Raises:
         UserError: if it is not installed, or the store cannot be opened.
@@ -85,28 +91,30 @@ def dashboard(out: Path, say: Callable[[str], None]) -> "App":
         from sweeps.storage import connect
         from sweeps.studies import load_studies
         from sweeps.worker import silence_optuna
-        from workbench.cli.sweep.dashboard import describe_status
+        from workbench.cli.sweep.dashboard import find_storage_url
         from workbench.cli.sweep.storage_options import StorageOptions
     except ImportError as error:
         raise UserError(f"they need {error.name}: pip install 'sequence-workbench[sweeps]'") from None
 
-    url = describe_status(str(out), None)
+    url = find_storage_url(str(out), None)
     silence_optuna()
-    # What it says of few trials would stand on the terminal of whoever looks, again and again.
+    # Its warnings about studies with few trials would appear on the terminal at every look.
     warnings.filterwarnings("ignore", module="optuna")
-    store = StorageOptions()
-    storage = connect(url, heartbeat=store.heartbeat, grace=store.grace, say=say)
-    with_retries(lambda: load_studies(storage), say)
+    options = StorageOptions()
+    storage = connect(url, heartbeat=options.heartbeat, grace=options.grace, log=log)
+    with_retries(lambda: load_studies(storage), log)
     import optuna_dashboard
 
-    app: App = optuna_dashboard.wsgi(storage)
+    app: WsgiApp = optuna_dashboard.wsgi(storage)
     return app
 
 
-def parser() -> Parser:
-    """The command's options."""
-    made = Parser(prog="workbench view", description=DESCRIPTION, examples=EXAMPLES)
-    made.add_argument("dir", type=str, help="the folder that was named as --out", metavar="DIR")
-    made.add_argument("--port", type=int, default=0, help="to listen on; 0 for any that is free")
-    made.add_argument("--watch", action="store_true", help="the page of progress comes first, and renews itself")
-    return made
+def build_parser() -> Parser:
+    """Returns the parser of the command."""
+    parser = Parser(prog="workbench view", description=DESCRIPTION, examples=EXAMPLES)
+    parser.add_argument("dir", type=str, help="the folder that was named as --out", metavar="DIR")
+    parser.add_argument("--port", type=int, default=0, help="to listen on; 0 for any that is free")
+    parser.add_argument(
+        "--watch", action="store_true", help="show the progress page first, and let pages renew themselves"
+    )
+    return parser

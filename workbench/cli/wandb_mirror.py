@@ -1,60 +1,60 @@
-"""What has been found, in the W&B mirror: what every command that finds something does at its end."""
+"""The W&B mirror at the end of a command: brings it up to date, and sends it if the user wants that."""
 
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 from analysis.dashboards.mirror import sources, state
-from analysis.dashboards.mirror.mirror import Mirror, tidy
+from analysis.dashboards.mirror.mirror import Mirror, remove_replaced_records
 from workbench.cli.options import RunOptions
 from workbench.cli.output import warn
 from workbench.errors import UserError
 
 
-def publish(settings: RunOptions) -> None:
-    """Mirrors the comparison as its report shows it and, where that was asked for, sends what has not been sent."""
-    if settings.wandb == "off" or find_spec("wandb") is None:
+def publish(options: RunOptions) -> None:
+    """Mirrors the comparison as its report shows it and, with `--wandb online`, sends what has not been sent."""
+    if options.wandb == "off" or find_spec("wandb") is None:
         return
-    with settings.mirror(warn) as mirror:
-        mirror.add_whole()
-    remove_replaced(settings.folder)
-    if settings.wandb == "online":
-        send(settings.folder)
+    with options.mirror(warn) as mirror:
+        mirror.add_comparison()
+    remove_replaced(options.folder)
+    if options.wandb == "online":
+        send_pending(options.folder)
 
 
-def send(out: Path) -> None:
-    """Sends what has not been sent; what is in the way is told in a line, as the results are complete without it."""
-    from analysis.dashboards.mirror.account import signed_in
+def send_pending(out: Path) -> None:
+    """Sends the records that have not been sent; a failure is one line, as the results are complete without it."""
+    from analysis.dashboards.mirror.account import fetch_account
     from analysis.dashboards.mirror.sync import upload
 
-    waiting: dict[state.Destination, list[Path]] = {}
-    for path, mark in state.below(out):
-        # W&B could not find what goes along with one that was written elsewhere.
-        if not mark.sent and mark.at == str(out.resolve()):
-            waiting.setdefault(mark.place, []).append(path)
-    if not waiting:
+    pending: dict[state.Destination, list[Path]] = {}
+    for path, sync_state in state.iter_states(out):
+        # W&B could not find the files of a record that was written elsewhere.
+        if not sync_state.sent and sync_state.at == str(out.resolve()):
+            pending.setdefault(sync_state.place, []).append(path)
+    if not pending:
         return
     try:
-        account = signed_in()
-        for place, paths in waiting.items():
-            upload(out, paths, place, account)
+        account = fetch_account()
+        for destination, paths in pending.items():
+            upload(out, paths, destination, account)
     except (UserError, OSError) as error:
         warn(f"{error}; nothing is lost: workbench sync {out} sends what is left")
 
 
-def renew(out: Path) -> None:
-    """Brings the records of a mirrored folder up to date, offline; one that is not mirrored is left alone."""
-    place = state.is_mirrored(out)
-    if place is None:
+def update_mirror(out: Path) -> None:
+    """Brings the records of a mirrored folder up to date, offline; a folder without a mirror is left alone."""
+    destination = state.mirrored_destination(out)
+    if destination is None:
         return
-    with Mirror(out, "offline", place, warn) as mirror:
-        for run, tried in sources.runs(out):
-            mirror.add(run, tried)
-        mirror.add_whole()
+    with Mirror(out, "offline", destination, warn) as mirror:
+        for run, trial_info in sources.load_runs(out):
+            mirror.add(run, trial_info)
+        mirror.add_comparison()
     remove_replaced(out)
 
 
 def remove_replaced(out: Path) -> None:
-    """Removes replaced records that are still there; what is in the way costs nothing but their room."""
+    """Removes replaced records that are still there; if that fails, they only take up room."""
     with suppress(OSError):
-        tidy(out)
+        remove_replaced_records(out)

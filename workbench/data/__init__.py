@@ -1,1 +1,1 @@
-"""Data sets that do not come with a library: where their files are, and what is in them."""
+"""Data sets that are read from files: where the files are, and reading them."""

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.data.downloads import RemoteFile, differing, locate
+from workbench.data.downloads import RemoteFile, find_differing, locate
 from workbench.errors import UserError
-from workbench.files import one_line
+from workbench.files import describe_error
 
 SIDE = 28
+"""Pixels of a side of an image."""
 CLASSES = 10
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
 FILES = tuple(
@@ -27,39 +28,43 @@ FILES = tuple(
         ("t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c", "27ae3e4e09519cfbb04c329615203637"),
     )
 )
+UNSIGNED_BYTES = 0x08
+"""Code of the data type in the header of an IDX file."""
+GZIP_MAGIC = b"\x1f\x8b"
+"""First bytes of every gzip file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Images:
-    """Images and what they show."""
+    """Images and their labels."""
 
     pixels: np.ndarray
     """(images, 28, 28) grey levels from 0 to 255, uint8."""
     labels: np.ndarray
-    """(images,) which digit it is, uint8."""
+    """(images,) the digits, uint8."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MnistFiles:
-    """The data set."""
+    """The data set as it was read from its files."""
 
     train: Images
-    """60,000."""
+    """60,000 images."""
     test: Images
-    """10,000."""
+    """10,000 images."""
     differing: tuple[str, ...]
-    """The files that are not byte for byte as published."""
+    """Names of the files that are not byte for byte as published."""
 
     @property
     def digest(self) -> str | None:
-        """`None` for the published set, else a hash of what was read: other pixels are another experiment."""
+        """A hash of the images, as other pixels are another experiment; `None` for the published set."""
         if not self.differing:
             return None
-        hashed = hashlib.sha256()
+        digest = hashlib.sha256()
         for part in (self.train, self.test):
-            hashed.update(part.pixels.tobytes())
-            hashed.update(part.labels.tobytes())
-        return hashed.hexdigest()[:12]
+            digest.update(part.pixels.tobytes())
+            digest.update(part.labels.tobytes())
+        return digest.hexdigest()[:12]
 
 
 @cache
@@ -67,7 +72,7 @@ def load() -> MnistFiles:
     """Reads the set from the user's folder or the cache, or downloads it.
 
     Raises:
-        UserError: if a file is missing and cannot be had, or is not what it should be.
+        UserError: if a file is missing and cannot be downloaded, or is damaged.
     """
     paths = [locate(file) for file in FILES]
     train_pixels, test_pixels = (read_idx(path, (None, SIDE, SIDE)) for path in (paths[0], paths[2]))
@@ -80,47 +85,43 @@ def load() -> MnistFiles:
     return MnistFiles(
         train=Images(pixels=train_pixels, labels=train_labels),
         test=Images(pixels=test_pixels, labels=test_labels),
-        differing=tuple(differing(paths, FILES)),
+        differing=tuple(find_differing(paths, FILES)),
     )
 
 
-UNSIGNED_BYTES = 0x08
-GZIP = b"\x1f\x8b"
-
-
 def read_idx(path: Path, shape: tuple[int | None, ...]) -> np.ndarray:
-    """The values of an IDX file of unsigned bytes, plain or compressed by gzip.
+    """Reads an IDX file of unsigned bytes, plain or compressed by gzip.
 
     Args:
         path: the file.
-        shape: what its dimensions must be; `None` for one that may be any.
+        shape: the sizes that its dimensions must have; `None` for a dimension of any size.
 
     Returns:
-        An array of uint8; not to be written to.
+        The values, uint8; not to be written to.
 
     Raises:
-        UserError: if the file cannot be read, or holds anything else.
+        UserError: if the file cannot be read, or is not such a file.
 
     Source: LeCun, Cortes and Burges (1998), The MNIST database of handwritten digits, "file formats".
     """
     try:
         raw = path.read_bytes()
-        content = gzip.decompress(raw) if raw[:2] == GZIP else raw
+        content = gzip.decompress(raw) if raw[:2] == GZIP_MAGIC else raw
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path} cannot be read ({one_line(error)}); put the published file there") from None
+        raise UserError(f"{path} cannot be read ({describe_error(error)}); put the published file there") from None
     dimensions = len(shape)
     header = 4 + 4 * dimensions
     if len(content) < header or content[:3] != bytes([0, 0, UNSIGNED_BYTES]):
-        raise UserError(f"{path} is no IDX file of unsigned bytes; put the published file there")
+        raise UserError(f"{path} is not an IDX file of unsigned bytes; put the published file there")
     if content[3] != dimensions:
         raise UserError(f"{path} has {content[3]} dimensions, and should have {dimensions}")
-    found = struct.unpack(f">{dimensions}I", content[4:header])
-    if any(wanted not in (None, size) for wanted, size in zip(shape, found, strict=True)):
-        said = " x ".join("any" if wanted is None else str(wanted) for wanted in shape)
-        raise UserError(f"{path} holds {' x '.join(map(str, found))} values, and should hold {said}")
-    if len(content) - header != math.prod(found):
+    sizes = struct.unpack(f">{dimensions}I", content[4:header])
+    if any(expected not in (None, size) for expected, size in zip(shape, sizes, strict=True)):
+        expected_sizes = " x ".join("any" if expected is None else str(expected) for expected in shape)
+        raise UserError(f"{path} holds {' x '.join(map(str, sizes))} values, and should hold {expected_sizes}")
+    if len(content) - header != math.prod(sizes):
         raise UserError(
-            f"{path} holds {len(content) - header:,} values where its header says {math.prod(found):,}; it was cut "
+            f"{path} holds {len(content) - header:,} values, but its header says {math.prod(sizes):,}; it was cut "
             "short, or is damaged: put the published file there"
         )
-    return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(found)
+    return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(sizes)

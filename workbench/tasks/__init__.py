@@ -1,11 +1,11 @@
-"""Sequences with something to remember in them, behind one interface.
+"""Tasks: sequences with something to remember in them, behind one interface.
 
 >>> task = build("copy", length=1000)
 >>> batch = task.train(step=0, size=100, seed=0, device=torch.device("cpu"))
 >>> task.loss(prediction, batch), task.metrics(prediction, batch), task.trivial_loss, task.solved
 """
 
-from workbench.seeding import seeded
+from workbench.seeding import make_generator
 from workbench.tasks.base import Batch, Criterion, Split, Task
 from workbench.tasks.catalogue import CATALOGUE, SUMMARIES, build, load, names, options
 
@@ -18,7 +18,7 @@ __all__ = [
     "Task",
     "build",
     "load",
+    "make_generator",
     "names",
     "options",
-    "seeded",
 ]

@@ -1,4 +1,4 @@
-"""The addition problem."""
+"""The task `addition`: the sum of two marked numbers."""
 
 from dataclasses import dataclass
 
@@ -6,21 +6,21 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from workbench.tasks.base import Batch, Criterion, Task, at_least
+from workbench.tasks.base import Batch, Criterion, Task, check_at_least
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addition(Task):
-    """Numbers uniform in [0, 1], two of which are marked; the answer at the last step is the sum of the two.
+    """Addition problem: of numbers uniform in [0, 1], two are marked; the answer at the last step is their sum.
 
         x_t     = (v_t, m_t), v_t ~ U(0, 1), m_t = 1 at two distinct steps, any pair as likely as any other, else 0
         target  = sum_t m_t v_t
         loss    = (answer - target)^2
-        trivial = 2 Var U(0, 1) = 1/6, of the answer that is always 1
+        trivial = 2 Var U(0, 1) = 1/6, the loss of the answer 1
         solved  : loss < 0.001
 
-    An answer from the last step alone could gain 1 / (6 T) on this, where a mark happens to stand there; the baseline
-    leaves that out, as the papers do.
+    An answer from the last step alone could gain 1 / (6 T) on this, if a mark happens to be there; the baseline leaves
+    that out, as the papers do.
 
     Source: Maginnis and Richemond (2017), section 6.3 and table 1; Bai, Kolter and Koltun (2018), section 4 and
     table 1; after Hochreiter and Schmidhuber (1997).
@@ -36,31 +36,36 @@ class Addition(Task):
     length: int = 100
 
     def __post_init__(self) -> None:
-        at_least(2, length=self.length)
+        check_at_least(2, length=self.length)
 
     @property
     def steps(self) -> int:
+        """The number of steps, T."""
         return self.length
 
     @property
     def trivial_loss(self) -> float:
+        """1/6, whatever the length."""
         return 1 / 6
 
     @property
     def solved(self) -> Criterion:
+        """A loss below 0.001."""
         return Criterion(metric="loss", bound=0.001, above=False)
 
     def sample(self, size: int, generator: Generator) -> Batch:
+        """Draws numbers, and a pair of steps to mark, for each example."""
         device = generator.device
         x = torch.zeros((size, self.length, 2), device=device)
         numbers, marks = x.unbind(2)
         numbers.uniform_(generator=generator)
         first = torch.randint(self.length, (size, 1), generator=generator, device=device)
-        # From 1 to T - 1 steps further, round the end: distinct and uniform without drawing again.
+        # 1 to T - 1 steps after the first, modulo T: distinct and uniform without drawing again.
         further = torch.randint(1, self.length, (size, 1), generator=generator, device=device)
         second = (first + further) % self.length
         marks.scatter_(1, first, 1).scatter_(1, second, 1)
         return Batch(x=x, target=numbers.gather(1, first) + numbers.gather(1, second))
 
     def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
+        """Returns the mean squared error."""
         return functional.mse_loss(prediction, batch.target)

@@ -1,4 +1,4 @@
-"""What a task owes the bench."""
+"""The interface of all tasks, `Task`, and the batches and criteria that tasks are made of."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -8,8 +8,8 @@ from typing import ClassVar, Literal
 import torch
 from torch import Generator, Tensor
 
-from architectures.base import positive
-from workbench.seeding import seeded
+from architectures.base import check_positive
+from workbench.seeding import make_generator
 
 Split = Literal["train", "validation", "test"]
 
@@ -21,31 +21,31 @@ class Batch:
     x: Tensor
     """(batch, time, input_size) features, or (batch, time) symbols as whole numbers below `symbols`."""
     target: Tensor
-    """What the read-out should say: a row an example where it reads the last step, else one for every step."""
+    """The right answers: one for each example if the task reads the last step, else one for each step."""
     lengths: Tensor | None = None
-    """(batch,) the valid steps of right-padded sequences; `None` where all are valid."""
+    """(batch,) the valid steps of right-padded sequences; `None` if all steps are valid."""
     recall: Tensor | None = None
-    """(batch, time) true where there is something to recall; accuracy is counted there and nowhere else.
-    `None` where every target counts."""
+    """(batch, time) true at the steps at which something has to be recalled; accuracy is counted only there.
+    `None` if every target counts."""
     source: Tensor | None = None
-    """(batch, time) the step at which what is to be recalled at this one was shown, so that its lag is known; -1 where
-    nothing is to be recalled. `None` where there is no one such step."""
+    """(batch, time) the step at which the symbol that is recalled here was shown, so that its lag is known; -1 at steps
+    that recall nothing. `None` if the task has no such step."""
 
     def __getitem__(self, part: slice) -> "Batch":
-        """Some of the examples."""
+        """Returns some of the examples."""
         lengths = None if self.lengths is None else self.lengths[part]
         recall = None if self.recall is None else self.recall[part]
         source = None if self.source is None else self.source[part]
         return Batch(x=self.x[part], target=self.target[part], lengths=lengths, recall=recall, source=source)
 
-    def steps(self, part: slice) -> "Batch":
-        """Some steps of every example, where each has an answer of its own."""
+    def slice_steps(self, part: slice) -> "Batch":
+        """Returns some steps of every example, of a task that has an answer for each step."""
         recall = None if self.recall is None else self.recall[:, part]
         source = None if self.source is None else self.source[:, part]
         return Batch(x=self.x[:, part], target=self.target[:, part], recall=recall, source=source)
 
     def to(self, device: torch.device) -> "Batch":
-        """The same examples on another device; one that is a GPU is not waited for."""
+        """Returns the same examples on another device, without waiting for a GPU."""
         lengths = None if self.lengths is None else to_device(self.lengths, device)
         recall = None if self.recall is None else to_device(self.recall, device)
         source = None if self.source is None else to_device(self.source, device)
@@ -54,28 +54,28 @@ class Batch:
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """A tensor on another device."""
+    """Returns a tensor on another device, without waiting for a GPU."""
     if device.type == "cuda" and tensor.device.type == "cpu":
-        # From pinned memory the copy is queued like all else that a GPU does; from any other it waits for the queue.
-        # What has gaps would be gathered into memory that is not pinned, and waited for.
+        # From pinned memory the copy is queued like everything else on a GPU; from other memory it waits for the queue.
+        # A tensor with gaps would be gathered into memory that is not pinned, and waited for.
         return tensor.contiguous().pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Criterion:
-    """What counts as solved: a bound on a metric of one fresh training batch."""
+    """Condition under which a task counts as solved: a bound on a metric of one fresh training batch."""
 
     metric: str
     """`loss`, or a name among the task's metrics."""
     bound: float
     above: bool
-    """Whether the metric has to lie above the bound, or below it."""
+    """True if the metric has to lie above the bound, false if below it."""
     or_equal: bool = False
-    """Whether the bound itself will do."""
+    """True if the bound itself is enough."""
 
-    def met(self, value: float) -> bool:
-        """Whether the value solves the task; NaN never does."""
+    def is_met(self, value: float) -> bool:
+        """Returns whether the value solves the task; NaN never does."""
         if self.or_equal and value == self.bound:
             return True
         return value > self.bound if self.above else value < self.bound
@@ -86,7 +86,7 @@ class Criterion:
 
 
 class Task(ABC):
-    """Sequences with something to remember in them.
+    """Sequences with something to remember in them, and the answers that are wanted.
 
     A task is a frozen, keyword-only dataclass; its fields are its options, each with a type and a default, described
     under `Args:` in its docstring. The class says what kind of answer is wanted; `sample` draws examples. A task
@@ -94,14 +94,14 @@ class Task(ABC):
     """
 
     readout: ClassVar[Literal["last", "every"]]
-    """Whether the answer is read at the last valid step or at every step."""
+    """Steps at which the answer is read: the last valid one, or every one."""
     stateful: ClassVar[bool] = False
-    """Whether a training batch goes on where the last one stopped, with the state that it left, detached; and whether
-    fixed examples, of a multiple of `steps` steps, are read in pieces of `steps` in the same way."""
+    """True if a training batch continues the sequences of the last one, with the state that it left, detached, and fixed
+    examples, of a multiple of `steps` steps, are read in pieces of `steps` in the same way."""
     symbols: int | None = None
-    """The size of the alphabet where x holds symbols; `None` where x holds features."""
+    """The size of the alphabet if x holds symbols; `None` if x holds features."""
     input_size: int
-    """The number of features a step; for symbols, the size of the alphabet."""
+    """The number of features of a step; for symbols, the size of the alphabet."""
     output_size: int
     """The number of numbers in an answer: 1 for a value, the number of classes for a class."""
 
@@ -117,22 +117,23 @@ class Task(ABC):
 
     @property
     def data(self) -> str | None:
-        """A hash of the files that the examples are read from, as part of what an experiment is; `None` where there are
-        none, or they are those that everybody has.
+        """A hash of the files that the examples are read from, as part of the identity of an experiment.
+
+        `None` if there are no files, or they are the published ones.
 
         Raises:
-            UserError: if a file is missing, or is not what it should be.
+            UserError: if a file is missing or damaged.
         """
         return None
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a user should know of the data, in a line each."""
+        """Lines that a user should know about the data."""
         return ()
 
     @property
     def solved(self) -> Criterion | None:
-        """What counts as solved; `None` where the field has no such bound."""
+        """The criterion of a solved task; `None` if the field has no such bound."""
         return None
 
     @abstractmethod
@@ -141,32 +142,39 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
-        """The mean loss of a prediction, (batch, output_size) or (batch, time, output_size), as a scalar tensor."""
+        """Returns the mean loss of a prediction as a scalar tensor.
+
+        Args:
+            prediction: (batch, output_size) or (batch, time, output_size).
+            batch: the examples that it is for.
+        """
 
     def metrics(self, prediction: Tensor, batch: Batch) -> Mapping[str, Tensor]:
-        """What else is worth knowing of a prediction: scalar tensors by name, each a mean over the batch."""
+        """Returns further measures of a prediction: scalar tensors by name, each a mean over the batch."""
         return {}
 
     def train(self, step: int, size: int, seed: int, device: torch.device) -> Batch:
-        """The training batch of a step: a function of (seed, step) alone, so that every architecture sees the same
-        ones in the same order, and a resumed run the ones it would have seen."""
-        return self.sample(size, seeded(device, "train", seed, step))
+        """Returns the training batch of a step, which depends on (seed, step) alone.
+
+        So every architecture sees the same batches in the same order, and a resumed run those that it would have seen.
+        """
+        return self.sample(size, make_generator(device, "train", seed, step))
 
     def begins(self, step: int, size: int) -> bool:
-        """Whether the training batch of a step, of so many examples, does not go on where the last one stopped."""
+        """Returns whether the training batch of a step, of `size` examples, begins new sequences.
+
+        If not, it continues those of the last batch.
+        """
         return not self.stateful or step == 0
 
     def fixed(self, split: Literal["validation", "test"], size: int, device: torch.device) -> Batch:
-        """At most `size` examples that are the same for every run, whatever its seed, and never trained on."""
-        return self.sample(size, seeded(device, split))
+        """Returns at most `size` examples that are the same for every run, whatever its seed, and never trained on."""
+        return self.sample(size, make_generator(device, split))
 
 
-__all__ = ["Batch", "Criterion", "Split", "Task", "seeded"]
-
-
-def at_least(least: int, **counts: int) -> None:
-    """Refuses a size or count that is no whole number of at least `least`."""
+def check_at_least(least: int, **counts: int) -> None:
+    """Raises an error, by name, for a size or count that is not a whole number of at least `least`."""
     for name, value in counts.items():
         if isinstance(value, int) and not isinstance(value, bool) and value < least:
             raise ValueError(f"{name} must be at least {least}, not {value}")
-    positive(**counts)
+    check_positive(**counts)

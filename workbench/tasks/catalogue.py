@@ -1,4 +1,4 @@
-"""Names, and what they build."""
+"""Catalogue of tasks: their names, classes and options, and building them by name."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -20,13 +20,13 @@ CATALOGUE: Mapping[str, str] = {
     "mnist-permuted": "workbench.tasks.mnist:MnistPermuted",
     "text": "workbench.tasks.text:NextCharacter",
 }
-"""Where the class of each name is; it is imported when asked for."""
+"""The class of each name, which is imported when it is needed."""
 
 SUMMARIES: Mapping[str, str] = {
     "addition": "sum of the two marked numbers (RDA table 1)",
     "classify-length": "is the sequence longer than half the longest? (RDA table 2)",
-    "copy": "say the symbols again when told to, at any moment (RDA table 5)",
-    "copy-memory": "say the symbols again at the end (TCN table 1)",
+    "copy": "recall the symbols at a random step, when a mark says so (RDA table 5)",
+    "copy-memory": "recall the symbols at the end (TCN table 1)",
     "multicopy": "many short copies in one sequence (RDA table 6)",
     "alternation": "change sign at every step (RDA lemma 1)",
     "digits": "handwritten digits, pixel by pixel (scikit-learn's, 8 x 8)",
@@ -34,59 +34,59 @@ SUMMARIES: Mapping[str, str] = {
     "mnist-permuted": "the same, in one random order of the pixels (RDA table 4)",
     "text": "the next character of enwik8, or of any file (RDA table 7)",
 }
-"""Each name in one line."""
+"""Each task in one line."""
 
 
 def names() -> tuple[str, ...]:
-    """Every name of the catalogue. `build` knows dotted paths "package.module:Class" too."""
+    """Returns every name of the catalogue; `build` also takes a dotted path "package.module:Class"."""
     return tuple(CATALOGUE)
 
 
 def load(name: str) -> type[Task]:
-    """The class behind a name.
+    """Returns the class of a task.
 
     Args:
         name: one of `names()`, or a dotted path "package.module:Class" to a subclass of `Task`.
 
     Raises:
-        ValueError: if there is no such name, module or class, or the class does not keep the interface.
+        ValueError: if there is no such name, module or class, or the class does not implement the interface.
     """
     if name not in CATALOGUE and ":" not in name:
         raise ValueError(
-            f"unknown task {name!r} (one of your own is named package.module:Class){did_you_mean(name, CATALOGUE)}"
+            f"unknown task {name!r} (a custom task is named package.module:Class){did_you_mean(name, CATALOGUE)}"
         )
-    found: type[Task] = load_class(CATALOGUE.get(name, name), "task", Task)
-    if not dataclasses.is_dataclass(found):
-        raise ValueError(f"{name!r} is no dataclass, so its options cannot be told")
-    return found
+    cls: type[Task] = load_class(CATALOGUE.get(name, name), "task", Task)
+    if not dataclasses.is_dataclass(cls):
+        raise ValueError(f"{name!r} is not a dataclass, so its options are not known")
+    return cls
 
 
 def options(name: str) -> dict[str, dataclasses.Field[Any]]:
-    """The options of a task: the fields of its dataclass that its constructor takes."""
+    """Returns the options of a task by name: the fields of its dataclass that its constructor takes."""
     cls = load(name)
     assert dataclasses.is_dataclass(cls)
     return {field.name: field for field in dataclasses.fields(cls) if field.init}
 
 
-def build(name: str, /, **given: Any) -> Task:
+def build(name: str, /, **arguments: Any) -> Task:
     """Builds a task.
 
     Args:
         name: one of `names()`, or a dotted path "package.module:Class" to a subclass of `Task`.
-        given: the task's options, such as `length`.
+        arguments: the task's options, such as `length`.
 
     Raises:
-        ValueError, TypeError: if the name or an option is unknown, or a value cannot be.
+        ValueError, TypeError: if the name or an option is unknown, or a value is invalid.
 
     Example:
         >>> build("copy", length=1000).steps
         1020
     """
-    known = options(name)
-    for key in given:
-        if key not in known:
-            raise ValueError(f"{name} has no option {key!r}{did_you_mean(key, known)}")
-    for key, field in known.items():
-        if field.default is field.default_factory is dataclasses.MISSING and key not in given:
+    fields = options(name)
+    for key in arguments:
+        if key not in fields:
+            raise ValueError(f"{name} has no option {key!r}{did_you_mean(key, fields)}")
+    for key, field in fields.items():
+        if field.default is field.default_factory is dataclasses.MISSING and key not in arguments:
             raise ValueError(f"{name} needs {key}=")
-    return load(name)(**given)
+    return load(name)(**arguments)

@@ -1,4 +1,4 @@
-"""The loss and the metrics of tasks whose answer is one of several classes."""
+"""Loss and accuracy of tasks whose answer is one of several classes."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from workbench.tasks.base import Batch
 
 
 def cross_entropy(prediction: Tensor, batch: Batch) -> Tensor:
-    """The mean of -ln p(target) over all answers, in nats.
+    """Returns the mean of -ln p(target) over all answers, in nats.
 
     Args:
         prediction: logits, (batch, classes) or (batch, time, classes).
@@ -19,7 +19,7 @@ def cross_entropy(prediction: Tensor, batch: Batch) -> Tensor:
 
 
 def accuracy(prediction: Tensor, batch: Batch) -> Mapping[str, Tensor]:
-    """The share of right answers, as the metric `accuracy`: over `recall` where the batch has it, else over all.
+    """Returns the share of right answers as the metric `accuracy`: over `recall` if the batch has it, else over all.
 
     Args:
         prediction: logits, (batch, classes) or (batch, time, classes).
@@ -28,5 +28,5 @@ def accuracy(prediction: Tensor, batch: Batch) -> Mapping[str, Tensor]:
     right = prediction.argmax(-1) == batch.target
     if batch.recall is None:
         return {"accuracy": right.float().mean()}
-    # Sums, not right[recall]: an index by truth values makes a GPU wait to learn the size of the result.
+    # Sums, not right[recall]: with a boolean index a GPU has to wait for the size of the result.
     return {"accuracy": (right & batch.recall).sum() / batch.recall.sum()}

@@ -1,4 +1,4 @@
-"""Is it long?"""
+"""The task `classify-length`: is a sequence longer than half the longest?"""
 
 import math
 from collections.abc import Mapping
@@ -8,18 +8,18 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from workbench.tasks.base import Batch, Criterion, Task, at_least
+from workbench.tasks.base import Batch, Criterion, Task, check_at_least
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifyLength(Task):
-    """Noise of random length; the answer at its last step is whether it is longer than half the longest.
+    """Noise of random length; the answer at the last step is whether it is longer than half the longest sequence.
 
         length  ~ uniform over 1..T
         x_t     ~ N(0, 1) up to the length, 0 after it
         target  = 1 if length > T / 2 else 0
         loss    = -target ln sigma(answer) - (1 - target) ln sigma(-answer)
-        trivial = -p ln p - (1 - p) ln(1 - p), p = P(length > T / 2) = ceil(T / 2) / T; ln 2 where T is even
+        trivial = -p ln p - (1 - p) ln(1 - p), p = P(length > T / 2) = ceil(T / 2) / T; ln 2 if T is even
         solved  : accuracy = 1
 
     Source: Maginnis and Richemond (2017), section 6.3 and table 2, who do not say what the elements are; in the code of
@@ -36,22 +36,26 @@ class ClassifyLength(Task):
     length: int = 100
 
     def __post_init__(self) -> None:
-        at_least(2, length=self.length)
+        check_at_least(2, length=self.length)
 
     @property
     def steps(self) -> int:
+        """The number of steps of the longest sequence, T."""
         return self.length
 
     @property
     def trivial_loss(self) -> float:
+        """The entropy of the answer."""
         p = math.ceil(self.length / 2) / self.length
         return -p * math.log(p) - (1 - p) * math.log(1 - p)
 
     @property
     def solved(self) -> Criterion:
+        """An accuracy of 1."""
         return Criterion(metric="accuracy", bound=1.0, above=True, or_equal=True)
 
     def sample(self, size: int, generator: Generator) -> Batch:
+        """Draws lengths, and normal noise up to them."""
         device = generator.device
         lengths = torch.randint(1, self.length + 1, (size,), generator=generator, device=device)
         x = torch.randn((size, self.length, 1), generator=generator, device=device)
@@ -63,7 +67,9 @@ class ClassifyLength(Task):
         )
 
     def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
+        """Returns the mean binary cross-entropy."""
         return functional.binary_cross_entropy_with_logits(prediction, batch.target)
 
     def metrics(self, prediction: Tensor, batch: Batch) -> Mapping[str, Tensor]:
+        """Returns the accuracy."""
         return {"accuracy": ((prediction > 0) == (batch.target > 0)).float().mean()}

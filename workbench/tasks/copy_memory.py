@@ -1,19 +1,21 @@
-"""The copying memory task: recall at the end."""
+"""The task `copy-memory`: recall of symbols at the end."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Generator
 
-from architectures.base import positive
-from workbench.tasks.base import Batch, Criterion, at_least
+from architectures.base import check_positive
+from workbench.tasks.base import Batch, Criterion, check_at_least
 from workbench.tasks.recall_task import RecallTask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyMemory(RecallTask):
-    """S random symbols, then T - 1 blanks, then the mark in each of the last S + 1 steps. The last S steps say the
-    symbols again, in order; every other answer is blank.
+    """Copying memory task, with recall at the end.
+
+    A sequence has S random symbols, then T - 1 blanks, then the mark in each of the last S + 1 steps. The answers at
+    the last S steps are the symbols again, in order; every other answer is blank.
 
         steps   = T + 2 S
         mark    from step S + T - 1, counted from 0
@@ -21,7 +23,7 @@ class CopyMemory(RecallTask):
         solved  : loss < trivial / 10
 
     Source: Bai, Kolter and Koltun (2018), section 4 and table 1, with S = 10, K = 8, T = 1000. Their code feeds the
-    number of a symbol as one feature; here it is a symbol.
+    number of a symbol as one feature; here it is one of `symbols`.
 
     Args:
         length: T, the number of steps from the last symbol to the first mark.
@@ -34,22 +36,26 @@ class CopyMemory(RecallTask):
     categories: int = 8
 
     def __post_init__(self) -> None:
-        positive(length=self.length, items=self.items)
-        at_least(2, categories=self.categories)
+        check_positive(length=self.length, items=self.items)
+        check_at_least(2, categories=self.categories)
 
     @property
     def steps(self) -> int:
+        """The number of steps, T + 2 S."""
         return self.length + 2 * self.items
 
     @property
     def recalled(self) -> int:
+        """The number of symbols to recall, S."""
         return self.items
 
     @property
     def solved(self) -> Criterion:
+        """A loss below a tenth of the trivial one."""
         return Criterion(metric="loss", bound=self.trivial_loss / 10, above=False)
 
     def sample(self, size: int, generator: Generator) -> Batch:
+        """Draws symbols."""
         device = generator.device
         items = torch.randint(self.categories, (size, self.items), generator=generator, device=device)
         x = torch.full((size, self.steps), self.blank, device=device)

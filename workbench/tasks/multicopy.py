@@ -1,26 +1,28 @@
-"""Many copies in one sequence: to remember again and again, one has to forget."""
+"""The task `multicopy`: many copies in one sequence, so that a model has to forget to remember again."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Generator
 
-from architectures.base import positive
-from workbench.tasks.base import Batch, Criterion, at_least
+from architectures.base import check_positive
+from workbench.tasks.base import Batch, Criterion, check_at_least
 from workbench.tasks.recall_task import RecallTask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MultiCopy(RecallTask):
-    """N units one after another, each S random symbols, G blanks, the recall mark, and S blanks. The S steps right
-    after a mark say the unit's symbols again, in order; every other answer is blank.
+    """Many copies, one after another, in one sequence.
+
+    A sequence has N units, each S random symbols, G blanks, the recall mark, and S blanks. The answers at the S steps
+    right after a mark are the unit's symbols again, in order; every other answer is blank.
 
         steps   = N (2 S + G + 1)
         trivial = S ln K / (2 S + G + 1)
         solved  : accuracy > 0.99
 
     Source: Maginnis and Richemond (2017), section 6.4 and table 6: 50 copies in 1,000 steps, the mark "a couple of
-    steps" after the symbols. They leave S, G and K open; the defaults fill the 20 steps that a copy has.
+    steps" after the symbols. They leave S, G and K open; the defaults fill the 20 steps of a copy.
 
     Args:
         copies: N, the number of units.
@@ -35,8 +37,8 @@ class MultiCopy(RecallTask):
     categories: int = 8
 
     def __post_init__(self) -> None:
-        positive(copies=self.copies, items=self.items, gap=self.gap)
-        at_least(2, categories=self.categories)
+        check_positive(copies=self.copies, items=self.items, gap=self.gap)
+        check_at_least(2, categories=self.categories)
 
     @property
     def unit(self) -> int:
@@ -45,17 +47,21 @@ class MultiCopy(RecallTask):
 
     @property
     def steps(self) -> int:
+        """The number of steps, N (2 S + G + 1)."""
         return self.copies * self.unit
 
     @property
     def recalled(self) -> int:
+        """The number of symbols to recall, N S."""
         return self.copies * self.items
 
     @property
     def solved(self) -> Criterion:
+        """An accuracy above 0.99."""
         return Criterion(metric="accuracy", bound=0.99, above=True)
 
     def sample(self, size: int, generator: Generator) -> Batch:
+        """Draws symbols for every unit."""
         device = generator.device
         items = torch.randint(self.categories, (size, self.copies, self.items), generator=generator, device=device)
         x = torch.full((size, self.copies, self.unit), self.blank, device=device)

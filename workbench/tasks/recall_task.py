@@ -1,4 +1,4 @@
-"""What the copy tasks share."""
+"""Base class of the copy tasks."""
 
 import math
 from abc import abstractmethod
@@ -11,7 +11,7 @@ from workbench.tasks.classification import accuracy, cross_entropy
 
 
 class RecallTask(Task):
-    """Symbols to be said again later, and blank answers until then.
+    """Task of symbols that are to be recalled later, with blank answers at all other steps.
 
     Of the alphabet, 0..K-1 are the symbols to remember, K is the blank and K + 1 the mark that calls for recall. The
     answer is one of the K symbols or the blank.
@@ -20,37 +20,41 @@ class RecallTask(Task):
         accuracy = share of right answers among the recalled symbols
         trivial  = R ln K / steps, for R recalled symbols
 
-    The trivial loss is that of the best answer that knows when to recall, but no symbol: blank with certainty where
-    the target is blank, and each of the K symbols with probability 1 / K where it is not. For copy-memory that is the
-    usual 10 ln 8 / (T + 20) (Arjovsky, Shah and Bengio 2016). No answer without memory of the symbols does better,
-    however well it keeps time; so a loss below it proves that symbols were remembered. An answer from the present step
-    alone may be worse, but to beat that would prove no more than a clock.
+    The trivial loss is that of the best answer that knows when to recall, but no symbol: blank with certainty if the
+    target is blank, and each of the K symbols with probability 1 / K if it is not. For copy-memory that is the usual
+    10 ln 8 / (T + 20) (Arjovsky, Shah and Bengio 2016). No answer without memory of the symbols does better, however
+    well it keeps time; so a loss below it proves that symbols were remembered. An answer from the present step alone
+    may be worse, but to beat that would prove no more than a clock.
     """
 
     readout = "every"
     categories: int
+    """K, the number of different symbols to remember."""
 
     @property
     @abstractmethod
     def recalled(self) -> int:
         """The number of symbols to recall in one sequence, R."""
 
-    # The base has plain attributes here, so that most tasks can state a number; these depend on an option.
+    # The base class has plain attributes here, so that most tasks can state a number; these depend on an option.
     @property
     def symbols(self) -> int:  # type: ignore[override]
+        """K + 2: the symbols to remember, the blank and the mark."""
         return self.categories + 2
 
     @property
     def input_size(self) -> int:  # type: ignore[override]
+        """The size of the alphabet."""
         return self.symbols
 
     @property
     def output_size(self) -> int:  # type: ignore[override]
+        """K + 1: the symbols to remember and the blank."""
         return self.categories + 1
 
     @property
     def blank(self) -> int:
-        """The symbol, and the answer, where there is nothing to say."""
+        """The symbol, and the answer, at steps at which nothing is to be remembered or recalled."""
         return self.categories
 
     @property
@@ -60,10 +64,13 @@ class RecallTask(Task):
 
     @property
     def trivial_loss(self) -> float:
+        """R ln K / steps."""
         return self.recalled * math.log(self.categories) / self.steps
 
     def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
+        """Returns the mean cross-entropy over all steps."""
         return cross_entropy(prediction, batch)
 
     def metrics(self, prediction: Tensor, batch: Batch) -> Mapping[str, Tensor]:
+        """Returns the accuracy over the recalled symbols."""
         return accuracy(prediction, batch)

@@ -1,4 +1,8 @@
-"""Whose W&B account this machine is signed in to, found out within seconds, whatever hangs."""
+"""W&B account of this machine, looked up within seconds whatever hangs.
+
+W&B's public `wandb.Api` cannot replace this: it prompts where there is no key, and for an unreachable host, a missing
+network and an error of the server alike it reports, after its whole timeout, that its own service is busy (0.31).
+"""
 
 import io
 import json
@@ -11,29 +15,29 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from workbench.errors import UserError
-from workbench.files import one_line
+from workbench.files import describe_error
 
-QUERY = "query Viewer { viewer { entity username } }"
-LIMIT = 1 << 20
-"""Bytes of an answer that are read: a server that says more is not W&B's."""
+VIEWER_QUERY = "query Viewer { viewer { entity username } }"
+MAX_ANSWER_BYTES = 1 << 20
+"""Bytes of an answer that are read; no W&B server sends more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Who is signed in, and where."""
+    """A signed-in user and the server."""
 
     entity: str | None
-    """To which runs go unless another one is named: W&B's setting, else the user's own default."""
+    """Entity that runs go to by default: the one in W&B's settings, else the user's default entity."""
     username: str | None
     base_url: str
-    """Of the server's API."""
+    """URL of the server's API."""
     app_url: str
-    """Of its pages."""
+    """URL of the server's web pages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """How to reach a server: what W&B's settings say."""
+    """Address, key and connection options of a W&B server, from W&B's settings."""
 
     base_url: str
     app_url: str
@@ -44,67 +48,70 @@ class ServerSettings:
     verify: bool
 
 
-def signed_in(seconds: float = 5.0) -> Account:
-    """Asks the W&B server once whose key this machine has. Nothing is asked of the user.
+def fetch_account(seconds: float = 5.0) -> Account:
+    """Asks the W&B server once who the key of this machine belongs to; never prompts.
 
-    The key is looked for where W&B looks: in `WANDB_API_KEY`, in the netrc file, in W&B's settings.
+    The key is looked up where W&B looks: in `WANDB_API_KEY`, in the netrc file, in W&B's settings.
 
     Args:
-        seconds: after which it is given up: name servers and proxies that never answer have no limit of their own.
+        seconds: time limit of the whole request; name servers and proxies that never answer have no limit themselves.
 
     Raises:
-        UserError: if W&B is not installed, there is no key, or it is refused, or the server cannot be reached.
+        UserError: if W&B is not installed, there is no key, it is refused, or the server cannot be reached.
     """
     if find_spec("wandb") is None:
         raise UserError("W&B is not installed: pip install 'sequence-workbench[wandb]'")
-    end = time.monotonic() + seconds
-    door = read_server_settings()
-    found: list[Account | UserError] = []
+    deadline = time.monotonic() + seconds
+    server = read_server_settings()
+    results: list[Account | UserError] = []
 
-    def look() -> None:
+    def query() -> None:
         try:
-            found.append(query_viewer(door, max(0.1, end - time.monotonic())))
+            results.append(query_viewer(server, max(0.1, deadline - time.monotonic())))
         except UserError as error:
-            found.append(error)
+            results.append(error)
         except Exception as error:
-            # Whatever a hostile answer or a strange setting leads to; the kind says enough, a text might hold the key.
-            found.append(UserError(f"W&B cannot be reached at {redact(door.base_url)}: {type(error).__name__}"))
+            # A hostile answer or a strange setting: the type of the error says enough, its text might hold the key.
+            results.append(UserError(f"W&B cannot be reached at {redact(server.base_url)}: {type(error).__name__}"))
 
-    # A daemon, so that the process can end while a look-up hangs.
-    thread = threading.Thread(target=look, name="wandb-account", daemon=True)
+    # A daemon thread, so that the process can end while the request hangs.
+    thread = threading.Thread(target=query, name="wandb-account", daemon=True)
     thread.start()
-    thread.join(max(0.1, end - time.monotonic()))
-    if not found:
+    thread.join(max(0.1, deadline - time.monotonic()))
+    if not results:
         raise UserError(
-            f"W&B did not answer within {seconds:g} seconds at {redact(door.base_url)}{open_connection(door)}"
+            f"W&B did not answer within {seconds:g} seconds at {redact(server.base_url)}{describe_proxy(server)}"
         )
-    if isinstance(found[0], UserError):
-        raise found[0]
-    return found[0]
+    if isinstance(results[0], UserError):
+        raise results[0]
+    return results[0]
 
 
 def read_server_settings() -> ServerSettings:
-    """The server and the key, as W&B itself finds them.
+    """Reads the server and the key as W&B itself does.
 
     Raises:
-        UserError: if there is no key, or none that can be one.
+        UserError: if there is no key, or it is malformed.
     """
     from wandb.errors import AuthenticationError
     from wandb.sdk import wandb_setup
     from wandb.sdk.lib import urls, wbauth
 
     try:
-        # It tells on stderr which files it has read.
+        # W&B prints on stderr which files it has read.
         with redirect_stderr(io.StringIO()):
+            # Not wandb.setup() and wandb.login(): they start a service, ask the server, and change the session's key.
             settings = wandb_setup.singleton().settings
             host = wbauth.HostUrl(settings.base_url)
             auth = wbauth.authenticate_session(
                 host=host, source="workbench sync", prompt=False, update_session=False, no_offline=True
             )
     except AuthenticationError as error:
-        raise UserError(f"W&B's key cannot be one: {one_line(error).rstrip('.')}; sign in again: wandb login") from None
+        raise UserError(
+            f"W&B's key is invalid: {describe_error(error).rstrip('.')}; sign in again: wandb login"
+        ) from None
     except (ValueError, OSError) as error:
-        # Pydantic repeats what it was given, which may hold a password: only what is wrong with it is shown.
+        # Pydantic repeats its input, which may hold a password: only its messages are shown.
         why = "; ".join(item["msg"] for item in error.errors()) if hasattr(error, "errors") else type(error).__name__
         raise UserError(f"W&B's settings or its key cannot be read ({why}); see WANDB_BASE_URL and NETRC") from None
     if auth is None:
@@ -113,7 +120,7 @@ def read_server_settings() -> ServerSettings:
     if not isinstance(auth, wbauth.AuthApiKey):
         raise UserError("W&B is asked with an API key, not with an identity token: wandb login, or set WANDB_API_KEY")
     if not auth.api_key.isascii():
-        raise UserError("W&B's key cannot be one: it has letters that no key has; sign in again: wandb login")
+        raise UserError("W&B's key is invalid: it has letters that no key has; sign in again: wandb login")
     proxies = {"http": settings.http_proxy, "https": settings.https_proxy}
     return ServerSettings(
         base_url=host.url,
@@ -126,80 +133,80 @@ def read_server_settings() -> ServerSettings:
     )
 
 
-def query_viewer(door: ServerSettings, seconds: float) -> Account:
+def query_viewer(server: ServerSettings, seconds: float) -> Account:
     """Asks the server who the key belongs to.
 
     Raises:
-        UserError: if it does not say.
+        UserError: if the server does not say.
     """
     import requests
 
-    where = redact(door.base_url)
+    where = redact(server.base_url)
     try:
         with (
             requests.Session() as session,
             session.post(
-                f"{door.base_url}/graphql",
-                json={"query": QUERY},
-                auth=("api", door.key),
-                headers=door.headers,
-                proxies=door.proxies,
-                verify=door.verify,
+                f"{server.base_url}/graphql",
+                json={"query": VIEWER_QUERY},
+                auth=("api", server.key),
+                headers=server.headers,
+                proxies=server.proxies,
+                verify=server.verify,
                 timeout=seconds,
-                # Nobody else is to be given the key.
+                # No other server may get the key.
                 allow_redirects=False,
                 stream=True,
             ) as response,
         ):
             status = response.status_code
             response.raw.decode_content = True
-            body = response.raw.read(LIMIT)
+            body = response.raw.read(MAX_ANSWER_BYTES)
     except requests.exceptions.ProxyError:
         raise UserError(
-            f"W&B cannot be reached at {where}: it is refused{open_connection(door) or ' by the proxy'}"
+            f"W&B cannot be reached at {where}: it is refused{describe_proxy(server) or ' by the proxy'}"
         ) from None
     except requests.exceptions.SSLError:
         raise UserError(f"W&B cannot be reached at {where}: its certificate is not accepted") from None
     except requests.exceptions.Timeout:
-        raise UserError(f"W&B did not answer within {seconds:.0f} seconds at {where}{open_connection(door)}") from None
+        raise UserError(f"W&B did not answer within {seconds:.0f} seconds at {where}{describe_proxy(server)}") from None
     except requests.exceptions.ConnectionError:
-        raise UserError(f"W&B cannot be reached at {where}{open_connection(door)}: is there a network?") from None
+        raise UserError(f"W&B cannot be reached at {where}{describe_proxy(server)}: is there a network?") from None
     refused = f"W&B refuses the key of this machine at {where}; sign in again: wandb login --relogin"
     if status in (401, 403):
         raise UserError(refused)
     if status != 200:
         raise UserError(f"W&B answered with status {status} at {where}; try again later")
-    answer = parse_viewer(body)
+    answer = parse_json(body)
     data = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(data, dict) or "viewer" not in data:
-        raise UserError(f"what answers at {where} is no W&B server; is WANDB_BASE_URL right?")
+        raise UserError(f"the server at {where} is not a W&B server; is WANDB_BASE_URL right?")
     viewer = data["viewer"]
     if not isinstance(viewer, dict):
         raise UserError(refused)
     entity, username = (value if isinstance(value, str) else None for value in map(viewer.get, ("entity", "username")))
     return Account(
-        entity=door.entity or entity or None, username=username, base_url=door.base_url, app_url=door.app_url
+        entity=server.entity or entity or None, username=username, base_url=server.base_url, app_url=server.app_url
     )
 
 
-def parse_viewer(body: bytes) -> Any:
-    """JSON, or `None` where it is none."""
+def parse_json(body: bytes) -> Any:
+    """Parses JSON; returns `None` for anything else."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
 
 
-def open_connection(door: ServerSettings) -> str:
-    """Which proxy the server is asked through, in words; its password is nobody's business."""
+def describe_proxy(server: ServerSettings) -> str:
+    """Returns " through the proxy URL" without the proxy's password, or nothing if there is no proxy."""
     from requests.utils import get_environ_proxies, select_proxy
 
-    proxy = select_proxy(door.base_url, {**get_environ_proxies(door.base_url), **door.proxies})
+    proxy = select_proxy(server.base_url, {**get_environ_proxies(server.base_url), **server.proxies})
     return "" if proxy is None else f" through the proxy {redact(proxy)}"
 
 
 def redact(url: str) -> str:
-    """A URL without who signs in by it."""
+    """Returns a URL without user name and password."""
     parts = urlsplit(url if "//" in url else f"//{url}")
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path.rstrip('/')}" if parts.scheme else host

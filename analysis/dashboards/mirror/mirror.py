@@ -1,8 +1,9 @@
-"""Results mirrored to Weights & Biases. The folders stay the truth; nothing here can lose or delay a result.
+"""Mirror of a folder of results in Weights & Biases. The folder remains the source of truth.
 
 Every run, trial and comparison has a record in `out/wandb`, in W&B's offline format, written from its files once it is
-finished, so training never waits for a network. A record whose files say more than it shows, because probes came later
-or a pruned trial went on, is replaced by a new one of the same id. Sending records to an account is a step of its own.
+finished, so training never waits for a network and no result can be lost or delayed here. A record is replaced by a new
+one of the same id when the files say more than it shows, because probes came later or a pruned trial was resumed.
+Sending records to an account is a separate step.
 """
 
 import re
@@ -14,140 +15,144 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 from analysis.dashboards.mirror import sources
-from analysis.dashboards.mirror.offline_run import STAGED
-from analysis.dashboards.mirror.record import Record, TrialInfo, run_record, whole_record
+from analysis.dashboards.mirror.offline_run import STAGING_FOLDER
+from analysis.dashboards.mirror.record import Record, TrialInfo, comparison_record, run_record
 from analysis.dashboards.mirror.state import (
-    FILE,
-    FOLDER,
-    WHOLE_FILE,
+    COMPARISON_STATE_FILE,
+    RECORDS_FOLDER,
+    STATE_FILE,
     Destination,
+    Mode,
     SyncState,
-    below,
+    iter_states,
     read_state,
     record_file,
+    records_lock,
     write_state,
-    writing_records,
 )
-from workbench.files import one_line
+from workbench.files import describe_error
 from workbench.results import Run
 
-Mode = Literal["off", "offline", "online"]
-RECORD = re.compile(r"offline-run-\d{8}_\d{6}-(?P<id>[0-9a-f]{16}|[0-9a-f]{12}-\d+)(-\d+)?")
-"""A record's folder as W&B calls it: a number comes last where that second had one already."""
+RECORD_FOLDER = re.compile(r"offline-run-\d{8}_\d{6}-(?P<id>[0-9a-f]{16}|[0-9a-f]{12}-\d+)(-\d+)?")
+"""Name that W&B gives a record's folder; a number is appended if that second already has one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
-    """Something that W&B can show, and where its mark is."""
+class MirrorItem:
+    """A record of a run, a trial or the comparison, and the path of its sync state."""
 
     record: Record
-    mark: Path
+    state_path: Path
 
 
-def run_item(run: Run, tried: TrialInfo | None = None, *, checkpoint: bool = False) -> Item:
-    """A run, or a trial. Weights that went along once go along again."""
-    mark = run.folder / FILE
-    before = read_state(mark)
-    return Item(
-        record=run_record(run, tried, checkpoint=checkpoint or (before is not None and before.checkpoint)), mark=mark
-    )
+def run_item(run: Run, trial_info: TrialInfo | None = None, *, checkpoint: bool = False) -> MirrorItem:
+    """Returns the item of a run or a trial; weights that were included before are included again."""
+    state_path = run.folder / STATE_FILE
+    before = read_state(state_path)
+    included = checkpoint or (before is not None and before.checkpoint)
+    return MirrorItem(record=run_record(run, trial_info, checkpoint=included), state_path=state_path)
 
 
-def whole_item(out: Path) -> Item | None:
-    """The comparison as its report shows it; `None` where there is no report."""
-    mark = out / FOLDER / WHOLE_FILE
-    before = read_state(mark)
-    record = whole_record(out, secrets.token_hex(8) if before is None else before.id)
-    return None if record is None else Item(record=record, mark=mark)
+def comparison_item(out: Path) -> MirrorItem | None:
+    """Returns the item of the comparison as its report shows it; `None` if there is no report."""
+    state_path = out / RECORDS_FOLDER / COMPARISON_STATE_FILE
+    before = read_state(state_path)
+    record = comparison_record(out, secrets.token_hex(8) if before is None else before.id)
+    return None if record is None else MirrorItem(record=record, state_path=state_path)
 
 
-def items(out: Path, *, checkpoints: bool = False) -> Iterator[Item]:
-    """Everything below a folder of results that W&B can show.
+def iter_items(out: Path, *, checkpoints: bool = False) -> Iterator[MirrorItem]:
+    """Yields an item for every run and trial in a folder of results, and for the comparison.
 
     Raises:
         UserError: if a file cannot be read.
     """
-    for run, tried in sources.runs(out):
-        yield run_item(run, tried, checkpoint=checkpoints)
-    if (whole := whole_item(out)) is not None:
-        yield whole
+    for run, trial_info in sources.load_runs(out):
+        yield run_item(run, trial_info, checkpoint=checkpoints)
+    if (comparison := comparison_item(out)) is not None:
+        yield comparison
 
 
-def is_current(out: Path, item: Item, place: Destination) -> bool:
-    """Whether a record shows what the files now say, and has been sent or can be."""
-    mark = read_state(item.mark)
-    if mark is None or (mark.place, mark.content) != (place, item.record.content):
+def is_current(out: Path, item: MirrorItem, destination: Destination) -> bool:
+    """Returns whether a record shows what the files say now, and has been sent or can be sent."""
+    state = read_state(item.state_path)
+    if state is None or (state.place, state.content) != (destination, item.record.content):
         return False
-    return mark.sent or (mark.at == str(out.resolve()) and record_file(out, mark) is not None)
+    return state.sent or (state.at == str(out.resolve()) and record_file(out, state) is not None)
 
 
-def write(out: Path, item: Item, place: Destination) -> SyncState:
-    """Writes a record and its mark; the record that it replaces is removed."""
-    from analysis.dashboards.mirror.offline_run import write_offline
+def write_record(out: Path, item: MirrorItem, destination: Destination) -> SyncState:
+    """Writes a record and its sync state, and removes the record that it replaces."""
+    from analysis.dashboards.mirror.offline_run import write_offline_run
 
-    # Before: what is changed while it is written differs from it then, and is written again.
+    # Computed first: a file that changes during the writing then differs from this hash, and is written again.
     content = item.record.content
-    with writing_records(out):
-        before = read_state(item.mark)
-        folder = write_offline(item.record, out, place)
-        mark = SyncState(
+    with records_lock(out):
+        before = read_state(item.state_path)
+        folder = write_offline_run(item.record, out, destination)
+        state = SyncState(
             id=item.record.id,
-            place=place,
+            place=destination,
             folder=folder.as_posix(),
             content=content,
             at=str(out.resolve()),
             checkpoint=bool(item.record.files),
         )
-        write_state(item.mark, mark)
-        if before is not None and before.folder != mark.folder:
-            forget(out, before)
-    return mark
+        write_state(item.state_path, state)
+        if before is not None and before.folder != state.folder:
+            remove_record(out, before)
+    return state
 
 
-def forget(out: Path, mark: SyncState) -> None:
-    """Removes a record that another one has replaced."""
-    folder = out / mark.folder
-    if folder.resolve().parent == (out / FOLDER).resolve() and folder.name not in ("", ".", "..", STAGED):
+def remove_record(out: Path, state: SyncState) -> None:
+    """Removes a record that has been replaced."""
+    folder = out / state.folder
+    if folder.resolve().parent == (out / RECORDS_FOLDER).resolve() and folder.name not in (
+        "",
+        ".",
+        "..",
+        STAGING_FOLDER,
+    ):
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(out / FOLDER / STAGED / folder.name, ignore_errors=True)
+        shutil.rmtree(out / RECORDS_FOLDER / STAGING_FOLDER / folder.name, ignore_errors=True)
 
 
-def tidy(out: Path) -> None:
-    """Removes records that others have replaced, but that are still there: of whoever was killed in between, or of
-    versions that did not remove them."""
-    if not (out / FOLDER).is_dir():
+def remove_replaced_records(out: Path) -> None:
+    """Removes replaced records that were left behind by a killed process or by an older version."""
+    if not (out / RECORDS_FOLDER).is_dir():
         return
-    with writing_records(out):
-        known = [mark for _, mark in below(out)]
-        ids, kept = {mark.id for mark in known}, {Path(mark.folder).name for mark in known}
-        for parent in (out / FOLDER, out / FOLDER / STAGED):
+    with records_lock(out):
+        states = [state for _, state in iter_states(out)]
+        ids, current = {state.id for state in states}, {Path(state.folder).name for state in states}
+        for parent in (out / RECORDS_FOLDER, out / RECORDS_FOLDER / STAGING_FOLDER):
             for folder in parent.glob("offline-run-*"):
-                named = RECORD.fullmatch(folder.name)
-                if named is not None and named["id"] in ids and folder.name not in kept and not folder.is_symlink():
+                match = RECORD_FOLDER.fullmatch(folder.name)
+                if match is not None and match["id"] in ids and folder.name not in current and not folder.is_symlink():
                     shutil.rmtree(folder, ignore_errors=True)
 
 
 class Mirror:
-    """Mirrors runs while others are still being trained: in a thread, so that whoever hands out the next experiment
-    does not wait for W&B either.
+    """Background writer of records.
+
+    It works in a thread, so that whoever hands out the next experiment does not wait for W&B.
 
     Args:
         out: the folder of results.
-        mode: whether to mirror, and whether to send.
-        place: where in W&B.
-        say: told in one line what went wrong; nothing is ever raised.
-        checkpoints: whether the trained weights go along.
+        mode: `off` mirrors nothing; sending is up to the caller.
+        destination: W&B project and entity.
+        log: called with one line if something goes wrong; nothing is ever raised.
+        checkpoints: whether the trained weights are included.
     """
 
     def __init__(
-        self, out: Path, mode: Mode, place: Destination, say: Callable[[str], None], *, checkpoints: bool = False
+        self, out: Path, mode: Mode, destination: Destination, log: Callable[[str], None], *, checkpoints: bool = False
     ) -> None:
-        self.out, self.mode, self.place, self.say, self.checkpoints = out, mode, place, say, checkpoints
+        self.out, self.mode, self.destination, self.log, self.checkpoints = out, mode, destination, log, checkpoints
         if mode != "off" and find_spec("wandb") is None:
-            say("W&B is not installed, so nothing is mirrored; pip install 'sequence-workbench[wandb]' changes that")
+            log("W&B is not installed, so nothing is mirrored; pip install 'sequence-workbench[wandb]' changes that")
             self.mode = "off"
         self._failed = 0
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mirror")
@@ -156,35 +161,35 @@ class Mirror:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
-        """Waits until everything has been mirrored; who has been stopped at once waits for what is under way alone."""
+        """Waits until everything is mirrored; after Ctrl-C, only for the record that is being written."""
         self._thread.shutdown(cancel_futures=kind is not None and issubclass(kind, KeyboardInterrupt))
         if self._failed > 1:
-            self.say(f"W&B could not mirror {self._failed - 1} more; workbench sync {self.out} tries again")
+            self.log(f"W&B could not mirror {self._failed - 1} more; workbench sync {self.out} tries again")
 
-    def add(self, run: Run, tried: TrialInfo | None = None) -> None:
-        """Mirrors a run before long, unless its record stands.
+    def add(self, run: Run, trial_info: TrialInfo | None = None) -> None:
+        """Schedules a run to be mirrored, unless its record is current.
 
         Args:
             run: finished, or pruned.
-            tried: what it is to a sweep.
+            trial_info: the trial of a sweep that the run belongs to.
         """
-        self._soon(lambda: run_item(run, tried, checkpoint=self.checkpoints), run.folder)
+        self._submit(lambda: run_item(run, trial_info, checkpoint=self.checkpoints), run.folder)
 
-    def add_whole(self) -> None:
-        """Mirrors the comparison as its report shows it."""
-        self._soon(lambda: whole_item(self.out), self.out)
+    def add_comparison(self) -> None:
+        """Schedules the comparison to be mirrored as its report shows it."""
+        self._submit(lambda: comparison_item(self.out), self.out)
 
-    def _soon(self, item: Callable[[], Item | None], what: Path) -> None:
+    def _submit(self, make_item: Callable[[], MirrorItem | None], path: Path) -> None:
         if self.mode != "off":
-            self._thread.submit(self._write, item, what)
+            self._thread.submit(self._write, make_item, path)
 
-    def _write(self, made: Callable[[], Item | None], what: Path) -> None:
+    def _write(self, make_item: Callable[[], MirrorItem | None], path: Path) -> None:
         try:
-            item = made()
-            if item is not None and not is_current(self.out, item, self.place):
-                write(self.out, item, self.place)
+            item = make_item()
+            if item is not None and not is_current(self.out, item, self.destination):
+                write_record(self.out, item, self.destination)
         except Exception as error:
             self._failed += 1
-            # What is wrong with one, such as a full disk, is wrong with all: the others are counted.
+            # An error such as a full disk hits every record: only the first is reported, the others are counted.
             if self._failed == 1:
-                self.say(f"W&B could not mirror {what}: {one_line(error)}; the results are complete without it")
+                self.log(f"W&B could not mirror {path}: {describe_error(error)}; the results are complete without it")

@@ -1,4 +1,4 @@
-"""A record in W&B's own format, offline: as if it had been logged while the run was trained."""
+"""Writer of records in W&B's offline format, as if they had been logged while the run was trained."""
 
 import os
 from collections.abc import Iterator
@@ -8,29 +8,29 @@ from typing import Any
 
 from analysis.dashboards.mirror.naming import STEP
 from analysis.dashboards.mirror.record import Record
-from analysis.dashboards.mirror.state import FOLDER, Destination
+from analysis.dashboards.mirror.state import RECORDS_FOLDER, Destination
 from workbench.errors import UserError
 
-STAGED = "staged"
-"""Below `FOLDER`: copies that W&B makes of what goes along with a record, by the record's folder."""
+STAGING_FOLDER = "staged"
+"""Below `RECORDS_FOLDER`: copies that W&B makes of attached files, by the name of the record's folder."""
 
-OF_ANOTHER_RUN = ("sweep_id", "resume", "resume_from", "fork_from", "run_notes")
-"""Settings of W&B that only the environment says: of a run that whoever set it had in mind."""
+FOREIGN_SETTINGS = ("sweep_id", "resume", "resume_from", "fork_from", "run_notes")
+"""Settings that W&B takes from the environment alone, where they were meant for another run."""
 
 
-def write_offline(record: Record, out: Path, place: Destination) -> Path:
+def write_offline_run(record: Record, out: Path, destination: Destination) -> Path:
     """Writes a record as an offline W&B run.
 
     Returns:
         Its folder, relative to `out`.
 
     Raises:
-        UserError: if W&B's settings have it call the record something else, or put it elsewhere.
+        UserError: if W&B's settings make it use another id or another folder.
     """
     import wandb
     from wandb.sdk import wandb_setup
 
-    out.joinpath(FOLDER).mkdir(exist_ok=True)
+    out.joinpath(RECORDS_FOLDER).mkdir(exist_ok=True)
     settings = wandb.Settings(
         mode="offline",
         silent=True,
@@ -41,18 +41,18 @@ def write_offline(record: Record, out: Path, place: Destination) -> Path:
         x_disable_stats=True,
         x_disable_meta=True,
         x_save_requirements=False,
-        # The environment may say otherwise.
+        # The environment may set these.
         sagemaker_disable=True,
         use_dot_wandb=False,
         x_sync_dir_suffix="",
     )
     session = wandb_setup.singleton().settings
-    for name in OF_ANOTHER_RUN:
+    for name in FOREIGN_SETTINGS:
         setattr(session, name, None)
     run = wandb.init(
-        project=place.project,
-        entity=place.entity,
-        # Absolute: W&B writes in a process of its own, which may be at home elsewhere.
+        project=destination.project,
+        entity=destination.entity,
+        # Absolute: W&B writes in another process, which may have another working directory.
         dir=out.resolve(),
         id=record.id,
         name=record.name,
@@ -63,44 +63,44 @@ def write_offline(record: Record, out: Path, place: Destination) -> Path:
         settings=settings,
     )
     folder = Path(run.dir).parent
-    with move_staged(out / FOLDER / STAGED / folder.name):
+    with redirect_staging(out / RECORDS_FOLDER / STAGING_FOLDER / folder.name):
         try:
-            if (run.id, folder.resolve().parent) != (record.id, (out / FOLDER).resolve()):
+            if (run.id, folder.resolve().parent) != (record.id, (out / RECORDS_FOLDER).resolve()):
                 raise UserError(f"W&B would write {record.id} as {run.id} in {folder}")
             run.define_metric(STEP, hidden=True)
-            # The best value of a metric is the summary's; of all others the last one.
+            # The summary keeps the best value of these metrics, and the last value of all others.
             run.define_metric("*", step_metric=STEP)
-            for name, which in record.best.items():
-                run.define_metric(name, step_metric=STEP, summary=which)
+            for name, direction in record.best.items():
+                run.define_metric(name, step_metric=STEP, summary=direction)
             for row in record.history:
                 run.log(dict(row))
             if record.images or record.pages:
-                run.log(displayed_values(record))
-            # Not in the history: there W&B would draw how many rows a table has against the steps of training.
+                run.log(wandb_media(record))
+            # Not in the history, where W&B would plot the number of rows of a table against the training steps.
             run.summary.update({**record.summary, **wandb_tables(record)})
             for name, path in record.files.items():
                 artifact = wandb.Artifact(f"{Path(name).stem}-{record.id}", type="checkpoint")
                 artifact.add_file(str(path), name=name)
                 run.log_artifact(artifact)
         finally:
-            # Without it the next run would write into this one.
+            # Otherwise the next run would write into this one.
             run.finish()
     return folder.resolve().relative_to(out.resolve())
 
 
 def wandb_tables(record: Record) -> dict[str, Any]:
-    """A record's tables as W&B's."""
+    """Returns a record's tables as W&B tables."""
     import wandb
 
     return {
-        # A column may hold numbers and texts: what an option was set to.
+        # A column may hold numbers and texts: the values of an option.
         name: wandb.Table(columns=list(table.columns), data=[list(row) for row in table.rows], allow_mixed_types=True)
         for name, table in record.tables.items()
     }
 
 
-def displayed_values(record: Record) -> dict[str, Any]:
-    """A record's images and pages as W&B's."""
+def wandb_media(record: Record) -> dict[str, Any]:
+    """Returns a record's images and pages as W&B media."""
     import wandb
 
     images = {name: wandb.Image(str(path)) for name, path in record.images.items()}
@@ -108,8 +108,8 @@ def displayed_values(record: Record) -> dict[str, Any]:
 
 
 @contextmanager
-def move_staged(folder: Path) -> Iterator[None]:
-    """Has W&B keep its copies of what goes along in a folder of ours, and not in the user's home."""
+def redirect_staging(folder: Path) -> Iterator[None]:
+    """Makes W&B keep its copies of attached files in this folder, instead of the user's home."""
     before = os.environ.get("WANDB_DATA_DIR")
     os.environ["WANDB_DATA_DIR"] = str(folder.resolve())
     try:

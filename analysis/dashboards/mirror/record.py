@@ -1,4 +1,4 @@
-"""What one run says to W&B, worked out from its files alone: no account, no network, and no W&B needed."""
+"""Records of runs, trials and comparisons for W&B, built from their files: no account, no network, no wandb needed."""
 
 import hashlib
 import json
@@ -10,42 +10,39 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.dashboards.mirror.naming import RunColumns, WandbTable, best_of, curve_tables, history_name, result_names
+from analysis.dashboards.mirror.naming import (
+    RunColumns,
+    WandbTable,
+    best_direction,
+    curve_tables,
+    history_name,
+    result_summary,
+)
 from analysis.probes import registry
 from analysis.probes.result import ProbeResult
 from workbench.errors import UserError
-from workbench.files import one_line, read_yaml
+from workbench.files import describe_error, read_yaml
 from workbench.results import Run
 from workbench.study_files import Trial
 
-TAG = 64
+MAX_TAG_LENGTH = 64
 """Characters that W&B allows in a tag."""
 CHECKPOINT = "last.ckpt"
+CONFIG_FILES = ("comparison", "sweep")
+"""YAML files with the requested configuration."""
+TABLES = ("comparison", "analysis", "tuning")
+"""CSV files that come with a report."""
+COMPARISON_JOB_TYPE = "comparison"
+REPORT_FILE = "report.html"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialInfo:
-    """A sweep's trial, the study that it belongs to, and what that minimises."""
+    """A sweep's trial with the name and the objectives of its study."""
 
     study: str
     objectives: tuple[str, ...]
     trial: Trial
-
-
-def history(run: Run) -> tuple[dict[str, float], ...]:
-    """The rows of `metrics.csv` by the names of the scheme, without what is missing.
-
-    Raises:
-        UserError: if it is absent, or no table of numbers.
-    """
-    try:
-        return tuple(
-            {history_name(str(key)): value for key, value in row.items() if not math.isnan(value)}
-            for row in run.metrics().to_dict("records")
-        )
-    except (OSError, ValueError, TypeError) as error:
-        path = run.folder / "metrics.csv"
-        raise UserError(f"{path} is no table of numbers ({one_line(error)}); move {run.folder} away") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +50,7 @@ class Record:
     """A run as W&B shows it."""
 
     id: str
-    """In its project. The same experiment always has the same, so that sending it again replaces it."""
+    """Id in the project. The same experiment always has the same id, so that sending it again replaces it."""
     name: str
     group: str
     job_type: str
@@ -62,15 +59,15 @@ class Record:
     best: Mapping[str, str] = field(default_factory=dict)
     """For metrics of the history, which value the summary keeps: `min` or `max`."""
     history: tuple[Mapping[str, float], ...] = ()
-    """Rows with a `step` each."""
+    """Rows, each with a `step`."""
     summary: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, WandbTable] = field(default_factory=dict)
     images: Mapping[str, Path] = field(default_factory=dict)
     """PNG files."""
     pages: Mapping[str, Path] = field(default_factory=dict)
-    """HTML files, each of which stands alone."""
+    """Self-contained HTML files."""
     files: Mapping[str, Path] = field(default_factory=dict)
-    """What goes along as artifacts: checkpoints, where they were asked for."""
+    """Files that become artifacts: checkpoints, if requested."""
 
     @property
     def names(self) -> frozenset[str]:
@@ -87,75 +84,115 @@ class Record:
             "history": self.history,
             "summary": self.summary,
             "tables": {name: asdict(table) for name, table in self.tables.items()},
-            "attached": {name: digest(path) for name, path in attached.items()},
+            "attached": {name: file_hash(path) for name, path in attached.items()},
         }
         return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def digest(path: Path) -> str:
-    """The hash of a file, which may be larger than memory."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def run_id(run: Run) -> str:
-    """The run's id in its W&B project."""
-    return f"{run.experiment.identity}-{run.experiment.seed}"
-
-
-def run_record(run: Run, tried: TrialInfo | None = None, *, checkpoint: bool = False) -> Record:
-    """What a run says: its metrics, its result, what probes have found in it, and its place in a sweep.
+def run_record(run: Run, trial_info: TrialInfo | None = None, *, checkpoint: bool = False) -> Record:
+    """Builds the record of a run: its metrics, its result, the results of its probes, and its trial.
 
     Args:
         run: finished, or pruned.
-        tried: what it is to a sweep; `None` for the runs of comparisons, a sweep's winners among them.
-        checkpoint: whether the trained weights go along.
+        trial_info: the trial that the run belongs to; `None` for runs of comparisons, among them a sweep's winners.
+        checkpoint: whether the trained weights are included.
 
     Raises:
         UserError: if a file cannot be read.
     """
     experiment = run.experiment
     task, architecture = experiment.task.name, experiment.architecture.name
-    state = run.result["status"] if tried is None else tried.trial.state
-    rows = history(run)
-    scored = {name for row in rows for name in row if name.startswith("val/")}
-    best = {name: best_of(name.removeprefix("val/"), run.result.get("criterion")) for name in sorted(scored)}
-    findings = {
-        name: entry.result for name, entry in registry.read_records(run.folder).items() if entry.result is not None
+    state = run.result["status"] if trial_info is None else trial_info.trial.state
+    rows = read_history(run)
+    validated = sorted({name for row in rows for name in row if name.startswith("val/")})
+    best = {name: best_direction(name.removeprefix("val/"), run.result.get("criterion")) for name in validated}
+    results = {
+        name: record.result for name, record in registry.read_records(run.folder).items() if record.result is not None
     }
     name = f"{task}/{architecture}/seed-{experiment.seed}"
-    if tried is not None:
-        name = f"{tried.study}/trial-{tried.trial.number}"
-    whose: RunColumns = {"run": name, "architecture": architecture, "task": task, "seed": experiment.seed}
+    if trial_info is not None:
+        name = f"{trial_info.study}/trial-{trial_info.trial.number}"
+    run_columns: RunColumns = {"run": name, "architecture": architecture, "task": task, "seed": experiment.seed}
+    tags = (task, architecture, state, *(() if trial_info is None else ("trial",)))
     return Record(
         id=run_id(run),
         name=name,
-        group=experiment.identity if tried is None else tried.study,
+        group=experiment.identity if trial_info is None else trial_info.study,
         job_type=task,
-        tags=tuple(label[:TAG] for label in (task, architecture, state, *(() if tried is None else ("trial",)))),
+        tags=tuple(tag[:MAX_TAG_LENGTH] for tag in tags),
         config=experiment.to_dict(),
-        best={name: which for name, which in best.items() if which is not None},
+        best={name: direction for name, direction in best.items() if direction is not None},
         history=rows,
         summary={
-            **result_names(run.result, run.timing, "run" if tried is None else "trial"),
-            **({} if tried is None else trial_names(tried)),
-            **probe_names(findings),
+            **result_summary(run.result, run.timing, "run" if trial_info is None else "trial"),
+            **({} if trial_info is None else trial_summary(trial_info)),
+            **probe_summary(results),
         },
         tables={
             f"curve/{probe}/{name}": table
-            for probe, found in findings.items()
-            for name, table in curve_tables(found.curves, whose).items()
+            for probe, result in results.items()
+            for name, table in curve_tables(result.curves, run_columns).items()
         },
         files={CHECKPOINT: run.folder / CHECKPOINT} if checkpoint and (run.folder / CHECKPOINT).exists() else {},
     )
 
 
-def trial_names(tried: TrialInfo) -> dict[str, Any]:
-    """A trial by the names of the scheme."""
-    trial = tried.trial
-    scores = () if trial.values is None else zip(tried.objectives, trial.values, strict=True)
+def comparison_record(out: Path, id: str) -> Record | None:  # noqa: A002
+    """Builds the record of the comparison in a folder as its report shows it; `None` if there is no report yet.
+
+    Args:
+        out: the folder of results.
+        id: of the record in its W&B project.
+
+    Raises:
+        UserError: if a file cannot be read.
+    """
+    report = out / REPORT_FILE
+    if not report.is_file():
+        return None
+    tables = {f"table/{name}": read_table(out / f"{name}.csv") for name in TABLES if (out / f"{name}.csv").exists()}
+    config = {name: read_yaml(out / f"{name}.yaml") for name in CONFIG_FILES if (out / f"{name}.yaml").exists()}
+    tasks = sorted({task for settings in config.values() for task in parse_names(settings.get("tasks"))})
+    return Record(
+        id=id,
+        name=f"{out.resolve().name}: report",
+        group=COMPARISON_JOB_TYPE,
+        job_type=COMPARISON_JOB_TYPE,
+        tags=tuple(tag[:MAX_TAG_LENGTH] for tag in (COMPARISON_JOB_TYPE, *tasks)),
+        config=config,
+        tables=tables,
+        images={f"figure/{path.stem}": path for path in sorted((out / "figures").glob("*.png")) if path.is_file()},
+        pages={"report/page": report},
+    )
+
+
+def run_id(run: Run) -> str:
+    """Returns the id of a run in its W&B project."""
+    return f"{run.experiment.identity}-{run.experiment.seed}"
+
+
+def read_history(run: Run) -> tuple[dict[str, float], ...]:
+    """Reads the rows of `metrics.csv` by their W&B names, without missing values.
+
+    Raises:
+        UserError: if the file is absent, or not a table of numbers.
+    """
+    try:
+        return tuple(
+            {history_name(str(key)): value for key, value in row.items() if not math.isnan(value)}
+            for row in run.metrics().to_dict("records")
+        )
+    except (OSError, ValueError, TypeError) as error:
+        path = run.folder / "metrics.csv"
+        raise UserError(f"{path} is not a table of numbers ({describe_error(error)}); move {run.folder} away") from None
+
+
+def trial_summary(trial_info: TrialInfo) -> dict[str, Any]:
+    """Returns the values of a trial by their W&B names."""
+    trial = trial_info.trial
+    scores = () if trial.values is None else zip(trial_info.objectives, trial.values, strict=True)
     return {
-        "trial/study": tried.study,
+        "trial/study": trial_info.study,
         "trial/number": trial.number,
         "trial/place": trial.place,
         "trial/state": trial.state,
@@ -165,78 +202,49 @@ def trial_names(tried: TrialInfo) -> dict[str, Any]:
     }
 
 
-def probe_names(findings: Mapping[str, ProbeResult]) -> dict[str, Any]:
-    """The numbers and words of probes by the names of the scheme; a number that there is none of is `None`."""
-    named: dict[str, Any] = {}
-    for probe, found in findings.items():
-        for name, number in found.metrics.items():
+def probe_summary(results: Mapping[str, ProbeResult]) -> dict[str, Any]:
+    """Returns the metrics and labels of probes by their W&B names; a metric without a value is `None`."""
+    summary: dict[str, Any] = {}
+    for probe, result in results.items():
+        for name, metric in result.metrics.items():
             key = f"probe/{probe}/{name}"
-            named[key] = number.value
-            ends = {"low": number.low, "high": number.high, "at_least": number.censored or None}
-            named |= {f"{key}/{end}": value for end, value in ends.items() if value is not None}
-        named |= {f"word/{probe}/{name}": said for name, said in found.labels.items()}
-    return named
+            summary[key] = metric.value
+            details = {"low": metric.low, "high": metric.high, "at_least": metric.censored or None}
+            summary |= {f"{key}/{detail}": value for detail, value in details.items() if value is not None}
+        summary |= {f"word/{probe}/{name}": label for name, label in result.labels.items()}
+    return summary
 
 
-CONFIG_FILES = ("comparison", "sweep")
-"""YAML files that say what was asked for."""
-TABLES = ("comparison", "analysis", "tuning")
-"""CSV files that come with a report."""
-JOB = "comparison"
-PAGE = "report.html"
-
-
-def whole_record(out: Path, id: str) -> Record | None:  # noqa: A002
-    """The comparison in a folder, as its report shows it; `None` where there is no report yet.
-
-    Args:
-        out: the folder of results.
-        id: of the record in its W&B project.
-
-    Raises:
-        UserError: if a file cannot be read.
-    """
-    page = out / PAGE
-    if not page.is_file():
-        return None
-    tables = {f"table/{name}": read_table(out / f"{name}.csv") for name in TABLES if (out / f"{name}.csv").exists()}
-    config = {name: read_yaml(out / f"{name}.yaml") for name in CONFIG_FILES if (out / f"{name}.yaml").exists()}
-    tasks = sorted({task for asked in config.values() for task in join_list(asked.get("tasks"))})
-    return Record(
-        id=id,
-        name=f"{out.resolve().name}: report",
-        group=JOB,
-        job_type=JOB,
-        tags=tuple(tag[:TAG] for tag in (JOB, *tasks)),
-        config=config,
-        tables=tables,
-        images={f"figure/{path.stem}": path for path in sorted((out / "figures").glob("*.png")) if path.is_file()},
-        pages={"report/page": page},
-    )
-
-
-def join_list(names: Any) -> list[str]:
-    """The names that a YAML file lists; none where it is something else."""
+def parse_names(names: Any) -> list[str]:
+    """Returns the names in a list from a YAML file; empty if it is not a list."""
     return [name for name in names if isinstance(name, str) and name] if isinstance(names, list) else []
 
 
 def read_table(path: Path) -> WandbTable:
-    """A CSV file: what looks like numbers is numbers, and what is empty is `None`.
+    """Reads a CSV file: numbers become numbers, and empty cells `None`.
 
     Raises:
-        UserError: if it is none.
+        UserError: if it is not a CSV file.
     """
     try:
         frame = pd.read_csv(path)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} is no readable table ({one_line(error)}); write it again: workbench report") from None
+        raise UserError(
+            f"{path} is not a readable table ({describe_error(error)}); write it again: workbench report"
+        ) from None
     return WandbTable(
         columns=tuple(map(str, frame.columns)),
-        rows=tuple(tuple(read_cell(value) for value in row) for row in frame.itertuples(index=False)),
+        rows=tuple(tuple(plain_value(value) for value in row) for row in frame.itertuples(index=False)),
     )
 
 
-def read_cell(value: Any) -> Any:
-    """A cell of a table as plain Python has it."""
+def plain_value(value: Any) -> Any:
+    """Returns a cell of a table as a plain Python value; `None` for NaN."""
     plain = value.item() if hasattr(value, "item") else value
     return None if isinstance(plain, float) and math.isnan(plain) else plain
+
+
+def file_hash(path: Path) -> str:
+    """Returns the hash of a file, which may be larger than memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

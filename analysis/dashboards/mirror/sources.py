@@ -1,4 +1,4 @@
-"""Everything below a folder of results that W&B can show: runs, trials, and the comparison as a whole."""
+"""Runs and trials of a folder of results that are mirrored to W&B."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,50 +7,50 @@ from analysis.dashboards.mirror.record import TrialInfo
 from workbench import study_files
 from workbench.config import TUNING_SEED
 from workbench.errors import UserError
-from workbench.results import Run, finished, pruned, read
+from workbench.results import Run, finished_runs, read_pruned_run, read_run
 from workbench.run_folder import run_path
-from workbench.study_files import FINISHED
+from workbench.study_files import FINISHED_STATES
 
 
-def runs(out: Path) -> Iterator[tuple[Run, TrialInfo | None]]:
-    """Every finished run, and every trial that a sweep has finished here, in a stable order.
+def load_runs(out: Path) -> Iterator[tuple[Run, TrialInfo | None]]:
+    """Yields every finished run, and every trial that a sweep has finished here, in a stable order.
 
-    A run that was tried more than once is shown as the first trial that went to its end.
+    A run that several trials share is yielded as the first trial that was not pruned.
 
     Raises:
         UserError: if a file was not written by this bench.
     """
-    for run in finished(out):
+    for run in finished_runs(out):
         yield run, None
     chosen: dict[Path, TrialInfo] = {}
-    for folder, tried in trials(out):
-        if (before := chosen.get(folder)) is None or supersedes(tried, before):
-            chosen[folder] = tried
-    for folder, tried in chosen.items():
-        if (tuned := trial_of_folder(folder, tried)) is not None:
-            yield tuned, tried
+    for folder, trial_info in load_trials(out):
+        if (before := chosen.get(folder)) is None or supersedes(trial_info, before):
+            chosen[folder] = trial_info
+    for folder, trial_info in chosen.items():
+        if (trial_run := load_trial_run(folder, trial_info)) is not None:
+            yield trial_run, trial_info
 
 
-def supersedes(tried: TrialInfo, before: TrialInfo) -> bool:
-    """Whether of two trials with the same run, which samplers do draw, the later one is what the run is shown as."""
-    return before.trial.state == "pruned" != tried.trial.state
+def supersedes(trial_info: TrialInfo, before: TrialInfo) -> bool:
+    """Returns whether a run is shown as the later of two trials that share it; samplers may draw the same twice."""
+    return before.trial.state == "pruned" != trial_info.trial.state
 
 
-def trials(out: Path) -> Iterator[tuple[Path, TrialInfo]]:
-    """Every finished trial of the studies below a folder, with the folder that it was run in."""
-    for study in study_files.read(out):
+def load_trials(out: Path) -> Iterator[tuple[Path, TrialInfo]]:
+    """Yields every finished trial of the studies in a folder of results, with the folder of its run."""
+    for study in study_files.read_studies(out):
         for trial in study.trials:
-            if trial.state in FINISHED and trial.identity is not None:
+            if trial.state in FINISHED_STATES and trial.identity is not None:
                 yield (
                     run_path(out, study.task, study.architecture, trial.identity, TUNING_SEED),
                     TrialInfo(study=study.name, objectives=study.objectives, trial=trial),
                 )
 
 
-def trial_of_folder(folder: Path, tried: TrialInfo) -> Run | None:
-    """A trial's run; `None` where it was run on another machine, or has been moved away."""
+def load_trial_run(folder: Path, trial_info: TrialInfo) -> Run | None:
+    """Reads the run of a trial; `None` if it was trained on another machine, or was moved away."""
     try:
-        run = pruned(folder) if tried.trial.state == "pruned" else read(folder)
+        run = read_pruned_run(folder) if trial_info.trial.state == "pruned" else read_run(folder)
     except (UserError, OSError, ValueError, LookupError, TypeError):
         return None
-    return run if run.experiment.identity == tried.trial.identity else None
+    return run if run.experiment.identity == trial_info.trial.identity else None

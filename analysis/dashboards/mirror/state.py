@@ -1,9 +1,13 @@
-"""What is known of each record in W&B's own files: written beside what it is of, so that nothing is sent twice."""
+"""Sync states: which record a run or comparison has, for which project, and whether it was sent.
+
+Each is written beside its run, so that nothing is sent twice.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 from filelock import FileLock
 
@@ -11,96 +15,101 @@ from workbench.errors import UserError
 from workbench.files import read_json, write_json
 from workbench.validation import from_mapping
 
-PROJECT = "sequence-workbench"
-"""The W&B project where none is named."""
-FILE = "wandb.json"
-"""Beside a run's result."""
-FOLDER = "wandb"
-"""Below a folder of results: W&B's offline records."""
-WHOLE_FILE = "comparison.json"
-"""In `FOLDER`: the mark of the comparison as a whole."""
+Mode = Literal["off", "offline", "online"]
+"""No records, records on this machine alone, or records that are sent, too."""
+DEFAULT_PROJECT = "sequence-workbench"
+"""The default W&B project."""
+STATE_FILE = "wandb.json"
+"""Sync state of a run, beside its result."""
+RECORDS_FOLDER = "wandb"
+"""Folder of W&B's offline records in a folder of results."""
+COMPARISON_STATE_FILE = "comparison.json"
+"""Sync state of the comparison, in `RECORDS_FOLDER`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """Where in W&B records are shown."""
+    """A project and an entity in W&B."""
 
     project: str
     entity: str | None = None
-    """The user or team; `None`: the account's own."""
+    """User or team; `None` stands for the account's default entity."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncState:
-    """An offline record, and whether it has been sent."""
+    """An offline record, its destination, and whether it was sent; the fields are the keys of the file."""
 
     id: str
-    """Of the run in its W&B project."""
+    """Id of the run in its W&B project."""
     place: Destination
+    """Where the record was written for."""
     folder: str
-    """The record, relative to the folder of results."""
+    """Folder of the record, relative to the folder of results."""
     content: str
-    """The hash of what it shows."""
+    """Hash of the record's content."""
     at: str
-    """The folder of results as it was: W&B keeps absolute paths to what goes along, so a record that has been moved
-    has to be written anew."""
+    """Absolute path of the folder of results: W&B keeps absolute paths of attached files, so a record that was moved
+    must be written again."""
     sent: bool = False
     checkpoint: bool = False
-    """Whether the trained weights go along."""
+    """True if the trained weights are included."""
 
 
 def read_state(path: Path) -> SyncState | None:
-    """The mark in a file; `None` where there is none that can be read: what it was of is then mirrored anew."""
+    """Reads a sync state; `None` if there is none or it is unreadable, and the run must be mirrored again."""
     try:
         plain = read_json(path)
-        mark = from_mapping(
-            SyncState, {**plain, "place": from_mapping(Destination, plain.get("place"), "the place")}, "the mark"
-        )
+        destination = from_mapping(Destination, plain.get("place"), "the destination")
+        state = from_mapping(SyncState, {**plain, "place": destination}, "the sync state")
     except UserError:
         return None
-    place = mark.place
-    texts = (mark.id, mark.folder, mark.content, mark.at, place.project, "" if place.entity is None else place.entity)
+    entity = "" if destination.entity is None else destination.entity
+    texts = (state.id, state.folder, state.content, state.at, destination.project, entity)
     if not all(isinstance(text, str) and "\0" not in text for text in texts):
         return None
-    return mark if isinstance(mark.sent, bool) and isinstance(mark.checkpoint, bool) else None
+    return state if isinstance(state.sent, bool) and isinstance(state.checkpoint, bool) else None
 
 
-def write_state(path: Path, mark: SyncState) -> None:
-    """Writes a mark, atomically."""
+def write_state(path: Path, state: SyncState) -> None:
+    """Writes a sync state, atomically."""
     path.parent.mkdir(exist_ok=True)
-    write_json(path, asdict(mark))
+    write_json(path, asdict(state))
 
 
 @contextmanager
-def writing_records(out: Path) -> Iterator[None]:
-    """Keeps records and marks to one writer at a time."""
-    (out / FOLDER).mkdir(exist_ok=True)
-    with FileLock(out / FOLDER / ".lock"):
+def records_lock(out: Path) -> Iterator[None]:
+    """Limits records and sync states to one writer at a time."""
+    (out / RECORDS_FOLDER).mkdir(exist_ok=True)
+    with FileLock(out / RECORDS_FOLDER / ".lock"):
         yield
 
 
-def record_file(out: Path, mark: SyncState) -> Path | None:
-    """W&B's file of a record; `None` where it is gone, or is not in the folder that records are in."""
-    folder = out / mark.folder
-    if folder.is_symlink() or folder.resolve().parent != (out / FOLDER).resolve():
+def record_file(out: Path, state: SyncState) -> Path | None:
+    """Returns W&B's file of a record; `None` if it is gone, or is not in the folder of records."""
+    folder = out / state.folder
+    if folder.is_symlink() or folder.resolve().parent != (out / RECORDS_FOLDER).resolve():
         return None
     return next((path.resolve() for path in sorted(folder.glob("run-*.wandb")) if path.is_file()), None)
 
 
-def below(out: Path) -> Iterator[tuple[Path, SyncState]]:
-    """Every mark below a folder of results, in a stable order, that of the comparison last."""
-    for path in (*sorted((out / "runs").glob(f"*/*/*/seed-*/{FILE}")), out / FOLDER / WHOLE_FILE):
-        if (mark := read_state(path)) is not None:
-            yield path, mark
+def iter_states(out: Path) -> Iterator[tuple[Path, SyncState]]:
+    """Yields the path and content of each sync state in a folder of results, in a stable order, the comparison last."""
+    for path in (
+        *sorted((out / "runs").glob(f"*/*/*/seed-*/{STATE_FILE}")),
+        out / RECORDS_FOLDER / COMPARISON_STATE_FILE,
+    ):
+        if (state := read_state(path)) is not None:
+            yield path, state
 
 
-def is_mirrored(out: Path) -> Destination | None:
-    """The place that a folder of results is mirrored for, which is that of its report; `None` where it is not."""
-    whole = read_state(out / FOLDER / WHOLE_FILE)
-    return next((mark.place for _, mark in below(out)), None) if whole is None else whole.place
+def mirrored_destination(out: Path) -> Destination | None:
+    """Returns the destination of a mirrored folder of results, which is its report's; `None` if it is not mirrored."""
+    comparison = read_state(out / RECORDS_FOLDER / COMPARISON_STATE_FILE)
+    return next((state.place for _, state in iter_states(out)), None) if comparison is None else comparison.place
 
 
-def destination_of(out: Path, project: str | None = None, entity: str | None = None) -> Destination:
-    """The place that is named; what is not named is as the folder of results is mirrored for, or would be."""
-    now = is_mirrored(out) or Destination(project=PROJECT)
-    return Destination(project=project or now.project, entity=entity or now.entity)
+def resolve_destination(out: Path, project: str | None = None, entity: str | None = None) -> Destination:
+    """Returns the given destination, completed from that of the mirrored folder, else from the defaults."""
+    current = mirrored_destination(out) or Destination(project=DEFAULT_PROJECT)
+    return Destination(project=project or current.project, entity=entity or current.entity)

@@ -1,7 +1,7 @@
-"""Offline records sent to a W&B account: by W&B's own `wandb sync`, in batches, each record marked once it is there.
+"""Sending of offline records to a W&B account: by `wandb sync`, in batches, each record marked as soon as it is sent.
 
-`wandb sync` ends with status 0 and calls a record synced even where the server has refused its metrics or its files.
-That is only in the log that it keeps, so here a record counts as sent if W&B says so and its log tells of no loss.
+`wandb sync` exits with status 0 and calls a record synced even if the server has refused its metrics or its files. Only
+its debug log tells, so here a record counts as sent if W&B says so and the log has no error about it.
 """
 
 import shutil
@@ -16,57 +16,56 @@ from filelock import FileLock, Timeout
 
 from analysis.dashboards.mirror.account import Account
 from analysis.dashboards.mirror.state import (
-    FOLDER,
+    RECORDS_FOLDER,
     Destination,
     SyncState,
     read_state,
     record_file,
+    records_lock,
     write_state,
-    writing_records,
 )
-from analysis.dashboards.mirror.sync_process import LOG_FILE, end, losses, reason, start
+from analysis.dashboards.mirror.sync_process import OUTPUT_FILE, failure_reason, kill_sync, lost_records, start_sync
 from workbench.errors import UserError
 
-BATCH = 20
-"""Records a process: starting one takes a second, and what a broken one had not marked is sent again."""
-PATIENCE = 180.0
-"""Seconds without any sign of life after which a batch is given up."""
-LOOK = 0.1
-"""Seconds between two looks."""
-WORK = ".sync"
-"""Below `FOLDER`: what `wandb sync` says and logs."""
-LOCK = ".sync.lock"
+BATCH_SIZE = 20
+"""Records per process: starting one takes a second, and after a crash its unmarked records are sent again."""
+STALL_SECONDS = 180.0
+"""Seconds without progress after which a batch is given up."""
+POLL_SECONDS = 0.1
+"""Seconds between two checks for progress."""
+WORK_FOLDER = ".sync"
+"""Below `RECORDS_FOLDER`: output and logs of `wandb sync`."""
+LOCK_FILE = ".sync.lock"
 
 
 class SyncFailedError(Exception):
-    """A batch has not been sent whole. The message says why, in a line."""
+    """A batch was not sent completely; the message says why, in one line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pending:
+class PendingRecord:
     """A record that is to be sent."""
 
-    path: Path
-    """Of its mark."""
-    mark: SyncState
+    state_path: Path
+    state: SyncState
     file: Path
-    """W&B's."""
+    """W&B's file of the record."""
 
     @property
-    def synced(self) -> Path:
-        """What W&B leaves beside the record once it is through with it."""
+    def synced_marker(self) -> Path:
+        """File that W&B leaves beside the record once it has processed it."""
         return self.file.with_suffix(".wandb.synced")
 
 
 @contextmanager
 def sync_lock(out: Path) -> Iterator[None]:
-    """Keeps a folder of results to one sync at a time; within a process it may be held more than once.
+    """Limits a folder of results to one sync at a time; within a process the lock may be held more than once.
 
     Raises:
-        UserError: if another process is at it.
+        UserError: if another process is syncing the folder.
     """
-    (out / FOLDER).mkdir(exist_ok=True)
-    lock = FileLock((out / FOLDER).resolve() / LOCK, blocking=False, is_singleton=True)
+    (out / RECORDS_FOLDER).mkdir(exist_ok=True)
+    lock = FileLock((out / RECORDS_FOLDER).resolve() / LOCK_FILE, blocking=False, is_singleton=True)
     try:
         lock.acquire()
     except Timeout:
@@ -79,124 +78,131 @@ def sync_lock(out: Path) -> Iterator[None]:
 
 def upload(
     out: Path,
-    marks: Sequence[Path],
-    place: Destination,
+    state_paths: Sequence[Path],
+    destination: Destination,
     account: Account,
-    tell: Callable[[int], None] = lambda sent: None,
+    on_sent: Callable[[int], None] = lambda sent: None,
     *,
-    patience: float = PATIENCE,
-    batch: int = BATCH,
+    stall_seconds: float = STALL_SECONDS,
+    batch_size: int = BATCH_SIZE,
 ) -> int:
-    """Sends those records that have not been sent, and marks each as soon as it is there.
+    """Sends the records that have not been sent, and marks each as soon as it has arrived.
 
-    Nothing is lost by stopping it, or by killing it: called again, it goes on with what is left.
+    Stopping or killing it loses nothing: called again, it resumes with the remaining records.
 
     Args:
         out: the folder of results.
-        marks: the paths of the records' marks.
-        place: where they go, and were written for.
-        account: whose it is.
-        tell: called with the number of records sent so far, after each.
-        patience: seconds without a sign of life after which it is given up.
-        batch: records a process.
+        state_paths: the sync states of the records.
+        destination: project and entity, for which the records were written.
+        account: the signed-in account.
+        on_sent: called with the number of records sent so far, after each.
+        stall_seconds: time without progress after which a batch is given up.
+        batch_size: records per process.
 
     Returns:
-        How many were sent, now or before a sync was killed that could not mark them any more.
+        Number of records sent, including those that an earlier, killed sync had sent but could not mark.
 
     Raises:
-        UserError: in one line, why they were not all sent. Those that were are marked.
+        UserError: in one line, why not all were sent. Those that were are marked.
     """
-    entity = place.entity or account.entity
+    entity = destination.entity or account.entity
     if entity is None:
-        raise UserError(f"the account at {account.base_url} has no entity of its own; name one: --entity")
+        raise UserError(f"the account at {account.base_url} has no default entity; name one: --entity")
     with sync_lock(out):
-        left = pending(out, marks)
-        sent = mark_sent(out, left)
-        total = len(sent)
-        if sent:
-            tell(total)
-        left = [item for item in left if item not in sent]
-        for first in range(0, len(left), batch):
+        pending = pending_records(out, state_paths)
+        already_sent = mark_sent(out, pending)
+        total = len(already_sent)
+        if already_sent:
+            on_sent(total)
+        pending = [record for record in pending if record not in already_sent]
+        for first in range(0, len(pending), batch_size):
             try:
-                for _ in _send(out, left[first : first + batch], place.project, entity, patience):
+                batch = pending[first : first + batch_size]
+                for _ in _send_batch(out, batch, destination.project, entity, stall_seconds):
                     total += 1
-                    tell(total)
+                    on_sent(total)
             except SyncFailedError as error:
-                rest = len(left) + len(sent) - total
+                unsent = len(pending) + len(already_sent) - total
                 raise UserError(
-                    f"W&B: {rest} of {rest + total} records were not sent: {error}; the same command goes on with them"
+                    f"W&B: {unsent} of {unsent + total} records were not sent: {error}; "
+                    "run the same command again to send them"
                 ) from None
         return total
 
 
-def pending(out: Path, marks: Sequence[Path]) -> list[Pending]:
-    """The records that have not been sent.
+def pending_records(out: Path, state_paths: Sequence[Path]) -> list[PendingRecord]:
+    """Returns the records that have not been sent.
 
     Raises:
-        UserError: if one is not there.
+        UserError: if one is missing.
     """
-    found = []
-    for path in marks:
-        mark = read_state(path)
-        if mark is None or mark.sent:
+    pending = []
+    for path in state_paths:
+        state = read_state(path)
+        if state is None or state.sent:
             continue
-        file = record_file(out, mark)
+        file = record_file(out, state)
         if file is None:
-            raise UserError(f"the record {mark.folder} is not in {out}; workbench sync {out} writes it anew")
-        found.append(Pending(path=path, mark=mark, file=file))
-    return found
+            raise UserError(f"the record {state.folder} is not in {out}; workbench sync {out} writes it again")
+        pending.append(PendingRecord(state_path=path, state=state, file=file))
+    return pending
 
 
-def mark_sent(out: Path, left: Sequence[Pending]) -> list[Pending]:
-    """Marks what W&B is through with and has lost nothing of; what it did lose is to be sent again.
+def mark_sent(out: Path, pending: Sequence[PendingRecord]) -> list[PendingRecord]:
+    """Marks the records that W&B has processed completely; those that lost something remain to be sent again.
 
     Returns:
-        Those that are marked.
+        The marked records.
     """
-    through = [item for item in left if item.synced.exists()]
-    lost = losses(out / FOLDER / WORK) if through else {}
-    good = [item for item in through if item.file not in lost]
-    for item in through:
-        if item not in good:
-            item.synced.unlink(missing_ok=True)
-    for item in good:
-        # The record may have been replaced meanwhile: then it is the new one that has to be sent.
-        with writing_records(out):
-            if read_state(item.path) == item.mark:
-                write_state(item.path, replace(item.mark, sent=True))
-    return good
+    processed = [record for record in pending if record.synced_marker.exists()]
+    lost = lost_records(out / RECORDS_FOLDER / WORK_FOLDER) if processed else {}
+    complete = [record for record in processed if record.file not in lost]
+    for record in processed:
+        if record not in complete:
+            record.synced_marker.unlink(missing_ok=True)
+    for record in complete:
+        # If the record was replaced meanwhile, the new one remains to be sent.
+        with records_lock(out):
+            if read_state(record.state_path) == record.state:
+                write_state(record.state_path, replace(record.state, sent=True))
+    return complete
 
 
-def _send(out: Path, batch: Sequence[Pending], project: str, entity: str, patience: float) -> Iterator[Pending]:
-    work = (out / FOLDER / WORK).resolve()
+def _send_batch(
+    out: Path, batch: Sequence[PendingRecord], project: str, entity: str, stall_seconds: float
+) -> Iterator[PendingRecord]:
+    work = (out / RECORDS_FOLDER / WORK_FOLDER).resolve()
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    left = list(batch)
+    pending = list(batch)
     why: str | None = None
-    child = start(work, [item.file for item in batch], project, entity)
+    process = start_sync(work, [record.file for record in batch], project, entity)
     try:
-        life, signs = time.monotonic(), (0, 0)
+        last_change, last_seen = time.monotonic(), (0, 0)
         while True:
-            ended = child.poll() is not None
-            for item in mark_sent(out, left):
-                left.remove(item)
-                yield item
-            now = ((work / LOG_FILE).stat().st_size, len(left))
-            if now != signs:
-                life, signs = time.monotonic(), now
-            if ended or not left:
+            ended = process.poll() is not None
+            for record in mark_sent(out, pending):
+                pending.remove(record)
+                yield record
+            seen = ((work / OUTPUT_FILE).stat().st_size, len(pending))
+            if seen != last_seen:
+                last_change, last_seen = time.monotonic(), seen
+            if ended or not pending:
                 break
-            if time.monotonic() - life > patience:
-                why = f"nothing has moved for {patience:.0f} seconds"
+            if time.monotonic() - last_change > stall_seconds:
+                why = f"nothing has moved for {stall_seconds:.0f} seconds"
                 break
-            time.sleep(LOOK)
-        if not left:
-            # Everything is there; what W&B still has to tidy up may take a moment.
+            time.sleep(POLL_SECONDS)
+        if not pending:
+            # Everything has arrived; W&B may need a moment to clean up.
             with suppress(subprocess.TimeoutExpired):
-                child.wait(5)
+                process.wait(5)
     finally:
-        end(child)
-        mark_sent(out, left)
-    if left:
-        why = why or reason(work, [item.file for item in left]) or f"wandb sync ended with status {child.returncode}"
-        raise SyncFailedError(why)
+        kill_sync(process)
+        mark_sent(out, pending)
+    if pending:
+        raise SyncFailedError(
+            why
+            or failure_reason(work, [record.file for record in pending])
+            or f"wandb sync ended with status {process.returncode}"
+        )

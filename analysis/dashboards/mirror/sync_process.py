@@ -1,4 +1,4 @@
-"""`wandb sync` in a process of its own, which ends with whoever started it."""
+"""`wandb sync` as a child process that ends with its parent, and its log."""
 
 import json
 import os
@@ -10,21 +10,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-CHILD = """
-import os, signal, threading
+CHILD_CODE = """
+import os, runpy, signal, threading
 
 def watch():
-    # Ends when whoever started this has closed the pipe, or is gone; W&B's service ends with its parent.
+    # Ends when the parent has closed the pipe, or is gone; W&B's service ends with its parent.
     os.read(0, 1)
     os.killpg(0, signal.SIGKILL)
 
 threading.Thread(target=watch, daemon=True).start()
-from wandb.cli.cli import cli
-cli(prog_name="wandb")
+runpy.run_module("wandb", run_name="__main__")
 """
 
-SOON = {
-    # W&B retries for hours or days; whoever waits for the command wants to know before.
+RETRY_LIMITS = {
+    # W&B retries for hours or days, too long for somebody who waits for the command.
     "WANDB__GRAPHQL_RETRY_MAX": "4",
     "WANDB__GRAPHQL_RETRY_WAIT_MIN_SECONDS": "1",
     "WANDB__GRAPHQL_RETRY_WAIT_MAX_SECONDS": "8",
@@ -37,91 +36,99 @@ SOON = {
     "WANDB__FILE_TRANSFER_RETRY_WAIT_MIN_SECONDS": "1",
     "WANDB__FILE_TRANSFER_RETRY_WAIT_MAX_SECONDS": "8",
 }
-"""W&B's settings, where the environment does not set them."""
-SIDE_BY_SIDE = 5
-"""Records that it sends at the same time."""
-OTHERS = frozenset(
+"""W&B's settings, unless the environment sets them."""
+PARALLEL_UPLOADS = 5
+"""Records that `wandb sync` sends at the same time."""
+FOREIGN_VARIABLES = frozenset(
     f"WANDB_{name}"
     for name in (
         *("SERVICE", "MODE", "DISABLED", "RESUME", "RUN_ID", "RUN_GROUP", "NAME", "NOTES", "TAGS", "JOB_TYPE"),
         *("SWEEP_ID", "PROJECT", "ENTITY"),
     )
 )
-"""Of the environment: what would change what is sent, or where, or by which process."""
-
-
-def start(work: Path, files: Sequence[Path], project: str, entity: str) -> subprocess.Popen[bytes]:
-    """Has W&B send its files; what it says and logs goes into the folder `work`."""
-    options = ["--project", project, "--entity", entity, "-n", str(SIDE_BY_SIDE)]
-    # -P: a file in the folder where the user happens to be is not to be taken for one of Python's modules.
-    command = [sys.executable, "-P", "-c", CHILD, "sync", *options, *map(str, files)]
-    with (work / LOG_FILE).open("wb") as said:
-        return subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=said, stderr=said, env=environment(work), start_new_session=True
-        )
-
-
-def environment(work: Path) -> dict[str, str]:
-    """That of `wandb sync`: the user's, with its logs where they are found, and an end to its patience."""
-    kept = {name: value for name, value in os.environ.items() if name not in OTHERS}
-    told = {"WANDB_DIR": str(work), "WANDB_SILENT": "false", "WANDB_QUIET": "false", "PYTHONUNBUFFERED": "1"}
-    return SOON | kept | told
-
-
-def end(child: subprocess.Popen[bytes]) -> None:
-    """Ends `wandb sync` and its service at once."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
-    if child.stdin is not None:
-        child.stdin.close()
-
-
-LOG_FILE = "said.txt"
-"""What it printed, in the folder of its logs."""
-CARRIERS = re.compile(r"(?i)filestream|file transfer|runfiles|sender|runupserter|runreader|runsync|artifact|giving up")
-"""Parts of W&B by which something of a run is sent: what goes wrong in others costs nothing that it shows."""
-SECRET = re.compile(r"\b[0-9A-Za-z_-]{40,}\b|(?<=://)[^/@\s]+@|(?<=\?)\S+")
-"""What may be a key, who signs in by a URL, and the signature of one."""
+"""Variables of the environment that would change what is sent, its destination, or the process that sends it."""
+OUTPUT_FILE = "said.txt"
+"""Output of `wandb sync`, in the folder of its logs."""
+UPLOADING_PARTS = re.compile(
+    r"(?i)filestream|file transfer|runfiles|sender|runupserter|runreader|runsync|artifact|giving up"
+)
+"""Parts of W&B that send something of a run; errors in other parts lose nothing that is shown."""
+SECRET_PATTERN = re.compile(r"\b[0-9A-Za-z_-]{40,}\b|(?<=://)[^/@\s]+@|(?<=\?)\S+")
+"""Possible keys, user names and passwords in URLs, and signatures of URLs."""
 MAX_LINE_LENGTH = 240
 
 
-def losses(work: Path) -> dict[Path, str]:
-    """By W&B's file of each record, what was logged of a failure to send something of it; the first is the cause."""
-    found: dict[Path, str] = {}
-    for line in errors(work):
-        if "sync_path" in line and CARRIERS.search(str(line.get("msg"))):
-            found.setdefault(Path(str(line["sync_path"])).resolve(), str(line.get("error") or line.get("msg")))
-    return found
+def start_sync(work: Path, files: Sequence[Path], project: str, entity: str) -> subprocess.Popen[bytes]:
+    """Starts `wandb sync` for W&B's files; its output and logs go to the folder `work`."""
+    options = ["--project", project, "--entity", entity, "-n", str(PARALLEL_UPLOADS)]
+    # -P keeps Python from importing files of the user's working directory in place of its own modules.
+    command = [sys.executable, "-P", "-c", CHILD_CODE, "sync", *options, *map(str, files)]
+    with (work / OUTPUT_FILE).open("wb") as output:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            env=sync_environment(work),
+            start_new_session=True,
+        )
 
 
-def errors(work: Path) -> Iterator[dict[str, object]]:
-    """Lines of the logs below a folder that tell of an error."""
+def sync_environment(work: Path) -> dict[str, str]:
+    """Returns the environment of `wandb sync`: the user's, with limited retries and logs below `work`."""
+    inherited = {name: value for name, value in os.environ.items() if name not in FOREIGN_VARIABLES}
+    fixed = {"WANDB_DIR": str(work), "WANDB_SILENT": "false", "WANDB_QUIET": "false", "PYTHONUNBUFFERED": "1"}
+    return RETRY_LIMITS | inherited | fixed
+
+
+def kill_sync(process: subprocess.Popen[bytes]) -> None:
+    """Ends `wandb sync` and its service at once."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
+
+
+def lost_records(work: Path) -> dict[Path, str]:
+    """Returns the first logged error of each record that was not sent completely, by W&B's file of the record.
+
+    The debug log is not a public interface of W&B, but nothing else tells: the exit status is 0 anyway.
+    """
+    lost: dict[Path, str] = {}
+    for entry in logged_errors(work):
+        if "sync_path" in entry and UPLOADING_PARTS.search(str(entry.get("msg"))):
+            lost.setdefault(Path(str(entry["sync_path"])).resolve(), str(entry.get("error") or entry.get("msg")))
+    return lost
+
+
+def logged_errors(work: Path) -> Iterator[dict[str, object]]:
+    """Yields the errors in the logs below a folder."""
     for path in sorted(work.rglob("debug-sync*.log")):
-        for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                line = json.loads(text)
+                entry = json.loads(line)
             except ValueError:
-                # Not yet written to its end.
+                # An incomplete line that is still being written.
                 continue
-            if isinstance(line, dict) and str(line.get("level")).startswith("ERROR"):
-                yield line
+            if isinstance(entry, dict) and str(entry.get("level")).startswith("ERROR"):
+                yield entry
 
 
-def reason(work: Path, files: Sequence[Path]) -> str | None:
-    """In a line, why records were not sent: what W&B has logged of them, else the last thing that it said."""
-    logged = losses(work)
-    if found := next((logged[file] for file in files if file in logged), None):
-        return redact_line(found)
-    lines = (work / LOG_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
-    said = [line for line in lines if line.strip()]
-    told = [line for line in said if "ERROR" in line or "Error" in line]
-    return redact_line((told or said)[-1]) if said else None
+def failure_reason(work: Path, files: Sequence[Path]) -> str | None:
+    """Returns in one line why records were not sent: a logged error, else the last line that W&B printed."""
+    lost = lost_records(work)
+    if logged := next((lost[file] for file in files if file in lost), None):
+        return redact_line(logged)
+    output = (work / OUTPUT_FILE).read_text(encoding="utf-8", errors="replace")
+    lines = [line for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if "ERROR" in line or "Error" in line]
+    return redact_line((errors or lines)[-1]) if lines else None
 
 
 def redact_line(text: str) -> str:
-    """Without what a terminal would obey, line breaks and what W&B puts before each line; and without secrets."""
+    """Returns a text as one line without secrets, control characters and W&B's prefix."""
     printable = (char if char.isprintable() else " " for char in re.sub(r"\x1b\[[0-9;]*m", "", text))
     plain = " ".join("".join(printable).split())
-    plain = SECRET.sub("***", re.sub(r"^(wandb:\s*)?(ERROR\s*)?", "", plain))
+    plain = SECRET_PATTERN.sub("***", re.sub(r"^(wandb:\s*)?(ERROR\s*)?", "", plain))
     return plain if len(plain) <= MAX_LINE_LENGTH else plain[:MAX_LINE_LENGTH] + "..."

@@ -1,4 +1,4 @@
-"""What `workbench view` serves: a folder of results as pages, read anew from its files whenever somebody looks.
+"""Local server of `workbench view`: pages of a folder of results, read from its files at every request.
 
-Nothing is written, no lock is taken, and no code that a file names is run.
+Nothing is written, no lock is kept, and no code that a file names is run.
 """

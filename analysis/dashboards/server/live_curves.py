@@ -1,4 +1,4 @@
-"""The learning curves so far: the report's figures, of runs that are still under way."""
+"""Learning curves so far: the report's figures, including runs that are still under way."""
 
 import io
 import threading
@@ -15,131 +15,141 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from analysis.dashboards.server.progress import FolderProgress, Group
-from analysis.dashboards.server.run_status import ENDED, RunStatus, shorten
+from analysis.dashboards.server.run_status import ENDED, RunStatus, describe_problem
 from analysis.figures import learning_curves
-from analysis.figures.learning_curves import History, Lost, Panels, finite
-from analysis.grouping import Section, sections, variant_key
+from analysis.figures.learning_curves import DivergedRun, Histories, History, finite_column
+from analysis.grouping import Section, build_sections, variant_key
 from analysis.report import output_files
 from analysis.style import NO_METADATA, theme
 from workbench import tasks
 from workbench.results import Run
 
-REST = 10.0
-"""Drawing takes at most one part in so many of the time of one core."""
+REST_FACTOR = 10.0
+"""Pause after drawing, in multiples of the time that it took: drawing uses at most a tenth of one core."""
 LEAST_SECONDS = 4.0
-"""Between one drawing and the next."""
-SEPARATE: Mapping[str, Any] = {"marker": "", "linewidth": 0.9, "alpha": 0.75, "zorder": 2.8}
+"""Least seconds between one drawing and the next."""
+THIN_LINE: Mapping[str, Any] = {"marker": "", "linewidth": 0.9, "alpha": 0.75, "zorder": 2.8}
+MAX_POINTS = 1000
+"""Approximate limit on the points of a line; a figure is a few hundred pixels wide."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawnFigure:
-    """The figure of a group."""
+    """The figure of a group of runs."""
 
     title: str
     svg: Markup | None
-    """`None` where it could not be drawn."""
+    """`None` if it could not be drawn."""
     caption: str
 
 
 class LiveCurves:
-    """Figures, drawn again when there is something new, and rarely enough not to slow down what is being trained."""
+    """Cache of figures, drawn again when there is something new, and rarely enough not to slow down the training."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[Any, DrawnFigure]] = {}
+        self._by_group: dict[str, tuple[Any, DrawnFigure]] = {}
         self._drawn: tuple[DrawnFigure, ...] = ()
         self._key: Any = None
         self._next = 0.0
         self._trivial: dict[str, float | None] = {}
 
     @property
-    def begun(self) -> bool:
-        """Whether anything was drawn yet."""
+    def has_drawn(self) -> bool:
+        """True once figures were drawn."""
         return self._key is not None
 
-    def now(self, progress: FolderProgress) -> tuple[DrawnFigure, ...]:
-        """The figures: new ones where something has changed and it is time, or else the last ones."""
-        # The first is waited for; later on, one of those who ask draws, and the others have what there is.
-        if not self._lock.acquire(blocking=not self.begun):
+    def figures(self, progress: FolderProgress) -> tuple[DrawnFigure, ...]:
+        """Returns the figures: new ones if something has changed and enough time has passed, else the last ones."""
+        # All requests wait for the first drawing; later, one request draws while the others get the last figures.
+        if not self._lock.acquire(blocking=not self.has_drawn):
             return self._drawn
         try:
-            key = (tuple(signature(group) for group in progress.groups), roles(progress))
+            key = (tuple(group_signature(group) for group in progress.groups), study_roles(progress))
             if key != self._key and time.monotonic() >= self._next:
-                # What it costs, and not how long others have kept it waiting.
+                # The processor time of this thread, without the time that it had to wait for others.
                 began = time.thread_time()
                 self._drawn, self._key = self._draw(progress), key
-                self._next = time.monotonic() + max(LEAST_SECONDS, REST * (time.thread_time() - began))
+                self._next = time.monotonic() + max(LEAST_SECONDS, REST_FACTOR * (time.thread_time() - began))
             return self._drawn
         finally:
             self._lock.release()
 
     def _draw(self, progress: FolderProgress) -> tuple[DrawnFigure, ...]:
         groups = progress.groups
-        shown = {group.key: drawable_runs(group.runs) for group in groups}
-        runs = [seen.run for each in shown.values() for seen in each]
+        drawable = {group.key: drawable_runs(group.runs) for group in groups}
+        runs = [status.run for statuses in drawable.values() for status in statuses]
         try:
-            # All at once, so that an architecture has one look in all figures.
-            found = {key_of(section.runs[0]): section for section in sections(self._completed(runs), progress.studies)}
-        except Exception as problem:
-            return (DrawnFigure(title="", svg=None, caption=f"The curves cannot be drawn: {problem}"),)
+            # In one call, so that an architecture has the same line style in all figures.
+            all_sections = build_sections(self._with_trivial_loss(runs), progress.studies)
+            sections = {group_key(section.runs[0]): section for section in all_sections}
+        except Exception as error:
+            return (DrawnFigure(title="", svg=None, caption=f"The curves cannot be drawn: {error}"),)
         names = frozenset(run.experiment.architecture.name for run in runs)
-        known = {
+        self._by_group = {
             group.key: self._figure(
-                group, found[group.key], shown[group.key], (signature(group), names, roles(progress))
+                group, sections[group.key], drawable[group.key], (group_signature(group), names, study_roles(progress))
             )
             for group in groups
-            if group.key in found
+            if group.key in sections
         }
-        self._known = known
-        return tuple(drawn for _, drawn in known.values() if drawn.svg is not None or drawn.caption)
+        return tuple(drawn for _, drawn in self._by_group.values() if drawn.svg is not None or drawn.caption)
 
-    def _figure(self, group: Group, section: Section, shown: Sequence[RunStatus], key: Any) -> tuple[Any, DrawnFigure]:
-        if group.key in self._known and self._known[group.key][0] == key:
-            return self._known[group.key]
+    def _figure(
+        self, group: Group, section: Section, statuses: Sequence[RunStatus], key: Any
+    ) -> tuple[Any, DrawnFigure]:
+        if group.key in self._by_group and self._by_group[group.key][0] == key:
+            return self._by_group[group.key]
         try:
-            return key, draw_section(section, shown)
-        except Exception as problem:
-            why = shorten(problem, shown[0].run.folder)
+            return key, draw_section(section, statuses)
+        except Exception as error:
+            why = describe_problem(error, statuses[0].run.folder)
             return key, DrawnFigure(title=section.title, svg=None, caption=f"The curves cannot be drawn: {why}")
 
-    def _completed(self, runs: Sequence[Run]) -> list[Run]:
-        """The runs, each with the loss of the best answer without memory, which only finished ones have written."""
+    def _with_trivial_loss(self, runs: Sequence[Run]) -> list[Run]:
+        """Adds the loss of the best answer without memory, which only finished runs have in their results."""
         for run in runs:
             if run.result["trivial_loss"] is not None:
-                self._trivial[key_of(run)] = run.result["trivial_loss"]
+                self._trivial[group_key(run)] = run.result["trivial_loss"]
         for run in runs:
-            if key_of(run) not in self._trivial:
-                self._trivial[key_of(run)] = trivial(run)
+            if group_key(run) not in self._trivial:
+                self._trivial[group_key(run)] = trivial_loss(run)
         return [
-            replace(run, result={**run.result, "trivial_loss": self._trivial[key_of(run)]})
+            replace(run, result={**run.result, "trivial_loss": self._trivial[group_key(run)]})
             if run.result["trivial_loss"] is None
             else run
             for run in runs
         ]
 
 
-def key_of(run: Run) -> str:
-    """Of the group that a run belongs to."""
+def group_key(run: Run) -> str:
+    """Returns the key of the group that a run belongs to."""
     return variant_key(run.experiment.task.name, run.experiment.task.options)
 
 
-def signature(group: Group) -> Any:
-    """What changes whenever the figure of a group does."""
-    return group.key, tuple((seen.folder, seen.state, seen.stamp) for seen in group.runs if seen.stamp is not None)
+def group_signature(group: Group) -> Any:
+    """Returns a value that changes whenever the figure of a group does."""
+    return group.key, tuple(
+        (status.folder, status.state, status.metrics_stamp) for status in group.runs if status.metrics_stamp is not None
+    )
 
 
-def roles(progress: FolderProgress) -> Any:
-    """What changes whenever a configuration comes to be called a study's winner."""
+def study_roles(progress: FolderProgress) -> Any:
+    """Returns a value that changes whenever a configuration becomes a study's winner."""
     return tuple((study.name, study.winner_identity, study.default_identity) for study in progress.studies)
 
 
-def drawable_runs(runs: Sequence[RunStatus]) -> list[RunStatus]:
-    """The runs that have curves."""
-    return [seen for seen in runs if seen.experiment is not None and seen.folder is not None and seen.stamp is not None]
+def drawable_runs(statuses: Sequence[RunStatus]) -> list[RunStatus]:
+    """Returns the runs that have curves."""
+    return [
+        status
+        for status in statuses
+        if status.experiment is not None and status.folder is not None and status.metrics_stamp is not None
+    ]
 
 
-def trivial(run: Run) -> float | None:
-    """A task's loss of the best answer without memory; `None` for one that is not the bench's own."""
+def trivial_loss(run: Run) -> float | None:
+    """Returns the loss of the best answer without memory to a run's task; `None` for a custom task."""
     task = run.experiment.task
     if task.name not in tasks.names():
         return None
@@ -149,96 +159,93 @@ def trivial(run: Run) -> float | None:
         return None
 
 
-def draw_section(section: Section, shown: Sequence[RunStatus]) -> DrawnFigure:
-    """The report's figure, of what there is so far.
+def draw_section(section: Section, statuses: Sequence[RunStatus]) -> DrawnFigure:
+    """Draws the report's figure of a section from the rows so far.
 
-    A mean goes as far as all its seeds go. So that the curve of those that are finished does not shrink to where the
-    next one stands, this one is a thin line of its own until it is finished too. While none is finished, the one that
-    is farthest stands for the mean.
+    A mean ends where its shortest seed ends. Therefore only finished seeds enter the mean, and every other seed is a
+    thin line until it finishes. While none has finished, the seed with the most steps takes the place of the mean.
     """
-    known = {seen.folder: seen for seen in shown}
-    apart: dict[str, list[Run]] = defaultdict(list)
+    by_folder = {status.folder: status for status in statuses}
+    unfinished: dict[str, list[Run]] = defaultdict(list)
     rows = []
     for row in section.rows:
-        whole = tuple(run for run in row.runs if known[run.folder].state in ENDED)
-        under_way = [run for run in row.runs if run not in whole]
-        if under_way and all(run.diverged for run in whole):
-            farthest = max(under_way, key=lambda run: known[run.folder].made)
+        in_mean = tuple(run for run in row.runs if by_folder[run.folder].state in ENDED)
+        under_way = [run for run in row.runs if run not in in_mean]
+        if under_way and all(run.diverged for run in in_mean):
+            farthest = max(under_way, key=lambda run: by_folder[run.folder].steps)
             under_way.remove(farthest)
-            whole = (*whole, farthest)
-        apart[row.label] = under_way
-        rows.append(replace(row, runs=whole))
+            in_mean = (*in_mean, farthest)
+        unfinished[row.label] = under_way
+        rows.append(replace(row, runs=in_mean))
     means = replace(section, rows=tuple(rows))
-    panels = thin_panels(learning_curves.panels(means))
-    if not panels:
+    histories = thin_histories(learning_curves.load_histories(means))
+    if not histories:
         return DrawnFigure(title=section.title, svg=None, caption="")
-    figure = learning_curves.draw(means, panels)
-    with_unique_ids(figure, means, panels, apart)
+    figure = learning_curves.draw_learning_curves(means, histories)
+    draw_unfinished_runs(figure, means, histories, unfinished)
     text = io.StringIO()
     with theme(), mpl.rc_context({"svg.hashsalt": section.anchor}):
         figure.savefig(text, format="svg", metadata=NO_METADATA)
-    caption = learning_curves.caption(panels)
-    if any(apart.values()):
+    caption = learning_curves.caption(histories)
+    if any(unfinished.values()):
         caption += " Thin lines without an end mark are seeds under way; they join the mean when they are finished."
-    image = output_files.inline(text.getvalue(), section.anchor, learning_curves.described(means, panels))
+    image = output_files.inline_svg(text.getvalue(), section.anchor, learning_curves.alt_text(means, histories))
     return DrawnFigure(title=section.title, svg=image, caption=caption)
 
 
-def with_unique_ids(figure: Figure, section: Section, panels: Panels, apart: Mapping[str, Sequence[Run]]) -> None:
-    """Draws runs that are in no mean into the panels of a figure."""
+def draw_unfinished_runs(
+    figure: Figure, section: Section, histories: Histories, unfinished: Mapping[str, Sequence[Run]]
+) -> None:
+    """Adds a thin line for each run that is not in a mean to the panels of a figure."""
     with theme():
-        for axes, (column, histories) in zip(figure.axes, panels.items(), strict=True):
-            scale = learning_curves.scale(section, column, histories)
+        for axes, (column, column_histories) in zip(figure.axes, histories.items(), strict=True):
+            scale = learning_curves.history_scale(section, column, column_histories)
             for row in section.rows:
-                for run in apart.get(row.label, ()):
-                    values = finite(run, column)
+                for run in unfinished.get(row.label, ()):
+                    values = finite_column(run, column)
                     if values is not None and len(values):
-                        values = values.iloc[kept_indices(values.to_numpy(float))]
-                        line = {**row.look.line(), **SEPARATE}
-                        axes.plot(values.index.to_numpy(float), scale.clip(values.to_numpy(float)), **line)
+                        values = values.iloc[thin_indices(values.to_numpy(float))]
+                        keywords = {**row.line_style.plot_keywords(), **THIN_LINE}
+                        axes.plot(values.index.to_numpy(float), scale.clip(values.to_numpy(float)), **keywords)
 
 
-POINTS = 1000
-"""Of a line, about; a figure is some hundred pixels wide."""
+def thin_histories(histories: Histories) -> Histories:
+    """Returns the histories of all columns with fewer points."""
+    return {column: [thin_history(history) for history in rows] for column, rows in histories.items()}
 
 
-def thin_panels(drawn: Panels) -> Panels:
-    """What there is to draw, every line thinned."""
-    return {column: [thin_history(each) for each in histories] for column, histories in drawn.items()}
-
-
-def thin_history(full: History) -> History:
-    """A row's curve, and the runs that were lost."""
-    seen = kept_indices(full.mean)
+def thin_history(history: History) -> History:
+    """Returns the mean of a row, its interval and its diverged runs with fewer points."""
+    indices = thin_indices(history.mean)
     return replace(
-        full,
-        step=full.step[seen],
-        mean=full.mean[seen],
-        half=full.half[seen],
-        lost=tuple(thin_diverged(each) for each in full.lost),
+        history,
+        step=history.step[indices],
+        mean=history.mean[indices],
+        half_width=history.half_width[indices],
+        diverged=tuple(thin_diverged(run) for run in history.diverged),
     )
 
 
-def thin_diverged(full: Lost) -> Lost:
-    """A run that diverged."""
-    seen = kept_indices(full.value)
-    return replace(full, step=full.step[seen], value=full.value[seen])
+def thin_diverged(run: DivergedRun) -> DivergedRun:
+    """Returns a diverged run with fewer points."""
+    indices = thin_indices(run.value)
+    return replace(run, step=run.step[indices], value=run.value[indices])
 
 
-def kept_indices(values: np.ndarray) -> np.ndarray:
-    """Which values are drawn: the lowest and the highest of each stretch, so that no spike is lost, and both ends.
+def thin_indices(values: np.ndarray) -> np.ndarray:
+    """Chooses the points of a line to draw: both ends, and the extremes of each stretch, so that no spike is lost.
 
     Args:
         values: finite, (time,).
 
     Returns:
-        Their places, in order; all of them where there are few.
+        Indices in increasing order; all of them if there are few.
     """
-    if len(values) <= POINTS:
+    if len(values) <= MAX_POINTS:
         return np.arange(len(values))
-    edges = np.linspace(0, len(values), POINTS // 2 + 1).astype(int)
-    found = {0, len(values) - 1}
+    edges = np.linspace(0, len(values), MAX_POINTS // 2 + 1).astype(int)
+    indices = {0, len(values) - 1}
     for begin, end in pairwise(edges):
         stretch = values[begin:end]
-        found |= {int(begin + stretch.argmin()), int(begin + stretch.argmax())}
-    return np.array(sorted(found))
+        indices |= {int(begin + stretch.argmin()), int(begin + stretch.argmax())}
+    return np.array(sorted(indices))

@@ -1,4 +1,4 @@
-"""The pages, from their templates. Everything in them is escaped but figures, which are elements already."""
+"""HTML pages of the server, rendered from templates that escape everything except figures, which are SVG already."""
 
 import threading
 from collections.abc import Mapping
@@ -11,29 +11,29 @@ from markupsafe import Markup
 from analysis.dashboards.server import files
 from analysis.dashboards.server.progress import FolderWatcher, count_ended, format_time_left
 from analysis.dashboards.server.run_status import RunStatus
-from analysis.formatting import format_count, format_number, format_percent, printable
+from analysis.formatting import format_count, format_number, format_percent, make_printable
 from workbench.study_files import Study, Trial
 
 if TYPE_CHECKING:
     from analysis.dashboards.server.live_curves import LiveCurves
 
-STATES = ("running", "waiting", "complete", "pruned", "diverged", "interrupted", "failed")
-"""Of trials, as they are counted."""
+TRIAL_STATES = ("running", "waiting", "complete", "pruned", "diverged", "interrupted", "failed")
+"""States by which trials are counted."""
 
 
 class Pages:
-    """Makes pages.
+    """Renderer of the pages.
 
     Args:
         out: the folder of results, resolved.
-        watch: whether they renew themselves.
-        trials: whether those of a sweep are shown, once there is one.
+        watch: whether pages refresh themselves.
+        trials: whether the trials of a sweep are shown, once there is one.
     """
 
     def __init__(self, out: Path, *, watch: bool, trials: bool) -> None:
         self.out, self.watch, self._trials = out, watch, trials
         self.watcher = FolderWatcher(out)
-        self._gallery: LiveCurves | None = None
+        self._live_curves: LiveCurves | None = None
         self._lock = threading.Lock()
         self.environment = Environment(
             loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -42,69 +42,70 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self.environment.filters |= {"count": format_count, "number": format_number, "printable": printable}
+        self.environment.filters |= {"count": format_count, "number": format_number, "printable": make_printable}
         self.environment.globals |= {
-            "name": printable(out.name or str(out)),
-            "out": printable(str(out)),
+            "name": make_printable(out.name or str(out)),
+            "out": make_printable(str(out)),
             "watch": watch,
-            "value": trial_value,
+            "newest_value": newest_value,
             "percent": format_percent,
-            "best": best_trial,
-            "states": STATES,
+            "best_loss": best_loss,
+            "trial_states": TRIAL_STATES,
         }
 
-    def swept(self) -> bool:
-        """Whether there is a sweep to show, which may have come since."""
+    def has_sweep(self) -> bool:
+        """Returns whether there is a sweep to show; one may have been started meanwhile."""
         return self._trials and (self.out / "sweep.yaml").is_file()
 
-    def report(self, *, there: bool) -> str:
-        """The report in a frame, or how to make one."""
-        return self._made("report.html.j2", page="report", there=there)
+    def report(self, *, has_report: bool) -> str:
+        """Renders the report in a frame, or the command that writes it."""
+        return self._render("report.html.j2", page="report", has_report=has_report)
 
     def files(self) -> str:
-        """Every file that is shown."""
-        return self._made("files.html.j2", page="files", shelves=files.file_sections(self.out))
+        """Renders the list of files."""
+        return self._render("files.html.j2", page="files", sections=files.file_sections(self.out))
 
-    def trials(self, trouble: str | None, *, opening: bool) -> str:
-        """optuna-dashboard in a frame, or why it cannot be shown."""
-        return self._made("trials.html.j2", page="trials", trouble=trouble, opening=opening)
+    def trials(self, problem: str | None, *, opening: bool) -> str:
+        """Renders optuna-dashboard in a frame, or the problem that keeps it from being shown."""
+        return self._render("trials.html.j2", page="trials", problem=problem, opening=opening)
 
     def progress(self, parts: Mapping[str, str], versions: Mapping[str, str]) -> str:
-        """The Progress page, of its parts."""
-        made = {part: Markup(text) for part, text in parts.items()}
-        return self._made("progress.html.j2", page="progress", parts=made, versions=versions)
+        """Renders the Progress page from its rendered parts."""
+        markup = {part: Markup(text) for part, text in parts.items()}
+        return self._render("progress.html.j2", page="progress", parts=markup, versions=versions)
 
     def part(self, name: str) -> str:
-        """A part of the Progress page."""
-        progress = self.watcher.now()
+        """Renders a part of the Progress page."""
+        progress = self.watcher.current()
         if name == "curves":
-            return self._made("curves.html.j2", figures=self.gallery.now(progress))
-        left = None if progress.left is None else format_time_left(progress.left)
-        there = (self.out / files.REPORT).is_file()
-        return self._made(
-            f"{name}.html.j2", progress=progress, ended=count_ended(progress.runs), left=left, there=there
+            return self._render("curves.html.j2", figures=self.live_curves.figures(progress))
+        time_left = None if progress.seconds_left is None else format_time_left(progress.seconds_left)
+        has_report = (self.out / files.REPORT_FILE).is_file()
+        ended = count_ended(progress.runs)
+        return self._render(
+            f"{name}.html.j2", progress=progress, ended=ended, time_left=time_left, has_report=has_report
         )
 
     @property
-    def gallery(self) -> "LiveCurves":
-        """Of the curves. What draws is loaded for whoever looks at curves, and not before."""
+    def live_curves(self) -> "LiveCurves":
+        """The curves; matplotlib is imported when they are first requested."""
         with self._lock:
-            if self._gallery is None:
+            if self._live_curves is None:
                 from analysis.dashboards.server.live_curves import LiveCurves
 
-                self._gallery = LiveCurves()
-            return self._gallery
+                self._live_curves = LiveCurves()
+            return self._live_curves
 
-    def _made(self, template: str, **values: object) -> str:
-        return self.environment.get_template(template).render(sweep=self.swept(), **values)
-
-
-def trial_value(seen: RunStatus, column: str) -> float | None:
-    """A number of a run's newest row."""
-    return (seen.metrics or {}).get(column)
+    def _render(self, template: str, **values: object) -> str:
+        return self.environment.get_template(template).render(has_sweep=self.has_sweep(), **values)
 
 
-def best_trial(study: Study) -> float | None:
-    """The lowest validation loss of a study's trials."""
-    won: Trial | None = next((trial for trial in study.trials if trial.number == study.winner), None)
-    return won.values[0] if won is not None and won.values else None
+def newest_value(status: RunStatus, column: str) -> float | None:
+    """Returns a value of a run's newest row of metrics."""
+    return (status.metrics or {}).get(column)
+
+
+def best_loss(study: Study) -> float | None:
+    """Returns the lowest validation loss of a study's trials."""
+    winner: Trial | None = next((trial for trial in study.trials if trial.number == study.winner), None)
+    return winner.values[0] if winner is not None and winner.values else None

@@ -1,4 +1,4 @@
-"""The runs that a comparison asks for, begun or not."""
+"""Planned runs of a comparison, started or not."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +8,7 @@ from typing import Any
 from analysis.dashboards.server.run_status import RunStatus
 from workbench.comparison import Comparison
 from workbench.config import Experiment
+from workbench.custom_parts import is_custom
 from workbench.errors import UserError
 from workbench.files import read_yaml
 from workbench.run_folder import run_folder
@@ -18,64 +19,68 @@ MAX_RUNS = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a comparison asks for."""
+    """A comparison and its runs."""
 
     comparison: Comparison
-    resolved: Mapping[Path, RunStatus] | None
-    """Every run by its folder, as long as it waits; `None` where code of the user's own is named, which is not run by
-    looking at its results."""
+    waiting: Mapping[Path, RunStatus] | None
+    """Every run by its folder, with the status of a run that has not started; `None` if custom code is named, which is
+    not imported merely to look at its results."""
 
-    def fill(self, found: Mapping[Path, RunStatus]) -> list[RunStatus]:
-        """The planned runs: those that were found, marked as planned, and the others as waiting."""
-        if self.resolved is not None:
+    def merge(self, started: Mapping[Path, RunStatus]) -> list[RunStatus]:
+        """Returns the planned runs: the started ones, marked as planned, and the others as waiting.
+
+        Args:
+            started: every started run by its folder.
+        """
+        if self.waiting is not None:
             return [
-                replace(found[folder], planned=True) if folder in found else waits
-                for folder, waits in self.resolved.items()
+                replace(started[folder], planned=True) if folder in started else status
+                for folder, status in self.waiting.items()
             ]
-        left = sorted(found.values(), key=lambda seen: seen.stamp or (0, 0, 0), reverse=True)
-        filled = []
+        unassigned = sorted(started.values(), key=lambda status: status.metrics_stamp or (0, 0, 0), reverse=True)
+        planned = []
         for seed in range(self.comparison.seeds):
             for task in self.comparison.tasks:
                 for architecture in self.comparison.architectures:
                     names = (task, architecture, seed)
-                    begun = next((seen for seen in left if fits(self.comparison, seen, names)), None)
-                    if begun is not None:
-                        left.remove(begun)
-                    filled.append(
+                    match = next((status for status in unassigned if matches(self.comparison, status, names)), None)
+                    if match is not None:
+                        unassigned.remove(match)
+                        planned.append(replace(match, planned=True))
+                        continue
+                    planned.append(
                         RunStatus(
                             task=task,
                             architecture=architecture,
                             seed=seed,
                             state="waiting",
-                            asked=self.comparison.budget.steps,
+                            total_steps=self.comparison.budget.steps,
                             planned=True,
                         )
-                        if begun is None
-                        else replace(begun, planned=True)
                     )
-        return filled
+        return planned
 
 
-def plan(out: Path) -> Plan:
-    """What the `comparison.yaml` of a folder of results asks for.
+def load_plan(out: Path) -> Plan:
+    """Reads the planned runs from the `comparison.yaml` of a folder of results.
 
     Raises:
-        UserError: if it cannot be, or is more than a page can show.
+        UserError: if it is invalid, or has more runs than a page can show.
     """
     comparison = Comparison.from_dict(read_yaml(out / "comparison.yaml"))
     names = (*comparison.tasks, *comparison.architectures)
     amount = comparison.seeds * len(comparison.tasks) * len(comparison.architectures)
     if amount > MAX_RUNS:
-        raise UserError(f"it asks for {amount:,} runs; those that were begun are shown")
-    if any(":" in name for name in names):
-        return Plan(comparison=comparison, resolved=None)
-    return Plan(
-        comparison=comparison, resolved={run_folder(out, each): waiting_run(each) for each in comparison.experiments()}
-    )
+        raise UserError(f"it asks for {amount:,} runs; only those that have started are shown")
+    if any(is_custom(name) for name in names):
+        return Plan(comparison=comparison, waiting=None)
+    experiments = comparison.experiments()
+    waiting = {run_folder(out, experiment): waiting_run(experiment) for experiment in experiments}
+    return Plan(comparison=comparison, waiting=waiting)
 
 
 def waiting_run(experiment: Experiment) -> RunStatus:
-    """A run that was not begun."""
+    """Returns the status of a run that has not started."""
     return RunStatus(
         task=experiment.task.name,
         architecture=experiment.architecture.name,
@@ -83,30 +88,36 @@ def waiting_run(experiment: Experiment) -> RunStatus:
         state="waiting",
         identity=experiment.identity,
         experiment=experiment,
-        asked=experiment.budget.steps,
+        total_steps=experiment.budget.steps,
         planned=True,
     )
 
 
-def fits(comparison: Comparison, seen: RunStatus, names: tuple[str, str, int]) -> bool:
-    """Whether a run is what a comparison asks for, as far as that shows without its code."""
-    if (seen.task, seen.architecture, seen.seed) != names or (experiment := seen.experiment) is None:
+def matches(comparison: Comparison, status: RunStatus, names: tuple[str, str, int]) -> bool:
+    """Returns whether a run is one of a comparison, judged without importing its code.
+
+    Args:
+        comparison: the comparison.
+        status: the run.
+        names: task, architecture and seed.
+    """
+    if (status.task, status.architecture, status.seed) != names or (experiment := status.experiment) is None:
         return False
     return (
         experiment.budget == comparison.budget
         and experiment.optimization == comparison.optimization
-        and given_options(comparison.task.get(seen.task) or {}, experiment.task.options)
-        and given_options(comparison.architecture.get(seen.architecture) or {}, experiment.architecture.options)
+        and has_options(experiment.task.options, comparison.task.get(status.task) or {})
+        and has_options(experiment.architecture.options, comparison.architecture.get(status.architecture) or {})
     )
 
 
-def given_options(options: Mapping[str, Any], resolved: Mapping[str, Any]) -> bool:
-    """Whether options are among the resolved ones; a number may be written as a text, as YAML reads 1e-3."""
-    return all(same_settings(value, resolved.get(key)) for key, value in options.items())
+def has_options(resolved: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
+    """Returns whether resolved options contain the given ones; YAML may hold a number such as 1e-3 as text."""
+    return all(same_value(value, resolved.get(key)) for key, value in options.items())
 
 
-def same_settings(one: Any, other: Any) -> bool:
-    """Whether two values are equal, or one number."""
+def same_value(one: Any, other: Any) -> bool:
+    """Returns whether two values are equal, or a text and the number that it spells."""
     if isinstance(one, str) and isinstance(other, float):
         try:
             return float(one) == other

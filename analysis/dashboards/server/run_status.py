@@ -1,4 +1,4 @@
-"""A run as the Progress page shows it, and how one is read from its folder at any time of its life."""
+"""Status of a run, read from its folder at any time of its life, with a cache of what was read."""
 
 import csv
 import math
@@ -11,16 +11,18 @@ from typing import Any, Literal, TypeVar
 
 from workbench.config import Experiment
 from workbench.errors import UserError
-from workbench.files import one_line, read_yaml
-from workbench.results import Run
-from workbench.results import read as read_finished
+from workbench.files import describe_error, read_yaml
+from workbench.results import Run, read_run
 
 State = Literal["running", "waiting", "interrupted", "failed", "unreadable", "diverged", "finished"]
 ENDED: tuple[State, ...] = ("finished", "diverged")
-LONGEST = 300
-"""Characters shown of what went wrong."""
+MAX_MESSAGE_LENGTH = 300
+"""Characters of an error that are shown."""
+TAIL_BYTES = 65_536
+"""Bytes at the end of a file that are searched for its last line; a row of metrics has a few hundred."""
 Stamp = tuple[int, int, int]
-"""Of a file: when it was written, its size and its inode. One that is renamed into place has another inode."""
+"""Time of the last change, size and inode of a file. A file that is renamed into place has another inode."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,50 +34,46 @@ class RunStatus:
     seed: int
     state: State
     label: str = ""
-    """The architecture, with what tells its configuration apart where there are several."""
+    """The architecture, with what distinguishes its configuration if there are several."""
     identity: str | None = None
     experiment: Experiment | None = None
-    """`None` where none is known: it cannot be read, or stands for code of the user's own, not begun."""
+    """`None` if unknown: the run is unreadable, or waits and needs custom code."""
     folder: Path | None = None
-    asked: int | None = None
-    made: int = 0
+    total_steps: int | None = None
+    steps: int = 0
     metrics: Mapping[str, float] | None = None
     """The newest row."""
     result: Mapping[str, Any] | None = None
     seconds: float | None = None
-    """That its training took, evaluation apart."""
-    stamp: Stamp | None = None
-    """Of its metrics."""
-    said: str = ""
-    """What went wrong, in a line."""
+    """Time of training, without evaluation."""
+    metrics_stamp: Stamp | None = None
+    message: str = ""
+    """The error, in one line."""
     planned: bool = False
-    """Whether the comparison asks for it."""
+    """True if the comparison asks for the run."""
 
     @property
     def share(self) -> float:
-        """How much of it is done: all of one that has ended."""
+        """Share of the steps that are done; 1 if the run has ended."""
         if self.state in ENDED:
             return 1.0
-        return min(1.0, self.made / self.asked) if self.asked else 0.0
+        return min(1.0, self.steps / self.total_steps) if self.total_steps else 0.0
 
     @property
     def run(self) -> Run:
-        """As reports know runs; of one that is not finished, what its curves need."""
+        """The run as reports know it; of an unfinished one, what its curves need."""
         assert self.experiment is not None
-        made = {"status": self.state, "steps": self.made, "diverged_at": None, "trivial_loss": None}
+        result = {"status": self.state, "steps": self.steps, "diverged_at": None, "trivial_loss": None}
         return Run(
-            folder=self.folder or Path(), experiment=self.experiment, result={**made, **(self.result or {})}, timing={}
+            folder=self.folder or Path(), experiment=self.experiment, result=result | {**(self.result or {})}, timing={}
         )
 
 
-T = TypeVar("T")
-
-
 class FileCache:
-    """What was read from files, for as long as they stay as they are.
+    """Cache of values read from files, valid while the files are unchanged.
 
     Args:
-        root: the folder that is shown, resolved. A link that leads out of it is taken for no file.
+        root: the served folder, resolved. A link that leads out of it counts as missing.
     """
 
     def __init__(self, root: Path) -> None:
@@ -83,77 +81,76 @@ class FileCache:
         self._values: dict[tuple[str, Path], tuple[Any, Any]] = {}
 
     def stamp(self, path: Path) -> Stamp | None:
-        """A regular file's stamp; `None` where there is none."""
+        """Returns the stamp of a regular file; `None` if there is no such file."""
         try:
-            found = os.lstat(path)
-            if stat.S_ISLNK(found.st_mode):
+            status = os.lstat(path)
+            if stat.S_ISLNK(status.st_mode):
                 if not path.resolve().is_relative_to(self.root):
                     return None
-                found = os.stat(path)
+                status = os.stat(path)
         except (OSError, ValueError):
             return None
-        return (found.st_mtime_ns, found.st_size, found.st_ino) if stat.S_ISREG(found.st_mode) else None
+        return (status.st_mtime_ns, status.st_size, status.st_ino) if stat.S_ISREG(status.st_mode) else None
 
-    def value(self, what: str, path: Path, stamp: Any, make: Callable[[], T]) -> T:
-        """What `make` returns, called again only for another stamp. What it raises is raised, and kept, too."""
-        before = self._values.get((what, path))
-        if before is None or before[0] != stamp:
+    def value(self, kind: str, path: Path, stamp: Any, make: Callable[[], T]) -> T:
+        """Returns the result of `make`, which is called again only for a new stamp; its errors are cached, too."""
+        cached = self._values.get((kind, path))
+        if cached is None or cached[0] != stamp:
             try:
-                made: Any = make()
+                value: Any = make()
             except Exception as error:
-                made = error.with_traceback(None)
-            before = self._values[what, path] = (stamp, made)
-        if isinstance(before[1], Exception):
-            raise before[1].with_traceback(None)
-        return before[1]  # type: ignore[no-any-return]
+                value = error.with_traceback(None)
+            cached = self._values[kind, path] = (stamp, value)
+        if isinstance(cached[1], Exception):
+            raise cached[1].with_traceback(None)
+        return cached[1]  # type: ignore[no-any-return]
 
 
-def read_status(folder: Path, kept: FileCache, running: bool) -> RunStatus | None:
-    """The run in a folder; `None` where none was begun.
+def read_status(folder: Path, cache: FileCache, is_running: Callable[[], bool]) -> RunStatus | None:
+    """Reads the status of the run in a folder; returns `None` if no run has started there.
 
     Args:
-        folder: named as the bench names those of runs.
-        kept: what was read before.
-        running: whether a process is at work on it.
+        folder: path of the run as `workbench.run_folder` makes it.
+        cache: of files read before.
+        is_running: returns whether a process is at work on the run; called if the run has no result.
     """
     task, architecture, identity, seed = folder.parts[-4:]
-    known: dict[str, Any] = {"task": task, "architecture": architecture, "folder": folder, "seed": -1}
-    config, result, metrics, timing, error = (
-        kept.stamp(folder / name) for name in ("config.yaml", "result.json", "metrics.csv", "timing.json", "error.log")
+    fields: dict[str, Any] = {"task": task, "architecture": architecture, "folder": folder, "seed": -1}
+    config, result, metrics, timing, error_log = (
+        cache.stamp(folder / name) for name in ("config.yaml", "result.json", "metrics.csv", "timing.json", "error.log")
     )
     if config is None:
         return None
     try:
         if seed.removeprefix("seed-").isdecimal():
-            known["seed"] = int(seed.removeprefix("seed-"))
-        experiment = kept.value("config", folder, config, lambda: configured(folder, identity, seed))
-        known |= {"task": experiment.task.name, "architecture": experiment.architecture.name}
-        known |= {"experiment": experiment, "identity": identity, "asked": experiment.budget.steps, "stamp": metrics}
+            fields["seed"] = int(seed.removeprefix("seed-"))
+        experiment = cache.value("config", folder, config, lambda: read_experiment(folder, identity, seed))
+        fields |= {"task": experiment.task.name, "architecture": experiment.architecture.name, "identity": identity}
+        fields |= {"experiment": experiment, "total_steps": experiment.budget.steps, "metrics_stamp": metrics}
         if metrics is not None:
-            row = kept.value("metrics", folder, metrics, lambda: last_row(folder / "metrics.csv"))
-            known |= {"metrics": row, "made": int(row.get("step", 0))}
+            row = cache.value("metrics", folder, metrics, lambda: last_row(folder / "metrics.csv"))
+            fields |= {"metrics": row, "steps": int(row.get("step", 0))}
         if result is not None:
-            run = kept.value("result", folder, (config, result, timing), lambda: read_finished(folder))
-            known |= {"result": run.result, "made": run.result["steps"], "seconds": run.timing.get("seconds")}
-            return RunStatus(state="diverged" if run.diverged else "finished", **known)
-    except Exception as problem:
-        # Whatever a damaged file leads to: it must not hide the other runs.
-        return RunStatus(
-            state="unreadable", said=shorten(problem, folder), **{**known, "experiment": None, "identity": None}
-        )
-    if running:
-        return RunStatus(state="running", **known)
-    if error is not None:
-        said = kept.value("error", folder, error, lambda: last_error_line(folder / "error.log"))
-        return RunStatus(state="failed", said=said, **known)
-    return RunStatus(state="interrupted", **known)
+            run = cache.value("result", folder, (config, result, timing), lambda: read_run(folder))
+            fields |= {"result": run.result, "steps": run.result["steps"], "seconds": run.timing.get("seconds")}
+            return RunStatus(state="diverged" if run.diverged else "finished", **fields)
+    except Exception as error:
+        # Any error that a damaged file causes: it must not hide the other runs.
+        fields |= {"experiment": None, "identity": None}
+        return RunStatus(state="unreadable", message=describe_problem(error, folder), **fields)
+    if is_running():
+        return RunStatus(state="running", **fields)
+    if error_log is not None:
+        message = cache.value("error", folder, error_log, lambda: last_error_line(folder / "error.log"))
+        return RunStatus(state="failed", message=message, **fields)
+    return RunStatus(state="interrupted", **fields)
 
 
-def configured(folder: Path, identity: str, seed: str) -> Experiment:
-    """The experiment of a folder.
+def read_experiment(folder: Path, identity: str, seed: str) -> Experiment:
+    """Reads the experiment of a folder.
 
     Raises:
-        UserError: if it is not the one that the folder is named after.
+        UserError: if the folder is named after another experiment.
     """
     experiment = Experiment.from_dict(read_yaml(folder / "config.yaml"))
     if (experiment.identity, f"seed-{experiment.seed}") != (identity, seed):
@@ -164,58 +161,57 @@ def configured(folder: Path, identity: str, seed: str) -> Experiment:
     return experiment
 
 
-def shorten(problem: Exception, folder: Path) -> str:
-    """What went wrong, in a line, without the folder that stands beside it anyway."""
-    said = one_line(problem).replace(f"{folder}/", "")
-    said = said if isinstance(problem, UserError) else f"{type(problem).__name__}: {said}"
-    return said if len(said) <= LONGEST else f"{said[: LONGEST - 3]}..."
+def describe_problem(error: Exception, folder: Path) -> str:
+    """Describes an error in one line, without the path of the folder, which is shown beside it."""
+    message = describe_error(error).replace(f"{folder}/", "")
+    return shorten(message if isinstance(error, UserError) else f"{type(error).__name__}: {message}")
 
 
 def last_error_line(path: Path) -> str:
-    """The last line of a traceback."""
+    """Returns the last line of a traceback."""
     try:
         with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - 65_536))
-            lines = file.read(65_536).decode("utf-8", "replace").splitlines()
+            file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+            lines = file.read(TAIL_BYTES).decode("utf-8", "replace").splitlines()
     except OSError as error:
         return f"error.log cannot be read: {error.strerror}"
-    said = next((line.strip() for line in reversed(lines) if line.strip()), "error.log is empty")
-    return said if len(said) <= LONGEST else f"{said[: LONGEST - 3]}..."
+    return shorten(next((line.strip() for line in reversed(lines) if line.strip()), "error.log is empty"))
 
 
-TAIL = 65_536
-"""Bytes at the end of the file among which its last line is; a row has a few hundred."""
+def shorten(message: str) -> str:
+    """Cuts a message to the length that is shown."""
+    return message if len(message) <= MAX_MESSAGE_LENGTH else f"{message[: MAX_MESSAGE_LENGTH - 3]}..."
 
 
 def last_row(path: Path) -> dict[str, float]:
-    """The last row of a `metrics.csv`, by column; an empty cell is left out, and so is what is no number.
+    """Returns the last row of a `metrics.csv` by column, without cells that are empty or not finite numbers.
 
     Raises:
-        UserError: if it is no table of metrics.
+        UserError: if the file is not a table of metrics.
     """
     try:
         with path.open("rb") as file:
-            head = file.readline(TAIL)
-            file.seek(max(len(head), path.stat().st_size - TAIL))
-            tail = file.read(TAIL)
-        names, cells = (next(csv.reader([each.decode()]), []) for each in (head, last_line(tail)))
+            head = file.readline(TAIL_BYTES)
+            file.seek(max(len(head), path.stat().st_size - TAIL_BYTES))
+            tail = file.read(TAIL_BYTES)
+        names, cells = (next(csv.reader([line.decode()]), []) for line in (head, last_filled_line(tail)))
     except (OSError, ValueError, csv.Error):
-        raise UserError(f"{path.name} is no readable table of metrics") from None
+        raise UserError(f"{path.name} is not a readable table of metrics") from None
     if "step" not in names:
-        raise UserError(f"{path.name} is no table of metrics: it has no column step")
-    row = {name: number(cell) for name, cell in zip(names, cells, strict=False)}
+        raise UserError(f"{path.name} is not a table of metrics: it has no column step")
+    row = {name: parse_number(cell) for name, cell in zip(names, cells, strict=False)}
     if cells and not 0 <= row.get("step", math.nan) < 2**53:
-        raise UserError(f"{path.name} is no table of metrics: its last step is {cells[names.index('step')][:40]!r}")
+        raise UserError(f"{path.name} is not a table of metrics: its last step is {cells[names.index('step')][:40]!r}")
     return {name: value for name, value in row.items() if math.isfinite(value)}
 
 
-def last_line(tail: bytes) -> bytes:
-    """The last line with anything in it."""
+def last_filled_line(tail: bytes) -> bytes:
+    """Returns the last line that is not blank."""
     return next((line for line in reversed(tail.splitlines()) if line.strip()), b"")
 
 
-def number(text: str) -> float:
-    """A cell's number; NaN where it has none."""
+def parse_number(text: str) -> float:
+    """Parses a cell; returns NaN if it is not a number."""
     try:
         return float(text)
     except ValueError:

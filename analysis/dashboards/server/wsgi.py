@@ -1,4 +1,4 @@
-"""Pages served on this machine alone: the server, whom it answers, and how it ends."""
+"""WSGI server on the loopback interface: who is answered, with which headers, and how it ends."""
 
 import errno
 import hashlib
@@ -17,81 +17,102 @@ from workbench.errors import UserError
 
 HOST = "127.0.0.1"
 IDLE_SECONDS = 60
-"""After which a connection on which nothing comes is given up."""
+"""Seconds after which a silent connection is closed."""
+TEXT, HTML = "text/plain; charset=utf-8", "text/html; charset=utf-8"
+NO_SOURCES = "default-src 'none'; base-uri 'none'; form-action 'none'"
+PAGE_POLICY = (
+    f"{NO_SOURCES}; script-src 'self'; connect-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; "
+    "img-src 'self' data:; frame-src 'self'; frame-ancestors 'none'"
+)
+"""Policy of our pages. Figures are styled by attributes, and embed heat maps as data."""
+DOCUMENT_POLICY = (
+    f"{NO_SOURCES}; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; sandbox allow-same-origin"
+)
+"""Policy of files from the folder of results: any style is allowed, no script."""
+DEFAULT_HEADERS = {
+    "Content-Security-Policy": f"{NO_SOURCES}; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+BLOCK_SIZE = 65_536
 
-App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-"""WSGI's (PEP 3333)."""
+WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+"""A WSGI application (PEP 3333)."""
 
 
-class Server(ThreadingMixIn, WSGIServer):
-    """Answers side by side: a slow query does not keep the page waiting."""
+class LoopbackServer(ThreadingMixIn, WSGIServer):
+    """Server with a thread for each request, so that a slow query does not delay other pages."""
 
     daemon_threads = True
 
     def server_bind(self) -> None:
-        """Takes the address without asking for its name, which may take long."""
+        """Binds the address without looking up its name, which may take long."""
         super(WSGIServer, self).server_bind()
         self.server_name, self.server_port = HOST, int(self.server_address[1])
         self.setup_environ()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Says nothing of a browser that has left before it was answered."""
+        """Prints nothing about a browser that has left before it was answered."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
 
 class SilentHandler(WSGIRequestHandler):
-    """Says nothing of each request."""
+    """Request handler that does not log."""
 
     timeout = IDLE_SECONDS
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        return
+        """Logs nothing."""
 
 
-def listen(port: int) -> Server:
-    """A server that listens, and has nothing to say yet.
+def bind_server(port: int) -> LoopbackServer:
+    """Creates a server that is bound to a port, with an application that answers nothing yet.
 
     Raises:
-        UserError: if the port cannot be had.
+        UserError: if the port is not available.
     """
     try:
-        return make_server(HOST, port, lambda environ, start: [], server_class=Server, handler_class=SilentHandler)
+        return make_server(
+            HOST, port, lambda environ, start: [], server_class=LoopbackServer, handler_class=SilentHandler
+        )
     except OSError as error:
-        why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be had: {error.strerror}"
-        raise UserError(f"port {port} {why}; name another one, or 0 for any that is free: --port") from None
+        why = "is taken" if error.errno == errno.EADDRINUSE else f"is not available: {error.strerror}"
+        raise UserError(f"port {port} {why}; name another one, or 0 for any free port: --port") from None
 
 
-def until_stopped(server: Server, line: str) -> None:
-    """Prints a line and answers until Ctrl-C or a polite kill, which do not wait for answers under way.
+def serve_until_stopped(server: LoopbackServer, line: str) -> None:
+    """Prints a line and serves until SIGINT or SIGTERM, which do not wait for requests under way.
 
     Args:
         server: with its application.
-        line: where it can be found.
+        line: tells the user where to look.
     """
-    # A handler may interrupt anything, this queue's own methods included: it is made for that.
-    told: SimpleQueue[int] = SimpleQueue()
+    # SimpleQueue.put is reentrant: a signal handler may interrupt anything, the queue's own methods included.
+    signals: SimpleQueue[int] = SimpleQueue()
     before = {
-        number: signal.signal(number, lambda number, frame: told.put(number))
+        number: signal.signal(number, lambda number, frame: signals.put(number))
         for number in (signal.SIGINT, signal.SIGTERM)
     }
-    answering = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     try:
-        answering.start()
+        thread.start()
         print(line, flush=True)
-        told.get()
+        signals.get()
     finally:
         server.shutdown()
-        answering.join()
+        thread.join()
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def same_origin_only(app: App, port: int) -> App:
-    """The application for requests of its own pages only.
+def same_origin_only(app: WsgiApp, port: int) -> WsgiApp:
+    """Restricts an application to requests of its own pages.
 
-    Listening on the loopback does not keep out the pages of other sites that the same browser shows: they can send
-    requests here, and with a name that they have resolve to this address read the answers.
+    Listening on the loopback interface does not keep out pages of other sites in the same browser: they can send
+    requests here, and read the answers through a name of theirs that resolves to this address.
     """
     hosts = {f"{HOST}:{port}", f"localhost:{port}"}
     origins = {None, *(f"http://{host}" for host in hosts)}
@@ -105,41 +126,37 @@ def same_origin_only(app: App, port: int) -> App:
     return guarded
 
 
-TEXT, HTML = "text/plain; charset=utf-8", "text/html; charset=utf-8"
-NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'"
-PAGE = (
-    f"{NOTHING}; script-src 'self'; connect-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; "
-    "img-src 'self' data:; frame-src 'self'; frame-ancestors 'none'"
-)
-"""Of our pages. Figures are styled by attributes, and hold heat maps as data."""
-DOCUMENT = f"{NOTHING}; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; sandbox allow-same-origin"
-"""Of what was written to the folder: it may look as it likes, and do nothing."""
-ALWAYS = {
-    "Content-Security-Policy": f"{NOTHING}; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-BLOCK = 65_536
+def with_default_headers(app: WsgiApp) -> WsgiApp:
+    """Adds the default headers to an application's responses, unless they set them themselves."""
+
+    def extended(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        def start_extended(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            present = {name.lower() for name, _ in headers}
+            added = [(name, value) for name, value in DEFAULT_HEADERS.items() if name.lower() not in present]
+            return start(status, [*headers, *added], *rest)
+
+        return app(environ, start_extended)
+
+    return extended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """A status, a body and what it is."""
+    """Status, headers and body of a response."""
 
     body: bytes | IO[bytes] = b""
     """A file is closed once it is sent."""
     size: int | None = None
-    """Of a file: as much of it is sent."""
+    """Number of bytes of a file that are sent."""
     kind: str = TEXT
+    """Content type."""
     status: HTTPStatus = HTTPStatus.OK
     policy: str | None = None
-    """A `Content-Security-Policy`; by default one that allows nothing."""
+    """`Content-Security-Policy`; by default one that allows nothing."""
     headers: dict[str, str] = field(default_factory=dict)
 
     def send(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        """Answers as WSGI has it."""
+        """Answers a request as WSGI requires."""
         size = self.size if not isinstance(self.body, bytes) else len(self.body)
         headers = {"Content-Type": self.kind, "Content-Length": str(size), **self.headers}
         if self.policy is not None:
@@ -150,44 +167,30 @@ class Response:
         if environ["REQUEST_METHOD"] == "HEAD":
             self.body.close()
             return []
-        return send_file(self.body, size or 0)
+        return file_blocks(self.body, size or 0)
 
 
-def send_file(file: IO[bytes], size: int) -> Iterator[bytes]:
-    """A file in blocks, and no more of it than was announced, should it grow meanwhile."""
+def file_blocks(file: IO[bytes], size: int) -> Iterator[bytes]:
+    """Yields a file in blocks, and no more than the announced size if the file grows meanwhile."""
     with file:
-        while size > 0 and (block := file.read(min(BLOCK, size))):
+        while size > 0 and (block := file.read(min(BLOCK_SIZE, size))):
             size -= len(block)
             yield block
 
 
-def status_line(status: HTTPStatus, text: str, **headers: str) -> Response:
-    """A line of plain text."""
+def text_response(status: HTTPStatus, text: str, **headers: str) -> Response:
+    """Returns a line of plain text as a response."""
     return Response(body=f"{text}\n".encode(), status=status, headers=headers)
 
 
-def not_modified(text: str, environ: dict[str, Any]) -> Response:
-    """A part of a page, or that it is what the one who asks has already."""
-    tag = version(text)
+def conditional_response(text: str, environ: dict[str, Any]) -> Response:
+    """Returns a part of a page, or 304 Not Modified if the client has it already."""
+    tag = etag(text)
     if environ.get("HTTP_IF_NONE_MATCH") == tag:
         return Response(status=HTTPStatus.NOT_MODIFIED, kind=HTML, headers={"ETag": tag})
     return Response(body=text.encode("utf-8", "replace"), kind=HTML, headers={"ETag": tag})
 
 
-def version(text: str) -> str:
-    """What tells a text from others."""
+def etag(text: str) -> str:
+    """Returns the ETag of a text."""
     return f'"{hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:20]}"'
-
-
-def with_headers(app: App) -> App:
-    """The application with the headers that every answer has; what it says itself stays."""
-
-    def answering(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        def begin(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
-            said = {name.lower() for name, _ in headers}
-            added = [(name, value) for name, value in ALWAYS.items() if name.lower() not in said]
-            return start(status, [*headers, *added], *rest)
-
-        return app(environ, begin)
-
-    return answering

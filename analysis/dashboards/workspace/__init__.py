@@ -1,1 +1,1 @@
-"""The W&B workspace and report of a comparison as code: built from its files alone, kept as JSON, pushed on request."""
+"""W&B workspace and report of a comparison: built from its files alone, kept as JSON, sent to W&B on request."""

@@ -1,4 +1,4 @@
-"""The panels of W&B that we use, each with a title that says what is shown and in which unit."""
+"""Panels of a W&B workspace, each with a title that names what is shown and its unit."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -10,36 +10,36 @@ from typing import Any
 from analysis.dashboards.mirror.naming import STEP
 from workbench.errors import UserError
 
-LINES = "wandb/line/v0"
-"""W&B's own chart of lines from a table, as `wandb.plot.line` uses it."""
+LINE_CHART = "wandb/line/v0"
+"""W&B's built-in line chart of a table, which `wandb.plot.line` uses too."""
 OVER_SEEDS = "mean, and standard deviation over seeds"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Library:
-    """The modules of wandb-workspaces."""
+    """Modules of wandb-workspaces."""
 
     workspaces: Any
     reports: Any
     expr: Any
     view: Any
-    """The model that a workspace is serialised by."""
+    """The pydantic model that serialises a workspace."""
 
 
-class Panels:
-    """Makes panels.
+class PanelFactory:
+    """Factory of panels.
 
     Args:
         library: wandb-workspaces.
-        groups: how many groups of runs there are: W&B would show the first ten.
+        groups: number of groups of runs; W&B would show the first ten.
     """
 
     def __init__(self, library: Library, groups: int) -> None:
-        self.made, self.limit = library.reports, max(10, groups)
+        self.reports, self.limit = library.reports, max(10, groups)
 
     def line(self, title: str, metric: str, unit: str) -> Any:
-        """A metric of the history against the steps of training; grouped as the runs are."""
-        return self.made.LinePlot(
+        """Returns a plot of a metric against training steps, grouped as the runs are."""
+        return self.reports.LinePlot(
             title=title,
             x=STEP,
             y=[metric],
@@ -52,8 +52,8 @@ class Panels:
         )
 
     def bar(self, title: str, metric: str) -> Any:
-        """A number of each group of runs."""
-        return self.made.BarPlot(
+        """Returns a bar plot of a value of each group of runs."""
+        return self.reports.BarPlot(
             title=title,
             metrics=[metric],
             orientation="h",
@@ -64,52 +64,60 @@ class Panels:
         )
 
     def scatter(self, title: str, x: str, y: str, *, log_x: bool = False, log_y: bool = False) -> Any:
-        """One number of the summary against another, a point a run."""
-        summary = self.made.SummaryMetric
-        return self.made.ScatterPlot(title=title, x=summary(x), y=summary(y), log_x=log_x or None, log_y=log_y or None)
+        """Returns a scatter plot of two values of the summary, with a point for each run."""
+        metric = self.reports.SummaryMetric
+        return self.reports.ScatterPlot(title=title, x=metric(x), y=metric(y), log_x=log_x or None, log_y=log_y or None)
 
     def parallel(self, title: str, columns: Sequence[tuple[str, str, bool]]) -> Any:
-        """A line a trial. Columns: a name as logged (or `config.` and a key), what it is called, if logarithmic."""
-        column = self.made.ParallelCoordinatesPlotColumn
-        return self.made.ParallelCoordinatesPlot(
+        """Returns parallel coordinates with a line for each trial.
+
+        Args:
+            title: of the panel.
+            columns: the name as logged (or `config.` and a key), the displayed name, and whether it is logarithmic.
+        """
+        column = self.reports.ParallelCoordinatesPlotColumn
+        return self.reports.ParallelCoordinatesPlot(
             title=title,
-            columns=[column(metric=self.of(name), display_name=said, log=log or None) for name, said, log in columns],
+            columns=[
+                column(metric=self.field(name), display_name=display_name, log=log or None)
+                for name, display_name, log in columns
+            ],
         )
 
     def importance(self, metric: str) -> Any:
-        """Which parameter matters for a number. It has no title of ours: W&B says what it is with respect to."""
-        return self.made.ParameterImportancePlot(with_respect_to=metric)
+        """Returns the importance of parameters for a metric. The panel has no title; W&B writes a heading."""
+        return self.reports.ParameterImportancePlot(with_respect_to=metric)
 
     def chart(self, title: str, table: str, y: str) -> Any:
-        """A curve from the tables of all runs, a line a run."""
-        return self.made.CustomChart(
+        """Returns a chart of a curve in the tables of all runs, with a line for each run."""
+        return self.reports.CustomChart(
             query={"summaryTable": {"tableKey": table}},
-            chart_name=LINES,
+            chart_name=LINE_CHART,
             chart_fields={"x": "x", "y": y, "stroke": "run"},
             chart_strings={"title": title},
         )
 
     def media(self, title: str, *names: str) -> Any:
-        """An image, or a page; of several, one below the other."""
-        return self.made.MediaBrowser(title=title, num_columns=1, media_keys=list(names))
+        """Returns images or pages, one below the other."""
+        return self.reports.MediaBrowser(title=title, num_columns=1, media_keys=list(names))
 
     def table(self, name: str) -> Any:
-        """A table. It has no title: a note goes before it."""
-        return self.made.WeavePanelSummaryTable(table_name=name)
+        """Returns a table. The panel has no title; a note goes before it."""
+        return self.reports.WeavePanelSummaryTable(table_name=name)
 
     def note(self, title: str, text: str) -> Any:
-        """A few words."""
-        return self.made.MarkdownPanel(markdown=f"**{title}**\n\n{text}")
+        """Returns a text under a title."""
+        return self.reports.MarkdownPanel(markdown=f"**{title}**\n\n{text}")
 
-    def of(self, name: str) -> Any:
-        """A number of the summary, or with `config.` before it an entry of the configuration."""
+    def field(self, name: str) -> Any:
+        """Returns a value of the summary or, after `config.`, an entry of the configuration."""
         if name.startswith("config."):
-            return self.made.Config(name.removeprefix("config."))
-        return self.made.SummaryMetric(name)
+            return self.reports.Config(name.removeprefix("config."))
+        return self.reports.SummaryMetric(name)
 
 
 def panel_title(panel: Any) -> str:
-    """What a panel is headed with; of those that have no heading of their own, what W&B writes."""
+    """Returns the heading of a panel: its title, or what W&B writes for a panel without one."""
     strings: Mapping[str, str] = getattr(panel, "chart_strings", {})
     kind = type(panel).__name__
     if kind == "MarkdownPanel":
@@ -122,16 +130,16 @@ def panel_title(panel: Any) -> str:
 
 
 @cache
-def library() -> Library:
-    """The modules.
+def load_library() -> Library:
+    """Imports wandb-workspaces.
 
     Raises:
-        UserError: if they are not installed.
+        UserError: if it is not installed.
     """
     if find_spec("wandb") is None or find_spec("wandb_workspaces") is None:
         raise UserError("a workspace needs wandb-workspaces: pip install 'sequence-workbench[workspaces]'")
     with warnings.catch_warnings():
-        # Its models are declared in a way that pydantic will drop one day.
+        # Its models use features that pydantic has deprecated.
         warnings.simplefilter("ignore")
         import wandb_workspaces.reports.v2 as reports
         import wandb_workspaces.workspaces as workspaces

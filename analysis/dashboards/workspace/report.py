@@ -1,157 +1,170 @@
-"""The report of a comparison for W&B: what was found in words, and the panels that show it."""
+"""W&B report of a comparison: its findings in sentences, and the panels that show them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from analysis.dashboards.mirror.record import JOB
-from analysis.dashboards.workspace.content import Content, architecture
-from analysis.dashboards.workspace.panels import Library, Panels, library
-from analysis.dashboards.workspace.runset import ARCHITECTURE, PHASE, group_colours, paths
-from analysis.dashboards.workspace.sections import COST, PAGE, cost, learning, numbers, order_probes, sweeps, title_of
+from analysis.dashboards.mirror.record import COMPARISON_JOB_TYPE
+from analysis.dashboards.workspace.content import Content, architecture_name
+from analysis.dashboards.workspace.panels import Library, PanelFactory, load_library
+from analysis.dashboards.workspace.runset import ARCHITECTURE, PHASE, group_colors, group_paths
+from analysis.dashboards.workspace.sections import (
+    COST_SECTION,
+    REPORT_PAGE,
+    cost_panels,
+    learning_panels,
+    order_probes,
+    probe_panels,
+    probe_title,
+    sweep_panels,
+)
 from analysis.grouping import Section
 from analysis.probes import aggregate
 from analysis.report import ranking
 from analysis.report.blocks import Text
-from analysis.report.build import overview, title
-from analysis.report.fairness import fairness
+from analysis.report.build import overview, report_title
+from analysis.report.fairness import check_fairness
 from analysis.report.summary import summary
-from analysis.report.tuning.fairness import tuning_fairness
+from analysis.report.tuning.fairness import check_tuning_fairness
 
-LONGEST = 128
-"""Characters of a title."""
-GROUPS = (f"config.{ARCHITECTURE}", "run.Group")
-"""A grid has runs of one task, or trials, alone; what is in a group differs in its seed."""
-
-
-def headline(shown: Content) -> str:
-    """The report's title."""
-    return f"{title(shown.sections, shown.studies)}: {shown.out.resolve().name}"[:LONGEST]
+MAX_TITLE_LENGTH = 128
+"""Characters that W&B allows in a title."""
+GROUP_KEYS = (f"config.{ARCHITECTURE}", "run.Group")
+"""Grouping of a grid, whose runs are of one task, or trials: the runs of a group differ in their seed alone."""
 
 
-def opening(shown: Content) -> str:
-    """How much there is to go by."""
-    return overview(shown.sections, aggregate.load_probe_records(shown.runs), shown.studies)
+def wandb_title(content: Content) -> str:
+    """Returns the title of the report, with the name of the folder."""
+    return f"{report_title(content.sections, content.studies)}: {content.out.resolve().name}"[:MAX_TITLE_LENGTH]
 
 
-def blocks(shown: Content, *, entity: str, project: str) -> list[Any]:
-    """The report's blocks; no account is needed to make them.
+def opening_sentence(content: Content) -> str:
+    """Returns how many runs, probes and trials the report is based on."""
+    return overview(content.sections, aggregate.load_probe_records(content.runs), content.studies)
+
+
+def report_blocks(content: Content, *, entity: str, project: str) -> list[Any]:
+    """Builds the blocks of the report; no account is needed.
 
     Args:
-        shown: what there is to show.
-        entity: whose runs they are.
-        project: the project of the runs.
+        content: of the folder of results.
+        entity: of the runs.
+        project: of the runs.
     """
-    lib = library()
+    lib = load_library()
     wr = lib.reports
-    made: list[Any] = [wr.P(text=opening(shown)), wr.TableOfContents()]
-    made += ranks(shown, wr)
-    for section in shown.sections:
-        made += task(shown, section, lib, entity=entity, project=project)
-    made += tuning_blocks(shown, lib, entity=entity, project=project)
-    made += pictures(shown, lib, entity=entity, project=project)
-    return [*made, *files(shown, wr)]
+    blocks: list[Any] = [wr.P(text=opening_sentence(content)), wr.TableOfContents()]
+    blocks += ranking_blocks(content, wr)
+    for section in content.sections:
+        blocks += task_blocks(content, section, lib, entity=entity, project=project)
+    blocks += tuning_blocks(content, lib, entity=entity, project=project)
+    blocks += figure_blocks(content, lib, entity=entity, project=project)
+    return [*blocks, *files_blocks(content, wr)]
 
 
-def ranks(shown: Content, wr: Any) -> Iterator[Any]:
-    """Who is best at what; nothing where nothing was probed."""
-    known = aggregate.load_probe_records(shown.runs)
-    if not known:
+def ranking_blocks(content: Content, wr: Any) -> Iterator[Any]:
+    """Yields the rankings of the architectures; nothing if no run was probed."""
+    records = aggregate.load_probe_records(content.runs)
+    if not records:
         return
-    chapter = ranking.chapter(shown.sections, aggregate.by_probe(shown.sections, known))
+    chapter = ranking.chapter(content.sections, aggregate.by_probe(content.sections, records))
     yield wr.H1(text=chapter.title)
     for block in chapter.blocks:
-        # Only tables have the marks that the legend explains.
-        if isinstance(block, Text) and block.sentences != ranking.LEGEND:
+        # The legend explains marks that only tables have.
+        if isinstance(block, Text) and block.sentences != ranking.RANK_LEGEND:
             if block.lead:
                 yield wr.H3(text=block.lead)
-            yield points(block.sentences, wr)
+            yield bullet_list(block.sentences, wr)
 
 
-def task(shown: Content, section: Section, lib: Library, *, entity: str, project: str) -> Iterator[Any]:
-    """One variant of a task: what came of it, whether it was fair, and its panels."""
+def task_blocks(content: Content, section: Section, lib: Library, *, entity: str, project: str) -> Iterator[Any]:
+    """Yields the summary, the fairness and the panels of one variant of a task."""
     wr = lib.reports
     yield wr.H1(text=section.title)
-    yield points(summary(section), wr)
-    fair, sentences = tuning_fairness(section) if section.studies else fairness(section)
+    yield bullet_list(summary(section), wr)
+    fair, sentences = check_tuning_fairness(section) if section.studies else check_fairness(section)
     yield wr.CalloutBlock(text=f"Fairness{'' if fair else ' (not all were trained alike)'}. {' '.join(sentences)}")
     identities = {row.experiment.identity for row in section.rows}
-    mine = replace(
-        shown, records=tuple(record for record in shown.records if record.group in identities), whole=None, figures=()
-    )
+    records = tuple(record for record in content.records if record.group in identities)
+    task_content = replace(content, records=records, comparison=None, figures=())
     expr, name = lib.expr, section.rows[0].experiment.task.name
     filters = expr.And(expr.Metric("JobType").isin([name]), expr.Metric("Group").isin(sorted(identities)))
-    make, known = Panels(lib, len(paths(mine.records))), mine.logged
-    for said, panels in (
-        ("Learning", [*learning(known, make)]),
-        (COST, [*cost(known, make)]),
-        *((title_of(probe), [*numbers(mine, probe, make)]) for probe in order_probes(mine.probes)),
+    factory, logged = PanelFactory(lib, len(group_paths(records))), task_content.logged
+    for title, panels in (
+        ("Learning", [*learning_panels(logged, factory)]),
+        (COST_SECTION, [*cost_panels(logged, factory)]),
+        *(
+            (probe_title(probe), [*probe_panels(task_content, probe, factory)])
+            for probe in order_probes(task_content.probes)
+        ),
     ):
         if panels:
-            yield wr.H2(text=said)
-            yield grid(mine, panels, filters, f"{section.title}: {said}", lib, entity=entity, project=project)
+            yield wr.H2(text=title)
+            grid_name = f"{section.title}: {title}"
+            yield panel_grid(task_content, panels, filters, grid_name, lib, entity=entity, project=project)
 
 
-def tuning_blocks(shown: Content, lib: Library, *, entity: str, project: str) -> Iterator[Any]:
-    """The trials of sweeps."""
-    trials = tuple(record for record in shown.records if record.summary.get(PHASE) == "trial")
-    mine = replace(shown, records=trials, whole=None, figures=())
-    if panels := [*sweeps(mine, Panels(lib, len(paths(trials))))]:
+def tuning_blocks(content: Content, lib: Library, *, entity: str, project: str) -> Iterator[Any]:
+    """Yields the panels of the trials of sweeps."""
+    trials = tuple(record for record in content.records if record.summary.get(PHASE) == "trial")
+    trial_content = replace(content, records=trials, comparison=None, figures=())
+    if panels := [*sweep_panels(trial_content, PanelFactory(lib, len(group_paths(trials))))]:
         expr = lib.expr
         yield lib.reports.H1(text="Sweeps")
-        filters = expr.And(expr.Summary(PHASE).isin(["trial"]), expr.Metric("JobType").isin(jobs(mine)))
-        yield grid(mine, panels, filters, "trials", lib, entity=entity, project=project)
+        filters = expr.And(expr.Summary(PHASE).isin(["trial"]), expr.Metric("JobType").isin(job_types(trial_content)))
+        yield panel_grid(trial_content, panels, filters, "trials", lib, entity=entity, project=project)
 
 
-def pictures(shown: Content, lib: Library, *, entity: str, project: str) -> Iterator[Any]:
-    """The figures of the comparison's own report, and that report."""
-    make = Panels(lib, 1)
-    panels = [make.media(each.title, each.name) for each in shown.figures]
-    if PAGE in shown.logged:
-        panels.append(make.media("The report of the comparison, with every figure and interval", PAGE))
+def figure_blocks(content: Content, lib: Library, *, entity: str, project: str) -> Iterator[Any]:
+    """Yields the figures of the comparison's own report, and that report."""
+    factory = PanelFactory(lib, 1)
+    panels = [factory.media(figure.title, figure.name) for figure in content.figures]
+    if REPORT_PAGE in content.logged:
+        panels.append(factory.media("The report of the comparison, with every figure and interval", REPORT_PAGE))
     if panels:
         expr, wr = lib.expr, lib.reports
         yield wr.H1(text="Figures")
-        runs = wr.Runset(
-            entity=entity, project=project, name="comparison", filters=expr.And(expr.Metric("JobType").isin([JOB]))
-        )
+        filters = expr.And(expr.Metric("JobType").isin([COMPARISON_JOB_TYPE]))
+        runs = wr.Runset(entity=entity, project=project, name="comparison", filters=filters)
         yield wr.PanelGrid(runsets=[runs], panels=panels)
 
 
-def files(shown: Content, wr: Any) -> Iterator[Any]:
-    """Where everything is that this was made from."""
+def files_blocks(content: Content, wr: Any) -> Iterator[Any]:
+    """Yields a note on the files that the report was made from."""
     yield wr.H1(text="Where the files are")
     yield wr.P(
         text=[
             "All numbers come from the files below ",
-            wr.InlineCode(text=shown.out.resolve().name.encode(errors="replace").decode()),
+            wr.InlineCode(text=content.out.resolve().name.encode(errors="replace").decode()),
             ", the folder of results, where the runs were trained: runs/ has the configuration, the metrics and the "
             "weights of each run, report.html every figure with its intervals, comparison.csv a row a run.",
         ]
     )
 
 
-def grid(
-    shown: Content, panels: Sequence[Any], filters: Any, name: str, lib: Library, *, entity: str, project: str
+def panel_grid(
+    content: Content, panels: Sequence[Any], filters: Any, name: str, lib: Library, *, entity: str, project: str
 ) -> Any:
-    """Panels over the runs that a filter lets through, grouped and coloured as in the workspace."""
+    """Returns panels over the runs that pass a filter, grouped and colored as in the workspace."""
     wr = lib.reports
     runs = wr.Runset(
         entity=entity,
         project=project,
         name=name,
         filters=filters,
-        groupby=list(GROUPS),
-        run_settings={record.id: wr.RunSettings(color=shown.colours[architecture(record)]) for record in shown.records},
+        groupby=list(GROUP_KEYS),
+        run_settings={
+            record.id: wr.RunSettings(color=content.colors[architecture_name(record)]) for record in content.records
+        },
     )
-    return wr.PanelGrid(runsets=[runs], panels=list(panels), custom_run_colors=group_colours(shown, name, lib))
+    return wr.PanelGrid(runsets=[runs], panels=list(panels), custom_run_colors=group_colors(content, name, lib))
 
 
-def jobs(shown: Content) -> list[str]:
-    """The tasks of the records, as W&B knows them."""
-    return sorted({record.job_type for record in shown.records})
+def job_types(content: Content) -> list[str]:
+    """Returns the job types of the records, which are their tasks."""
+    return sorted({record.job_type for record in content.records})
 
 
-def points(sentences: Sequence[str], wr: Any) -> Any:
-    """A list of sentences."""
+def bullet_list(sentences: Sequence[str], wr: Any) -> Any:
+    """Returns a bulleted list of sentences."""
     return wr.UnorderedList(items=list(sentences))

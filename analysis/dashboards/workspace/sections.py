@@ -1,4 +1,4 @@
-"""The sections of a workspace: what each shows, as far as something of it is logged."""
+"""Sections of a workspace, each with the panels for which something is logged."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,242 +6,256 @@ from typing import Any
 
 from analysis.dashboards.mirror.naming import RunColumns
 from analysis.dashboards.workspace import titles
-from analysis.dashboards.workspace.content import Content, architecture
-from analysis.dashboards.workspace.panels import OVER_SEEDS, Library, Panels
-from analysis.dashboards.workspace.titles import PROBE_TITLES, metric_words, probe_titles
+from analysis.dashboards.workspace.content import Content, architecture_name
+from analysis.dashboards.workspace.panels import OVER_SEEDS, Library, PanelFactory
+from analysis.dashboards.workspace.titles import PROBE_TITLES, probe_titles, readable_name
 from workbench.study_files import Study
 
-GLANCE, COST = "At a glance", "Cost"
-PAGE = "report/page"
-MEMORY = ("horizon", "memory_capacity")
-"""Of the probe of memory, the number that says most; not every task has the first."""
-BEST = (".min", ".max")
-"""Behind a metric's name, its best value."""
-TABLES: Mapping[str, str] = {
+OVERVIEW_SECTION, COST_SECTION = "At a glance", "Cost"
+REPORT_PAGE = "report/page"
+MEMORY_METRICS = ("horizon", "memory_capacity")
+"""Metrics of the memory probe for the overview, best first; not every task has the first."""
+BEST_SUFFIXES = (".min", ".max")
+"""Endings of a metric's name that stand for its best value."""
+TABLE_TITLES: Mapping[str, str] = {
     "table/comparison": "Every run, a row each",
     "table/analysis": "Every number of every probe, a row each",
     "table/tuning": "Every trial of the sweeps, a row each",
 }
-COSTS: Mapping[str, str] = {
+COST_TITLES: Mapping[str, str] = {
     "cost/parameters": "Parameters (count)",
     "cost/seconds_per_step": "Time of a training step (seconds)",
     "cost/state_size": "State size (numbers carried from step to step)",
     "cost/seconds": "Time of training (seconds)",
 }
-AGAINST = ("cost/parameters", "cost/seconds_per_step")
-"""The costs that the loss is shown against."""
+COMPARED_COSTS = ("cost/parameters", "cost/seconds_per_step")
+"""Costs against which the loss is shown."""
+OBJECTIVES = {"loss": "validation loss", "seconds": "seconds of training", "parameters": "parameters"}
+PARAMETER_PREFIX = "trial/params/"
+TRIAL_NUMBER = "trial/number"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SectionSpec:
-    """A section's name, and its panels."""
+    """Name and panels of a section."""
 
     name: str
     panels: tuple[Any, ...]
 
 
-def sections(content: Content, library: Library, groups: int) -> tuple[SectionSpec, ...]:
-    """All sections that have something to show, in their order."""
-    make = Panels(library, groups)
-    known = content.logged
-    probes = order_probes([*PROBE_TITLES, *content.probes])
-    found = [
-        (GLANCE, list(overview_panels(content, known, make))),
-        (titles.LEARNING, [*learning(known, make), *figure_panels(content, titles.LEARNING, make)]),
-        *(
-            (name := title_of(probe), [*numbers(content, probe, make), *figure_panels(content, name, make)])
-            for probe in probes
-        ),
-        (COST, list(cost(known, make))),
-        (titles.SWEEPS, [*sweeps(content, make), *figure_panels(content, titles.SWEEPS, make)]),
-        (titles.REPORT, list(report(content, known, make))),
+def build_sections(content: Content, library: Library, groups: int) -> tuple[SectionSpec, ...]:
+    """Builds all sections that are not empty, in their order.
+
+    Args:
+        content: of the folder of results.
+        library: wandb-workspaces.
+        groups: number of groups of runs.
+    """
+    factory = PanelFactory(library, groups)
+    logged = content.logged
+
+    def figures(section: str) -> list[Any]:
+        return list(figure_panels(content, section, factory))
+
+    sections: list[tuple[str, list[Any]]] = [
+        (OVERVIEW_SECTION, list(overview_panels(content, logged, factory))),
+        (titles.LEARNING_SECTION, [*learning_panels(logged, factory), *figures(titles.LEARNING_SECTION)]),
     ]
-    return tuple(SectionSpec(name=name, panels=tuple(panels)) for name, panels in found if panels)
+    for probe in order_probes([*PROBE_TITLES, *content.probes]):
+        title = probe_title(probe)
+        sections.append((title, [*probe_panels(content, probe, factory), *figures(title)]))
+    sections += [
+        (COST_SECTION, list(cost_panels(logged, factory))),
+        (titles.SWEEPS_SECTION, [*sweep_panels(content, factory), *figures(titles.SWEEPS_SECTION)]),
+        (titles.REPORT_SECTION, list(report_panels(content, logged, factory))),
+    ]
+    return tuple(SectionSpec(name=name, panels=tuple(panels)) for name, panels in sections if panels)
 
 
-def order_probes(probed: Iterable[str]) -> list[str]:
-    """Probes in the order of the report, those that we know nothing of at the end."""
-    names = set(probed)
+def order_probes(probes: Iterable[str]) -> list[str]:
+    """Sorts probes in the order of the report, with unknown ones at the end."""
+    names = set(probes)
     return [*(probe for probe in PROBE_TITLES if probe in names), *sorted(names - PROBE_TITLES.keys())]
 
 
-def title_of(probe: str) -> str:
-    """What the section of a probe is called."""
-    return PROBE_TITLES[probe].title if probe in PROBE_TITLES else metric_words(probe)
+def probe_title(probe: str) -> str:
+    """Returns the title of a probe's section."""
+    return PROBE_TITLES[probe].title if probe in PROBE_TITLES else readable_name(probe)
 
 
-def overview_panels(content: Content, known: frozenset[str], make: Panels) -> Iterator[Any]:
-    """Who learns best, and at what cost: the nine panels of a page, all of which stand in their own sections too."""
-    yield from figure_panels(content, titles.LEARNING, make)
-    yield from (validation(name, make) for name in ("val/loss", "val/accuracy") if name in known)
-    yield from (test(name, make) for name in ("test/loss", "test/accuracy") if name in known)
-    for number in MEMORY:
-        if (name := f"probe/memory_length/{number}") in known:
-            yield make.bar(PROBE_TITLES["memory_length"].numbers[number], name)
+def overview_panels(content: Content, logged: frozenset[str], factory: PanelFactory) -> Iterator[Any]:
+    """Yields the panels of the overview, nine at most, all of which are in their own sections too."""
+    yield from figure_panels(content, titles.LEARNING_SECTION, factory)
+    yield from (validation_panel(name, factory) for name in ("val/loss", "val/accuracy") if name in logged)
+    yield from (test_panel(name, factory) for name in ("test/loss", "test/accuracy") if name in logged)
+    for metric in MEMORY_METRICS:
+        if (name := f"probe/memory_length/{metric}") in logged:
+            yield factory.bar(PROBE_TITLES["memory_length"].metrics[metric], name)
             break
-    yield from (make.bar(said, name) for name, said in COSTS.items() if name in known and name in AGAINST)
-    yield from (against(name, make) for name in AGAINST[:1] if {name, "test/loss"} <= known)
+    for name, title in COST_TITLES.items():
+        if name in logged and name in COMPARED_COSTS:
+            yield factory.bar(title, name)
+    if {COMPARED_COSTS[0], "test/loss"} <= logged:
+        yield loss_against_cost(COMPARED_COSTS[0], factory)
 
 
-def validation(name: str, make: Panels) -> Any:
-    """A metric of the validation set as it is trained."""
+def validation_panel(name: str, factory: PanelFactory) -> Any:
+    """Returns a metric of the validation set against training steps."""
     metric = name.removeprefix("val/")
-    return make.line(f"{of_set('Validation', metric)} against training steps ({OVER_SEEDS})", name, unit(metric))
+    title = f"{metric_title('Validation', metric)} against training steps ({OVER_SEEDS})"
+    return factory.line(title, name, axis_title(metric))
 
 
-def test(name: str, make: Panels) -> Any:
-    """A metric of the test set."""
-    return make.bar(f"{of_set('Test', name.removeprefix('test/'))} at the end", name)
+def test_panel(name: str, factory: PanelFactory) -> Any:
+    """Returns a metric of the test set."""
+    return factory.bar(f"{metric_title('Test', name.removeprefix('test/'))} at the end", name)
 
 
-def learning(known: frozenset[str], make: Panels) -> Iterator[Any]:
-    """How the runs learn, and what they come to."""
-    measured = sorted(name for name in known if name.startswith("val/") and not name.endswith(BEST))
-    first = [name for name in ("val/loss", "val/accuracy") if name in measured]
-    for name in [*first, *(name for name in measured if name not in first)]:
-        yield validation(name, make)
-    if "train/loss" in known:
-        yield make.line(f"Training loss against training steps ({OVER_SEEDS})", "train/loss", "loss")
-    for name in sorted(known, key=lambda name: (name != "test/loss", name)):
+def learning_panels(logged: frozenset[str], factory: PanelFactory) -> Iterator[Any]:
+    """Yields the metrics during training and at its end."""
+    validated = sorted(name for name in logged if name.startswith("val/") and not name.endswith(BEST_SUFFIXES))
+    first = [name for name in ("val/loss", "val/accuracy") if name in validated]
+    for name in [*first, *(name for name in validated if name not in first)]:
+        yield validation_panel(name, factory)
+    if "train/loss" in logged:
+        yield factory.line(f"Training loss against training steps ({OVER_SEEDS})", "train/loss", "loss")
+    for name in sorted(logged, key=lambda name: (name != "test/loss", name)):
         if name.startswith("test/"):
-            yield test(name, make)
-    for name in sorted(known, key=lambda name: (name != "val/loss.min", name)):
-        if name.startswith("val/") and name.endswith(BEST):
-            metric, _, which = name.removeprefix("val/").rpartition(".")
-            yield make.bar(of_set("Lowest validation" if which == "min" else "Highest validation", metric), name)
-    if "result/solved_at" in known:
-        yield make.bar("Solved at (training steps; runs that did not solve it are left out)", "result/solved_at")
+            yield test_panel(name, factory)
+    for name in sorted(logged, key=lambda name: (name != "val/loss.min", name)):
+        if name.startswith("val/") and name.endswith(BEST_SUFFIXES):
+            metric, _, direction = name.removeprefix("val/").rpartition(".")
+            data = "Lowest validation" if direction == "min" else "Highest validation"
+            yield factory.bar(metric_title(data, metric), name)
+    if "result/solved_at" in logged:
+        yield factory.bar("Solved at (training steps; runs that did not solve it are left out)", "result/solved_at")
 
 
-def of_set(data: str, metric: str) -> str:
-    """A metric on a set, with its unit where it has one."""
+def metric_title(data: str, metric: str) -> str:
+    """Returns the title of a metric on a data set, with its unit if it has one."""
     return f"{data} {metric.replace('_', ' ')}{' (share of right answers)' if metric == 'accuracy' else ''}"
 
 
-def unit(metric: str) -> str:
-    """What the vertical axis says."""
+def axis_title(metric: str) -> str:
+    """Returns the title of the vertical axis."""
     return "share of right answers" if metric == "accuracy" else metric.replace("_", " ")
 
 
-def numbers(content: Content, probe: str, make: Panels) -> Iterator[Any]:
-    """A probe's headline numbers, and its curves."""
-    measured = content.probes.get(probe, ())
+def probe_panels(content: Content, probe: str, factory: PanelFactory) -> Iterator[Any]:
+    """Yields the main metrics and curves of a probe."""
+    metrics = content.probes.get(probe, ())
     tables = {name: columns for name, columns in content.tables.items() if name.startswith(f"curve/{probe}/")}
-    curves = {column: name for name, columns in sorted(tables.items()) for column in sorted(columns)}
-    ours = curves.keys() - {"x", *RunColumns.__annotations__}
-    plain = [column for column in sorted(ours) if not column.endswith(("_low", "_high"))]
-    what = probe_titles(
+    table_of_curve = {column: name for name, columns in sorted(tables.items()) for column in sorted(columns)}
+    curves = table_of_curve.keys() - {"x", *RunColumns.__annotations__}
+    own_titles = probe_titles(
         probe,
-        {name: f"{metric_words(name)} (as in analysis.json)" for name in measured},
-        {name: metric_words(name) for name in plain},
+        {name: f"{readable_name(name)} (as in analysis.json)" for name in metrics},
+        {name: readable_name(name) for name in sorted(curves) if not name.endswith(("_low", "_high"))},
     )
-    for name, said in what.numbers.items():
-        if name in measured:
-            yield make.bar(said, f"probe/{probe}/{name}")
-    for name, said in what.curves.items():
-        if name in ours:
-            yield make.chart(f"{said}; a line a run", curves[name], name)
+    for name, title in own_titles.metrics.items():
+        if name in metrics:
+            yield factory.bar(title, f"probe/{probe}/{name}")
+    for name, title in own_titles.curves.items():
+        if name in curves:
+            yield factory.chart(f"{title}; a line a run", table_of_curve[name], name)
 
 
-def cost(known: frozenset[str], make: Panels) -> Iterator[Any]:
-    """What an architecture costs, and what it gives for that."""
-    for name, said in COSTS.items():
-        if name in known:
-            yield make.bar(said, name)
-    for name in AGAINST:
-        if {name, "test/loss"} <= known:
-            yield against(name, make)
+def cost_panels(logged: frozenset[str], factory: PanelFactory) -> Iterator[Any]:
+    """Yields the costs of the architectures, and their loss against them."""
+    for name, title in COST_TITLES.items():
+        if name in logged:
+            yield factory.bar(title, name)
+    for name in COMPARED_COSTS:
+        if {name, "test/loss"} <= logged:
+            yield loss_against_cost(name, factory)
 
 
-def against(name: str, make: Panels) -> Any:
-    """What is left of the loss for a cost."""
-    said = COSTS[name]
-    return make.scatter(f"Test loss against {said[:1].lower()}{said[1:]}", name, "test/loss", log_x=True)
+def loss_against_cost(name: str, factory: PanelFactory) -> Any:
+    """Returns the test loss against a cost."""
+    title = COST_TITLES[name]
+    return factory.scatter(f"Test loss against {title[:1].lower()}{title[1:]}", name, "test/loss", log_x=True)
 
 
-def figure_panels(content: Content, section: str, make: Panels) -> Iterator[Any]:
-    """The figures of the report that belong to a section, a panel for all that show the same of different tasks."""
-    same: dict[str, list[titles.FigureTitle]] = {}
+def figure_panels(content: Content, section: str, factory: PanelFactory) -> Iterator[Any]:
+    """Yields the report's figures that belong to a section, in one panel if they show the same of different tasks."""
+    by_description: dict[str, list[titles.FigureTitle]] = {}
     for figure in content.figures:
         if figure.section == section:
-            same.setdefault(figure.what, []).append(figure)
-    for what, each in same.items():
-        heading = each[0].title if len(each) == 1 else f"{what}: each task"
-        yield make.media(heading, *(figure.name for figure in each))
+            by_description.setdefault(figure.description, []).append(figure)
+    for description, figures in by_description.items():
+        heading = figures[0].title if len(figures) == 1 else f"{description}: each task"
+        yield factory.media(heading, *(figure.name for figure in figures))
 
 
-def report(content: Content, known: frozenset[str], make: Panels) -> Iterator[Any]:
-    """The report itself, figures that belong nowhere else, and the tables."""
-    if PAGE in known:
-        yield make.media("The report of the comparison, with every figure and interval", PAGE)
-    yield from figure_panels(content, titles.REPORT, make)
-    for name, said in TABLES.items():
-        if name in known:
-            yield make.note(said, f"The table beside this is `{name}`; choose the comparison's own run to see it.")
-            yield make.table(name)
+def report_panels(content: Content, logged: frozenset[str], factory: PanelFactory) -> Iterator[Any]:
+    """Yields the report itself, figures that belong to no other section, and the tables."""
+    if REPORT_PAGE in logged:
+        yield factory.media("The report of the comparison, with every figure and interval", REPORT_PAGE)
+    yield from figure_panels(content, titles.REPORT_SECTION, factory)
+    for name, title in TABLE_TITLES.items():
+        if name in logged:
+            yield factory.note(title, f"The table beside this is `{name}`; choose the comparison's own run to see it.")
+            yield factory.table(name)
 
 
-OBJECTIVES = {"loss": "validation loss", "seconds": "seconds of training", "parameters": "parameters"}
-PARAMS = "trial/params/"
-NUMBER = "trial/number"
-
-
-def sweeps(content: Content, make: Panels) -> Iterator[Any]:
-    """Parallel coordinates, importance, and what trials came to; nothing where nothing was tuned."""
-    tried = [record for record in content.records if record.summary.get("result/phase") == "trial"]
-    known = {name for record in tried for name, value in record.summary.items() if value is not None}
-    goals = [name for name in OBJECTIVES if f"trial/{name}" in known]
-    if not goals:
+def sweep_panels(content: Content, factory: PanelFactory) -> Iterator[Any]:
+    """Yields parallel coordinates, importances and objectives of trials; nothing if nothing was tuned."""
+    trials = [record for record in content.records if record.summary.get("result/phase") == "trial"]
+    logged = {name for record in trials for name, value in record.summary.items() if value is not None}
+    objectives = [name for name in OBJECTIVES if f"trial/{name}" in logged]
+    if not objectives:
         return
-    of_each: dict[str, set[str]] = {}
-    for record in tried:
-        chosen = {name for name, value in record.summary.items() if name.startswith(PARAMS) and value is not None}
-        of_each.setdefault(architecture(record), set()).update(chosen)
-    shared = sorted(set.intersection(*of_each.values()))
-    logs = logarithmic(content.studies)
-    end = [(f"trial/{goal}", OBJECTIVES[goal], goal != "loss") for goal in goals]
+    parameters: dict[str, set[str]] = {}
+    for record in trials:
+        chosen = {
+            name for name, value in record.summary.items() if name.startswith(PARAMETER_PREFIX) and value is not None
+        }
+        parameters.setdefault(architecture_name(record), set()).update(chosen)
+    shared = sorted(set.intersection(*parameters.values()))
+    logarithmic = logarithmic_parameters(content.studies)
+    objective_axes = [(f"trial/{name}", OBJECTIVES[name], name != "loss") for name in objectives]
     if shared:
-        first = ("config.architecture.name", "architecture", False)
-        columns = [first, *(column(name, logs) for name in shared), *end]
-        yield make.parallel("Trials: what all architectures were tuned by, and the validation loss", columns)
-    for name, params in sorted(of_each.items()):
-        if params - set(shared):
-            own = [column(each, logs) for each in sorted(params)]
-            yield make.parallel(f"Trials of {name}: every parameter, and the validation loss", [*own, *end])
-    for goal in goals:
-        yield make.note(
-            f"What mattered for the {OBJECTIVES[goal]} of trials",
-            "Beside this, over all trials that are shown: parameters are `trial/params/...`; leave out what is no "
-            "parameter. The report's chapter on tuning has PED-ANOVA, architecture by architecture.",
+        architecture_axis = ("config.architecture.name", "architecture", False)
+        axes = [architecture_axis, *(parameter_axis(name, logarithmic) for name in shared), *objective_axes]
+        yield factory.parallel("Trials: the parameters that all architectures share, and the validation loss", axes)
+    for architecture, names in sorted(parameters.items()):
+        if names - set(shared):
+            axes = [*(parameter_axis(name, logarithmic) for name in sorted(names)), *objective_axes]
+            yield factory.parallel(f"Trials of {architecture}: every parameter, and the validation loss", axes)
+    for name in objectives:
+        yield factory.note(
+            f"Importance of the parameters for the {OBJECTIVES[name]} of trials",
+            "Beside this, over all trials that are shown: parameters are `trial/params/...`; ignore all other names. "
+            "The report's chapter on tuning has PED-ANOVA, architecture by architecture.",
         )
-        yield make.importance(f"trial/{goal}")
-    if NUMBER in known:
-        yield make.scatter("Validation loss of each trial, in the order of trials", NUMBER, f"trial/{goals[0]}")
+        yield factory.importance(f"trial/{name}")
+    first = f"trial/{objectives[0]}"
+    if TRIAL_NUMBER in logged:
+        yield factory.scatter("Validation loss of each trial, in the order of trials", TRIAL_NUMBER, first)
     for name in shared:
-        if numeric(name, tried) and {name} & logs:
-            said = column(name, logs)[1]
-            yield make.scatter(f"Validation loss of each trial against {said}", name, f"trial/{goals[0]}", log_x=True)
-    if len(goals) > 1:
-        one, other = (f"trial/{goal}" for goal in goals[:2])
-        title = f"Trials by both objectives: {OBJECTIVES[goals[1]]} against {OBJECTIVES[goals[0]]}"
-        yield make.scatter(title, one, other, log_y=True)
+        if is_numeric(name, trials) and name in logarithmic:
+            title = f"Validation loss of each trial against {parameter_axis(name, logarithmic)[1]}"
+            yield factory.scatter(title, name, first, log_x=True)
+    if len(objectives) > 1:
+        title = f"Trials by both objectives: {OBJECTIVES[objectives[1]]} against {OBJECTIVES[objectives[0]]}"
+        yield factory.scatter(title, first, f"trial/{objectives[1]}", log_y=True)
 
 
-def column(name: str, logs: set[str]) -> tuple[str, str, bool]:
-    """A parameter as an axis."""
-    return name, metric_words(name.removeprefix(PARAMS)).lower(), name in logs
+def parameter_axis(name: str, logarithmic: set[str]) -> tuple[str, str, bool]:
+    """Returns a parameter as an axis of parallel coordinates."""
+    return name, readable_name(name.removeprefix(PARAMETER_PREFIX)).lower(), name in logarithmic
 
 
-def numeric(name: str, tried: Sequence[Any]) -> bool:
-    """Whether a parameter is a number wherever it was chosen."""
-    values = [record.summary[name] for record in tried if record.summary.get(name) is not None]
+def is_numeric(name: str, trials: Sequence[Any]) -> bool:
+    """Returns whether a parameter is a number in all trials that have it."""
+    values = [record.summary[name] for record in trials if record.summary.get(name) is not None]
     return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
 
 
-def logarithmic(studies: Sequence[Study]) -> set[str]:
-    """The parameters that were drawn on a logarithmic axis."""
+def logarithmic_parameters(studies: Sequence[Study]) -> set[str]:
+    """Returns the parameters that were sampled on a logarithmic scale."""
     return {
-        f"{PARAMS}{name}"
+        f"{PARAMETER_PREFIX}{name}"
         for study in studies
         for name, domain in study.space.items()
         if isinstance(domain, dict) and domain.get("log")

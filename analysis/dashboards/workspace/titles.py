@@ -1,4 +1,4 @@
-"""What is shown of each probe: its headline numbers and curves, in the words of the report, each with its unit."""
+"""Titles of metrics, curves and figures as in the report, with their units, and the sections that they belong to."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,23 +6,23 @@ from dataclasses import dataclass, field
 from analysis.grouping import Section
 from analysis.report.tuning.tuned import TunedTask
 
-Titled = Mapping[str, str]
+Titles = Mapping[str, str]
 """Titles by name, in the order in which they are shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeTitles:
-    """A section of the workspace that is a probe's."""
+    """Title of a probe's section, and of the metrics and curves that it shows."""
 
     title: str
-    numbers: Titled = field(default_factory=dict)
-    curves: Titled = field(default_factory=dict)
+    metrics: Titles = field(default_factory=dict)
+    curves: Titles = field(default_factory=dict)
 
 
 PROBE_TITLES: Mapping[str, ProbeTitles] = {
     "memory_length": ProbeTitles(
         title="Memory length",
-        numbers={
+        metrics={
             "horizon": "Recall horizon (steps)",
             "memory_capacity": "Memory capacity, the sum of R² over all lags (outputs)",
             "field_90": "Lag that holds 90 % of the squared gradient (steps)",
@@ -30,13 +30,13 @@ PROBE_TITLES: Mapping[str, ProbeTitles] = {
         },
         curves={
             "recall": "Recall accuracy (share) against lag (steps)",
-            "capacity": "R² of white noise told from the output, against lag (steps)",
+            "capacity": "R² of white noise predicted from the output, against lag (steps)",
             "extrapolation_loss": "Test loss against sequence length (times that of training)",
         },
     ),
     "gradient_decay": ProbeTitles(
         title="Gradient decay",
-        numbers={
+        metrics={
             "gradient_half_life": "Half-life of the last output's gradient, fitted as an exponential (steps)",
             "gradient_exponent": "Exponent of the last output's gradient, fitted as a power law (no unit)",
             "lyapunov": "Largest Lyapunov exponent (nats a step; below 0 a small change fades)",
@@ -49,7 +49,7 @@ PROBE_TITLES: Mapping[str, ProbeTitles] = {
     ),
     "discount_dynamics": ProbeTitles(
         title="Discount dynamics",
-        numbers={
+        metrics={
             "retention_mean": "Mean retention (share kept in a step)",
             "time_constant_median": "Time constant of the median unit (steps)",
             "time_constant_longest": "Time constant of the slowest unit (steps)",
@@ -67,7 +67,7 @@ PROBE_TITLES: Mapping[str, ProbeTitles] = {
     ),
     "alternation": ProbeTitles(
         title="Alternation",
-        numbers={
+        metrics={
             "loss": "Loss at the training length (squared error)",
             "loss_share": "Loss at the training length (share of the trivial loss)",
             "amplitude": "Amplitude of the answer at the training length (share of c)",
@@ -84,7 +84,7 @@ PROBE_TITLES: Mapping[str, ProbeTitles] = {
     ),
     "signal_survival": ProbeTitles(
         title="Signal survival",
-        numbers={
+        metrics={
             "hundredth_left": "A hundredth of a signal is left after (steps)",
             "log10_left_100000": "Left after 100,000 steps (log10 of the share)",
             "copies": "Copies between an input and the output",
@@ -95,35 +95,15 @@ PROBE_TITLES: Mapping[str, ProbeTitles] = {
         },
     ),
 }
-"""By probe. A probe that is not here is shown by all its numbers and curves, under their own names."""
-ENDS = ("low", "high", "at_least")
-"""Behind a number's name, what belongs to it and is no number of its own."""
+"""Titles by probe. Any other probe is shown with all its metrics and curves, under their own names."""
+METRIC_SUFFIXES = ("low", "high", "at_least")
+"""Endings of names that belong to a metric, such as the ends of its interval, and are not metrics of their own."""
 
-
-def probe_titles(probe: str, numbers: Titled, curves: Titled) -> ProbeTitles:
-    """What is shown of a probe.
-
-    Args:
-        probe: its name.
-        numbers: by name, what is shown of one that is not in the catalogue here.
-        curves: the same of its curves.
-    """
-    if probe in PROBE_TITLES:
-        return PROBE_TITLES[probe]
-    return ProbeTitles(title=metric_words(probe), numbers=numbers, curves=curves)
-
-
-def metric_words(name: str) -> str:
-    """A name in words."""
-    said = name.replace("_", " ").strip()
-    return said[:1].upper() + said[1:]
-
-
-LEARNING, SWEEPS, REPORT = "Learning", "Sweeps", "Report"
-CURVES = "Learning curves, with 95 % intervals"
-KINDS: Mapping[str, str] = {
+LEARNING_SECTION, SWEEPS_SECTION, REPORT_SECTION = "Learning", "Sweeps", "Report"
+LEARNING_CURVES_TITLE = "Learning curves, with 95 % intervals"
+FIGURE_TITLES: Mapping[str, str] = {
     "memory_length:recall": "Recall against lag (steps)",
-    "memory_length:capacity": "R² of white noise told from the output, against lag (steps)",
+    "memory_length:capacity": "R² of white noise predicted from the output, against lag (steps)",
     "memory_length:gradient": "Share of the squared gradient within a lag (steps)",
     "memory_length:extrapolation": "Loss and accuracy on longer sequences (times the training length)",
     "gradient_decay:lag": "Gradient after training (norm) against lag (steps)",
@@ -133,108 +113,137 @@ KINDS: Mapping[str, str] = {
     "discount_dynamics:time": "Retention (share), write (weight) and effective window (steps) against step",
     "discount_dynamics:scales": "Time constants of the units (steps), and influence within a lag (share)",
     "discount_dynamics:own": "Discount gamma (share) and log attention (nats) against step",
-    "discount_dynamics:episodes": "What is held of an episode's symbols (share)",
+    "discount_dynamics:episodes": "Share of an episode's symbols that is held",
     "alternation:lemma": "Squared error, growth of log attention (nats) and write (weight) against step",
     "signal_survival:left": "Share of a signal left against steps",
     "signal_survival:copies": "Share left by a photocopier, and copies, against steps",
     "tuning:compared": "Test loss of default and tuned configurations",
     "tuning:history": "Best validation loss against trials",
     "tuning:pareto": "Trials by both objectives, and their Pareto front",
-    "tuning:importance": "What mattered: importance of the parameters (share)",
+    "tuning:importance": "Importance of the parameters (share)",
     "tuning:slices": "Validation loss against each parameter",
     "tuning:parallel": "Parallel coordinates of the complete trials",
 }
-"""By probe and the last part of a figure's name, the words of the report for what it shows."""
+"""Descriptions of figures as in the report, by probe and the last part of the figure's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FigureTitle:
-    """A figure, with its place in the workspace."""
+    """A figure's description, and its place in the workspace."""
 
     name: str
-    """Under which it is logged."""
+    """Name under which it is logged."""
     section: str
-    what: str
-    """Said of all figures that show the same, each of another task."""
-    of: str = ""
-    """The variant of the task, as the report heads it."""
+    description: str
+    """The same for figures that show the same of different tasks."""
+    variant: str = ""
+    """Heading of the variant of the task in the report."""
     task: str | None
-    """`None` where no task is known that it belongs to."""
+    """`None` if the figure belongs to no known task."""
 
     @property
     def title(self) -> str:
-        """What it shows, and of what."""
-        return f"{self.what}: {self.of}" if self.of else self.what
+        """The description, with the variant of the task."""
+        return f"{self.description}: {self.variant}" if self.variant else self.description
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FigureShape:
-    """The beginning of figures' names that say the same of themselves."""
+class FigureNamePrefix:
+    """A prefix of figures' names, and what it tells of the figures."""
 
-    start: str
+    prefix: str
     probe: str
-    of: str
-    """The variant of the task, as the report heads it."""
+    variant: str
+    """Heading of the variant of the task in the report."""
     task: str
 
 
+def probe_titles(probe: str, metrics: Titles, curves: Titles) -> ProbeTitles:
+    """Returns the titles of a probe's metrics and curves.
+
+    Args:
+        probe: its name.
+        metrics: titles of the metrics of a probe that is not in `PROBE_TITLES`.
+        curves: titles of its curves.
+    """
+    if probe in PROBE_TITLES:
+        return PROBE_TITLES[probe]
+    return ProbeTitles(title=readable_name(probe), metrics=metrics, curves=curves)
+
+
+def readable_name(name: str) -> str:
+    """Returns a name with spaces and an upper-case first letter."""
+    words = name.replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
 def place_figures(
-    names: Sequence[str], sections: Sequence[Section], subjects: Sequence[TunedTask]
+    names: Sequence[str], sections: Sequence[Section], tuned_tasks: Sequence[TunedTask]
 ) -> tuple[FigureTitle, ...]:
-    """The figures of a report, each where it belongs; what nothing is known of goes to the last section.
+    """Returns the figures of a report with their sections; unknown figures go to the last section.
 
     Args:
         names: as logged.
         sections: of the report.
-        subjects: what was tuned.
+        tuned_tasks: tasks with studies.
     """
-    known = shapes(sections, subjects)
-    whole = {section.anchor: section for section in sections}
-    return tuple(_placed(name, known, whole) for name in sorted(names))
+    prefixes = figure_prefixes(sections, tuned_tasks)
+    by_anchor = {section.anchor: section for section in sections}
+    return tuple(_place_figure(name, prefixes, by_anchor) for name in sorted(names))
 
 
-def shapes(sections: Sequence[Section], subjects: Sequence[TunedTask]) -> list[FigureShape]:
-    """All beginnings, the longest first: a task may be named as another one begins."""
-    found: list[FigureShape] = []
+def figure_prefixes(sections: Sequence[Section], tuned_tasks: Sequence[TunedTask]) -> list[FigureNamePrefix]:
+    """Returns all prefixes, the longest first: the name of one task may begin with that of another."""
+    prefixes: list[FigureNamePrefix] = []
     for section in sections:
         task = section.rows[0].experiment.task.name
-        starts = {
+        probes = {
             f"memory-length-{section.anchor}-": "memory_length",
             f"gradient-decay-{section.anchor}-": "gradient_decay",
             f"signal-survival-{section.anchor}-": "signal_survival",
             f"{section.anchor}-discount-dynamics-": "discount_dynamics",
             f"{section.anchor}-": "alternation",
         }
-        found += [FigureShape(start=start, probe=probe, of=section.title, task=task) for start, probe in starts.items()]
-    found += [
-        FigureShape(start=f"{subject.anchor}-", probe="tuning", of=subject.title, task=subject.of[0].study.task)
-        for subject in subjects
-    ]
-    return sorted(found, key=lambda shape: (-len(shape.start), shape.start))
+        prefixes += [
+            FigureNamePrefix(prefix=prefix, probe=probe, variant=section.title, task=task)
+            for prefix, probe in probes.items()
+        ]
+    for tuned in tuned_tasks:
+        task = tuned.architectures[0].study.task
+        prefixes.append(FigureNamePrefix(prefix=f"{tuned.anchor}-", probe="tuning", variant=tuned.title, task=task))
+    return sorted(prefixes, key=lambda prefix: (-len(prefix.prefix), prefix.prefix))
 
 
-def _placed(name: str, known: Sequence[FigureShape], whole: Mapping[str, Section]) -> FigureTitle:
+def _place_figure(name: str, prefixes: Sequence[FigureNamePrefix], by_anchor: Mapping[str, Section]) -> FigureTitle:
     stem = name.partition("/")[2]
-    if stem in whole:
-        section = whole[stem]
-        task = section.rows[0].experiment.task.name
-        return FigureTitle(name=name, section=LEARNING, what=CURVES, of=section.title, task=task)
-    for shape in known:
-        kind = stem.removeprefix(shape.start)
-        # Of lemma 1 there is one figure, with nothing but the task's name in front.
-        if kind == stem or not kind or (shape.probe == "alternation" and kind != "lemma"):
-            continue
-        section_name = SWEEPS if shape.probe == "tuning" else PROBE_TITLES[shape.probe].title
+    if stem in by_anchor:
+        section = by_anchor[stem]
         return FigureTitle(
-            name=name, section=section_name, what=describe_probe(shape.probe, kind), of=shape.of, task=shape.task
+            name=name,
+            section=LEARNING_SECTION,
+            description=LEARNING_CURVES_TITLE,
+            variant=section.title,
+            task=section.rows[0].experiment.task.name,
         )
-    return FigureTitle(name=name, section=REPORT, what=metric_words(stem.replace("-", " ")), task=None)
+    for prefix in prefixes:
+        kind = stem.removeprefix(prefix.prefix)
+        # The figure of lemma 1 has only the task's name as its prefix.
+        if kind == stem or not kind or (prefix.probe == "alternation" and kind != "lemma"):
+            continue
+        return FigureTitle(
+            name=name,
+            section=SWEEPS_SECTION if prefix.probe == "tuning" else PROBE_TITLES[prefix.probe].title,
+            description=describe_figure(prefix.probe, kind),
+            variant=prefix.variant,
+            task=prefix.task,
+        )
+    return FigureTitle(name=name, section=REPORT_SECTION, description=readable_name(stem.replace("-", " ")), task=None)
 
 
-def describe_probe(probe: str, kind: str) -> str:
-    """What a figure shows: `slices-gru` is that of slices, and of what."""
-    first, _, of = kind.partition("-")
-    title = KINDS.get(f"{probe}:{first}")
+def describe_figure(probe: str, kind: str) -> str:
+    """Describes a figure by the last part of its name: `slices-gru` shows slices, of the GRU."""
+    first, _, rest = kind.partition("-")
+    title = FIGURE_TITLES.get(f"{probe}:{first}")
     if title is None:
-        return metric_words(kind.replace("-", " "))
-    return f"{title}, {of}" if of else title
+        return readable_name(kind.replace("-", " "))
+    return f"{title}, {rest}" if rest else title

@@ -1,1 +1,1 @@
-"""What a report says of a sweep: how each architecture was tuned, and what that changed."""
+"""Chapters on tuning: how each architecture was tuned, and what tuning changed."""

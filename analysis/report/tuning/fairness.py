@@ -1,144 +1,165 @@
-"""Whether the architectures of a section were tuned under the same rules, and trained alike after it."""
+"""Fairness of tuning: rules that all studies of a section and the runs after them have to share."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from analysis.formatting import format_count, format_percent, join_names, pluralize, printable
-from analysis.grouping import Row, Section, format_option, labels
+from analysis.formatting import format_count, format_percent, join_names, make_printable, pluralize
+from analysis.grouping import Row, Section, format_option, study_labels
 from analysis.report.fairness import (
-    MACHINE,
-    RULES,
-    STEPS,
-    Rule,
-    broken,
-    configured,
-    grouped,
-    reaches,
-    sizes,
-    steps,
-    used_seeds,
+    MACHINE_RULES,
+    RUN_RULES,
+    STEPS_RULE,
+    broken_rules,
+    describe_short_reach,
+    describe_sizes,
+    format_steps,
+    format_used_seeds,
+    format_values,
+    setting_rules,
 )
-from analysis.report.tuning.search_space import Domain, said, searched
+from analysis.report.tuning.search_space import Domain, format_domain, searched_domains
 from workbench.study_files import Study
 
-OWN = ("name", "task", "architecture", "options", "source", "space", "sampler_seed", "versions")
-"""Settings that a study may have to itself: what it tunes, and where chance starts."""
-CHOOSERS = ("sampler", "pruner")
-GENERAL = ("optimization.", "embedding_size")
-"""Beginnings of settings that every architecture has."""
+OWN_SETTINGS = ("name", "task", "architecture", "options", "source", "space", "sampler_seed", "versions")
+"""Settings that may differ between studies: what is tuned, and the seed of the sampler."""
+SEARCH_METHODS = ("sampler", "pruner")
+COMMON_PREFIXES = ("optimization.", "embedding_size")
+"""Prefixes of settings that every architecture has."""
 
 
-def tuning_fairness(section: Section) -> tuple[bool, tuple[str, ...]]:
-    """Whether all rules hold, of the search and of the runs after it, and the sentences that say so or name what
-    differs."""
+def check_tuning_fairness(section: Section) -> tuple[bool, tuple[str, ...]]:
+    """Checks that all architectures were tuned under the same rules, and then trained under the same rules.
+
+    Returns:
+        True if all rules hold, and the sentences that say so or name the differences.
+    """
     rows, studies = section.rows, section.studies
-    unlike = [*differing(studies), *missing(section)]
-    free = {f"optimization.{name}" for name in names(studies)} | names(studies)
-    rules: list[Rule] = [STEPS, *configured(rows, free), *RULES]
-    faults = broken(rows, rules)
-    sentences = [f"Not all architectures were tuned alike: {'; '.join(unlike)}." if unlike else alike(studies)]
-    if faults:
-        sentences.append(f"Not all rows were trained alike: {'; '.join(faults)}.")
+    search_faults = [*setting_differences(studies), *describe_missing(section)]
+    searched = parameter_names(studies)
+    free = {f"optimization.{name}" for name in searched} | searched
+    run_faults = broken_rules(rows, [STEPS_RULE, *setting_rules(rows, free), *RUN_RULES])
+    sentences = []
+    if search_faults:
+        sentences.append(f"Not all architectures were tuned alike: {'; '.join(search_faults)}.")
+    else:
+        sentences.append(describe_common_settings(studies))
+    if run_faults:
+        sentences.append(f"Not all rows were trained alike: {'; '.join(run_faults)}.")
     elif rows:
         sentences.append(
-            f"The winners and the default configurations were then trained on fresh seeds ({used_seeds(rows[0])}), for "
-            f"the same steps ({steps(rows[0])}), and only these runs are tested."
+            "The winners and the default configurations were then trained on fresh seeds "
+            f"({format_used_seeds(rows[0])}), for the same steps ({format_steps(rows[0])}), and only these runs are "
+            "tested."
         )
-    sentences += [*unequal(studies), *(widths(rows) if "hidden_size" in names(studies) else sizes(rows))]
-    sentences += reaches(rows)
-    if machines := broken(rows, MACHINE):
+    sentences += describe_unequal_ranges(studies)
+    sentences += describe_searched_widths(rows) if "hidden_size" in searched else describe_sizes(rows)
+    sentences += describe_short_reach(rows)
+    if machines := broken_rules(rows, MACHINE_RULES):
         sentences.append(f"Seconds a step cannot be compared: {'; '.join(machines)}.")
-    return not (unlike or faults), tuple(sentences)
+    return not (search_faults or run_faults), tuple(sentences)
 
 
-def names(studies: Sequence[Study]) -> set[str]:
-    """What any of the studies chooses, fixed values among it, by its plain name."""
-    return {plain(name) for study in studies for name in study.space}
+def parameter_names(studies: Sequence[Study]) -> set[str]:
+    """Returns the plain names of all parameters in the search spaces, including fixed ones."""
+    return {plain_name(name) for study in studies for name in study.space}
 
 
-def plain(name: str) -> str:
-    """A parameter's name without what tells an option from a setting of the optimisation."""
+def plain_name(name: str) -> str:
+    """Returns the name of a parameter without the prefix of its group."""
     return name.removeprefix("optimization.").removeprefix("architecture.")
 
 
-def flat(settings: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Nested settings under one flat key each, those apart that a study has to itself."""
-    found: dict[str, Any] = {}
+def flatten_settings(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Flattens the nested settings of a study, without those that may differ between studies."""
+    flat: dict[str, Any] = {}
     for key, value in settings.items():
-        if not above and key in OWN:
+        if not prefix and key in OWN_SETTINGS:
             continue
-        found |= flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {above + key: value}
-    return found
+        flat |= flatten_settings(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+    return flat
 
 
-def differing(studies: Sequence[Study]) -> list[str]:
-    """What should be the same in all studies and is not: `finished trials differ: lstm 40, gru 39`."""
-    settings = [flat(study.settings) for study in studies]
-    compared: dict[str, list[str]] = {
-        "trials asked for": [format_count(study.asked) for study in studies],
-        "finished trials": [format_count(len(study.finished)) for study in studies],
+def setting_differences(studies: Sequence[Study]) -> list[str]:
+    """Returns a text for each setting that should be the same in all studies and is not.
+
+    Example: `finished trials: lstm 40, gru 39`
+    """
+    settings = [flatten_settings(study.settings) for study in studies]
+    values: dict[str, list[str]] = {
+        "trials requested": [format_count(study.asked) for study in studies],
+        "finished trials": [format_count(len(study.finished_trials)) for study in studies],
         "objectives": [" and ".join(study.objectives) for study in studies],
     }
-    for key in sorted({key for each in settings for key in each} - {"objectives"}):
-        compared[printable(key.replace("_", " ").replace(".", " "))] = [
-            printable(format_option(each.get(key)))[:24] for each in settings
+    for key in sorted({key for flat in settings for key in flat} - {"objectives"}):
+        values[make_printable(key.replace("_", " ").replace(".", " "))] = [
+            make_printable(format_option(flat.get(key)))[:24] for flat in settings
         ]
+    names = study_labels(studies)
     return [
-        f"{name}: {', '.join(grouped(dict(zip(labels(studies), values, strict=True))))}"
-        for name, values in compared.items()
-        if len(set(values)) > 1
+        f"{title}: {', '.join(format_values(dict(zip(names, of_studies, strict=True))))}"
+        for title, of_studies in values.items()
+        if len(set(of_studies)) > 1
     ]
 
 
-def missing(section: Section) -> list[str]:
-    """Who was not tuned, whose study is not done, and whose winner was not trained yet."""
+def describe_missing(section: Section) -> list[str]:
+    """Names rows that were not tuned, unfinished studies, and winners and defaults without runs on fresh seeds."""
+    names = study_labels(section.studies)
     untuned = [row.label for row in section.rows if row.role is None]
-    named = list(zip(section.studies, labels(section.studies), strict=True))
-    short = [(study, name) for study, name in named if len(study.finished) < study.asked]
-    found = {row.experiment.identity for row in section.rows}
+    unfinished = [
+        f"{name} {len(study.finished_trials)} of {study.asked}"
+        for study, name in zip(section.studies, names, strict=True)
+        if len(study.finished_trials) < study.asked
+    ]
+    identities = {row.experiment.identity for row in section.rows}
     faults = [f"not tuned: {', '.join(untuned)}"] if untuned else []
-    if short:
-        each = [f"{name} {len(study.finished)} of {study.asked}" for study, name in short]
-        faults.append(f"trials not finished: {', '.join(each)}")
-    for what, key in (("winner", "winner_identity"), ("default configuration", "default_identity")):
-        lacking = [name for study, name in named if getattr(study, key) not in found]
-        if lacking:
-            faults.append(f"without runs of the {what} on fresh seeds: {', '.join(lacking)}")
+    if unfinished:
+        faults.append(f"trials not finished: {', '.join(unfinished)}")
+    for title, key in (("winner", "winner_identity"), ("default configuration", "default_identity")):
+        without_runs = [
+            name for study, name in zip(section.studies, names, strict=True) if getattr(study, key) not in identities
+        ]
+        if without_runs:
+            faults.append(f"without runs of the {title} on fresh seeds: {', '.join(without_runs)}")
     return faults
 
 
-def alike(studies: Sequence[Study]) -> str:
-    """What all studies had in common."""
-    first, settings = studies[0], flat(studies[0].settings)
+def describe_common_settings(studies: Sequence[Study]) -> str:
+    """States the settings that all studies share."""
+    first, settings = studies[0], flatten_settings(studies[0].settings)
     several = len(studies) > 1
-    parts = [f"{pluralize(len(first.finished), 'finished trial')}{' each' if several else ''}"]
+    parts = [f"{pluralize(len(first.finished_trials), 'finished trial')}{' each' if several else ''}"]
     if "budget.steps" in settings:
         parts.append(f"{pluralize(settings['budget.steps'], 'step')} a trial")
-    parts += [f"{'the same ' if several else ''}{key} ({settings[key]})" for key in CHOOSERS if key in settings]
-    who = "All architectures were" if several else f"{printable(first.architecture)} was"
-    return f"{who} tuned with {join_names(parts)}, by the loss on the validation set only."
+    parts += [f"{'the same ' if several else ''}{key} ({settings[key]})" for key in SEARCH_METHODS if key in settings]
+    subject = "All architectures were" if several else f"{make_printable(first.architecture)} was"
+    return f"{subject} tuned with {join_names(parts)}, by the loss on the validation set only."
 
 
-def unequal(studies: Sequence[Study]) -> list[str]:
-    """Settings that every architecture has, and that were not searched in the same range everywhere."""
-    common = {key for study in studies for key in flat(study.settings) if key.startswith(GENERAL)}
-    of_study: list[dict[str, Domain]] = [{plain(each.name): each for each in searched(study)} for study in studies]
+def describe_unequal_ranges(studies: Sequence[Study]) -> list[str]:
+    """Names the settings of every architecture that were not searched in the same range in all studies."""
+    common = {key for study in studies for key in flatten_settings(study.settings) if key.startswith(COMMON_PREFIXES)}
+    domains: list[dict[str, Domain]] = [
+        {plain_name(domain.name): domain for domain in searched_domains(study)} for study in studies
+    ]
+    names = study_labels(studies)
     parts = []
-    for name in sorted({name for found in of_study for name in found}):
+    for name in sorted({name for of_study in domains for name in of_study}):
         if f"optimization.{name}" not in common and name not in ("embedding_size", "hidden_size"):
             continue
-        ranges = [said(found[name]) if name in found else "not searched" for found in of_study]
+        ranges = [format_domain(of_study[name]) if name in of_study else "not searched" for of_study in domains]
         if len(set(ranges)) > 1:
-            parts.append(f"{printable(name)}: {', '.join(grouped(dict(zip(labels(studies), ranges, strict=True))))}")
+            values = format_values(dict(zip(names, ranges, strict=True)))
+            parts.append(f"{make_printable(name)}: {', '.join(values)}")
     return [f"Not searched in the same range everywhere: {'; '.join(parts)}."] if parts else []
 
 
-def widths(rows: Sequence[Row]) -> list[str]:
-    """How far sizes are apart where they were searched for."""
-    given = [parameter for row in rows for parameter in row.results("parameters")]
-    if not given:
+def describe_searched_widths(rows: Sequence[Row]) -> list[str]:
+    """States how far the numbers of parameters are apart, if the hidden size was searched."""
+    parameters = [count for row in rows for count in row.result_values("parameters")]
+    if not parameters:
         return []
-    spread = 100 * (max(given) - min(given)) / max(1, min(given))
-    ends = f"{format_count(min(given))} to {format_count(max(given))}"
-    apart = f"parameters from {ends}, a spread of {format_percent(spread)}"
-    return [f"The hidden size was searched for, so widths differ by design; {apart}."]
+    smallest, largest = min(parameters), max(parameters)
+    spread = format_percent(100 * (largest - smallest) / max(1, smallest))
+    counts = f"parameters from {format_count(smallest)} to {format_count(largest)}, a spread of {spread}"
+    return [f"The hidden size was searched for, so widths differ by design; {counts}."]

@@ -1,41 +1,14 @@
-"""The figure of how the search went: the best validation loss so far against the number of finished trials."""
+"""Optimisation history of studies: the best validation loss so far against the number of finished trials."""
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.figures import panels
-from analysis.figures.panels import AID, Line, Panel
+from analysis.figures.panels import REFERENCE_LINE, Line, Panel
 from analysis.formatting import format_number
 from analysis.report.tuning.tuned import TunedTask, best_so_far
 from analysis.style import theme
-
-
-def lines(subject: TunedTask) -> list[Line]:
-    """A step curve for each architecture that has a complete trial."""
-    made = []
-    for each in subject.of:
-        best = best_so_far(each.study)
-        if np.isfinite(best).any():
-            steps = {**each.look.line(), "drawstyle": "steps-post"}
-            made.append(Line(label=each.name, x=np.arange(1.0, len(best) + 1), y=best, look=steps))
-    return made
-
-
-def draw(subject: TunedTask) -> Figure | None:
-    """Draws the curves and the trivial loss; `None` where no trial is complete."""
-    drawn = lines(subject)
-    if not drawn:
-        return None
-    trivial = None if subject.section is None else subject.section.trivial_loss
-    if trivial is not None:
-        x = np.array([1.0, max(len(each.x) for each in drawn)])
-        drawn.append(Line(label=f"trivial {format_number(trivial)}", x=x, y=np.full(2, trivial), look=AID))
-    with theme():
-        figure = panels.draw([Panel(lines=drawn, x_label="finished trials", y_label="best validation loss so far")])
-        figure.axes[0].xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], integer=True))
-    return figure
-
 
 CAPTION = (
     "The lowest validation loss of the complete trials so far; pruned and diverged trials count as finished and lower "
@@ -43,7 +16,39 @@ CAPTION = (
 )
 
 
-def described(subject: TunedTask) -> str:
-    """The figure for those who cannot see it."""
-    ends = "; ".join(f"{each.label} {format_number(float(each.y[-1]))} after {len(each.x)}" for each in lines(subject))
-    return f"Optimisation history on {subject.title}. Best validation loss at the end: {ends}."
+def draw_history(task: TunedTask) -> Figure | None:
+    """Draws the curves with the trivial loss; `None` if no trial is complete."""
+    lines = history_lines(task)
+    if not lines:
+        return None
+    trivial = None if task.section is None else task.section.trivial_loss
+    if trivial is not None:
+        x = np.array([1.0, max(len(line.x) for line in lines)])
+        label = f"trivial {format_number(trivial)}"
+        lines.append(Line(label=label, x=x, y=np.full(2, trivial), plot_keywords=REFERENCE_LINE))
+    with theme():
+        figure = panels.draw_panels(
+            [Panel(lines=lines, x_label="finished trials", y_label="best validation loss so far")]
+        )
+        figure.axes[0].xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], integer=True))
+    return figure
+
+
+def alt_text(task: TunedTask) -> str:
+    """Describes the figure for screen readers: the end of each curve."""
+    ends = "; ".join(
+        f"{line.label} {format_number(float(line.y[-1]))} after {len(line.x)}" for line in history_lines(task)
+    )
+    return f"Optimisation history on {task.title}. Best validation loss at the end: {ends}."
+
+
+def history_lines(task: TunedTask) -> list[Line]:
+    """Returns a step curve for each architecture with a complete trial."""
+    lines = []
+    for architecture in task.architectures:
+        best = best_so_far(architecture.study)
+        if np.isfinite(best).any():
+            style = {**architecture.line_style.plot_keywords(), "drawstyle": "steps-post"}
+            x = np.arange(1.0, len(best) + 1)
+            lines.append(Line(label=architecture.name, x=x, y=best, plot_keywords=style))
+    return lines

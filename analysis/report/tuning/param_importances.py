@@ -1,4 +1,4 @@
-"""The figure of what mattered: the importance of every parameter in every study."""
+"""Importances of the searched parameters in each study, as a heat map."""
 
 import numpy as np
 import pandas as pd
@@ -6,48 +6,44 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from analysis.figures import labels
-from analysis.figures.labels import widest
-from analysis.formatting import format_range, printable
+from analysis.figures.labels import max_text_width
+from analysis.formatting import format_range, make_printable
 from analysis.report.tuning.tuned import TunedTask
 from analysis.style import theme
 
-WIDTH, RIGHT, TOP, ROW = 440.0, 10.0, 6.0, 19.0
-"""Points: of the figure, of what surrounds its cells, and the height of one."""
-NAME, HEADING = 26, 16
-"""Characters to a line of a parameter's and of an architecture's name."""
+WIDTH, RIGHT, TOP, CELL_HEIGHT = 440.0, 10.0, 6.0, 19.0
+"""Width of the figure, margins around its cells, and height of a cell, in points."""
+NAME_LENGTH, HEADING_LENGTH = 26, 16
+"""Characters on a line of a parameter's and of an architecture's name."""
+ENOUGH_TRIALS = 30
+"""Number of complete trials below which importances depend much on the trials that were drawn."""
 
 
-def table(subject: TunedTask) -> pd.DataFrame:
-    """Importances, (parameters, architectures); NaN where it was not searched. The most important by the mean first."""
-    found = {each.slug: each.study.importances for each in subject.of if each.study.importances}
-    frame = pd.DataFrame({slug: pd.Series(dict(known), dtype=float) for slug, known in found.items()})
-    means = frame.mean(axis=1)
-    return frame.loc[sorted(frame.index, key=lambda name: (-means[name], name))]
-
-
-def draw(subject: TunedTask) -> Figure | None:
-    """Draws a cell for each parameter and architecture; `None` where no study says anything."""
-    frame = table(subject)
+def draw_importances(task: TunedTask) -> Figure | None:
+    """Draws a cell for each parameter and architecture; `None` if no study has importances."""
+    frame = importance_table(task)
     if frame.empty:
         return None
-    names = {each.slug: each.name for each in subject.of}
-    headings = [labels.wrapped(names[slug], HEADING) for slug in frame.columns]
-    rows = [labels.wrapped(printable(name), NAME) for name in frame.index]
-    left = 12 + widest((line for lines in rows for line in lines), 9)
+    names = {architecture.slug: architecture.name for architecture in task.architectures}
+    headings = [labels.wrap_text(names[slug], HEADING_LENGTH) for slug in frame.columns]
+    rows = [labels.wrap_text(make_printable(name), NAME_LENGTH) for name in frame.index]
+    left = 12 + max_text_width((line for lines in rows for line in lines), 9)
     width = WIDTH - left - RIGHT
-    longest = widest((line for lines in headings for line in lines), 9)
-    # Upright where the names do not fit side by side.
+    longest = max_text_width((line for lines in headings for line in lines), 9)
+    # Headings are upright if they do not fit side by side.
     upright = longest > width / len(headings) - 4
-    below = (longest if upright else labels.LINE * max(map(len, headings))) + 12
-    high = ROW if all(len(lines) == 1 for lines in rows) else labels.LINE * max(map(len, rows)) + 4
-    total = TOP + high * len(rows) + below
+    bottom = (longest if upright else labels.LINE_HEIGHT * max(map(len, headings))) + 12
+    one_line = all(len(lines) == 1 for lines in rows)
+    cell_height = CELL_HEIGHT if one_line else labels.LINE_HEIGHT * max(map(len, rows)) + 4
+    height = TOP + cell_height * len(rows) + bottom
+    values = frame.to_numpy(float)
     with theme():
-        figure = Figure(figsize=(WIDTH / 72, total / 72))
-        axes = figure.add_axes((left / WIDTH, below / total, width / WIDTH, high * len(rows) / total))
+        figure = Figure(figsize=(WIDTH / 72, height / 72))
+        axes = figure.add_axes((left / WIDTH, bottom / height, width / WIDTH, cell_height * len(rows) / height))
         sns.heatmap(
-            frame.to_numpy(float),
+            values,
             ax=axes,
-            mask=~np.isfinite(frame.to_numpy(float)),
+            mask=~np.isfinite(values),
             annot=True,
             fmt=".2f",
             annot_kws={"fontsize": 8.5},
@@ -71,23 +67,41 @@ def draw(subject: TunedTask) -> Figure | None:
     return figure
 
 
-ENOUGH = 30
-"""Complete trials below which importances depend on which happened to be drawn."""
-
-
-def caption(subject: TunedTask) -> str:
-    """What the figure shows, and from how little."""
-    complete = [len(each.study.in_state("complete")) for each in subject.of if each.study.importances]
-    few = f" With fewer than {ENOUGH} they are a hint, no more." if min(complete, default=ENOUGH) < ENOUGH else ""
+def caption(task: TunedTask) -> str:
+    """Returns the caption, with a warning if importances come from few trials."""
+    complete = [
+        len(architecture.study.trials_in("complete"))
+        for architecture in task.architectures
+        if architecture.study.importances
+    ]
+    warning = ""
+    if min(complete, default=ENOUGH_TRIALS) < ENOUGH_TRIALS:
+        warning = f" With fewer than {ENOUGH_TRIALS} they are a hint, no more."
     return (
         "How much of the differences in loss each parameter accounts for, by PED-ANOVA; the importances of an "
         "architecture add up to 1. Empty where it was not searched. From "
-        f"{format_range(complete)} complete trials of each.{few}"
+        f"{format_range(complete)} complete trials of each.{warning}"
     )
 
 
-def described(subject: TunedTask) -> str:
-    """The figure for those who cannot see it: what mattered most in each study."""
-    frame, names = table(subject), {each.slug: each.name for each in subject.of}
-    told = "; ".join(f"{names[slug]} {printable(str(frame[slug].idxmax()))}" for slug in frame.columns)
-    return f"Importances on {subject.title}. The most important parameter: {told}."
+def alt_text(task: TunedTask) -> str:
+    """Describes the figure for screen readers: the most important parameter of each study."""
+    frame = importance_table(task)
+    names = {architecture.slug: architecture.name for architecture in task.architectures}
+    most_important = "; ".join(f"{names[slug]} {make_printable(str(frame[slug].idxmax()))}" for slug in frame.columns)
+    return f"Importances on {task.title}. The most important parameter: {most_important}."
+
+
+def importance_table(task: TunedTask) -> pd.DataFrame:
+    """Returns the importances, (parameters, architectures), in descending order of their mean.
+
+    Values are NaN for parameters that were not searched.
+    """
+    importances = {
+        architecture.slug: architecture.study.importances
+        for architecture in task.architectures
+        if architecture.study.importances
+    }
+    frame = pd.DataFrame({slug: pd.Series(dict(values), dtype=float) for slug, values in importances.items()})
+    means = frame.mean(axis=1)
+    return frame.loc[sorted(frame.index, key=lambda name: (-means[name], name))]

@@ -1,52 +1,64 @@
-"""The tables of a chapter on tuning."""
+"""Tables of a chapter on tuning, and the table of all trials that is written to `tuning.csv`."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from analysis.formatting import ABSENT, TIMES, format_count, format_interval, format_number, format_range, printable
-from analysis.grouping import Row, flatten
+from analysis.formatting import (
+    ABSENT,
+    MULTIPLICATION_SIGN,
+    format_count,
+    format_interval,
+    format_number,
+    format_range,
+    make_printable,
+)
+from analysis.grouping import Row, flatten_config
 from analysis.report.blocks import Cell, Column, Table
-from analysis.report.tuning.search_space import domains, said, worded
+from analysis.report.tuning.search_space import format_domain, format_value, study_domains
 from analysis.report.tuning.tuned import (
     TunedArchitecture,
     TunedTask,
     default_trial,
+    final_loss,
     format_rank,
-    last_of,
-    loss_of,
+    last_loss,
     rank_changes,
-    seconds_of,
+    total_seconds,
 )
 from workbench.study_files import Study, Trial
 
 
-def against_default(subject: TunedTask) -> Table:
-    """Each architecture tuned against its default, and what the search took."""
-    found = {each.of.slug: each for each in rank_changes(subject.of)}
-    defaults, tuned = ([getattr(each, key) for each in found.values()] for key in ("default", "tuned"))
+def tuning_table(task: TunedTask) -> Table:
+    """Returns the losses and ranks of each architecture before and after tuning, and the cost of the search."""
+    changes = {change.architecture.slug: change for change in rank_changes(task.architectures)}
+    default_losses = [change.default for change in changes.values()]
+    tuned_losses = [change.tuned for change in changes.values()]
 
-    def line(each: TunedArchitecture) -> tuple[Cell, ...]:
-        study, place = each.study, found.get(each.slug)
+    def table_row(architecture: TunedArchitecture) -> tuple[Cell, ...]:
+        study, change = architecture.study, changes.get(architecture.slug)
         untuned = default_trial(study)
-        factor = None if place is None else place.factor
+        factor = None if change is None else change.factor
         texts = (
-            tested(each.default),
-            tested(each.tuned),
-            ABSENT if factor is None else f"{format_number(factor)} {TIMES}",
-            ABSENT if place is None else format_rank(place.before, place.default, defaults),
-            ABSENT if place is None else format_rank(place.after, place.tuned, tuned),
-            format_number(None if untuned is None else loss_of(study, untuned)),
-            format_number(each.best),
-            f"{len(study.finished)} of {study.asked}",
-            *(format_count(len(study.in_state(state))) for state in ("pruned", "diverged")),
-            format_count(len(study.in_state("failed", "interrupted"))),
-            parameters(each),
-            format_number(seconds_of(study)),
+            format_test_loss(architecture.default),
+            format_test_loss(architecture.tuned),
+            ABSENT if factor is None else f"{format_number(factor)} {MULTIPLICATION_SIGN}",
+            ABSENT if change is None else format_rank(change.before, change.default, default_losses),
+            ABSENT if change is None else format_rank(change.after, change.tuned, tuned_losses),
+            format_number(None if untuned is None else final_loss(study, untuned)),
+            format_number(architecture.best),
+            f"{len(study.finished_trials)} of {study.asked}",
+            *(format_count(len(study.trials_in(state))) for state in ("pruned", "diverged")),
+            format_count(len(study.trials_in("failed", "interrupted"))),
+            format_parameters(architecture),
+            format_number(total_seconds(study)),
         )
-        return (Cell(text=each.name, look=each.look), *(Cell(text=text) for text in texts))
+        return (
+            Cell(text=architecture.name, line_style=architecture.line_style),
+            *(Cell(text=text) for text in texts),
+        )
 
     columns = (
         ("test loss", ("default", "tuned", "default\n/ tuned")),
@@ -56,129 +68,136 @@ def against_default(subject: TunedTask) -> Table:
         ("", ("parameters\nof the winner", "seconds of\nthe search")),
     )
     return Table(
-        caption=f"Tuned against default on {subject.title}",
+        caption=f"Tuned against default on {task.title}",
         columns=(
             Column(heading="architecture", kind="text"),
             *(Column(heading=heading, group=group) for group, headings in columns for heading in headings),
         ),
-        lines=tuple(line(each) for each in subject.of),
+        rows=tuple(table_row(architecture) for architecture in task.architectures),
     )
 
 
-def tested(row: Row | None) -> str:
-    """A row's test loss."""
-    return ABSENT if row is None else format_interval(row.test("loss"))
+def format_test_loss(row: Row | None) -> str:
+    """Returns the mean test loss of a row with its interval."""
+    return ABSENT if row is None else format_interval(row.test_mean("loss"))
 
 
-def parameters(each: TunedArchitecture) -> str:
-    """How many the winner has, by its runs or by the study's second objective."""
-    if each.tuned is not None:
-        return format_range(each.tuned.results("parameters"))
-    winner, names = each.winner, each.study.objectives
-    if winner is None or winner.values is None or "parameters" not in names:
+def format_parameters(architecture: TunedArchitecture) -> str:
+    """Returns the number of the winner's parameters, from its runs or else from the study's second objective."""
+    if architecture.tuned is not None:
+        return format_range(architecture.tuned.result_values("parameters"))
+    winner, objectives = architecture.winner, architecture.study.objectives
+    if winner is None or winner.values is None or "parameters" not in objectives:
         return ABSENT
-    return format_count(winner.values[names.index("parameters")])
+    return format_count(winner.values[objectives.index("parameters")])
 
 
-def best(each: TunedArchitecture, subject: TunedTask) -> Table | None:
-    """What the winner has chosen, beside the default and what was searched; `None` where there is nothing."""
-    winner, untuned = each.winner, default_trial(each.study)
-    importances = each.study.importances or {}
-    known = domains(each.study)
-    if not known:
+def best_parameters_table(architecture: TunedArchitecture, task: TunedTask) -> Table | None:
+    """Returns the parameters of the winner, beside the default and the search space; `None` without parameters."""
+    winner, untuned = architecture.winner, default_trial(architecture.study)
+    importances = architecture.study.importances or {}
+    domains = study_domains(architecture.study)
+    if not domains:
         return None
-    searched = [domain for domain in known if not domain.fixed]
-    lines = [
+    searched_first = sorted(domains, key=lambda domain: domain.is_fixed)
+    rows = [
         (
-            printable(domain.name),
-            said(domain),
-            chosen(domain.name, untuned, each.default, conditional=bool(domain.when)),
-            chosen(domain.name, winner, each.tuned, conditional=bool(domain.when)),
+            make_printable(domain.name),
+            format_domain(domain),
+            format_chosen(domain.name, untuned, architecture.default, conditional=bool(domain.when)),
+            format_chosen(domain.name, winner, architecture.tuned, conditional=bool(domain.when)),
             ABSENT if (share := importances.get(domain.name)) is None else f"{share:.2f}",
         )
-        for domain in (*searched, *(domain for domain in known if domain.fixed))
+        for domain in searched_first
     ]
-    kinds = ("text", "prose", "number", "number", "number")
-    headings = ("parameter", "searched", "default", "winner", "importance")
     return Table(
-        caption=f"Best parameters of {each.name} on {subject.title}",
-        columns=tuple(
-            Column(heading=heading, kind=kind)  # type: ignore[arg-type]
-            for heading, kind in zip(headings, kinds, strict=True)
+        caption=f"Best parameters of {architecture.name} on {task.title}",
+        columns=(
+            Column(heading="parameter", kind="text"),
+            Column(heading="searched", kind="prose"),
+            *(Column(heading=heading) for heading in ("default", "winner", "importance")),
         ),
-        lines=tuple(tuple(Cell(text=text) for text in line) for line in lines),
+        rows=tuple(tuple(Cell(text=text) for text in row) for row in rows),
     )
 
 
-def chosen(name: str, trial: Trial | None, row: Row | None, *, conditional: bool = False) -> str:
-    """A parameter's value in a trial, or else in the configuration of a row; nothing where a trial did not have it."""
+def format_chosen(name: str, trial: Trial | None, row: Row | None, *, conditional: bool = False) -> str:
+    """Returns the value of a parameter in a trial, or else in the configuration of a row.
+
+    Args:
+        name: name of the parameter in the search space.
+        trial: the trial.
+        row: the runs of the same configuration.
+        conditional: whether a trial without the parameter did not use it, so that the configuration does not count.
+    """
     if trial is not None and name in trial.params:
-        return worded(trial.params[name])
+        return format_value(trial.params[name])
     if row is None or (trial is not None and conditional):
         return ABSENT
-    flat: Mapping[str, Any] = flatten(row.experiment)
-    bare = name.removeprefix("architecture.")
-    for key in (f"architecture.options.{bare}", f"optimization.{name}", name):
-        if key in flat:
-            return worded(flat[key])
+    configuration = flatten_config(row.experiment)
+    option = name.removeprefix("architecture.")
+    for key in (f"architecture.options.{option}", f"optimization.{name}", name):
+        if key in configuration:
+            return format_value(configuration[key])
     return ABSENT
 
 
-def front(of: Sequence[TunedArchitecture], subject: TunedTask) -> Table | None:
-    """The Pareto fronts, architecture by architecture; `None` where no study has two objectives."""
-    lines = []
+def pareto_table(task: TunedTask) -> Table | None:
+    """Returns the Pareto fronts, architecture by architecture; `None` if no study has two objectives."""
+    rows = []
     second = ""
-    for each in of:
-        if len(each.study.objectives) < 2:
+    for architecture in task.architectures:
+        if len(architecture.study.objectives) < 2:
             continue
-        second = each.study.objectives[1]
-        for trial in each.study.front:
-            losses = trial.values or ()
-            lines.append(
+        second = architecture.study.objectives[1]
+        for trial in architecture.study.pareto_front:
+            values = trial.values or ()
+            params = ", ".join(f"{make_printable(key)} {format_value(value)}" for key, value in trial.params.items())
+            rows.append(
                 (
-                    Cell(text=each.name, look=each.look),
+                    Cell(text=architecture.name, line_style=architecture.line_style),
                     Cell(text=format_count(trial.number)),
-                    Cell(text=format_number(losses[0])),
-                    Cell(text=format_count(losses[1]) if second == "parameters" else format_number(losses[1])),
-                    Cell(text=", ".join(f"{printable(key)} {worded(value)}" for key, value in trial.params.items())),
+                    Cell(text=format_number(values[0])),
+                    Cell(text=format_count(values[1]) if second == "parameters" else format_number(values[1])),
+                    Cell(text=params),
                 )
             )
-    if not lines:
+    if not rows:
         return None
     return Table(
-        caption=f"Pareto front of loss and {printable(second)} on {subject.title}",
+        caption=f"Pareto front of loss and {make_printable(second)} on {task.title}",
         columns=(
             Column(heading="architecture", kind="text"),
             Column(heading="trial"),
             Column(heading="validation\nloss"),
-            Column(heading=printable(second)),
+            Column(heading=make_printable(second)),
             Column(heading="chosen", kind="prose"),
         ),
-        lines=tuple(lines),
+        rows=tuple(rows),
     )
 
 
-def trials(studies: Sequence[Study]) -> pd.DataFrame:
-    """A row for each trial, by task, architecture and number.
+def trials_table(studies: Sequence[Study]) -> pd.DataFrame:
+    """Returns a row for each trial, by task, architecture and number.
 
-    Every objective has a column of its own, `values/loss`; `last/loss` is the last validation loss that was reported,
-    of a pruned trial too. What a trial does not have is missing.
+    Every objective has a column of its own, such as `values/loss`; `last/loss` is the last validation loss that was
+    reported, also by a pruned trial. Values that a trial does not have are missing.
     """
     objectives = sorted({name for study in studies for name in study.objectives})
-    found = [record(study, trial, objectives) for study in studies for trial in study.trials]
-    # Whole numbers stay whole where some trials have none.
-    return pd.DataFrame(found, columns=list(columns(objectives))).convert_dtypes()
+    records = [trial_record(study, trial, objectives) for study in studies for trial in study.trials]
+    # Integer columns stay integer even if some trials have no value.
+    return pd.DataFrame(records, columns=list(trial_columns(objectives))).convert_dtypes()
 
 
-def columns(objectives: Sequence[str]) -> tuple[str, ...]:
-    """The columns, in their order."""
-    before = ("task", "task_options", "architecture", "study", "number", "place", "state", "default", "winner")
+def trial_columns(objectives: Sequence[str]) -> tuple[str, ...]:
+    """Returns the columns of the table of trials, in order."""
+    identity = ("task", "task_options", "architecture", "study", "number", "place", "state", "default", "winner")
     values = (f"values/{name}" for name in objectives)
-    return (*before, *values, "last/step", "last/loss", "params", "seconds", "ended", "identity", "error")
+    return (*identity, *values, "last/step", "last/loss", "params", "seconds", "ended", "identity", "error")
 
 
-def record(study: Study, trial: Trial, objectives: Sequence[str]) -> dict[str, Any]:
-    """A trial in one flat row."""
+def trial_record(study: Study, trial: Trial, objectives: Sequence[str]) -> dict[str, Any]:
+    """Returns a trial as one flat row."""
     values = dict(zip(study.objectives, trial.values or (), strict=False))
     return {
         "task": study.task,
@@ -192,7 +211,7 @@ def record(study: Study, trial: Trial, objectives: Sequence[str]) -> dict[str, A
         "winner": trial.number == study.winner,
         **{f"values/{name}": values.get(name) for name in objectives},
         "last/step": trial.intermediate[-1][0] if trial.intermediate else None,
-        "last/loss": last_of(trial),
+        "last/loss": last_loss(trial),
         "params": json.dumps(dict(trial.params), sort_keys=True),
         "seconds": trial.seconds,
         "ended": trial.ended,

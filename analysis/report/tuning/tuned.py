@@ -1,18 +1,35 @@
-"""What a chapter on tuning is about: the studies of one variant of a task, with what was trained from them."""
+"""Tuned architectures: the studies of a task with the runs trained from them, and how tuning changes the ranking."""
 
 import json
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
 from analysis.formatting import join_names, pluralize
-from analysis.grouping import Row, Section, catalogue_order, distinct, labels, natural_sort_key, task_title, variant_key
+from analysis.grouping import (
+    Row,
+    Section,
+    catalogue_sort_key,
+    make_anchors,
+    natural_sort_key,
+    study_labels,
+    task_title,
+    variant_key,
+)
 from analysis.statistics import Mean
 from analysis.style import LineStyle, line_styles
-from workbench.study_files import State, Study, Trial
+from workbench.study_files import Study, Trial, TrialStatus
+
+UNCOUNTED_STATES: tuple[tuple[TrialStatus, str, str], ...] = (
+    ("failed", "failed", "failed"),
+    ("interrupted", "was interrupted", "were interrupted"),
+    ("running", "is running", "are running"),
+    ("waiting", "is waiting", "are waiting"),
+)
+"""States that do not count towards the number of finished trials, with predicates for one trial and for several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,22 +37,22 @@ class TunedArchitecture:
     """An architecture, its study, and the rows that were trained from it on fresh seeds."""
 
     name: str
-    """The architecture's, as it is printed; the study's where several have tuned the same one."""
+    """Name of the architecture; if several studies have tuned the same one, name of the study."""
     slug: str
-    """The same in file names, its own among those of the task."""
+    """The name as part of file names, unique in the task."""
     study: Study
-    look: LineStyle
+    line_style: LineStyle
     tuned: Row | None = None
     default: Row | None = None
-    """The same row, where the default configuration is also the best."""
+    """The same row as `tuned` if the default configuration is also the best."""
 
     @property
     def losses(self) -> tuple[Mean, Mean] | None:
-        """The mean test losses of the default and of the tuned configuration; `None` unless there are both."""
+        """The mean test losses of the default and of the tuned configuration; `None` unless both exist."""
         if self.tuned is None or self.default is None:
             return None
-        found = self.default.test("loss"), self.tuned.test("loss")
-        return found if all(each.n for each in found) else None
+        losses = self.default.test_mean("loss"), self.tuned.test_mean("loss")
+        return losses if all(loss.n for loss in losses) else None
 
     @property
     def winner(self) -> Trial | None:
@@ -44,8 +61,8 @@ class TunedArchitecture:
 
     @property
     def best(self) -> float | None:
-        """Its validation loss."""
-        return None if self.winner is None else loss_of(self.study, self.winner)
+        """The validation loss of the winner."""
+        return None if self.winner is None else final_loss(self.study, self.winner)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,217 +71,243 @@ class TunedTask:
 
     anchor: str
     title: str
-    of: tuple[TunedArchitecture, ...]
-    """In the catalogue's order, the user's own after it."""
-    section: Section | None = field(default=None)
-    """What was trained on it with fresh seeds; `None` where nothing is yet."""
+    architectures: tuple[TunedArchitecture, ...]
+    """In the catalogue's order, followed by custom architectures."""
+    section: Section | None = None
+    """The runs on fresh seeds; `None` if there are none yet."""
 
 
 def tuned_tasks(studies: Sequence[Study], sections: Sequence[Section]) -> tuple[TunedTask, ...]:
-    """The studies by variant of a task: in the order of the report's sections, then those that have none.
+    """Groups studies by variant of a task, in the order of the report's sections, followed by those without a section.
 
     Args:
-        studies: all of the report.
-        sections: all of the report; those of tuned tasks have their studies in them.
+        studies: all studies of the report.
+        sections: all sections of the report; those of tuned tasks hold their studies.
     """
     names = {row.experiment.architecture.name for section in sections for row in section.rows}
-    of_name = line_styles(names | {study.architecture for study in studies})
-    found: list[tuple[str, Section | None, list[Study]]] = [
+    style_of = line_styles(names | {study.architecture for study in studies})
+    tasks: list[tuple[str, Section | None, list[Study]]] = [
         (section.title, section, list(section.studies)) for section in sections if section.studies
     ]
-    placed = {id(study) for _, _, mine in found for study in mine}
-    rest: dict[str, list[Study]] = {}
+    with_section = {id(study) for _, _, task_studies in tasks for study in task_studies}
+    by_variant: dict[str, list[Study]] = {}
     for study in studies:
-        if id(study) not in placed:
-            rest.setdefault(variant_key(study.task, study.task_options), []).append(study)
-    alone: list[tuple[str, Section | None, list[Study]]] = [
-        (task_title(mine[0].task, mine[0].task_options), None, mine) for mine in rest.values()
+        if id(study) not in with_section:
+            by_variant.setdefault(variant_key(study.task, study.task_options), []).append(study)
+    without_section: list[tuple[str, Section | None, list[Study]]] = [
+        (task_title(variant[0].task, variant[0].task_options), None, variant) for variant in by_variant.values()
     ]
-    found += sorted(alone, key=lambda each: natural_sort_key(each[0]))
-    anchors = with_anchors([(title, section) for title, section, _ in found], {section.anchor for section in sections})
+    tasks += sorted(without_section, key=lambda task: natural_sort_key(task[0]))
+    anchors = tuning_anchors(
+        [(title, section) for title, section, _ in tasks], {section.anchor for section in sections}
+    )
     return tuple(
-        TunedTask(anchor=anchor, title=title, section=section, of=tuple(tuned_architectures(mine, section, of_name)))
-        for anchor, (title, section, mine) in zip(anchors, found, strict=True)
+        TunedTask(
+            anchor=anchor,
+            title=title,
+            section=section,
+            architectures=tuple(tuned_architectures(task_studies, section, style_of)),
+        )
+        for anchor, (title, section, task_studies) in zip(anchors, tasks, strict=True)
     )
 
 
-def with_anchors(found: Sequence[tuple[str, Section | None]], taken: set[str]) -> list[str]:
-    """A name for each subject in links and files, after the section's where there is one."""
-    keys = [json.dumps([index, title]) for index, (title, _) in enumerate(found)]
-    slugs = distinct({key: title for key, (title, _) in zip(keys, found, strict=True)})
-    names = [
+def tuning_anchors(tasks: Sequence[tuple[str, Section | None]], reserved: set[str]) -> list[str]:
+    """Returns a unique name for each task in links and files, derived from its section's if it has one.
+
+    Args:
+        tasks: title and section of each task.
+        reserved: names of other chapters.
+    """
+    keys = [json.dumps([index, title]) for index, (title, _) in enumerate(tasks)]
+    slugs = make_anchors({key: title for key, (title, _) in zip(keys, tasks, strict=True)})
+    anchors = [
         f"tuning-{slugs[key] if section is None else section.anchor}"
-        for key, (_, section) in zip(keys, found, strict=True)
+        for key, (_, section) in zip(keys, tasks, strict=True)
     ]
-    # A task may be named so that its own chapter has the name.
-    return [f"{name}-search" if name in taken else name for name in names]
+    # The chapter of another task may have the same name.
+    return [f"{anchor}-search" if anchor in reserved else anchor for anchor in anchors]
 
 
 def tuned_architectures(
-    studies: Iterable[Study], section: Section | None, of_name: dict[str, LineStyle]
+    studies: Iterable[Study], section: Section | None, style_of: Mapping[str, LineStyle]
 ) -> Iterable[TunedArchitecture]:
-    """The studies of one subject, each with its rows."""
-    ordered = sorted(studies, key=lambda study: (*catalogue_order(study.architecture), study.name))
-    slugs = distinct({str(index): study.architecture for index, study in enumerate(ordered)})
+    """Yields the studies of one task, each with its rows.
+
+    Args:
+        studies: studies of the task.
+        section: the runs on fresh seeds.
+        style_of: line style of every architecture of the report.
+    """
+    ordered = sorted(studies, key=lambda study: (*catalogue_sort_key(study.architecture), study.name))
+    slugs = make_anchors({str(index): study.architecture for index, study in enumerate(ordered)})
     rows = {row.experiment.identity: row for row in (section.rows if section else ())}
-    for index, (study, name) in enumerate(zip(ordered, labels(ordered), strict=True)):
+    for index, (study, name) in enumerate(zip(ordered, study_labels(ordered), strict=True)):
         yield TunedArchitecture(
             name=name,
             slug=slugs[str(index)],
             study=study,
-            look=of_name[study.architecture],
+            line_style=style_of[study.architecture],
             tuned=rows.get(study.winner_identity or ""),
             default=rows.get(study.default_identity or ""),
         )
 
 
-OTHERS: tuple[tuple[State, str, str], ...] = (
-    ("failed", "failed", "failed"),
-    ("interrupted", "was interrupted", "were interrupted"),
-    ("running", "is running", "are running"),
-    ("waiting", "is waiting", "are waiting"),
-)
-"""The states that do not count against a budget, and what is said of one and of several."""
-
-
-def loss_of(study: Study, trial: Trial) -> float | None:
-    """The validation loss at the end of a complete trial; `None` for all others."""
+def final_loss(study: Study, trial: Trial) -> float | None:
+    """Returns the validation loss at the end of a complete trial; `None` for all others."""
     if trial.values is None or trial.state != "complete":
         return None
     loss = trial.values[study.objectives.index("loss") if "loss" in study.objectives else 0]
     return loss if math.isfinite(loss) else None
 
 
-def last_of(trial: Trial) -> float | None:
-    """The last validation loss that a trial reported, however it ended."""
+def last_loss(trial: Trial) -> float | None:
+    """Returns the last finite validation loss that a trial reported, in whatever state it ended."""
     finite = [value for _, value in trial.intermediate if math.isfinite(value)]
     return finite[-1] if finite else None
 
 
-def shown_loss(study: Study, trial: Trial) -> float | None:
-    """The loss at which a trial is drawn: that at the end, or for a pruned one the last."""
-    return last_of(trial) if trial.state == "pruned" else loss_of(study, trial)
+def plotted_loss(study: Study, trial: Trial) -> float | None:
+    """Returns the loss at which a trial is drawn: the last one if it was pruned, else the final one."""
+    return last_loss(trial) if trial.state == "pruned" else final_loss(study, trial)
 
 
 def best_so_far(study: Study) -> np.ndarray:
-    """The lowest validation loss up to each finished trial, by number.
+    """Returns the lowest validation loss up to each finished trial, in order of number.
 
     Returns:
         (finished,); NaN before the first complete trial.
     """
-    losses = [loss_of(study, trial) for trial in study.finished]
+    losses = [final_loss(study, trial) for trial in study.finished_trials]
     return np.fmin.accumulate(np.array([math.nan if loss is None else loss for loss in losses], dtype=float))
 
 
 def default_trial(study: Study) -> Trial | None:
-    """The finished trial of the default configuration; `None` where none was."""
-    return next((trial for trial in study.finished if trial.default), None)
+    """Returns the finished trial of the default configuration; `None` if there is none."""
+    return next((trial for trial in study.finished_trials if trial.default), None)
 
 
-def seconds_of(study: Study) -> float | None:
-    """Seconds of all trials together, however they ended; `None` where none is known."""
-    known = [trial.seconds for trial in study.trials if trial.seconds is not None]
-    return sum(known) if known else None
+def total_seconds(study: Study) -> float | None:
+    """Returns the seconds of all trials together, in whatever state they ended; `None` if no trial has a time."""
+    seconds = [trial.seconds for trial in study.trials if trial.seconds is not None]
+    return sum(seconds) if seconds else None
 
 
-def counted(studies: Iterable[Study]) -> str:
-    """How many trials ended how, in a sentence.
+def describe_trials(studies: Iterable[Study]) -> str:
+    """Counts the trials by state, in a sentence.
 
-    Example: `Of 80 finished trials 12 were pruned and 1 diverged; beside them 2 failed.`
+    Example: `Of 80 finished trials 12 were pruned and 1 diverged; in addition 2 failed.`
     """
-    given = tuple(studies)
+    studies = tuple(studies)
 
-    def of(state: State) -> int:
-        return sum(len(study.in_state(state)) for study in given)
+    def count(state: TrialStatus) -> int:
+        return sum(len(study.trials_in(state)) for study in studies)
 
-    finished = sum(len(study.finished) for study in given)
-    pruned, diverged = of("pruned"), of("diverged")
+    finished = sum(len(study.finished_trials) for study in studies)
+    pruned, diverged = count("pruned"), count("diverged")
     ends = [f"{pruned} {'was' if pruned == 1 else 'were'} pruned"] if pruned else []
     ends += [f"{diverged} diverged"] if diverged else []
     if finished:
-        said = f"Of {pluralize(finished, 'finished trial')} {join_names(ends) or 'none was pruned and none diverged'}"
+        text = f"Of {pluralize(finished, 'finished trial')} {join_names(ends) or 'none was pruned and none diverged'}"
     else:
-        said = "No trial has finished"
-    others = [f"{amount} {one if amount == 1 else many}" for state, one, many in OTHERS if (amount := of(state))]
-    beside = f"; beside them {join_names(others)}" if others else ""
-    return f"{said}{beside}."
+        text = "No trial has finished"
+    others = [
+        f"{amount} {singular if amount == 1 else plural}"
+        for state, singular, plural in UNCOUNTED_STATES
+        if (amount := count(state))
+    ]
+    addition = f"; in addition {join_names(others)}" if others else ""
+    return f"{text}{addition}."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankChange:
-    """Where an architecture stands before and after it was tuned."""
+    """Ranks of an architecture before and after tuning."""
 
-    of: TunedArchitecture
+    architecture: TunedArchitecture
     default: Mean
     """Test loss of the default configuration."""
     tuned: Mean
     """Test loss of the winner."""
     before: int
-    """1 for the lowest mean; two that are equal share a place."""
+    """Rank by the loss of the default, 1 for the lowest; equal means share a rank."""
     after: int
+    """Rank by the loss of the winner."""
 
     @property
-    def moved(self) -> int:
-        """Places won; negative, places lost."""
+    def places_gained(self) -> int:
+        """Number of places gained by tuning; negative if places were lost."""
         return self.before - self.after
 
     @property
     def factor(self) -> float | None:
-        """By what the loss became smaller, as default / tuned; `None` where that means nothing."""
+        """Ratio of the losses, default / tuned; `None` unless both are positive."""
         return self.default.mean / self.tuned.mean if self.default.mean > 0 and self.tuned.mean > 0 else None
 
     @property
-    def told(self) -> bool:
-        """Whether the intervals tell the two losses apart."""
+    def is_certain(self) -> bool:
+        """True if the intervals tell the two losses apart."""
         return intervals_apart(self.default, self.tuned)
 
 
-def rank_changes(of: Sequence[TunedArchitecture]) -> tuple[RankChange, ...]:
-    """The places of those that have both losses, in the order given. Others are in neither ranking: an order that one
-    has joined is another order."""
-    both = [(each, losses) for each in of if (losses := each.losses) is not None]
+def rank_changes(architectures: Sequence[TunedArchitecture]) -> tuple[RankChange, ...]:
+    """Ranks the architectures that have both losses, before and after tuning.
+
+    The others are in neither ranking, since the two have to be over the same architectures.
+
+    Returns:
+        The changes, in the order of `architectures`.
+    """
+    with_losses = [
+        (architecture, losses) for architecture in architectures if (losses := architecture.losses) is not None
+    ]
 
     def rank(index: int, mean: float) -> int:
-        return 1 + sum(losses[index].mean < mean for _, losses in both)
+        return 1 + sum(losses[index].mean < mean for _, losses in with_losses)
 
     return tuple(
         RankChange(
-            of=each,
+            architecture=architecture,
             default=default,
             tuned=tuned,
             before=rank(0, default.mean),
             after=rank(1, tuned.mean),
         )
-        for each, (default, tuned) in both
+        for architecture, (default, tuned) in with_losses
     )
 
 
-def swapped_ranks(found: Sequence[RankChange]) -> list[tuple[RankChange, RankChange]]:
-    """The pairs whose order tuning reverses: the first was ahead, the second is now."""
+def swapped_ranks(changes: Sequence[RankChange]) -> list[tuple[RankChange, RankChange]]:
+    """Returns the pairs whose order tuning reverses: the first was ahead before, the second is ahead after."""
     pairs = []
-    for one, other in combinations(found, 2):
-        ahead = one.before - other.before
-        if ahead * (one.after - other.after) < 0:
-            pairs.append((one, other) if ahead < 0 else (other, one))
+    for one, other in combinations(changes, 2):
+        lead = one.before - other.before
+        if lead * (one.after - other.after) < 0:
+            pairs.append((one, other) if lead < 0 else (other, one))
     return pairs
 
 
-def is_certain(pair: tuple[RankChange, RankChange]) -> bool:
-    """Whether the intervals tell the two apart, before and after."""
+def is_certain_swap(pair: tuple[RankChange, RankChange]) -> bool:
+    """Returns whether the intervals tell a pair apart both before and after tuning."""
     one, other = pair
     return intervals_apart(one.default, other.default) and intervals_apart(one.tuned, other.tuned)
 
 
 def intervals_apart(one: Mean, other: Mean) -> bool:
-    """Whether both have an interval, and these have no point in common."""
-    return one.half is not None and other.half is not None and not one.overlaps(other)
+    """Returns whether both means have an interval and the intervals do not overlap."""
+    return one.half_width is not None and other.half_width is not None and not one.overlaps(other)
 
 
-def format_rank(rank: int, mean: Mean, among: Sequence[Mean]) -> str:
-    """A rank as the report prints it: `1=` where the interval overlaps that of the first, `(2)` where there is none to
-    tell it from the first."""
-    first = min(among, key=lambda each: each.mean)
-    if first.half is None or mean.half is None:
+def format_rank(rank: int, mean: Mean, ranking: Sequence[Mean]) -> str:
+    """Formats a rank: `1=` if the interval overlaps that of the first, `(2)` without an interval to tell them apart.
+
+    Args:
+        rank: rank by the mean.
+        mean: the mean that is ranked.
+        ranking: all means of the ranking.
+    """
+    first = min(ranking, key=lambda other: other.mean)
+    if first.half_width is None or mean.half_width is None:
         return f"({rank})"
-    near = [each for each in among if not intervals_apart(first, each) and each.half is not None]
+    near = [other for other in ranking if not intervals_apart(first, other) and other.half_width is not None]
     return "1=" if len(near) > 1 and mean in near else str(rank)

@@ -1,4 +1,4 @@
-"""The figure of tuned against default: test losses on fresh seeds, and beside them the losses of all trials."""
+"""Figure of tuned against default: test losses on fresh seeds, and beside them the validation losses of all trials."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,141 +8,157 @@ from matplotlib.figure import Figure
 
 from analysis.figures import labels
 from analysis.figures.axes import AxisScale, fit_scale
-from analysis.figures.labels import TICK, widest
+from analysis.figures.labels import TICK_FONT_SIZE, max_text_width
 from analysis.formatting import format_interval
 from analysis.report.tuning.search_space import Axis
-from analysis.report.tuning.slice_plot import DRAWN, WINNER, mark
-from analysis.report.tuning.tuned import TunedArchitecture, TunedTask, shown_loss
+from analysis.report.tuning.slice_plot import DRAW_ORDER, WINNER_STYLE, marker_style, spread_offset
+from analysis.report.tuning.tuned import TunedArchitecture, TunedTask, plotted_loss
 from analysis.statistics import Mean
-from analysis.style import FAINT, theme
+from analysis.style import AID_COLOR, theme
 
-WIDTH, RIGHT, TOP, BOTTOM, APART = 440.0, 12.0, 8.0, 38.0, 22.0
-"""Points: of the figure, of what surrounds its panels, and between the two."""
-ROW = 34.0
-"""Points from one architecture to the next; more where a name takes more than two lines."""
-NAME = 18
-"""Characters to a line of an architecture's name."""
-OFFSET, STRIP = 0.13, 0.3
-"""How far default and tuned stand apart, and how far trials are spread, as a share of a row."""
-Losses = list[tuple[TunedArchitecture, str, Mean]]
+WIDTH, RIGHT, TOP, BOTTOM, PANEL_GAP = 440.0, 12.0, 8.0, 38.0, 22.0
+"""Width of the figure, margins around its panels, and gap between them, in points."""
+ROW_HEIGHT = 34.0
+"""Height of an architecture's row in points, if its name takes at most two lines."""
+NAME_LENGTH = 18
+"""Characters on a line of an architecture's name."""
+OFFSET, SPREAD = 0.13, 0.3
+"""Offset of default and tuned from the middle of a row, and spread of trials around it, as shares of a row."""
+TestLosses = list[tuple[TunedArchitecture, str, Mean]]
+"""Architecture, `default` or `tuned`, and the mean test loss."""
 
 
-def draw(subject: TunedTask) -> Figure | None:
-    """Draws a row for each architecture; `None` where there is neither a test loss nor a trial with one."""
-    names = [labels.wrapped(each.name, NAME) for each in subject.of]
-    tested = test_losses(subject)
-    found = (shown_loss(each.study, trial) for each in subject.of for trial in each.study.finished)
-    tried = [loss for loss in found if loss is not None]
-    panels = [name for name, values in (("test", tested), ("trials", tried)) if values]
+def draw_tuned_vs_default(task: TunedTask) -> Figure | None:
+    """Draws a row for each architecture; `None` if there is neither a test loss nor a trial with a loss."""
+    names = [labels.wrap_text(architecture.name, NAME_LENGTH) for architecture in task.architectures]
+    test_losses = mean_test_losses(task)
+    trial_losses = [
+        loss
+        for architecture in task.architectures
+        for trial in architecture.study.finished_trials
+        if (loss := plotted_loss(architecture.study, trial)) is not None
+    ]
+    panels = [name for name, losses in (("test", test_losses), ("trials", trial_losses)) if losses]
     if not panels:
         return None
-    high = max(ROW, labels.LINE * max(len(lines) for lines in names) + 4)
-    left = 12 + widest((line for lines in names for line in lines), 9)
-    width = (WIDTH - left - RIGHT - APART * (len(panels) - 1)) / len(panels)
-    total = TOP + BOTTOM + high * len(names)
+    row_height = max(ROW_HEIGHT, labels.LINE_HEIGHT * max(len(lines) for lines in names) + 4)
+    left = 12 + max_text_width((line for lines in names for line in lines), 9)
+    width = (WIDTH - left - RIGHT - PANEL_GAP * (len(panels) - 1)) / len(panels)
+    height = TOP + BOTTOM + row_height * len(names)
     with theme():
-        figure = Figure(figsize=(WIDTH / 72, total / 72))
+        figure = Figure(figsize=(WIDTH / 72, height / 72))
         for index, name in enumerate(panels):
-            frame = (left + index * (width + APART)) / WIDTH, BOTTOM / total, width / WIDTH, 1 - (TOP + BOTTOM) / total
-            panel = figure.add_axes(frame)
+            x = (left + index * (width + PANEL_GAP)) / WIDTH
+            panel = figure.add_axes((x, BOTTOM / height, width / WIDTH, 1 - (TOP + BOTTOM) / height))
             panel.set_ylim(len(names) - 0.5, -0.5)
             panel.set_yticks(range(len(names)), ["\n".join(lines) for lines in names], parse_math=False)
             panel.tick_params(axis="y", length=0, labelleft=index == 0)
             panel.spines["left"].set_visible(False)
             if name == "test":
-                across(panel, scale := fit_scale(ends(tested)), "test loss, fresh seeds")
-                of_tests(panel, subject, tested, scale)
+                scale = fit_scale(axis_values(test_losses))
+                set_scale(panel, scale, "test loss, fresh seeds")
+                draw_test_losses(panel, task, test_losses, scale)
             else:
-                across(panel, scale := fit_scale(tried), "validation loss, trials")
-                of_trials(panel, subject.of, scale)
+                scale = fit_scale(trial_losses)
+                set_scale(panel, scale, "validation loss, trials")
+                draw_trials(panel, task.architectures, scale)
     return figure
 
 
-def test_losses(subject: TunedTask) -> Losses:
-    """The means that there are, default before tuned."""
+def caption(task: TunedTask) -> str:
+    """Returns the caption."""
+    has_test_losses = bool(mean_test_losses(task))
+    markers = "Hollow: default; full: tuned; bars are 95 % intervals. " if has_test_losses else ""
+    subject = "On the right, every" if has_test_losses else "Every"
+    return (
+        f"{markers}{subject} point is a finished trial's validation loss; thin crosses were pruned, at the last loss "
+        "they reported; thick crosses diverged; the winner is the large point with a dark rim."
+    )
+
+
+def alt_text(task: TunedTask) -> str:
+    """Describes the figure for screen readers: the test losses."""
+    losses = "; ".join(
+        f"{architecture.name} {kind} {format_interval(mean)}" for architecture, kind, mean in mean_test_losses(task)
+    )
+    return f"Tuned against default on {task.title}. Test losses: {losses or 'none yet'}."
+
+
+def mean_test_losses(task: TunedTask) -> TestLosses:
+    """Returns the mean test losses of all rows that have one, default before tuned."""
     rows = [
-        (each, kind, row)
-        for each in subject.of
-        for kind, row in (("default", each.default), ("tuned", each.tuned))
+        (architecture, kind, row)
+        for architecture in task.architectures
+        for kind, row in (("default", architecture.default), ("tuned", architecture.tuned))
         if row is not None
     ]
-    return [(each, kind, mean) for each, kind, row in rows if (mean := row.test("loss")).n]
+    return [(architecture, kind, mean) for architecture, kind, row in rows if (mean := row.test_mean("loss")).n]
 
 
-def ends(tested: Losses) -> list[float]:
-    """What the axis has to show: means, and the ends of intervals where they are above 0 as every loss is."""
-    means = [mean.mean for _, _, mean in tested]
-    return [*means, *(end for _, _, mean in tested for end in (mean.low, mean.high) if end > 0 or min(means) <= 0)]
+def axis_values(losses: TestLosses) -> list[float]:
+    """Returns the values that the axis has to show: means, and the ends of intervals.
+
+    Ends at or below 0 are left out if all means are positive, since then the axis may be logarithmic.
+    """
+    means = [mean.mean for _, _, mean in losses]
+    ends = [end for _, _, mean in losses for end in (mean.low, mean.high)]
+    return [*means, *(end for end in ends if end > 0 or min(means) <= 0)]
 
 
-def across(panel: Axes, scale: AxisScale, label: str) -> None:
-    """Gives the horizontal axis a scale and a name."""
+def set_scale(panel: Axes, scale: AxisScale, label: str) -> None:
+    """Sets the scale, the ticks and the label of the horizontal axis."""
     if scale.log:
         panel.set_xscale("log")
     panel.set_xlim(scale.low, scale.high)
     panel.minorticks_off()
     ticks = Axis(low=scale.low, high=scale.high, log=scale.log).ticks(5)
-    values = [scale.low * (scale.high / scale.low) ** x if scale.log else value(scale, x) for x, _ in ticks]
-    panel.set_xticks(values, [text for _, text in ticks], fontsize=TICK)
+    values = [value_at(scale, position) for position, _ in ticks]
+    panel.set_xticks(values, [text for _, text in ticks], fontsize=TICK_FONT_SIZE)
     panel.minorticks_off()
     panel.set_xlabel(f"{label}{' (log)' if scale.log else ''}")
     panel.grid(axis="x", visible=True)
 
 
-def value(scale: AxisScale, fraction: float) -> float:
-    """What stands at a fraction of a linear axis."""
+def value_at(scale: AxisScale, fraction: float) -> float:
+    """Returns the value at a fraction of an axis."""
+    if scale.log:
+        return float(scale.low * (scale.high / scale.low) ** fraction)
     return scale.low + fraction * (scale.high - scale.low)
 
 
-def of_tests(panel: Axes, subject: TunedTask, tested: Losses, scale: AxisScale) -> None:
-    """Default and tuned of each architecture with their intervals, and a line from one to the other."""
-    for index, each in enumerate(subject.of):
-        mine = {kind: mean for one, kind, mean in tested if one is each}
-        same = each.tuned is each.default
-        heights = {kind: index + (0 if same else OFFSET if kind == "tuned" else -OFFSET) for kind in mine}
-        if len(mine) == 2 and not same:
-            x = scale.clip([mine["default"].mean, mine["tuned"].mean])
-            panel.plot(x, [heights["default"], heights["tuned"]], color=FAINT, linewidth=0.8, marker="", zorder=2)
-        for kind, mean in mine.items():
-            look: dict[str, Any] = {**each.look.line(), "linestyle": ""}
+def draw_test_losses(panel: Axes, task: TunedTask, losses: TestLosses, scale: AxisScale) -> None:
+    """Draws the losses of default and tuned with their intervals, and a line from one to the other."""
+    for index, architecture in enumerate(task.architectures):
+        means = {kind: mean for owner, kind, mean in losses if owner is architecture}
+        color = architecture.line_style.color
+        same = architecture.tuned is architecture.default
+        heights = {kind: index + (0 if same else OFFSET if kind == "tuned" else -OFFSET) for kind in means}
+        if len(means) == 2 and not same:
+            x = scale.clip([means["default"].mean, means["tuned"].mean])
+            panel.plot(x, [heights["default"], heights["tuned"]], color=AID_COLOR, linewidth=0.8, marker="", zorder=2)
+        for kind, mean in means.items():
+            style: dict[str, Any] = {**architecture.line_style.plot_keywords(), "linestyle": ""}
             if kind == "default" and not same:
-                look |= {"markerfacecolor": "white", "markeredgecolor": each.look.colour, "markeredgewidth": 1.1}
-            if mean.half is not None:
-                span = scale.clip([mean.low, mean.high])
-                bar: dict[str, Any] = {"color": each.look.colour, "linewidth": 1.3, "marker": ""}
-                panel.plot(span, [heights[kind]] * 2, zorder=2.5, **bar)
-            panel.plot(scale.clip([mean.mean]), [heights[kind]], clip_on=False, zorder=3, **look)
+                style |= {"markerfacecolor": "white", "markeredgecolor": color, "markeredgewidth": 1.1}
+            if mean.half_width is not None:
+                ends = scale.clip([mean.low, mean.high])
+                panel.plot(ends, [heights[kind]] * 2, color=color, linewidth=1.3, marker="", zorder=2.5)
+            panel.plot(scale.clip([mean.mean]), [heights[kind]], clip_on=False, zorder=3, **style)
 
 
-def of_trials(panel: Axes, of: Sequence[TunedArchitecture], scale: AxisScale) -> None:
-    """The losses of all finished trials, spread by their numbers, evenly and always alike."""
-    for index, each in enumerate(of):
-        study = each.study
-        for state in DRAWN:
-            found = [
-                (scale.high if state == "diverged" else shown_loss(study, trial), trial)
-                for trial in study.in_state(state)
+def draw_trials(panel: Axes, architectures: Sequence[TunedArchitecture], scale: AxisScale) -> None:
+    """Draws the losses of all finished trials, spread within the row of their architecture."""
+    for index, architecture in enumerate(architectures):
+        study = architecture.study
+        for state in DRAW_ORDER:
+            losses = [
+                (scale.high if state == "diverged" else plotted_loss(study, trial), trial)
+                for trial in study.trials_in(state)
                 if trial.number != study.winner
             ]
-            points = [(loss, trial.number) for loss, trial in found if loss is not None]
-            heights = [index + STRIP * (2 * ((number * 0.618034) % 1) - 1) for _, number in points]
-            panel.plot(scale.clip([loss for loss, _ in points]), heights, clip_on=False, **mark(each, state))
-        if each.best is not None:
-            panel.plot(scale.clip([each.best]), [index], clip_on=False, **{**mark(each, "complete"), **WINNER})
-
-
-def caption(subject: TunedTask) -> str:
-    """What the figure shows, in words."""
-    tested = test_losses(subject)
-    said = "Hollow: default; full: tuned; bars are 95 % intervals. " if tested else ""
-    where = "On the right, every" if tested else "Every"
-    return (
-        f"{said}{where} point is a finished trial's validation loss; thin crosses were pruned, at the last loss they "
-        "reported; thick crosses diverged; the winner is the large point with a dark rim."
-    )
-
-
-def described(subject: TunedTask) -> str:
-    """The figure for those who cannot see it."""
-    told = "; ".join(f"{each.name} {kind} {format_interval(mean)}" for each, kind, mean in test_losses(subject))
-    return f"Tuned against default on {subject.title}. Test losses: {told or 'none yet'}."
+            points = [(loss, index + SPREAD * spread_offset(trial)) for loss, trial in losses if loss is not None]
+            x, heights = scale.clip([loss for loss, _ in points]), [height for _, height in points]
+            panel.plot(x, heights, clip_on=False, **marker_style(architecture, state))
+        if architecture.best is not None:
+            style = {**marker_style(architecture, "complete"), **WINNER_STYLE}
+            panel.plot(scale.clip([architecture.best]), [index], clip_on=False, **style)

@@ -1,13 +1,13 @@
-// The adjoint of one step. The pointwise formulas follow at once on the product that brings the gradient back, and the
-// weights' gradients are added up every few steps, while what they are made of is still in the cache.
+// The backward pass of one step. The pointwise formulas follow directly on the product that brings the gradient back,
+// and the weights' gradients are added up every few steps, while their operands are still in the cache.
 #pragma once
 
 #include "recurrence.h"
 
 namespace workbench {
 
-// The recurrent weights in the order in which the products read them: for each pair of panels [k][units], k running over
-// the gates.
+// Packs the recurrent weights in the order in which the products read them: for each pair of panels [k][units], k
+// running over the gates.
 template <class S, class Cell>
 void pack_backward(const Sizes<S>& n, const Tensor& weight_h, Vec<S>* to) {
   constexpr int G = Cell::gates;
@@ -20,8 +20,8 @@ void pack_backward(const Sizes<S>& n, const Tensor& weight_h, Vec<S>* to) {
   }
 }
 
-// Steps whose gradients are kept together until they are multiplied with what they came from: few enough rows to stay in
-// the nearest cache but one.
+// Number of steps whose gradients are collected before they are multiplied with the operands of the forward pass: few
+// enough rows to stay in the second-level cache.
 inline int64_t chunk_of(int64_t rows, int64_t time) { return std::clamp<int64_t>(128 / rows, 1, time); }
 
 // Sums of products over rows and steps: for each pair of panels of h_{t-1} and each row of the gates two vectors, and
@@ -31,7 +31,7 @@ struct Sums {
   Vectors<S> of_h, of_x;
 };
 
-// What the backward pass of some rows works on. A row of gradients is [gates | feature], each padded.
+// State of the backward pass of some rows. A row of gradients is [gates | feature], each padded.
 template <class S, class Cell>
 struct Backward {
   static constexpr int G = Cell::gates, F = Cell::features, C = Cell::carried;
@@ -42,25 +42,26 @@ struct Backward {
   const Vec<S>* saved;
   const S* y;
   const S* h_start;        // (batch, units)
-  const S* of_y;           // of the first row; null where there is none
-  int64_t of_y_row, of_y_time;  // how far it is to the next
+  const S* of_y;           // gradient of y, at the first row; null if there is none
+  int64_t of_y_row, of_y_time;  // its strides
   int64_t from, rows, chunk;
   Vec<S>* adjoints;  // [panel][row][carried]
   S* operand;        // [pair][row of the chunk][2 vectors] of h_{t-1}
   S* operand_x;      // [row of the chunk][x | 1]
 
   int64_t pairs() const { return (n.panels + 1) / 2; }
-  // A vector more than needed: at a power of two all rows would fall on the same lines of the cache.
+  // A vector more than needed: at a power of two all rows would be mapped to the same cache lines.
   int64_t width() const { return (G + F) * n.padded + L; }
 
-  // The gradient of h that comes back from the gradients of the step after it.
+  // Computes the gradient of h that comes back through the gates of the next step.
   template <int N>
   void returned(const S* next, int64_t pair, int64_t first, Vec<S> (&to)[N][2]) const {
     product<S, N, 2>(next + first * width(), width(), 1, scalars<S>(weights + pair * G * n.padded * 2), 2 * L,
                      G * n.padded, to);
   }
 
-  // One step: `next` holds the gradients of the step after it, `mine` gets those of this one, at row `slot` of the chunk.
+  // Runs one step: `next` holds the gradients of the step after it, `mine` receives those of this one, at row `slot` of
+  // the chunk.
   void step(int64_t t, const S* next, S* mine, int64_t slot) const {
     for (int64_t pair = 0; pair < pairs(); ++pair)
       tiles<kRows<S, 2>>(rows, [&]<int N>(int64_t first) {
@@ -70,7 +71,8 @@ struct Backward {
       });
   }
 
-  // Step t of a tile's rows from what comes back to it. Apart from the products, so that it is compiled once.
+  // Computes step t for the rows of a tile, from the gradient of h. Separate from the products, so that it is compiled
+  // once, not for every tile.
   __attribute__((noinline)) void pointwise(int64_t t, int64_t pair, int64_t first, int64_t count, const Vec<S>* of_h,
                                            S* mine, int64_t slot) const {
     const int64_t step = n.batch * n.units;
@@ -92,7 +94,7 @@ struct Backward {
     }
   }
 
-  // Adds the products of `count` rows of gradients with what they came from.
+  // Adds the products of `count` rows of gradients with the operands of the forward pass.
   void add(const S* grads, int64_t count, Sums<S>& sums) const {
     for (int64_t pair = 0; pair < pairs(); ++pair)
       tiles<kRows<S, 2>>(G * n.padded, [&]<int N>(int64_t first) {

@@ -1,4 +1,4 @@
-// The gradient of the recurrence: all steps of all rows, and what comes of them.
+// The backward pass of the recurrence: all steps of all rows, and the gradients of all operands.
 #pragma once
 
 #include <ATen/ops/from_blob.h>
@@ -9,7 +9,7 @@
 
 namespace workbench {
 
-// The tensors of a backward pass; grad_x may be undefined.
+// The tensors of a backward pass; grad_x is undefined if it is not required.
 struct Given {
   const Tensor &x, &y, &saved, &start, &h_start, &of_y, &weight_x, &grad_x, &grad_start;
 };
@@ -92,7 +92,7 @@ void backward_rows(const Sizes<S>& n, const Cell& cell, const Vec<S>* weights, c
     });
 }
 
-// The gradients of x, weight_x, bias, weight_h and start.
+// Returns the gradients of x, weight_x, bias, weight_h and start.
 template <class S, class Cell>
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> backward(
     const Cell& cell, const Tensor& x, const Tensor& weight_x, const Tensor& weight_h, const Tensor& start,
@@ -103,7 +103,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> backward(
   const int64_t P = n.padded, L = kLanes<S>, pairs = (n.panels + 1) / 2;
   Vectors<S> weights(pairs * 2 * G * P);
   pack_backward<S, Cell>(n, weight_h, weights.data());
-  // The place of the weights' block j, in whose order the feature comes first, among the gradients, where it is last.
+  // The offset of the weights' block j among the gradients. The feature is the first block of the weights, and the last
+  // of the gradients.
   const auto place_of = [&](int j) { return (j + G) % (G + F) * P; };
   Tensor padded, grad_x;
   if (wants_x) {

@@ -1,7 +1,8 @@
-// What happens to one vector of units in one step, forward and backward: the averages (RWA, RDA), the GRU, the plain RNN.
+// The cells: the pointwise formulas of one step, forward and backward, for one vector of units. There are the averages
+// (RWA, RDA), the GRU and the plain RNN.
 //
-// A cell has `gates` sums over [x | 1 | h] and, where `features` is 1, one over [x | 1]; it carries `carried` vectors
-// from step to step and keeps `kept()` of them for the backward pass.
+// A cell has `gates` sums over [x | 1 | h] and, if `features` is 1, one over [x | 1]. Its state consists of `carried`
+// vectors, and `kept()` vectors of each step are saved for the backward pass.
 #pragma once
 
 #include "vector.h"
@@ -15,7 +16,7 @@ struct Options {
 
 enum Attention : int64_t { kExp, kSigmoid, kSoftplus, kRelu };
 
-// alpha = log f_a(p) and its slope.
+// Computes alpha = log f_a(p) and its slope.
 template <class S>
 inline void attend(int64_t attention, Vec<S> p, Vec<S>& alpha, Vec<S>& slope) {
   const S tail = sizeof(S) == 8 ? -36 : -15;
@@ -37,8 +38,8 @@ inline void attend(int64_t attention, Vec<S> p, Vec<S>& alpha, Vec<S>& slope) {
   }
 }
 
-// The averages, in the letters of ../eager.py; gates [g | p | q], feature u, carried r and l. Kept: u, tanh(g),
-// D = z_t - r_{t-1}, delta = alpha - m and, where there are such, sigmoid(-q) and (log f_a)'(p).
+// The averages, in the letters of ../autograd.py; gates [g | p | q], feature u, state r and l. Saved: u, tanh(g),
+// z_t - r_{t-1}, delta = alpha - m and, if they exist, sigmoid(-q) and (log f_a)'(p).
 template <class S, int G>
 struct Average {
   static constexpr int gates = G, features = 1, carried = 2;
@@ -74,8 +75,8 @@ struct Average {
     if (sloped()) keep[4 + (G == 3)] = slope;
   }
 
-  // From the gradients of y_t and, through the gates of the next step, of h_t: those of the sums and the feature. The
-  // adjoints are those of the carried; h_before becomes h_{t-1}, and is y_{t-1} (or h_0) when it comes.
+  // Computes the gradients of the sums and the feature from those of y_t and, through the gates of the next step, of
+  // h_t. `adjoint` holds the adjoints of the state. `h_before` is y_{t-1} (or h_0) on entry and h_{t-1} on return.
   void backward(const Vec<S>* keep, Vec<S> y, Vec<S> of_y, Vec<S> of_h, Vec<S>* adjoint, Vec<S>* of_sums, Vec<S>& of_u,
                 Vec<S>& h_before) const {
     const Vec<S> u = keep[0], th = keep[1], difference = keep[2], delta = keep[3];
@@ -100,7 +101,7 @@ struct Average {
     if constexpr (G == 3) of_sums[2] = adjoint[1] * keep[4];
   }
 
-  // What the gradient of h_0 adds to that of what is carried at the start.
+  // Adds the gradient of h_0 to the adjoints of the initial state.
   void finish(Vec<S> of_h, const Vec<S>* state, Vec<S>* adjoint) const {
     const Vec<S> h = start(state);
     adjoint[0] += options.hidden_tanh ? of_h * (1 - h * h) : of_h;
@@ -108,7 +109,8 @@ struct Average {
 };
 
 // The GRU as PyTorch has it (Cho et al. 2014, with the reset after the product):
-// r, z = sigmoid(...), n = tanh(W x + b + r (U h + c)), h_t = (1 - z) n + z h_{t-1}; gates [r | z | U h + c], feature W x + b.
+// r, z = sigmoid(...), n = tanh(W x + b + r (U h + c)), h_t = (1 - z) n + z h_{t-1};
+// gates [r | z | U h + c], feature W x + b.
 template <class S>
 struct GRU {
   static constexpr int gates = 3, features = 1, carried = 1;

@@ -1,12 +1,13 @@
-// The recurrence itself. A step is a product of [x | 1 | h] with packed weights, a few rows and a few units at a time, whose
-// sums go from registers into the pointwise formulas; nothing of the size of the gates is ever written.
+// The forward pass of the recurrence. A step is a product of [x | 1 | h] with packed weights, a few rows and a few
+// units at a time, whose sums go from registers into the pointwise formulas; nothing of the size of the gates is ever
+// written.
 #pragma once
 
 #include "recurrence.h"
 
 namespace workbench {
 
-// The weights in the order in which the products read them: for each panel of units [k][gates], k running over
+// Packs the weights in the order in which the products read them: for each panel of units [k][gates], k running over
 // [x | 1 | h]; and [k][feature], over [x | 1]. In weight_x and bias, the columns of the feature come first.
 template <class S, class Cell>
 void pack_forward(const Sizes<S>& n, const Tensor& weight_x, const Tensor& bias, const Tensor& weight_h, Vec<S>* gates,
@@ -31,7 +32,7 @@ void pack_forward(const Sizes<S>& n, const Tensor& weight_x, const Tensor& bias,
   }
 }
 
-// Where the results go; null where they are not wanted.
+// Memory for the results; null for those that are not required.
 template <class S>
 struct Results {
   S* y;            // (time, batch, units)
@@ -40,7 +41,7 @@ struct Results {
   Vec<S>* saved;   // [time][panel][row of the batch][kept]
 };
 
-// What the forward pass of some rows works on.
+// State of the forward pass of some rows.
 template <class S, class Cell>
 struct Forward {
   static constexpr int G = Cell::gates, C = Cell::carried;
@@ -51,7 +52,8 @@ struct Forward {
   int64_t from, rows;
   Vec<S>* carried;  // [panel][row][carried]
 
-  // Step t of a tile's rows from its sums. Apart from the products, so that it is compiled once, not for every tile.
+  // Computes step t for the rows of a tile, from its sums. Separate from the products, so that it is compiled once, not
+  // for every tile.
   __attribute__((noinline)) void pointwise(int64_t t, int64_t panel, int64_t first, int64_t count, const Vec<S>* sums,
                                            const Vec<S>* features, S* next) const {
     const int64_t lanes = n.lanes(panel);
@@ -110,8 +112,8 @@ void forward_rows(const Sizes<S>& n, const Cell& cell, const Vec<S>* gates, cons
                    n.lanes(panel));
 }
 
-// y (time, batch, units), or, where `states` is set, instead what is carried after every step (carried, time, batch,
-// units); what is carried after the last; and, where `keep` is set, what the backward pass wants.
+// Returns y (time, batch, units) or, if `states` is set, the state after every step (carried, time, batch, units)
+// instead; the state after the last step; and, if `keep` is set, the vectors that the backward pass needs.
 template <class S, class Cell>
 std::tuple<Tensor, Tensor, Tensor, Tensor> forward(const Cell& cell, const Tensor& x, const Tensor& weight_x,
                                                    const Tensor& bias, const Tensor& weight_h, const Tensor& start,

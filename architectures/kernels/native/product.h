@@ -1,4 +1,4 @@
-// Products of a few rows with packed weights, small enough to stay in registers.
+// Matrix products of a few rows with packed weights, small enough to stay in registers.
 #pragma once
 
 #include <algorithm>
@@ -8,14 +8,15 @@
 
 namespace workbench {
 
-// Rows of the operand whose sums are held in registers at once, for N vectors of columns. Double precision serves
-// comparisons, for which fewer versions to compile matter more.
+// Rows of the operand whose sums are held in registers at once, for N vectors of columns. Double precision is for
+// comparisons, so a short compilation matters more.
 template <class S, int N>
 constexpr int kRows = sizeof(S) == 8 ? 4 : kRegisters == 32 ? (N == 1 ? 12 : 24 / N) : 12 / N;
 
-// sum[i][j] = sum over k of a[i * row + k * step] * b[k * stride + j * lanes ...], for R rows and N vectors of columns.
-// Of few rows there are too few sums to hide the latency of one multiply-add, so they are split U ways over k.
-// Never inlined: one version serves all cells, and a call is little beside what it does.
+// Computes sum[i][j] = sum over k of a[i * row + k * step] * b[k * stride + j * lanes ...], for R rows and N vectors of
+// columns.
+// With few rows there are too few sums to hide the latency of a multiply-add, so they are split U ways over k.
+// Never inlined: all cells share one version, and a call costs little compared with the product.
 template <class S, int R, int N>
 __attribute__((noinline)) void product(const S* a, int64_t row, int64_t step, const S* b, int64_t stride, int64_t depth,
                     Vec<S> (&sum)[R][N]) {
@@ -55,7 +56,7 @@ __attribute__((noinline)) void product(const S* a, int64_t row, int64_t step, co
   }
 }
 
-// Calls tile.template operator()<R>(first row) for every tile of at most M rows, R being the tile's own number.
+// Calls tile.template operator()<R>(first row) for every tile of R <= M rows.
 template <int R, class Tile>
 inline void remainder(int64_t rows, int64_t first, Tile& tile) {
   if constexpr (R > 0) {

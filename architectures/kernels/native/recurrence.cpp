@@ -1,5 +1,5 @@
-// The recurrences of the RWA, the RDA, the GRU and the RNN and their gradients, as operators of PyTorch. The rows of a
-// batch are divided among threads, and each runs its sequences on its own.
+// The recurrences of the RWA, the RDA, the GRU and the RNN and their gradients, as PyTorch operators. The rows of a
+// batch are divided among threads, each of which runs its sequences from the first step to the last.
 
 #include <torch/library.h>
 

@@ -1,4 +1,4 @@
-// What the forward and the backward pass of a recurrence share.
+// Declarations that the forward and the backward pass share: sizes, checks, access to memory, and threads.
 #pragma once
 
 #include <ATen/Parallel.h>
@@ -16,7 +16,7 @@ namespace workbench {
 
 using at::Tensor;
 
-// Units are worked on in panels, a vector each; in the last, what lies beyond them is 0 throughout.
+// Sizes of a recurrence. Units are processed in panels of one vector each; the last panel is padded with zeros.
 template <class S>
 struct Sizes {
   int64_t batch, time, inputs, units, panels, padded, depth;
@@ -26,7 +26,7 @@ struct Sizes {
   int64_t lanes(int64_t panel) const { return std::min<int64_t>(kLanes<S>, units - panel * kLanes<S>); }
 };
 
-// Refuses operands that do not fit together: the loops trust their sizes.
+// Raises an error for operands that do not fit together: the loops do not check sizes.
 template <class Cell>
 void check(const Tensor& x, const Tensor& weight_x, const Tensor& bias, const Tensor& weight_h, const Tensor& start) {
   const auto fits = [&](const char* name, const Tensor& value, at::IntArrayRef sizes) {
@@ -43,7 +43,7 @@ void check(const Tensor& x, const Tensor& weight_x, const Tensor& bias, const Te
   fits("the state", start, {Cell::carried, x.size(0), units});
 }
 
-// A vector of a row of `from` (rows, units), whatever its strides.
+// Loads a vector from a row of `from` (rows, units), whatever its strides.
 template <class S>
 Vec<S> lanes_of(const at::TensorAccessor<S, 2>& from, int64_t row, int64_t panel, int64_t count) {
   Vec<S> v{};
@@ -62,7 +62,7 @@ Vec<S>* aligned(const Tensor& memory) {
   return reinterpret_cast<Vec<S>*>((address + kBytes - 1) / kBytes * kBytes);
 }
 
-// Calls work(first row, row behind the last) for each thread's share of the batch.
+// Calls work(part, first row, row behind the last) for each thread's part of the batch.
 template <class Work>
 void divided(int64_t batch, int64_t parts, Work&& work) {
   at::parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {

@@ -1,4 +1,4 @@
-// Vectors of the machine's own width, and the functions of them that the recurrence needs.
+// Vectors of the processor's width, and the functions of them that the recurrence needs.
 #pragma once
 
 #include <cmath>
@@ -29,7 +29,7 @@ template <class S>
 constexpr int kLanes = Simd<S>::lanes;
 typedef int32_t Bits __attribute__((vector_size(kBytes)));
 
-// Any address will do: rows of x and y begin where they begin.
+// The address need not be aligned: rows of x and y are not.
 template <class S>
 inline Vec<S> load(const S* from) {
   Vec<S> v;
@@ -74,7 +74,7 @@ inline Vec<S> max(Vec<S> a, Vec<S> b) {
 
 // exp(x) for x <= 0. Below -87.3, where the result would be subnormal, it is 0; NaN stays NaN.
 inline Vec<float> exp_negative(Vec<float> x) {
-  // Adding 1.5 * 2^23 rounds to a whole number, which is then found in the lowest bits.
+  // Adding 1.5 * 2^23 rounds to a whole number, which is then in the lowest bits.
   const float magic = 12582912.0f;
   const Vec<float> shifted = x * 1.44269504f + magic;
   const Vec<float> n = shifted - magic;
@@ -93,7 +93,7 @@ inline Vec<float> exp_negative(Vec<float> x) {
   std::memcpy(&scaled, &p, sizeof(p));
   scaled += bits << 23;
   std::memcpy(&p, &scaled, sizeof(p));
-  // The arithmetic on bits might make a number of a NaN.
+  // The arithmetic on bits might turn a NaN into a number.
   return x >= -87.3f ? p : (x == x ? Vec<float>{} : x);
 }
 
@@ -137,7 +137,7 @@ inline Vec<float> log(Vec<float> x) {
   return x <= 3.40282347e38f ? (l - n * 2.12194440e-4f) + n * 0.693359375f : x;
 }
 
-// What the logistic function and its logarithm need, from one exponential and one division:
+// The logistic function and its logarithm, from one exponential and one division:
 // for x >= 0, keep = 1 / (1 + exp(-x)), less = exp(-x) / (1 + exp(-x)), log1p = log(1 + exp(-x)).
 template <class S>
 struct Logistic {
@@ -152,7 +152,7 @@ inline Logistic<float> logistic(Vec<float> x) {
   return {keep, e * keep, 2.0f * atanh_small(e * both * one)};
 }
 
-// Double precision serves comparisons and finite differences: exactness before speed.
+// Double precision is for comparisons and finite differences: exactness before speed.
 #define WORKBENCH_EACH(name, expression)          \
   inline Vec<double> name(Vec<double> x) {        \
     for (int i = 0; i < kLanes<double>; ++i) {    \

@@ -1,4 +1,4 @@
-"""A comparison with probes and a small sweep, mirrored offline as a user has it."""
+"""Fixture: a comparison with probes and a small sweep, mirrored offline by the commands that a user runs."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,8 +13,8 @@ SMALL = [
 ]
 
 
-def make(out: Path) -> None:
-    """Compares, probes and tunes, each a command."""
+def write_results(out: Path) -> None:
+    """Runs the commands that compare, probe and tune."""
     assert main(["compare", "--architectures", "gru,rda-exp-tanh", *SMALL, "--out", str(out)]) == 0
     probes = ["--probes", "memory_length,discount_dynamics", "--sequences", "4", "--workers", "1"]
     assert main(["analyze", str(out), *probes]) == 0
@@ -29,5 +29,5 @@ def mirrored(tmp_path_factory):
         if find_spec(needed) is None:
             pytest.skip(f"{needed} is not installed")
     out = tmp_path_factory.mktemp("mirrored") / "results"
-    make(out)
+    write_results(out)
     return out

@@ -1,4 +1,4 @@
-"""Everything that the panels of a workspace refer to by name."""
+"""Names that the panels of a workspace refer to."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,11 +7,11 @@ CONFIG = "config."
 
 
 def named_metrics(workspace: Any) -> set[str]:
-    """Every metric, table, image, page and entry of a configuration that the workspace names.
+    """Returns every metric, table, image, page and entry of a configuration that a workspace names.
 
     Returns:
-        Names as they are logged, `.min` or `.max` behind metrics whose best value is meant, and entries of the
-        configuration with `config.` before them. What W&B itself knows of a run (its job type) is not among them.
+        Names as they are logged, with `.min` or `.max` appended for the best value of a metric, and `config.` before
+        entries of the configuration. Properties that W&B gives every run, such as its job type, are left out.
     """
     names = {name for section in workspace.sections for panel in section.panels for name in metrics_of_panel(panel)}
     columns = workspace.runset_settings.pinned_columns
@@ -23,7 +23,7 @@ def named_metrics(workspace: Any) -> set[str]:
 
 
 def metrics_of_panel(panel: Any) -> Iterator[str]:
-    """What one panel names."""
+    """Yields the names that a panel refers to."""
     kind = type(panel).__name__
     if kind == "LinePlot":
         yield from map(plain_name, (panel.x, *panel.y))
@@ -42,11 +42,11 @@ def metrics_of_panel(panel: Any) -> Iterator[str]:
     elif kind == "WeavePanelSummaryTable":
         yield panel.table_name
     elif kind != "MarkdownPanel":
-        raise TypeError(f"no panel of ours: {kind}")
+        raise TypeError(f"unexpected kind of panel: {kind}")
 
 
 def plain_name(metric: Any) -> str:
-    """A name as it is logged."""
+    """Returns a name as it is logged."""
     if isinstance(metric, str):
         return metric
     return f"{CONFIG}{metric.name}" if type(metric).__name__ == "Config" else str(metric.name)

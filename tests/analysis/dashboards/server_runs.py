@@ -1,4 +1,4 @@
-"""Folders of results at every stage of their lives, for the pages that show them."""
+"""Folders of results with unfinished runs, and requests to WSGI applications, for tests of the server."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,8 +11,8 @@ from workbench.files import write_text, write_yaml
 from workbench.run_folder import run_folder
 
 
-def compared(out: Path, architectures: tuple[str, ...] = ("lstm", "gru"), seeds: int = 2) -> list[Experiment]:
-    """Writes down what a comparison asks for: 1,000 steps a run, a row every 100."""
+def write_comparison(out: Path, architectures: tuple[str, ...] = ("lstm", "gru"), seeds: int = 2) -> list[Experiment]:
+    """Writes a `comparison.yaml`: 1,000 steps per run, a row every 100. Returns its experiments."""
     comparison = Comparison(
         tasks=("addition",),
         architectures=architectures,
@@ -25,8 +25,10 @@ def compared(out: Path, architectures: tuple[str, ...] = ("lstm", "gru"), seeds:
     return comparison.experiments()
 
 
-def begun(out: Path, experiment: Experiment, losses: Iterable[float] = (), name: str = "val/loss") -> Path:
-    """Writes what a run leaves before it is finished: a row every `log_every` steps. Returns its folder."""
+def write_unfinished_run(
+    out: Path, experiment: Experiment, losses: Iterable[float] = (), name: str = "val/loss"
+) -> Path:
+    """Writes the files of an unfinished run: a row every `log_every` steps. Returns its folder."""
     folder = run_folder(out, experiment)
     folder.mkdir(parents=True, exist_ok=True)
     write_yaml(folder / "config.yaml", experiment.to_dict())
@@ -38,8 +40,8 @@ def begun(out: Path, experiment: Experiment, losses: Iterable[float] = (), name:
     return folder
 
 
-class Asked:
-    """What a WSGI application answered."""
+class Answer:
+    """Answer of a WSGI application."""
 
     status: int
     headers: dict[str, str]
@@ -51,16 +53,17 @@ class Asked:
         return self.body.decode()
 
 
-def ask(app: Callable[..., Any], path: str, method: str = "GET", **environ: str) -> Asked:
-    """Asks a WSGI application for a path, percent-decoded already, as a server would (PEP 3333)."""
-    asked, given = Asked(), {"REQUEST_METHOD": method, "PATH_INFO": path.encode().decode("latin-1"), **environ}
-    setup_testing_defaults(given)
+def request(app: Callable[..., Any], path: str, method: str = "GET", **environ: str) -> Answer:
+    """Sends a request for a path, percent-decoded, to a WSGI application as a server would (PEP 3333)."""
+    answer = Answer()
+    environ = {"REQUEST_METHOD": method, "PATH_INFO": path.encode().decode("latin-1"), **environ}
+    setup_testing_defaults(environ)
 
     def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> None:
-        asked.status, asked.headers = int(status.split()[0]), dict(headers)
+        answer.status, answer.headers = int(status.split()[0]), dict(headers)
 
-    answer = app(given, start)
-    asked.body = b"".join(answer)
-    if hasattr(answer, "close"):
-        answer.close()
-    return asked
+    body = app(environ, start)
+    answer.body = b"".join(body)
+    if hasattr(body, "close"):
+        body.close()
+    return answer

@@ -1,4 +1,4 @@
-"""Who is signed in: found as W&B finds it, and told in one line, in time, whatever hangs."""
+"""Account of this machine: found as W&B finds it, with errors in one line and in time, whatever hangs."""
 
 import os
 import socket
@@ -9,9 +9,9 @@ from importlib.util import find_spec
 
 import pytest
 
-from analysis.dashboards.mirror import account
-from analysis.dashboards.mirror.account import redact, signed_in
-from tests.analysis.dashboards.wandb_server import KEY, clean_environment, listening, serving
+from analysis.dashboards.mirror import account as account_module
+from analysis.dashboards.mirror.account import fetch_account, redact
+from tests.analysis.dashboards.wandb_server import KEY, clean_environment, run_server, silent_port
 from workbench.errors import UserError
 
 pytestmark = [
@@ -22,10 +22,10 @@ pytestmark = [
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
-    """Gives this process the environment of a user; W&B reads its settings anew."""
+    """Sets the environment of a user; W&B reads its settings again."""
     import wandb
 
-    def become(backend=None, **more):
+    def set_environment(backend=None, **more):
         for name in set(os.environ):
             monkeypatch.delenv(name)
         for name, value in clean_environment(tmp_path / "home", backend, **more).items():
@@ -33,21 +33,21 @@ def machine(tmp_path, monkeypatch):
         wandb.teardown()
 
     monkeypatch.chdir(tmp_path)
-    yield become
+    yield set_environment
     monkeypatch.undo()
     wandb.teardown()
 
 
 @pytest.fixture
 def backend():
-    with serving() as serves:
-        yield serves
+    with run_server() as server:
+        yield server
 
 
-def told(**options):
-    """The one line in which it is refused."""
+def error_line(**options):
+    """Returns the one-line error."""
     with pytest.raises(UserError) as refused:
-        signed_in(**options)
+        fetch_account(**options)
     line = str(refused.value)
     assert "\n" not in line
     assert KEY not in line
@@ -56,8 +56,8 @@ def told(**options):
 
 def test_the_server_is_asked_once_whose_key_this_is(machine, backend):
     machine(backend)
-    found = signed_in()
-    assert (found.entity, found.username, found.base_url) == ("someone", "someone", backend.url)
+    account = fetch_account()
+    assert (account.entity, account.username, account.base_url) == ("someone", "someone", backend.url)
     assert backend.operations == {("Viewer", ""): 1}
 
 
@@ -67,22 +67,22 @@ def test_a_key_is_found_in_the_netrc_file_and_the_server_and_entity_in_the_setti
     folder = tmp_path / "home" / ".config" / "wandb"
     folder.mkdir(parents=True)
     (folder / "settings").write_text(f"[default]\nbase_url = {backend.url}\nentity = the-team\n")
-    assert signed_in().entity == "the-team"
+    assert fetch_account().entity == "the-team"
 
 
 def test_without_a_key_nothing_is_asked(machine, backend):
     machine(WANDB_BASE_URL=backend.url)
     begun = time.monotonic()
-    assert f"wandb login --host {backend.url}, or set WANDB_API_KEY" in told()
+    assert f"wandb login --host {backend.url}, or set WANDB_API_KEY" in error_line()
     assert time.monotonic() - begun < 2
     assert not backend.operations
 
 
 @pytest.mark.parametrize("key", ["abc", "x" * 30, "k" * 39 + "!", "й" * 40, "abc-" + "y" * 39])
-def test_what_can_be_no_key_is_not_sent(machine, backend, key):
+def test_a_malformed_key_is_not_sent(machine, backend, key):
     machine(WANDB_BASE_URL=backend.url, WANDB_API_KEY=key)
-    line = told()
-    assert "key cannot be one" in line
+    line = error_line()
+    assert "key is invalid" in line
     assert key not in line
     assert not backend.operations
 
@@ -90,13 +90,13 @@ def test_what_can_be_no_key_is_not_sent(machine, backend, key):
 def test_a_refused_key_is_told(machine, backend):
     machine(backend)
     backend.key = "another"
-    assert "refuses the key" in told()
+    assert "refuses the key" in error_line()
 
 
 def test_a_key_of_nobody_is_refused(machine, backend, monkeypatch):
     machine(backend)
     monkeypatch.setattr(type(backend), "on_viewer", lambda self, given: {"viewer": None})
-    assert "refuses the key" in told()
+    assert "refuses the key" in error_line()
 
 
 @pytest.mark.parametrize(
@@ -105,56 +105,56 @@ def test_a_key_of_nobody_is_refused(machine, backend, monkeypatch):
 def test_a_server_that_answers_otherwise_is_told_of(machine, backend, status, line):
     machine(backend)
     backend.refuse = lambda what, run: status
-    assert line in told()
+    assert line in error_line()
 
 
 @contextmanager
-def answering(raw):
-    """A port that gives one answer; its address."""
+def answering_port(raw):
+    """Opens a port that gives one answer, and yields its address."""
     with socket.create_server(("127.0.0.1", 0)) as bound:
 
         def serve():
-            with bound.accept()[0] as taken:
-                taken.recv(1 << 16)
-                taken.sendall(raw)
+            with bound.accept()[0] as connection:
+                connection.recv(1 << 16)
+                connection.sendall(raw)
 
         threading.Thread(target=serve, daemon=True).start()
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"data": []}', b"[" * 100_000, b"\xff\xfe"])
-def test_what_is_no_wandb_server_is_told_of(machine, body):
-    with answering(
+def test_another_kind_of_server_is_reported(machine, body):
+    with answering_port(
         b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body)
     ) as address:
         machine(WANDB_BASE_URL=address, WANDB_API_KEY=KEY)
-        assert "no W&B server" in told()
+        assert "not a W&B server" in error_line()
 
 
 def test_nobody_else_is_asked_where_a_server_sends_elsewhere(machine, backend):
-    with answering(
+    with answering_port(
         b"HTTP/1.1 307 Elsewhere\r\nLocation: %s/graphql\r\nContent-Length: 0\r\n\r\n" % backend.url.encode()
     ) as address:
         machine(WANDB_BASE_URL=address, WANDB_API_KEY=KEY)
-        assert f"status 307 at {address}" in told()
+        assert f"status 307 at {address}" in error_line()
 
 
 @pytest.mark.parametrize("drip", [b"", b"H"])
 def test_a_server_that_never_comes_to_an_end_is_given_up(machine, drip):
-    with listening(drip) as port:
+    with silent_port(drip) as port:
         machine(WANDB_BASE_URL=f"http://127.0.0.1:{port}", WANDB_API_KEY=KEY)
         begun = time.monotonic()
-        line = told(seconds=1.0)
+        line = error_line(seconds=1.0)
     assert time.monotonic() - begun < 3
     assert "did not answer" in line or "cannot be reached" in line
     assert f"127.0.0.1:{port}" in line
 
 
 def test_an_answer_that_trickles_is_given_up(machine):
-    with listening(b"HTTP/1.1 200 OK\r\nX: ") as port:
+    with silent_port(b"HTTP/1.1 200 OK\r\nX: ") as port:
         machine(WANDB_BASE_URL=f"http://127.0.0.1:{port}", WANDB_API_KEY=KEY)
         begun = time.monotonic()
-        told(seconds=1.0)
+        error_line(seconds=1.0)
     assert time.monotonic() - begun < 3
 
 
@@ -163,7 +163,7 @@ def test_a_name_server_that_hangs_is_given_up(machine, monkeypatch):
     over = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: over.wait(20) or [])
     begun = time.monotonic()
-    line = told(seconds=1.0)
+    line = error_line(seconds=1.0)
     assert time.monotonic() - begun < 3
     assert "http://wandb.example" in line
     over.set()
@@ -174,32 +174,32 @@ def test_a_closed_port_is_told_at_once(machine):
         port = bound.getsockname()[1]
     machine(WANDB_BASE_URL=f"http://127.0.0.1:{port}", WANDB_API_KEY=KEY)
     begun = time.monotonic()
-    assert f"cannot be reached at http://127.0.0.1:{port}" in told()
+    assert f"cannot be reached at http://127.0.0.1:{port}" in error_line()
     assert time.monotonic() - begun < 3
 
 
 @pytest.mark.parametrize("dead", [True, False])
 def test_a_dead_proxy_is_named_without_its_password(machine, dead):
-    with listening() as port:
+    with silent_port() as port:
         if not dead:
             port = 9
         proxy = f"http://me:open-sesame@127.0.0.1:{port}"
         machine(WANDB_BASE_URL="https://wandb.example", WANDB_API_KEY=KEY, HTTPS_PROXY=proxy, HTTP_PROXY=proxy)
-        line = told(seconds=1.0)
+        line = error_line(seconds=1.0)
     assert f"http://127.0.0.1:{port}" in line
     assert "open-sesame" not in line
     assert "wandb.example" in line
 
 
 @pytest.mark.parametrize("url", ["ftp://wandb.example", "nonsense", "http://", "https://wandb.ai"])
-def test_an_address_that_is_none_is_one_line(machine, url):
+def test_an_invalid_address_is_one_line(machine, url):
     machine(WANDB_BASE_URL=url, WANDB_API_KEY=KEY)
-    assert "W&B" in told(seconds=1.0)
+    assert "W&B" in error_line(seconds=1.0)
 
 
 def test_without_wandb_it_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(account, "find_spec", lambda name: None)
-    assert "pip install 'sequence-workbench[wandb]'" in told()
+    monkeypatch.setattr(account_module, "find_spec", lambda name: None)
+    assert "pip install 'sequence-workbench[wandb]'" in error_line()
 
 
 def test_a_url_is_shown_without_who_signs_in_by_it():

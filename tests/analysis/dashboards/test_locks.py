@@ -1,5 +1,7 @@
-"""Whether a run is under way, told from locks that are never touched."""
+"""Check of a run's lock: it tells whether a run is under way, writes nothing, and never keeps a run from starting."""
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -8,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from analysis.dashboards.server import locks
+from analysis.dashboards.server.locks import is_locked
 from analysis.dashboards.server.progress import FolderWatcher
-from tests.analysis.dashboards.server_runs import begun, compared
+from tests.analysis.dashboards.server_runs import write_comparison, write_unfinished_run
 from workbench.run_folder import run_lock
 
 HOLD = """import sys
@@ -20,34 +22,13 @@ lock.acquire()
 print("held", flush=True)
 input()
 """
-linux = pytest.mark.skipif(not locks.LOCKS.exists(), reason="there is no /proc/locks")
-
-LISTED = """1: FLOCK  ADVISORY  WRITE 8215 fe:00:2416699 0 EOF
-1: -> FLOCK  ADVISORY  WRITE 8216 fe:00:77 0 EOF
-2: POSIX  ADVISORY  READ  12 00:2f:5 128 128
-3: nonsense
-"""
-
-
-def test_the_list_is_read_as_the_kernel_writes_it():
-    assert locks.read(LISTED) == {(os.makedev(0xFE, 0), 2416699), (os.makedev(0, 0x2F), 5)}
-
-
-def test_the_type_of_a_file_system_is_found_by_its_device():
-    lines = [
-        "22 27 0:21 / /proc rw,relatime - proc proc rw",
-        "30 27 0:44 / /home rw shared:7 master:1 - nfs4 host:/home rw",
-    ]
-    assert locks.kind(lines, os.makedev(0, 44)) == "nfs4"
-    assert locks.kind(lines, os.makedev(0, 21)) == "proc"
-    assert locks.kind(lines, os.makedev(9, 9)) == ""
 
 
 @pytest.fixture
 def holder(tmp_path):
     """A process that holds the lock of the run in `tmp_path`."""
-    experiments = compared(tmp_path)
-    folder = begun(tmp_path, experiments[0], [0.3, 0.2])
+    experiments = write_comparison(tmp_path)
+    folder = write_unfinished_run(tmp_path, experiments[0], [0.3, 0.2])
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, folder / ".lock"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -58,11 +39,20 @@ def holder(tmp_path):
     process.communicate()
 
 
+@pytest.fixture
+def no_locks(monkeypatch):
+    """A file system without locks."""
+
+    def flock(file, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+
+
 def states(out: Path) -> list[str]:
-    return [seen.state for seen in FolderWatcher(out).now().runs if seen.folder is not None]
+    return [status.state for status in FolderWatcher(out).current().runs if status.folder is not None]
 
 
-@linux
 def test_a_run_is_running_as_long_as_its_lock_is_held_and_not_a_moment_longer(holder, tmp_path):
     assert states(tmp_path) == ["running"]
     holder.kill()
@@ -70,37 +60,88 @@ def test_a_run_is_running_as_long_as_its_lock_is_held_and_not_a_moment_longer(ho
     assert states(tmp_path) == ["interrupted"]
 
 
-def test_where_locks_do_not_tell_the_last_row_does(holder, tmp_path, monkeypatch):
-    monkeypatch.setattr(locks, "LOCKS", tmp_path / "none")
+def test_without_locks_the_last_row_tells(tmp_path, no_locks):
+    folder = write_unfinished_run(tmp_path, write_comparison(tmp_path)[0], [0.3, 0.2])
+    assert is_locked(folder / ".lock") is None
     assert states(tmp_path) == ["running"]
-    folder = next((tmp_path / "runs").glob("*/*/*/seed-*"))
     for name in ("config.yaml", "metrics.csv"):
         os.utime(folder / name, (1e9, 1e9))
     assert states(tmp_path) == ["interrupted"]
 
 
-def test_a_file_system_of_several_machines_is_not_trusted(tmp_path, monkeypatch):
-    file = tmp_path / "file"
+def test_a_lock_file_that_is_missing_is_not_created(tmp_path):
+    assert is_locked(tmp_path / ".lock") is False
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_can_be_checked_without_write_access_and_the_check_changes_nothing(tmp_path, monkeypatch):
+    file = tmp_path / ".lock"
+    file.touch(mode=0o400)
+    flags: list[int] = []
+    os_open = os.open
+
+    def record_flags(path, flag, *rest):
+        flags.append(flag)
+        return os_open(path, flag, *rest)
+
+    monkeypatch.setattr(os, "open", record_flags)
+    before = file.stat()
+    tmp_path.chmod(0o500)
+    try:
+        assert is_locked(file) is False
+        held = os_open(file, os.O_RDONLY)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert is_locked(file) is True
+        os.close(held)
+        assert is_locked(file) is False
+    finally:
+        tmp_path.chmod(0o700)
+    assert file.stat() == before
+    assert {flag & os.O_ACCMODE for flag in flags} == {os.O_RDONLY}, "root could write in a read-only folder"
+    assert not any(flag & os.O_CREAT for flag in flags)
+
+
+def test_two_checks_at_once_do_not_take_each_other_for_a_run(tmp_path):
+    file = tmp_path / ".lock"
     file.touch()
-    assert locks.is_local(file) is locks.LOCKS.exists()
-    monkeypatch.setattr(locks, "kind", lambda lines, device: "nfs4")
-    assert not locks.is_local(file)
+    other = os.open(file, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_SH)
+    assert is_locked(file) is False
+    os.close(other)
+
+
+@pytest.mark.parametrize("kind", ["link", "folder", "pipe"])
+def test_a_lock_that_is_not_a_regular_file_is_not_waited_for(tmp_path, kind):
+    path = tmp_path / ".lock"
+    if kind == "link":
+        path.symlink_to("/dev/tty")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        os.mkfifo(path)
+    assert not is_locked(path)
 
 
 def test_looking_never_keeps_a_run_from_starting(tmp_path):
-    folder = begun(tmp_path, compared(tmp_path)[0], [0.3])
+    folder = write_unfinished_run(tmp_path, write_comparison(tmp_path)[0], [0.3])
     over = threading.Event()
 
     def look() -> None:
         while not over.is_set():
-            FolderWatcher(tmp_path).now()
+            FolderWatcher(tmp_path).current()
 
-    looking = threading.Thread(target=look)
-    looking.start()
+    def check() -> None:
+        while not over.is_set():
+            is_locked(folder / ".lock")
+
+    threads = [threading.Thread(target=target) for target in (look, check)]
+    for thread in threads:
+        thread.start()
     try:
         for _ in range(300):
-            with run_lock(folder):  # Raises BusyError if the lock is held, however briefly.
+            with run_lock(folder):  # Raises BusyError if the lock is not free for half a second.
                 pass
     finally:
         over.set()
-        looking.join()
+        for thread in threads:
+            thread.join()

@@ -1,4 +1,4 @@
-"""What W&B's own viewer reads in the offline records equals the files of the results, read here without the package."""
+"""Offline records, as W&B's own viewer reads them, equal the files of results, read here without the package."""
 
 import csv
 import hashlib
@@ -8,41 +8,41 @@ import math
 import pytest
 import yaml
 
-from tests.analysis.dashboards.wandb_reader import Logged
+from tests.analysis.dashboards.wandb_reader import LoggedRecord
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:wandb", "ignore::ResourceWarning")
 
 
 @pytest.fixture(scope="module")
 def logged(mirrored):
-    """Every run's folder with its record, and the comparison's record."""
-    found = {}
+    """The record of every run, by the run's folder."""
+    records = {}
     for path in sorted(mirrored.glob("runs/*/*/*/seed-*/wandb.json")):
-        found[path.parent] = Logged(mirrored / json.loads(path.read_text())["folder"])
-    return found
+        records[path.parent] = LoggedRecord(mirrored / json.loads(path.read_text())["folder"])
+    return records
 
 
 @pytest.fixture(scope="module")
-def whole(mirrored):
-    return Logged(mirrored / json.loads((mirrored / "wandb/comparison.json").read_text())["folder"])
+def comparison(mirrored):
+    return LoggedRecord(mirrored / json.loads((mirrored / "wandb/comparison.json").read_text())["folder"])
 
 
-def read(path):
+def read_json(path):
     return json.loads(path.read_text())
 
 
-def numbers(path):
-    """The rows of a CSV file, with numbers for what are numbers, and without what is empty."""
+def read_csv(path):
+    """Returns the rows of a CSV file of numbers, without empty cells."""
     with path.open() as file:
         return [{key: float(value) for key, value in row.items() if value != ""} for row in csv.DictReader(file)]
 
 
-def tuned(folder):
+def is_trial(folder):
     return folder.name == "seed-1000000"
 
 
-def trials(mirrored):
-    study = read(mirrored / "sweep/addition/rnn.json")
+def trials_by_identity(mirrored):
+    study = read_json(mirrored / "sweep/addition/rnn.json")
     return {trial["identity"]: trial for trial in study["trials"]}
 
 
@@ -51,19 +51,19 @@ def test_every_run_and_every_trial_has_one_record_and_there_are_no_others(mirror
     assert {*logged} == runs
     folders = {path.name for path in (mirrored / "wandb").glob("offline-run-*")}
     assert len(folders) == len(runs) + 1
-    assert sum(map(tuned, runs)) == 3
+    assert sum(map(is_trial, runs)) == 3
 
 
 def test_metrics_are_those_of_the_file_and_the_summary_keeps_the_best(logged):
     for folder, record in logged.items():
         rows = [
             {"train/learning_rate" if key == "learning_rate" else key: value for key, value in row.items()}
-            for row in numbers(folder / "metrics.csv")
+            for row in read_csv(folder / "metrics.csv")
         ]
         assert record.rows == rows, folder
         assert record.summary["val/loss"] == {"min": min(row["val/loss"] for row in rows)}
         assert record.metrics["val/loss"]["step_metric"] == "step"
-        (others,) = [metric for metric in record.of("metric") if metric.get("glob_name") == "*"]
+        (others,) = [metric for metric in record.records_of("metric") if metric.get("glob_name") == "*"]
         assert others["step_metric"] == "step"
 
 
@@ -73,25 +73,25 @@ def test_the_configuration_is_nested_as_in_the_yaml(logged):
 
 
 def test_group_job_type_and_tags_say_what_a_run_is(mirrored, logged):
-    tried = trials(mirrored)
+    trials = trials_by_identity(mirrored)
     for folder, record in logged.items():
         *_, task, architecture, identity, seed = folder.parts
         run = record.run
         assert run["job_type"] == task
         assert run["run_id"] == f"{identity}-{seed.removeprefix('seed-')}"
-        if tuned(folder):
+        if is_trial(folder):
             assert run["run_group"] == "addition/rnn"
-            assert run["tags"] == [task, architecture, tried[identity]["state"], "trial"]
+            assert run["tags"] == [task, architecture, trials[identity]["state"], "trial"]
         else:
             assert run["run_group"] == identity
-            assert run["tags"] == [task, architecture, read(folder / "result.json")["status"]]
+            assert run["tags"] == [task, architecture, read_json(folder / "result.json")["status"]]
 
 
 def test_every_number_of_the_result_is_in_the_summary(logged):
     for folder, record in logged.items():
         if not (folder / "result.json").exists():
             continue
-        result, timing = read(folder / "result.json"), read(folder / "timing.json")
+        result, timing = read_json(folder / "result.json"), read_json(folder / "timing.json")
         for metric, value in (result.pop("test") or {}).items():
             assert record.summary[f"test/{metric}"] == value
         for metric, value in result.pop("validation").items():
@@ -102,25 +102,25 @@ def test_every_number_of_the_result_is_in_the_summary(logged):
         for key, value in timing.items():
             part = "cost" if key.startswith("seconds") else "machine"
             assert record.summary[f"{part}/{key}"] == value, key
-        assert record.summary["result/phase"] == ("trial" if tuned(folder) else "run")
+        assert record.summary["result/phase"] == ("trial" if is_trial(folder) else "run")
 
 
 def test_a_trial_says_which_it_is_and_what_came_of_it(mirrored, logged):
-    tried = trials(mirrored)
-    assert len(tried) == 3
+    trials = trials_by_identity(mirrored)
+    assert len(trials) == 3
     for folder, record in logged.items():
-        if not tuned(folder):
+        if not is_trial(folder):
             assert not any(name.startswith("trial/") for name in record.names)
             continue
-        trial = tried[folder.parent.name]
+        trial = trials[folder.parent.name]
         summary = record.summary
         assert summary["trial/study"] == "addition/rnn"
         assert (summary["trial/number"], summary["trial/state"]) == (trial["number"], trial["state"])
         assert (summary["trial/place"], summary["trial/default"]) == (trial["place"], trial["default"])
         assert [summary.get("trial/loss")] == (trial["values"] or [None])
         prefix = "trial/params/"
-        chosen = {name.removeprefix(prefix): value for name, value in summary.items() if name.startswith(prefix)}
-        assert chosen == trial["params"]
+        params = {name.removeprefix(prefix): value for name, value in summary.items() if name.startswith(prefix)}
+        assert params == trial["params"]
 
 
 def test_every_number_and_word_of_the_probes_is_in_the_summary(logged):
@@ -128,17 +128,17 @@ def test_every_number_and_word_of_the_probes_is_in_the_summary(logged):
     assert len(probed) == 2
     for folder, record in probed.items():
         expected = {}
-        for probe, found in read(folder / "analysis.json")["probes"].items():
-            for name, number in found["numbers"].items():
+        for probe, result in read_json(folder / "analysis.json")["probes"].items():
+            for name, number in result["numbers"].items():
                 expected[f"probe/{probe}/{name}"] = number["value"]
                 for end in ("low", "high"):
                     if number[end] is not None:
                         expected[f"probe/{probe}/{name}/{end}"] = number[end]
                 if number["at_least"]:
                     expected[f"probe/{probe}/{name}/at_least"] = True
-            expected |= {f"word/{probe}/{name}": text for name, text in found["words"].items()}
-        shown = {name: value for name, value in record.summary.items() if name.startswith(("probe/", "word/"))}
-        assert shown == expected
+            expected |= {f"word/{probe}/{name}": text for name, text in result["words"].items()}
+        summary = {name: value for name, value in record.summary.items() if name.startswith(("probe/", "word/"))}
+        assert summary == expected
         assert len(expected) > 10
 
 
@@ -148,59 +148,59 @@ def test_every_curve_of_the_probes_is_in_a_table(logged):
         if not (folder / "analysis.json").exists():
             continue
         *_, task, architecture, _, _ = folder.parts
-        for probe, found in read(folder / "analysis.json")["probes"].items():
-            for name, curve in found["curves"].items():
+        for probe, result in read_json(folder / "analysis.json")["probes"].items():
+            for name, curve in result["curves"].items():
                 (table,) = [
                     rows
                     for key in record.media
                     if key.startswith(f"curve/{probe}/") and name in (rows := record.table(key))[0]
                 ]
                 assert {(row["task"], row["architecture"], row["seed"]) for row in table} == {(task, architecture, 0)}
-                places = {row["x"]: row for row in table}
+                rows_by_x = {row["x"]: row for row in table}
                 for index, x in enumerate(curve["x"]):
-                    assert places[x][name] == curve["y"][index]
+                    assert rows_by_x[x][name] == curve["y"][index]
                     if curve["low"] is not None:
-                        assert (places[x][f"{name}_low"], places[x][f"{name}_high"]) == (
+                        assert (rows_by_x[x][f"{name}_low"], rows_by_x[x][f"{name}_high"]) == (
                             curve["low"][index],
                             curve["high"][index],
                         )
-                assert [x for x, row in places.items() if row[name] is not None and x not in curve["x"]] == []
+                assert [x for x, row in rows_by_x.items() if row[name] is not None and x not in curve["x"]] == []
                 curves += 1
     assert curves > 10
 
 
-def test_the_comparison_has_every_figure_table_and_the_report_itself(mirrored, whole):
+def test_the_comparison_has_every_figure_table_and_the_report_itself(mirrored, comparison):
     figures = {f"figure/{path.stem}": path for path in (mirrored / "figures").glob("*.png")}
     assert len(figures) > 3
     for name, path in figures.items():
-        assert digest(whole.file(name)) == digest(path)
-    assert digest(whole.file("report/page")) == digest(mirrored / "report.html")
+        assert file_hash(comparison.file(name)) == file_hash(path)
+    assert file_hash(comparison.file("report/page")) == file_hash(mirrored / "report.html")
     for name in ("comparison", "analysis", "tuning"):
         with (mirrored / f"{name}.csv").open() as file:
             rows = list(csv.DictReader(file))
-        assert [[text(value) for value in row.values()] for row in whole.table(f"table/{name}")] == [
-            [text(parsed(value)) for value in row.values()] for row in rows
+        assert [[format_cell(value) for value in row.values()] for row in comparison.table(f"table/{name}")] == [
+            [format_cell(parse_cell(value)) for value in row.values()] for row in rows
         ]
-    assert {*whole.media} == {*figures, "report/page", "table/comparison", "table/analysis", "table/tuning"}
-    assert whole.config == {
+    assert {*comparison.media} == {*figures, "report/page", "table/comparison", "table/analysis", "table/tuning"}
+    assert comparison.config == {
         name: yaml.safe_load((mirrored / f"{name}.yaml").read_text()) for name in ("comparison", "sweep")
     }
-    assert (whole.run["job_type"], whole.run["tags"]) == ("comparison", ["comparison", "addition"])
+    assert (comparison.run["job_type"], comparison.run["tags"]) == ("comparison", ["comparison", "addition"])
 
 
-def parsed(value):
+def parse_cell(value):
     try:
         return float(value)
     except ValueError:
         return value
 
 
-def text(value):
-    """A cell, so that 1, 1.0 and "1" compare as equal, and nothing as the empty text."""
+def format_cell(value):
+    """Formats a cell so that 1, 1.0 and "1" compare as equal, and `None` as the empty text."""
     if isinstance(value, bool) or value is None:
         return "" if value is None else str(value)
     return f"{value:.12g}" if isinstance(value, int | float) and math.isfinite(value) else str(value)
 
 
-def digest(path):
+def file_hash(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()

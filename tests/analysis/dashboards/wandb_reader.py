@@ -1,4 +1,4 @@
-"""What W&B's own viewer reads in an offline record."""
+"""Reader of offline records through W&B's own viewer."""
 
 import json
 import subprocess
@@ -7,54 +7,54 @@ from pathlib import Path
 from typing import Any
 
 
-class Logged:
+class LoggedRecord:
     """An offline record, read back by `wandb leet inspect --json`."""
 
     def __init__(self, folder: Path) -> None:
         command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(folder)]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         self.folder = folder
-        self.records = [json.loads(line) for line in said.splitlines() if line.strip()]
-        (self.run,) = self.of("run")
+        self.records = [json.loads(line) for line in output.splitlines() if line.strip()]
+        (self.run,) = self.records_of("run")
         self.config = {key: value for key, value in self.run["config"]["update"].items() if key != "_wandb"}
         rows = [
             {key: value for key, value in record["item"].items() if not key.startswith("_")}
-            for record in self.of("history")
+            for record in self.records_of("history")
         ]
         self.rows = [row for row in rows if not media(row)]
         self.media: dict[str, dict[str, Any]] = {}
         for row in rows:
             self.media |= media(row)
         self.summary: dict[str, Any] = {}
-        for record in self.of("summary"):
+        for record in self.records_of("summary"):
             self.summary |= record.get("update", {})
         self.media |= {
             key: value for key, value in self.summary.items() if isinstance(value, dict) and "_type" in value
         }
-        self.metrics = {record["name"]: record for record in self.of("metric") if "name" in record}
+        self.metrics = {record["name"]: record for record in self.records_of("metric") if "name" in record}
 
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        """All records of a kind."""
+    def records_of(self, kind: str) -> list[dict[str, Any]]:
+        """Returns all records of a kind."""
         return [record[kind] for record in self.records if record["type"] == kind]
 
     def file(self, name: str) -> Path:
-        """The file of a table, an image or a page."""
+        """Returns the file of a table, an image or a page."""
         return Path(self.folder, "files", self.media[name]["path"])
 
     def table(self, name: str) -> list[dict[str, Any]]:
-        """A table's rows by column."""
+        """Returns the rows of a table by column."""
         plain = json.loads(self.file(name).read_text())
         return [dict(zip(plain["columns"], row, strict=True)) for row in plain["data"]]
 
     @property
     def names(self) -> set[str]:
         """Every name under which something was logged."""
-        shown = {key for key in self.summary if not key.startswith("_")}
-        return shown | {key for row in self.rows for key in row} | {*self.media}
+        summary = {key for key in self.summary if not key.startswith("_")}
+        return summary | {key for row in self.rows for key in row} | {*self.media}
 
 
 def media(row: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """What of a row is no number: W&B's viewer joins the keys of what is nested by dots."""
+    """Returns the media of a row, whose nested keys W&B's viewer joins by dots."""
     names = [key.removesuffix("._type") for key in row if key.endswith("._type")]
     return {
         name: {key.removeprefix(f"{name}."): value for key, value in row.items() if key.startswith(f"{name}.")}

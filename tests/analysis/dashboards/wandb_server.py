@@ -1,7 +1,7 @@
-"""A W&B server for tests, on the loopback: as much of its protocol as wandb-core asks for when it sends offline runs.
+"""W&B server for tests, on the loopback interface, with the part of the protocol that sends offline runs.
 
-It keeps what it is given as W&B does, lines of a stream by their place, so that what is sent twice is there once; and
-it can be told to refuse, to break, or to wait.
+It keeps data as W&B does, lines of a stream by their position, so that a line that is sent twice is there once; and it
+can be set to refuse, to fail, or to wait.
 """
 
 import base64
@@ -22,24 +22,24 @@ from urllib.parse import unquote, urlsplit
 KEY = "0123456789" * 4
 HISTORY = "wandb-history.jsonl"
 OPERATION = re.compile(r"\s*(?:query|mutation)\s+(\w+)")
-Answer = dict[str, Any]
+JsonObject = dict[str, Any]
 
 
 @dataclass(slots=True, kw_only=True)
-class Received:
-    """A run as the server has it."""
+class ReceivedRun:
+    """A run as the server has received it."""
 
     path: str
     """`entity/project/id`."""
     config: dict[str, Any] = field(default_factory=dict)
-    asked: dict[str, Any] = field(default_factory=dict)
-    """Name, group, tags and so on, as last said."""
+    variables: dict[str, Any] = field(default_factory=dict)
+    """Name, group, tags and so on, as last sent."""
     lines: dict[str, dict[int, str]] = field(default_factory=dict)
-    """Of the streamed files, by place."""
+    """Lines of the streamed files, by position."""
     files: dict[str, bytes] = field(default_factory=dict)
     complete: bool = False
     streamed: list[tuple[str, int, int]] = field(default_factory=list)
-    """Every piece of a stream: the file, the place, the number of lines."""
+    """Every piece of a stream: the file, the position, the number of lines."""
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -49,132 +49,136 @@ class Received:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """As it was in the end."""
-        found: dict[str, Any] = json.loads(self.files["wandb-summary.json"])
-        return found
+        """The final summary."""
+        summary: dict[str, Any] = json.loads(self.files["wandb-summary.json"])
+        return summary
 
 
 @dataclass(slots=True, kw_only=True)
 class Backend:
-    """What the server has been given, and how it is to behave."""
+    """Everything that the server has received, and how it behaves."""
 
     key: str = KEY
     entity: str = "someone"
     refuse: Callable[[str, str], int | None] = lambda what, run: None
-    """Given an operation's name, `PUT` or `stream`, and a run's id: a status to answer with instead."""
+    """Returns a status to answer with instead, from an operation's name, `PUT` or `stream`, and a run's id."""
     hold: Callable[[str, str], None] = lambda what, run: None
-    """Called likewise before an answer; may wait."""
-    counts: bool = False
-    """Whether it tells how many lines a run already has: wandb-core then puts those that it sends behind them. As W&B
-    documents it, a run that is begun again under its id is overwritten."""
-    runs: dict[str, Received] = field(default_factory=dict)
+    """Called with the same arguments before an answer; may wait."""
+    reports_line_count: bool = False
+    """Whether it reports how many lines a run already has: wandb-core then appends new lines to them. As W&B documents
+    it, a run that is started again under its id is overwritten."""
+    runs: dict[str, ReceivedRun] = field(default_factory=dict)
     """By `project/id`."""
     artifacts: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By their ids: name, entity, project, type, run, files, state."""
     operations: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """How often what was asked of which run."""
+    """Number of requests, by operation and run."""
     unknown: list[str] = field(default_factory=list)
     url: str = ""
     lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def answer(self, what: str, given: Answer) -> Answer:
-        """To one GraphQL operation."""
+    def answer(self, what: str, variables: JsonObject) -> JsonObject:
+        """Answers a GraphQL operation."""
         method = getattr(self, f"on_{what.lower()}", None)
         if method is None:
             self.unknown.append(what)
-            return {"errors": [{"message": f"this server knows no {what}"}]}
+            return {"errors": [{"message": f"this server does not know {what}"}]}
         with self.lock:
-            return {"data": method(given)}
+            return {"data": method(variables)}
 
-    def on_viewer(self, given: Answer) -> Answer:
+    def on_viewer(self, variables: JsonObject) -> JsonObject:
         account = {"id": "V", "entity": self.entity, "username": "someone", "email": "", "flags": "{}"}
         return {"viewer": {**account, "teams": {"edges": []}}}
 
-    def on_serverfeaturesquery(self, given: Answer) -> Answer:
+    def on_serverfeaturesquery(self, variables: JsonObject) -> JsonObject:
         return {"serverInfo": {"features": []}}
 
-    def on_upsertbucket(self, given: Answer) -> Answer:
-        place = f"{given['project']}/{given['name']}"
-        inserted = place not in self.runs
-        run = self.runs.setdefault(place, Received(path=f"{given.get('entity') or self.entity}/{place}"))
-        run.asked |= {key: value for key, value in given.items() if value is not None}
-        if given.get("config"):
-            run.config |= {key: entry["value"] for key, entry in json.loads(given["config"]).items()}
+    def on_upsertbucket(self, variables: JsonObject) -> JsonObject:
+        key = f"{variables['project']}/{variables['name']}"
+        inserted = key not in self.runs
+        run = self.runs.setdefault(key, ReceivedRun(path=f"{variables.get('entity') or self.entity}/{key}"))
+        run.variables |= {key: value for key, value in variables.items() if value is not None}
+        if variables.get("config"):
+            run.config |= {key: entry["value"] for key, entry in json.loads(variables["config"]).items()}
         entity, project, name = run.path.split("/")
         bucket = {
             "id": f"B-{name}",
             "name": name,
-            "displayName": run.asked.get("displayName"),
+            "displayName": run.variables.get("displayName"),
             "description": None,
-            "config": given.get("config"),
+            "config": variables.get("config"),
             "sweepName": None,
             "project": {"id": "P", "name": project, "entity": {"id": "E", "name": entity}},
-            "historyLineCount": len(run.lines.get(HISTORY, {})) if self.counts else 0,
+            "historyLineCount": len(run.lines.get(HISTORY, {})) if self.reports_line_count else 0,
         }
         return {"upsertBucket": {"bucket": bucket, "inserted": inserted}}
 
-    def on_createrunfiles(self, given: Answer) -> Answer:
-        base = f"{self.url}/put/run/{given['project']}/{given['run']}"
-        files = [{"name": name, "uploadUrl": f"{base}/{name}"} for name in given["files"]]
-        return {"createRunFiles": {"runID": given["run"], "uploadHeaders": [], "files": files}}
+    def on_createrunfiles(self, variables: JsonObject) -> JsonObject:
+        base = f"{self.url}/put/run/{variables['project']}/{variables['run']}"
+        files = [{"name": name, "uploadUrl": f"{base}/{name}"} for name in variables["files"]]
+        return {"createRunFiles": {"runID": variables["run"], "uploadHeaders": [], "files": files}}
 
-    def on_createartifact(self, given: Answer) -> Answer:
-        asked = given["input"]
+    def on_createartifact(self, variables: JsonObject) -> JsonObject:
+        values = variables["input"]
         name = f"A{len(self.artifacts)}"
         self.artifacts[name] = {
-            "name": asked["artifactCollectionName"],
-            "entity": asked["entityName"],
-            "project": asked["projectName"],
-            "type": asked["artifactTypeName"],
-            "run": asked["runName"],
+            "name": values["artifactCollectionName"],
+            "entity": values["entityName"],
+            "project": values["projectName"],
+            "type": values["artifactTypeName"],
+            "run": values["runName"],
             "files": {},
             "state": "PENDING",
         }
-        made = {"id": name, "state": "PENDING", "artifactSequence": {"latestArtifact": None}}
-        return {"createArtifact": {"artifact": made}}
+        artifact = {"id": name, "state": "PENDING", "artifactSequence": {"latestArtifact": None}}
+        return {"createArtifact": {"artifact": artifact}}
 
-    def on_createartifactmanifest(self, given: Answer) -> Answer:
-        return {"createArtifactManifest": {"artifactManifest": self._manifest(given["artifactID"])}}
+    def on_createartifactmanifest(self, variables: JsonObject) -> JsonObject:
+        return {"createArtifactManifest": {"artifactManifest": self._manifest(variables["artifactID"])}}
 
-    def on_updateartifactmanifest(self, given: Answer) -> Answer:
-        return {"updateArtifactManifest": {"artifactManifest": self._manifest(given["artifactManifestID"][1:])}}
+    def on_updateartifactmanifest(self, variables: JsonObject) -> JsonObject:
+        return {"updateArtifactManifest": {"artifactManifest": self._manifest(variables["artifactManifestID"][1:])}}
 
-    def _manifest(self, artifact: str) -> Answer:
-        file = {"id": f"F{artifact}", "uploadUrl": self._place(artifact, "wandb_manifest.json"), "uploadHeaders": []}
+    def _manifest(self, artifact: str) -> JsonObject:
+        file = {
+            "id": f"F{artifact}",
+            "uploadUrl": self._upload_url(artifact, "wandb_manifest.json"),
+            "uploadHeaders": [],
+        }
         return {"id": f"M{artifact}", "file": file}
 
-    def _place(self, artifact: str, name: str) -> str:
+    def _upload_url(self, artifact: str, name: str) -> str:
         return f"{self.url}/put/artifact/{artifact}/{self.artifacts[artifact]['run']}/{name}"
 
-    def on_createartifactfiles(self, given: Answer) -> Answer:
-        nodes: list[Answer] = [
+    def on_createartifactfiles(self, variables: JsonObject) -> JsonObject:
+        nodes: list[JsonObject] = [
             {
-                "storagePath": f"wandb_artifacts/{asked['name']}",
-                "uploadUrl": self._place(asked["artifactID"], asked["name"]),
+                "storagePath": f"wandb_artifacts/{values['name']}",
+                "uploadUrl": self._upload_url(values["artifactID"], values["name"]),
                 "uploadHeaders": [],
                 "uploadMultipartUrls": None,
-                "artifact": {"id": asked["artifactID"]},
+                "artifact": {"id": values["artifactID"]},
             }
-            for asked in given["input"]["artifactFiles"]
+            for values in variables["input"]["artifactFiles"]
         ]
         return {"createArtifactFiles": {"files": {"edges": [{"node": node} for node in nodes]}}}
 
-    def on_commitartifact(self, given: Answer) -> Answer:
-        self.artifacts[given["artifactID"]]["state"] = "COMMITTED"
-        return {"commitArtifact": {"artifact": {"id": given["artifactID"], "digest": ""}}}
+    def on_commitartifact(self, variables: JsonObject) -> JsonObject:
+        self.artifacts[variables["artifactID"]]["state"] = "COMMITTED"
+        return {"commitArtifact": {"artifact": {"id": variables["artifactID"], "digest": ""}}}
 
-    def stream(self, place: str, given: Answer) -> Answer:
-        """Keeps a piece of a run's stream."""
+    def stream(self, key: str, variables: JsonObject) -> JsonObject:
+        """Stores a piece of a run's stream."""
         with self.lock:
-            run = self.runs[place]
-            for name, piece in (given.get("files") or {}).items():
+            run = self.runs[key]
+            for name, piece in (variables.get("files") or {}).items():
                 run.streamed.append((name, piece["offset"], len(piece["content"])))
                 run.lines.setdefault(name, {}).update(enumerate(piece["content"], piece["offset"]))
-            run.complete = run.complete or bool(given.get("complete"))
+            run.complete = run.complete or bool(variables.get("complete"))
         return {}
 
-    def put(self, kind: str, rest: list[str], body: bytes) -> Answer:
-        """Keeps a file."""
+    def put(self, kind: str, rest: list[str], body: bytes) -> JsonObject:
+        """Stores a file."""
         with self.lock:
             if kind == "run":
                 self.runs["/".join(rest[:2])].files["/".join(rest[2:])] = body
@@ -184,7 +188,7 @@ class Backend:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Takes requests apart."""
+    """Handler that parses requests."""
 
     protocol_version = "HTTP/1.1"
     backend: Backend
@@ -193,7 +197,7 @@ class Handler(BaseHTTPRequestHandler):
         return
 
     def handle(self) -> None:
-        """A client that is killed takes its connection with it."""
+        """Handles a connection, which may break when its client is killed."""
         try:
             super().handle()
         except ConnectionError:
@@ -204,38 +208,38 @@ class Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         wanted = "Basic " + base64.b64encode(f"api:{self.backend.key}".encode()).decode()
         if self.headers.get("Authorization") != wanted:
-            self.say(401, {"errors": [{"message": "user is not logged in"}]})
+            self.reply(401, {"errors": [{"message": "user is not logged in"}]})
             return
-        given = json.loads(body)
+        request = json.loads(body)
         if path != "/graphql":
             _, _, _, project, run, _ = path.split("/")
-            self.judged("stream", run, lambda: self.backend.stream(f"{project}/{run}", given))
+            self.answer_unless_refused("stream", run, lambda: self.backend.stream(f"{project}/{run}", request))
             return
-        found = OPERATION.match(given["query"])
-        what, variables = found[1] if found else "?", given.get("variables") or {}
+        match = OPERATION.match(request["query"])
+        what, variables = match[1] if match else "?", request.get("variables") or {}
         run = variables.get("name") or variables.get("run") or (variables.get("input") or {}).get("runName") or ""
-        self.judged(what, run, lambda: self.backend.answer(what, variables))
+        self.answer_unless_refused(what, run, lambda: self.backend.answer(what, variables))
 
     def do_PUT(self) -> None:
         body = self.body()
         _, _, kind, *rest = unquote(urlsplit(self.path).path).split("/")
-        self.judged("PUT", rest[1], lambda: self.backend.put(kind, rest, body))
+        self.answer_unless_refused("PUT", rest[1], lambda: self.backend.put(kind, rest, body))
 
-    def judged(self, what: str, run: str, answer: Callable[[], Answer]) -> None:
-        """Answers, unless this is to be refused."""
+    def answer_unless_refused(self, what: str, run: str, answer: Callable[[], JsonObject]) -> None:
+        """Answers a request, unless it is to be refused."""
         with self.backend.lock:
             self.backend.operations[what, run] += 1
         self.backend.hold(what, run)
         status = self.backend.refuse(what, run)
         if status is None:
-            self.say(200, answer())
+            self.reply(200, answer())
         else:
-            self.say(status, {"errors": [{"message": f"told to refuse {what}"}]})
+            self.reply(status, {"errors": [{"message": f"set to refuse {what}"}]})
 
     def body(self) -> bytes:
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
-    def say(self, status: int, value: Answer) -> None:
+    def reply(self, status: int, value: JsonObject) -> None:
         text = json.dumps(value).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -245,15 +249,15 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """One that does not wait for clients that are gone."""
+    """Server that does not wait for clients that are gone."""
 
     daemon_threads = True
     block_on_close = False
 
 
 @contextmanager
-def serving() -> Iterator[Backend]:
-    """A server that listens on a free port of the loopback until the end."""
+def run_server() -> Iterator[Backend]:
+    """Runs a server on a free port of the loopback interface."""
     backend = Backend()
     bound = type("Bound", (Handler,), {"backend": backend})
     with Server(("127.0.0.1", 0), bound) as server:
@@ -268,30 +272,30 @@ def serving() -> Iterator[Backend]:
 
 
 def clean_environment(home: Path, backend: Backend | None = None, **more: str) -> dict[str, str]:
-    """The environment of a user at a machine of its own: nothing of W&B, of proxies or of accounts leaks in."""
+    """Returns the environment of a user on a fresh machine, without W&B settings, proxies and accounts."""
     foreign = re.compile(r"(?i)WANDB|.*_proxy$|NETRC|XDG_|(HOME|SSL_CERT_FILE|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE)$")
-    kept = {name: value for name, value in os.environ.items() if not foreign.match(name)}
+    inherited = {name: value for name, value in os.environ.items() if not foreign.match(name)}
     home.mkdir(parents=True, exist_ok=True)
-    mine = {"HOME": str(home), "NETRC": str(home / "netrc"), "WANDB_ERROR_REPORTING": "false", "OMP_NUM_THREADS": "1"}
+    own = {"HOME": str(home), "NETRC": str(home / "netrc"), "WANDB_ERROR_REPORTING": "false", "OMP_NUM_THREADS": "1"}
     account = {} if backend is None else {"WANDB_BASE_URL": backend.url, "WANDB_API_KEY": KEY}
-    # What is retried is retried at once: no test is to wait for it.
-    soon = {
+    # Retries follow at once, so that no test has to wait for them.
+    retries = {
         f"WANDB__{part}_RETRY_{which}": value
         for part in ("GRAPHQL", "FILE_STREAM", "FILE_TRANSFER")
         for which, value in {"MAX": "1", "WAIT_MIN_SECONDS": "0.05", "WAIT_MAX_SECONDS": "0.1"}.items()
     }
-    return {**kept, **mine, **account, **soon, **more}
+    return {**inherited, **own, **account, **retries, **more}
 
 
 @contextmanager
-def listening(drip: bytes = b"") -> Iterator[int]:
-    """A port that takes every connection and never answers, or only ever another byte; its number."""
+def silent_port(drip: bytes = b"") -> Iterator[int]:
+    """Opens a port that accepts connections and never answers, or sends a byte now and then; yields its number."""
     stop = threading.Event()
 
-    def serve(taken: socket.socket) -> None:
-        with taken, suppress(OSError):
+    def serve(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
             while not stop.wait(0.05):
-                taken.sendall(drip)
+                connection.sendall(drip)
 
     def accept() -> None:
         with suppress(OSError):
@@ -307,12 +311,12 @@ def listening(drip: bytes = b"") -> Iterator[int]:
             bound.shutdown(socket.SHUT_RDWR)
 
 
-def at_work(out: Path) -> list[bytes]:
-    """Command lines of the syncs of a folder that are running, and of the W&B services that they have started."""
-    told = f"WANDB_DIR={out.resolve()}/".encode()
-    found = []
+def sync_processes(out: Path) -> list[bytes]:
+    """Returns the command lines of the running syncs of a folder, and of their W&B services."""
+    variable = f"WANDB_DIR={out.resolve()}/".encode()
+    command_lines = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if told in (folder / "environ").read_bytes():
-                found.append((folder / "cmdline").read_bytes())
-    return found
+            if variable in (folder / "environ").read_bytes():
+                command_lines.append((folder / "cmdline").read_bytes())
+    return command_lines

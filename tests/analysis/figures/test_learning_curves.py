@@ -1,4 +1,4 @@
-"""Learning curves show what was logged."""
+"""Learning curves: histories of logged values, scales, labels and alternative text."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -7,68 +7,68 @@ import numpy as np
 import pytest
 
 from analysis.figures import learning_curves
-from analysis.figures.axes import UNIT, fit_scale
-from analysis.figures.learning_curves import history
-from analysis.grouping import Section, sections
+from analysis.figures.axes import SHARE_SCALE, fit_scale
+from analysis.figures.learning_curves import load_history
+from analysis.grouping import Section, build_sections
 from tests.analysis.report_runs import experiment, write_run
 from workbench.errors import UserError
-from workbench.results import finished
+from workbench.results import finished_runs
 
 
-def section(out: Path) -> Section:
-    (found,) = sections(finished(out))
-    return found
+def load_section(out: Path) -> Section:
+    (section,) = build_sections(finished_runs(out))
+    return section
 
 
 def test_mean_and_interval_over_seeds(tmp_path: Path) -> None:
     for seed, losses in enumerate([(0.2, 0.1), (0.3, 0.2), (0.4, 0.6)]):
         write_run(tmp_path, experiment(seed=seed, log_every=50), losses=losses)
-    found = history(section(tmp_path).rows[0], "val/loss")
-    assert found is not None
-    assert found.step.tolist() == [50, 100]
-    assert found.mean == pytest.approx([0.3, 0.3])
+    history = load_history(load_section(tmp_path).rows[0], "val/loss")
+    assert history is not None
+    assert history.step.tolist() == [50, 100]
+    assert history.mean == pytest.approx([0.3, 0.3])
     # t(0.975; 2) / sqrt(3), times the standard deviations over n - 1.
-    assert found.half == pytest.approx(4.302653 / np.sqrt(3) * np.array([0.1, np.sqrt(0.07)]), rel=1e-6)
-    assert found.end == pytest.approx((100, 0.3))
+    assert history.half_width == pytest.approx(4.302653 / np.sqrt(3) * np.array([0.1, np.sqrt(0.07)]), rel=1e-6)
+    assert history.end == pytest.approx((100, 0.3))
 
 
 def test_diverged_runs_stand_beside_the_mean(tmp_path: Path) -> None:
     write_run(tmp_path, experiment(seed=0), losses=(0.2, 0.1))
     write_run(tmp_path, experiment(seed=1), losses=(0.2, np.nan), loss=None, diverged_at=170)
-    found = history(section(tmp_path).rows[0], "val/loss")
-    assert found is not None
-    assert found.mean.tolist() == [0.2, 0.1]
-    (lost,) = found.lost
-    assert (lost.step.tolist(), lost.value.tolist(), lost.end) == ([100], [0.2], 170)
+    history = load_history(load_section(tmp_path).rows[0], "val/loss")
+    assert history is not None
+    assert history.mean.tolist() == [0.2, 0.1]
+    (run,) = history.diverged
+    assert (run.step.tolist(), run.value.tolist(), run.end) == ([100], [0.2], 170)
 
 
 def test_the_mean_ends_where_the_first_seed_does(tmp_path: Path) -> None:
     write_run(tmp_path, experiment(seed=0), losses=(0.2, 0.1, 0.05))
     write_run(tmp_path, experiment(seed=1), losses=(0.4, 0.3))
-    found = history(section(tmp_path).rows[0], "val/loss")
-    assert found is not None
-    assert found.mean == pytest.approx([0.3, 0.2])
+    history = load_history(load_section(tmp_path).rows[0], "val/loss")
+    assert history is not None
+    assert history.mean == pytest.approx([0.3, 0.2])
 
 
 def test_a_column_that_no_run_has(tmp_path: Path) -> None:
     write_run(tmp_path, experiment())
-    assert history(section(tmp_path).rows[0], "val/accuracy") is None
+    assert load_history(load_section(tmp_path).rows[0], "val/accuracy") is None
 
 
 @pytest.mark.parametrize("content", ["", "x: [\n", "step\n1\n2,3\n", "val/loss\n0.1\n", "step,val/loss\n1,x\n"])
 def test_broken_metrics_are_one_line(tmp_path: Path, content: str) -> None:
     folder = write_run(tmp_path, experiment())
     (folder / "metrics.csv").write_text(content)
-    with pytest.raises(UserError, match="no readable table of metrics") as error:
-        history(section(tmp_path).rows[0], "val/loss")
+    with pytest.raises(UserError, match="is not a readable table of metrics") as error:
+        load_history(load_section(tmp_path).rows[0], "val/loss")
     assert "\n" not in str(error.value)
 
 
 def test_missing_metrics_are_one_line(tmp_path: Path) -> None:
     folder = write_run(tmp_path, experiment())
     (folder / "metrics.csv").unlink()
-    with pytest.raises(UserError, match="no readable table of metrics"):
-        history(section(tmp_path).rows[0], "val/loss")
+    with pytest.raises(UserError, match="is not a readable table of metrics"):
+        load_history(load_section(tmp_path).rows[0], "val/loss")
 
 
 def test_logarithmic_over_a_decade_only() -> None:
@@ -85,7 +85,7 @@ def test_logarithmic_over_a_decade_only() -> None:
 
 
 def test_fractions_of_an_axis() -> None:
-    assert UNIT.fraction(0.5) == pytest.approx(0.5)
+    assert SHARE_SCALE.fraction(0.5) == pytest.approx(0.5)
     scale = fit_scale([0.001, 1.0])
     assert scale.fraction(np.sqrt(0.001)) == pytest.approx(0.5)
     assert scale.fraction(1e9) == 1
@@ -97,10 +97,10 @@ def test_the_figure_has_what_it_has_to_have(tmp_path: Path) -> None:
         write_run(tmp_path, experiment("lstm", seed=seed), losses=(0.2, 0.01), accuracies=(0.5, 0.9))
     write_run(tmp_path, experiment("gru", log_every=7), losses=(0.2,) * 12, accuracies=(0.5,) * 12)
     write_run(tmp_path, experiment("rwa"), losses=(0.2, 50.0), loss=None, diverged_at=250)
-    found = section(tmp_path)
-    drawn = learning_curves.panels(found)
-    assert list(drawn) == ["val/loss", "val/accuracy"]
-    figure = learning_curves.draw(found, drawn)
+    section = load_section(tmp_path)
+    histories = learning_curves.load_histories(section)
+    assert list(histories) == ["val/loss", "val/accuracy"]
+    figure = learning_curves.draw_learning_curves(section, histories)
     loss, accuracy = figure.axes
     assert loss.get_yscale() == "log"
     assert accuracy.get_yscale() == "linear"
@@ -111,23 +111,23 @@ def test_the_figure_has_what_it_has_to_have(tmp_path: Path) -> None:
     crosses = [line for line in loss.lines if line.get_marker() == "x"]
     ((x, y),) = [(line.get_xdata()[0], line.get_ydata()[0]) for line in crosses]  # type: ignore[index]
     assert (x, y) == (250, loss.get_ylim()[1])
-    assert "diverged" in learning_curves.caption(drawn)
-    assert "lstm 0.0100 at step 200; gru 0.200 at step 84" in learning_curves.described(found, drawn)
+    assert "diverged" in learning_curves.caption(histories)
+    assert "lstm 0.0100 at step 200; gru 0.200 at step 84" in learning_curves.alt_text(section, histories)
 
 
 @pytest.mark.parametrize("losses", [(), (np.nan,), (0.3,)])
 def test_nothing_but_a_diverged_run(tmp_path: Path, losses: tuple[float, ...]) -> None:
     write_run(tmp_path, experiment("rnn"), losses=losses, loss=None, diverged_at=3)
-    found = section(tmp_path)
-    figure = learning_curves.draw(found, learning_curves.panels(found))
+    section = load_section(tmp_path)
+    figure = learning_curves.draw_learning_curves(section, learning_curves.load_histories(section))
     assert [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_marker() == "x"] == [3]  # type: ignore[index]
 
 
 def test_many_architectures_have_labels_that_do_not_overlap(tmp_path: Path) -> None:
     for index in range(16):
         write_run(tmp_path, experiment(f"package.module{index}:Class"), losses=(0.2, 0.1))
-    found = section(tmp_path)
-    figure = learning_curves.draw(found, learning_curves.panels(found))
+    section = load_section(tmp_path)
+    figure = learning_curves.draw_learning_curves(section, learning_curves.load_histories(section))
     boxes = sorted((text.get_window_extent().y0, text.get_window_extent().y1) for text in figure.axes[0].texts)
     assert len(boxes) == 17
     assert all(above[0] >= below[1] - 1 for below, above in pairwise(boxes))

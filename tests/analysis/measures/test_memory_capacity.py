@@ -6,46 +6,42 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from analysis.measures.memory_capacity import capacity
-from analysis.probes.memory_length import noise
-from analysis.probes.result import NotAvailableError
-from workbench.seeding import seeded
-from workbench.tasks import build
+from analysis.measures.memory_capacity import memory_capacity
 
 CPU = torch.device("cpu")
 
 
 def driven(weights: Tensor, *, sequences: int = 64, samples: int = 200, lags: int = 60) -> tuple[Tensor, Tensor]:
-    """States whose units hold sum_k weights[k] u_{t-k}, weights (lags, units), and their input."""
+    """Returns states whose units hold sum_k weights[k] u_{t-k}, weights (lags, units), and their input."""
     u = 2 * torch.rand((sequences, lags - 1 + samples), generator=Generator().manual_seed(3)) - 1
     windows = u.unfold(1, lags, 1).flip(2)
     return windows @ weights[:lags], u
 
 
 def delays(length: int, lags: int = 60) -> Tensor:
-    """The weights of a delay line."""
+    """Returns the weights of a delay line."""
     return torch.eye(lags)[:, :length]
 
 
-def seeds() -> Generator:
+def seeded_generator() -> Generator:
     return Generator().manual_seed(0)
 
 
 @pytest.mark.parametrize("length", [1, 5, 20])
 def test_a_delay_line_holds_exactly_its_length(length: int) -> None:
-    found = capacity(*driven(delays(length)), seeds())
-    assert found.r2[:length] == pytest.approx(torch.ones(length, dtype=torch.float64), abs=1e-8)
+    capacity = memory_capacity(*driven(delays(length)), seeded_generator())
+    assert capacity.r2[:length] == pytest.approx(torch.ones(length, dtype=torch.float64), abs=1e-8)
     # Each of the others has one chance in a hundred to lie above the level, by very little.
-    assert (found.r2[length:] > 0).sum() <= 3
-    assert found.total == pytest.approx(length, abs=0.02)
-    assert found.level < 0.02
+    assert (capacity.r2[length:] > 0).sum() <= 3
+    assert capacity.total == pytest.approx(length, abs=0.02)
+    assert capacity.noise_level < 0.02
 
 
 def test_states_mixed_and_shifted_hold_the_same() -> None:
     states, u = driven(delays(6))
-    mix = torch.linalg.qr(torch.randn(6, 6, generator=seeds())).Q
+    mix = torch.linalg.qr(torch.randn(6, 6, generator=seeded_generator())).Q
     mixed = torch.cat([1e3 * states @ mix + 50, torch.full_like(states[..., :1], 0.1)], dim=2)
-    assert capacity(mixed, u, seeds()).total == pytest.approx(6, abs=0.02)
+    assert memory_capacity(mixed, u, seeded_generator()).total == pytest.approx(6, abs=0.02)
 
 
 @pytest.mark.parametrize("a", [0.5, 0.9])
@@ -54,30 +50,30 @@ def test_one_linear_unit(a: float) -> None:
     k = torch.arange(60)
     # 400 steps of weights, so that what lies beyond the lags is in the state too.
     states, u = driven((a ** torch.arange(400.0)).unsqueeze(1), lags=400, samples=300)
-    found = capacity(states, u[:, 400 - 60 :], seeds())
-    assert found.r2 == pytest.approx((a ** (2 * k) * (1 - a**2)).double(), abs=0.02)
-    assert found.total == pytest.approx(1, abs=0.03)
+    capacity = memory_capacity(states, u[:, 400 - 60 :], seeded_generator())
+    assert capacity.r2 == pytest.approx((a ** (2 * k) * (1 - a**2)).double(), abs=0.02)
+    assert capacity.total == pytest.approx(1, abs=0.03)
 
 
 def test_a_diagonal_recurrence_holds_no_more_than_its_units() -> None:
     eigenvalues = torch.tensor([0.95, 0.9, 0.7, -0.8, 0.3])
     weights = eigenvalues ** torch.arange(200.0).unsqueeze(1)
     states, u = driven(weights, lags=200, sequences=400)
-    found = capacity(states, u, seeds())
+    capacity = memory_capacity(states, u, seeded_generator())
     # R^2_k = w_k^T (sum_j w_j w_j^T)^-1 w_k, and the sum over all lags is the number of units, the most there can be.
     exact = (weights * torch.linalg.solve(weights.T @ weights, weights.T).T).sum(1).double()
     assert exact.sum() == pytest.approx(5, abs=1e-3)
-    assert found.r2 == pytest.approx(exact, abs=0.01)
+    assert capacity.r2 == pytest.approx(exact, abs=0.01)
     # What is below the level counts for nothing, so a long tail is lost.
-    assert found.total == pytest.approx(float(exact[exact > found.level].sum()), abs=0.1)
-    assert 4.8 < found.total < 5
+    assert capacity.total == pytest.approx(float(exact[exact > capacity.noise_level].sum()), abs=0.1)
+    assert 4.8 < capacity.total < 5
 
 
 def test_no_lag_is_lost_between_blocks_and_none_taken_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
     states, u = driven(delays(60)[:, [0, 17, 59]])
-    whole = capacity(states, u, seeds())
-    monkeypatch.setattr("analysis.measures.memory_capacity.CELLS", 64 * 200 * 7)
-    cut = capacity(states, u, seeds())
+    whole = memory_capacity(states, u, seeded_generator())
+    monkeypatch.setattr("analysis.measures.memory_capacity.MAX_ELEMENTS", 64 * 200 * 7)
+    cut = memory_capacity(states, u, seeded_generator())
     assert torch.equal(cut.r2, whole.r2)
     assert (whole.r2 > 0.5).nonzero().flatten().tolist() == [0, 17, 59]
 
@@ -85,76 +81,45 @@ def test_no_lag_is_lost_between_blocks_and_none_taken_for_another(monkeypatch: p
 def test_many_states_and_few_samples_leave_no_bias() -> None:
     """40 lags of each of which half can be read, from 40 states and 50 samples for each: held out, every R^2 comes out
     (1 - 1/2) 40 / 2000 too low, which is 0.4 in all."""
-    found = []
+    totals = []
     for seed in range(8):
         generator = Generator().manual_seed(seed)
         u = torch.randn((40, 139), generator=generator)
         states = u.unfold(1, 40, 1).flip(2) + torch.randn((40, 100, 40), generator=generator)
-        found.append(capacity(states, u, seeds()).total)
+        totals.append(memory_capacity(states, u, seeded_generator()).total)
     # The standard error of the mean of 8 is about 0.06.
-    assert sum(found) / len(found) == pytest.approx(20, abs=0.2)
+    assert sum(totals) / len(totals) == pytest.approx(20, abs=0.2)
 
 
 def test_noise_is_no_memory() -> None:
     _, u = driven(delays(1))
-    states = torch.randn(64, 200, 20, generator=seeds())
-    found = capacity(states, u, seeds())
-    assert found.total < 0.1
+    states = torch.randn(64, 200, 20, generator=seeded_generator())
+    capacity = memory_capacity(states, u, seeded_generator())
+    assert capacity.total < 0.1
 
 
 def test_slow_states_of_other_sequences_are_no_memory() -> None:
     """A state that hardly moves in a sequence is one sample, however many steps it is looked at."""
     _, u = driven(delays(1))
-    slow = torch.randn(64, 1, 8, generator=seeds()) + 0.01 * torch.randn(64, 200, 8, generator=seeds())
-    assert capacity(slow, u, seeds()).total < 0.2
+    slow = torch.randn(64, 1, 8, generator=seeded_generator()) + 0.01 * torch.randn(
+        64, 200, 8, generator=seeded_generator()
+    )
+    assert memory_capacity(slow, u, seeded_generator()).total < 0.2
 
 
 def test_the_spread_of_held_out_sequences_is_that_of_the_total() -> None:
-    found = capacity(*driven((0.9 ** torch.arange(60.0)).unsqueeze(1)), seeds())
-    assert found.blocks.shape == (32, 60)
-    error = found.blocks.sum(1).std() / math.sqrt(32)
-    assert found.blocks.sum(1).mean() == pytest.approx(found.total, abs=0.05)
+    capacity = memory_capacity(*driven((0.9 ** torch.arange(60.0)).unsqueeze(1)), seeded_generator())
+    assert capacity.r2_by_sequence.shape == (32, 60)
+    error = capacity.r2_by_sequence.sum(1).std() / math.sqrt(32)
+    assert capacity.r2_by_sequence.sum(1).mean() == pytest.approx(capacity.total, abs=0.05)
     assert 0 < error < 0.05
 
 
 def test_too_few_samples_and_states_that_are_no_numbers_are_refused() -> None:
     states, u = driven(delays(20), sequences=8)
     with pytest.raises(ValueError, match="too few"):
-        capacity(states, u, seeds())
+        memory_capacity(states, u, seeded_generator())
     states, u = driven(delays(2))
     states[0, 0, 0] = math.nan
     with pytest.raises(ValueError, match="not finite"):
-        capacity(states, u, seeds())
-
-
-def test_noise_for_features_is_like_the_tasks_own() -> None:
-    task = build("addition", length=50)
-    like = task.fixed("test", 200, CPU)
-    x, u = noise(task, like, 40, 300, seeds())
-    assert x.shape == (40, 300, 2)
-    assert [float(x[..., 0].min()), float(x[..., 0].max())] == pytest.approx([0, 1], abs=0.02)
-    assert x[..., 1].unique().tolist() == pytest.approx([2 / 50])
-    assert torch.corrcoef(torch.stack([x[..., 0].flatten(), u.flatten()]))[0, 1] == pytest.approx(1)
-    assert [float(u.mean()), float(u.var())] == pytest.approx([0, 1], abs=0.03)
-
-
-def test_noise_leaves_padding_out() -> None:
-    task = build("classify-length", length=40)
-    x, _ = noise(task, task.fixed("test", 500, CPU), 50, 200, seeds())
-    # The elements are normal with variance 1; with their padding they would have one half.
-    assert x.var() == pytest.approx(1, abs=0.05)
-
-
-def test_noise_for_symbols_has_all_of_them() -> None:
-    task = build("copy", categories=3)
-    x, u = noise(task, task.fixed("test", 2, CPU), 50, 200, seeds())
-    assert x.unique().tolist() == [0, 1, 2, 3, 4]
-    assert u.unique().tolist() == pytest.approx([(symbol - 2) / math.sqrt(2) for symbol in range(5)])
-    lagged = (u[:, 1:] * u[:, :-1]).mean()
-    assert abs(lagged) < 4 / math.sqrt(u.numel())
-
-
-def test_a_constant_feature_cannot_be_driven() -> None:
-    task = build("alternation")
-    with pytest.raises(NotAvailableError, match="constant"):
-        noise(task, task.fixed("test", 3, CPU), 2, 10, seeded(CPU, 0))
+        memory_capacity(states, u, seeded_generator())

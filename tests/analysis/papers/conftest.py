@@ -6,7 +6,7 @@ from workbench.data import downloads
 
 @pytest.fixture(scope="session")
 def texts(tmp_path_factory, data_folder):
-    """A folder of data with MNIST and the text of the small scale, of noise, and with no enwik8."""
+    """A data folder with MNIST and the text of the small scale, both of noise, and without enwik8."""
     folder = tmp_path_factory.mktemp("texts")
     (folder / "mnist").symlink_to(data_folder / "mnist")
     text_files.write(folder / "tinyshakespeare.txt")
@@ -15,9 +15,9 @@ def texts(tmp_path_factory, data_folder):
 
 @pytest.fixture
 def without_enwik8(texts, tmp_path, monkeypatch):
-    """That folder named, no cache, and no network."""
+    """Selects that folder, with an empty cache and without a network."""
 
-    def unreachable(*given):
+    def unreachable(*arguments):
         raise OSError("no network")
 
     monkeypatch.setattr(downloads, "cache_folder", lambda: tmp_path / "cache")

@@ -1,4 +1,4 @@
-"""Tables with known numbers."""
+"""Comparison tables and presets with known numbers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,24 +11,26 @@ from analysis.published import PublishedFigure
 STEPS = "train/loss < 0.001"
 
 
-def ours(values: Sequence[float], seeds: int | None = None, budget: int = 10_000) -> OurResult:
-    """What came out: by default every seed has a value."""
+def our_result(values: Sequence[float], seeds: int | None = None, budget: int = 10_000) -> OurResult:
+    """Returns our result; by default every seed has a value."""
     return OurResult(values=tuple(values), seeds=len(values) if seeds is None else seeds, budget=budget)
 
 
-def line(name: str, values: Sequence[float], published: str | None, seeds: int | None = None, **rest: Any) -> TableRow:
-    """An architecture, without its runs."""
-    figure = None if published is None else PublishedFigure.read(published)
-    return TableRow(architecture=name, runs=(), ours=ours(values, seeds, **rest), published=figure)
+def table_row(
+    name: str, values: Sequence[float], published: str | None, seeds: int | None = None, **rest: Any
+) -> TableRow:
+    """Returns the row of an architecture, without its runs."""
+    figure = None if published is None else PublishedFigure.parse(published)
+    return TableRow(architecture=name, runs=(), ours=our_result(values, seeds, **rest), published=figure)
 
 
-def table(*lines: TableRow, of: str = STEPS, variant: str = "") -> ComparisonTable:
-    """A table of some lines."""
-    return ComparisonTable(measure=Metric.read(of), variant=variant, source=None, lines=lines, trivial_loss=None)
+def comparison_table(*rows: TableRow, of: str = STEPS, variant: str = "") -> ComparisonTable:
+    """Returns a table of some rows."""
+    return ComparisonTable(metric=Metric.parse(of), variant=variant, source=None, rows=rows, trivial_loss=None)
 
 
-def preset(**rest: Any) -> Preset:
-    """A preset of two architectures on a short addition, each of which takes a fraction of a second."""
+def example_preset(**rest: Any) -> Preset:
+    """Returns a preset of two architectures on a short addition task, which trains in a fraction of a second."""
     full: dict[str, Any] = {
         "tasks": ["addition"],
         "architectures": ["gru", "rwa"],
@@ -41,5 +43,5 @@ def preset(**rest: Any) -> Preset:
         "task": {"addition": {"length": 8}},
     }
     measures = rest.pop("measures", (STEPS, "test/loss"))
-    told: dict[str, Any] = {"name": "made", "title": "Made up", "small": {}, "sources": (), **rest}
-    return Preset(full={**full, **told.pop("full", {})}, measures=tuple(map(Metric.read, measures)), **told)
+    values: dict[str, Any] = {"name": "made", "title": "Made up", "small": {}, "sources": (), **rest}
+    return Preset(full={**full, **values.pop("full", {})}, measures=tuple(map(Metric.parse, measures)), **values)

@@ -1,4 +1,4 @@
-"""What is said of a figure beside ours, against cases that were worked out by hand."""
+"""Agreement of single figures with our results, against cases worked out by hand."""
 
 from dataclasses import replace
 
@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.formatting import ABSENT
-from analysis.papers.agreement import agreement
-from tests.analysis.papers.known_tables import STEPS, line, table
+from analysis.papers.agreement import describe_agreement
+from tests.analysis.papers.known_tables import STEPS, comparison_table, table_row
 
 LOSS, ACCURACY = "test/loss", "test/accuracy"
 
 
-def said(published, values, seeds=None, of=STEPS, **rest):
-    """What is said of one figure."""
-    one = line("gru", values, published, seeds, **rest)
-    return agreement(one, table(one, of=of))
+def agreement_of(published, values, seeds=None, of=STEPS, **rest):
+    """Returns the agreement of one figure."""
+    row = table_row("gru", values, published, seeds, **rest)
+    return describe_agreement(row, comparison_table(row, of=of))
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def said(published, values, seeds=None, of=STEPS, **rest):
         ("> 5000", [5000, 9000], 3, "no: 1 of 3 seeds by then"),
         ("> 5000", [10, 20, 30], 3, "no: 3 of 3 seeds by then"),
         ("> 20000", [10], 3, "no: 1 of 3 seeds by then"),
-        # Longer than the budget, and some seed has a number all the same: the budget was not what held it.
+        # Longer than the budget, and some seed has a number anyway: the budget was not the limit.
         ("> 90", [100, 110], 2, "agrees"),
         # Or less: 110 ± 24.84.
         ("< 135", [100, 110, 120], 3, "agrees"),
@@ -61,7 +61,7 @@ def said(published, values, seeds=None, of=STEPS, **rest):
     ],
 )
 def test_steps_beside_a_figure(published, values, seeds, expected):
-    assert said(published, values, seeds) == expected
+    assert agreement_of(published, values, seeds) == expected
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_steps_beside_a_figure(published, values, seeds, expected):
     ],
 )
 def test_a_metric_beside_a_figure(published, values, seeds, of, expected):
-    assert said(published, values, seeds, of) == expected
+    assert agreement_of(published, values, seeds, of) == expected
 
 
 @given(st.lists(st.integers(1, 1000), min_size=2, max_size=8), st.integers(1, 1000))
@@ -104,20 +104,20 @@ def test_a_figure_is_within_our_interval_where_students_t_has_it(values, theirs)
     low, high = stats.t.interval(0.95, n - 1, loc=sum(values) / n, scale=spread)
     low, high = low - 0.5, high + 0.5
     assume(min(abs(low - theirs), abs(high - theirs)) > 1e-6)
-    assert (said(str(theirs), values) == "within our interval") == (low < theirs < high)
+    assert (agreement_of(str(theirs), values) == "within our interval") == (low < theirs < high)
     if not low < theirs < high:
-        assert said(str(theirs), values).startswith("no: ")
+        assert agreement_of(str(theirs), values).startswith("no: ")
 
 
 def test_what_is_counted_row_by_row_has_the_room_of_a_row():
-    made = line("gru", [1400, 1400, 1400], "1500")
-    coarse = replace(made, ours=replace(made.ours, grain=100.0))
-    assert agreement(coarse, table(coarse)) == "within our interval"
-    fine = replace(made, ours=replace(made.ours, grain=50.0))
-    assert agreement(fine, table(fine)) == "no: 0.933 times theirs"
+    row = table_row("gru", [1400, 1400, 1400], "1500")
+    coarse = replace(row, ours=replace(row.ours, resolution=100.0))
+    assert describe_agreement(coarse, comparison_table(coarse)) == "within our interval"
+    fine = replace(row, ours=replace(row.ours, resolution=50.0))
+    assert describe_agreement(fine, comparison_table(fine)) == "no: 0.933 times theirs"
 
 
 def test_seeds_that_diverged_are_not_slow():
-    made = line("lstm", [], "> 10000", 3)
-    lost = replace(made, ours=replace(made.ours, diverged=3))
-    assert agreement(lost, table(lost)) == "no: 3 of 3 seeds diverged"
+    row = table_row("lstm", [], "> 10000", 3)
+    diverged = replace(row, ours=replace(row.ours, num_diverged=3))
+    assert describe_agreement(diverged, comparison_table(diverged)) == "no: 3 of 3 seeds diverged"

@@ -1,4 +1,4 @@
-"""The full scale is the papers' setting, by numbers that were copied from them a second time."""
+"""Settings at full scale, against numbers copied from the papers a second time."""
 
 from functools import cache
 
@@ -35,7 +35,7 @@ TCN = {
 
 @cache
 def full(name):
-    return {run.architecture.name: run for run in preset.load(name).experiments("full", 1)}
+    return {run.architecture.name: run for run in preset.load_preset(name).experiments("full", 1)}
 
 
 def parameters(run):
@@ -48,11 +48,16 @@ def test_the_rda_paper_section_6_1(name):
     runs = full(name)
     assert set(runs) == {"gru", "lstm", "rwa", "rda-exp-tanh", "rda-sigmoid-id"}
     for run in runs.values():
-        moves = run.optimization
+        optimization = run.optimization
         assert (run.task.name, {key: run.task.options[key] for key in options}) == (task, options)
         assert (run.architecture.options["hidden_size"], run.architecture.options["num_layers"]) == (250, 1)
-        assert (run.budget.batch_size, moves.optimizer, moves.learning_rate) == (100, "adam", 0.001)
-        assert (moves.clip, moves.clip_at, moves.schedule, moves.weight_decay) == ("value", 1.0, "constant", 0.0)
+        assert (run.budget.batch_size, optimization.optimizer, optimization.learning_rate) == (100, "adam", 0.001)
+        assert (optimization.clip, optimization.clip_at, optimization.schedule, optimization.weight_decay) == (
+            "value",
+            1.0,
+            "constant",
+            0.0,
+        )
     # 6.3: all could learn their initial hidden state for this task.
     if name == "rda-table-2":
         assert all(run.architecture.options["learn_initial_state"] for run in runs.values())
@@ -71,10 +76,10 @@ def test_what_never_got_there_had_as_many_steps(name, steps):
 def test_the_rwa_authors_setting(name):
     task, length = RWA[name]
     for run in full(name).values():
-        moves, options = run.optimization, run.task.options
+        optimization, options = run.optimization, run.task.options
         assert (run.task.name, options["length"]) == (task, length)
         assert (run.architecture.options["hidden_size"], run.budget.batch_size) == (250, 100)
-        assert (moves.optimizer, moves.learning_rate, moves.clip) == ("adam", 0.001, "none")
+        assert (optimization.optimizer, optimization.learning_rate, optimization.clip) == ("adam", 0.001, "none")
         if task == "copy":
             assert options["items"] == 10
             assert run.budget.steps == 50_000
@@ -92,21 +97,26 @@ def test_the_tcn_papers_settings(name):
     for run in runs.values():
         assert run.task.name == task
         assert run.task.options.get("length") == length
-    made = runs["tcn"].architecture.options
-    assert (made["num_layers"], made["kernel_size"], made["hidden_size"]) == (blocks, kernel, width)
+    options = runs["tcn"].architecture.options
+    assert (options["num_layers"], options["kernel_size"], options["hidden_size"]) == (blocks, kernel, width)
     for solved in ("gru", "rnn"):
         assert parameters(runs[solved]) == pytest.approx(size, rel=0.01)
-    for given in ("lstm", "tcn"):
-        assert parameters(runs[given]) == pytest.approx(size, rel=0.2)
+    for fixed in ("lstm", "tcn"):
+        assert parameters(runs[fixed]) == pytest.approx(size, rel=0.2)
     if task == "copy-memory":
         assert runs["tcn"].task.options["items"] == 10
-        moves = runs["tcn"].optimization
-        assert (moves.optimizer, moves.learning_rate, moves.clip, moves.clip_at) == ("rmsprop", 0.0005, "norm", 1.0)
-        assert made["dropout"] == 0.05
+        optimization = runs["tcn"].optimization
+        assert (optimization.optimizer, optimization.learning_rate, optimization.clip, optimization.clip_at) == (
+            "rmsprop",
+            0.0005,
+            "norm",
+            1.0,
+        )
+        assert options["dropout"] == 0.05
 
 
 def test_the_tcn_papers_memory_at_equal_size():
-    runs = preset.load("tcn-memory-length").experiments("full", 1)
+    runs = preset.load_preset("tcn-memory-length").experiments("full", 1)
     assert {run.task.options["length"] for run in runs} >= {50, 200}
     assert {run.task.options["items"] for run in runs} == {10}
     for run in runs:
@@ -115,7 +125,7 @@ def test_the_tcn_papers_memory_at_equal_size():
 
 def test_bits_a_position_are_nats():
     for name in ("rwa-copy-100", "rwa-copy-1000"):
-        goals = [measure.goal for measure in preset.load(name).measures if measure.goal is not None]
+        goals = [measure.goal for measure in preset.load_preset(name).measures if measure.goal is not None]
         # ln 2 times 0.001 and 0.01.
         assert [goal.criterion.bound for goal in goals] == pytest.approx([0.69314718e-3, 0.69314718e-2], rel=1e-6)
         assert {goal.times for goal in goals} == {3}

@@ -1,4 +1,4 @@
-"""Nothing in a text is markup, and no cell is two."""
+"""Markdown: escaped text, code without backticks, tables."""
 
 import re
 
@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.papers.markdown import code, plain, table
+from analysis.papers.markdown import escape, inline_code, markdown_table
 
 UNESCAPED = re.compile(r"(?<!\\)(?:\\\\)*[`*_{}\[\]<>|#&~$]")
-"""A character of markup with no backslash of its own before it."""
+"""A character of markup that is not escaped by a backslash."""
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "expected"),
     [
         ("steps until loss < 0.001", r"steps until loss \< 0.001"),
         ("<script>alert(1)</script>", r"\<script\>alert(1)\</script\>"),
@@ -27,24 +27,24 @@ UNESCAPED = re.compile(r"(?<!\\)(?:\\\\)*[`*_{}\[\]<>|#&~$]")
         ("", ""),
     ],
 )
-def test_a_text_shows_as_it_is(text, shown):
-    assert plain(text) == shown
+def test_a_text_shows_as_it_is(text, expected):
+    assert escape(text) == expected
 
 
 @given(st.text(alphabet="ab \n\\`*_{}[]<>|#&~$.-", max_size=30))
 def test_of_whatever_text_no_markup_is_left_and_nothing_is_lost(text):
-    shown = plain(text)
-    assert UNESCAPED.search(shown) is None
-    assert re.sub(r"\\(.)", r"\1", shown) == " ".join(text.split())
+    escaped = escape(text)
+    assert UNESCAPED.search(escaped) is None
+    assert re.sub(r"\\(.)", r"\1", escaped) == " ".join(text.split())
 
 
 def test_code_holds_no_backtick_of_its_own():
-    assert code("a `b`\nc|d <script>") == "`a 'b' c|d <script>`"
+    assert inline_code("a `b`\nc|d <script>") == "`a 'b' c|d <script>`"
 
 
 def test_a_table_has_its_columns_and_its_lines():
-    lines = [("a", plain("x|y"), "1"), ("b", "z", "2")]
-    assert table(("name", "text", "n"), lines, left=2) == (
+    lines = [("a", escape("x|y"), "1"), ("b", "z", "2")]
+    assert markdown_table(("name", "text", "n"), lines, left=2) == (
         "| name | text | n |\n| --- | --- | ---: |\n| a | x\\|y | 1 |\n| b | z | 2 |"
     )
-    assert table(("name", "n"), iter([])) == "| name | n |\n| --- | ---: |"
+    assert markdown_table(("name", "n"), iter([])) == "| name | n |\n| --- | ---: |"

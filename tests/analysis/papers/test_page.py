@@ -1,4 +1,4 @@
-"""What stands on a page is what the runs came to, and nothing on it is more than text."""
+"""Pages: the results of the runs, as text without any markup from outside."""
 
 import json
 import re
@@ -9,8 +9,8 @@ import pytest
 
 from analysis.formatting import ABSENT
 from analysis.papers import page
-from analysis.papers.preset import Preset, load
-from tests.analysis.papers.known_tables import preset
+from analysis.papers.preset import Preset, load_preset
+from tests.analysis.papers.known_tables import example_preset
 from tests.analysis.report_runs import write_run
 from workbench.errors import UserError
 
@@ -18,25 +18,25 @@ T_TWO_FREE = 4.302652729911275
 """Student's t at 97.5 % with two degrees of freedom, from a printed table."""
 
 
-def rows(text, heading):
-    """The cells of the table below a heading, by the first."""
+def table_rows(text, heading):
+    """Returns the cells of the table below a heading, by the first cell of each line."""
     below = re.split(r"\n##", text.split(f"### {heading}", 1)[1])[0]
     lines = [line for line in below.splitlines() if line.startswith("| ")]
     return {cells[0]: cells[1:] for line in lines[1:] if (cells := [cell.strip() for cell in line[1:-1].split("|")])}
 
 
-def finished(out, made, steps, losses, scale="full", **more):
+def write_runs(out, preset, steps, losses, scale="full", **values):
     """Writes all runs of a preset, the k-th seed of an architecture with the k-th of its values."""
-    for each in made.experiments(scale):
-        name, seed = each.architecture.name, each.seed
-        write_run(out, each, solved_at=steps[name][seed], loss=losses[name][seed], **more)
+    for experiment in preset.experiments(scale):
+        name, seed = experiment.architecture.name, experiment.seed
+        write_run(out, experiment, solved_at=steps[name][seed], loss=losses[name][seed], **values)
 
 
 @pytest.fixture
-def quoted():
-    """A preset on a task of which something is published, and runs of it."""
+def published_preset():
+    """A preset on a task with published figures."""
     return replace(
-        preset(
+        example_preset(
             full={
                 "tasks": ["addition"],
                 "architectures": ["gru", "rwa", "lstm"],
@@ -54,17 +54,17 @@ STEPS = {"gru": GRU, "rwa": (900, 910, 905), "lstm": (None, None, None)}
 LOSSES = {"gru": (0.01, 0.02, 0.06), "rwa": (0.001, 0.002, 0.003), "lstm": (0.17, 0.16, 0.15)}
 
 
-def test_a_table_says_theirs_ours_how_many_seeds_and_whether_they_agree(quoted, tmp_path):
-    finished(tmp_path / "out", quoted, STEPS, LOSSES, trivial_loss=1 / 6)
-    made = page.write(quoted, "full", tmp_path / "out", tmp_path / "pages")
-    text = made.path.read_text()
-    found = rows(text, "steps until")
+def test_a_table_says_theirs_ours_how_many_seeds_and_whether_they_agree(published_preset, tmp_path):
+    write_runs(tmp_path / "out", published_preset, STEPS, LOSSES, trivial_loss=1 / 6)
+    written = page.write_page(published_preset, "full", tmp_path / "out", tmp_path / "pages")
+    text = written.path.read_text()
+    cells = table_rows(text, "steps until")
     centre, half = mean(GRU), T_TWO_FREE * stdev(GRU) / 3**0.5
-    assert found["gru"] == ["2,036", f"{centre:,.0f} ± {half:,.0f}", "3 of 3", "within our interval"]
-    assert found["rwa"][:3] == ["1,735", "905 ± 12", "3 of 3"]
-    assert found["rwa"][3] == "no: 0.522 times theirs"
-    assert found["lstm"][:3] == [r"\> 10,000", r"\> 20", "0 of 3"]
-    losses = rows(text, "test loss")
+    assert cells["gru"] == ["2,036", f"{centre:,.0f} ± {half:,.0f}", "3 of 3", "within our interval"]
+    assert cells["rwa"][:3] == ["1,735", "905 ± 12", "3 of 3"]
+    assert cells["rwa"][3] == "no: 0.522 times theirs"
+    assert cells["lstm"][:3] == [r"\> 10,000", r"\> 20", "0 of 3"]
+    losses = table_rows(text, "test loss")
     assert losses["gru"] == ["\u2013", "0.0300 ± 0.0657", "3 of 3", "\u2013"]
     assert T_TWO_FREE * stdev(LOSSES["gru"]) / 3**0.5 == pytest.approx(0.0657, abs=5e-5)
     assert losses["trivial baseline"] == ["", "0.167", "", ""]
@@ -72,32 +72,32 @@ def test_a_table_says_theirs_ours_how_many_seeds_and_whether_they_agree(quoted, 
     assert "Published: RDA paper, table 1." in text
     assert "This is not the paper's setting" not in text
     assert "Not finished" not in text
-    known = json.loads((tmp_path / "pages/made-full.json").read_text())
-    assert known["runs"] == {"finished": 9, "asked": 9}
-    assert known["share"] == 1
-    assert known["seconds"] == 90
-    assert known["verdict"] == made.verdict
+    content = json.loads((tmp_path / "pages/made-full.json").read_text())
+    assert content["runs"] == {"finished": 9, "asked": 9}
+    assert content["share"] == 1
+    assert content["seconds"] == 90
+    assert content["verdict"] == written.verdict
     # What other sources have of the same task stands apart.
     assert "RWA author's logs, steps until test loss \\< 0.01: rwa 1,400, lstm 16,700" in text
 
 
-def test_a_small_page_says_what_is_smaller_and_does_not_judge_figures(quoted, tmp_path):
-    finished(tmp_path / "out", quoted, STEPS, LOSSES, scale="small")
-    text = page.write(quoted, "small", tmp_path / "out", tmp_path / "pages").path.read_text()
+def test_a_small_page_says_what_is_smaller_and_does_not_judge_figures(published_preset, tmp_path):
+    write_runs(tmp_path / "out", published_preset, STEPS, LOSSES, scale="small")
+    text = page.write_page(published_preset, "small", tmp_path / "out", tmp_path / "pages").path.read_text()
     assert "> **This is not the paper's setting.**" in text
     assert "length 10 instead of 1000 (1/100)" in text
-    assert rows(text, "steps until")["gru"][0] == "2,036"
-    assert len(rows(text, "steps until")["gru"]) == 3
+    assert table_rows(text, "steps until")["gru"][0] == "2,036"
+    assert len(table_rows(text, "steps until")["gru"]) == 3
     assert "| task.addition.length | 1000 | 10 | 1/100 |" in text
     assert f"| seeds | {ABSENT} | 3 |  |" in text
-    fewer = page.write(quoted, "small", tmp_path / "out", tmp_path / "fewer", seeds=2).path.read_text()
+    fewer = page.write_page(published_preset, "small", tmp_path / "out", tmp_path / "fewer", seeds=2).path.read_text()
     assert f"| seeds | {ABSENT} | 2 |  |" in fewer
 
 
-def test_the_same_runs_give_the_same_bytes(quoted, tmp_path):
-    finished(tmp_path / "out", quoted, STEPS, LOSSES)
+def test_the_same_runs_give_the_same_bytes(published_preset, tmp_path):
+    write_runs(tmp_path / "out", published_preset, STEPS, LOSSES)
     for pages in ("one", "other"):
-        page.write(quoted, "full", tmp_path / "out", tmp_path / pages)
+        page.write_page(published_preset, "full", tmp_path / "out", tmp_path / pages)
     one, other = (
         {str(path.relative_to(tmp_path / pages)): path.read_bytes() for path in (tmp_path / pages).rglob("*.*")}
         for pages in ("one", "other")
@@ -107,41 +107,41 @@ def test_the_same_runs_give_the_same_bytes(quoted, tmp_path):
     assert f"]({figure})" in one["made-full.md"].decode()
 
 
-def test_half_of_the_runs_make_half_a_page(quoted, tmp_path):
-    asked = quoted.experiments("full")
-    for each in asked[:4]:
-        write_run(tmp_path / "out", each, solved_at=7)
-    text = page.write(quoted, "full", tmp_path / "out", tmp_path / "pages").path.read_text()
+def test_half_of_the_runs_make_half_a_page(published_preset, tmp_path):
+    experiments = published_preset.experiments("full")
+    for experiment in experiments[:4]:
+        write_run(tmp_path / "out", experiment, solved_at=7)
+    text = page.write_page(published_preset, "full", tmp_path / "out", tmp_path / "pages").path.read_text()
     assert "> **Not finished**: 4 of 9 runs, 44 % of the way." in text
-    assert rows(text, "steps until")["lstm"][2:] == ["1 of 1", "no: 1 of 1 seed by then"]
+    assert table_rows(text, "steps until")["lstm"][2:] == ["1 of 1", "no: 1 of 1 seed by then"]
 
 
-def test_nothing_is_markup(quoted, tmp_path):
-    hostile = replace(quoted, title="<script>alert(1)</script> | `x`", unlike=("<b>bold</b> *and* |more|",))
-    for each in hostile.experiments("full"):
-        write_run(tmp_path / "out", each, timing={"processor": "<img src=x> | fast"})
-    text = page.write(hostile, "full", tmp_path / "out", tmp_path / "pages").path.read_text()
+def test_nothing_is_markup(published_preset, tmp_path):
+    hostile = replace(published_preset, title="<script>alert(1)</script> | `x`", unlike=("<b>bold</b> *and* |more|",))
+    for experiment in hostile.experiments("full"):
+        write_run(tmp_path / "out", experiment, timing={"processor": "<img src=x> | fast"})
+    text = page.write_page(hostile, "full", tmp_path / "out", tmp_path / "pages").path.read_text()
     # Outside of code and of what is escaped, no tag is left but the page's own comment.
     bare = re.sub(r"`[^`\n]*`|\\.", "", text.replace("<!-- Made by", "", 1))
     assert not re.findall(r"<[a-zA-Z/!]", bare)
 
 
 def test_a_figure_of_other_presets_runs_has_their_curves_and_no_table(tmp_path):
-    made = Preset(name="curves", title="Curves", of=("rda-table-1", "rda-table-2"))
-    for name in made.of:
-        for each in load(name).experiments("small", seeds=1):
-            write_run(tmp_path / "out", each)
-    found = page.write(made, "small", tmp_path / "out", tmp_path / "pages", seeds=1)
-    text = found.path.read_text()
+    preset = Preset(name="curves", title="Curves", of=("rda-table-1", "rda-table-2"))
+    for name in preset.of:
+        for experiment in load_preset(name).experiments("small", seeds=1):
+            write_run(tmp_path / "out", experiment)
+    written = page.write_page(preset, "small", tmp_path / "out", tmp_path / "pages", seeds=1)
+    text = written.path.read_text()
     assert len(re.findall(r"^!\[Learning curves", text, re.MULTILINE)) == 2
     assert "Published and measured" not in text
-    assert found.verdict == "learning curves"
+    assert written.verdict == "learning curves"
 
 
-def test_a_result_of_something_else_is_refused(quoted, tmp_path):
-    (each, *_) = quoted.experiments("full")
-    folder = write_run(tmp_path / "out", each)
+def test_a_result_of_something_else_is_refused(published_preset, tmp_path):
+    (experiment, *_) = published_preset.experiments("full")
+    folder = write_run(tmp_path / "out", experiment)
     (folder / "result.json").write_text("{}")
     with pytest.raises(UserError, match="was not written by this bench"):
-        page.write(quoted, "full", tmp_path / "out", tmp_path / "pages")
+        page.write_page(published_preset, "full", tmp_path / "out", tmp_path / "pages")
     assert not (tmp_path / "pages" / "made-full.md").exists()

@@ -1,4 +1,4 @@
-"""Every preset that there is: it can be run, and it counts what can be counted."""
+"""All presets: they can be run, and their metrics are defined for their tasks."""
 
 from functools import cache
 
@@ -7,21 +7,21 @@ import torch
 
 import architectures
 from analysis.papers import preset
-from tests.analysis.papers.resolved_presets import HERE, TABLES, experiments, variants
+from tests.analysis.papers.resolved_presets import TABLES, WITH_DATA, experiments, variants
 from workbench.errors import UserError
 from workbench.model import meta_model
 from workbench.resolve import resolve_architecture, resolve_task
 from workbench.stopping import Goal
 
-each = pytest.mark.parametrize("name", TABLES)
-each_at_both = pytest.mark.parametrize(
-    ("name", "scale"), [(name, "full") for name in HERE] + [(name, "small") for name in TABLES]
+every_table = pytest.mark.parametrize("name", TABLES)
+every_table_at_each_scale = pytest.mark.parametrize(
+    ("name", "scale"), [(name, "full") for name in WITH_DATA] + [(name, "small") for name in TABLES]
 )
 
 
 @pytest.fixture(autouse=True)
 def data(without_enwik8):
-    """What is there."""
+    """Selects the available data."""
 
 
 @cache
@@ -31,63 +31,63 @@ def task_of(name, scale, index=0):
 
 
 def metrics(task):
-    """The names of a task's metrics, by an answer of zeros."""
+    """Returns the names of a task's metrics, by an answer of zeros."""
     batch = task.train(0, 4, 0, torch.device("cpu"))
     shape = (*batch.x.shape[:2], task.output_size) if task.readout == "every" else (len(batch.x), task.output_size)
     return {"loss", *task.metrics(torch.zeros(shape), batch)}
 
 
 def test_they_are_in_the_order_of_their_tables():
-    found = preset.names()
-    assert len(found) == len(set(found)) == 23
-    assert found.index("rwa-copy-100") < found.index("rwa-copy-1000")
-    assert [name for name in found if name.startswith("rda-table")] == [f"rda-table-{n}" for n in range(1, 8)]
+    names = preset.preset_names()
+    assert len(names) == len(set(names)) == 23
+    assert names.index("rwa-copy-100") < names.index("rwa-copy-1000")
+    assert [name for name in names if name.startswith("rda-table")] == [f"rda-table-{n}" for n in range(1, 8)]
 
 
-@each_at_both
+@every_table_at_each_scale
 def test_each_architecture_has_each_seed_on_each_variant_seed_by_seed(name, scale):
-    found, settings = experiments(name, scale), preset.load(name).settings(scale)
-    runs = [(run.seed, run.task.options.get("length"), run.architecture.name) for run in found]
-    lengths = settings.get("over", {}).get("length") or [found[0].task.options.get("length")]
+    planned, settings = experiments(name, scale), preset.load_preset(name).settings(scale)
+    runs = [(run.seed, run.task.options.get("length"), run.architecture.name) for run in planned]
+    lengths = settings.get("over", {}).get("length") or [planned[0].task.options.get("length")]
     assert runs == [
         (seed, length, architecture)
         for seed in range(settings["seeds"])
         for length in lengths
         for architecture in settings["architectures"]
     ]
-    assert len({(run.identity, run.seed) for run in found}) == len(found)
-    assert {run.budget.steps for run in found} == {settings["steps"]}
-    assert all(run.budget.steps % run.budget.log_every == 0 for run in found)
+    assert len({(run.identity, run.seed) for run in planned}) == len(planned)
+    assert {run.budget.steps for run in planned} == {settings["steps"]}
+    assert all(run.budget.steps % run.budget.log_every == 0 for run in planned)
 
 
-@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize("name", WITH_DATA)
 def test_the_small_scale_is_another_and_smaller(name):
     full, small = experiments(name, "full"), experiments(name, "small")
     assert {run.identity for run in full}.isdisjoint(run.identity for run in small)
     assert len(variants(name, "full")) == len(variants(name, "small"))
     for index in range(len(variants(name, "full"))):
-        architectures_there = len(preset.load(name).settings("full")["architectures"])
-        one, other = (task_of(name, scale, index * architectures_there) for scale in ("full", "small"))
-        assert other.steps < one.steps
+        architectures_there = len(preset.load_preset(name).settings("full")["architectures"])
+        full_task, small_task = (task_of(name, scale, index * architectures_there) for scale in ("full", "small"))
+        assert small_task.steps < full_task.steps
     assert small[0].budget.steps <= full[0].budget.steps
     assert small[0].budget.batch_size <= full[0].budget.batch_size
 
 
 @pytest.mark.parametrize(("name", "of_one"), [("rda-table-1", 5), ("tcn-memory-length", 16), ("tcn-mnist", 4)])
 def test_a_number_of_seeds_may_be_asked_for(name, of_one):
-    made = preset.load(name)
+    loaded = preset.load_preset(name)
     for seeds in (1, 2):
-        found = made.experiments("small", seeds)
-        assert [run.seed for run in found] == [seed for seed in range(seeds) for _ in range(of_one)]
+        planned = loaded.experiments("small", seeds)
+        assert [run.seed for run in planned] == [seed for seed in range(seeds) for _ in range(of_one)]
         # The same runs: more seeds go on where fewer were.
-        assert {(run.identity, run.seed) for run in found} == {
+        assert {(run.identity, run.seed) for run in planned} == {
             (run.identity, run.seed) for run in experiments(name, "small") if run.seed < seeds
         }
 
 
 def test_enwik8_that_is_not_there_is_one_line_with_its_name_and_the_small_scale_runs_without(tmp_path):
     with pytest.raises(UserError, match="enwik8 is not there and cannot be downloaded") as refused:
-        preset.load("rda-table-7").experiments("full")
+        preset.load_preset("rda-table-7").experiments("full")
     assert "\n" not in str(refused.value)
     small = experiments("rda-table-7", "small")
     assert {run.task.options["file"] for run in small} == {"tinyshakespeare.txt"}
@@ -96,10 +96,10 @@ def test_enwik8_that_is_not_there_is_one_line_with_its_name_and_the_small_scale_
 
 def test_with_its_text_the_papers_scale_is_the_papers(monkeypatch, data_folder):
     monkeypatch.setenv("WORKBENCH_DATA", str(data_folder))
-    found = preset.load("rda-table-7").experiments("full")
-    assert len(found) == 15
-    assert {(run.embedding_size, run.architecture.options["hidden_size"]) for run in found} == {(64, 1800)}
-    assert {(run.task.options["file"], run.task.options["length"]) for run in found} == {("enwik8", 250)}
+    planned = preset.load_preset("rda-table-7").experiments("full")
+    assert len(planned) == 15
+    assert {(run.embedding_size, run.architecture.options["hidden_size"]) for run in planned} == {(64, 1800)}
+    assert {(run.task.options["file"], run.task.options["length"]) for run in planned} == {("enwik8", 250)}
 
 
 def test_characters_are_read_by_all_that_do_not_look_ahead():
@@ -113,25 +113,25 @@ def test_characters_are_read_by_all_that_do_not_look_ahead():
     assert {run.architecture.name for run in experiments("rda-table-7", "small")} == causal - {"rda"}
 
 
-@each
+@every_table
 def test_every_measure_is_of_a_metric_that_the_task_has_and_of_what_is_watched(name):
-    made = preset.load(name)
-    task, known = task_of(name, "small"), metrics(task_of(name, "small"))
-    assert len(set(made.measures)) == len(made.measures) > 0
-    for measure in made.measures:
-        if measure.goal is None:
-            assert measure.text.removeprefix("test/") in known
-        elif measure.goal.split == "train":
-            assert measure.goal.criterion == task.solved
+    loaded = preset.load_preset(name)
+    task, names = task_of(name, "small"), metrics(task_of(name, "small"))
+    assert len(set(loaded.measures)) == len(loaded.measures) > 0
+    for metric in loaded.measures:
+        if metric.goal is None:
+            assert metric.text.removeprefix("test/") in names
+        elif metric.goal.split == "train":
+            assert metric.goal.criterion == task.solved
         else:
-            assert measure.goal.criterion.metric in known
+            assert metric.goal.criterion.metric in names
 
 
-@each_at_both
+@every_table_at_each_scale
 def test_no_run_ends_before_what_is_counted_can_be_reached(name, scale):
-    made, budget = preset.load(name), experiments(name, scale)[0].budget
-    end = Goal.of(budget.until, task_of(name, scale))
-    for goal in (measure.goal for measure in made.measures if measure.goal is not None and end is not None):
+    loaded, budget = preset.load_preset(name), experiments(name, scale)[0].budget
+    end = Goal.for_task(budget.until, task_of(name, scale))
+    for goal in (metric.goal for metric in loaded.measures if metric.goal is not None and end is not None):
         assert end is not None
         assert (goal.split, goal.criterion.metric, goal.criterion.above) == (
             end.split,
@@ -143,10 +143,10 @@ def test_no_run_ends_before_what_is_counted_can_be_reached(name, scale):
         assert gap >= 0 if goal.criterion.above else gap <= 0
 
 
-@pytest.mark.parametrize("name", [name for name in preset.names() if preset.load(name).of])
+@pytest.mark.parametrize("name", [name for name in preset.preset_names() if preset.load_preset(name).of])
 def test_a_figure_is_made_of_other_tables_runs(name):
-    made = preset.load(name)
-    assert set(made.of) <= set(TABLES)
-    assert (made.full, made.small, made.measures) == ({}, {}, ())
-    runs = [run.identity + str(run.seed) for part in made.of for run in experiments(part, "small")]
+    loaded = preset.load_preset(name)
+    assert set(loaded.of) <= set(TABLES)
+    assert (loaded.full, loaded.small, loaded.measures) == ({}, {}, ())
+    runs = [run.identity + str(run.seed) for part in loaded.of for run in experiments(part, "small")]
     assert len(set(runs)) == len(runs)

@@ -1,12 +1,12 @@
-"""What was set, and by how much the small scale is smaller."""
+"""Tables of settings, and the factors between the two scales."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.formatting import ABSENT
-from analysis.papers.settings_table import describe_factor, reductions, settings_table
-from tests.analysis.papers.known_tables import preset
+from analysis.papers.settings_table import describe_factor, describe_reductions, settings_table
+from tests.analysis.papers.known_tables import example_preset
 
 
 @pytest.mark.parametrize(
@@ -33,13 +33,13 @@ def test_a_factor_is_that_of_two_numbers_that_differ(paper, here, expected):
 
 @given(st.integers(1, 900), st.integers(1, 900))
 def test_the_factor_leads_back_from_ours_to_theirs(paper, here):
-    said = describe_factor(paper, here)
+    text = describe_factor(paper, here)
     if paper == here:
-        assert said == ""
+        assert text == ""
     else:
-        by = 1 / float(said[2:]) if said.startswith("1/") else float(said)
+        factor = 1 / float(text[2:]) if text.startswith("1/") else float(text)
         # Three digits.
-        assert paper * by == pytest.approx(here, rel=0.005)
+        assert paper * factor == pytest.approx(here, rel=0.005)
 
 
 SMALL = {
@@ -55,39 +55,39 @@ SMALL = {
 
 
 def test_what_the_small_scale_has_otherwise_in_a_sentence():
-    assert reductions(preset(small=SMALL)) == (
+    assert describe_reductions(example_preset(small=SMALL)) == (
         "hidden size 2 instead of 5 (1/2.5); steps 60 instead of 20 (3); length 4 instead of 8 (1/2); "
         "parameters 5000 for all"
     )
-    assert reductions(preset()) == ""
+    assert describe_reductions(example_preset()) == ""
 
 
-def cells(shown):
-    """A Markdown table's cells by the first of each line."""
-    lines = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in shown.splitlines()]
+def table_cells(table):
+    """Returns the cells of a Markdown table, by the first cell of each line."""
+    lines = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in table.splitlines()]
     return {line[0]: line[1:] for line in lines[2:]}
 
 
 def test_all_settings_stand_beside_the_papers():
-    made = preset(small=SMALL, full={"each": {"rwa": {"clip": "norm"}}, "over": {"items": [1, 2]}})
-    found = cells(settings_table(made, "small"))
-    assert found["hidden\\_size"] == ["5", "2", "1/2.5"]
-    assert found["steps"] == ["20", "60", "3"]
-    assert found["task.addition.length"] == ["8", "4", "1/2"]
-    assert found["batch\\_size"][:2] == ["4", "4"]
-    assert found["parameters"][:2] == [ABSENT, "5000"]
+    preset = example_preset(small=SMALL, full={"each": {"rwa": {"clip": "norm"}}, "over": {"items": [1, 2]}})
+    small = table_cells(settings_table(preset, "small"))
+    assert small["hidden\\_size"] == ["5", "2", "1/2.5"]
+    assert small["steps"] == ["20", "60", "3"]
+    assert small["task.addition.length"] == ["8", "4", "1/2"]
+    assert small["batch\\_size"][:2] == ["4", "4"]
+    assert small["parameters"][:2] == [ABSENT, "5000"]
     # Where one of them does not name it, what all have holds, and that is the default here.
-    assert found["each.gru.clip"][:2] == ["value", "none"]
-    # What an architecture has of its own in the paper's setting is not what it has in ours.
-    assert found["each.rwa.clip"][:2] == ["norm", "value"]
-    clipped = cells(settings_table(preset(small=SMALL, full={"clip": "norm"}), "small"))
+    assert small["each.gru.clip"][:2] == ["value", "none"]
+    # The settings of single architectures in the paper's setting do not apply to ours.
+    assert small["each.rwa.clip"][:2] == ["norm", "value"]
+    clipped = table_cells(settings_table(example_preset(small=SMALL, full={"clip": "norm"}), "small"))
     assert clipped["each.gru.clip"][:2] == ["norm", "none"]
-    assert found["over.items"][:2] == ["\\[1, 2\\]"] * 2
-    full = cells(settings_table(made, "full"))
+    assert small["over.items"][:2] == ["\\[1, 2\\]"] * 2
+    full = table_cells(settings_table(preset, "full"))
     assert full["hidden\\_size"] == ["5"]
     assert full["each.rwa.clip"] == ["norm"]
     assert "parameters" not in full
-    assert [found["seeds"][:2], full["seeds"]] == [[ABSENT, "1"], ["2"]]
-    assert cells(settings_table(made, "small", seeds=5))["seeds"] == [ABSENT, "5"]
-    assert cells(settings_table(made, "full", seeds=5))["seeds"] == ["5"]
-    assert set(found) - set(full) == {"match", "parameters", "each.gru.clip"}
+    assert [small["seeds"][:2], full["seeds"]] == [[ABSENT, "1"], ["2"]]
+    assert table_cells(settings_table(preset, "small", seeds=5))["seeds"] == [ABSENT, "5"]
+    assert table_cells(settings_table(preset, "full", seeds=5))["seeds"] == ["5"]
+    assert set(small) - set(full) == {"match", "parameters", "each.gru.clip"}

@@ -1,11 +1,11 @@
-"""How far a table is, by what lies in its folder of results."""
+"""Status of a preset's runs, by its folder of results."""
 
 from dataclasses import replace
 
 import pytest
 
-from analysis.papers.status import runs_status
-from tests.analysis.papers.known_tables import preset
+from analysis.papers.status import load_runs_status
+from tests.analysis.papers.known_tables import example_preset
 from tests.analysis.report_runs import write_run
 from tests.workbench.experiments import finish
 from tests.workbench.test_run import stop_after
@@ -15,52 +15,54 @@ from workbench.run_folder import run_folder
 
 
 @pytest.fixture
-def asked():
+def experiments():
     """Four runs of 20 steps."""
-    return preset().experiments("full")
+    return example_preset().experiments("full")
 
 
-def test_nothing_is_there(asked, tmp_path):
-    found = runs_status(tmp_path / "gone", asked)
-    assert (found.experiments, found.runs, found.under_way) == (tuple(asked), (), ())
-    assert (found.share, found.complete) == (0.0, False)
+def test_nothing_is_there(experiments, tmp_path):
+    status = load_runs_status(tmp_path / "gone", experiments)
+    assert (status.experiments, status.runs, status.under_way) == (tuple(experiments), (), ())
+    assert (status.progress, status.complete) == (0.0, False)
     # Begun, and with no row yet.
-    run_folder(tmp_path, asked[0]).mkdir(parents=True)
-    assert runs_status(tmp_path, asked).share == 0.0
+    run_folder(tmp_path, experiments[0]).mkdir(parents=True)
+    assert load_runs_status(tmp_path, experiments).progress == 0.0
 
 
-def test_runs_that_are_finished_and_one_under_way(asked, tmp_path):
-    finish(asked[1], tmp_path)
+def test_runs_that_are_finished_and_one_under_way(experiments, tmp_path):
+    finish(experiments[1], tmp_path)
     # Stopped behind its third row, of step 15.
-    assert run(asked[2], tmp_path, stop=stop_after(17)) is None
-    found = runs_status(tmp_path, asked)
-    assert [each.experiment for each in found.runs] == [asked[1]]
-    assert found.under_way == ((asked[2], 15),)
-    assert found.share == pytest.approx((20 + 15) / 80)
-    assert not found.complete
-    for each in asked:
-        finish(each, tmp_path)
-    found = runs_status(tmp_path, asked)
-    assert (found.share, found.complete, found.under_way) == (1.0, True, ())
-    assert [each.experiment for each in found.runs] == asked
+    assert run(experiments[2], tmp_path, stop=stop_after(17)) is None
+    status = load_runs_status(tmp_path, experiments)
+    assert [experiment.experiment for experiment in status.runs] == [experiments[1]]
+    assert status.under_way == ((experiments[2], 15),)
+    assert status.progress == pytest.approx((20 + 15) / 80)
+    assert not status.complete
+    for experiment in experiments:
+        finish(experiment, tmp_path)
+    status = load_runs_status(tmp_path, experiments)
+    assert (status.progress, status.complete, status.under_way) == (1.0, True, ())
+    assert [experiment.experiment for experiment in status.runs] == experiments
 
 
-def test_a_run_that_reached_its_goal_or_diverged_is_whole(asked, tmp_path):
-    aimed = [replace(each, budget=replace(each.budget, until="val/loss < 1000")) for each in asked]
+def test_a_run_that_reached_its_goal_or_diverged_is_whole(experiments, tmp_path):
+    aimed = [
+        replace(experiment, budget=replace(experiment.budget, until="val/loss < 1000")) for experiment in experiments
+    ]
     assert finish(aimed[0], tmp_path).result["steps"] == 5
-    assert runs_status(tmp_path, aimed).share == 0.25
+    assert load_runs_status(tmp_path, aimed).progress == 0.25
     write_run(tmp_path, aimed[1], loss=None, diverged_at=3, steps=3)
-    assert runs_status(tmp_path, aimed).share == 0.5
+    assert load_runs_status(tmp_path, aimed).progress == 0.5
 
 
-def test_longer_runs_are_more_of_it(asked, tmp_path):
-    longer = replace(asked[0], budget=replace(asked[0].budget, steps=180))
-    write_run(tmp_path, asked[1])
-    assert runs_status(tmp_path, [longer, asked[1]]).share == pytest.approx(20 / 200)
+def test_longer_runs_are_more_of_it(experiments, tmp_path):
+    longer = replace(experiments[0], budget=replace(experiments[0].budget, steps=180))
+    write_run(tmp_path, experiments[1])
+    assert load_runs_status(tmp_path, [longer, experiments[1]]).progress == pytest.approx(20 / 200)
 
 
-def test_results_of_something_else_are_refused(asked, tmp_path):
-    folder = write_run(tmp_path, asked[0])
-    (folder / "config.yaml").write_text((write_run(tmp_path, asked[1]) / "config.yaml").read_text())
+def test_results_of_something_else_are_refused(experiments, tmp_path):
+    folder = write_run(tmp_path, experiments[0])
+    (folder / "config.yaml").write_text((write_run(tmp_path, experiments[1]) / "config.yaml").read_text())
     with pytest.raises(UserError, match=r"config\.yaml was changed"):
-        runs_status(tmp_path, asked)
+        load_runs_status(tmp_path, experiments)

@@ -1,4 +1,4 @@
-"""Findings over seeds, against SciPy's intervals."""
+"""Probe results over seeds, against SciPy's intervals."""
 
 import math
 from pathlib import Path
@@ -8,64 +8,66 @@ import pytest
 from scipy import stats
 
 from analysis.formatting import format_estimate
-from analysis.grouping import Row, sections
-from analysis.probes.aggregate import RowResults, with_number
+from analysis.grouping import Row, build_sections
+from analysis.probes.aggregate import RowResults, rows_with_metric
 from analysis.probes.result import Curve, Metric, ProbeResult
 from tests.analysis.report_runs import experiment, write_run
-from workbench.results import finished
+from workbench.results import finished_runs
 
 
 @pytest.fixture
 def row(tmp_path: Path) -> Row:
     write_run(tmp_path, experiment("lstm"))
-    return sections(finished(tmp_path))[0].rows[0]
+    return build_sections(finished_runs(tmp_path))[0].rows[0]
 
 
-def number(
+def one_metric(
     value: float | None,
     low: float | None = None,
     high: float | None = None,
-    at_least: bool = False,
+    censored: bool = False,
     unit: str = "steps",
 ) -> ProbeResult:
-    return ProbeResult(metrics={"n": Metric(value=value, unit=unit, what="it", low=low, high=high, censored=at_least)})
+    return ProbeResult(metrics={"n": Metric(value=value, unit=unit, what="it", low=low, high=high, censored=censored)})
 
 
-def curve(xs: list[float], ys: list[float], unit: str = "nats") -> ProbeResult:
-    return ProbeResult(curves={"c": Curve.of(xs, ys, x_unit="steps", y_unit=unit, what="it")})
+def one_curve(xs: list[float], ys: list[float], unit: str = "nats") -> ProbeResult:
+    return ProbeResult(curves={"c": Curve.from_arrays(xs, ys, x_unit="steps", y_unit=unit, what="it")})
 
 
 def test_several_seeds_have_students_interval(row: Row) -> None:
     values = [13.0, 15.0, 20.0]
-    found = RowResults(row=row, results=tuple(number(value, value - 0.1, value + 0.1) for value in values)).metric("n")
-    assert found is not None
+    estimate = RowResults(
+        row=row, results=tuple(one_metric(value, value - 0.1, value + 0.1) for value in values)
+    ).metric("n")
+    assert estimate is not None
     low, high = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
-    assert (found.value, found.low, found.high) == pytest.approx((16.0, low, high))
-    assert (found.unit, found.seeds, found.censored, found.has_interval) == ("steps", 3, False, True)
+    assert (estimate.value, estimate.low, estimate.high) == pytest.approx((16.0, low, high))
+    assert (estimate.unit, estimate.seeds, estimate.censored, estimate.has_interval) == ("steps", 3, False, True)
 
 
 def test_one_seed_has_the_probes_own_interval(row: Row) -> None:
-    found = RowResults(row=row, results=(number(3, 2, 7),)).metric("n")
-    assert found is not None
-    assert (found.value, found.low, found.high, found.seeds, found.seeds_missing) == (3, 2, 7, 1, 0)
-    bare = RowResults(row=row, results=(number(3),)).metric("n")
-    assert bare is not None
-    assert not bare.has_interval
-    assert math.isnan(bare.low)
+    estimate = RowResults(row=row, results=(one_metric(3, 2, 7),)).metric("n")
+    assert estimate is not None
+    assert (estimate.value, estimate.low, estimate.high, estimate.seeds, estimate.seeds_missing) == (3, 2, 7, 1, 0)
+    without_interval = RowResults(row=row, results=(one_metric(3),)).metric("n")
+    assert without_interval is not None
+    assert not without_interval.has_interval
+    assert math.isnan(without_interval.low)
 
 
 def test_the_one_seed_of_several_that_has_a_number_speaks_for_itself_alone(row: Row) -> None:
-    found = RowResults(row=row, results=(number(3, 2, 7), number(None), ProbeResult())).metric("n")
-    assert found is not None
-    assert (found.value, found.seeds, found.seeds_missing, found.has_interval) == (3, 1, 2, False)
-    assert format_estimate(found) == "3 steps (1 of 3 seeds)"
+    estimate = RowResults(row=row, results=(one_metric(3, 2, 7), one_metric(None), ProbeResult())).metric("n")
+    assert estimate is not None
+    assert (estimate.value, estimate.seeds, estimate.seeds_missing, estimate.has_interval) == (3, 1, 2, False)
+    assert format_estimate(estimate) == "3 steps (1 of 3 seeds)"
 
 
 def test_seeds_that_agree_are_no_surer_than_each_by_itself(row: Row) -> None:
-    found = RowResults(row=row, results=(number(4, 2, 8), number(4, 1, 4))).metric("n")
-    assert found is not None
-    assert (found.value, found.low, found.high) == (4, 1.5, 6)
-    exact = RowResults(row=row, results=(number(4), number(4))).metric("n")
+    estimate = RowResults(row=row, results=(one_metric(4, 2, 8), one_metric(4, 1, 4))).metric("n")
+    assert estimate is not None
+    assert (estimate.value, estimate.low, estimate.high) == (4, 1.5, 6)
+    exact = RowResults(row=row, results=(one_metric(4), one_metric(4))).metric("n")
     assert exact is not None
     assert (exact.low, exact.high) == (4, 4)
 
@@ -77,84 +79,86 @@ def test_seeds_that_agree_are_no_surer_than_each_by_itself(row: Row) -> None:
 def test_no_interval_leaves_where_its_unit_can_lie(
     row: Row, unit: str, values: tuple[float, float], ends: tuple[float | None, float | None]
 ) -> None:
-    found = RowResults(row=row, results=tuple(number(value, unit=unit) for value in values)).metric("n")
-    drawn = RowResults(row=row, results=tuple(curve([1], [value], unit) for value in values)).curve("c")
-    assert found is not None
-    assert drawn is not None
-    assert drawn.low is not None
-    assert drawn.high is not None
+    estimate = RowResults(row=row, results=tuple(one_metric(value, unit=unit) for value in values)).metric("n")
+    mean_curve = RowResults(row=row, results=tuple(one_curve([1], [value], unit) for value in values)).curve("c")
+    assert estimate is not None
+    assert mean_curve is not None
+    assert mean_curve.low is not None
+    assert mean_curve.high is not None
     half = 12.7062 * (values[1] - values[0]) / 2
     low, high = ends
-    expected = (found.value - half if low is None else low, found.value + half if high is None else high)
-    assert (found.low, found.high) == pytest.approx(expected, rel=1e-4)
-    assert (drawn.low[0], drawn.high[0]) == pytest.approx(expected, rel=1e-4)
-    pure = RowResults(row=row, results=tuple(number(value, unit="1") for value in values)).metric("n")
-    assert pure is not None
-    assert (pure.low, pure.high) == pytest.approx((pure.value - half, pure.value + half), rel=1e-4)
+    expected = (estimate.value - half if low is None else low, estimate.value + half if high is None else high)
+    assert (estimate.low, estimate.high) == pytest.approx(expected, rel=1e-4)
+    assert (mean_curve.low[0], mean_curve.high[0]) == pytest.approx(expected, rel=1e-4)
+    pure_number = RowResults(row=row, results=tuple(one_metric(value, unit="1") for value in values)).metric("n")
+    assert pure_number is not None
+    assert (pure_number.low, pure_number.high) == pytest.approx(
+        (pure_number.value - half, pure_number.value + half), rel=1e-4
+    )
 
 
 def test_one_seed_at_its_limit_makes_the_mean_a_lower_bound(row: Row) -> None:
-    found = RowResults(row=row, results=(number(3), number(9, at_least=True))).metric("n")
-    assert found is not None
-    assert found.censored
-    assert found.high == math.inf
-    assert found.has_interval
-    alone = RowResults(row=row, results=(number(9, 8, at_least=True),)).metric("n")
+    estimate = RowResults(row=row, results=(one_metric(3), one_metric(9, censored=True))).metric("n")
+    assert estimate is not None
+    assert estimate.censored
+    assert estimate.high == math.inf
+    assert estimate.has_interval
+    alone = RowResults(row=row, results=(one_metric(9, 8, censored=True),)).metric("n")
     assert alone is not None
     assert (alone.low, alone.high, alone.has_interval) == (8, math.inf, True)
     assert format_estimate(alone) == "≥ 9 steps [≥ 8]"
-    bare = RowResults(row=row, results=(number(9, at_least=True),)).metric("n")
-    assert bare is not None
-    assert not bare.has_interval
+    without_interval = RowResults(row=row, results=(one_metric(9, censored=True),)).metric("n")
+    assert without_interval is not None
+    assert not without_interval.has_interval
 
 
 def test_what_no_seed_has_is_none(row: Row) -> None:
-    probed = RowResults(row=row, results=(number(None), ProbeResult(unavailable={"n": "too short"})))
-    assert probed.metric("n") is None
-    assert probed.metric("other") is None
-    assert probed.curve("c") is None
-    assert probed.label("w") is None
-    assert probed.unavailable("n") == "too short"
-    assert probed.unavailable("other") is None
+    row_results = RowResults(row=row, results=(one_metric(None), ProbeResult(unavailable={"n": "too short"})))
+    assert row_results.metric("n") is None
+    assert row_results.metric("other") is None
+    assert row_results.curve("c") is None
+    assert row_results.label("w") is None
+    assert row_results.unavailable("n") == "too short"
+    assert row_results.unavailable("other") is None
 
 
 def test_a_curve_is_the_mean_where_all_seeds_have_a_value(row: Row) -> None:
-    findings = (curve([1, 2, 4], [1, 2, 4]), curve([2, 3, 4], [4, 9, 8]), curve([4, 2], [12, 6]))
-    found = RowResults(row=row, results=findings).curve("c")
-    assert found is not None
-    assert found.x == (2, 4)
-    assert found.y == (4, 8)
-    assert found.low is not None
-    assert found.high is not None
+    results = (one_curve([1, 2, 4], [1, 2, 4]), one_curve([2, 3, 4], [4, 9, 8]), one_curve([4, 2], [12, 6]))
+    mean_curve = RowResults(row=row, results=results).curve("c")
+    assert mean_curve is not None
+    assert mean_curve.x == (2, 4)
+    assert mean_curve.y == (4, 8)
+    assert mean_curve.low is not None
+    assert mean_curve.high is not None
     low, high = stats.t.interval(0.95, 2, loc=4, scale=stats.sem([2, 4, 6]))
-    assert (found.low[0], found.high[0]) == pytest.approx((low, high), rel=1e-5)
+    assert (mean_curve.low[0], mean_curve.high[0]) == pytest.approx((low, high), rel=1e-5)
 
 
 def test_a_curve_of_one_seed_is_itself(row: Row) -> None:
-    findings = curve([1, 2], [3, 4])
-    assert RowResults(row=row, results=(findings, ProbeResult())).curve("c") == findings.curves["c"]
+    result = one_curve([1, 2], [3, 4])
+    assert RowResults(row=row, results=(result, ProbeResult())).curve("c") == result.curves["c"]
 
 
 def test_curves_without_a_common_place_are_empty(row: Row) -> None:
-    found = RowResults(row=row, results=(curve([1], [3]), curve([2], [4]))).curve("c")
-    assert found is not None
-    assert found.x == ()
+    mean_curve = RowResults(row=row, results=(one_curve([1], [3]), one_curve([2], [4]))).curve("c")
+    assert mean_curve is not None
+    assert mean_curve.x == ()
 
 
 def test_a_seed_without_a_value_leaves_a_gap(row: Row) -> None:
-    found = RowResults(row=row, results=(curve([1, 2], [3, math.nan]), curve([1, 2], [5, 6]))).curve("c")
-    assert found is not None
-    assert found.y == (4, None)
-    assert found.low is not None
-    assert found.low[1] is None
+    mean_curve = RowResults(row=row, results=(one_curve([1, 2], [3, math.nan]), one_curve([1, 2], [5, 6]))).curve("c")
+    assert mean_curve is not None
+    assert mean_curve.y == (4, None)
+    assert mean_curve.low is not None
+    assert mean_curve.low[1] is None
 
 
 def test_the_word_is_that_of_most_seeds(row: Row) -> None:
-    said = [ProbeResult(labels={"w": word}) for word in ("exponential", "power law", "power law")]
-    assert RowResults(row=row, results=tuple(said)).label("w") == "power law"
-    assert RowResults(row=row, results=tuple(said[:2])).label("w") == "exponential"
+    results = [ProbeResult(labels={"w": word}) for word in ("exponential", "power law", "power law")]
+    assert RowResults(row=row, results=tuple(results)).label("w") == "power law"
+    assert RowResults(row=row, results=tuple(results[:2])).label("w") == "exponential"
 
 
 def test_rows_with_a_number_come_largest_first(row: Row) -> None:
-    rows = [RowResults(row=row, results=(number(value),)) for value in (2, None, 5)]
-    assert [estimate.value for _, estimate in with_number(rows, "n")] == [5, 2]
+    rows = [RowResults(row=row, results=(one_metric(value),)) for value in (2, None, 5)]
+    assert [estimate.value for _, estimate in rows_with_metric(rows, "n")] == [5, 2]

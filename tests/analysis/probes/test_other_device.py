@@ -1,4 +1,4 @@
-"""Every probe of every architecture where the model is not on the CPU: the same is found there."""
+"""Every probe of every architecture on another device than the CPU, with the same results."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ import torch
 
 import architectures
 from analysis.probes import registry
-from tests.analysis.probe_on_device import COPY, found, same
-from tests.other_device import ELSEWHERE
+from tests.analysis.probe_on_device import COPY, assert_same_result, run_on_device
+from tests.other_device import OTHER_DEVICE
 
 CPU = torch.device("cpu")
 CASES: list[tuple[str, str, dict[str, Any], str]] = [
@@ -41,6 +41,6 @@ def test_the_same_is_found_elsewhere(
 ) -> None:
     # The compiled kernels round otherwise.
     monkeypatch.setenv("WORKBENCH_BACKEND", "eager")
-    here = found(architecture, task, options, probe, CPU)
-    request.getfixturevalue("elsewhere")
-    same(found(architecture, task, options, probe, ELSEWHERE), here, rel=1e-3)
+    here = run_on_device(architecture, task, options, probe, CPU)
+    request.getfixturevalue("other_device")
+    assert_same_result(run_on_device(architecture, task, options, probe, OTHER_DEVICE), here, rel=1e-3)

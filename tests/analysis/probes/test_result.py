@@ -1,4 +1,4 @@
-"""What a probe has found: kept as JSON, read back the same, and refused where it was tampered with."""
+"""Probe results as JSON: read back unchanged, and refused if they were tampered with."""
 
 import json
 import math
@@ -11,14 +11,14 @@ from analysis.probes.result import Curve, Heatmap, Metric, ProbeResult
 from workbench.errors import UserError
 
 
-def made() -> ProbeResult:
+def example_result() -> ProbeResult:
     return ProbeResult(
         metrics={
             "horizon": Metric(value=620, unit="steps", what="largest lag", low=590.5, high=650, censored=True),
             "none": Metric(value=None, unit="1", what="nothing to measure"),
         },
         curves={
-            "recall": Curve.of(
+            "recall": Curve.from_arrays(
                 [1, 2, 5],
                 torch.tensor([1.0, math.nan, 1 / 3]),
                 x_unit="steps",
@@ -29,7 +29,7 @@ def made() -> ProbeResult:
             )
         },
         heatmaps={
-            "retention": Heatmap.of(
+            "retention": Heatmap.from_arrays(
                 [[0.5, math.nan], [1.0, 0.25], [0.0, 1e-9]],
                 rows=range(3),
                 columns=[0, 10],
@@ -44,35 +44,35 @@ def made() -> ProbeResult:
     )
 
 
-def through_json(findings: ProbeResult) -> ProbeResult:
-    return ProbeResult.from_dict(json.loads(json.dumps(findings.to_dict(), allow_nan=False)))
+def through_json(result: ProbeResult) -> ProbeResult:
+    return ProbeResult.from_dict(json.loads(json.dumps(result.to_dict(), allow_nan=False)))
 
 
 def test_findings_come_back_as_they_were() -> None:
-    assert through_json(made()) == made()
+    assert through_json(example_result()) == example_result()
 
 
 def test_values_are_kept_to_six_digits_and_what_is_no_number_is_missing() -> None:
-    curve = made().curves["recall"]
+    curve = example_result().curves["recall"]
     assert curve.y == (1.0, None, 0.333333)
     assert curve.high == (1.0, 0.9, None)
-    np.testing.assert_array_equal(curve.array(), [1.0, math.nan, 0.333333])
-    np.testing.assert_array_equal(curve.array("x"), [1, 2, 5])
-    grid = made().heatmaps["retention"]
-    np.testing.assert_array_equal(grid.array(), [[0.5, math.nan], [1.0, 0.25], [0.0, 1e-9]])
+    np.testing.assert_array_equal(curve.to_array(), [1.0, math.nan, 0.333333])
+    np.testing.assert_array_equal(curve.to_array("x"), [1, 2, 5])
+    grid = example_result().heatmaps["retention"]
+    np.testing.assert_array_equal(grid.to_array(), [[0.5, math.nan], [1.0, 0.25], [0.0, 1e-9]])
 
 
 def test_a_curve_without_an_interval_has_none() -> None:
-    curve = Curve.of([1, 2], [3, 4], x_unit="steps", y_unit="1", what="a line")
+    curve = Curve.from_arrays([1, 2], [3, 4], x_unit="steps", y_unit="1", what="a line")
     assert curve.low is None
-    assert np.isnan(curve.array("low")).all()
+    assert np.isnan(curve.to_array("low")).all()
     assert through_json(ProbeResult(curves={"line": curve})).curves["line"] == curve
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_number_that_is_none_becomes_none(value: float) -> None:
-    found = ProbeResult(metrics={"a": Metric(value=value, unit="1", what="it", low=value, high=np.float64(2))})
-    number = through_json(found).metrics["a"]
+    result = ProbeResult(metrics={"a": Metric(value=value, unit="1", what="it", low=value, high=np.float64(2))})
+    number = through_json(result).metrics["a"]
     assert (number.value, number.low, number.high) == (None, None, 2.0)
 
 
@@ -86,13 +86,13 @@ def test_numbers_of_numpy_are_numbers() -> None:
 )
 def test_a_curve_that_cannot_be_drawn_is_refused(x: list[float], y: list[float], low: list[float] | None) -> None:
     with pytest.raises(ValueError, match="a line"):
-        Curve.of(x, y, x_unit="steps", y_unit="1", what="a line", low=low)
+        Curve.from_arrays(x, y, x_unit="steps", y_unit="1", what="a line", low=low)
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (3, 1), (0, 2)])
 def test_a_grid_that_does_not_fit_its_rows_and_columns_is_refused(shape: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="a map"):
-        Heatmap.of(
+        Heatmap.from_arrays(
             np.zeros(shape),
             rows=range(3),
             columns=range(2),
@@ -122,19 +122,19 @@ def test_a_grid_that_does_not_fit_its_rows_and_columns_is_refused(shape: tuple[i
     ],
 )
 def test_what_was_tampered_with_is_refused_in_one_line(keys: tuple[str, ...], value: object) -> None:
-    plain = made().to_dict()
+    plain = example_result().to_dict()
     inner = plain
     for key in keys[:-1]:
         inner = inner[key]
     inner[keys[-1]] = value
-    with pytest.raises(UserError, match="no findings of a probe") as refused:
+    with pytest.raises(UserError, match="not the results of a probe") as refused:
         ProbeResult.from_dict(json.loads(json.dumps(plain)))
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("kind", ["numbers", "curves", "grids", "words", "missing"])
 def test_a_part_that_is_not_there_is_refused(kind: str) -> None:
-    plain = made().to_dict()
+    plain = example_result().to_dict()
     del plain[kind]
     with pytest.raises(UserError, match=kind):
         ProbeResult.from_dict(plain)

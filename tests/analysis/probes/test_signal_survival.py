@@ -1,3 +1,5 @@
+"""The probe of signal survival on encoders with a known retention, and its chapter."""
+
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -6,160 +8,165 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.formatting import ABSENT, TIMES
+from analysis.formatting import ABSENT, MULTIPLICATION_SIGN
 from analysis.grouping import Row, Section
 from analysis.probes import signal_survival
 from analysis.probes.aggregate import RowResults, SectionResults
 from analysis.probes.models import LoadedModel, untrained_model
 from analysis.probes.result import Metric, NotAvailableError, ProbeResult
 from analysis.probes.settings import ProbeSettings
-from analysis.probes.signal_survival import lags
+from analysis.probes.signal_survival import lags_up_to
 from analysis.report import signal_survival as survival_chapter
 from analysis.report.blocks import Table, Text
-from analysis.report.signal_survival import left, power, share
+from analysis.report.signal_survival import describe_left, format_power_of_ten, format_share
 from analysis.statistics import Estimate
 from analysis.style import LINE_STYLES
 from architectures.rda import AveragingLayer
-from tests.analysis.chapter_sentences import said
+from tests.analysis.chapter_sentences import chapter_text
 from tests.analysis.report_runs import experiment, write_run
-from workbench.results import read
+from workbench.results import read_run
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SETTINGS = ProbeSettings(longest=1000)
 
 
-def subject(architecture: str, hidden_size: int = 4, **options: object) -> LoadedModel:
+def load_model(architecture: str, hidden_size: int = 4, **options: object) -> LoadedModel:
     return untrained_model(experiment(architecture, hidden_size=hidden_size, options=options))
 
 
-def value(findings: ProbeResult, name: str) -> float:
-    found = findings.metrics[name].value
-    assert found is not None
-    return found
+def value(result: ProbeResult, name: str) -> float:
+    number = result.metrics[name].value
+    assert number is not None
+    return number
 
 
 def test_a_constant_retention_is_the_photocopier():
-    found = signal_survival.measure(
-        subject("tests.analysis.toy_encoders:Diagonal", fastest=0.9999, slowest=0.9999), ProbeSettings(longest=100_000)
+    result = signal_survival.measure(
+        load_model("tests.analysis.toy_encoders:Diagonal", fastest=0.9999, slowest=0.9999),
+        ProbeSettings(longest=100_000),
     )
     # In single precision, 0.9999 is 0.99989998: over 100,000 steps that is 0.2 %.
-    assert value(found, "left_100000") == pytest.approx(0.0000454, rel=3e-3)
-    assert value(found, "calculated_left_100000") == pytest.approx(0.0000454, rel=3e-3)
-    assert value(found, "essay_left") == pytest.approx(0.0000454, rel=2e-3)
-    assert value(found, "half_left") == pytest.approx(math.log(0.5) / math.log(0.9999), abs=5)
-    assert value(found, "hundredth_left") == pytest.approx(math.log(0.01) / math.log(0.9999), abs=30)
-    np.testing.assert_allclose(found.curves["left"].array(), found.curves["calculated"].array(), atol=1e-4)
+    assert value(result, "left_100000") == pytest.approx(0.0000454, rel=3e-3)
+    assert value(result, "calculated_left_100000") == pytest.approx(0.0000454, rel=3e-3)
+    assert value(result, "essay_left") == pytest.approx(0.0000454, rel=2e-3)
+    assert value(result, "half_left") == pytest.approx(math.log(0.5) / math.log(0.9999), abs=5)
+    assert value(result, "hundredth_left") == pytest.approx(math.log(0.01) / math.log(0.9999), abs=30)
+    np.testing.assert_allclose(result.curves["left"].to_array(), result.curves["calculated"].to_array(), atol=1e-4)
 
 
 def test_an_average_of_constant_attention_leaves_one_part_in_all():
-    probed = subject("rwa")
-    layer = next(part for part in probed.model.modules() if isinstance(part, AveragingLayer))
+    loaded = load_model("rwa")
+    layer = next(part for part in loaded.model.modules() if isinstance(part, AveragingLayer))
     with torch.no_grad():
         layer.weight_h.zero_()
         layer.weight_x[8:].zero_()
-    found = signal_survival.measure(probed, SETTINGS)
-    assert value(found, "left_100") == pytest.approx(1 / 101, rel=1e-3)
-    assert value(found, "log10_left_1000") == pytest.approx(-math.log10(1001), abs=1e-3)
-    assert found.curves["left"].x == found.curves["copies"].x
-    at = found.curves["left"].array("x")
-    np.testing.assert_allclose(found.curves["left"].array(), -np.log10(at + 1), atol=1e-3)
+    result = signal_survival.measure(loaded, SETTINGS)
+    assert value(result, "left_100") == pytest.approx(1 / 101, rel=1e-3)
+    assert value(result, "log10_left_1000") == pytest.approx(-math.log10(1001), abs=1e-3)
+    assert result.curves["left"].x == result.curves["copies"].x
+    at = result.curves["left"].to_array("x")
+    np.testing.assert_allclose(result.curves["left"].to_array(), -np.log10(at + 1), atol=1e-3)
 
 
 def test_the_median_and_the_best_unit():
-    found = signal_survival.measure(
-        subject("tests.analysis.toy_encoders:Diagonal", hidden_size=3, fastest=0.5, slowest=1.0), SETTINGS
+    result = signal_survival.measure(
+        load_model("tests.analysis.toy_encoders:Diagonal", hidden_size=3, fastest=0.5, slowest=1.0), SETTINGS
     )
-    assert value(found, "log10_left_100") == pytest.approx(100 * math.log10(0.75), rel=1e-6)
-    assert found.curves["left_best"].y[-1] == 0
-    assert found.curves["left_tenth"].y[1] == pytest.approx(2 * math.log10(0.5), rel=1e-5)
-    assert found.metrics["half_left_best"].censored
-    assert value(found, "half_left_best") == 1000
-    assert not found.metrics["half_left"].censored
-    assert value(found, "half_left") == 3
+    assert value(result, "log10_left_100") == pytest.approx(100 * math.log10(0.75), rel=1e-6)
+    assert result.curves["left_best"].y[-1] == 0
+    assert result.curves["left_tenth"].y[1] == pytest.approx(2 * math.log10(0.5), rel=1e-5)
+    assert result.metrics["half_left_best"].censored
+    assert value(result, "half_left_best") == 1000
+    assert not result.metrics["half_left"].censored
+    assert value(result, "half_left") == 3
 
 
 def test_what_is_shut_out_is_lost_and_no_number():
-    found = signal_survival.measure(subject("tests.analysis.toy_encoders:Diagonal", fastest=0.0, slowest=0.0), SETTINGS)
-    assert found.metrics["log10_left_100"].value is None
-    assert found.metrics["left_100"].value == 0
-    assert ProbeResult.from_dict(found.to_dict()).metrics["left_100"].value == 0
+    result = signal_survival.measure(
+        load_model("tests.analysis.toy_encoders:Diagonal", fastest=0.0, slowest=0.0), SETTINGS
+    )
+    assert result.metrics["log10_left_100"].value is None
+    assert result.metrics["left_100"].value == 0
+    assert ProbeResult.from_dict(result.to_dict()).metrics["left_100"].value == 0
 
 
 @pytest.mark.parametrize(("name", "reason"), [("rnn", "no gates"), ("tcn", "steps again"), ("han", "steps again")])
 def test_without_gates_there_are_copies_only(name, reason):
-    found = signal_survival.measure(subject(name), SETTINGS)
-    assert reason in found.unavailable["survival"]
-    assert "half_left" not in found.metrics
-    reach = found.metrics.get("reach")
+    result = signal_survival.measure(load_model(name), SETTINGS)
+    assert reason in result.unavailable["survival"]
+    assert "half_left" not in result.metrics
+    reach = result.metrics.get("reach")
     assert (reach is None) == (name == "rnn")
-    curve = found.curves["copies"]
+    curve = result.curves["copies"]
     last = 1000 if reach is None or reach.value is None else min(1000, reach.value - 1)
     assert curve.x[-1] == last
-    assert curve.y[-1] == subject(name).model.encoder.path_length(int(last))
+    assert curve.y[-1] == load_model(name).model.encoder.path_length(int(last))
 
 
 def test_a_foreign_encoder_without_anything_is_not_available():
     with pytest.raises(NotAvailableError, match="survival: NotImplementedError: no trace; copies: NotImpl"):
-        signal_survival.measure(subject("tests.analysis.toy_encoders:Silent"), SETTINGS)
+        signal_survival.measure(load_model("tests.analysis.toy_encoders:WithoutTrace"), SETTINGS)
 
 
 def test_the_model_is_left_as_it_was_and_the_same_is_found_again():
-    probed = subject("rda")
-    before, state = probed.weights, torch.get_rng_state()
-    first = signal_survival.measure(probed, SETTINGS)
+    loaded = load_model("rda")
+    before, state = loaded.weights_hash, torch.get_rng_state()
+    first = signal_survival.measure(loaded, SETTINGS)
     assert torch.equal(state, torch.get_rng_state())
-    assert probed.weights == before
-    assert signal_survival.measure(probed, SETTINGS).to_dict() == first.to_dict()
-    assert signal_survival.measure(probed, replace(SETTINGS, seed=1)).to_dict() != first.to_dict()
+    assert loaded.weights_hash == before
+    assert signal_survival.measure(loaded, SETTINGS).to_dict() == first.to_dict()
+    assert signal_survival.measure(loaded, replace(SETTINGS, seed=1)).to_dict() != first.to_dict()
 
 
 def test_lags_rise_to_the_longest_over_all_powers_of_ten():
-    found = lags(50_000).tolist()
-    assert found == sorted(set(found))
-    assert found[0] == 1
-    assert found[-1] == 50_000
-    assert {10, 100, 1_000, 10_000} <= set(found)
-    assert lags(2).tolist() == [1, 2]
+    lags = lags_up_to(50_000).tolist()
+    assert lags == sorted(set(lags))
+    assert lags[0] == 1
+    assert lags[-1] == 50_000
+    assert {10, 100, 1_000, 10_000} <= set(lags)
+    assert lags_up_to(2).tolist() == [1, 2]
 
 
 def test_shares_beyond_what_a_number_holds():
-    assert power(-5.0) == f"1.00 {TIMES} 10⁻⁵"
-    assert power(-13216.9) == "10⁻¹³²¹⁷"
-    assert power(-math.inf) == ABSENT
+    assert format_power_of_ten(-5.0) == f"1.00 {MULTIPLICATION_SIGN} 10⁻⁵"
+    assert format_power_of_ten(-13216.9) == "10⁻¹³²¹⁷"
+    assert format_power_of_ten(-math.inf) == ABSENT
     wide = Estimate(value=-400.2, low=-900.0, high=3.0, unit="log10", seeds=2)
-    assert share(wide) == "10⁻⁴⁰⁰ [10⁻⁹⁰⁰, 1.00]"
+    assert format_share(wide) == "10⁻⁴⁰⁰ [10⁻⁹⁰⁰, 1.00]"
 
 
-def section(tmp_path: Path, rows: dict[str, ProbeResult]) -> SectionResults:
-    probed = []
-    for name, found in rows.items():
-        run = read(write_run(tmp_path, experiment(name)))
-        probed.append(RowResults(row=Row(label=name, look=LINE_STYLES[name], runs=(run,)), results=(found,)))
-    whole = Section(anchor="addition", title="addition", rows=tuple(row.row for row in probed))
-    return SectionResults(section=whole, rows=tuple(probed), absent=(("gru", "its code is lost"),))
+def section_results(tmp_path: Path, results: dict[str, ProbeResult]) -> SectionResults:
+    row_results = []
+    for name, result in results.items():
+        run = read_run(write_run(tmp_path, experiment(name)))
+        row_results.append(
+            RowResults(row=Row(label=name, line_style=LINE_STYLES[name], runs=(run,)), results=(result,))
+        )
+    section = Section(anchor="addition", title="addition", rows=tuple(row.row for row in row_results))
+    return SectionResults(section=section, rows=tuple(row_results), absent=(("gru", "its code is lost"),))
 
 
 def test_the_largest_lag_that_is_seen_is_one_less_than_the_reach():
-    found = signal_survival.measure(subject("tcn", kernel_size=3, num_layers=1), SETTINGS)
-    reach = found.metrics["reach"].value
+    result = signal_survival.measure(load_model("tcn", kernel_size=3, num_layers=1), SETTINGS)
+    reach = result.metrics["reach"].value
     assert reach is not None
-    assert reach in lags(SETTINGS.longest)
-    assert found.curves["copies"].x[-1] == reach - 1
+    assert reach in lags_up_to(SETTINGS.longest)
+    assert result.curves["copies"].x[-1] == reach - 1
 
 
 def test_the_chapter_says_what_the_numbers_say(tmp_path):
     """Retentions on both sides of the essay's."""
     toy = "tests.analysis.toy_encoders:Diagonal"
     rows = {
-        "lstm": signal_survival.measure(subject(toy, fastest=0.99, slowest=0.99), SETTINGS),
-        "rda": signal_survival.measure(subject(toy, fastest=0.99999, slowest=0.99999), SETTINGS),
-        "tcn": signal_survival.measure(subject("tcn"), SETTINGS),
-        "rnn": signal_survival.measure(subject("rnn"), SETTINGS),
+        "lstm": signal_survival.measure(load_model(toy, fastest=0.99, slowest=0.99), SETTINGS),
+        "rda": signal_survival.measure(load_model(toy, fastest=0.99999, slowest=0.99999), SETTINGS),
+        "tcn": signal_survival.measure(load_model("tcn"), SETTINGS),
+        "rnn": signal_survival.measure(load_model("rnn"), SETTINGS),
     }
-    chapter = survival_chapter.chapter([section(tmp_path, rows)], tmp_path)
+    chapter = survival_chapter.chapter([section_results(tmp_path, rows)], tmp_path)
     assert chapter is not None
     assert chapter.anchor == "signal-survival"
-    text = said(chapter)
+    text = chapter_text(chapter)
     assert "keeps 0.9999 of a signal leaves 0.905 of it after 1,000 copies" in text
     assert "more than that in rda (0.990" in text
     assert "less than that in lstm (4.3" in text
@@ -167,35 +174,35 @@ def test_the_chapter_says_what_the_numbers_say(tmp_path):
     assert "tcn" in text
     notes = [text for block in chapter.blocks if isinstance(block, Text) for text in block.sentences]
     assert "gru: its code is lost." in notes
-    assert any(note.startswith("A survival in gates of rnn: it has no gates") for note in notes)
+    assert any(note.startswith("Survival in the gates of rnn: it has no gates") for note in notes)
     assert sum(block.kind == "figure" for block in chapter.blocks) == 2
     table = next(block for block in chapter.blocks if isinstance(block, Table))
-    assert {line[0].text: line[-1].text for line in table.lines}["rnn"] == "all"
+    assert {line[0].text: line[-1].text for line in table.rows}["rnn"] == "all"
 
 
 def test_what_is_left_is_told_from_the_photocopiers_by_the_interval(tmp_path):
-    def log(low: float | None, value: float, high: float | None) -> ProbeResult:
+    def log10_left(low: float | None, value: float, high: float | None) -> ProbeResult:
         return ProbeResult(metrics={"log10_left_1000": Metric(value=value, low=low, high=high, unit="log10", what="")})
 
     # The photocopier's is log10(0.9999^1000) = -0.0434.
     rows = {
-        "lstm": log(-0.03, -0.02, -0.01),
-        "gru": log(-0.06, -0.02, 0.02),
-        "rwa": log(-0.06, -0.05, -0.04),
-        "rda": log(-0.06, -0.055, -0.05),
-        "rnn": log(None, -0.02, None),
+        "lstm": log10_left(-0.03, -0.02, -0.01),
+        "gru": log10_left(-0.06, -0.02, 0.02),
+        "rwa": log10_left(-0.06, -0.05, -0.04),
+        "rda": log10_left(-0.06, -0.055, -0.05),
+        "rnn": log10_left(None, -0.02, None),
     }
-    said = left(section(tmp_path, rows).rows)
-    assert said == (
+    sentence = describe_left(section_results(tmp_path, rows).rows)
+    assert sentence == (
         "After 1,000 steps, the gates of the median unit have left more than that in lstm (0.955 [0.933, 0.977]); "
-        "what the intervals do not tell from that in gru (0.955 [0.871, 1.00]), rnn (0.955) and "
+        "an amount that cannot be told from that in gru (0.955 [0.871, 1.00]), rnn (0.955) and "
         "rwa (0.891 [0.871, 0.912]); less than that in rda (0.881 [0.871, 0.891])."
     )
 
 
 def test_a_chapter_without_gates_or_without_rows(tmp_path):
     chapter = survival_chapter.chapter(
-        [section(tmp_path, {"tcn": signal_survival.measure(subject("tcn"), SETTINGS)})], tmp_path
+        [section_results(tmp_path, {"tcn": signal_survival.measure(load_model("tcn"), SETTINGS)})], tmp_path
     )
     assert chapter is not None
     assert sum(block.kind == "figure" for block in chapter.blocks) == 1

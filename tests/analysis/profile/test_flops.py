@@ -1,4 +1,4 @@
-"""Closed forms of work against counts of what the definitions do."""
+"""Closed forms of cost, against counts of the definitions' own products."""
 
 import pytest
 import torch
@@ -6,7 +6,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import architectures
 from analysis.profile.cases import BASELINE, BenchmarkCase
-from analysis.profile.flops import GATES, counted, product, seen, step, work
+from analysis.profile.flops import (
+    GATE_SHAPES,
+    count_with_pytorch,
+    encoder_cost,
+    linear_cost,
+    mean_attended_steps,
+    recurrent_step_cost,
+)
 from architectures import Encoder
 from architectures.lstm import LSTM
 from tests.architectures.cases import INPUT_SIZE
@@ -24,7 +31,7 @@ LEVELS = [
 
 
 def naive_counts(name, options):
-    """Multiply-adds a step and sequence, forward and backward, of the definition's own products."""
+    """Returns the multiply-adds per step and sequence of the definition's own products, forward and backward."""
     encoder = architectures.build(name, INPUT_SIZE, **options)
     parameters = dict(encoder.named_parameters())
     x = torch.randn(BATCH, TIME, INPUT_SIZE)
@@ -39,9 +46,9 @@ def naive_counts(name, options):
 def test_a_recurrence_does_the_products_of_its_definition(name, options):
     # A learned start makes every step need the gradient of its recurrent product.
     options = {**options, "learn_initial_state": True}
-    found = work(architectures.build(name, INPUT_SIZE, **options), BATCH, TIME)
-    assert found is not None
-    assert (found.forward.multiply_adds, found.backward.multiply_adds) == pytest.approx(naive_counts(name, options))
+    cost = encoder_cost(architectures.build(name, INPUT_SIZE, **options), BATCH, TIME)
+    assert cost is not None
+    assert (cost.forward.multiply_adds, cost.backward.multiply_adds) == pytest.approx(naive_counts(name, options))
 
 
 @pytest.mark.parametrize(
@@ -55,74 +62,74 @@ def test_a_tcn_does_the_convolutions_that_pytorch_counts(options):
         y, _ = encoder(x)
     with FlopCounterMode(display=False) as backward:
         y.sum().backward()
-    found = work(encoder, BATCH, TIME)
-    assert found is not None
-    assert found.forward.multiply_adds == forward.get_total_flops() / 2 / BATCH / TIME
-    assert found.backward.multiply_adds == backward.get_total_flops() / 2 / BATCH / TIME
+    cost = encoder_cost(encoder, BATCH, TIME)
+    assert cost is not None
+    assert cost.forward.multiply_adds == forward.get_total_flops() / 2 / BATCH / TIME
+    assert cost.backward.multiply_adds == backward.get_total_flops() / 2 / BATCH / TIME
 
 
 @pytest.mark.parametrize(("name", "options"), LEVELS)
 def test_a_hierarchy_does_the_products_of_its_definition_and_its_attention(name, options):
-    found = work(architectures.build(name, INPUT_SIZE, **options), BATCH, TIME)
-    assert found is not None
-    # The definition has its attention as element-wise products: these are counted pair by pair.
+    cost = encoder_cost(architectures.build(name, INPUT_SIZE, **options), BATCH, TIME)
+    assert cost is not None
+    # The definition computes attention as element-wise products, which are counted here pair by pair.
     window, levels, size = options["window"], options["num_layers"], options["hidden_size"]
     pairs = sum(1 for t in range(TIME) for level in range(levels) for j in range(window) if t - j * window**level >= 0)
     attention = 2 * size * pairs / TIME * (2 if name == "han-bidirectional" else 1)
     forward, backward = naive_counts(name, {**options, "reach": 1})
-    assert found.forward.multiply_adds == pytest.approx(forward + attention)
-    assert found.backward.multiply_adds == pytest.approx(backward + 2 * attention)
+    assert cost.forward.multiply_adds == pytest.approx(forward + attention)
+    assert cost.backward.multiply_adds == pytest.approx(backward + 2 * attention)
 
 
 @pytest.mark.parametrize("name", architectures.names())
 def test_every_weight_of_the_catalogue_is_in_a_product(name):
     encoder = architectures.build(name, INPUT_SIZE, hidden_size=8)
-    found = work(encoder, 1, 1)
-    assert found is not None
+    cost = encoder_cost(encoder, 1, 1)
+    assert cost is not None
     matrices = sum(p.numel() for key, p in encoder.named_parameters() if p.ndim > 1 and "original0" not in key)
     # With one step a level of attention sees one pair.
     levels = {"han": 2, "han-bidirectional": 4}.get(name, 0)
-    assert found.forward.multiply_adds == matrices + 2 * 8 * levels
+    assert cost.forward.multiply_adds == matrices + 2 * 8 * levels
 
 
 def test_the_recurrent_products_are_those_of_the_paper():
     for name, matrices in {"rwa": 2, "rda": 3, "gru": 3, "lstm": 4, "rnn": 1}.items():
         encoder = architectures.build(name, 1, hidden_size=1000)
-        found = work(encoder, 1, 1)
-        assert found is not None
-        assert found.forward.multiply_adds == pytest.approx(matrices * 1000**2, rel=0.005)
+        cost = encoder_cost(encoder, 1, 1)
+        assert cost is not None
+        assert cost.forward.multiply_adds == pytest.approx(matrices * 1000**2, rel=0.005)
 
 
 def test_traffic_of_a_recurrent_step_by_hand():
     # I = 2, H = 3, four gates: 24 + 36 weights, shared by 4 sequences. In: x, h, c, weights; out: h, c, y.
-    found = step(GATES[LSTM], 2, 3, 4, 5, data=True)
-    assert found.forward.numbers == 2 + 6 + 6 + 3 + 60 / 4
+    cost = recurrent_step_cost(GATE_SHAPES[LSTM], 2, 3, 4, 5, data=True)
+    assert cost.forward.numbers_moved == 2 + 6 + 6 + 3 + 60 / 4
     # In: x, h before, dy, adjoints of h and c, i f g o c, recurrent weights; out: adjoints, and (in forward) i f g o c,
     # and once after the last of 5 steps dW.
-    assert found.backward.numbers == 2 + 3 + 3 + 6 + 15 + 36 / 4 + 6 + 15 + 60 / (4 * 5)
-    upper = step(GATES[LSTM], 2, 3, 4, 5, data=False)
-    assert upper.backward.numbers == found.backward.numbers + 2 + 24 / 4
-    assert found.both.bytes == 4 * (32 + 62)
-    assert found.both.intensity == pytest.approx(2 * (60 + 60 + 36) / (4 * 94))
+    assert cost.backward.numbers_moved == 2 + 3 + 3 + 6 + 15 + 36 / 4 + 6 + 15 + 60 / (4 * 5)
+    upper = recurrent_step_cost(GATE_SHAPES[LSTM], 2, 3, 4, 5, data=False)
+    assert upper.backward.numbers_moved == cost.backward.numbers_moved + 2 + 24 / 4
+    assert cost.total.bytes == 4 * (32 + 62)
+    assert cost.total.intensity == pytest.approx(2 * (60 + 60 + 36) / (4 * 94))
 
 
 def test_traffic_of_a_product_by_hand():
     # 2 to 3 numbers a step, 6 weights, 10 steps that share them. Backward: x, dy, dW, and for dx W and dx.
-    found = product(2, 3, 10)
-    assert found.forward.numbers == pytest.approx(2 + 3 + 0.6)
-    assert found.backward.numbers == pytest.approx(2 + 3 + 0.6 + 0.6 + 2)
-    assert product(2, 3, 10, data=True).backward.numbers == pytest.approx(5.6)
-    assert product(2, 3, 10, data=True).backward.multiply_adds == 6
+    cost = linear_cost(2, 3, 10)
+    assert cost.forward.numbers_moved == pytest.approx(2 + 3 + 0.6)
+    assert cost.backward.numbers_moved == pytest.approx(2 + 3 + 0.6 + 0.6 + 2)
+    assert linear_cost(2, 3, 10, data=True).backward.numbers_moved == pytest.approx(5.6)
+    assert linear_cost(2, 3, 10, data=True).backward.multiply_adds == 6
 
 
 def test_steps_seen():
-    assert seen(5, 3, 1) == (1 + 2 + 3 + 3 + 3) / 5
-    assert seen(5, 3, 3) == (1 + 1 + 1 + 2 + 2) / 5
-    assert seen(4, 100, 1) == 2.5
+    assert mean_attended_steps(5, 3, 1) == (1 + 2 + 3 + 3 + 3) / 5
+    assert mean_attended_steps(5, 3, 3) == (1 + 1 + 1 + 2 + 2) / 5
+    assert mean_attended_steps(4, 100, 1) == 2.5
 
 
-class Own(Encoder):
-    """y = W x, and what PyTorch cannot count."""
+class CustomEncoder(Encoder):
+    """An encoder y = W x, with products that PyTorch counts or with others."""
 
     def __init__(self, input_size, hidden_size, counts=True):
         super().__init__(input_size)
@@ -142,24 +149,24 @@ class Own(Encoder):
         return 0
 
 
-def test_an_architecture_of_ones_own_is_counted_where_it_can_be():
-    own, x = Own(3, 4), torch.randn(1, 5, 3)
-    assert work(own, 1, 5) is None
-    found = counted(own, x)
-    assert found is not None
-    assert (found.forward.multiply_adds, found.both.multiply_adds) == (12, 24)
-    assert (found.both.bytes, found.both.intensity) == (None, None)
-    assert own.weight.grad is None
-    assert counted(Own(3, 4, counts=False), x) is None
+def test_a_custom_architecture_is_counted_where_possible():
+    encoder, x = CustomEncoder(3, 4), torch.randn(1, 5, 3)
+    assert encoder_cost(encoder, 1, 5) is None
+    cost = count_with_pytorch(encoder, x)
+    assert cost is not None
+    assert (cost.forward.multiply_adds, cost.total.multiply_adds) == (12, 24)
+    assert (cost.total.bytes, cost.total.intensity) == (None, None)
+    assert encoder.weight.grad is None
+    assert count_with_pytorch(CustomEncoder(3, 4, counts=False), x) is None
 
 
 def test_a_subclass_of_a_known_architecture_is_not_taken_for_it():
-    class Mine(LSTM):
+    class Subclass(LSTM):
         pass
 
-    assert work(Mine(2, 3), 1, 1) is None
+    assert encoder_cost(Subclass(2, 3), 1, 1) is None
 
 
 def test_the_baseline_is_pytorchs_own():
-    subject = BenchmarkCase(name=BASELINE, time=4, batch=2, input_size=2, hidden_size=3, device="cpu")
-    assert type(subject.build()) is torch.nn.LSTM
+    case = BenchmarkCase(name=BASELINE, time=4, batch=2, input_size=2, hidden_size=3, device="cpu")
+    assert type(case.build()) is torch.nn.LSTM

@@ -1,4 +1,4 @@
-"""Peak memory, measured."""
+"""Measurement of peak memory."""
 
 from dataclasses import replace
 
@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from analysis.profile.cases import BenchmarkCase
-from analysis.profile.memory import STATUS, on_cuda, resident
+from analysis.profile.memory import STATUS, peak_on_cpu, peak_on_cuda
 
 
-@pytest.mark.skipif(not STATUS.exists(), reason="the system does not tell")
+@pytest.mark.skipif(not STATUS.exists(), reason="the system does not report memory")
 def test_peak_memory_holds_what_backward_needs() -> None:
-    # An RNN saves its output at least: 4 bytes a unit and step, for each of 8 sequences.
-    subject = BenchmarkCase(
+    # An RNN saves at least its output: 4 bytes per unit and step, for each of 8 sequences.
+    case = BenchmarkCase(
         name="rnn",
         time=300,
         batch=8,
@@ -22,18 +22,18 @@ def test_peak_memory_holds_what_backward_needs() -> None:
         options={"hidden_size": 256},
     )
     output = 4 * 300 * 8 * 256
-    small, large = resident([subject, replace(subject, batch=24)], threads=1)
+    small, large = peak_on_cpu([case, replace(case, batch=24)], threads=1)
     assert small is not None
     assert large is not None
     assert output < small < 20 * output
-    # Three sequences for one, three numbers for one, save what does not grow with them.
+    # Three times the sequences need three times the numbers, except for those that do not depend on the batch.
     assert 2 < large / small < 4
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 def test_peak_memory_on_a_gpu_holds_what_backward_needs() -> None:
-    subject = BenchmarkCase(
+    case = BenchmarkCase(
         name="rnn", time=300, batch=8, input_size=2, hidden_size=256, device="cuda", options={"hidden_size": 256}
     )
-    assert on_cuda(subject.jobs(subject.build())[1]) > 4 * 300 * 8 * 256
+    assert peak_on_cuda(case.workloads(case.build())[1]) > 4 * 300 * 8 * 256

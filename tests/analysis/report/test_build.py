@@ -1,4 +1,4 @@
-"""The report as a whole: its numbers against independently computed ones, and what the page must not do."""
+"""The whole report: numbers against independently computed ones, and a page that is safe and self-contained."""
 
 import math
 import re
@@ -12,9 +12,9 @@ import pytest
 from scipy import stats
 
 from analysis.report import build
-from analysis.report.output_files import LIST
+from analysis.report.output_files import MANIFEST
 from tests.analysis.page import Page
-from tests.analysis.report_runs import experiment, rows_in, write_run
+from tests.analysis.report_runs import experiment, read_rows, write_run
 from workbench.cli.main import main
 from workbench.errors import UserError
 
@@ -26,7 +26,7 @@ HOSTILE = "<script>alert(1)</script>:X"
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A comparison of two on the addition of length 1000, one seed of one of them diverged, and one on another task."""
+    """A comparison of two architectures on one task, with a diverged seed, and of another on a second task."""
     folder = tmp_path_factory.mktemp("comparison")
     for architecture, losses in LOSSES.items():
         for seed, loss in enumerate(losses):
@@ -47,7 +47,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     diverged = experiment("lstm", task_options={"length": 1000}, seed=3, hidden_size=250)
     write_run(folder, diverged, loss=None, diverged_at=77, steps=77, losses=(), parameters=254_251, time=1000)
     write_run(folder, experiment(HOSTILE, task_options={"length": 200}), loss=0.1)
-    build.write(folder)
+    build.write_report(folder)
     return folder
 
 
@@ -56,8 +56,8 @@ def page(out: Path) -> Page:
     return Page((out / "report.html").read_text(encoding="utf-8"))
 
 
-def expected(values: list[float]) -> tuple[float, float]:
-    """Mean and half width, without any code of the report."""
+def mean_and_half_width(values: list[float]) -> tuple[float, float]:
+    """Returns mean and half width of the 95 % interval, computed without the report's code."""
     low, high = stats.t.interval(0.95, len(values) - 1, loc=mean(values), scale=stdev(values) / math.sqrt(len(values)))
     return mean(values), (high - low) / 2
 
@@ -65,11 +65,11 @@ def expected(values: list[float]) -> tuple[float, float]:
 def test_the_results_are_those_of_the_runs(page: Page) -> None:
     rows = page.results("addition, length=1000")
     assert list(rows) == ["lstm", "rwa", "trivial baseline"]
-    centre, half = expected(LOSSES["lstm"])
+    centre, half = mean_and_half_width(LOSSES["lstm"])
     assert rows["lstm"]["loss"] == f"{centre:.3f} ± {half:.3f}"
-    centre, half = expected(LOSSES["rwa"])
+    centre, half = mean_and_half_width(LOSSES["rwa"])
     assert rows["rwa"]["loss"] == f"({centre * 1e4:.2f} ± {half * 1e4:.2f}) \u00d7 10⁻⁴"
-    centre, half = expected(ACCURACIES["rwa"])
+    centre, half = mean_and_half_width(ACCURACIES["rwa"])
     assert rows["rwa"]["accuracy"] == f"{centre:.4f} ± {half:.4f}"
     assert rows["rwa"] | {"loss": "", "accuracy": ""} == {
         "hidden size": "250",
@@ -126,15 +126,15 @@ def test_sentences_are_those_of_the_runs(page: Page) -> None:
 
 
 def test_every_run_is_a_row_of_the_csv(out: Path) -> None:
-    rows = rows_in(out / "comparison.csv")
+    rows = read_rows(out / "comparison.csv")
     assert len(rows) == 8
     (row,) = [row for row in rows if row["architecture"] == "rwa" and row["seed"] == 1]
-    wanted = experiment("rwa", task_options={"length": 1000}, seed=1, hidden_size=250)
+    run = experiment("rwa", task_options={"length": 1000}, seed=1, hidden_size=250)
     expected_values = {
         "task": "addition",
         "task_options": '{"length": 1000}',
         "architecture_options": '{"hidden_size": 250}',
-        "identity": wanted.identity,
+        "identity": run.identity,
         "status": "finished",
         "diverged_at": None,
         "steps": 2000,
@@ -152,8 +152,8 @@ def test_every_run_is_a_row_of_the_csv(out: Path) -> None:
         "budget/batch_size": 20,
     }
     assert {key: row[key] for key in expected_values} == expected_values
-    (lost,) = [row for row in rows if row["status"] == "diverged"]
-    assert (lost["diverged_at"], lost["steps"], lost["test/loss"]) == (77, 77, None)
+    (diverged,) = [row for row in rows if row["status"] == "diverged"]
+    assert (diverged["diverged_at"], diverged["steps"], diverged["test/loss"]) == (77, 77, None)
     # Whole numbers stay whole although other rows have none.
     assert ",1735," in (out / "comparison.csv").read_text()
 
@@ -165,7 +165,7 @@ def test_the_same_runs_give_the_same_bytes(out: Path) -> None:
 
     before = written()
     assert len(before) == 4
-    build.write(out)
+    build.write_report(out)
     assert written() == before
     # Another process has other hashes of strings.
     subprocess.run([sys.executable, "-m", "workbench", "report", str(out)], check=True, capture_output=True)
@@ -206,7 +206,7 @@ def test_identifiers_are_unique_and_found(page: Page) -> None:
     identifiers = [value for _, name, value in page.attributes if name == "id"]
     assert len(set(identifiers)) == len(identifiers)
     used = [value[1:] for _, name, value in page.attributes if name == "href" and value.startswith("#")]
-    used += [found for *_, value in page.attributes for found in re.findall(r"url\(#([^)]*)\)", value)]
+    used += [target for *_, value in page.attributes for target in re.findall(r"url\(#([^)]*)\)", value)]
     used += [value for _, name, value in page.attributes if name == "aria-labelledby"]
     assert len(used) > 20
     assert set(used) <= set(identifiers)
@@ -226,7 +226,7 @@ def test_the_configuration_of_each_row_is_there(page: Page) -> None:
 
 
 def test_figures_are_files_too(out: Path) -> None:
-    assert sorted(path.name for path in (out / "figures").iterdir() if path.name != LIST) == [
+    assert sorted(path.name for path in (out / "figures").iterdir() if path.name != MANIFEST) == [
         "addition-length-1000.png",
         "addition-length-1000.svg",
         "addition-length-200.png",
@@ -234,13 +234,13 @@ def test_figures_are_files_too(out: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("made", [True, False])
-def test_no_finished_runs_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], made: bool) -> None:
+@pytest.mark.parametrize("exists", [True, False])
+def test_no_finished_runs_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], exists: bool) -> None:
     folder = tmp_path / "out"
-    if made:
+    if exists:
         folder.mkdir()
     with pytest.raises(UserError, match="no finished runs in") as error:
-        build.write(folder)
+        build.write_report(folder)
     assert "\n" not in str(error.value)
     assert main(["report", str(folder)]) == 2
     captured = capsys.readouterr()
@@ -252,18 +252,18 @@ def test_no_finished_runs_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_a_comparison_of_which_all_runs_diverged(tmp_path: Path) -> None:
     for seed in (0, 1):
         write_run(tmp_path, experiment("lstm", seed=seed), loss=None, losses=(0.5,), diverged_at=120, steps=120)
-    page = Page(build.write(tmp_path).read_text(encoding="utf-8"))
+    page = Page(build.write_report(tmp_path).read_text(encoding="utf-8"))
     row = page.results("addition, length=100")["lstm"]
     assert (row["loss"], row["diverged"], row["seeds"], row["solved"]) == ("\u2013", "2", "2", "0 of 2")
     assert "No row has a test loss: every run diverged." in page.text
-    assert {row.get("test/loss") for row in rows_in(tmp_path / "comparison.csv")} == {None}
+    assert {row.get("test/loss") for row in read_rows(tmp_path / "comparison.csv")} == {None}
 
 
 def test_an_unfinished_run_is_no_part_of_it(tmp_path: Path) -> None:
     write_run(tmp_path, experiment("lstm", seed=0))
     (write_run(tmp_path, experiment("lstm", seed=1)) / "result.json").unlink()
-    build.write(tmp_path)
-    assert [row["seed"] for row in rows_in(tmp_path / "comparison.csv")] == [0]
+    build.write_report(tmp_path)
+    assert [row["seed"] for row in read_rows(tmp_path / "comparison.csv")] == [0]
 
 
 def test_the_command_prints_the_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

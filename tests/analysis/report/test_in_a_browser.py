@@ -1,4 +1,4 @@
-"""The page in Chromium: it fits a phone, asks for nothing and complains of nothing."""
+"""The page in Chromium: it fits a phone, makes no requests and logs no errors."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,12 +27,12 @@ pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no {CHR
 @pytest.fixture(scope="module")
 def page_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("comparison")
-    long = "a_package_with_a_long_name.and_a_module_with_one:AndAClassWhoseNameDoesNotEnd"
-    for architecture in ("lstm", "rda-sigmoid-id", "han-bidirectional", long, "<script>alert(1)</script>:X"):
+    long_name = "a_package_with_a_long_name.and_a_module_with_one:AndAClassWhoseNameDoesNotEnd"
+    for architecture in ("lstm", "rda-sigmoid-id", "han-bidirectional", long_name, "<script>alert(1)</script>:X"):
         for seed in (0, 1):
-            made = experiment(architecture, task_options={"length": 1000}, seed=seed)
-            write_run(out, made, loss=0.1 + seed / 50, accuracy=0.9, accuracies=(0.5, 0.7, 0.9))
-    return build.write(out)
+            run = experiment(architecture, task_options={"length": 1000}, seed=seed)
+            write_run(out, run, loss=0.1 + seed / 50, accuracy=0.9, accuracies=(0.5, 0.7, 0.9))
+    return build.write_report(out)
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +47,11 @@ def browser() -> Iterator[Any]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_and_is_quiet(browser: Any, page_path: Path, width: int, scheme: str) -> None:
     page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    complaints: list[str] = []
+    messages: list[str] = []
     requests: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("dialog", lambda dialog: complaints.append(dialog.message))
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
+    page.on("dialog", lambda dialog: messages.append(dialog.message))
     page.on("request", lambda request: requests.append(request.url))
     page.goto(page_path.as_uri())
     page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
@@ -62,7 +62,7 @@ def test_it_fits_and_is_quiet(browser: Any, page_path: Path, width: int, scheme:
     ):
         assert 0 < box <= width
     assert page.evaluate("getComputedStyle(document.querySelector('.card')).backgroundColor") == "rgb(255, 255, 255)"
-    assert complaints == []
+    assert messages == []
     assert requests == [page_path.as_uri()]
     page.close()
 

@@ -1,4 +1,4 @@
-"""The summary: ranks, winners and sentences against numbers whose order is known, and what a report makes of probes."""
+"""Ranking chapter: ranks, winners and sentences for known numbers, and reports of probed runs."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,57 +9,66 @@ from typing import Any
 import pytest
 
 from analysis.formatting import format_estimate
-from analysis.grouping import Row, Section, sections
+from analysis.grouping import Row, Section, build_sections
 from analysis.probes import registry
 from analysis.probes.aggregate import by_probe, load_probe_records
 from analysis.probes.registry import ProbeRecord
 from analysis.probes.result import Metric, ProbeResult
 from analysis.report import build, latex
 from analysis.report.blocks import Cell, Column, Table, Text
-from analysis.report.ranking import QUESTIONS, Question, chapter, near, nothing, ranks, sentence, short, winner
+from analysis.report.ranking import (
+    QUESTIONS,
+    Question,
+    chapter,
+    describe_answer,
+    format_ranks,
+    has_winner,
+    is_empty_answer,
+    rows_near_first,
+    short_titles,
+)
 from analysis.statistics import Estimate
 from analysis.style import LINE_STYLES
 from tests.analysis.page import Page
-from tests.analysis.report_runs import experiment, rows_in, write_run
-from tests.analysis.toy_probe import install, parameters
+from tests.analysis.report_runs import experiment, read_rows, write_run
+from tests.analysis.toy_probe import count_parameters, install_probes
 from workbench.errors import UserError
-from workbench.results import finished
+from workbench.results import finished_runs
 
-MEMORY = Question(asked="Who remembers longest?", best="recalls from farthest back", short="recall", number="n")
-COST = Question(asked="What does it cost?", best="costs least", short="cost", highest=False)
+RECALL = Question(
+    text="Who remembers longest?", best_phrase="recalls from farthest back", quantity="recall", metric="n"
+)
+COST = Question(text="What does it cost?", best_phrase="costs least", quantity="cost", highest=False)
 
 
-def answer(*given: tuple[str, float, float, float] | tuple[str, float]) -> list[tuple[Row, Estimate]]:
-    """Rows of these names with value, low and high, the best first."""
-    found = []
-    for name, value, *ends in given:
+def ranked_rows(*rows: tuple[str, float, float, float] | tuple[str, float]) -> list[tuple[Row, Estimate]]:
+    """Returns rows with these names, values and interval ends, the best first."""
+    pairs = []
+    for name, value, *ends in rows:
         low, high = ends or (math.nan, math.nan)
-        row = Row(label=name, look=LINE_STYLES["lstm"], runs=())
-        found.append((row, Estimate(value=value, low=low, high=high, unit="steps", seeds=3)))
-    return found
+        row = Row(label=name, line_style=LINE_STYLES["lstm"], runs=())
+        pairs.append((row, Estimate(value=value, low=low, high=high, unit="steps", seeds=3)))
+    return pairs
 
 
-def at_least(pairs: list[tuple[Row, Estimate]], *names: str) -> list[tuple[Row, Estimate]]:
-    """The same, where the measurement of some ended."""
-    return [
-        (row, Estimate(value=e.value, low=e.low, high=e.high, unit=e.unit, seeds=e.seeds, censored=row.label in names))
-        for row, e in pairs
-    ]
+def censored(pairs: list[tuple[Row, Estimate]], *names: str) -> list[tuple[Row, Estimate]]:
+    """Returns the same rows, with the measurements of some censored."""
+    return [(row, replace(estimate, censored=row.label in names)) for row, estimate in pairs]
 
 
 def test_an_interval_apart_from_all_others_wins() -> None:
-    found = answer(("rda", 620, 590, 650), ("lstm", 41, 30, 52), ("gru", 40, 20, 60))
-    assert winner(found)
-    assert ranks(found) == ["1", "2", "3"]
-    assert sentence(MEMORY, found) == (
+    answer = ranked_rows(("rda", 620, 590, 650), ("lstm", 41, 30, 52), ("gru", 40, 20, 60))
+    assert has_winner(answer)
+    assert format_ranks(answer) == ["1", "2", "3"]
+    assert describe_answer(RECALL, answer) == (
         "rda recalls from farthest back, 620 steps [590, 650]; its interval lies above all others, the next of which "
         "is lstm's, 41 steps [30, 52]."
     )
 
 
 def test_the_least_wins_where_little_is_good() -> None:
-    found = answer(("gru", 1, 0.9, 1.1), ("lstm", 2, 1.2, 2.8))
-    assert "its interval lies below all others, the next of which is lstm's" in sentence(COST, found)
+    answer = ranked_rows(("gru", 1, 0.9, 1.1), ("lstm", 2, 1.2, 2.8))
+    assert "its interval lies below all others, the next of which is lstm's" in describe_answer(COST, answer)
 
 
 @pytest.mark.parametrize(
@@ -70,78 +79,83 @@ def test_the_least_wins_where_little_is_good() -> None:
     ],
 )
 def test_an_overlap_leaves_no_winner(second: tuple[str, float, float, float], who: str) -> None:
-    found = answer(("rda", 620, 590, 650), second, ("gru", 5, 4, 6))
-    assert not winner(found)
-    assert ranks(found) == ["1=", "1=", "3"]
-    assert sentence(MEMORY, found) == (
+    answer = ranked_rows(("rda", 620, 590, 650), second, ("gru", 5, 4, 6))
+    assert not has_winner(answer)
+    assert format_ranks(answer) == ["1=", "1=", "3"]
+    assert describe_answer(RECALL, answer) == (
         f"rda recalls from farthest back, 620 steps [590, 650], but no winner: {who} that of rda."
     )
 
 
 def test_an_overlap_with_a_later_one_counts_too() -> None:
-    found = answer(("rda", 620, 400, 840), ("lstm", 300, 290, 310), ("gru", 200, 0, 450), ("rwa", 190, 0, 420))
-    assert [row.label for row in near(found)] == ["gru", "rwa"]
-    assert ranks(found) == ["1=", "2", "1=", "1="]
-    assert "the intervals of gru and rwa overlap that of rda" in sentence(MEMORY, found)
+    answer = ranked_rows(("rda", 620, 400, 840), ("lstm", 300, 290, 310), ("gru", 200, 0, 450), ("rwa", 190, 0, 420))
+    assert [row.label for row in rows_near_first(answer)] == ["gru", "rwa"]
+    assert format_ranks(answer) == ["1=", "2", "1=", "1="]
+    assert "the intervals of gru and rwa overlap that of rda" in describe_answer(RECALL, answer)
 
 
 def test_what_has_no_interval_neither_wins_nor_lets_win() -> None:
-    found = answer(("rda", 620), ("lstm", 41, 30, 52))
-    assert not winner(found)
-    assert ranks(found) == ["(1)", "(2)"]
-    assert sentence(MEMORY, found).endswith("620 steps; by one seed and without an interval, so no winner.")
-    found = answer(("rda", 620, 590, 650), ("lstm", 41), ("gru", 5, 4, 6))
-    assert not winner(found)
-    assert ranks(found) == ["1", "(2)", "3"]
-    assert sentence(MEMORY, found).endswith("but no winner: there is no interval for lstm.")
+    answer = ranked_rows(("rda", 620), ("lstm", 41, 30, 52))
+    assert not has_winner(answer)
+    assert format_ranks(answer) == ["(1)", "(2)"]
+    assert describe_answer(RECALL, answer).endswith("620 steps; by one seed and without an interval, so no winner.")
+    answer = ranked_rows(("rda", 620, 590, 650), ("lstm", 41), ("gru", 5, 4, 6))
+    assert not has_winner(answer)
+    assert format_ranks(answer) == ["1", "(2)", "3"]
+    assert describe_answer(RECALL, answer).endswith("but no winner: there is no interval for lstm.")
 
 
 def test_a_measurement_that_ended_may_lie_above() -> None:
-    pairs = answer(("rda", 1000, 1000, 1000), ("lstm", 900, 890, 910), ("gru", 5, 4, 6))
-    assert winner(at_least(pairs, "rda"))
-    assert not winner(at_least(pairs, "lstm"))
-    assert ranks(at_least(pairs, "rda", "lstm")) == ["1=", "1=", "3"]
-    assert sentence(MEMORY, at_least(pairs, "rda")).startswith(
+    pairs = ranked_rows(("rda", 1000, 1000, 1000), ("lstm", 900, 890, 910), ("gru", 5, 4, 6))
+    assert has_winner(censored(pairs, "rda"))
+    assert not has_winner(censored(pairs, "lstm"))
+    assert format_ranks(censored(pairs, "rda", "lstm")) == ["1=", "1=", "3"]
+    assert describe_answer(RECALL, censored(pairs, "rda")).startswith(
         "rda recalls from farthest back, \u2265 1000 steps [\u2265 1000]".replace("1000", "1,000")
     )
 
 
 def test_one_row_is_no_race() -> None:
-    found = answer(("rda", 620, 590, 650))
-    assert not winner(found)
-    assert sentence(MEMORY, found) == "rda is the only row with this number, 620 steps [590, 650]."
+    answer = ranked_rows(("rda", 620, 590, 650))
+    assert not has_winner(answer)
+    assert describe_answer(RECALL, answer) == "rda is the only row with this number, 620 steps [590, 650]."
 
 
 def test_nothing_at_all_has_no_first() -> None:
-    assert sentence(MEMORY, answer(("gru", 0, 0, 0), ("lstm", 0, 0, 0))) == "the recall of gru and lstm is 0 steps."
-    below = answer(("gru", 0, 0, 11), ("lstm", 0, 0, 9))
-    assert sentence(MEMORY, below) == "the recall of gru and lstm is 0 steps [0, 11]."
+    assert (
+        describe_answer(RECALL, ranked_rows(("gru", 0, 0, 0), ("lstm", 0, 0, 0)))
+        == "the recall of gru and lstm is 0 steps."
+    )
+    below = ranked_rows(("gru", 0, 0, 11), ("lstm", 0, 0, 9))
+    assert describe_answer(RECALL, below) == "the recall of gru and lstm is 0 steps [0, 11]."
 
 
 def test_a_sign_that_is_not_certain_is_nothing() -> None:
-    signed = Question(asked="Who forgets on purpose?", best="forgets", short="purpose", number="n", signed=True)
-    doubtful = answer(("rda", 5, -1, 11), ("lstm", -3, -5, -1), ("gru", -4))
-    assert sentence(signed, doubtful) == (
-        "none that the intervals tell from 0: rda 5 steps [-1, 11], lstm -3 steps [-5, -1] and gru -4 steps."
+    signed = Question(
+        text="Who forgets on purpose?", best_phrase="forgets", quantity="purpose", metric="n", signed=True
     )
-    assert nothing(signed, doubtful)
-    sure = answer(("rda", 5, 1, 9), ("lstm", -3, -5, -1))
-    assert sentence(signed, sure).startswith("rda forgets, 5 steps [1, 9]; its interval lies above all others")
+    doubtful = ranked_rows(("rda", 5, -1, 11), ("lstm", -3, -5, -1), ("gru", -4))
+    assert describe_answer(signed, doubtful) == (
+        "none whose interval lies above 0: rda 5 steps [-1, 11], lstm -3 steps [-5, -1] and gru -4 steps."
+    )
+    assert is_empty_answer(signed, doubtful)
+    sure = ranked_rows(("rda", 5, 1, 9), ("lstm", -3, -5, -1))
+    assert describe_answer(signed, sure).startswith("rda forgets, 5 steps [1, 9]; its interval lies above all others")
 
 
 def test_numbers_are_shown_with_their_unit_and_interval() -> None:
-    def made(unit: str, **ends: Any) -> Estimate:
+    def estimate(unit: str, **ends: Any) -> Estimate:
         return Estimate(
             value=0.0123456, low=ends.get("low", math.nan), high=ends.get("high", math.nan), unit=unit, seeds=1
         )
 
-    assert format_estimate(made("s", low=0.012, high=0.5)) == "0.0123 s [0.0120, 0.500]"
-    assert format_estimate(made("1")) == "0.0123"
-    assert format_estimate(made("s"), unit=False) == "0.0123"
+    assert format_estimate(estimate("s", low=0.012, high=0.5)) == "0.0123 s [0.0120, 0.500]"
+    assert format_estimate(estimate("1")) == "0.0123"
+    assert format_estimate(estimate("s"), show_unit=False) == "0.0123"
 
 
 @pytest.mark.parametrize(
-    ("value", "unit", "said"),
+    ("value", "unit", "text"),
     [
         (1, "steps", "1 step"),
         (1, "copies", "1 copy"),
@@ -153,104 +167,108 @@ def test_numbers_are_shown_with_their_unit_and_interval() -> None:
         (-1, "steps", "-1 steps"),
     ],
 )
-def test_one_has_the_unit_of_one(value: float, unit: str, said: str) -> None:
-    assert format_estimate(Estimate(value=value, low=math.nan, high=math.nan, unit=unit, seeds=1)) == said
+def test_one_has_the_unit_of_one(value: float, unit: str, text: str) -> None:
+    assert format_estimate(Estimate(value=value, low=math.nan, high=math.nan, unit=unit, seeds=1)) == text
 
 
 def test_equal_values_have_no_winner() -> None:
-    found = answer(("gru", 5, 5, 5), ("lstm", 5, 5, 5))
-    assert not winner(found)
-    assert ranks(found) == ["1=", "1="]
-    assert sentence(MEMORY, found).endswith("but no winner: the interval of lstm overlaps that of gru.")
+    answer = ranked_rows(("gru", 5, 5, 5), ("lstm", 5, 5, 5))
+    assert not has_winner(answer)
+    assert format_ranks(answer) == ["1=", "1="]
+    assert describe_answer(RECALL, answer).endswith("but no winner: the interval of lstm overlaps that of gru.")
 
 
 @pytest.mark.parametrize(("highest", "order"), [(True, ["lstm", "gru", "rda"]), (False, ["rda", "gru", "lstm"])])
 def test_the_best_comes_first_by_what_is_good(highest: bool, order: list[str]) -> None:
-    pairs = answer(("gru", 2), ("lstm", 3), ("rda", 1))
-    found = {row.label: estimate for row, estimate in pairs}
+    pairs = ranked_rows(("gru", 2), ("lstm", 3), ("rda", 1))
+    estimates = {row.label: estimate for row, estimate in pairs}
     section = Section(anchor="a", title="a", rows=tuple(row for row, _ in pairs))
-    question = Question(asked="", best="", short="", of=lambda row: found[row.label], highest=highest)
-    assert [row.label for row, _ in question.answers(section, 0, {})] == order
+    question = Question(
+        text="", best_phrase="", quantity="", estimate_of=lambda row: estimates[row.label], highest=highest
+    )
+    assert [row.label for row, _ in question.answer(section, 0, {})] == order
 
 
 def test_every_question_ranks_by_what_a_probe_finds_or_every_run_has() -> None:
     for question in QUESTIONS:
-        assert (question.of is None) == (question.probe in registry.PROBES)
-        assert bool(question.number) == (question.of is None)
-    assert len({question.short for question in QUESTIONS}) == len(QUESTIONS)
+        assert (question.estimate_of is None) == (question.probe in registry.PROBES)
+        assert bool(question.metric) == (question.estimate_of is None)
+    assert len({question.quantity for question in QUESTIONS}) == len(QUESTIONS)
 
 
-def entry(numbers: Mapping[str, Metric] | None, reason: str = "") -> ProbeRecord:
-    findings = None if numbers is None else ProbeResult(metrics=numbers)
-    return ProbeRecord(settings={}, weights="0123456789abcdef", result=findings, reason=reason)
+def probe_record(metrics: Mapping[str, Metric] | None, reason: str = "") -> ProbeRecord:
+    result = None if metrics is None else ProbeResult(metrics=metrics)
+    return ProbeRecord(settings={}, weights="0123456789abcdef", result=result, reason=reason)
 
 
-def horizon(value: float) -> dict[str, Metric]:
+def horizon_metrics(value: float) -> dict[str, Metric]:
     return {"horizon": Metric(value=value, unit="steps", what="largest lag", low=value - 1, high=value + 1)}
 
 
 @pytest.fixture
 def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two seeds of three architectures on one task, and one seed on another; one was not probed, one diverged."""
-    install(monkeypatch, memory_length=parameters, toy=parameters)
+    """Two seeds of three architectures on one task, one not probed; a diverged run; and one seed on another task."""
+    install_probes(monkeypatch, memory_length=count_parameters, toy=count_parameters)
     values: dict[str, Sequence[float]] = {"lstm": (41, 43), "rda": (620, 640), "gru": ()}
-    for name, found in values.items():
+    for name, horizons in values.items():
         for seed in (0, 1):
             folder = write_run(
                 tmp_path, experiment(name, seed=seed), loss=0.1 + seed / 1000, parameters=1000 * len(name)
             )
-            if found:
+            if horizons:
                 device = "cuda" if name == "rda" and seed else "cpu"
-                registry.write_records(folder, {"memory_length": replace(entry(horizon(found[seed])), device=device)})
+                registry.write_records(
+                    folder, {"memory_length": replace(probe_record(horizon_metrics(horizons[seed])), device=device)}
+                )
     write_run(tmp_path, experiment("rwa"), loss=None, diverged_at=7)
     other = write_run(tmp_path, experiment("lstm", task="copy", task_options={"length": 5}), loss=0.3)
-    registry.write_records(other, {"memory_length": entry(None, "there is nothing to recall")})
+    registry.write_records(other, {"memory_length": probe_record(None, "there is nothing to recall")})
     return tmp_path
 
 
 def test_probed_sections_have_the_rows_in_order_and_say_who_is_absent(out: Path) -> None:
-    runs = list(finished(out))
-    addition, copy = by_probe(sections(runs), load_probe_records(runs))["memory_length"]
+    runs = list(finished_runs(out))
+    addition, copy = by_probe(build_sections(runs), load_probe_records(runs))["memory_length"]
     assert [probed.row.label for probed in addition.rows] == ["lstm", "rda"]
     assert [len(probed.results) for probed in addition.rows] == [2, 2]
     assert addition.absent == (("gru", "not probed"), ("rwa", "all its runs diverged"))
     assert copy.rows == ()
     assert copy.absent == (("lstm", "there is nothing to recall"),)
-    assert list(by_probe(sections(runs), load_probe_records(runs))) == ["memory_length"]
-    assert by_probe(sections(runs), {}) == {}
+    assert list(by_probe(build_sections(runs), load_probe_records(runs))) == ["memory_length"]
+    assert by_probe(build_sections(runs), {}) == {}
 
 
 def test_the_summary_ranks_question_by_question(out: Path) -> None:
-    runs = list(finished(out))
-    found = sections(runs)
-    made = chapter(found, by_probe(found, load_probe_records(runs)))
-    texts = {block.lead: block.sentences for block in made.blocks if isinstance(block, Text)}
-    (said,) = texts["Who remembers longest?"]
+    runs = list(finished_runs(out))
+    report_sections = build_sections(runs)
+    ranking = chapter(report_sections, by_probe(report_sections, load_probe_records(runs)))
+    texts = {block.lead: block.sentences for block in ranking.blocks if isinstance(block, Text)}
+    (horizon,) = texts["Who remembers longest?"]
     # Student's quantile for one degree of freedom is 12.706, times the standard error 1 and 10.
-    assert said == (
+    assert horizon == (
         "On addition: rda recalls from farthest back, 630 steps [503, 757]; its interval lies above all "
         "others, the next of which is lstm's, 42 steps [29.3, 54.7]."
     )
     assert texts[""] == ("1 of 3 rankings on 2 tasks has a winner, whose 95 % interval overlaps no other.",)
     assert texts["Not available."] == ("Memory length on copy: there is nothing to recall.",)
-    (learns, alone) = texts["Who learns best?"]
-    assert "but no winner: the intervals of lstm and rda overlap that of gru." in learns
-    assert alone.startswith("On copy: lstm is the only row with this number, 0.300")
+    (on_addition, on_copy) = texts["Who learns best?"]
+    assert "but no winner: the intervals of lstm and rda overlap that of gru." in on_addition
+    assert on_copy.startswith("On copy: lstm is the only row with this number, 0.300")
     assert "with 3,000 parameters, a state of 128 and batches of 20" in texts["What does a step cost?"][0]
     assert "Who forgets on purpose?" not in texts
-    (table,) = [block for block in made.blocks if isinstance(block, Table)]
-    lines = {line[0].text: [cell.text for cell in line[1:]] for line in table.lines}
+    (table,) = [block for block in ranking.blocks if isinstance(block, Table)]
+    rows = {row[0].text: [cell.text for cell in row[1:]] for row in table.rows}
     assert [name for name, _ in table.groups] == ["", "test loss", "recall horizon", "seconds a step"]
     assert [column.heading for column in table.columns[1:]] == [
         *("rank", "mean\n[95 %]"),
         *("rank", "steps\n[95 %]"),
         *("rank", "s\n[95 %]"),
     ]
-    assert lines["rda"] == ["1=", "0.101 [0.0941, 0.107]", "1", "630 [503, 757]", "1=", "0.00500 [0.00500, 0.00500]"]
-    assert lines["lstm"][2:4] == ["2", "42 [29.3, 54.7]"]
-    assert lines["gru"][2:4] == ["\u2013", "\u2013"]
-    assert lines["rwa"][:4] == ["\u2013"] * 4
-    strong = {line[0].text: [cell.strong for cell in line[3:5]] for line in table.lines}
+    assert rows["rda"] == ["1=", "0.101 [0.0941, 0.107]", "1", "630 [503, 757]", "1=", "0.00500 [0.00500, 0.00500]"]
+    assert rows["lstm"][2:4] == ["2", "42 [29.3, 54.7]"]
+    assert rows["gru"][2:4] == ["\u2013", "\u2013"]
+    assert rows["rwa"][:4] == ["\u2013"] * 4
+    strong = {row[0].text: [cell.strong for cell in row[3:5]] for row in table.rows}
     assert strong == {"lstm": [False] * 2, "gru": [False] * 2, "rwa": [False] * 2, "rda": [True] * 2}
 
 
@@ -258,37 +276,41 @@ def test_variants_of_one_task_are_told_apart(tmp_path: Path) -> None:
     for length in (5, 50):
         write_run(tmp_path, experiment("lstm", task_options={"length": length}))
     write_run(tmp_path, experiment("lstm", task="copy"))
-    assert short(sections(finished(tmp_path))) == ["addition, length=5", "addition, length=50", "copy"]
+    assert short_titles(build_sections(finished_runs(tmp_path))) == [
+        "addition, length=5",
+        "addition, length=50",
+        "copy",
+    ]
 
 
 def test_times_of_different_machines_are_not_ranked(tmp_path: Path) -> None:
     write_run(tmp_path, experiment("lstm"), timing={"processor": "one"})
     write_run(tmp_path, experiment("gru"), timing={"processor": "another"})
-    blocks = chapter(sections(finished(tmp_path)), {}).blocks
+    blocks = chapter(build_sections(finished_runs(tmp_path)), {}).blocks
     assert "What does a step cost?" not in [block.lead for block in blocks if isinstance(block, Text)]
 
 
 def test_a_report_of_probed_runs_has_the_summary_the_chapters_and_the_numbers(out: Path) -> None:
-    (folder,) = {run.folder for run in finished(out) if run.experiment.architecture.name == "rwa"}
-    source = build.write(out).read_text(encoding="utf-8")
+    (folder,) = {run.folder for run in finished_runs(out) if run.experiment.architecture.name == "rwa"}
+    source = build.write_report(out).read_text(encoding="utf-8")
     page = Page(source)
     anchors = [value[1:] for tag, name, value in page.attributes if tag == "a" and name == "href"]
     assert anchors[:2] == ["ranking", "addition-length-100"]
     assert anchors[3] == "toy"
     assert anchors[-3:] == ["reading", "configurations", "machines"]
-    # The chapter is handed the sections in which something was found, with who is absent.
+    # The chapter is handed the sections in which something was answer, with who is absent.
     assert any("gru: not probed. rwa: all its runs diverged." in text for text in page.paragraphs)
     assert "5 of 7 models are probed; `workbench analyze` on this folder adds what the others remember." in page.text
-    rows = rows_in(out / "analysis.csv")
+    rows = read_rows(out / "analysis.csv")
     assert len(rows) == 4
     assert {row["device"] for row in rows[:-1]} == {"cpu"}
-    wanted = experiment("rda", seed=1)
+    run = experiment("rda", seed=1)
     assert rows[-1] == {
         "task": "addition",
         "task_options": '{"length": 100}',
         "architecture": "rda",
         "architecture_options": '{"hidden_size": 64}',
-        "identity": wanted.identity,
+        "identity": run.identity,
         "seed": 1,
         "probe": "memory_length",
         "name": "horizon",
@@ -303,42 +325,42 @@ def test_a_report_of_probed_runs_has_the_summary_the_chapters_and_the_numbers(ou
     assert not (folder / "analysis.json").exists()
     assert (out / "tables/ranks-on-addition-length-100.tex").exists()
     before = {path: path.read_bytes() for path in out.rglob("*") if path.suffix in (".html", ".csv", ".tex")}
-    build.write(out)
+    build.write_report(out)
     assert {path: path.read_bytes() for path in before} == before
 
 
 def test_a_report_of_which_every_run_was_probed_asks_for_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    install(monkeypatch, memory_length=parameters)
-    registry.write_records(write_run(tmp_path, experiment("lstm")), {"memory_length": entry(horizon(5))})
+    install_probes(monkeypatch, memory_length=count_parameters)
+    registry.write_records(write_run(tmp_path, experiment("lstm")), {"memory_length": probe_record(horizon_metrics(5))})
     write_run(tmp_path, experiment("gru"), loss=None, diverged_at=7)
-    assert "workbench analyze" not in Page(build.write(tmp_path).read_text(encoding="utf-8")).text
+    assert "workbench analyze" not in Page(build.write_report(tmp_path).read_text(encoding="utf-8")).text
 
 
 def test_a_report_of_runs_that_nobody_probed_says_how(tmp_path: Path) -> None:
     write_run(tmp_path, experiment("lstm"))
-    page = Page(build.write(tmp_path).read_text(encoding="utf-8"))
+    page = Page(build.write_report(tmp_path).read_text(encoding="utf-8"))
     assert "`workbench analyze` on this folder adds" in page.text
     assert not (tmp_path / "analysis.csv").exists()
     assert "#ranking" not in [value for *_, value in page.attributes]
 
 
 def test_only_unavailable_probes_leave_no_chapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch, toy=parameters)
-    registry.write_records(write_run(tmp_path, experiment("lstm")), {"toy": entry(None, "it has no gates")})
-    page = Page(build.write(tmp_path).read_text(encoding="utf-8"))
+    install_probes(monkeypatch, toy=count_parameters)
+    registry.write_records(write_run(tmp_path, experiment("lstm")), {"toy": probe_record(None, "it has no gates")})
+    page = Page(build.write_report(tmp_path).read_text(encoding="utf-8"))
     assert "Toy on addition: it has no gates." in page.text
     assert "#toy" not in [value for *_, value in page.attributes]
-    assert rows_in(tmp_path / "analysis.csv") == []
+    assert read_rows(tmp_path / "analysis.csv") == []
 
 
 def test_a_task_named_like_a_probe_keeps_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch, toy=parameters)
+    install_probes(monkeypatch, toy=count_parameters)
     folder = write_run(tmp_path, experiment("lstm", task="toy", task_options={}))
-    number = Metric(value=1, unit="1", what="it")
-    registry.write_records(folder, {"toy": entry({"parameters": number})})
-    page = Page(build.write(tmp_path).read_text(encoding="utf-8"))
+    metric = Metric(value=1, unit="1", what="it")
+    registry.write_records(folder, {"toy": probe_record({"parameters": metric})})
+    page = Page(build.write_report(tmp_path).read_text(encoding="utf-8"))
     identifiers = [value for _, name, value in page.attributes if name == "id"]
     assert identifiers.count("toy") == 1
     assert identifiers.count("probe-toy") == 1
@@ -347,8 +369,8 @@ def test_a_task_named_like_a_probe_keeps_its_place(tmp_path: Path, monkeypatch: 
 def test_findings_that_cannot_be_read_are_one_line(tmp_path: Path) -> None:
     folder = write_run(tmp_path, experiment("lstm"))
     (folder / "analysis.json").write_text("{")
-    with pytest.raises(UserError, match=r"analysis\.json is no readable JSON"):
-        build.write(tmp_path)
+    with pytest.raises(UserError, match=r"analysis\.json is not readable JSON"):
+        build.write_report(tmp_path)
 
 
 def test_a_table_as_latex() -> None:
@@ -360,7 +382,7 @@ def test_a_table_as_latex() -> None:
             Column(heading="loss", group="test"),
             Column(heading="note", group="test", kind="prose"),
         ),
-        lines=(
+        rows=(
             (
                 Cell(text="rda_{x}"),
                 Cell(text="64"),
@@ -371,7 +393,7 @@ def test_a_table_as_latex() -> None:
         ),
         footer=((Cell(text="trivial"), Cell(text=""), Cell(text="< 1"), Cell(text="")),),
     )
-    assert latex.latex(table, "a-table") == "\n".join(
+    assert latex.table_to_latex(table, "a-table") == "\n".join(
         [
             r"\begin{table}",
             r"\centering",

@@ -1,8 +1,8 @@
-"""What each architecture is: loops written from the papers' formulas, one step, tap, head and lag at a time.
+"""Reference implementations of the architectures: loops written from the papers' formulas.
 
-Each takes the encoder's parameters by name, x (batch, time, input_size), its options and the lengths of the sequences,
-and returns y (batch, time, hidden_size). Nothing else of the encoder is used, so that gradients with respect to its
-parameters can be compared too.
+They compute one step, tap, head or lag at a time. Each takes the encoder's parameters by name, x (batch, time,
+input_size), its options and the lengths of the sequences, and returns y (batch, time, hidden_size). Nothing else of the
+encoder is used, so that gradients with respect to its parameters can be compared too.
 """
 
 from collections.abc import Callable, Mapping

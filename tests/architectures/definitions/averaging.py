@@ -8,30 +8,30 @@ import torch
 from torch import Tensor
 
 from architectures.kernels.naive import naive_discounted_average
-from tests.architectures.definitions.common import layers
+from tests.architectures.definitions.common import split_layers
 
 
 def rwa(parameters: Mapping[str, Tensor], x: Tensor, options: Mapping[str, Any], lengths: list[int]) -> Tensor:
-    """f_a = exp, f_h = tanh, f_o = identity, no discount."""
+    """Computes the RWA: f_a = exp, f_h = tanh, f_o = identity, no discount."""
     return rda(parameters, x, {}, lengths, attention="exp", hidden="tanh", output="identity")
 
 
 def rda(
     parameters: Mapping[str, Tensor], x: Tensor, options: Mapping[str, Any], lengths: list[int], **fixed: str
 ) -> Tensor:
-    """n_t / d_t step by step, then f_h and f_o, layer upon layer."""
+    """Computes n_t / d_t step by step, then f_h and f_o, layer upon layer."""
     attention, hidden, output = activations({**options, **fixed})
-    for own in layers(parameters, "layers."):
-        units = len(own["bias_u"])
-        biases = [own.get(name, x.new_zeros(units)) for name in ("bias_u", "bias_g", "bias_a")]
-        if "bias_gamma" in own:
-            biases.append(own["bias_gamma"])
-        s = own["initial"] if "initial" in own else x.new_zeros(units)
+    for layer in split_layers(parameters, "layers."):
+        units = len(layer["bias_u"])
+        biases = [layer.get(name, x.new_zeros(units)) for name in ("bias_u", "bias_g", "bias_a")]
+        if "bias_gamma" in layer:
+            biases.append(layer["bias_gamma"])
+        s = layer["initial"] if "initial" in layer else x.new_zeros(units)
         average = naive_discounted_average(
             x,
-            own["weight_x"].T,
+            layer["weight_x"].T,
             torch.cat(biases),
-            own["weight_h"].T,
+            layer["weight_h"].T,
             s.repeat(x.shape[0], 1),
             attention=attention,
             hidden_tanh=hidden == "tanh",
@@ -42,35 +42,39 @@ def rda(
 
 
 def activations(options: Mapping[str, Any]) -> tuple[Any, str, str]:
-    """f_a, f_h and f_o, the RDA's defaults where they are not given."""
+    """Returns the names of f_a, f_h and f_o, by default the RDA's."""
     return options.get("attention", "exp"), options.get("hidden", "identity"), options.get("output", "tanh")
 
 
 def scalar_loop(
-    own: Mapping[str, Tensor], x: list[list[float]], attention: str, hidden: str, output: str
+    layer: Mapping[str, Tensor], x: list[list[float]], attention: str, hidden: str, output: str
 ) -> list[list[float]]:
-    """The same once more for one layer and one sequence, one number at a time, without torch's arithmetic.
+    """Computes one layer for one sequence, one number at a time, without torch's arithmetic.
 
     The rows of `weight_x` are W_u, W_g, W_a, W_gamma; those of `weight_h` have no W_u.
     """
-    units = len(own["bias_u"])
+    units = len(layer["bias_u"])
     zeros = [0.0] * units
-    biases = {name: own[name].tolist() if name in own else zeros for name in ("bias_u", "bias_g", "bias_a")}
-    of_x, of_h = own["weight_x"].tolist(), own["weight_h"].tolist()
+    biases = {name: layer[name].tolist() if name in layer else zeros for name in ("bias_u", "bias_g", "bias_a")}
+    weight_x, weight_h = layer["weight_x"].tolist(), layer["weight_h"].tolist()
     f_a, f_h, f_o = SCALARS[attention], SCALARS[hidden], SCALARS[output]
-    s = own["initial"].tolist() if "initial" in own else zeros
+    s = layer["initial"].tolist() if "initial" in layer else zeros
     h, n, d = [f_h(value) for value in s], list(zeros), list(zeros)
     outputs = []
-    for step in x:
-        before = h
-        h = list(before)
+    for x_t in x:
+        h_before = h
+        h = list(h_before)
         for k in range(units):
-            u = dot(of_x[k], step) + biases["bias_u"][k]
-            g = dot(of_x[units + k], step) + dot(of_h[k], before) + biases["bias_g"][k]
-            p = dot(of_x[2 * units + k], step) + dot(of_h[units + k], before) + biases["bias_a"][k]
+            u = dot(weight_x[k], x_t) + biases["bias_u"][k]
+            g = dot(weight_x[units + k], x_t) + dot(weight_h[k], h_before) + biases["bias_g"][k]
+            p = dot(weight_x[2 * units + k], x_t) + dot(weight_h[units + k], h_before) + biases["bias_a"][k]
             gamma = 1.0
-            if "bias_gamma" in own:
-                q = dot(of_x[3 * units + k], step) + dot(of_h[2 * units + k], before) + own["bias_gamma"][k].item()
+            if "bias_gamma" in layer:
+                q = (
+                    dot(weight_x[3 * units + k], x_t)
+                    + dot(weight_h[2 * units + k], h_before)
+                    + layer["bias_gamma"][k].item()
+                )
                 gamma = SCALARS["sigmoid"](q)
             n[k] = gamma * n[k] + u * math.tanh(g) * f_a(p)
             d[k] = gamma * d[k] + f_a(p)
@@ -81,7 +85,7 @@ def scalar_loop(
 
 
 def dot(row: list[float], vector: list[float]) -> float:
-    """The product of a row with a vector."""
+    """Returns the product of a row with a vector."""
     return sum(weight * value for weight, value in zip(row, vector, strict=True))
 
 

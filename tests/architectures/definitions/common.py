@@ -1,24 +1,24 @@
-"""What the definitions share: how parameters are found."""
+"""Access to an encoder's parameters by name, for the definitions."""
 
 from collections.abc import Mapping
 
 from torch import Tensor
 
 
-def under(parameters: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The parameters whose names start with the prefix, by what follows it."""
+def strip_prefix(parameters: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Returns the parameters whose names start with the prefix, by the rest of their names."""
     return {name[len(prefix) :]: value for name, value in parameters.items() if name.startswith(prefix)}
 
 
-def layers(parameters: Mapping[str, Tensor], prefix: str) -> list[dict[str, Tensor]]:
-    """The parameters of each of the numbered modules `<prefix>0.`, `<prefix>1.` and so on."""
-    found: list[dict[str, Tensor]] = []
-    while own := under(parameters, f"{prefix}{len(found)}."):
-        found.append(own)
-    return found
+def split_layers(parameters: Mapping[str, Tensor], prefix: str) -> list[dict[str, Tensor]]:
+    """Returns the parameters of each of the numbered modules `<prefix>0.`, `<prefix>1.` and so on."""
+    layers: list[dict[str, Tensor]] = []
+    while layer := strip_prefix(parameters, f"{prefix}{len(layers)}."):
+        layers.append(layer)
+    return layers
 
 
-def initial(own: Mapping[str, Tensor], index: int, x: Tensor, size: int) -> Tensor:
-    """(batch, size): the learned initial value of that index, or 0."""
-    learned = own.get(f"initial.{index}")
+def initial_state(layer: Mapping[str, Tensor], index: int, x: Tensor, size: int) -> Tensor:
+    """Returns the learned initial value of that index, or 0, as (batch, size)."""
+    learned = layer.get(f"initial.{index}")
     return x.new_zeros(x.shape[0], size) if learned is None else learned.repeat(x.shape[0], 1)

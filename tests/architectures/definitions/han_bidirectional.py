@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tests.architectures.definitions.common import under
+from tests.architectures.definitions.common import strip_prefix
 from tests.architectures.definitions.han import han
 
 
@@ -17,8 +17,8 @@ def han_bidirectional(
     sequences = []
     for row, length in enumerate(lengths):
         valid = x[row : row + 1, :length]
-        onward = han(under(parameters, "onward."), valid, options, [length])
-        backward = han(under(parameters, "backward."), valid.flip(1), options, [length]).flip(1)
+        onward = han(strip_prefix(parameters, "onward."), valid, options, [length])
+        backward = han(strip_prefix(parameters, "backward."), valid.flip(1), options, [length]).flip(1)
         joined = torch.cat([onward, backward], dim=2)
         y = joined @ parameters["project.weight"].T + parameters["project.bias"]
         sequences.append(torch.cat([y, y.new_zeros(1, x.shape[1] - length, y.shape[2])], dim=1))

@@ -1,4 +1,4 @@
-"""What it costs to make a batch, beside the cheapest step of training that could use it.
+"""Time to make a batch, compared with the cheapest training step that could use it.
 
     python -m tests.workbench.tasks.measure_generation
 
@@ -25,32 +25,32 @@ def main() -> None:
     print(f"{'task':<17}{'options':<15}{'steps':>6}{'batch':>7}{'make, ms':>10}{'step, ms':>10}{'share':>8}")
     worst = 0.0
     for name in tasks.names():
-        for options in settings(name):
+        for options in option_sets(name):
             task = tasks.build(name, **options)
             for size in (20, 100):
-                made, stepped = medians(generation(task, size), training(task, size))
-                worst = max(worst, made / stepped)
-                shown = ", ".join(f"{key}={value}" for key, value in options.items()) or "default"
+                make_seconds, step_seconds = medians(generation(task, size), training(task, size))
+                worst = max(worst, make_seconds / step_seconds)
+                options_text = ", ".join(f"{key}={value}" for key, value in options.items()) or "default"
                 print(
-                    f"{name:<17}{shown:<15}{task.steps:>6}{size:>7}{made * 1e3:>10.3f}{stepped * 1e3:>10.2f}"
-                    f"{made / stepped:>8.1%}"
+                    f"{name:<17}{options_text:<15}{task.steps:>6}{size:>7}{make_seconds * 1e3:>10.3f}"
+                    f"{step_seconds * 1e3:>10.2f}{make_seconds / step_seconds:>8.1%}"
                 )
     print(f"worst: {worst:.1%}, allowed: {BOUND:.0%}")
 
 
-def settings(name: str) -> list[dict[str, Any]]:
-    """The default options, and length 1000 where a task has a length."""
+def option_sets(name: str) -> list[dict[str, Any]]:
+    """Returns the default options, and length 1000 if the task has a length."""
     return [{}, {"length": 1000}] if "length" in tasks.options(name) else [{}]
 
 
 def generation(task: tasks.Task, size: int) -> Callable[[int], object]:
-    """Makes the training batch of a step."""
+    """Returns a function that makes the training batch of a step."""
     device = torch.device("cpu")
     return lambda step: task.train(step, size, 0, device)
 
 
 def training(task: tasks.Task, size: int) -> Callable[[int], object]:
-    """Takes one step of training; its input is there already, so that nothing but the architecture counts."""
+    """Returns a function that makes one training step; its input exists already, so that only the model counts."""
     lstm = torch.nn.LSTM(task.input_size, 1, batch_first=True)
     adam = torch.optim.Adam(lstm.parameters())
     x = torch.randn(size, task.steps, task.input_size)
@@ -65,14 +65,14 @@ def training(task: tasks.Task, size: int) -> Callable[[int], object]:
 
 
 def medians(*actions: Callable[[int], object]) -> list[float]:
-    """The median seconds of each action, taken in turns so that a busy machine slows them alike."""
+    """Returns the median seconds of each action, taken in turns so that a busy machine slows them alike."""
     seconds: list[list[float]] = [[] for _ in actions]
     for step in range(REPEATS + 2):
-        for action, taken in zip(actions, seconds, strict=True):
+        for action, times in zip(actions, seconds, strict=True):
             start = time.perf_counter()
             action(step)
-            taken.append(time.perf_counter() - start)
-    return [statistics.median(taken[2:]) for taken in seconds]  # the first two warm up
+            times.append(time.perf_counter() - start)
+    return [statistics.median(times[2:]) for times in seconds]  # the first two warm up
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The digits, their three splits, and the order in which they are trained on."""
+"""The digits, their three splits, and their order in training."""
 
 from collections import Counter
 
@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
-from workbench.tasks import Batch, build, seeded
-from workbench.tasks.epochs import indices, permutation
+from workbench.tasks import Batch, build, make_generator
+from workbench.tasks.epochs import batch_indices, epoch_permutation
 
 CPU = torch.device("cpu")
 Example = tuple[tuple[float, ...], int]
 
 
 def examples(batch: Batch) -> list[Example]:
-    """The pixels and the label of each example."""
+    """Returns the pixels and the label of each example."""
     return [(tuple(x), label) for x, label in zip(batch.x.squeeze(2).tolist(), batch.target.tolist(), strict=True)]
 
 
@@ -59,10 +59,10 @@ def test_fixed_gives_no_more_than_it_is_asked_for(splits: dict[str, list[Example
 
 
 def test_samples_are_drawn_from_the_training_split(splits: dict[str, list[Example]]) -> None:
-    drawn = Counter(examples(build("digits").sample(5000, seeded(CPU, "drawn"))))
-    assert set(drawn) <= set(splits["train"])
+    counts = Counter(examples(build("digits").sample(5000, make_generator(CPU, "drawn"))))
+    assert set(counts) <= set(splits["train"])
     # 5000 draws with replacement leave out 1078 exp(-5000 / 1078) = 10 examples.
-    assert 1040 < len(drawn) < 1078
+    assert 1040 < len(counts) < 1078
 
 
 def test_training_goes_through_the_split_epoch_by_epoch(splits: dict[str, list[Example]]) -> None:
@@ -79,20 +79,20 @@ def test_batches_are_slices_of_the_endless_row_of_epochs(count: int, step: int, 
     row: list[int] = []
     epoch = 0
     while len(row) < (step + 1) * size:
-        order = permutation(count, seed, epoch).tolist()
+        order = epoch_permutation(count, seed, epoch).tolist()
         assert sorted(order) == list(range(count))
         row += order
         epoch += 1
-    assert indices(count, step, size, seed).tolist() == row[step * size : (step + 1) * size]
+    assert batch_indices(count, step, size, seed).tolist() == row[step * size : (step + 1) * size]
 
 
 def test_epochs_and_seeds_have_orders_of_their_own() -> None:
-    orders = {tuple(permutation(50, seed, epoch).tolist()) for seed in range(4) for epoch in range(4)}
+    orders = {tuple(epoch_permutation(50, seed, epoch).tolist()) for seed in range(4) for epoch in range(4)}
     assert len(orders) == 16
 
 
 def test_an_epoch_is_shuffled_once() -> None:
-    permutation.cache_clear()
+    epoch_permutation.cache_clear()
     for step in range(10):
-        indices(1000, step, 100, 0)
-    assert permutation.cache_info().misses == 1
+        batch_indices(1000, step, 100, 0)
+    assert epoch_permutation.cache_info().misses == 1

@@ -1,4 +1,4 @@
-"""What holds for every task of the catalogue."""
+"""Properties of every task in the catalogue."""
 
 import copy
 import dataclasses
@@ -10,21 +10,21 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from workbench.tasks import Batch, Task, build, names, options, seeded
+from workbench.tasks import Batch, Task, build, make_generator, names, options
 
 CPU = torch.device("cpu")
-# Every example of these is the same one.
+# Tasks whose examples are all the same.
 CONSTANT = {"alternation"}
 VARIED = [name for name in names() if name not in CONSTANT]
 
-# Of metrics that are no shares of right answers.
+# The best values of metrics that are not shares of right answers.
 BEST = {"bits_per_character": 0.0}
 
 every_task = pytest.mark.parametrize("name", names())
 
 
-def same(a: Batch, b: Batch) -> bool:
-    """Whether two batches agree in every number."""
+def batches_equal(a: Batch, b: Batch) -> bool:
+    """Returns whether two batches agree in every number."""
     for field in dataclasses.fields(Batch):
         one, other = getattr(a, field.name), getattr(b, field.name)
         if (one is None) != (other is None) or (one is not None and not torch.equal(one, other)):
@@ -32,8 +32,8 @@ def same(a: Batch, b: Batch) -> bool:
     return True
 
 
-def perfect(task: Task, batch: Batch) -> Tensor:
-    """The prediction that says the target, with next to no doubt where it is a class."""
+def perfect_prediction(task: Task, batch: Batch) -> Tensor:
+    """Returns the prediction that is the target; for a class, with hardly any doubt."""
     if batch.target.dtype == torch.int64:
         return 100.0 * one_hot(batch.target, task.output_size)
     if task.metrics(batch.target, batch):
@@ -53,7 +53,7 @@ def test_a_training_batch_is_a_function_of_seed_and_step(name: str) -> None:
     build(name).train(4, 6, 5, CPU)
     build(name).train(900, 6, 6, CPU)
     torch.manual_seed(1)
-    assert same(first, build(name).train(3, 6, 5, CPU))
+    assert batches_equal(first, build(name).train(3, 6, 5, CPU))
 
 
 @pytest.mark.parametrize("name", VARIED)
@@ -73,7 +73,7 @@ def test_fixed_examples_are_the_same_for_every_run(name: str) -> None:
     build(name).train(0, 6, 7, CPU)
     build(name).fixed("validation", 6, CPU)
     torch.manual_seed(7)
-    assert same(before, build(name).fixed("test", 6, CPU))
+    assert batches_equal(before, build(name).fixed("test", 6, CPU))
     assert len(before.x) == 6
 
 
@@ -85,7 +85,7 @@ def test_a_batch_may_be_written_to(name: str) -> None:
         before, spoilt = copy.deepcopy(draw()), draw()
         spoilt.x.fill_(3)
         spoilt.target.fill_(3)
-        assert same(before, draw())
+        assert batches_equal(before, draw())
 
 
 @every_task
@@ -94,14 +94,14 @@ def test_the_global_generator_is_left_alone(name: str) -> None:
     task = build(name)
     task.train(0, 3, 0, CPU)
     task.fixed("test", 3, CPU)
-    task.sample(3, seeded(CPU, "sample"))
+    task.sample(3, make_generator(CPU, "sample"))
     assert torch.equal(before, torch.get_rng_state())
 
 
 @every_task
 def test_the_data_are_as_the_task_says(name: str) -> None:
     task = build(name)
-    batch = task.sample(7, seeded(CPU, "shapes"))
+    batch = task.sample(7, make_generator(CPU, "shapes"))
     if task.symbols is None:
         assert batch.x.shape == (7, task.steps, task.input_size)
         assert batch.x.dtype == torch.float32
@@ -129,7 +129,7 @@ def test_the_data_are_as_the_task_says(name: str) -> None:
 @every_task
 def test_all_classes_and_symbols_are_used(name: str) -> None:
     task = build(name)
-    batch = task.sample(200, seeded(CPU, "alphabet"))
+    batch = task.sample(200, make_generator(CPU, "alphabet"))
     if task.symbols is not None:
         assert batch.x.unique().tolist() == list(range(task.symbols))
     if batch.target.dtype == torch.int64:
@@ -140,7 +140,7 @@ def test_all_classes_and_symbols_are_used(name: str) -> None:
 def test_a_perfect_answer_has_no_loss_and_solves_the_task(name: str) -> None:
     task = build(name)
     batch = task.train(0, 9, 0, CPU)
-    prediction = perfect(task, batch)
+    prediction = perfect_prediction(task, batch)
     loss, metrics = task.loss(prediction, batch), task.metrics(prediction, batch)
     assert loss.shape == ()
     assert 0 <= loss < 1e-6
@@ -148,27 +148,27 @@ def test_a_perfect_answer_has_no_loss_and_solves_the_task(name: str) -> None:
         key: pytest.approx(BEST.get(key, 1.0), abs=1e-6) for key in metrics
     }
     if task.solved is not None:
-        assert task.solved.met(float({"loss": loss, **metrics}[task.solved.metric]))
+        assert task.solved.is_met(float({"loss": loss, **metrics}[task.solved.metric]))
 
 
 @every_task
 def test_a_wrong_answer_does_not_solve_the_task(name: str) -> None:
     task = build(name)
     batch = task.train(0, 9, 0, CPU)
-    prediction = -perfect(task, batch)
+    prediction = -perfect_prediction(task, batch)
     loss, metrics = task.loss(prediction, batch), task.metrics(prediction, batch)
     assert loss > task.trivial_loss
     assert all(float(value) < 0.01 for key, value in metrics.items() if key not in BEST)
     if task.solved is not None:
-        assert not task.solved.met(float({"loss": loss, **metrics}[task.solved.metric]))
+        assert not task.solved.is_met(float({"loss": loss, **metrics}[task.solved.metric]))
 
 
 @every_task
 def test_the_loss_teaches(name: str) -> None:
-    """From an undecided answer, a step against the gradient is one to the better."""
+    """From an undecided answer, a step against the gradient makes the loss smaller."""
     task = build(name)
     batch = task.train(0, 9, 0, CPU)
-    right = perfect(task, batch)
+    right = perfect_prediction(task, batch)
     prediction = torch.zeros_like(right, requires_grad=True)
     (gradient,) = torch.autograd.grad(task.loss(prediction, batch), prediction)
     assert task.loss(-0.1 * gradient / gradient.abs().max(), batch) < task.loss(prediction, batch)
@@ -191,8 +191,8 @@ def test_blanks_earn_no_accuracy(name: str) -> None:
 
 @every_task
 def test_examples_are_made_on_the_generators_device(name: str) -> None:
-    generator = seeded(CPU, "device")
-    # Whatever were made without naming its device would land here, where nothing has a value.
+    generator = make_generator(CPU, "device")
+    # A tensor made without naming its device would be on this one, where nothing has a value.
     with torch.device("meta"):
         batches = [build(name).sample(3, generator), build(name).train(0, 3, 0, CPU), build(name).fixed("test", 3, CPU)]
     for batch in batches:
@@ -210,7 +210,7 @@ def test_examples_are_made_on_a_gpu(name: str) -> None:
     batch = task.train(0, 9, 0, device)
     tensors = [getattr(batch, field.name) for field in dataclasses.fields(Batch)]
     assert {tensor.device for tensor in tensors if tensor is not None} == {device}
-    assert task.loss(perfect(task, batch), batch) < 1e-6
+    assert task.loss(perfect_prediction(task, batch), batch) < 1e-6
 
 
 @every_task

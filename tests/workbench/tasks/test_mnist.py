@@ -1,4 +1,4 @@
-"""MNIST as sequences, from files that the test knows."""
+"""MNIST as sequences, from files that the tests write."""
 
 import math
 from collections import Counter
@@ -14,14 +14,14 @@ from workbench.tasks.mnist import MnistPermuted
 CPU = torch.device("cpu")
 
 
-def place(x):
-    """Which image of its file a sequence is, by the mark in it."""
+def image_numbers(x):
+    """Returns the number of each image in its file, which is written into its pixels."""
     return [round(float(row[1] * 255)) * 256 + round(float(row[2] * 255)) for row in x.squeeze(2)]
 
 
 def test_an_image_is_read_row_by_row_in_shares_of_white():
     batch = build("mnist").fixed("test", 3, CPU)
-    pixels, labels = idx_files.images("test")
+    pixels, labels = idx_files.make_images("test")
     expected = pixels[:3].reshape(3, 784).astype(np.float32) / 255
     assert batch.x.shape == (3, 784, 1)
     np.testing.assert_allclose(batch.x.squeeze(2).numpy(), expected, rtol=1e-6)
@@ -30,7 +30,7 @@ def test_an_image_is_read_row_by_row_in_shares_of_white():
 
 def test_pooled_pixels_are_means_of_squares():
     batch = build("mnist", pool=2).fixed("test", 2, CPU)
-    pixels, _ = idx_files.images("test")
+    pixels, _ = idx_files.make_images("test")
     means = pixels[:2].astype(float).reshape(2, 14, 2, 14, 2).mean((2, 4)).reshape(2, 196) / 255
     assert batch.x.shape == (2, 196, 1)
     np.testing.assert_allclose(batch.x.squeeze(2).numpy(), means, rtol=1e-5)
@@ -39,10 +39,10 @@ def test_pooled_pixels_are_means_of_squares():
 
 def test_splits_share_no_image_and_leave_none_out():
     task = build("mnist")
-    assert place(task.fixed("validation", 10_000, CPU).x) == list(range(200, 5200))
-    assert place(task.fixed("test", 10_000, CPU).x) == list(range(120))
+    assert image_numbers(task.fixed("validation", 10_000, CPU).x) == list(range(200, 5200))
+    assert image_numbers(task.fixed("test", 10_000, CPU).x) == list(range(120))
     # An epoch of 200 in batches of 50, then the next one in another order.
-    epochs = [[p for step in range(4) for p in place(task.train(4 * e + step, 50, 7, CPU).x)] for e in range(2)]
+    epochs = [[p for step in range(4) for p in image_numbers(task.train(4 * e + step, 50, 7, CPU).x)] for e in range(2)]
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(200))
     assert epochs[0] != epochs[1]
 
@@ -54,18 +54,18 @@ def test_the_permuted_task_has_the_same_pixels_in_one_order_for_all():
     torch.testing.assert_close(one.sort(1).values, other.sort(1).values)
     # The order is that of a row of distinct numbers.
     assert isinstance(permuted, MnistPermuted)
-    order = permuted.ordered(torch.arange(784).unsqueeze(0)).squeeze(0)
+    order = permuted.reorder(torch.arange(784).unsqueeze(0)).squeeze(0)
     assert sorted(order.tolist()) == list(range(784))
     torch.testing.assert_close(other, one[:, order])
     torch.testing.assert_close(permuted.train(0, 9, 3, CPU).x, plain.train(0, 9, 3, CPU).x[:, order])
-    again = MnistPermuted(order=2).ordered(torch.arange(784).unsqueeze(0)).squeeze(0)
+    again = MnistPermuted(order=2).reorder(torch.arange(784).unsqueeze(0)).squeeze(0)
     assert again.tolist() != order.tolist()
     # Neighbours do not stay neighbours: about 2 of 783 pairs do by chance.
     assert ((order[1:] - order[:-1]).abs() == 1).sum() < 15
 
 
 def test_the_trivial_loss_is_that_of_the_shares_of_the_digits():
-    labels = Counter(idx_files.images("train")[1][:200].tolist())
+    labels = Counter(idx_files.make_images("train")[1][:200].tolist())
     expected = -sum(count / 200 * math.log(count / 200) for count in labels.values())
     assert build("mnist").trivial_loss == pytest.approx(expected, abs=1e-12)
 

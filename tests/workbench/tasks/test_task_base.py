@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from workbench.tasks import Criterion, seeded
+from workbench.tasks import Criterion, make_generator
 
 CPU = torch.device("cpu")
 
@@ -16,8 +16,8 @@ CPU = torch.device("cpu")
 )
 def test_a_criterion_is_met_on_its_side_of_the_bound(above: bool, or_equal: bool, met: list[bool]) -> None:
     criterion = Criterion(metric="accuracy", bound=0.5, above=above, or_equal=or_equal)
-    assert [criterion.met(value) for value in (0.4, 0.5, 0.6)] == met
-    assert not criterion.met(math.nan)
+    assert [criterion.is_met(value) for value in (0.4, 0.5, 0.6)] == met
+    assert not criterion.is_met(math.nan)
 
 
 def test_a_criterion_reads_as_it_is_written_in_tables() -> None:
@@ -27,6 +27,6 @@ def test_a_criterion_reads_as_it_is_written_in_tables() -> None:
 
 def test_streams_are_a_function_of_the_key() -> None:
     keys: list[tuple[int | str, ...]] = [("train", 0, 1), ("train", 1, 0), ("train", 10), ("test",), (1, 0), ("1", "0")]
-    draws = [tuple(torch.rand(4, generator=seeded(CPU, *key)).tolist()) for key in keys]
+    draws = [tuple(torch.rand(4, generator=make_generator(CPU, *key)).tolist()) for key in keys]
     assert len(set(draws)) == len(keys)
-    assert draws == [tuple(torch.rand(4, generator=seeded(CPU, *key)).tolist()) for key in keys]
+    assert draws == [tuple(torch.rand(4, generator=make_generator(CPU, *key)).tolist()) for key in keys]

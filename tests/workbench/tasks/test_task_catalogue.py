@@ -1,4 +1,4 @@
-"""Names, options, and what is said to those who get them wrong."""
+"""Names and options of tasks, and the errors for wrong ones."""
 
 import dataclasses
 import sys
@@ -48,7 +48,7 @@ NotAClass = 3
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A module of the user's own."""
+    """A module with custom tasks."""
     (tmp_path / "own_tasks.py").write_text(OWN)
     (tmp_path / "own_broken.py").write_text("import surely_not_installed")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -72,16 +72,16 @@ def test_options_are_the_fields_of_the_class() -> None:
 
 @pytest.mark.parametrize("name", names())
 def test_every_option_is_described(name: str) -> None:
-    described = (load(name).__doc__ or "").partition("Args:")[2]
+    texts = (load(name).__doc__ or "").partition("Args:")[2]
     for key in options(name):
-        assert f"\n        {key}: " in described
+        assert f"\n        {key}: " in texts
 
 
 def test_build_passes_the_options_on() -> None:
     assert build("copy", length=7, items=2) == Copy(length=7, items=2)
 
 
-def test_a_task_of_ones_own(own: str) -> None:
+def test_a_custom_task(own: str) -> None:
     task = build(f"{own}:Own", width=3, name="mine")
     assert dataclasses.asdict(task) == {"width": 3, "name": "mine", "seen": [], "area": 4}  # type: ignore[call-overload]
     assert list(options(f"{own}:Own")) == ["width", "name", "seen"]
@@ -91,19 +91,19 @@ def test_a_task_of_ones_own(own: str) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("adition", "unknown task 'adition' (one of your own is named package.module:Class); did you mean 'addition'?"),
+        ("adition", "unknown task 'adition' (a custom task is named package.module:Class); did you mean 'addition'?"),
         ("zzz", "package.module:Class); known: addition, classify-length, copy"),
         ("no_such_module:Task", "no module 'no_such_module'"),
         ("workbench.no_such:Task", "no module 'workbench.no_such'"),
         ("workbench.tasks.copy.deeper:Copy", "no module 'workbench.tasks.copy.deeper'"),
-        (":Copy", "'' is no module's name"),
-        (".copy:Copy", "'.copy' is no module's name"),
+        (":Copy", "'' is not a module name"),
+        (".copy:Copy", "'.copy' is not a module name"),
         ("workbench.tasks.copy:Copi", "has no class 'Copi'; did you mean 'Copy'"),
         ("workbench.tasks.copy:", "has no class ''"),
-        ("workbench.tasks.base:Batch", "is no subclass of workbench.tasks.Task"),
+        ("workbench.tasks.base:Batch", "is not a subclass of workbench.tasks.Task"),
         ("workbench.tasks.base:Task", "does not implement loss, sample, steps, trivial_loss"),
         ("own_tasks:Unfinished", "does not implement loss, sample"),
-        ("own_tasks:Undeclared", "is no dataclass"),
+        ("own_tasks:Undeclared", "is not a dataclass"),
         ("own_tasks:NotAClass", "has no class 'NotAClass'"),
     ],
 )
@@ -115,13 +115,13 @@ def test_a_wrong_name(own: str, name: str, message: str) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_what_a_task_of_ones_own_lacks_is_not_taken_for_a_wrong_name(own: str) -> None:
+def test_what_a_custom_task_lacks_is_not_taken_for_a_wrong_name(own: str) -> None:
     with pytest.raises(ValueError, match="cannot be imported: it needs surely_not_installed"):
         load("own_broken:Task")
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "message"),
+    ("name", "arguments", "message"),
     [
         ("addition", {"lenght": 5}, "addition has no option 'lenght'; did you mean 'length'?"),
         ("copy", {"symbols": 5}, "copy has no option 'symbols'; known: length, items, categories"),
@@ -130,9 +130,9 @@ def test_what_a_task_of_ones_own_lacks_is_not_taken_for_a_wrong_name(own: str) -
         ("own_tasks:Own", {"width": 1, "area": 2}, "no option 'area'"),
     ],
 )
-def test_a_wrong_option(own: str, name: str, given: dict[str, Any], message: str) -> None:
+def test_a_wrong_option(own: str, name: str, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011
-        build(name, **given)
+        build(name, **arguments)
     assert message in str(caught.value)
 
 
@@ -168,9 +168,9 @@ def test_a_wrong_size(name: str, key: str, least: int) -> None:
     for value in (least - 1, 0, -3):
         with pytest.raises(ValueError, match=f"^{key} must be at least {least}, not {value}$"):
             build(name, **{key: value})
-    for wrong in (True, "5", 5.0, None, float("nan")):
-        with pytest.raises(TypeError, match=f"^{key} must be a whole number, not {wrong!r}$"):
-            build(name, **{key: wrong})
+    for bad_value in (True, "5", 5.0, None, float("nan")):
+        with pytest.raises(TypeError, match=f"^{key} must be a whole number, not {bad_value!r}$"):
+            build(name, **{key: bad_value})
 
 
 @pytest.mark.parametrize("value", [0, 1, 0.0, 1.0, -0.5, 1.5, float("nan"), float("inf")])

@@ -8,7 +8,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from workbench.tasks import seeded
+from workbench.tasks import make_generator
 from workbench.tasks.addition import Addition
 from workbench.tasks.alternation import Alternation
 from workbench.tasks.classify_length import ClassifyLength
@@ -24,13 +24,13 @@ small = st.integers(1, 5)
 
 
 def rows(tensor: Tensor | None) -> list[Any]:
-    """What each example has, as numbers."""
+    """Returns a tensor of examples as lists of numbers."""
     assert tensor is not None
     return tensor.tolist()
 
 
 def assert_uniform(values: Tensor, low: int, high: int) -> None:
-    """Every whole number from low to high turns up as often as any other, within five standard deviations."""
+    """Asserts that every whole number from low to high is equally frequent, within five standard deviations."""
     assert low <= values.min() <= values.max() <= high
     expected = values.numel() / (high - low + 1)
     counts = (values.flatten() - low).bincount(minlength=high - low + 1)
@@ -40,7 +40,7 @@ def assert_uniform(values: Tensor, low: int, high: int) -> None:
 @few
 @given(length=st.integers(2, 9), seed=seeds)
 def test_addition(length: int, seed: int) -> None:
-    batch = Addition(length=length).sample(8, seeded(CPU, seed))
+    batch = Addition(length=length).sample(8, make_generator(CPU, seed))
     for example, (target,) in zip(batch.x.tolist(), batch.target.tolist(), strict=True):
         total, marks = 0.0, 0
         for number, mark in example:
@@ -53,7 +53,7 @@ def test_addition(length: int, seed: int) -> None:
 
 
 def test_addition_marks_any_two_steps_and_numbers_are_uniform() -> None:
-    x = Addition(length=5).sample(10_000, seeded(CPU, "uniform")).x
+    x = Addition(length=5).sample(10_000, make_generator(CPU, "uniform")).x
     steps = x[:, :, 1].nonzero()[:, 1].view(-1, 2)
     pairs = {(i, j): rank for rank, (i, j) in enumerate((i, j) for j in range(5) for i in range(j))}
     assert_uniform(torch.tensor([pairs[first, second] for first, second in steps.tolist()]), 0, 9)
@@ -63,7 +63,7 @@ def test_addition_marks_any_two_steps_and_numbers_are_uniform() -> None:
 @few
 @given(length=st.integers(2, 9), seed=seeds)
 def test_classify_length(length: int, seed: int) -> None:
-    batch = ClassifyLength(length=length).sample(8, seeded(CPU, seed))
+    batch = ClassifyLength(length=length).sample(8, make_generator(CPU, seed))
     for example, target, given_length in zip(batch.x.tolist(), rows(batch.target), rows(batch.lengths), strict=True):
         elements = [value for (value,) in example]
         while elements[-1] == 0:
@@ -74,7 +74,7 @@ def test_classify_length(length: int, seed: int) -> None:
 
 
 def test_classify_length_draws_every_length_and_normal_elements() -> None:
-    batch = ClassifyLength(length=7).sample(10_000, seeded(CPU, "uniform"))
+    batch = ClassifyLength(length=7).sample(10_000, make_generator(CPU, "uniform"))
     assert batch.lengths is not None
     assert_uniform(batch.lengths, 1, 7)
     quantiles = torch.special.ndtr(batch.x[batch.x != 0])  # uniform where x is standard normal
@@ -84,7 +84,7 @@ def test_classify_length_draws_every_length_and_normal_elements() -> None:
 @few
 @given(length=st.integers(1, 9), items=small, categories=st.integers(2, 5), seed=seeds)
 def test_copy(length: int, items: int, categories: int, seed: int) -> None:
-    batch = Copy(length=length, items=items, categories=categories).sample(8, seeded(CPU, seed))
+    batch = Copy(length=length, items=items, categories=categories).sample(8, make_generator(CPU, seed))
     blank, mark = categories, categories + 1
     for x, target, recall in zip(rows(batch.x), rows(batch.target), rows(batch.recall), strict=True):
         assert len(x) == items + length + items
@@ -92,15 +92,15 @@ def test_copy(length: int, items: int, categories: int, seed: int) -> None:
         where = x.index(mark)
         assert items <= where < items + length
         assert all(symbol == blank for step, symbol in enumerate(x) if step >= items and step != where)
-        says = [blank] * len(x)
+        expected = [blank] * len(x)
         for item in range(items):
-            says[where + 1 + item] = x[item]
-        assert target == says
-        assert recall == [symbol != blank for symbol in says]
+            expected[where + 1 + item] = x[item]
+        assert target == expected
+        assert recall == [symbol != blank for symbol in expected]
 
 
 def test_copy_recalls_at_any_step_and_draws_every_symbol() -> None:
-    x = Copy(length=10, items=3, categories=6).sample(10_000, seeded(CPU, "uniform")).x
+    x = Copy(length=10, items=3, categories=6).sample(10_000, make_generator(CPU, "uniform")).x
     assert_uniform((x == 7).nonzero()[:, 1], 3, 12)
     for item in range(3):
         assert_uniform(x[:, item], 0, 5)
@@ -109,18 +109,18 @@ def test_copy_recalls_at_any_step_and_draws_every_symbol() -> None:
 @few
 @given(length=st.integers(1, 9), items=small, categories=st.integers(2, 5), seed=seeds)
 def test_copy_memory(length: int, items: int, categories: int, seed: int) -> None:
-    batch = CopyMemory(length=length, items=items, categories=categories).sample(8, seeded(CPU, seed))
+    batch = CopyMemory(length=length, items=items, categories=categories).sample(8, make_generator(CPU, seed))
     blank, mark = categories, categories + 1
     for x, target, recall in zip(rows(batch.x), rows(batch.target), rows(batch.recall), strict=True):
-        said = x[:items]
-        assert all(symbol < categories for symbol in said)
-        assert x == said + [blank] * (length - 1) + [mark] * (items + 1)
-        assert target == [blank] * (length + items) + said
+        symbols = x[:items]
+        assert all(symbol < categories for symbol in symbols)
+        assert x == symbols + [blank] * (length - 1) + [mark] * (items + 1)
+        assert target == [blank] * (length + items) + symbols
         assert recall == [False] * (length + items) + [True] * items
 
 
 def test_copy_memory_at_its_defaults_is_the_papers() -> None:
-    batch = CopyMemory(length=1000).sample(2000, seeded(CPU, "uniform"))
+    batch = CopyMemory(length=1000).sample(2000, make_generator(CPU, "uniform"))
     assert batch.x.shape == (2000, 1020)
     assert (batch.x[:, 10:1009] == 8).all()
     assert (batch.x[:, 1009:] == 9).all()
@@ -131,29 +131,29 @@ def test_copy_memory_at_its_defaults_is_the_papers() -> None:
 @few
 @given(copies=small, items=small, gap=small, categories=st.integers(2, 5), seed=seeds)
 def test_multicopy(copies: int, items: int, gap: int, categories: int, seed: int) -> None:
-    batch = MultiCopy(copies=copies, items=items, gap=gap, categories=categories).sample(8, seeded(CPU, seed))
+    batch = MultiCopy(copies=copies, items=items, gap=gap, categories=categories).sample(8, make_generator(CPU, seed))
     blank, mark = categories, categories + 1
     for x, target, recall in zip(rows(batch.x), rows(batch.target), rows(batch.recall), strict=True):
-        heard: list[int] = []
-        saying: list[int] = []
+        shown: list[int] = []
+        recalling: list[int] = []
         marks = []
-        for step, (symbol, said) in enumerate(zip(x, target, strict=True)):
-            assert said == (saying.pop(0) if saying else blank)
-            assert recall[step] == (said != blank)
+        for step, (symbol, answer) in enumerate(zip(x, target, strict=True)):
+            assert answer == (recalling.pop(0) if recalling else blank)
+            assert recall[step] == (answer != blank)
             if symbol < categories:
-                assert not saying
-                heard.append(symbol)
+                assert not recalling
+                shown.append(symbol)
             elif symbol == mark:
-                assert len(heard) == items
-                heard, saying = [], heard
+                assert len(shown) == items
+                shown, recalling = [], shown
                 marks.append(step)
-        assert not heard
-        assert not saying
+        assert not shown
+        assert not recalling
         assert marks == [unit * (2 * items + gap + 1) + items + gap for unit in range(copies)]
 
 
 def test_multicopy_at_its_defaults_is_fifty_copies_in_a_thousand_steps() -> None:
-    batch = MultiCopy().sample(40, seeded(CPU, "uniform"))
+    batch = MultiCopy().sample(40, make_generator(CPU, "uniform"))
     assert batch.x.shape == (40, 1000)
     assert ((batch.x == 9).sum(1) == 50).all()
     assert_uniform(batch.x[batch.x < 8], 0, 7)
@@ -162,7 +162,7 @@ def test_multicopy_at_its_defaults_is_fifty_copies_in_a_thousand_steps() -> None
 @few
 @given(length=st.integers(2, 9), amplitude=st.floats(0.01, 0.99), seed=seeds)
 def test_alternation(length: int, amplitude: float, seed: int) -> None:
-    batch = Alternation(length=length, amplitude=amplitude).sample(2, seeded(CPU, seed))
+    batch = Alternation(length=length, amplitude=amplitude).sample(2, make_generator(CPU, seed))
     for x, target in zip(batch.x.tolist(), batch.target.tolist(), strict=True):
         assert x == [[1]] * length
         for t in range(1, length + 1):

@@ -1,4 +1,4 @@
-"""The next character of a text: how it is cut, and what a model carries from one stretch to the next."""
+"""The next character of a text: its parts, and the stretches of its streams."""
 
 import itertools
 import math
@@ -20,39 +20,39 @@ CPU = torch.device("cpu")
 def task(tmp_path):
     """A text of 10,000 bytes: 9,000 to train, 500 to validate, 500 to test."""
     path = tmp_path / "words.txt"
-    path.write_bytes(text_files.words(10_000, seed=1))
+    path.write_bytes(text_files.random_words(10_000, seed=1))
     return NextCharacter(file=str(path), length=40)
 
 
-def said(task, numbers):
-    """Symbols as bytes."""
+def decode(task, numbers):
+    """Returns symbols as bytes."""
     return bytes(task.text.alphabet[number] for number in numbers.tolist())
 
 
-def whole(task):
+def read_text(task):
     from pathlib import Path
 
     return Path(task.file).read_bytes()
 
 
 def test_the_parts_are_the_text_in_its_order(task):
-    parts = [said(task, torch.from_numpy(part)) for part in (task.text.train, task.text.validation, task.text.test)]
+    parts = [decode(task, torch.from_numpy(part)) for part in (task.text.train, task.text.validation, task.text.test)]
     assert list(map(len, parts)) == [9000, 500, 500]
-    assert b"".join(parts) == whole(task)
+    assert b"".join(parts) == read_text(task)
     assert task.symbols == task.output_size == len(set(parts[0]))
 
 
 def test_an_epoch_reads_each_stream_stretch_by_stretch(task):
-    size, train = 3, whole(task)[:9000]
-    count = task.stretches(size)
+    size, train = 3, read_text(task)[:9000]
+    count = task.steps_per_epoch(size)
     assert count == (9000 - 40) // 3 // 40 == 74
     for epoch in (0, 1):
         batches = [task.train(epoch * count + place, size, 7, CPU) for place in range(count)]
         assert [task.begins(epoch * count + place, size) for place in range(count)] == [True] + [False] * (count - 1)
         begins = []
         for stream in range(size):
-            read = said(task, torch.cat([batch.x[stream] for batch in batches]))
-            answered = said(task, torch.cat([batch.target[stream] for batch in batches]))
+            read = decode(task, torch.cat([batch.x[stream] for batch in batches]))
+            answered = decode(task, torch.cat([batch.target[stream] for batch in batches]))
             assert len(read) == count * 40
             begins.append(train.find(read))
             assert answered == train[begins[-1] + 1 :][: len(read)]
@@ -61,8 +61,8 @@ def test_an_epoch_reads_each_stream_stretch_by_stretch(task):
 
 
 def test_epochs_and_seeds_begin_at_other_places(task):
-    count = task.stretches(3)
-    first = {said(task, task.train(epoch * count, 3, seed, CPU).x[0]) for epoch in range(4) for seed in range(4)}
+    count = task.steps_per_epoch(3)
+    first = {decode(task, task.train(epoch * count, 3, seed, CPU).x[0]) for epoch in range(4) for seed in range(4)}
     assert len(first) > 8
 
 
@@ -70,16 +70,16 @@ def test_fixed_parts_are_read_in_streams_of_whole_stretches(task):
     batch = task.fixed("test", 1000, CPU)
     # 12 stretches of 40 fit into 499 steps; so many streams of one stretch each.
     assert batch.x.shape == (12, 40)
-    assert said(task, batch.x.flatten()) == whole(task)[9500:][:480]
-    assert said(task, batch.target.flatten()) == whole(task)[9501:][:480]
+    assert decode(task, batch.x.flatten()) == read_text(task)[9500:][:480]
+    assert decode(task, batch.target.flatten()) == read_text(task)[9501:][:480]
     long = NextCharacter(file=task.file, length=8).fixed("validation", 45, CPU)
     # 45 of the 62 stretches, in 20 streams of 2.
     assert long.x.shape == (20, 16)
-    assert said(task, long.x.flatten()) == whole(task)[9000:][:320]
+    assert decode(task, long.x.flatten()) == read_text(task)[9000:][:320]
 
 
 def test_the_trivial_loss_is_the_entropy_of_a_byte_given_the_one_before(task):
-    train = whole(task)[:9000]
+    train = read_text(task)[:9000]
     pairs, before = Counter(itertools.pairwise(train)), Counter(train[:-1])
     expected = -sum(n * math.log(n / before[first]) for (first, _), n in pairs.items()) / 8999
     assert task.trivial_loss == pytest.approx(expected, abs=1e-12)
@@ -92,7 +92,7 @@ def test_bits_per_character_are_the_loss_in_bits(task):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "is empty"),
         (b"short", "has 5 bytes"),
@@ -100,10 +100,10 @@ def test_bits_per_character_are_the_loss_in_bits(task):
         (b"ab" * 475 + b"a" * 49 + b"?" + b"ab" * 25, r"the test part of .* has the byte 0x3f \('\?'\)"),
     ],
 )
-def test_a_text_that_cannot_be_cut_is_one_line(tmp_path, content, said):
+def test_a_text_that_cannot_be_cut_is_one_line(tmp_path, content, message):
     path = tmp_path / "a.txt"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=said) as refused:
+    with pytest.raises(UserError, match=message) as refused:
         text.load(str(path))
     assert "\n" not in str(refused.value)
 
@@ -118,7 +118,7 @@ def test_a_text_that_is_not_there_or_too_short_for_a_batch_is_one_line(tmp_path,
 
 
 def test_a_text_is_found_below_the_folder_of_data():
-    assert build("text").symbols == len(set(text_files.words(text_files.SIZE)[: text_files.SIZE * 9 // 10]))
+    assert build("text").symbols == len(set(text_files.random_words(text_files.SIZE)[: text_files.SIZE * 9 // 10]))
     assert NextCharacter(file="text/enwik8").text.digest == NextCharacter().text.digest
     assert build("text").data is not None, "it is not the published one"
 
@@ -127,5 +127,5 @@ def test_a_text_that_has_changed_is_read_anew(task):
     from pathlib import Path
 
     before = task.data
-    Path(task.file).write_bytes(text_files.words(10_000, seed=2))
+    Path(task.file).write_bytes(text_files.random_words(10_000, seed=2))
     assert task.data != before

@@ -3,15 +3,15 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-from analysis.dashboards.server.wsgi import HOST, listen, same_origin_only, until_stopped
+from analysis.dashboards.server.wsgi import HOST, bind_server, same_origin_only, serve_until_stopped
 from sweeps.retry import with_retries
 from sweeps.storage import connect
 from sweeps.studies import load_studies
 from sweeps.worker import silence_optuna
 from workbench.cli.output import warn
 from workbench.cli.parser import Parser
-from workbench.cli.sweep.load import with_folder
-from workbench.cli.sweep.storage_options import StorageOptions, check_exists, recorded_storage
+from workbench.cli.sweep.load import add_location_options
+from workbench.cli.sweep.storage_options import StorageOptions, check_storage_exists, read_sweep_file
 from workbench.errors import UserError
 from workbench.validation import check_int
 
@@ -26,43 +26,47 @@ EXAMPLES = """examples:
 """
 
 
-def main(given: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Runs the command; returns the exit status."""
-    values = parser().parse_args(given)
+    values = build_parser().parse_args(arguments)
     port = values.port
     check_int("port", port, least=0, most=65535)
     if find_spec("optuna_dashboard") is None:
         raise UserError("the dashboard needs optuna-dashboard: pip install 'sequence-workbench[dashboard]'")
-    url = describe_status(values.dir, values.storage)
+    url = find_storage_url(values.dir, values.storage)
     silence_optuna()
-    store = StorageOptions()
-    storage = connect(url, heartbeat=store.heartbeat, grace=store.grace, say=warn)
+    options = StorageOptions()
+    storage = connect(url, heartbeat=options.heartbeat, grace=options.grace, log=warn)
     with_retries(lambda: load_studies(storage), warn)
     import optuna_dashboard
 
-    with listen(port) as server:
+    with bind_server(port) as server:
         server.set_app(same_origin_only(optuna_dashboard.wsgi(storage), server.server_port))
-        until_stopped(server, f"the trials are shown at http://{HOST}:{server.server_port}/ until Ctrl-C")
+        serve_until_stopped(server, f"the trials are shown at http://{HOST}:{server.server_port}/ until Ctrl-C")
     return 0
 
 
-def describe_status(folder: str | None, storage: str | None) -> str:
-    """The URL of a sweep's store, which is there.
+def find_storage_url(folder: str | None, storage: str | None) -> str:
+    """Returns the URL of a sweep's store.
+
+    Args:
+        folder: the folder of the sweep, if one is named.
+        storage: the URL, if one is named; it goes before that of the folder.
 
     Raises:
-        UserError: if there is no such sweep, or no such file: none is made by looking at it.
+        UserError: if there is no such sweep, or its store does not exist.
     """
     if folder is None and storage is None:
         raise UserError("name a sweep's folder, or its store: --storage URL")
     out = None if folder is None else Path(folder)
-    kept = None if out is None else recorded_storage(out).get("storage")
-    url = StorageOptions(storage=storage or kept).url(out)
-    check_exists(url)
+    recorded_storage = None if out is None else read_sweep_file(out).get("storage")
+    url = StorageOptions(storage=storage or recorded_storage).url(out)
+    check_storage_exists(url)
     return url
 
 
-def parser() -> Parser:
-    """The command's options."""
-    made = with_folder(Parser(prog="workbench sweep dashboard", description=DESCRIPTION, examples=EXAMPLES))
-    made.add_argument("--port", type=int, default=8080, help="to listen on; 0 for any that is free")
-    return made
+def build_parser() -> Parser:
+    """Returns the parser of the command."""
+    parser = add_location_options(Parser(prog="workbench sweep dashboard", description=DESCRIPTION, examples=EXAMPLES))
+    parser.add_argument("--port", type=int, default=8080, help="to listen on; 0 for any that is free")
+    return parser

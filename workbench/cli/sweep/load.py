@@ -1,4 +1,4 @@
-"""The studies of a sweep, as its folder or its store has them."""
+"""Loading the studies of a sweep for the commands that only look at them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +10,14 @@ from sweeps.studies import LoadedStudy, load_studies, refresh
 from sweeps.worker import silence_optuna
 from workbench.cli.output import warn
 from workbench.cli.parser import Parser
-from workbench.cli.sweep.storage_options import StorageOptions, check_exists, sweep_file
+from workbench.cli.sweep.storage_options import StorageOptions, check_storage_exists, load_sweep_file
 from workbench.errors import UserError
 from workbench.study_files import Study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepLocation:
-    """Where to look.
+    """The store to look at.
 
     Args:
         storage: URL of the store; by default that of the sweep in DIR.
@@ -27,21 +27,20 @@ class SweepLocation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FoundSweep:
-    """A sweep, and its studies in the store."""
+class LoadedSweep:
+    """The studies of a sweep in its store."""
 
     studies: list[LoadedStudy]
     seeds: int
-    out: Path | None
-    url: str
+    """Fresh runs of each winner; 0 if the folder of the sweep is not known."""
 
     def snapshots(self) -> list[Study]:
-        """The studies as they are now."""
-        return [export_study(refresh(opened), self.seeds) for opened in self.studies]
+        """Returns the studies as they are now."""
+        return [export_study(refresh(study), self.seeds) for study in self.studies]
 
 
-def find_sweep(folder: str | None, storage: str | None) -> FoundSweep:
-    """Opens the studies of the sweep in a folder, or all those of a store.
+def load_sweep(folder: str | None, storage: str | None) -> LoadedSweep:
+    """Loads the studies of the sweep in a folder, or all those of a store.
 
     Raises:
         UserError: if there is no such folder, sweep or store.
@@ -52,20 +51,20 @@ def find_sweep(folder: str | None, storage: str | None) -> FoundSweep:
     out: Path | None = None
     names: tuple[str, ...] = ()
     seeds = 0
-    store = StorageOptions(storage=storage)
+    options = StorageOptions(storage=storage)
     if folder is not None:
         out = Path(folder)
-        sweep, kept = sweep_file(out)
-        store = StorageOptions(storage=storage or kept)
+        sweep, recorded_storage = load_sweep_file(out)
+        options = StorageOptions(storage=storage or recorded_storage)
         names, seeds = tuple(spec.name for spec in sweep.specs()), sweep.seeds
-    url = store.url(out)
-    check_exists(url)
-    opened = connect(url, heartbeat=store.heartbeat, grace=store.grace, say=warn)
-    return FoundSweep(studies=with_retries(lambda: load_studies(opened, names), warn), seeds=seeds, out=out, url=url)
+    url = options.url(out)
+    check_storage_exists(url)
+    store = connect(url, heartbeat=options.heartbeat, grace=options.grace, log=warn)
+    return LoadedSweep(studies=with_retries(lambda: load_studies(store, names), warn), seeds=seeds)
 
 
-def with_folder(made: Parser) -> Parser:
-    """A parser that takes a sweep's folder, or its store."""
-    made.add_argument("dir", type=str, nargs="?", help="the folder that was named as --out", metavar="DIR")
-    made.add_fields(SweepLocation, "where")
-    return made
+def add_location_options(parser: Parser) -> Parser:
+    """Adds the options that name a sweep's folder or its store, and returns the parser."""
+    parser.add_argument("dir", type=str, nargs="?", help="the folder that was named as --out", metavar="DIR")
+    parser.add_fields(SweepLocation, "where")
+    return parser

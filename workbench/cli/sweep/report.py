@@ -1,4 +1,4 @@
-"""`workbench sweep report`: the report of what has been found so far."""
+"""`workbench sweep report`: writes the report of a sweep, which may still be running."""
 
 from pathlib import Path
 
@@ -6,34 +6,34 @@ from sweeps import export
 from sweeps.retry import with_retries
 from workbench.cli.output import warn
 from workbench.cli.parser import Parser
-from workbench.cli.sweep.load import find_sweep, with_folder
-from workbench.cli.wandb_mirror import renew
+from workbench.cli.sweep.load import add_location_options, load_sweep
+from workbench.cli.wandb_mirror import update_mirror
 from workbench.errors import UserError
 
 DESCRIPTION = """Write DIR/report.html, DIR/tuning.csv, DIR/figures and DIR/tables.
 
-From the trials in the store and all finished runs below DIR; it can be made while the sweep is still running."""
+From the trials in the store and all finished runs below DIR; it can be written while the sweep is still running."""
 
 EXAMPLES = """examples:
   workbench sweep report tuned
 """
 
 
-def main(given: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Runs the command; returns the exit status."""
-    values = parser().parse_args(given)
+    values = build_parser().parse_args(arguments)
     if values.dir is None:
         raise UserError("name the folder of a sweep: workbench sweep report DIR")
-    found = find_sweep(values.dir, values.storage)
+    sweep = load_sweep(values.dir, values.storage)
     out = Path(values.dir)
-    with_retries(lambda: [export.write_studies(out, opened, found.seeds) for opened in found.studies], warn)
-    from analysis.report.build import write
+    with_retries(lambda: [export.write_study(out, study, sweep.seeds) for study in sweep.studies], warn)
+    from analysis.report.build import write_report
 
-    print(write(out))
-    renew(out)
+    print(write_report(out))
+    update_mirror(out)
     return 0
 
 
-def parser() -> Parser:
-    """The command's options."""
-    return with_folder(Parser(prog="workbench sweep report", description=DESCRIPTION, examples=EXAMPLES))
+def build_parser() -> Parser:
+    """Returns the parser of the command."""
+    return add_location_options(Parser(prog="workbench sweep report", description=DESCRIPTION, examples=EXAMPLES))

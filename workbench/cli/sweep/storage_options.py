@@ -1,4 +1,4 @@
-"""Where a sweep's trials are kept, as its commands are told."""
+"""The store of a sweep's trials: its options, its URL, and the sweep.yaml that remembers it."""
 
 import os
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.cli.options import RunOptions
+from workbench.cli.options import RunOptions, existing_folder
 from workbench.errors import UserError
 from workbench.files import read_yaml
 from workbench.validation import check_int
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from sweeps.worker import WorkerConfig
 
 SWEEP_FILE = "sweep.yaml"
-"""In the folder of results: what the sweep was asked for, and its store unless it is in the folder too."""
-VARIABLE = "WORKBENCH_STORAGE"
+"""File in the folder of results: the options of the sweep, and the URL of its store unless that is in the folder."""
+STORAGE_VARIABLE = "WORKBENCH_STORAGE"
+"""Environment variable with the URL of a store."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorageOptions:
-    """Where trials are kept, and when one is taken for dead.
+    """Options of the store of trials.
 
     Args:
         storage: URL of the trials' store, any that Optuna knows, such as postgresql+psycopg://user@host/database; by
@@ -45,61 +46,70 @@ class StorageOptions:
             raise UserError(f"grace must be at least twice the heartbeat, {2 * self.heartbeat}, not {self.grace}")
 
     def url(self, out: Path | None) -> str:
-        """The store's URL.
+        """Returns the URL of the store.
+
+        Args:
+            out: the folder of the sweep, which has the default store.
 
         Raises:
-            UserError: if none is given and there is no folder.
+            UserError: if no URL is given and there is no folder.
         """
         from sweeps.storage_url import absolute_url, default_url, without_password
 
-        known = os.environ.get(VARIABLE)
-        if known and self.storage and without_password(absolute_url(known)) == self.storage:
-            # The same, as a sweep's file has it; a password is only there.
-            return known
-        if given := self.storage or known:
-            return absolute_url(given)
+        from_environment = os.environ.get(STORAGE_VARIABLE)
+        if from_environment and self.storage and without_password(absolute_url(from_environment)) == self.storage:
+            # The same store, as sweep.yaml has it: without the password, which only the environment has.
+            return from_environment
+        if url := self.storage or from_environment:
+            return absolute_url(url)
         if out is None:
             raise UserError("name the store: --storage URL, or the folder of a sweep")
         return default_url(out)
 
-    def order(self, url: str, names: Sequence[str], settings: RunOptions, device: str) -> "WorkerConfig":
-        """What each worker is told."""
+    def worker_config(self, url: str, names: Sequence[str], options: RunOptions, device: str) -> "WorkerConfig":
+        """Returns the configuration of the workers.
+
+        Args:
+            url: of the store.
+            names: of the studies to work on.
+            options: where to train.
+            device: `cpu` or `cuda`.
+        """
         from sweeps.worker import WorkerConfig
 
         return WorkerConfig(
             url=url,
-            names=tuple(names),
-            out=settings.folder.absolute(),
+            study_names=tuple(names),
+            out=options.folder.absolute(),
             device=device,
-            threads=settings.threads,
+            threads=options.threads,
             heartbeat=self.heartbeat,
             grace=self.grace,
             retries=self.retries,
         )
 
 
-def recorded_storage(out: Path) -> dict[str, Any]:
-    """What the sweep in a folder was asked for, as it was written down.
+def read_sweep_file(out: Path) -> dict[str, Any]:
+    """Returns the values in the sweep.yaml of a folder.
 
     Raises:
-        UserError: if there is none.
+        UserError: if there is no such file, or it cannot be read.
     """
-    if not out.is_dir():
-        raise UserError(f"there is no folder {out}; name the one that was given as --out")
+    existing_folder(out)
     if not (out / SWEEP_FILE).exists():
         raise UserError(f"{out} holds no sweep, which would have a {SWEEP_FILE}; workbench sweep run begins one")
     return read_yaml(out / SWEEP_FILE)
 
 
-def sweep_file(out: Path) -> tuple["Sweep", str | None]:
-    """The sweep in a folder, and the URL of its store unless that is in the folder too.
+def load_sweep_file(out: Path) -> tuple["Sweep", str | None]:
+    """Returns the sweep of a folder, and the URL of its store unless that is in the folder too.
 
     Raises:
-        UserError: if there is none, or its file cannot be what a sweep wrote.
+        UserError: if there is no sweep, or its file was not written by one.
     """
     from sweeps.sweep import Sweep
 
-    values = recorded_storage(out)
+    values = read_sweep_file(out)
     storage = values.pop("storage", None)
     try:
         if not isinstance(storage, str | None):
@@ -109,17 +119,17 @@ def sweep_file(out: Path) -> tuple["Sweep", str | None]:
         raise UserError(f"{out / SWEEP_FILE}: {error}") from None
 
 
-def check_exists(url: str) -> None:
-    """Refuses a store whose file is not there, which to open would make.
+def check_storage_exists(url: str) -> None:
+    """Refuses a store whose file does not exist: to open it would create it.
 
     Raises:
-        UserError: if it is not there.
+        UserError: if it does not exist.
     """
     from sweeps.storage_url import read_url
 
     address = read_url(url)
     if address.get_backend_name() == "sqlite" and not Path(address.database or "").exists():
         raise UserError(
-            f"there is no store {address.database}; put it back, or give the command of the sweep again: it makes a "
-            "new one, and reads the runs that are there"
+            f"there is no store {address.database}; put it back, or run the command of the sweep again: it makes a "
+            "new one, and reads the finished runs"
         )

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from sweeps.final_runs import final_experiments, study_names
-from sweeps.local_launcher import LocalLauncher, TrialEvent
+from sweeps.final_runs import final_experiments, final_run_names
+from sweeps.local_launcher import LocalLauncher
 from sweeps.manual_launcher import ManualLauncher
 from sweeps.monitor import Monitor
 from sweeps.retry import with_retries
@@ -16,15 +16,15 @@ from sweeps.studies import LoadedStudy, create_studies
 from sweeps.study_spec import StudySpec
 from sweeps.sweep import Sweep
 from sweeps.trial_budget import fail_trial
-from sweeps.worker import WorkerConfig, abandoned_reason, enqueue_all, is_complete, silence_optuna
-from workbench.cli.execution import execute, stop_on_interrupt
+from sweeps.worker import WorkerConfig, abandoned_reason, enqueue_all, is_done, silence_optuna
+from workbench.cli.execution import INTERRUPTED, execute, stop_on_interrupt
 from workbench.cli.options import RunOptions
 from workbench.cli.output import warn
 from workbench.cli.sweep.output import SweepProgress, best_table
 from workbench.cli.sweep.storage_options import SWEEP_FILE, StorageOptions
 from workbench.cli.sweep.wandb_mirror import TrialMirror
 from workbench.cli.wandb_mirror import publish
-from workbench.devices import device_named
+from workbench.devices import resolve_device
 from workbench.files import write_yaml
 from workbench.run_folder import check_writable
 from workbench.study_files import Trial
@@ -36,128 +36,137 @@ if TYPE_CHECKING:
 def tune(
     sweep: Sweep,
     specs: Sequence[StudySpec],
-    settings: RunOptions,
-    store: StorageOptions,
+    run_options: RunOptions,
+    storage_options: StorageOptions,
     launcher: str = "local",
     ray_address: str | None = None,
 ) -> int:
-    """Tunes, trains the winners anew, and writes the report; returns the exit status.
+    """Tunes, trains the winners again, and writes the report; returns the exit status.
+
+    Args:
+        sweep: what to tune.
+        specs: its studies.
+        run_options: where to train.
+        storage_options: where trials are kept.
+        launcher: `local`, `ray` or `print`.
+        ray_address: of a running Ray cluster.
 
     Raises:
-        UserError: if the store or the folder cannot be used, or there are studies of other settings.
+        UserError: if the store or the folder cannot be used, or there are studies with other settings.
     """
-    device = device_named(settings.device)
-    out, url = check_writable(settings.folder), store.url(settings.folder)
+    device = resolve_device(run_options.device)
+    out, url = check_writable(run_options.folder), storage_options.url(run_options.folder)
     silence_optuna()
-    storage = connect(url, heartbeat=store.heartbeat, grace=store.grace, say=warn)
+    storage = connect(url, heartbeat=storage_options.heartbeat, grace=storage_options.grace, log=warn)
     studies = with_retries(lambda: create_studies(storage, specs, sweep.trials), warn)
-    kept = {} if url == default_url(out) else {"storage": without_password(url)}
-    write_yaml(out / SWEEP_FILE, {**sweep.to_dict(), **kept})
-    with_retries(lambda: enqueue_all(studies, store.retries), warn)
-    order = store.order(url, [spec.name for spec in specs], settings, device)
-    stopped = work(order, studies, sweep, settings, launcher, ray_address)
-    if stopped:
-        warn("interrupted: nothing is lost; the same command goes on from there")
-        return 130
-    return finish(studies, sweep, settings)
+    recorded_storage = {} if url == default_url(out) else {"storage": without_password(url)}
+    write_yaml(out / SWEEP_FILE, {**sweep.to_dict(), **recorded_storage})
+    with_retries(lambda: enqueue_all(studies, storage_options.retries), warn)
+    config = storage_options.worker_config(url, [spec.name for spec in specs], run_options, device)
+    if run_trials(config, studies, sweep, run_options, launcher, ray_address):
+        warn("interrupted: nothing is lost; run the same command again to resume")
+        return INTERRUPTED
+    return finish(studies, sweep, run_options)
 
 
-def work(
-    order: WorkerConfig,
+def run_trials(
+    config: WorkerConfig,
     studies: Sequence[LoadedStudy],
     sweep: Sweep,
-    settings: RunOptions,
-    launcher: str,
+    options: RunOptions,
+    launcher_name: str,
     ray_address: str | None,
 ) -> bool:
-    """Has all trials done; returns whether it was stopped before.
+    """Has all trials run; returns whether that was stopped before the end.
 
     Raises:
-        UserError: if a worker says that something other than its trial is wrong.
+        UserError: if a worker reports that something other than its trial is wrong.
     """
-    by_name = {opened.spec.name: opened for opened in studies}
-    with settings.mirror(warn) as mirror, SweepProgress(studies) as board:
-        trials = TrialMirror(mirror=mirror, out=order.out)
+    by_name = {study.spec.name: study for study in studies}
+    with options.mirror(warn) as mirror, SweepProgress(studies) as progress:
+        trial_mirror = TrialMirror(mirror=mirror, out=config.out)
 
-        def ended(opened: LoadedStudy, trial: Trial) -> None:
-            board.ended(opened, trial)
-            trials.add(opened, trial)
+        def on_trial_end(study: LoadedStudy, trial: Trial) -> None:
+            progress.on_trial_end(study, trial)
+            trial_mirror.add(study, trial)
 
-        def tell(place: int, event: TrialEvent) -> None:
-            if event.kind == "note":
-                board.say(event.text)
-            else:
-                board.tell(place, event)
+        def on_lost_trial(study: str, number: int, reason: str) -> None:
+            progress.print_line(f"{study} trial {number}: {reason}; it is tried again")
+            with_retries(lambda: fail_trial(by_name[study].optuna_study, number), warn)
 
-        def lost(study: str, number: int, how: str) -> None:
-            board.say(f"{study} trial {number}: {how}; it is tried again")
-            with_retries(lambda: fail_trial(by_name[study].study, number), warn)
+        def poll() -> None:
+            with_retries(monitor.poll, warn)
 
-        def look() -> None:
-            with_retries(monitor.look, warn)
+        monitor = Monitor(studies=studies, out=config.out, seeds=sweep.seeds, on_trial_end=on_trial_end)
+        for snapshot in with_retries(monitor.start, warn):
+            for trial in snapshot.trials:
+                trial_mirror.add(by_name[snapshot.name], trial)
+        if with_retries(lambda: all(is_done(study) for study in studies), warn):
+            return False
+        launcher = remote_launcher(
+            launcher_name, config, studies, options, ray_address, idle=poll, log=progress.print_line
+        ) or LocalLauncher(
+            config=config,
+            workers=options.worker_count(config.device),
+            on_event=progress.on_event,
+            on_lost_trial=on_lost_trial,
+            idle=poll,
+        )
+        with stop_on_interrupt(launcher):
+            try:
+                launcher.run()
+            finally:
+                with_retries(monitor.finish, warn)
+    return launcher.stopping
 
-        monitor = Monitor(studies=studies, out=order.out, seeds=sweep.seeds, ended=ended)
-        for study in with_retries(monitor.begin, warn):
-            for trial in study.trials:
-                trials.add(by_name[study.name], trial)
-        stopped = False
-        if not with_retries(lambda: all(is_complete(opened) for opened in studies), warn):
-            crew = make_launcher(order, studies, settings, launcher, ray_address, board.say, look) or LocalLauncher(
-                order=order, workers=settings.side_by_side(order.device), tell=tell, lost=lost, idle=look
-            )
-            with stop_on_interrupt(crew):
-                try:
-                    crew.run()
-                finally:
-                    with_retries(monitor.end, warn)
-            stopped = crew.stopping
-    return stopped
 
-
-def make_launcher(
-    order: WorkerConfig,
+def remote_launcher(
+    name: str,
+    config: WorkerConfig,
     studies: Sequence[LoadedStudy],
-    settings: RunOptions,
-    launcher: str,
+    options: RunOptions,
     ray_address: str | None,
-    say: Callable[[str], None],
-    look: Callable[[], None],
+    *,
+    idle: Callable[[], None],
+    log: Callable[[str], None],
 ) -> "ManualLauncher | RayLauncher | None":
-    """Who does the work, if that is not this machine's own processes."""
-    if launcher == "print":
-        return ManualLauncher(command=worker_command(order), studies=studies, idle=look, say=say)
-    if launcher == "ray":
-        from sweeps import ray_launcher
+    """Returns the launcher of workers elsewhere; `None` for those on this machine."""
+    if name == "print":
+        return ManualLauncher(command=worker_command(config), studies=studies, idle=idle, log=log)
+    if name == "ray":
+        from sweeps.ray_launcher import RayLauncher
 
-        return ray_launcher.RayLauncher(order=order, workers=settings.workers, address=ray_address, idle=look, say=say)
+        return RayLauncher(config=config, workers=options.workers, address=ray_address, idle=idle, log=log)
     return None
 
 
-def finish(studies: Sequence[LoadedStudy], sweep: Sweep, settings: RunOptions) -> int:
+def finish(studies: Sequence[LoadedStudy], sweep: Sweep, options: RunOptions) -> int:
     """Trains the winners and the defaults on fresh seeds, and writes the report; returns the exit status."""
-    problems = [line for opened in studies if (line := abandoned_reason(opened))]
+    reasons = [reason for study in studies if (reason := abandoned_reason(study))]
     experiments = final_experiments(studies, sweep.seeds)
     seeds = f"{sweep.seeds} fresh seed{'s' if sweep.seeds > 1 else ''}"
     print(f"tuned; now the winners and the default configurations are trained with {seeds}", file=sys.stderr)
-    runs, status = execute(experiments, settings, name=study_names(studies))
-    written = Monitor(studies=studies, out=settings.folder, seeds=sweep.seeds).end()
-    for line in problems:
-        warn(line)
-    print(best_table(written))
+    runs, status = execute(experiments, options, label=final_run_names(studies))
+    snapshots = Monitor(studies=studies, out=options.folder, seeds=sweep.seeds).finish()
+    for reason in reasons:
+        warn(reason)
+    print(best_table(snapshots))
     if runs:
-        from analysis.report.build import write
+        from analysis.report.build import write_report
 
-        print(write(settings.folder))
-        if status != 130:
-            publish(settings)
-    return status or (1 if problems else 0)
+        print(write_report(options.folder))
+        if status != INTERRUPTED:
+            publish(options)
+    return status or (1 if reasons else 0)
 
 
-def worker_command(order: WorkerConfig) -> str:
-    """What to type on another machine, in any folder. It starts one worker, so that a task of a SLURM array is one.
-    A password is not in it: PGPASSWORD or ~/.pgpass has it."""
-    words = ["workbench", "sweep", "worker", "--storage", without_password(order.url)]
-    words += ["--study", ",".join(order.names), "--out", str(order.out), "--workers", "1"]
+def worker_command(config: WorkerConfig) -> str:
+    """Returns the command that starts one worker on another machine, in any folder.
+
+    One, so that a task of a SLURM array is a worker. The password is not in it: PGPASSWORD or ~/.pgpass has it.
+    """
+    words = ["workbench", "sweep", "worker", "--storage", without_password(config.url)]
+    words += ["--study", ",".join(config.study_names), "--out", str(config.out), "--workers", "1"]
     for name in ("threads", "heartbeat", "grace", "retries"):
-        words += [f"--{name}", str(getattr(order, name))]
+        words += [f"--{name}", str(getattr(config, name))]
     return shlex.join(words)

@@ -5,34 +5,38 @@ from pathlib import Path
 
 from analysis.dashboards.mirror.mirror import Mirror
 from analysis.dashboards.mirror.record import TrialInfo
-from analysis.dashboards.mirror.sources import supersedes, trial_of_folder
+from analysis.dashboards.mirror.sources import load_trial_run, supersedes
 from sweeps.studies import LoadedStudy
 from workbench.config import TUNING_SEED
 from workbench.run_folder import run_path
-from workbench.study_files import FINISHED, Trial
+from workbench.study_files import FINISHED_STATES, Trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialMirror:
-    """Hands finished trials to W&B.
+    """Passes finished trials to the W&B mirror.
 
     Args:
-        mirror: where to.
+        mirror: the mirror of the results.
         out: the folder of results.
     """
 
     mirror: Mirror
     out: Path
-    _shown: dict[Path, TrialInfo] = field(default_factory=dict, init=False)
+    _added: dict[Path, TrialInfo] = field(default_factory=dict, init=False)
 
-    def add(self, opened: LoadedStudy, trial: Trial) -> None:
-        """Mirrors a trial, if it is finished and was run into this folder."""
-        if self.mirror.mode == "off" or trial.identity is None or trial.state not in FINISHED:
+    def add(self, study: LoadedStudy, trial: Trial) -> None:
+        """Mirrors a trial if it is finished and its run is in the folder.
+
+        Trials with the same configuration share a run, which shows one of them.
+        """
+        if self.mirror.mode == "off" or trial.identity is None or trial.state not in FINISHED_STATES:
             return
-        spec = opened.spec
-        tried = TrialInfo(study=spec.name, objectives=spec.objectives, trial=trial)
+        spec = study.spec
+        trial_info = TrialInfo(study=spec.name, objectives=spec.objectives, trial=trial)
         folder = run_path(self.out, spec.task.name, spec.architecture, trial.identity, TUNING_SEED)
-        before = self._shown.get(folder)
-        if (before is None or supersedes(tried, before)) and (run := trial_of_folder(folder, tried)) is not None:
-            self._shown[folder] = tried
-            self.mirror.add(run, tried)
+        shown = self._added.get(folder)
+        is_better = shown is None or supersedes(trial_info, shown)
+        if is_better and (run := load_trial_run(folder, trial_info)) is not None:
+            self._added[folder] = trial_info
+            self.mirror.add(run, trial_info)

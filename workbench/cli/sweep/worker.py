@@ -2,28 +2,27 @@
 
 from dataclasses import dataclass
 
-from sweeps.local_launcher import LocalLauncher, TrialEvent
+from sweeps.local_launcher import LocalLauncher
 from sweeps.monitor import Monitor
 from sweeps.retry import with_retries
 from sweeps.storage import connect
 from sweeps.studies import load_studies
 from sweeps.trial_budget import fail_trial
 from sweeps.worker import abandoned_reason, silence_optuna
-from workbench.cli.execution import stop_on_interrupt
-from workbench.cli.options import RunOptions, split_list
+from workbench.cli.execution import INTERRUPTED, stop_on_interrupt
+from workbench.cli.options import RunOptions, take_options
 from workbench.cli.output import warn
-from workbench.cli.parser import Parser, chosen_values
+from workbench.cli.parser import Parser, parse_arguments
 from workbench.cli.sweep.output import SweepProgress
-from workbench.cli.sweep.run import check_launcher_options
-from workbench.cli.sweep.storage_options import StorageOptions, check_exists
-from workbench.devices import device_named
+from workbench.cli.sweep.storage_options import StorageOptions, check_storage_exists
+from workbench.devices import resolve_device
 from workbench.run_folder import check_writable
 
 DESCRIPTION = """Work on the trials of a sweep, from any machine that reaches its store, until none is left.
 
-Workers are equal: each takes the next trial that waits in the store. Where they share the folder of results too, a
-trial whose machine is lost is gone on with from its checkpoint, otherwise from its beginning. All that they have to
-know of the sweep is in the store; workbench sweep run, which began it, trains the winners and writes the report."""
+Workers are equal: each takes the next trial that waits in the store. If they share the folder of results too, a trial
+whose machine is lost is resumed from its checkpoint, otherwise it starts again. All that they have to know of the sweep
+is in the store; workbench sweep run, which began it, trains the winners and writes the report."""
 
 EXAMPLES = """examples:
   workbench sweep worker --storage postgresql+psycopg://me@host/sweeps --out /shared/tuned
@@ -34,7 +33,7 @@ EXAMPLES = """examples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerOptions:
-    """What to work on.
+    """The studies to work on.
 
     Args:
         study: names, separated by commas; by default all studies of the store.
@@ -43,60 +42,56 @@ class WorkerOptions:
     study: str | None = None
 
 
-def main(given: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Runs the command; returns the exit status."""
-    values, _ = chosen_values(parser(), given, ())
-    settings, values = split_list({**values, "wandb": "off"})
-    store, choice = (
-        StorageOptions(**check_launcher_options(StorageOptions, values)),
-        WorkerOptions(**check_launcher_options(WorkerOptions, values)),
-    )
-    device = device_named(settings.device)
-    url = store.url(settings.folder)
-    names = tuple(name.strip() for name in (choice.study or "").split(",") if name.strip())
+    values, _ = parse_arguments(build_parser(), arguments, ())
+    run_options = take_options(RunOptions, values | {"wandb": "off"})
+    storage_options, worker_options = take_options(StorageOptions, values), take_options(WorkerOptions, values)
+    device = resolve_device(run_options.device)
+    url = storage_options.url(run_options.folder)
+    names = tuple(name.strip() for name in (worker_options.study or "").split(",") if name.strip())
     silence_optuna()
-    check_exists(url)
-    storage = connect(url, heartbeat=store.heartbeat, grace=store.grace, say=warn)
+    check_storage_exists(url)
+    storage = connect(url, heartbeat=storage_options.heartbeat, grace=storage_options.grace, log=warn)
     studies = with_retries(lambda: load_studies(storage, names), warn)
-    # Only now: whoever has mistaken the folder has no use for a new one.
-    check_writable(settings.folder)
-    order = store.order(url, [opened.spec.name for opened in studies], settings, device)
-    by_name = {opened.spec.name: opened for opened in studies}
-    with SweepProgress(studies) as board:
+    # Only now: a folder that was named by mistake is not made.
+    check_writable(run_options.folder)
+    config = storage_options.worker_config(url, [study.spec.name for study in studies], run_options, device)
+    by_name = {study.spec.name: study for study in studies}
+    with SweepProgress(studies) as progress:
 
-        def tell(place: int, event: TrialEvent) -> None:
-            board.say(event.text) if event.kind == "note" else board.tell(place, event)
+        def on_lost_trial(study: str, number: int, reason: str) -> None:
+            progress.print_line(f"{study} trial {number}: {reason}; it is tried again")
+            with_retries(lambda: fail_trial(by_name[study].optuna_study, number), warn)
 
-        def lost(study: str, number: int, how: str) -> None:
-            board.say(f"{study} trial {number}: {how}; it is tried again")
-            with_retries(lambda: fail_trial(by_name[study].study, number), warn)
-
-        monitor = Monitor(studies=studies, ended=board.ended)
-        monitor.begin()
-
-        def look() -> None:
-            with_retries(monitor.look, warn)
-
-        crew = LocalLauncher(order=order, workers=settings.side_by_side(device), tell=tell, lost=lost, idle=look)
-        with stop_on_interrupt(crew):
+        monitor = Monitor(studies=studies, on_trial_end=progress.on_trial_end)
+        monitor.start()
+        launcher = LocalLauncher(
+            config=config,
+            workers=run_options.worker_count(device),
+            on_event=progress.on_event,
+            on_lost_trial=on_lost_trial,
+            idle=lambda: with_retries(monitor.poll, warn),
+        )
+        with stop_on_interrupt(launcher):
             try:
-                crew.run()
+                launcher.run()
             finally:
-                with_retries(monitor.end, warn)
-    if crew.stopping:
-        warn("interrupted: nothing is lost; any worker goes on from there")
-        return 130
-    problems = [line for opened in studies if (line := abandoned_reason(opened))]
-    for line in problems:
-        warn(line)
-    return 1 if problems else 0
+                with_retries(monitor.finish, warn)
+    if launcher.stopping:
+        warn("interrupted: nothing is lost; any worker can resume from there")
+        return INTERRUPTED
+    reasons = [reason for study in studies if (reason := abandoned_reason(study))]
+    for reason in reasons:
+        warn(reason)
+    return 1 if reasons else 0
 
 
-def parser() -> Parser:
-    """The command's options."""
-    made = Parser(prog="workbench sweep worker", description=DESCRIPTION, examples=EXAMPLES)
-    made.add_fields(WorkerOptions, "what to work on")
-    made.add_fields(StorageOptions, "where trials are kept")
-    made.add_fields(RunOptions, "where", skip=("wandb", "wandb_project"))
-    made.add_data_dir()
-    return made
+def build_parser() -> Parser:
+    """Returns the parser of the command."""
+    parser = Parser(prog="workbench sweep worker", description=DESCRIPTION, examples=EXAMPLES)
+    parser.add_fields(WorkerOptions, "what to work on")
+    parser.add_fields(StorageOptions, "where trials are kept")
+    parser.add_fields(RunOptions, "where", skip=("wandb", "wandb_project"))
+    parser.add_data_dir()
+    return parser

@@ -1,8 +1,8 @@
 "use strict";
-// Renews the parts of the page in place, so that what is scrolled, opened or focused stays so.
+// Refreshes the parts of the page in place, so that the scroll position and the focus are kept.
 const PAUSE = 2000, PATIENCE = 60000;
 const gone = document.getElementById("gone"), when = document.getElementById("when");
-let seen = new Date();
+let lastSeen = new Date();
 
 function patch(old, fresh) {
   if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName) { old.replaceWith(fresh); return; }
@@ -10,48 +10,48 @@ function patch(old, fresh) {
     if (old.data !== fresh.data) old.data = fresh.data;
     return;
   }
-  for (const each of [...old.attributes]) if (!fresh.hasAttribute(each.name)) old.removeAttribute(each.name);
-  for (const each of fresh.attributes)
-    if (old.getAttribute(each.name) !== each.value) old.setAttribute(each.name, each.value);
-  // Figures are other drawings, not other numbers.
+  for (const {name} of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+  for (const {name, value} of fresh.attributes)
+    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  // A figure is replaced as a whole.
   if (old.nodeName.toLowerCase() === "svg") { if (old.outerHTML !== fresh.outerHTML) old.replaceWith(fresh); return; }
-  inside(old, fresh);
+  patchChildren(old, fresh);
 }
 
-function inside(old, fresh) {
+function patchChildren(old, fresh) {
   const before = [...old.childNodes], after = [...fresh.childNodes];
-  after.forEach((each, index) => index < before.length ? patch(before[index], each) : old.append(each));
-  before.slice(after.length).forEach(each => each.remove());
+  after.forEach((node, index) => index < before.length ? patch(before[index], node) : old.append(node));
+  before.slice(after.length).forEach(node => node.remove());
 }
 
-async function renew(region) {
+async function refresh(region) {
   try {
-    const answer = await fetch(region.dataset.live, {
+    const response = await fetch(region.dataset.live, {
       headers: {"If-None-Match": region.dataset.version}, cache: "no-store", signal: AbortSignal.timeout(PATIENCE),
     });
-    if (answer.status !== 200 && answer.status !== 304) throw new Error(answer.statusText);
-    if (answer.status === 200) {
-      const made = document.createElement("template");
-      made.innerHTML = await answer.text();
-      inside(region, made.content);
-      region.dataset.version = answer.headers.get("ETag");
+    if (response.status !== 200 && response.status !== 304) throw new Error(response.statusText);
+    if (response.status === 200) {
+      const template = document.createElement("template");
+      template.innerHTML = await response.text();
+      patchChildren(region, template.content);
+      region.dataset.version = response.headers.get("ETag");
     }
-    seen = new Date();
+    lastSeen = new Date();
     gone.hidden = true;
   } catch {
-    if (gone.hidden) when.textContent = seen.toLocaleTimeString();
+    if (gone.hidden) when.textContent = lastSeen.toLocaleTimeString();
     gone.hidden = false;
   }
 }
 
-const shown = () => document.hidden
-  ? new Promise(go => document.addEventListener("visibilitychange", go, {once: true})) : Promise.resolve();
+const becomeVisible = () => document.hidden
+  ? new Promise(resolve => document.addEventListener("visibilitychange", resolve, {once: true})) : Promise.resolve();
 
 async function watch(region) {
   for (;;) {
-    await shown();
-    await renew(region);
-    await new Promise(go => setTimeout(go, PAUSE));
+    await becomeVisible();
+    await refresh(region);
+    await new Promise(resolve => setTimeout(resolve, PAUSE));
   }
 }
 

@@ -1,4 +1,4 @@
-"""An encoder that users bring along, named by the path of its class."""
+"""Tests of custom encoders, which are named by the path of their class."""
 
 import sys
 import textwrap
@@ -11,11 +11,11 @@ import torch
 import architectures
 from tests.architectures.cases import noise
 
-OWN = """
+CUSTOM = """
     from architectures import Encoder, Trace
 
     class Echo(Encoder):
-        '''Puts out its input, times a gain.'''
+        '''Returns its input, times a gain.'''
 
         def __init__(self, input_size, hidden_size=1, gain=1.0):
             super().__init__(input_size)
@@ -46,21 +46,21 @@ OWN = """
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The name of a module of the user's own, on the path."""
-    (tmp_path / "brought_along.py").write_text(textwrap.dedent(OWN))
+def custom_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Returns the name of a custom module on the path."""
+    (tmp_path / "custom_encoders.py").write_text(textwrap.dedent(CUSTOM))
     (tmp_path / "needs_more.py").write_text("import a_module_that_is_not_installed\n")
     monkeypatch.syspath_prepend(tmp_path)
-    yield "brought_along"
-    for name in ("brought_along", "needs_more"):
+    yield "custom_encoders"
+    for name in ("custom_encoders", "needs_more"):
         sys.modules.pop(name, None)
 
 
-def test_an_encoder_of_the_users_own_is_built_by_its_path(own: str) -> None:
-    encoder = architectures.build(f"{own}:Echo", 2, gain=3.0)
+def test_a_custom_encoder_is_built_by_its_path(custom_module: str) -> None:
+    encoder = architectures.build(f"{custom_module}:Echo", 2, gain=3.0)
     x = noise(1, 4, 2)
     assert torch.equal(encoder(x)[0], 3 * x)
-    assert set(architectures.options(f"{own}:Echo")) == {"hidden_size", "gain"}
+    assert set(architectures.options(f"{custom_module}:Echo")) == {"hidden_size", "gain"}
 
 
 @pytest.mark.parametrize(
@@ -68,17 +68,17 @@ def test_an_encoder_of_the_users_own_is_built_by_its_path(own: str) -> None:
     [
         ("Eco", "has no class 'Eco'; did you mean 'Echo'"),
         ("function", "has no class 'function'"),
-        ("Other", "is no subclass of"),
+        ("Other", "is not a subclass of"),
         ("Half", "cannot be built: it does not implement path_length, state_size, trace"),
     ],
 )
-def test_what_does_not_keep_the_interface_is_refused(own: str, name: str, message: str) -> None:
+def test_a_class_without_the_interface_is_refused(custom_module: str, name: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        architectures.build(f"{own}:{name}", 2)
+        architectures.build(f"{custom_module}:{name}", 2)
 
 
-@pytest.mark.usefixtures("own")
+@pytest.mark.usefixtures("custom_module")
 def test_an_error_inside_the_users_module_is_not_hidden() -> None:
-    """That another module is missing is not the same as that this one is."""
+    """The message says that another module is missing, not this one."""
     with pytest.raises(ValueError, match="cannot be imported: it needs a_module_that_is_not_installed"):
         architectures.build("needs_more:Thing", 2)

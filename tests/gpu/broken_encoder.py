@@ -1,4 +1,4 @@
-"""An encoder that fails as a kernel may."""
+"""An encoder that crashes, as a kernel may."""
 
 import os
 
@@ -8,8 +8,8 @@ from architectures.rwa import RWA
 from architectures.state import State
 
 
-class Dies(RWA):
-    """Takes its process along."""
+class DyingEncoder(RWA):
+    """Ends its process."""
 
     def encode(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
         os._exit(7)

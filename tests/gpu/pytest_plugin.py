@@ -1,5 +1,7 @@
-"""A pytest plugin: keeps what a GPU is needed for, and writes down what comes of every test, line by line, so that it
-is known even if the process is killed."""
+"""A pytest plugin that selects tests for a GPU and records the outcome of every test.
+
+The record has a line for each test, so that it is complete even if the process is killed.
+"""
 
 import json
 import math
@@ -10,25 +12,25 @@ from typing import Any
 import pytest
 import torch
 
-LONGEST = 4000
-"""Characters of a message that are kept: its end says what was wrong."""
+MAX_MESSAGE_LENGTH = 4000
+"""Characters of a message that are kept, from its end, which says what was wrong."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("gpu")
-    group.addoption("--record", default=None, help="a file for what comes of every test")
+    group.addoption("--record", default=None, help="a file for the outcome of every test")
     group.addoption("--on-gpu", action="store_true", help="only tests that use a GPU")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     path = config.getoption("--record")
     if path is not None and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Record(Path(path)))
+        config.pluginmanager.register(ResultRecorder(Path(path)))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown() -> None:
-    """Some errors of a GPU leave nothing that works in a process; then another one goes on."""
+    """Ends a worker in which a GPU error has left nothing that works; another one continues."""
     if torch.cuda.is_available() and "PYTEST_XDIST_WORKER" in os.environ:
         try:
             torch.cuda.synchronize()
@@ -38,19 +40,19 @@ def pytest_runtest_teardown() -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--on-gpu"):
-        kept = [item for item in items if uses_gpu(item)]
-        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-        items[:] = kept
+        selected = [item for item in items if uses_gpu(item)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in selected])
+        items[:] = selected
 
 
 def uses_gpu(item: pytest.Item) -> bool:
-    """Whether a test is marked so, or is of a module that runs on whatever DEVICE there is."""
+    """Returns whether a test is marked `gpu`, or its module's DEVICE is a GPU."""
     device = getattr(getattr(item, "module", None), "DEVICE", None)
     return item.get_closest_marker("gpu") is not None or (isinstance(device, torch.device) and device.type == "cuda")
 
 
-class Record:
-    """Writes to a file, a JSON object a line."""
+class ResultRecorder:
+    """Recorder of test outcomes, as JSON lines."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -61,7 +63,7 @@ class Record:
             file.write(json.dumps(line) + "\n")
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        # With workers, they collect, and this session has nothing.
+        # With xdist the workers collect, and this session has no items.
         if session.items:
             self.write(collected=[item.nodeid for item in session.items])
 
@@ -73,7 +75,7 @@ class Record:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self.write(test=report.nodeid, outcome="error", seconds=0.0, message=message(report), measured={})
+            self.write(test=report.nodeid, outcome="error", seconds=0.0, message=failure_message(report), measured={})
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when != "call" and report.passed:
@@ -83,18 +85,18 @@ class Record:
             test=report.nodeid,
             outcome="error" if broken else report.outcome,
             seconds=round(report.duration, 3),
-            message=None if report.passed else message(report),
-            measured={name: finite(value) for name, value in report.user_properties},
+            message=None if report.passed else failure_message(report),
+            measured={name: json_value(value) for name, value in report.user_properties},
         )
 
 
-def finite(value: object) -> object:
-    """What strict JSON has no number for, as text."""
+def json_value(value: object) -> object:
+    """Returns a value that strict JSON can represent: infinities and NaN as text."""
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def message(report: pytest.TestReport | pytest.CollectReport) -> str:
-    """Why."""
+def failure_message(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """Returns the message of a failure, an error or a skip."""
     if isinstance(report.longrepr, tuple):
         return str(report.longrepr[2])
-    return report.longreprtext[-LONGEST:]
+    return report.longreprtext[-MAX_MESSAGE_LENGTH:]

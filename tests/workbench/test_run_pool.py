@@ -1,4 +1,4 @@
-"""Experiments side by side."""
+"""Training runs side by side in processes."""
 
 import os
 import signal
@@ -12,9 +12,11 @@ import pytest
 from tests.workbench.experiments import small
 from tests.workbench.test_run import assert_same
 from workbench.config import Part
-from workbench.process_pool import ProcessPool
 from workbench.run import run
 from workbench.run_folder import run_folder
+from workbench.run_pool import RunPool
+
+pytestmark = pytest.mark.usefixtures("spawned_pools")
 
 
 def collect(pool, experiments, react=lambda index, event: None):
@@ -32,7 +34,7 @@ def test_results_are_the_same_for_any_number_of_workers(tmp_path):
     experiments = [small(name, seed=seed) for name in ("gru", "tcn") for seed in (0, 1)]
     for experiment in experiments:
         run(experiment, tmp_path / "here")
-    events = collect(ProcessPool(out=tmp_path / "there", workers=2), experiments)
+    events = collect(RunPool(out=tmp_path / "there", workers=2), experiments)
     assert sorted(index for index, event in events if event.kind == "finished") == [0, 1, 2, 3]
     for experiment in experiments:
         assert_same(run_folder(tmp_path / "here", experiment), run_folder(tmp_path / "there", experiment))
@@ -55,7 +57,7 @@ class Counts(GRU):
 """,
     )
     before = os.environ.get("OMP_NUM_THREADS")
-    events = collect(ProcessPool(out=tmp_path, workers=1), [small(f"{name}:Counts", steps=2)])
+    events = collect(RunPool(out=tmp_path, workers=1), [small(f"{name}:Counts", steps=2)])
     assert events[-1][1].kind == "finished", events[-1][1].text
     assert os.environ.get("OMP_NUM_THREADS") == before
 
@@ -75,7 +77,7 @@ class Dies(GRU):
 """,
     )
     experiments = [small(f"{name}:Dies"), small("gru")]
-    events = collect(ProcessPool(out=tmp_path, workers=1), experiments)
+    events = collect(RunPool(out=tmp_path, workers=1), experiments)
     ended = {index: event for index, event in events if event.kind != "step"}
     assert ended[0].kind == "failed"
     assert "signal 9" in ended[0].text
@@ -92,7 +94,7 @@ class Raises(GRU):
         raise ArithmeticError("no\\nluck")
 """
     experiments = [small(on_path("raises", text) + ":Raises"), small("gru")]
-    events = collect(ProcessPool(out=tmp_path, workers=1), experiments)
+    events = collect(RunPool(out=tmp_path, workers=1), experiments)
     ended = {index: event for index, event in events if event.kind != "step"}
     log = run_folder(tmp_path, experiments[0]) / "error.log"
     assert (ended[0].kind, ended[0].text) == ("failed", f"ArithmeticError: no luck (see {log})")
@@ -116,7 +118,7 @@ class Raises(GRU):
 def test_a_run_that_finds_no_memory_on_a_gpu_says_so_in_a_line(tmp_path, on_path):
     name = on_path("greedy", RAISES.replace("%s", "torch.OutOfMemoryError('CUDA out of memory. Tried ...')"))
     experiments = [greedy(name), small("gru", steps=2)]
-    events = collect(ProcessPool(out=tmp_path, workers=1), experiments)
+    events = collect(RunPool(out=tmp_path, workers=1), experiments)
     ended = {index: event for index, event in events if event.kind != "step"}
     assert ended[0].kind == "failed"
     log = run_folder(tmp_path, experiments[0]) / "error.log"
@@ -129,7 +131,7 @@ def test_a_run_that_finds_no_memory_on_a_gpu_says_so_in_a_line(tmp_path, on_path
 def test_after_a_failure_on_a_gpu_another_process_goes_on(tmp_path, on_path, device, processes):
     name = on_path("broken_on_gpu", RAISES.replace("%s", "ArithmeticError(f'in process {os.getpid()}')"))
     experiments = [greedy(name, seed=seed) for seed in range(3)]
-    events = collect(ProcessPool(out=tmp_path, workers=1, device=device), experiments)
+    events = collect(RunPool(out=tmp_path, workers=1, device=device), experiments)
     assert [index for index, _ in events] == [0, 1, 2]
     assert {event.kind for _, event in events} == {"failed"}
     assert len({event.text.partition(" (see")[0] for _, event in events}) == processes
@@ -142,14 +144,14 @@ def greedy(module, seed=0):
 
 def test_stopping_saves_what_is_under_way_and_begins_nothing_new(tmp_path):
     experiments = [small("gru", steps=1500, log_every=500), small("rnn", steps=1500)]
-    pool = ProcessPool(out=tmp_path / "cut", workers=1)
+    pool = RunPool(out=tmp_path / "cut", workers=1)
     events = collect(pool, experiments, lambda index, event: pool.stop() if not pool.stopping else None)
     assert events[-1][1].kind == "stopped"
     assert {index for index, _ in events} == {0}
     folder = run_folder(tmp_path / "cut", experiments[0])
     assert (folder / "last.ckpt").exists()
     assert not (folder / "result.json").exists()
-    collect(ProcessPool(out=tmp_path / "cut", workers=1), experiments[:1])
+    collect(RunPool(out=tmp_path / "cut", workers=1), experiments[:1])
     run(experiments[0], tmp_path / "whole")
     assert_same(folder, run_folder(tmp_path / "whole", experiments[0]))
 
@@ -161,12 +163,12 @@ def test_workers_end_with_a_parent_that_was_killed(tmp_path):
         f"""
 from pathlib import Path
 from tests.workbench.experiments import small
-from workbench.pool import Pool
+from workbench.run_pool import RunPool
 
 if __name__ == "__main__":
     def listen(index, event):
-        print(pool._crew[0].process.pid, flush=True)
-    pool = Pool(out=Path({str(tmp_path)!r}), workers=1)
+        print(pool.processes[0].process.pid, flush=True)
+    pool = RunPool(out=Path({str(tmp_path)!r}), workers=1)
     pool.run([small(steps=10**7, log_every=10**6)], listen)
 """
     )
@@ -189,12 +191,12 @@ if __name__ == "__main__":
 
 
 def test_stopping_while_a_worker_dies_is_no_crash(tmp_path):
-    pool = ProcessPool(out=tmp_path, workers=1)
+    pool = RunPool(out=tmp_path, workers=1)
 
     def react(index, event):
         if not pool.stopping:
-            pool._crew[0].process.kill()
-            pool._crew[0].process.join()
+            pool.processes[0].process.kill()
+            pool.processes[0].process.join()
             pool.stop()
 
     events = collect(pool, [small(steps=10**6)], react)

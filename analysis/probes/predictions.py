@@ -1,0 +1,69 @@
+"""Predictions of a model on a batch, scored sequence by sequence and answer by answer."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from architectures.base import eval_mode
+from workbench.model import Model
+from workbench.tasks import Batch, Task
+
+MAX_STEPS = 1 << 17
+"""Steps, over all sequences, that go through a model at once, which bounds memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SequenceScores:
+    """Loss and right answers of each sequence, each (sequences,)."""
+
+    loss: np.ndarray
+    right: np.ndarray | None
+    """Numbers of right answers; `None` if the task has no accuracy."""
+    total: np.ndarray
+    """Numbers of answers that count."""
+
+
+def score_sequences(model: Model, task: Task, batch: Batch) -> SequenceScores:
+    """Returns the loss and the right answers of each sequence separately."""
+    losses: list[float] = []
+    accuracies: list[float] = []
+    totals: list[float] = []
+    for part, prediction in iterate_predictions(model, batch):
+        for index in range(len(part.x)):
+            sequence, answer = part[index : index + 1], prediction[index : index + 1]
+            losses.append(float(task.loss(answer, sequence)))
+            totals.append(float(answer[..., 0].numel() if sequence.recall is None else sequence.recall.sum()))
+            accuracy = task.metrics(answer, sequence).get("accuracy")
+            if accuracy is not None:
+                accuracies.append(float(accuracy))
+    total = np.array(totals)
+    right = np.array(accuracies) * total if len(accuracies) == len(losses) else None
+    return SequenceScores(loss=np.array(losses), right=right, total=total)
+
+
+def recalled_answers(model: Model, batch: Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns every recalled answer of a batch that has `recall` and `source`, with classes as targets.
+
+    Returns:
+        Three arrays (answers,): the lag in steps, whether the answer was right, and the number of its sequence.
+    """
+    assert batch.recall is not None
+    assert batch.source is not None
+    right = torch.cat(
+        [(prediction.argmax(-1) == part.target).cpu() for part, prediction in iterate_predictions(model, batch)]
+    )
+    sequence, step = batch.recall.nonzero(as_tuple=True)
+    lag = step - batch.source[sequence, step]
+    return lag.numpy(), right[sequence, step].numpy(), sequence.numpy()
+
+
+def iterate_predictions(model: Model, batch: Batch) -> Iterator[tuple[Batch, Tensor]]:
+    """Yields a batch part by part, on the model's device, with the model's predictions."""
+    size = max(1, MAX_STEPS // batch.x.shape[1])
+    with torch.no_grad(), eval_mode(model):
+        for start in range(0, len(batch.x), size):
+            part = batch[start : start + size].to(model.device)
+            yield part, model(part.x, part.lengths)[0]

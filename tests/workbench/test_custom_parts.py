@@ -1,0 +1,49 @@
+"""Custom tasks and architectures: the code that belongs to them, and its changes."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.workbench.experiments import small
+from workbench.custom_parts import PART_KINDS, architecture_source, check_unchanged, is_custom
+from workbench.errors import UserError
+
+ENCODER = "from architectures.gru import GRU\n\n\nclass Custom(GRU):\n    pass\n"
+TASK = """
+from dataclasses import dataclass
+from workbench.tasks.addition import Addition
+
+
+@dataclass(frozen=True, kw_only=True)
+class Custom(Addition):
+    pass
+"""
+
+
+def test_only_dotted_paths_are_custom():
+    assert is_custom("package.module:Class")
+    assert not is_custom("gru")
+    assert architecture_source("gru") is None
+
+
+def test_an_unchanged_part_is_accepted_and_a_changed_one_refused(on_path):
+    task, encoder = on_path("custom_task", TASK) + ":Custom", on_path("custom_encoder", ENCODER) + ":Custom"
+    experiment = small(encoder, task, task_options={"length": 8})
+    for kind in PART_KINDS:
+        check_unchanged(kind, getattr(experiment, kind), "the run", "put it back")
+    on_path("custom_task", TASK + "# changed\n")
+    on_path("custom_encoder", ENCODER + "# changed\n")
+    for kind, changed in (("task", "code or the data"), ("architecture", "code")):
+        part = getattr(experiment, kind)
+        message = f"^the {changed} of {kind} {part.name} is not what the run was made with; put it back$"
+        with pytest.raises(UserError, match=message):
+            check_unchanged(kind, part, "the run", "put it back")
+        # Results from before code was hashed have no hash to compare with.
+        check_unchanged(kind, replace(part, source=None), "the run", "put it back")
+
+
+@pytest.mark.parametrize("kind", PART_KINDS)
+def test_a_part_that_is_gone_is_refused(kind):
+    part = replace(getattr(small(), kind), name="absent_module:Custom")
+    with pytest.raises(UserError, match=f"^{kind} absent_module:Custom: there is no module 'absent_module'"):
+        check_unchanged(kind, part, "the run", "put it back")

@@ -1,0 +1,113 @@
+"""Custom parts: tasks and architectures that users bring, named as package.module:Class.
+
+Their code belongs to an experiment as much as their options do, so its hash is part of the experiment's identity.
+"""
+
+import hashlib
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, get_args
+
+from architectures.registry import load_encoder_class
+from workbench import tasks
+from workbench.config import Part
+from workbench.errors import UserError
+from workbench.files import describe_error
+from workbench.tasks import Task
+
+PartKind = Literal["task", "architecture"]
+PART_KINDS: tuple[PartKind, ...] = get_args(PartKind)
+"""Every kind of part that a user may bring. Options are given to one as --KIND.NAME.OPTION VALUE."""
+
+BUILT_IN = ("architectures", "workbench", "torch", "builtins", "abc", "typing", "dataclasses")
+"""Packages whose classes are not hashed, though custom ones inherit from them."""
+
+
+def is_custom(name: str) -> bool:
+    """Returns whether a name is a dotted path package.module:Class, not a name of the catalogue."""
+    return ":" in name
+
+
+def check_unchanged(kind: PartKind, part: Part, owner: str, remedy: str) -> None:
+    """Refuses a part whose code, or data, is no longer what it was when the part was resolved.
+
+    Args:
+        kind: task or architecture.
+        part: as it was resolved. A custom one without a hash of its code is taken as unchanged.
+        owner: what was made with it, as in "the experiment".
+        remedy: what the user can do, as in "put it back".
+
+    Raises:
+        UserError: if it has changed, or is gone.
+    """
+    data = None
+    if kind == "task":
+        with user_errors(f"task {part.name}"):
+            task = tasks.build(part.name, **part.options)
+            source, data = task_source(part.name, task), task.data
+    else:
+        source = architecture_source(part.name)
+    if source != part.source and (part.source is not None or data is not None):
+        changed = "code or the data" if kind == "task" else "code"
+        raise UserError(f"the {changed} of {kind} {part.name} is not what {owner} was made with; {remedy}")
+
+
+def task_source(name: str, task: Task) -> str | None:
+    """Returns a hash of what a task depends on beside its name and options; `None` if that is the same everywhere.
+
+    It joins the hash of its code, if it is custom, and the hash of the files that it reads, if they are the user's.
+    """
+    hashes = [part for part in (class_source(type(task), name), task.data) if part is not None]
+    return "-".join(hashes) or None
+
+
+def architecture_source(name: str) -> str | None:
+    """Returns a hash of the code of a custom architecture as it is now; `None` for a name of the catalogue.
+
+    Raises:
+        UserError: if there is no architecture of that name.
+    """
+    with user_errors(f"architecture {name}"):
+        return class_source(load_encoder_class(name), name)
+
+
+def class_source(cls: type, name: str) -> str | None:
+    """Returns a hash of the code of a custom class; `None` for a name of the catalogue.
+
+    The files that define the class and its base classes are hashed, except those of the bench and of PyTorch.
+
+    Args:
+        cls: the task's or the architecture's class.
+        name: its name in the experiment.
+    """
+    if not is_custom(name):
+        return None
+    custom = [base for base in cls.__mro__ if base.__module__.partition(".")[0] not in BUILT_IN]
+    files = {inspect.getsourcefile(base) for base in custom}
+    digest = hashlib.sha256()
+    for path in sorted(path for path in files if path is not None):
+        digest.update(Path(path).read_bytes())
+    return digest.hexdigest()[:12]
+
+
+@contextmanager
+def user_errors(label: str) -> Iterator[None]:
+    """Turns the errors of a task or an architecture, and any exception from custom code, into one line.
+
+    Args:
+        label: which it is, as in "task copy": the line begins with it.
+
+    Raises:
+        UserError: in place of any other exception.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (ValueError, TypeError) as error:
+        message = describe_error(error)
+        raise UserError(message if message.startswith(("unknown", label)) else f"{label}: {message}") from error
+    except Exception as error:
+        raise UserError(f"{label}: {type(error).__name__}: {describe_error(error)}") from error
