@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from sweeps.retry import with_retries
+from sweeps.storage_retry import with_retries
 from sweeps.studies import LoadedStudy
 from sweeps.worker import is_done
 

@@ -12,8 +12,8 @@ from typing import Any
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 
-from sweeps.retry import with_retries
 from sweeps.search_space import SearchSpace
+from sweeps.storage_retry import with_retries
 from sweeps.studies import LoadedStudy
 from sweeps.trial_budget import DIVERGED, DUPLICATE, ERROR, IDENTITY, INTERRUPTED, OUTCOME, WORKER, is_duplicate
 from workbench.config import TUNING_SEED, Experiment

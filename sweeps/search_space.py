@@ -7,16 +7,7 @@ from typing import Any, Self
 import optuna
 
 from architectures.suggest import did_you_mean
-from sweeps.distributions import (
-    NO_VALUE,
-    Choices,
-    Condition,
-    Domain,
-    Scalar,
-    find_value,
-    read_condition,
-    read_domain,
-)
+from sweeps.distributions import NO_VALUE, Choices, Condition, Domain, Scalar, find_value, read_condition, read_domain
 from sweeps.setting_names import Match, Setting, coerce_value, find_setting
 from workbench.custom_parts import user_errors
 from workbench.errors import UserError

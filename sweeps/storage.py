@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial
 from sqlalchemy import event, exc
 from sqlalchemy.engine import URL, Connection, Engine
 
-from sweeps.retry import with_retries
+from sweeps.storage_retry import with_retries
 from sweeps.storage_url import read_url, redact
 from workbench.errors import UserError
 from workbench.files import describe_error, ensure_writable

@@ -10,7 +10,8 @@ from sweeps.setting_names import Match, normalize_options, settings_by_name
 from workbench.config import Budget, Experiment, Numerics, Optimization, Part
 from workbench.custom_parts import architecture_source, check_unchanged
 from workbench.errors import UserError
-from workbench.resolve import match_parameters, resolve_architecture, resolve_task
+from workbench.parameter_matching import match_parameters
+from workbench.resolve import resolve_architecture, resolve_task
 from workbench.tasks import Task
 from workbench.validation import check_choice, check_int, from_mapping
 

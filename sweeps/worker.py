@@ -24,9 +24,9 @@ from sweeps.objective import (
     TrialLostError,
     WorkerUnusableError,
 )
-from sweeps.retry import with_retries
 from sweeps.search_space import SearchSpace
 from sweeps.storage import QueueEmptyError, connect
+from sweeps.storage_retry import with_retries
 from sweeps.studies import LoadedStudy, load_studies, refresh
 from sweeps.trial_budget import UnstartedTrials, count_finished, enqueue_missing, failure_reasons, is_abandoned
 from workbench.config import Experiment

@@ -119,10 +119,10 @@ def pretend(monkeypatch):
     from analysis.dashboards.workspace import push
 
     me = Account(entity="me", username="me", base_url="https://wandb.example", app_url="https://wandb.example")
-    monkeypatch.setattr(account, "signed_in", lambda: me)
-    monkeypatch.setattr(wsgi, "until_stopped", lambda server, line: print(line))
+    monkeypatch.setattr(account, "fetch_account", lambda: me)
+    monkeypatch.setattr(wsgi, "serve_until_stopped", lambda server, line: print(line))
     monkeypatch.setattr(push, "save_workspace", lambda space: "https://wandb.example/workspace")
-    monkeypatch.setattr(push, "report_of", lambda *given, **named: type("Report", (), {"id": "r"}))
+    monkeypatch.setattr(push, "prepare_report", lambda *given, **named: type("Report", (), {"id": "r"}))
     monkeypatch.setattr(push, "save_report", lambda made: "https://wandb.example/report")
 
 

@@ -9,7 +9,8 @@ from workbench.custom_parts import user_errors
 from workbench.errors import UserError
 from workbench.flat_config import check_names, from_flat, to_flat
 from workbench.model import count_parameters
-from workbench.resolve import match_parameters, resolve_architecture, resolve_task
+from workbench.parameter_matching import match_parameters
+from workbench.resolve import resolve_architecture, resolve_task
 from workbench.validation import check_choice, check_int
 
 Match = Literal["width", "parameters"]

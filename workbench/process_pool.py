@@ -130,11 +130,10 @@ class ProcessPool(ABC):
         connection, process = start_process(self.target, *self.arguments, threads=self.threads)
         worker = PoolWorker(process=process, connection=connection, slot=slot)
         self.processes.append(worker)
+        self.on_start(worker)
         if self.stopping:
-            # The pool was stopped while this process was started, so that `stop` did not reach it.
+            # The pool was stopped while this process was started, so that `stop` may not have reached it.
             worker.send(STOP)
-        else:
-            self.on_start(worker)
 
     def _with_messages(self) -> list[PoolWorker]:
         ready = wait([worker.connection for worker in self.processes], timeout=IDLE_SECONDS)

@@ -9,7 +9,7 @@ from analysis.figures.learning_curves import finite_column
 from analysis.formatting import ABSENT, format_count, format_number, join_names, pluralize
 from analysis.papers.preset import Preset, Scale
 from analysis.papers.tables import ComparisonTable, OurResult, TableRow
-from analysis.published import PublishedFigure
+from analysis.published_figures import PublishedFigure
 from workbench.results import Run
 
 RULE = (

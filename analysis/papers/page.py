@@ -24,7 +24,7 @@ from analysis.papers.preset import Preset, Scale, load_preset
 from analysis.papers.settings_table import describe_reductions, settings_table
 from analysis.papers.status import load_runs_status
 from analysis.papers.tables import ComparisonTable, TableRow, build_tables, published_variants
-from analysis.published import find_published
+from analysis.published_figures import find_published
 from analysis.statistics import Mean, mean_interval
 from analysis.style import save_svg
 from workbench.files import write_json, write_text

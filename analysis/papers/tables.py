@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis.papers.metric import Metric
 from analysis.papers.preset import Preset, Scale
-from analysis.published import PublishedFigure, PublishedSource, catalogue_name, find_published
+from analysis.published_figures import PublishedFigure, PublishedSource, catalogue_name, find_published
 from analysis.statistics import Mean, mean_interval
 from workbench import tasks
 from workbench.config import Experiment, Part

@@ -12,7 +12,7 @@ import pandas as pd
 from analysis.formatting import clip_to_unit_range, pluralize
 from analysis.grouping import Row, Section, format_option, identity_columns
 from analysis.probes import registry
-from analysis.probes.registry import ProbeRecord
+from analysis.probes.records import ProbeRecord, read_records
 from analysis.probes.result import Curve, ProbeResult
 from analysis.statistics import Estimate, half_width
 from workbench.results import Run
@@ -121,7 +121,7 @@ def load_probe_records(runs: Iterable[Run]) -> RecordsByFolder:
     Raises:
         UserError: if an `analysis.json` cannot be read.
     """
-    records = {run.folder: registry.read_records(run.folder) for run in runs}
+    records = {run.folder: read_records(run.folder) for run in runs}
     return {folder: by_name for folder, by_name in records.items() if by_name}
 
 

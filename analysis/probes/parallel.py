@@ -7,7 +7,7 @@ from multiprocessing.connection import Connection
 
 import torch
 
-from analysis.probes.registry import ProbeRecord
+from analysis.probes.records import ProbeRecord
 from analysis.probes.runner import EventHandler, ProbeEvent, ProbeJob, ProbeOptions, run_probes
 from workbench.files import describe_error
 from workbench.process_pool import PoolWorker, ProcessPool, end_with_parent

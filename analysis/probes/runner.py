@@ -8,19 +8,50 @@ from typing import Any, Literal
 
 import torch
 
-from analysis.probes import models, registry
+from analysis.probes import models
 from analysis.probes.errors import OUT_OF_MEMORY, BrokenGpuError, MachineError, failure_reason
 from analysis.probes.models import LoadedModel
-from analysis.probes.registry import ProbeRecord
+from analysis.probes.records import ProbeRecord, read_records, write_records
+from analysis.probes.registry import load_probe
+from analysis.probes.result import NotAvailableError
 from analysis.probes.settings import ProbeSettings
 from workbench import checkpoints
 from workbench.checkpoints import LAST, find_newest
 from workbench.config import Experiment
-from workbench.devices import release_memory
+from workbench.devices import matmul_precision, release_memory
 from workbench.errors import UserError
-from workbench.files import read_yaml
+from workbench.files import describe_error, read_yaml
 from workbench.results import finished_runs, read_run
 from workbench.run_folder import claim, run_folder, run_lock
+
+
+def run_probe(loaded: "LoadedModel", name: str, settings: ProbeSettings) -> ProbeRecord:
+    """Applies a probe to a model, on the model's device.
+
+    If the probe fails because of the model, the record has no result and states the reason.
+
+    Raises:
+        UserError: if there is no such probe, or a setting does not suit it.
+        MachineError: if memory ran out or the GPU failed.
+    """
+    probe = load_probe(name)
+    device, weights = loaded.model.device, ""
+    result, reason = None, ""
+    try:
+        weights = loaded.weights_hash
+        # A GPU would otherwise round the factors of a product, and lose the smallest components of a state.
+        with matmul_precision("highest"):
+            result = probe.measure(loaded, settings)
+    except NotAvailableError as error:
+        reason = describe_error(error)
+    except (UserError, MachineError):
+        raise
+    except (Exception, SystemExit) as error:
+        # A custom architecture may fail in any way, and the other probes still count.
+        reason = failure_reason(error, device)
+        if reason == OUT_OF_MEMORY:
+            raise MachineError(reason) from error
+    return ProbeRecord(settings=asdict(settings), weights=weights, result=result, reason=reason, device=device.type)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +153,7 @@ def _run_probes(index: int, job: ProbeJob, options: ProbeOptions, on_event: Even
             folder.mkdir(exist_ok=True)
             if not job.trained:
                 claim(folder, job.experiment)
-            records, weights = registry.read_records(folder), loaded.weights_hash
+            records, weights = read_records(folder), loaded.weights_hash
             while remaining:
                 name = remaining[0]
                 previous = records.get(name)
@@ -143,7 +174,7 @@ def _run_probes(index: int, job: ProbeJob, options: ProbeOptions, on_event: Even
                     if isinstance(error, BrokenGpuError):
                         return False
                     continue
-                registry.write_records(folder, {name: record})
+                write_records(folder, {name: record})
                 report("done", record=record, seconds=time.perf_counter() - start)
     except UserError as error:
         while remaining:
@@ -155,7 +186,7 @@ def _run_probe(loaded: LoadedModel, name: str, options: ProbeOptions, kept: Prob
     # The same numbers, whatever the number of processes and whatever was probed before.
     torch.manual_seed(options.settings.seed)
     move_model(loaded.model, options.device)
-    record = registry.run_probe(loaded, name, options.settings)
+    record = run_probe(loaded, name, options.settings)
     if kept is not None and (lost := lost_measures(record, kept)) is not None:
         raise MachineError(f"{lost}; the previous result stays")
     return record

@@ -11,13 +11,7 @@ import torch
 from torch import Tensor
 
 from analysis.formatting import clip_to_unit_range
-from analysis.measures.survival import (
-    ESSAY_RETENTION,
-    Survival,
-    lower_quantile,
-    measure_survival,
-    photocopier_share,
-)
+from analysis.measures.survival import ESSAY_RETENTION, Survival, lower_quantile, measure_survival, photocopier_share
 from analysis.probes.base import Measure, run_measures, with_steps
 from analysis.probes.models import LoadedModel
 from analysis.probes.result import Curve, Metric, NotAvailableError, ProbeResult

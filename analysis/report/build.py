@@ -24,7 +24,7 @@ from analysis.report.summary import describe_winner, summary
 from analysis.report.tuning import chapter as tuning
 from analysis.report.tuning.fairness import check_tuning_fairness
 from analysis.report.tuning.tables import trials_table
-from analysis.report.tuning.tuned import tuned_tasks
+from analysis.report.tuning.tuned_tasks import tuned_tasks
 from workbench import study_files
 from workbench.errors import UserError
 from workbench.files import write_text

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from analysis.formatting import DASH, format_count, format_number, format_percent, format_seeds
 from analysis.grouping import Row, Section, flatten_config, format_option, natural_sort_key
 from workbench.config import Numerics
-from workbench.resolve import MATCH_TOLERANCE
+from workbench.parameter_matching import MATCH_TOLERANCE
 
 MAX_LISTED = 3
 """Largest number of rows with the same value that are listed one by one; more become "all others"."""

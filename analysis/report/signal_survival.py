@@ -8,14 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.figures.panels import REFERENCE_LINE, Line, curve_lines, decay_panel, exponentiate
-from analysis.formatting import (
-    ABSENT,
-    SUPERSCRIPTS,
-    format_count,
-    format_number,
-    join_names,
-    pluralize,
-)
+from analysis.formatting import ABSENT, SUPERSCRIPTS, format_count, format_number, join_names, pluralize
 from analysis.measures.survival import ESSAY_RETENTION, photocopier_share
 from analysis.probes.aggregate import RowResults, SectionResults, rows_with_metric
 from analysis.report.blocks import Cell, Chapter, Column, Figure, Table

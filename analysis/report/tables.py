@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.formatting import ABSENT, format_count, format_interval, format_number, format_range
 from analysis.grouping import Row, Section, flatten_config, identity_columns
-from analysis.published import PublishedSource, catalogue_name, find_published
+from analysis.published_figures import PublishedSource, catalogue_name, find_published
 from analysis.report.blocks import Cell, Column, Table
 from analysis.report.summary import best_rows
 from analysis.statistics import mean_interval, median_steps_to_goal

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.probes import models, registry
+from analysis.probes import models, runner
 from analysis.probes.result import ProbeResult
 from analysis.probes.settings import ProbeSettings
 from tests.workbench.experiments import small
@@ -29,7 +29,7 @@ def run_on_device(
     loaded = replace(models.untrained_model(experiment), trained=True)
     loaded.model.to(device)
     torch.manual_seed(0)
-    record = registry.run_probe(loaded, probe, settings)
+    record = runner.run_probe(loaded, probe, settings)
     assert record.device == device.type
     return ProbeResult(unavailable={"all": record.reason}) if record.result is None else record.result
 

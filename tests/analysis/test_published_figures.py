@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from analysis.published import PublishedFigure
+from analysis.published_figures import PublishedFigure
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from sqlalchemy import exc
 from sweeps import objective as objective_module
 from sweeps.export import export_state, export_trial
 from sweeps.objective import DuplicateTrialError, FailedTrialError, InterruptedTrialError, TrialLostError
-from sweeps.retry import with_retries
+from sweeps.storage_retry import with_retries
 from sweeps.trial_budget import DIVERGED, DUPLICATE, ERROR, IDENTITY, INTERRUPTED, OUTCOME, SLOT, fail_trial
 from sweeps.worker import run_waiting_trial
 from tests.sweeps.small_sweeps import fake_run, fill_slots, make_objective, make_study, narrow_space, run_waiting_trials

@@ -18,8 +18,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
 from sweeps import storage as storage_module
-from sweeps.retry import with_retries
 from sweeps.storage import QueueEmptyError, QueueStorage, connect
+from sweeps.storage_retry import with_retries
 from sweeps.storage_url import default_url, redact, without_password
 from tests.sweeps.concurrent import open_and_add, run_together, take_all
 from workbench.errors import UserError
@@ -194,7 +194,7 @@ import resource, sys
 sys.path.insert(0, sys.argv[1])
 import optuna
 from pathlib import Path
-from sweeps.retry import with_retries
+from sweeps.storage_retry import with_retries
 from sweeps.storage import connect
 from workbench.errors import UserError
 optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -12,8 +12,8 @@ from sqlalchemy import Engine, event, exc
 from sweeps import objective as objective_module
 from sweeps import worker as worker_module
 from sweeps.objective import WorkerUnusableError
-from sweeps.retry import with_retries
 from sweeps.storage import connect
+from sweeps.storage_retry import with_retries
 from sweeps.studies import create_studies, load_studies
 from sweeps.trial_budget import ERROR, INTERRUPTED, OUTCOME, count_finished, fail_trial, slot_of
 from sweeps.worker import (

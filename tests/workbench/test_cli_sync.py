@@ -13,8 +13,8 @@ from itertools import pairwise
 import pytest
 
 from analysis.dashboards.mirror.state import iter_states, write_state
-from analysis.probes import registry
-from analysis.probes.registry import ProbeRecord
+from analysis.probes import records
+from analysis.probes.records import ProbeRecord
 from analysis.probes.result import Metric, ProbeResult
 from tests.analysis.dashboards.wandb_server import KEY, clean_environment, run_server, silent_port, sync_processes
 from tests.analysis.report_runs import experiment, write_run
@@ -118,7 +118,7 @@ def test_what_was_run_is_sent_once_and_again_when_more_is_known(sync_here, out, 
 
     first = next(out.glob("runs/*/*/*/seed-1"))
     result = ProbeResult(metrics={"reach": Metric(value=7.0, unit="steps", what="")})
-    registry.write_records(first, {"memory_length": ProbeRecord(settings={}, weights="", result=result)})
+    records.write_records(first, {"memory_length": ProbeRecord(settings={}, weights="", result=result)})
     before = backend.operations.copy()
     status, output, _ = sync_here(out)
     assert (status, output) == (0, f"1 record sent: {backend.url}/someone/sequence-workbench\n")

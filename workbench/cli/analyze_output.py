@@ -6,7 +6,7 @@ from types import TracebackType
 
 from analysis.formatting import ABSENT, AT_LEAST, HIDDEN_UNITS, format_number, format_plain, pluralize
 from analysis.probes.errors import OUT_OF_MEMORY
-from analysis.probes.registry import ProbeRecord
+from analysis.probes.records import ProbeRecord
 from analysis.probes.runner import ProbeEvent, ProbeJob, out_of_memory_measures, unavailable_probes
 from analysis.report.ranking import QUESTIONS
 from workbench.cli.output import ProgressBar, align_columns, run_label

@@ -87,8 +87,8 @@ def trials_app(out: Path, log: Callable[[str], None]) -> "WsgiApp":
     if find_spec("optuna_dashboard") is None:
         raise UserError("they need optuna-dashboard: pip install 'sequence-workbench[dashboard]'")
     try:
-        from sweeps.retry import with_retries
         from sweeps.storage import connect
+        from sweeps.storage_retry import with_retries
         from sweeps.studies import load_studies
         from sweeps.worker import silence_optuna
         from workbench.cli.sweep.dashboard import find_storage_url

@@ -96,8 +96,8 @@ class Task(ABC):
     readout: ClassVar[Literal["last", "every"]]
     """Steps at which the answer is read: the last valid one, or every one."""
     stateful: ClassVar[bool] = False
-    """True if a training batch continues the sequences of the last one, with the state that it left, detached, and fixed
-    examples, of a multiple of `steps` steps, are read in pieces of `steps` in the same way."""
+    """True if a training batch continues the sequences of the last one, with the state that it left, detached; fixed
+    examples, of a multiple of `steps` steps, are then read in pieces of `steps` in the same way."""
     symbols: int | None = None
     """The size of the alphabet if x holds symbols; `None` if x holds features."""
     input_size: int

@@ -18,7 +18,7 @@ from analysis.dashboards.mirror.naming import (
     history_name,
     result_summary,
 )
-from analysis.probes import registry
+from analysis.probes import records
 from analysis.probes.result import ProbeResult
 from workbench.errors import UserError
 from workbench.files import describe_error, read_yaml
@@ -107,7 +107,7 @@ def run_record(run: Run, trial_info: TrialInfo | None = None, *, checkpoint: boo
     validated = sorted({name for row in rows for name in row if name.startswith("val/")})
     best = {name: best_direction(name.removeprefix("val/"), run.result.get("criterion")) for name in validated}
     results = {
-        name: record.result for name, record in registry.read_records(run.folder).items() if record.result is not None
+        name: record.result for name, record in records.read_records(run.folder).items() if record.result is not None
     }
     name = f"{task}/{architecture}/seed-{experiment.seed}"
     if trial_info is not None:

@@ -12,7 +12,7 @@ from analysis.dashboards.mirror.record import Record, comparison_record, run_rec
 from analysis.dashboards.workspace import titles
 from analysis.dashboards.workspace.titles import METRIC_SUFFIXES
 from analysis.grouping import Section, build_sections
-from analysis.report.tuning.tuned import tuned_tasks
+from analysis.report.tuning.tuned_tasks import tuned_tasks
 from architectures.suggest import did_you_mean
 from workbench import study_files
 from workbench.errors import UserError

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from analysis.grouping import Section
-from analysis.report.tuning.tuned import TunedTask
+from analysis.report.tuning.tuned_tasks import TunedTask
 
 Titles = Mapping[str, str]
 """Titles by name, in the order in which they are shown."""

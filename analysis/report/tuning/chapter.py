@@ -20,7 +20,7 @@ from analysis.report.tuning import (
     tables,
     tuned_vs_default,
 )
-from analysis.report.tuning.tuned import (
+from analysis.report.tuning.tuned_tasks import (
     RankChange,
     TunedArchitecture,
     TunedTask,

@@ -7,7 +7,7 @@ from matplotlib.ticker import MaxNLocator
 from analysis.figures import panels
 from analysis.figures.panels import REFERENCE_LINE, Line, Panel
 from analysis.formatting import format_number
-from analysis.report.tuning.tuned import TunedTask, best_so_far
+from analysis.report.tuning.tuned_tasks import TunedTask, best_so_far
 from analysis.style import theme
 
 CAPTION = (

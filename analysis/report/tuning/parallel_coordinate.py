@@ -14,7 +14,7 @@ from analysis.figures import labels
 from analysis.figures.labels import TEXT_GAP, TICK_FONT_SIZE, fit_text, max_text_width
 from analysis.formatting import ABSENT, make_printable
 from analysis.report.tuning.search_space import Axis, domain_axis, format_choice, searched_domains, values_axis
-from analysis.report.tuning.tuned import TunedArchitecture, final_loss
+from analysis.report.tuning.tuned_tasks import TunedArchitecture, final_loss
 from analysis.style import AID_COLOR, TEXT_COLOR, theme
 
 WIDTH, RIGHT, TOP, BOTTOM, AXIS_DISTANCE = 440.0, 30.0, 22.0, 14.0, 38.0

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from analysis.figures import labels
 from analysis.figures.labels import max_text_width
 from analysis.formatting import format_range, make_printable
-from analysis.report.tuning.tuned import TunedTask
+from analysis.report.tuning.tuned_tasks import TunedTask
 from analysis.style import theme
 
 WIDTH, RIGHT, TOP, CELL_HEIGHT = 440.0, 10.0, 6.0, 19.0

@@ -10,7 +10,7 @@ from analysis.figures.axes import LOG_SCALE_RATIO, fit_scale
 from analysis.figures.panels import Line, Panel
 from analysis.formatting import format_number, make_printable
 from analysis.report.tuning.slice_plot import marker_style
-from analysis.report.tuning.tuned import TunedArchitecture, TunedTask
+from analysis.report.tuning.tuned_tasks import TunedArchitecture, TunedTask
 from analysis.style import theme
 from workbench.study_files import Trial
 

@@ -11,7 +11,7 @@ from analysis.figures.axes import AxisScale, fit_scale
 from analysis.figures.labels import TEXT_GAP, TICK_FONT_SIZE, fit_text
 from analysis.formatting import make_printable
 from analysis.report.tuning.search_space import Axis, Domain, domain_axis, format_choice, searched_domains
-from analysis.report.tuning.tuned import TunedArchitecture, plotted_loss
+from analysis.report.tuning.tuned_tasks import TunedArchitecture, plotted_loss
 from analysis.style import AID_COLOR, TEXT_COLOR, theme
 from workbench.study_files import Trial, TrialStatus
 

@@ -18,7 +18,7 @@ from analysis.formatting import (
 from analysis.grouping import Row, flatten_config
 from analysis.report.blocks import Cell, Column, Table
 from analysis.report.tuning.search_space import format_domain, format_value, study_domains
-from analysis.report.tuning.tuned import (
+from analysis.report.tuning.tuned_tasks import (
     TunedArchitecture,
     TunedTask,
     default_trial,

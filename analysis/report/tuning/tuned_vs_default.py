@@ -12,7 +12,7 @@ from analysis.figures.labels import TICK_FONT_SIZE, max_text_width
 from analysis.formatting import format_interval
 from analysis.report.tuning.search_space import Axis
 from analysis.report.tuning.slice_plot import DRAW_ORDER, WINNER_STYLE, marker_style, spread_offset
-from analysis.report.tuning.tuned import TunedArchitecture, TunedTask, plotted_loss
+from analysis.report.tuning.tuned_tasks import TunedArchitecture, TunedTask, plotted_loss
 from analysis.statistics import Mean
 from analysis.style import AID_COLOR, theme
 

@@ -10,8 +10,8 @@ from analysis.dashboards.mirror import mirror, offline_run, sources
 from analysis.dashboards.mirror.mirror import Mirror, is_current, iter_items, run_item, write_record
 from analysis.dashboards.mirror.record import TrialInfo
 from analysis.dashboards.mirror.state import Destination, iter_states, mirrored_destination, read_state
-from analysis.probes import registry
-from analysis.probes.registry import ProbeRecord
+from analysis.probes import records
+from analysis.probes.records import ProbeRecord
 from analysis.probes.result import Metric, ProbeResult
 from tests.analysis.dashboards.wandb_reader import LoggedRecord
 from tests.workbench.experiments import finish, small
@@ -70,7 +70,7 @@ def test_a_record_is_replaced_under_the_same_id_once_probes_have_found_something
         offline_mirror.add(finished)
     (before,) = record_folders(tmp_path)
     id_before = load_state(finished.folder / "wandb.json").id
-    registry.write_records(finished.folder, probe_records(7.0))
+    records.write_records(finished.folder, probe_records(7.0))
     with Mirror(tmp_path, "offline", DESTINATION, fail_on_log) as offline_mirror:
         offline_mirror.add(finished)
     (after,) = record_folders(tmp_path)
@@ -118,7 +118,7 @@ def test_nothing_goes_into_the_home_of_the_user(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
     out = tmp_path / "out"
     finished = finish(small(steps=4), out)
-    registry.write_records(finished.folder, probe_records(7.0))
+    records.write_records(finished.folder, probe_records(7.0))
     write_record(out, run_item(finished, checkpoint=True), DESTINATION)
     assert not (home / "data").exists()
 
@@ -139,7 +139,7 @@ def test_the_trained_weights_go_along_only_on_request_and_then_stay(tmp_path):
         assert content["path"] == "last.ckpt"
         assert int(content["size"]) == (finished.folder / "last.ckpt").stat().st_size
         # What comes later, such as probes, does not take them away again.
-        registry.write_records(finished.folder, probe_records(3.0))
+        records.write_records(finished.folder, probe_records(3.0))
         write_record(tmp_path, run_item(finished), DESTINATION)
 
 
@@ -176,7 +176,7 @@ def test_a_record_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(offline_run, "write_offline_run", broken)
-    registry.write_records(finished.folder, probe_records(7.0))
+    records.write_records(finished.folder, probe_records(7.0))
     with pytest.raises(OSError, match="disk full"):
         write_record(tmp_path, run_item(finished), DESTINATION)
     assert (record_folders(tmp_path), read_json(finished.folder / "wandb.json")) == (before, state)
@@ -249,7 +249,7 @@ def test_copies_of_what_goes_along_go_with_the_record_that_is_replaced(tmp_path)
     finished = finish(small(steps=4), tmp_path)
     sizes = []
     for value in range(3):
-        registry.write_records(finished.folder, probe_records(float(value)))
+        records.write_records(finished.folder, probe_records(float(value)))
         write_record(tmp_path, run_item(finished, checkpoint=True), DESTINATION)
         (copies,) = (tmp_path / "wandb/staged").iterdir()
         assert copies.name == record_folders(tmp_path)[0]

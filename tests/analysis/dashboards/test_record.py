@@ -23,8 +23,8 @@ from analysis.dashboards.mirror.state import (
     resolve_destination,
     write_state,
 )
-from analysis.probes import registry
-from analysis.probes.registry import ProbeRecord
+from analysis.probes import records
+from analysis.probes.records import ProbeRecord
 from analysis.probes.result import Curve, Metric, ProbeResult
 from tests.analysis.report_runs import experiment, write_run
 from tests.analysis.tuning_studies import study, trial
@@ -157,7 +157,7 @@ def test_numbers_of_probes_have_their_intervals_behind_them(tmp_path):
     }
     probe_record = ProbeRecord(settings={}, weights="", result=ProbeResult(metrics=numbers, labels={"w": "said"}))
     unavailable = ProbeRecord(settings={}, weights="", result=None, reason="has none")
-    registry.write_records(run.folder, {"memory_length": probe_record, "gradient_decay": unavailable})
+    records.write_records(run.folder, {"memory_length": probe_record, "gradient_decay": unavailable})
     summary = {name: value for name, value in run_record(run).summary.items() if name.startswith(("probe/", "word/"))}
     assert summary == {
         "probe/memory_length/a": 1.0,

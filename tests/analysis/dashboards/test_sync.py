@@ -14,8 +14,8 @@ from analysis.dashboards.mirror.account import Account
 from analysis.dashboards.mirror.state import Destination, SyncState, read_state, write_state
 from analysis.dashboards.mirror.sync import sync_lock, upload
 from analysis.dashboards.mirror.sync_process import redact_line, sync_environment
-from analysis.probes import registry
-from analysis.probes.registry import ProbeRecord
+from analysis.probes import records
+from analysis.probes.records import ProbeRecord
 from analysis.probes.result import Curve, Metric, ProbeResult
 from tests.analysis.dashboards.wandb_server import HISTORY, clean_environment, run_server, sync_processes
 from tests.analysis.report_runs import experiment, write_run
@@ -48,7 +48,7 @@ def write_mirrored_runs(out, count):
     result = ProbeResult(metrics={"reach": Metric(value=7.0, unit="steps", what="")}, curves={"recall": curve})
     for seed in range(count):
         folder = write_run(out, experiment("lstm", seed=seed, steps=20), losses=(0.4, 0.3, 0.2 - seed / 100))
-        registry.write_records(folder, {"memory_length": ProbeRecord(settings={}, weights="", result=result)})
+        records.write_records(folder, {"memory_length": ProbeRecord(settings={}, weights="", result=result)})
         (folder / "last.ckpt").write_bytes(bytes([seed]) * 1000)
     (out / "report.html").write_text("<!doctype html><title>report</title>")
     (out / "comparison.csv").write_text("task,loss\naddition,0.5\n")

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from analysis.probes import registry
-from analysis.probes.registry import ProbeRecord
+from analysis.probes import records
+from analysis.probes.records import ProbeRecord
 from analysis.probes.result import Curve, Metric, ProbeResult
 from analysis.report.build import write_report
 from tests.analysis.report_runs import experiment, write_run
@@ -25,7 +25,7 @@ def memory_result(horizon: float | None) -> ProbeResult:
 
 def write_probe_result(folder: Path, name: str, result: ProbeResult) -> None:
     """Writes the result of a probe beside a run."""
-    registry.write_records(folder, {name: ProbeRecord(settings={}, weights="w", result=result)})
+    records.write_records(folder, {name: ProbeRecord(settings={}, weights="w", result=result)})
 
 
 def write_results(out: Path) -> Path:

@@ -9,14 +9,7 @@ import torch
 from torch import Tensor
 
 from analysis import statistics
-from analysis.measures.influence import (
-    EpisodeLayout,
-    bin_centres,
-    bin_means,
-    bins,
-    dropped_share,
-    episode_influence,
-)
+from analysis.measures.influence import EpisodeLayout, bin_centres, bin_means, bins, dropped_share, episode_influence
 from architectures.trace import influence
 
 LAYOUT = EpisodeLayout(items=2, gap=1)

@@ -6,7 +6,7 @@ from typing import Any
 from analysis.papers.metric import Metric
 from analysis.papers.preset import Preset
 from analysis.papers.tables import ComparisonTable, OurResult, TableRow
-from analysis.published import PublishedFigure
+from analysis.published_figures import PublishedFigure
 
 STEPS = "train/loss < 0.001"
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from analysis.papers.agreement import compare_published, compare_results, describe_order, pairs_told_apart, verdict
-from analysis.published import PublishedFigure
+from analysis.published_figures import PublishedFigure
 from tests.analysis.papers.known_tables import comparison_table, our_result, table_row
 
 

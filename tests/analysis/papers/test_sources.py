@@ -6,7 +6,7 @@ from analysis.papers import preset
 from analysis.papers.metric import Metric
 from analysis.papers.preset import Scale
 from analysis.papers.tables import build_tables
-from analysis.published import PUBLISHED
+from analysis.published_figures import PUBLISHED
 from tests.analysis.papers.resolved_presets import TABLES, WITH_DATA, experiments, variants
 
 SILENT = ("tcn-addition-200", "tcn-addition-400", "tcn-copy-500", "tcn-copy-2000")

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from analysis.papers.tables import OurResult, build_tables, published_variants, sources_by_variant
-from analysis.published import catalogue_name
+from analysis.published_figures import catalogue_name
 from tests.analysis.papers.known_tables import example_preset
 from tests.analysis.report_runs import write_run
 from workbench.config import Part

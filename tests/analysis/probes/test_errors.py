@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from analysis.probes import registry, runner
+from analysis.probes import records, runner
 from analysis.probes.base import run_measures
 from analysis.probes.errors import OUT_OF_MEMORY, BrokenGpuError, failure_reason
 from analysis.probes.models import LoadedModel
 from analysis.probes.parallel import run_all
+from analysis.probes.records import read_records
 from analysis.probes.result import Metric, ProbeResult
 from analysis.probes.runner import ProbeEvent, out_of_memory_measures
 from analysis.probes.settings import ProbeSettings
@@ -39,7 +40,7 @@ def test_want_of_memory_is_told_and_not_kept(out: Path, monkeypatch: pytest.Monk
     install_probes(monkeypatch, toy=CountingProbe(fail_with(error, only="gru")), other=count_parameters)
     jobs, _ = runner.find_jobs(out)
     assert failed_jobs(jobs, ["toy", "other"]) == {0: OUT_OF_MEMORY}
-    assert [set(registry.read_records(job.folder)) for job in jobs] == [{"other"}, {"toy", "other"}]
+    assert [set(records.read_records(job.folder)) for job in jobs] == [{"other"}, {"toy", "other"}]
 
 
 def test_a_measure_that_lacks_memory_leaves_the_others_and_is_tried_again(
@@ -61,13 +62,13 @@ def test_a_measure_that_lacks_memory_leaves_the_others_and_is_tried_again(
     assert result is not None
     assert list(result.metrics) == ["parameters"]
     assert result.unavailable == {"large_part": OUT_OF_MEMORY}
-    assert registry.read_records(jobs[0].folder) == records[0]
+    assert read_records(jobs[0].folder) == records[0]
     assert out_of_memory_measures(records) == {("toy", ("large_part",)): [0]}
     (line,) = describe_problems(jobs, records, {})
     assert line == f"toy of {model_labels(jobs)[0]} is without large part: {OUT_OF_MEMORY}"
     # Where there is no result at all, no record is written.
     assert failed_jobs(jobs, ["all"]) == {0: OUT_OF_MEMORY}
-    assert set(registry.read_records(jobs[0].folder)) == {"toy"}
+    assert set(read_records(jobs[0].folder)) == {"toy"}
     is_short = False
     records = run_all(jobs, probe_options("toy"))
     result = records[0]["toy"].result
@@ -78,7 +79,7 @@ def test_a_measure_that_lacks_memory_leaves_the_others_and_is_tried_again(
     events: list[ProbeEvent] = []
     assert run_all(jobs, probe_options("toy", again=True), on_event=events.append) == records
     assert (events[-1].kind, events[-1].text) == ("failed", f"large part: {OUT_OF_MEMORY}; the previous result stays")
-    assert registry.read_records(jobs[0].folder) == records[0]
+    assert read_records(jobs[0].folder) == records[0]
 
 
 def test_a_failure_takes_no_findings_away(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,10 +90,10 @@ def test_a_failure_takes_no_findings_away(out: Path, monkeypatch: pytest.MonkeyP
     events: list[ProbeEvent] = []
     assert run_all(jobs, probe_options("toy", again=True), on_event=events.append) == records
     assert events[-1].text == "RuntimeError: on two devices; the previous result stays"
-    assert registry.read_records(jobs[0].folder) == records[0]
+    assert read_records(jobs[0].folder) == records[0]
     # Probed otherwise, it is another finding.
     run_all(jobs, probe_options("toy", seed=1))
-    assert registry.read_records(jobs[0].folder)["toy"].result is None
+    assert read_records(jobs[0].folder)["toy"].result is None
 
 
 def test_one_measure_more_that_fails_takes_no_numbers_away(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +119,7 @@ def test_one_measure_more_that_fails_takes_no_numbers_away(out: Path, monkeypatc
         events: list[ProbeEvent] = []
         assert run_all(jobs, probe_options("toy"), on_event=events.append) == records
         assert events[-1].text == f"b: {why}; the previous result stays"
-        assert registry.read_records(jobs[0].folder) == records[0]
+        assert read_records(jobs[0].folder) == records[0]
     failing.clear()
     (by_name,) = run_all(jobs, probe_options("toy"))
     assert by_name["toy"].result is not None
@@ -151,7 +152,7 @@ def test_a_gpu_that_has_failed_ends_the_model_there(out: Path, monkeypatch: pyte
         patch.setattr("analysis.probes.errors.is_working", lambda device: False)
         install_probes(patch, toy=CountingProbe(fail_with(SpeechlessError())), other=count_parameters)
         with pytest.raises(BrokenGpuError, match="the GPU failed: SpeechlessError"):
-            registry.run_probe(loaded, "toy", SETTINGS)
+            runner.run_probe(loaded, "toy", SETTINGS)
         illegal_access = CountingProbe(fail_with(RuntimeError("an illegal access")))
         with pytest.raises(BrokenGpuError, match="the GPU failed: an illegal access"):
             run_measures({"small": count_parameters, "broken": illegal_access}, loaded, SETTINGS)
@@ -170,7 +171,7 @@ def test_a_probe_is_made_in_full_float32(out: Path, monkeypatch: pytest.MonkeyPa
     install_probes(monkeypatch, toy=measure_precision)
     torch.set_float32_matmul_precision("medium")
     try:
-        record = registry.run_probe(runner.find_jobs(out)[0][0].load()[0], "toy", SETTINGS)
+        record = runner.run_probe(runner.find_jobs(out)[0][0].load()[0], "toy", SETTINGS)
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(before)

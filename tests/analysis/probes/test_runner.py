@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from analysis.probes import models, registry, runner
+from analysis.probes import models, records, runner
 from analysis.probes.parallel import run_all
+from analysis.probes.records import read_records
 from analysis.probes.result import NotAvailableError
 from analysis.probes.runner import ProbeEvent
 from tests.analysis.probe_doubles import SETTINGS, CountingProbe, fail_with, failed_jobs, probe_options
@@ -40,7 +41,7 @@ def test_what_is_found_is_kept_beside_each_run(out: Path, monkeypatch: pytest.Mo
         assert plain["probes"]["toy"]["numbers"]["parameters"]["value"] == count_trainable_parameters(loaded.model)
         assert plain["probes"]["toy"]["settings"] == asdict(SETTINGS)
         assert plain["probes"]["toy"]["weights"] == loaded.weights_hash
-        assert registry.read_records(job.folder) == record
+        assert read_records(job.folder) == record
     assert len({record["toy"].weights for record in records}) == 2
 
 
@@ -60,7 +61,7 @@ def test_what_is_known_is_read(out: Path, monkeypatch: pytest.MonkeyPatch) -> No
     both = run_all(jobs, probe_options("toy", "other", seed=1))
     assert counting_probe.names == ["gru", "rnn"] * 3
     assert [set(record) for record in both] == [{"toy", "other"}] * 2
-    assert set(registry.read_records(jobs[0].folder)) == {"toy", "other"}
+    assert set(records.read_records(jobs[0].folder)) == {"toy", "other"}
 
 
 def test_other_weights_are_probed_anew(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,8 +84,8 @@ def test_what_was_done_before_an_interruption_is_kept(out: Path, monkeypatch: py
     with pytest.raises(KeyboardInterrupt):
         run_all(jobs, probe_options("toy", "other", threads=threads + 1))
     assert torch.get_num_threads() == threads
-    assert set(registry.read_records(jobs[0].folder)) == {"toy"}
-    assert registry.read_records(jobs[1].folder) == {}
+    assert set(records.read_records(jobs[0].folder)) == {"toy"}
+    assert records.read_records(jobs[1].folder) == {}
     assert not list(out.rglob("*.tmp"))
     # The lock went with it.
     with run_lock(jobs[0].folder):
@@ -125,7 +126,7 @@ def test_a_users_mistake_is_told_and_not_kept(out: Path, monkeypatch: pytest.Mon
         (0, "toy", "length is too long")
     ]
     assert [set(record) for record in records] == [{"other"}, {"toy", "other"}]
-    assert set(registry.read_records(jobs[0].folder)) == {"other"}
+    assert set(read_records(jobs[0].folder)) == {"other"}
 
 
 def test_where_a_model_was_probed_is_kept(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +138,7 @@ def test_where_a_model_was_probed_is_kept(out: Path, monkeypatch: pytest.MonkeyP
     assert plain["probes"]["toy"]["device"] == "cpu"
     plain["probes"]["toy"]["device"] = "cuda"
     path.write_text(json.dumps(plain))
-    assert registry.read_records(job.folder)["toy"].device == "cuda"
+    assert records.read_records(job.folder)["toy"].device == "cuda"
     # Another device gives the same, so it is not probed again; and a record from before there was a choice stays.
     del plain["probes"]["toy"]["device"]
     for text in (path.read_text(), json.dumps(plain)):
@@ -153,7 +154,7 @@ def test_a_folder_in_use_is_left_alone(out: Path, monkeypatch: pytest.MonkeyPatc
         failures = failed_jobs(jobs)
     assert list(failures) == [0]
     assert "another process is at work on" in failures[0]
-    assert registry.read_records(jobs[1].folder)
+    assert records.read_records(jobs[1].folder)
 
 
 def test_a_checkpoint_cut_short_is_not_taken_for_the_end(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +224,7 @@ def test_another_checkpoint_has_a_place_of_its_own(
         (job,), _ = runner.find_jobs(folder / "mine.ckpt")
     run_all([job], probe_options("toy"))
     assert not (folder / "analysis.json").exists()
-    assert registry.read_records(folder / "step-3")["toy"].result is not None
+    assert records.read_records(folder / "step-3")["toy"].result is not None
 
 
 def test_what_names_no_model_is_refused(out: Path, tmp_path: Path) -> None:
@@ -251,7 +252,7 @@ def test_untrained_models_have_folders_of_their_own(tmp_path: Path, monkeypatch:
     records = run_all(jobs, probe_options("toy"))
     folders = sorted((tmp_path / "untrained/addition/gru" / experiments[0].identity).iterdir())
     assert [folder.name for folder in folders] == ["seed-0", "seed-1"]
-    assert [registry.read_records(folder) for folder in folders] == records
+    assert [read_records(folder) for folder in folders] == records
     assert all((folder / "config.yaml").exists() for folder in folders)
     assert records[0]["toy"].weights != records[1]["toy"].weights
     assert list(tmp_path.iterdir()) == [tmp_path / "untrained"]

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from analysis.grouping import Row, Section
-from analysis.probes import registry
+from analysis.probes import runner
 from analysis.probes.aggregate import RowResults, SectionResults
 from analysis.probes.models import untrained_model
 from analysis.probes.result import Curve, Metric, ProbeResult
@@ -116,7 +116,7 @@ def test_one_seed_without_intervals_claims_nothing(tmp_path):
 
 def test_the_chapter_of_a_measured_model_and_of_none(tmp_path):
     runs = read_run(write_run(tmp_path, experiment("gru", hidden_size=4)))
-    entry = registry.run_probe(
+    entry = runner.run_probe(
         untrained_model(experiment("gru", hidden_size=4)), "gradient_decay", ProbeSettings(sequences=6)
     )
     assert entry.result is not None

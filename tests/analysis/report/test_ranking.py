@@ -10,9 +10,9 @@ import pytest
 
 from analysis.formatting import format_estimate
 from analysis.grouping import Row, Section, build_sections
-from analysis.probes import registry
+from analysis.probes import records, registry
 from analysis.probes.aggregate import by_probe, load_probe_records
-from analysis.probes.registry import ProbeRecord
+from analysis.probes.records import ProbeRecord
 from analysis.probes.result import Metric, ProbeResult
 from analysis.report import build, latex
 from analysis.report.blocks import Cell, Column, Table, Text
@@ -217,12 +217,12 @@ def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             )
             if horizons:
                 device = "cuda" if name == "rda" and seed else "cpu"
-                registry.write_records(
+                records.write_records(
                     folder, {"memory_length": replace(probe_record(horizon_metrics(horizons[seed])), device=device)}
                 )
     write_run(tmp_path, experiment("rwa"), loss=None, diverged_at=7)
     other = write_run(tmp_path, experiment("lstm", task="copy", task_options={"length": 5}), loss=0.3)
-    registry.write_records(other, {"memory_length": probe_record(None, "there is nothing to recall")})
+    records.write_records(other, {"memory_length": probe_record(None, "there is nothing to recall")})
     return tmp_path
 
 
@@ -333,7 +333,7 @@ def test_a_report_of_which_every_run_was_probed_asks_for_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install_probes(monkeypatch, memory_length=count_parameters)
-    registry.write_records(write_run(tmp_path, experiment("lstm")), {"memory_length": probe_record(horizon_metrics(5))})
+    records.write_records(write_run(tmp_path, experiment("lstm")), {"memory_length": probe_record(horizon_metrics(5))})
     write_run(tmp_path, experiment("gru"), loss=None, diverged_at=7)
     assert "workbench analyze" not in Page(build.write_report(tmp_path).read_text(encoding="utf-8")).text
 
@@ -348,7 +348,7 @@ def test_a_report_of_runs_that_nobody_probed_says_how(tmp_path: Path) -> None:
 
 def test_only_unavailable_probes_leave_no_chapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install_probes(monkeypatch, toy=count_parameters)
-    registry.write_records(write_run(tmp_path, experiment("lstm")), {"toy": probe_record(None, "it has no gates")})
+    records.write_records(write_run(tmp_path, experiment("lstm")), {"toy": probe_record(None, "it has no gates")})
     page = Page(build.write_report(tmp_path).read_text(encoding="utf-8"))
     assert "Toy on addition: it has no gates." in page.text
     assert "#toy" not in [value for *_, value in page.attributes]
@@ -359,7 +359,7 @@ def test_a_task_named_like_a_probe_keeps_its_place(tmp_path: Path, monkeypatch: 
     install_probes(monkeypatch, toy=count_parameters)
     folder = write_run(tmp_path, experiment("lstm", task="toy", task_options={}))
     metric = Metric(value=1, unit="1", what="it")
-    registry.write_records(folder, {"toy": probe_record({"parameters": metric})})
+    records.write_records(folder, {"toy": probe_record({"parameters": metric})})
     page = Page(build.write_report(tmp_path).read_text(encoding="utf-8"))
     identifiers = [value for _, name, value in page.attributes if name == "id"]
     assert identifiers.count("toy") == 1

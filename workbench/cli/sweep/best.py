@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.final_runs import winning_params
-from sweeps.retry import with_retries
+from sweeps.storage_retry import with_retries
 from sweeps.studies import LoadedStudy
 from workbench.cli.output import warn
 from workbench.cli.parser import Parser
-from workbench.cli.sweep.load import LoadedSweep, add_location_options, load_sweep
+from workbench.cli.sweep.open_sweep import LoadedSweep, add_location_options, load_sweep
 from workbench.cli.sweep.output import best_table
 from workbench.errors import UserError
 from workbench.files import write_yaml

@@ -4,13 +4,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from analysis.dashboards.server.wsgi import HOST, bind_server, same_origin_only, serve_until_stopped
-from sweeps.retry import with_retries
 from sweeps.storage import connect
+from sweeps.storage_retry import with_retries
 from sweeps.studies import load_studies
 from sweeps.worker import silence_optuna
 from workbench.cli.output import warn
 from workbench.cli.parser import Parser
-from workbench.cli.sweep.load import add_location_options
+from workbench.cli.sweep.open_sweep import add_location_options
 from workbench.cli.sweep.storage_options import StorageOptions, check_storage_exists, read_sweep_file
 from workbench.errors import UserError
 from workbench.validation import check_int

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from sweeps import export
-from sweeps.retry import with_retries
+from sweeps.storage_retry import with_retries
 from workbench.cli.output import warn
 from workbench.cli.parser import Parser
-from workbench.cli.sweep.load import add_location_options, load_sweep
+from workbench.cli.sweep.open_sweep import add_location_options, load_sweep
 from workbench.cli.wandb_mirror import update_mirror
 from workbench.errors import UserError
 

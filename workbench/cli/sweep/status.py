@@ -3,11 +3,11 @@
 import sys
 import time
 
-from sweeps.retry import with_retries
+from sweeps.storage_retry import with_retries
 from sweeps.worker import is_done
 from workbench.cli.output import warn
 from workbench.cli.parser import Parser
-from workbench.cli.sweep.load import add_location_options, load_sweep
+from workbench.cli.sweep.open_sweep import add_location_options, load_sweep
 from workbench.cli.sweep.output import clock_time, status_table
 
 DESCRIPTION = """Show the trials of each study by state, with the best loss and the time left.

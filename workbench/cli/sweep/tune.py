@@ -9,8 +9,8 @@ from sweeps.final_runs import final_experiments, final_run_names
 from sweeps.local_launcher import LocalLauncher
 from sweeps.manual_launcher import ManualLauncher
 from sweeps.monitor import Monitor
-from sweeps.retry import with_retries
 from sweeps.storage import connect
+from sweeps.storage_retry import with_retries
 from sweeps.storage_url import default_url, without_password
 from sweeps.studies import LoadedStudy, create_studies
 from sweeps.study_spec import StudySpec

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from sweeps.local_launcher import LocalLauncher
 from sweeps.monitor import Monitor
-from sweeps.retry import with_retries
 from sweeps.storage import connect
+from sweeps.storage_retry import with_retries
 from sweeps.studies import load_studies
 from sweeps.trial_budget import fail_trial
 from sweeps.worker import abandoned_reason, silence_optuna

@@ -7,7 +7,7 @@ import pytest
 
 from analysis.grouping import build_sections
 from analysis.report.tuning.fairness import check_tuning_fairness, setting_differences
-from analysis.report.tuning.tuned import tuned_tasks
+from analysis.report.tuning.tuned_tasks import tuned_tasks
 from tests.analysis.report_runs import experiment, write_run
 from tests.analysis.tuning_studies import SETTINGS, SPACE, searched_study, study, write_tuned_runs
 from workbench import study_files

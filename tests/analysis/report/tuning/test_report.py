@@ -20,7 +20,7 @@ from analysis.report.tuning.search_space import (
     parse_domain,
     values_axis,
 )
-from analysis.report.tuning.tuned import tuned_tasks
+from analysis.report.tuning.tuned_tasks import tuned_tasks
 from tests.analysis.page import Page
 from tests.analysis.report_runs import experiment, write_run
 from tests.analysis.tuning_studies import SPACE, searched_study, study, trial, trial_params, write_tuned_runs

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from analysis.published import PUBLISHED, catalogue_name, find_published
+from analysis.published_figures import PUBLISHED, catalogue_name, find_published
 from analysis.style import LINE_STYLES
 from workbench.config import Part
 from workbench.tasks.catalogue import build

@@ -13,7 +13,7 @@ from analysis.grouping import Section, build_sections
 from analysis.report.tuning import param_importances, pareto_front
 from analysis.report.tuning.chapter import summary
 from analysis.report.tuning.tables import best_parameters_table, format_chosen, pareto_table, trials_table, tuning_table
-from analysis.report.tuning.tuned import (
+from analysis.report.tuning.tuned_tasks import (
     TunedTask,
     best_so_far,
     default_trial,

@@ -8,8 +8,8 @@ from optuna.exceptions import DuplicatedStudyError, StorageInternalError, Update
 from optuna.trial import TrialState
 from sqlalchemy import create_engine, exc, text
 
-from sweeps.retry import MAX_MESSAGE_LENGTH, RETRY_DELAYS, is_transient, with_retries
 from sweeps.storage import connect
+from sweeps.storage_retry import MAX_MESSAGE_LENGTH, RETRY_DELAYS, is_transient, with_retries
 from workbench.errors import UserError
 
 

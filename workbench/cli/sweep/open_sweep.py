@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweeps.export import export_study
-from sweeps.retry import with_retries
 from sweeps.storage import connect
+from sweeps.storage_retry import with_retries
 from sweeps.studies import LoadedStudy, load_studies, refresh
 from sweeps.worker import silence_optuna
 from workbench.cli.output import warn
