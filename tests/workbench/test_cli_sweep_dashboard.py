@@ -106,7 +106,7 @@ def test_a_port_that_is_taken_is_a_line(served, out, capsys):
     _, port = served
     assert main(["sweep", "dashboard", str(out), "--port", str(port)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == f"workbench: port {port} is taken; name another one, or 0 for any that is free: --port"
+    assert line == f"workbench: port {port} is taken; name another one, or 0 for any free port: --port"
 
 
 def test_ctrl_c_ends_it_quietly(served):

@@ -113,7 +113,7 @@ def build_parser() -> Parser:
     """Returns the parser of the command."""
     parser = Parser(prog="workbench view", description=DESCRIPTION, examples=EXAMPLES)
     parser.add_argument("dir", type=str, help="the folder that was named as --out", metavar="DIR")
-    parser.add_argument("--port", type=int, default=0, help="to listen on; 0 for any that is free")
+    parser.add_argument("--port", type=int, default=0, help="to listen on; 0 for any free port")
     parser.add_argument(
         "--watch", action="store_true", help="show the progress page first, and let pages renew themselves"
     )

@@ -68,5 +68,5 @@ def find_storage_url(folder: str | None, storage: str | None) -> str:
 def build_parser() -> Parser:
     """Returns the parser of the command."""
     parser = add_location_options(Parser(prog="workbench sweep dashboard", description=DESCRIPTION, examples=EXAMPLES))
-    parser.add_argument("--port", type=int, default=8080, help="to listen on; 0 for any that is free")
+    parser.add_argument("--port", type=int, default=8080, help="to listen on; 0 for any free port")
     return parser
