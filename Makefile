@@ -11,10 +11,10 @@ demo: $(VENV)/use.stamp  ## every architecture on real digits and on addition, a
 	@echo "open demo/report.html in a browser"
 
 test: $(VENV)/dev.stamp lint types  ## what every change has to pass
-	$(BIN)/pytest -n auto -m "not slow and not gpu"
+	$(BIN)/pytest -n auto --dist worksteal -m "not slow and not gpu"
 
 test-slow: $(VENV)/dev.stamp  ## the checks that take minutes
-	$(BIN)/pytest -n auto -m "slow and not gpu"
+	$(BIN)/pytest -n auto --dist worksteal -m "slow and not gpu"
 
 test-gpu:  ## the checks and the benchmark that need an NVIDIA GPU; uses what Python is there, and downloads nothing
 	@$(PYTHON) -c "import torch" 2>/dev/null || \

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 
 import pytest
 
@@ -37,9 +38,9 @@ def out(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def served(out):
-    """The running command: its process and its port."""
+@contextmanager
+def serve(out):
+    """Runs the command; yields its process and its port."""
     process = subprocess.Popen(
         [sys.executable, "-W", "error::ResourceWarning", "-m", "workbench", "sweep", "dashboard", out, "--port", "0"],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -56,7 +57,14 @@ def served(out):
     finally:
         if process.poll() is None:
             process.kill()
-        process.communicate()
+            process.communicate()
+
+
+@pytest.fixture(scope="module")
+def served(out):
+    """The running command: its process and its port."""
+    with serve(out) as served:
+        yield served
 
 
 def ask(port, path, **headers):
@@ -109,10 +117,11 @@ def test_a_port_that_is_taken_is_a_line(served, out, capsys):
     assert line == f"workbench: port {port} is taken; name another one, or 0 for any free port: --port"
 
 
-def test_ctrl_c_ends_it_quietly(served):
-    process, port = served
-    process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=30)
+def test_ctrl_c_ends_it_quietly(out):
+    with serve(out) as (process, port):
+        assert ask(port, "/")[0] == 200
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=30)
     assert process.returncode == 0
     assert output + errors == ""
     with pytest.raises(OSError, match="refused"):

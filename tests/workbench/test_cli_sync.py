@@ -70,6 +70,8 @@ def sync_here(tmp_path, monkeypatch, capsys, backend):
     """Runs the command in this process, which is faster; returns its status, its output and its errors."""
     import wandb
 
+    # Ends the service of earlier tests while the variable that names it is still there.
+    wandb.teardown()
     for name in set(os.environ):
         monkeypatch.delenv(name)
     for name, value in clean_environment(tmp_path / "home", backend).items():
@@ -85,6 +87,7 @@ def sync_here(tmp_path, monkeypatch, capsys, backend):
         return status, captured.out, captured.err + refusal
 
     yield run
+    wandb.teardown()
     monkeypatch.undo()
     wandb.teardown()
 

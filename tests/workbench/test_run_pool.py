@@ -16,8 +16,6 @@ from workbench.run import run
 from workbench.run_folder import run_folder
 from workbench.run_pool import RunPool
 
-pytestmark = pytest.mark.usefixtures("spawned_pools")
-
 
 def collect(pool, experiments, react=lambda index, event: None):
     events = []
@@ -30,6 +28,7 @@ def collect(pool, experiments, react=lambda index, event: None):
     return events
 
 
+@pytest.mark.usefixtures("spawned_pools")
 def test_results_are_the_same_for_any_number_of_workers(tmp_path):
     experiments = [small(name, seed=seed) for name in ("gru", "tcn") for seed in (0, 1)]
     for experiment in experiments:
@@ -40,6 +39,7 @@ def test_results_are_the_same_for_any_number_of_workers(tmp_path):
         assert_same(run_folder(tmp_path / "here", experiment), run_folder(tmp_path / "there", experiment))
 
 
+@pytest.mark.usefixtures("spawned_pools")
 def test_threads_are_as_many_as_asked_for(tmp_path, on_path):
     name = on_path(
         "counts_threads",
@@ -62,6 +62,7 @@ class Counts(GRU):
     assert os.environ.get("OMP_NUM_THREADS") == before
 
 
+@pytest.mark.usefixtures("spawned_pools")
 def test_a_process_that_dies_costs_its_own_experiment_alone(tmp_path, on_path):
     name = on_path(
         "dies",

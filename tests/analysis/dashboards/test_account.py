@@ -26,6 +26,8 @@ def machine(tmp_path, monkeypatch):
     import wandb
 
     def set_environment(backend=None, **more):
+        # Ends the service of earlier tests while the variable that names it is still there.
+        wandb.teardown()
         for name in set(os.environ):
             monkeypatch.delenv(name)
         for name, value in clean_environment(tmp_path / "home", backend, **more).items():
@@ -34,6 +36,7 @@ def machine(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     yield set_environment
+    wandb.teardown()
     monkeypatch.undo()
     wandb.teardown()
 
