@@ -9,6 +9,11 @@ from tests import fork_server, idx_files, text_files
 from tests.other_device import other_device  # noqa: F401
 from workbench import process_pool
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # There are as many workers as cores: with more threads, these and the processes they start wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(1)
+
 if not torch.cuda.is_available():
     # Triton reads it when it is imported, which PyTorch may do at any time.
     os.environ["TRITON_INTERPRET"] = "1"

@@ -213,16 +213,26 @@ def test_a_depth_that_does_not_reach_is_warned_of(tmp_path, capsys):
     assert "warning: tcn sees 3 steps back, but sequences of addition have 100" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["architectures", "analysis", "workbench"])
-def test_what_lies_in_the_users_folder_is_not_taken_for_the_bench(tmp_path, name):
+def test_what_lies_in_the_users_folder_is_not_taken_for_the_bench(tmp_path):
     """Neither in this process nor in one that trains; a custom architecture there is still found."""
-    (tmp_path / f"{name}.py").write_text("raise SystemExit('mine')")
+    for name in ("architectures", "analysis", "workbench"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('mine')")
     (tmp_path / "sweeps").mkdir()
     (tmp_path / "own.py").write_text("from architectures.gru import GRU\nclass Own(GRU): pass\n")
     command = [str(WORKBENCH), "compare", "--tasks", "addition", "--architectures", "own:Own", *QUICK]
     done = subprocess.run([*command, "--seeds", "1", "--wandb", "off", "--out", "sweeps"], cwd=tmp_path,
                           capture_output=True, text=True)  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "sweeps/report.html\n"), done.stderr
+
+
+def test_a_script_beside_a_file_of_that_name_is_told_so(tmp_path):
+    """Python looks beside the script first: the other packages work, and the error names the one that is hidden."""
+    (tmp_path / "analysis.py").write_text("")
+    script = tmp_path / "script.py"
+    script.write_text("import architectures\nprint('rda' in architectures.names())\nimport analysis.statistics\n")
+    result = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (1, "True\n")
+    assert result.stderr.endswith("No module named 'analysis.statistics'; 'analysis' is not a package\n")
 
 
 def test_help_is_quick_and_imports_nothing_heavy():

@@ -155,7 +155,11 @@ def test_trials_of_a_sweep_are_shown_and_cannot_be_changed(out, tmp_path, monkey
     storage.close()
     write_yaml(tmp_path / "sweep.yaml", sweep.to_dict())
     with serving(tmp_path) as (_, port):
-        assert '<iframe src="/dashboard"' in ask(port, "/trials")
+        # On a busy machine the page says for a while that the store is being opened.
+        deadline = time.monotonic() + 60
+        while '<iframe src="/dashboard"' not in (page := ask(port, "/trials")) and time.monotonic() < deadline:
+            assert "the store is being opened" in page
+        assert '<iframe src="/dashboard"' in page
         assert "addition/gru" in ask(port, "/api/studies")
         assert "Optuna Dashboard" in ask(port, "/dashboard")
         assert error_code(port, "/api/studies/1", "DELETE") == 405
