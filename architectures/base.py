@@ -25,7 +25,7 @@ class Encoder(nn.Module, ABC):
     causal: ClassVar[bool] = True
     """True if y[:, t] depends on x[:, :t+1] alone."""
 
-    has_native_kernels: ClassVar[bool] = False
+    compiled: ClassVar[bool] = False
     """True if the architecture has C++ kernels, which are compiled at their first use on a CPU."""
 
     input_size: int
@@ -50,7 +50,7 @@ class Encoder(nn.Module, ABC):
         Raises:
             ValueError: if x has another shape, another number of features, or no steps.
         """
-        self.check_input(x, lengths)
+        self.check(x, lengths)
         y, new_state = self.encode(x, state, lengths)
         expected = (*x.shape[:2], self.output_size)
         if y.shape != expected:
@@ -100,7 +100,7 @@ class Encoder(nn.Module, ABC):
         """
         return {}
 
-    def check_input(self, x: Tensor, lengths: Tensor | None = None) -> None:
+    def check(self, x: Tensor, lengths: Tensor | None = None) -> None:
         """Raises an error if x or lengths do not fit this encoder."""
         if x.ndim != 3:
             raise ValueError(f"x must be (batch, time, {self.input_size}), not of shape {tuple(x.shape)}")

@@ -29,7 +29,7 @@ class GRU(RecurrentEncoder):
         chrono: longest span T, in steps, that units are to remember at the start.
     """
 
-    has_native_kernels = True
+    compiled = True
 
     def __init__(
         self,

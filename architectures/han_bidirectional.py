@@ -62,7 +62,7 @@ class BidirectionalHAN(Encoder):
 
         Those of the backward encoder are in the order of the input's steps, too.
         """
-        self.check_input(x, lengths)
+        self.check(x, lengths)
         self.reject_state(state)
         order = reversal_indices(x, lengths)
         onward, backward = self.onward.trace(x), self.backward.trace(reorder_steps(x, order))

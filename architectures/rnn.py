@@ -18,7 +18,7 @@ class RNN(RecurrentEncoder):
         learn_initial_state: whether h_0 is learned, or 0.
     """
 
-    has_native_kernels = True
+    compiled = True
 
     def __init__(
         self,

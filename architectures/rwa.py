@@ -20,7 +20,7 @@ class RWA(RecurrentEncoder):
         learn_initial_state: whether h_0 = tanh(s) is learned, or 0.
     """
 
-    has_native_kernels = True
+    compiled = True
 
     def __init__(
         self,

@@ -123,7 +123,7 @@ class SequenceModule(pl.LightningModule):
         if not self.task.stateful:
             return [batch]
         length = self.task.steps
-        return [batch.slice_steps(slice(start, start + length)) for start in range(0, batch.x.shape[1], length)]
+        return [batch.steps(slice(start, start + length)) for start in range(0, batch.x.shape[1], length)]
 
     def fixed_set(self, split: Literal["validation", "test"]) -> Batch:
         """Returns a fixed set, created once on the module's device."""

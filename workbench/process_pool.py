@@ -26,6 +26,8 @@ POLL_SECONDS = 0.1
 """Seconds between two looks of a process for that message."""
 IDLE_SECONDS = 0.5
 """Seconds without a message after which a pool calls `on_idle`."""
+EXIT_SECONDS = 10.0
+"""Seconds that a process without work may take to end before it is killed."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,6 +38,8 @@ class PoolWorker:
     connection: Connection
     slot: int
     """Its number among the processes that run at the same time, from 0; a replacement takes over the same number."""
+    dismissed_at: float | None = None
+    """Time by `time.monotonic` at which it was told that no work is left."""
     task: Any = None
     """Its present work, for the subclass that gave it the work."""
 
@@ -101,6 +105,7 @@ class ProcessPool(ABC):
                     return
                 for worker in self._with_messages():
                     self._receive(worker)
+                self._kill_overdue()
                 self.on_idle()
         finally:
             self.kill()
@@ -119,6 +124,11 @@ class ProcessPool(ABC):
         for worker in list(self.processes):
             worker.process.kill()
 
+    def dismiss(self, worker: PoolWorker) -> None:
+        """Sends a process `None`, at which it ends, since no work is left for it."""
+        worker.task, worker.dismissed_at = None, time.monotonic()
+        worker.send(None)
+
     def retire(self, worker: PoolWorker) -> None:
         """Kills a process that is of no more use, such as one in which a GPU has failed, and removes it."""
         worker.process.kill()
@@ -134,6 +144,12 @@ class ProcessPool(ABC):
         if self.stopping:
             # The pool was stopped while this process was started, so that `stop` may not have reached it.
             worker.send(STOP)
+
+    def _kill_overdue(self) -> None:
+        now = time.monotonic()
+        for worker in list(self.processes):
+            if worker.dismissed_at is not None and now - worker.dismissed_at > EXIT_SECONDS:
+                self.retire(worker)
 
     def _with_messages(self) -> list[PoolWorker]:
         ready = wait([worker.connection for worker in self.processes], timeout=IDLE_SECONDS)

@@ -66,8 +66,11 @@ class RunPool(ProcessPool):
 
     def on_start(self, worker: PoolWorker) -> None:
         """Gives a process the next experiment, or lets it end if none is left."""
-        worker.task = self._waiting.popleft() if self._waiting and not self.stopping else None
-        worker.send(None if worker.task is None else self._experiments[worker.task])
+        if not self._waiting or self.stopping:
+            self.dismiss(worker)
+            return
+        worker.task = self._waiting.popleft()
+        worker.send(self._experiments[worker.task])
 
     def on_message(self, worker: PoolWorker, message: RunEvent) -> None:
         """Passes an event on, and gives a process whose run has ended the next experiment."""

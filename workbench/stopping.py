@@ -102,7 +102,7 @@ class GoalTracker:
     def update(self, step: int, value: float) -> None:
         """Counts one value; values after the goal is reached change nothing."""
         if self.reached_at is None:
-            self.met = self.met + 1 if self.goal.criterion.is_met(value) else 0
+            self.met = self.met + 1 if self.goal.criterion.met(value) else 0
             if self.met == self.goal.times:
                 self.reached_at = step
 
@@ -126,10 +126,10 @@ class Milestones:
             return
         value = scores[self.criterion.metric]
         self.recent = [*self.recent[1 - MEAN_WINDOW :], value]
-        if self.solved_at is None and self.criterion.is_met(value):
+        if self.solved_at is None and self.criterion.met(value):
             self.solved_at = step
         mean = math.fsum(self.recent) / len(self.recent)
-        if self.solved_at_mean50 is None and len(self.recent) == MEAN_WINDOW and self.criterion.is_met(mean):
+        if self.solved_at_mean50 is None and len(self.recent) == MEAN_WINDOW and self.criterion.met(mean):
             self.solved_at_mean50 = step
 
     def state_dict(self) -> dict[str, Any]:

@@ -178,7 +178,7 @@ def describe_trivial_loss(table: ComparisonTable) -> str:
         return ""
     loss = f"The best answer without memory has a loss of {format_number(table.trivial_loss)}"
     goal = table.metric.goal
-    if goal is not None and goal.criterion.metric == "loss" and not goal.criterion.is_met(table.trivial_loss):
+    if goal is not None and goal.criterion.metric == "loss" and not goal.criterion.met(table.trivial_loss):
         return f"Trivial baseline: never. {loss}."
     return f"Trivial baseline: {loss[0].lower()}{loss[1:]}."
 

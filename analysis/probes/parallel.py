@@ -86,7 +86,10 @@ class ProbePool(ProcessPool):
 
     def on_start(self, worker: PoolWorker) -> None:
         """Gives a process the next model, or lets it end if none is left."""
-        worker.task = self._waiting.popleft() if self._waiting else None
+        if not self._waiting or self.stopping:
+            self.dismiss(worker)
+            return
+        worker.task = self._waiting.popleft()
         worker.send(worker.task)
 
     def on_message(self, worker: PoolWorker, message: ProbeEvent | str | None) -> None:
@@ -114,7 +117,7 @@ def run_worker(connection: Connection, jobs: Sequence[ProbeJob], options: ProbeO
     """Probes the models that come over the connection until `None` comes. A process's target."""
     end_with_parent()
     torch.set_num_threads(options.threads)
-    while (task := connection.recv()) is not None:
+    while isinstance(task := connection.recv(), ModelTask):
         remaining = list(task.probes)
 
         def send_event(event: ProbeEvent, remaining: list[str] = remaining) -> None:

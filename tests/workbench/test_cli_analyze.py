@@ -109,7 +109,7 @@ def results(trained, tmp_path):
         ([".", "--out", "there"], "name DIR to probe what is there, or --untrained"),
         ([".", *UNTRAINED, "--out", "there"], "name DIR to probe what is there, or --untrained"),
         ([".", "--task.addition.length", "5"], "name DIR to probe what is there, or --untrained"),
-        (["--untrained", "gru", "--out", "there"], "name the task that the untrained would be trained on: --task"),
+        (["--untrained", "gru", "--out", "there"], "name the task that untrained models would be trained on: --task"),
         (["--untrained", "gru", "--task", "addition"], "name a folder for the results: --out DIR"),
         (["--untrained", "gruu", "--task", "addition", "--out", "there"], "unknown architecture 'gruu'.*'gru'"),
         (["--untrained", "gru", "--task", "adition", "--out", "there"], "unknown task 'adition'.*'addition'"),

@@ -162,7 +162,9 @@ def untrained_experiments(options: UntrainedOptions, named_options: Mapping[str,
     if options.untrained is None:
         raise UserError("name what to probe: a folder of results, a run's folder, a checkpoint, or --untrained NAME")
     if options.task is None:
-        raise UserError("name the task that the untrained would be trained on: --task NAME (workbench list shows them)")
+        raise UserError(
+            "name the task that untrained models would be trained on: --task NAME (workbench list shows them)"
+        )
     if not options.out:
         raise UserError("name a folder for the results: --out DIR")
     if not options.untrained.strip(" ,"):

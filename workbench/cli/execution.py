@@ -61,9 +61,7 @@ def execute(
     on_start()
     if runs:
         print(f"{len(runs)} of {len(experiments)} runs are finished already and are read", file=sys.stderr)
-    if device == "cpu" and any(
-        load_encoder_class(experiments[index].architecture.name).has_native_kernels for index in pending
-    ):
+    if device == "cpu" and any(load_encoder_class(experiments[index].architecture.name).compiled for index in pending):
         build_native_kernels(warn)
     pool = RunPool(out=out, workers=options.worker_count(device), device=device, threads=options.threads)
     refusals: list[str] = []

@@ -21,4 +21,8 @@ __all__ = [
     "make_generator",
     "names",
     "options",
+    "seeded",
 ]
+
+seeded = make_generator
+"""`make_generator` under the name that custom tasks of version 0.1 import."""

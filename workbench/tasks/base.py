@@ -38,7 +38,7 @@ class Batch:
         source = None if self.source is None else self.source[part]
         return Batch(x=self.x[part], target=self.target[part], lengths=lengths, recall=recall, source=source)
 
-    def slice_steps(self, part: slice) -> "Batch":
+    def steps(self, part: slice) -> "Batch":
         """Returns some steps of every example, of a task that has an answer for each step."""
         recall = None if self.recall is None else self.recall[:, part]
         source = None if self.source is None else self.source[:, part]
@@ -74,7 +74,7 @@ class Criterion:
     or_equal: bool = False
     """True if the bound itself is enough."""
 
-    def is_met(self, value: float) -> bool:
+    def met(self, value: float) -> bool:
         """Returns whether the value solves the task; NaN never does."""
         if self.or_equal and value == self.bound:
             return True

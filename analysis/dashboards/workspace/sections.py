@@ -217,7 +217,7 @@ def sweep_panels(content: Content, factory: PanelFactory) -> Iterator[Any]:
     if shared:
         architecture_axis = ("config.architecture.name", "architecture", False)
         axes = [architecture_axis, *(parameter_axis(name, logarithmic) for name in shared), *objective_axes]
-        yield factory.parallel("Trials: the parameters that all architectures share, and the validation loss", axes)
+        yield factory.parallel("Trials: what all architectures were tuned by, and the validation loss", axes)
     for architecture, names in sorted(parameters.items()):
         if names - set(shared):
             axes = [*(parameter_axis(name, logarithmic) for name in sorted(names)), *objective_axes]

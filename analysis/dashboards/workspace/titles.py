@@ -30,7 +30,7 @@ PROBE_TITLES: Mapping[str, ProbeTitles] = {
         },
         curves={
             "recall": "Recall accuracy (share) against lag (steps)",
-            "capacity": "R² of white noise predicted from the output, against lag (steps)",
+            "capacity": "R² of white noise told from the output, against lag (steps)",
             "extrapolation_loss": "Test loss against sequence length (times that of training)",
         },
     ),
@@ -103,7 +103,7 @@ LEARNING_SECTION, SWEEPS_SECTION, REPORT_SECTION = "Learning", "Sweeps", "Report
 LEARNING_CURVES_TITLE = "Learning curves, with 95 % intervals"
 FIGURE_TITLES: Mapping[str, str] = {
     "memory_length:recall": "Recall against lag (steps)",
-    "memory_length:capacity": "R² of white noise predicted from the output, against lag (steps)",
+    "memory_length:capacity": "R² of white noise told from the output, against lag (steps)",
     "memory_length:gradient": "Share of the squared gradient within a lag (steps)",
     "memory_length:extrapolation": "Loss and accuracy on longer sequences (times the training length)",
     "gradient_decay:lag": "Gradient after training (norm) against lag (steps)",

@@ -196,7 +196,7 @@ def describe_unranked(architectures: Sequence[TunedArchitecture], changes: Seque
     unranked = [architecture.name for architecture in architectures if architecture.slug not in ranked]
     if not changes or not unranked:
         return ""
-    return f"Not ranked, for want of a test loss tuned or default: {join_names(unranked)}."
+    return f"Not ranked, since a test loss, tuned or default, is missing: {join_names(unranked)}."
 
 
 def describe_unfinished(architectures: Sequence[TunedArchitecture]) -> str:

@@ -148,7 +148,7 @@ def test_a_perfect_answer_has_no_loss_and_solves_the_task(name: str) -> None:
         key: pytest.approx(BEST.get(key, 1.0), abs=1e-6) for key in metrics
     }
     if task.solved is not None:
-        assert task.solved.is_met(float({"loss": loss, **metrics}[task.solved.metric]))
+        assert task.solved.met(float({"loss": loss, **metrics}[task.solved.metric]))
 
 
 @every_task
@@ -160,7 +160,7 @@ def test_a_wrong_answer_does_not_solve_the_task(name: str) -> None:
     assert loss > task.trivial_loss
     assert all(float(value) < 0.01 for key, value in metrics.items() if key not in BEST)
     if task.solved is not None:
-        assert not task.solved.is_met(float({"loss": loss, **metrics}[task.solved.metric]))
+        assert not task.solved.met(float({"loss": loss, **metrics}[task.solved.metric]))
 
 
 @every_task

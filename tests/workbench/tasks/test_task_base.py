@@ -16,8 +16,8 @@ CPU = torch.device("cpu")
 )
 def test_a_criterion_is_met_on_its_side_of_the_bound(above: bool, or_equal: bool, met: list[bool]) -> None:
     criterion = Criterion(metric="accuracy", bound=0.5, above=above, or_equal=or_equal)
-    assert [criterion.is_met(value) for value in (0.4, 0.5, 0.6)] == met
-    assert not criterion.is_met(math.nan)
+    assert [criterion.met(value) for value in (0.4, 0.5, 0.6)] == met
+    assert not criterion.met(math.nan)
 
 
 def test_a_criterion_reads_as_it_is_written_in_tables() -> None:

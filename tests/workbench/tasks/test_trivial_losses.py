@@ -84,8 +84,8 @@ def test_copy_memory_has_the_published_baseline() -> None:
     task = build("copy-memory", length=1000)
     assert task.trivial_loss == pytest.approx(0.0204, abs=5e-5)
     assert task.solved is not None
-    assert task.solved.is_met(0.00203)
-    assert not task.solved.is_met(0.00205)
+    assert task.solved.met(0.00203)
+    assert not task.solved.met(0.00205)
 
 
 @pytest.mark.parametrize("length", [2, 3, 100, 101])

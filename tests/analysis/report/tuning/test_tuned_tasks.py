@@ -147,7 +147,7 @@ def test_swaps_that_intervals_do_not_bear_out(tmp_path: Path) -> None:
     text = " ".join(summary(task))
     assert "The intervals do not bear this out: of the one pair that swaps places, they tell none apart" in text
     assert "but the two intervals overlap" in text
-    assert "Not ranked, for want of a test loss tuned or default: rda." in text
+    assert "Not ranked, since a test loss, tuned or default, is missing: rda." in text
 
 
 def test_a_swap_is_certain_only_if_it_is_before_and_after(tmp_path: Path) -> None:
