@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from statistics import median
 
 import numpy as np
@@ -256,12 +257,22 @@ def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> 
     Of n values in order, the ends are the k-th and the k-th last, k the largest with 2 P(Bin(n, 1/2) < k) <= 1 -
     confidence. For 95 % it takes at least six values.
     """
+    ends = _median_interval_ranks(len(values), confidence)
+    low, high = (None, None) if ends is None else (float(sorted(values)[rank]) for rank in ends)
+    return MedianInterval(median=median(values), low=low, high=high)
+
+
+@cache
+def _median_interval_ranks(n: int, confidence: float) -> tuple[int, int] | None:
+    """Returns the ranks from 0 of the ends of the median's interval; `None` if n values are too few for one.
+
+    They depend on nothing but n, and SciPy takes milliseconds to find them.
+    """
     # Only here, as importing it takes most of a second and every command imports this module.
     from scipy.stats import quantile_test
 
-    ends = quantile_test(values).confidence_interval(confidence)
-    low, high = (None if math.isnan(end) else float(end) for end in ends)
-    return MedianInterval(median=median(values), low=low, high=high)
+    low, high = quantile_test(range(n)).confidence_interval(confidence)
+    return None if math.isnan(low) or math.isnan(high) else (int(low), int(high))
 
 
 def paired_ratio(values: Sequence[float], base: Sequence[float]) -> MedianInterval:

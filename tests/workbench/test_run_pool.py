@@ -144,7 +144,7 @@ def greedy(module, seed=0):
 
 
 def test_stopping_saves_what_is_under_way_and_begins_nothing_new(tmp_path):
-    experiments = [small("gru", steps=1500, log_every=500), small("rnn", steps=1500)]
+    experiments = [small("gru", steps=600, log_every=200), small("rnn", steps=600)]
     pool = RunPool(out=tmp_path / "cut", workers=1)
     events = collect(pool, experiments, lambda index, event: pool.stop() if not pool.stopping else None)
     assert events[-1][1].kind == "stopped"
