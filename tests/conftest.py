@@ -2,12 +2,17 @@
 
 import os
 
+import hypothesis
 import pytest
 import torch
 
 from tests import fork_server, idx_files, text_files
 from tests.other_device import other_device  # noqa: F401
 from workbench import process_pool
+
+# How long an example takes says nothing on a busy machine.
+hypothesis.settings.register_profile("bench", deadline=None)
+hypothesis.settings.load_profile("bench")
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # There are as many workers as cores: with more threads, these and the processes they start wait for each other.
@@ -35,6 +40,25 @@ def _forked_pools(data_folder):
     """Processes of pools are forked from a server, which saves each of them the imports."""
     with fork_server.forked_pools():
         yield
+
+
+@pytest.fixture
+def short_measurements(monkeypatch):
+    """Short measurements of a profile, without the large vectors and matrices of the peak."""
+    from analysis.profile import machine, timing
+
+    monkeypatch.setattr(timing, "MIN_SECONDS", 1e-5)
+    monkeypatch.setitem(machine.MATRIX_SIZE, "cpu", 32)
+    monkeypatch.setitem(machine.MEMORY_VECTOR_SIZE, "cpu", 64)
+    monkeypatch.setattr(machine, "CACHE_VECTOR_SIZE", 64)
+
+
+@pytest.fixture
+def no_memory_peaks(monkeypatch):
+    """Profiles as on a system that does not report memory, which need no process that imports PyTorch for it."""
+    from analysis.profile import memory
+
+    monkeypatch.setattr(memory, "peak_on_cpu", lambda cases, threads: [None] * len(cases))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -20,7 +20,12 @@ from workbench import process_pool
 SPAWN_PROCESS = process_pool.start_process
 """The function that the package itself uses."""
 CONTEXT = multiprocessing.get_context("forkserver")
-PRELOADED = ["workbench.run", "workbench.run_pool", "sweeps.local_launcher", "analysis.probes.parallel"]
+PRELOADED = [
+    *("lightning.pytorch", "workbench.lightning_module", "workbench.recorder", "workbench.run", "workbench.run_pool"),
+    *("alembic.command", "sklearn.datasets", "sqlalchemy.orm"),
+    *("sweeps.local_launcher", "sweeps.worker", "sweeps.storage", "analysis.probes.parallel"),
+]
+"""Modules that a process of a pool imports, those too that it imports only once it trains."""
 
 
 def start_process(target: Callable[..., None], *arguments: Any, threads: int) -> tuple[Connection, BaseProcess]:
@@ -45,6 +50,8 @@ def run(environment: Mapping[str, str], target: Callable[..., None], connection:
 def forked_pools() -> Iterator[None]:
     """Lets pools fork their processes while it lasts."""
     CONTEXT.set_forkserver_preload(PRELOADED)
+    # Now, with the environment and the working directory as they are: the first test that needs it may change them.
+    forkserver.ensure_running()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(process_pool, "start_process", start_process)
         yield

@@ -57,6 +57,7 @@ def test_the_packages_cannot_be_imported(run_python):
     assert "No module named 'jsonargparse'" in run_python("-c", code, *MISSING).stderr
 
 
+@pytest.mark.slow
 def test_every_test_for_a_gpu_can_be_collected_without_them(run_python, tmp_path):
     record = tmp_path / "tests.jsonl"
     options = ["-p", "no:cacheprovider", "-p", "tests.gpu.pytest_plugin", "--on-gpu", "--record", record, "-n", "0"]

@@ -1,6 +1,5 @@
 """Processes that do the same thing at the same moment, to provoke races."""
 
-import multiprocessing
 import time
 import warnings
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from sweeps.storage import QueueEmptyError, connect
+from tests import fork_server
 
 T = TypeVar("T")
 
@@ -23,9 +23,8 @@ barrier: Barrier
 
 def run_together(number: int, call: Callable[[str], T], url: str) -> list[T]:
     """Returns the results of the call, a function of a module, in each of the processes."""
-    # The fork server has imported everything once, and has no threads.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["sweeps.storage"])
+    # The fork server of all tests has imported everything once, and has no threads.
+    context = fork_server.CONTEXT
     start = context.Barrier(number)
     with ProcessPoolExecutor(number, mp_context=context, initializer=prepare, initargs=(start,)) as pool:
         return [future.result() for future in [pool.submit(begin, call, url) for _ in range(number)]]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.forked_command import forked_command, run_command
 from workbench.cli.main import main
 from workbench.files import read_json, write_json
 from workbench.lightning_module import SequenceModule
@@ -297,7 +298,8 @@ def test_list_shows_every_name_and_every_option(capsys):
             assert re.search(r"--\S+ +\w", line), f"{name}.{option} is not described"
 
 
-@pytest.mark.parametrize("seconds", [2.0, 4.0])
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.5, 2.0, 4.0])
 def test_ctrl_c_while_workers_start_is_as_clean(tmp_path, seconds):
     command = [str(WORKBENCH), *COMPARE, "--steps", "1000000", "--workers", "2", "--out", str(tmp_path / "results")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
@@ -313,19 +315,16 @@ def test_ctrl_c_while_workers_start_is_as_clean(tmp_path, seconds):
 
 
 def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path):
-    command = [str(WORKBENCH), *COMPARE, "--seeds", "2", "--workers", "2", "--batch-size", "3", "--hidden-size", "4"]
-    command += ["--steps", "1200", "--log-every", "20", "--evaluation-size", "5", "--out", str(tmp_path)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("runs/*/*/*/*/metrics.csv")) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)
-    errors = process.communicate(timeout=60)[1]
-    assert process.returncode == 130, errors
-    assert "run the same command again to resume" in errors
-    assert "Traceback" not in errors
-    assert list(tmp_path.glob("runs/*/*/*/*/last.ckpt"))
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200)
-    assert done.returncode == 0, done.stderr
-    assert len(list(tmp_path.glob("runs/*/*/*/*/result.json"))) == 2
+    out = tmp_path / "results"
+    command = [*COMPARE, "--seeds", "2", "--workers", "2", "--batch-size", "3", "--hidden-size", "4"]
+    command += ["--steps", "1200", "--log-every", "20", "--evaluation-size", "5", "--out", str(out)]
+    with forked_command(run_command, command, folder=tmp_path) as process:
+        process.wait_until(lambda: list(out.glob("runs/*/*/*/*/metrics.csv")))
+        process.signal_group(signal.SIGINT)
+        assert process.wait() == 130, process.errors
+    assert "run the same command again to resume" in process.errors
+    assert "Traceback" not in process.errors
+    assert list(out.glob("runs/*/*/*/*/last.ckpt"))
+    assert len(list(out.glob("runs/*/*/*/*/result.json"))) < 2
+    assert main(command) == 0
+    assert len(list(out.glob("runs/*/*/*/*/result.json"))) == 2

@@ -2,13 +2,9 @@
 
 import csv
 import json
-import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
-import time
 import zipfile
 from pathlib import Path
 
@@ -16,13 +12,13 @@ import pytest
 import torch
 
 from tests.analysis.report_runs import experiment, write_run
+from tests.forked_command import forked_command, run_command
 from tests.workbench.experiments import finish, small
 from workbench import checkpoints
 from workbench.cli.main import main
 
 QUICK = ["--length", "8", "--sequences", "2", "--directions", "2", "--longest", "50", "--workers", "1"]
 UNTRAINED = ["--untrained", "gru", "--task", "addition", "--task.addition.length", "8", "--hidden-size", "4"]
-WORKBENCH = Path(sys.executable).with_name("workbench")
 
 BARE = """
 import torch
@@ -293,19 +289,15 @@ def test_only_what_is_not_available_is_nothing_done(results, capsys):
     assert "alternation is not available for any of the 2 models: " in line
 
 
-def test_ctrl_c_leaves_what_is_done(results):
-    command = [str(WORKBENCH), "analyze", str(results), "--probes", "memory_length,signal_survival"]
+def test_ctrl_c_leaves_what_is_done(results, tmp_path):
+    command = ["analyze", str(results), "--probes", "memory_length,signal_survival"]
     command += ["--length", "8", "--sequences", "2", "--directions", "2", "--longest", "20000000", "--workers", "2"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
-    deadline = time.monotonic() + 120
-    while len(list(results.rglob("analysis.json"))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)
-    errors = process.communicate(timeout=60)[1]
-    assert process.returncode == 130, errors
-    assert errors.splitlines()[-1] == "workbench: interrupted"
-    assert "Traceback" not in errors
+    with forked_command(run_command, command, folder=tmp_path) as process:
+        process.wait_until(lambda: len(list(results.rglob("analysis.json"))) == 2)
+        process.signal_group(signal.SIGINT)
+        assert process.wait() == 130, process.errors
+    assert process.errors.splitlines()[-1] == "workbench: interrupted"
+    assert "Traceback" not in process.errors
     analyses = [json.loads(path.read_text())["probes"] for path in results.rglob("analysis.json")]
     assert [list(analysis) for analysis in analyses] == [["memory_length"]] * 2
     assert not list(results.rglob("*.tmp"))

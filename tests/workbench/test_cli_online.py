@@ -1,13 +1,12 @@
 """`--wandb online`: results are sent at the end of a command, and no failure of that can fail the command."""
 
-import subprocess
-import sys
 from importlib.util import find_spec
 
 import pytest
 
 from analysis.dashboards.mirror.state import iter_states
 from tests.analysis.dashboards.wandb_server import clean_environment, run_server
+from tests.forked_command import forked_command, run_command
 from workbench.run_folder import results_folder, run_path
 
 pytestmark = pytest.mark.skipif(find_spec("wandb") is None, reason="W&B is not installed")
@@ -18,10 +17,13 @@ SMALL = [
 
 
 def compare(out, environment, *arguments):
-    command = [sys.executable, "-m", "workbench", "compare", *SMALL, "--wandb", "online", "--out", str(out), *arguments]
+    """Runs the command in a process of its own, as W&B keeps the server that it first knew; returns its errors."""
+    command = ["compare", *SMALL, "--wandb", "online", "--out", str(out), *arguments]
     # The home is another one, in which the kernels would have to be compiled first.
     eager = environment | {"WORKBENCH_BACKEND": "eager"}
-    return subprocess.run(command, env=eager, capture_output=True, text=True)
+    with forked_command(run_command, command, folder=out.parent, environment=eager) as process:
+        assert process.wait() == 0, process.errors
+    return process.errors
 
 
 @pytest.mark.slow
@@ -29,13 +31,11 @@ def test_everything_is_sent_at_the_end_and_to_the_project_that_it_was_written_fo
     out = tmp_path / "results"
     with run_server() as backend:
         environment = clean_environment(tmp_path / "home", backend)
-        done = compare(out, environment)
-        assert done.returncode == 0, done.stderr
+        compare(out, environment)
         assert all(mark.sent for _, mark in iter_states(out))
         assert sorted(backend.runs) == sorted(f"sequence-workbench/{mark.id}" for _, mark in iter_states(out))
         # Another seed, and another project from now on: what was sent stays where it is.
-        done = compare(out, environment, "--seeds", "3", "--wandb-project", "other")
-        assert done.returncode == 0, done.stderr
+        compare(out, environment, "--seeds", "3", "--wandb-project", "other")
         ids = {mark.id for _, mark in iter_states(out)}
         assert len(ids) == 4
         assert {place for place in backend.runs if place.startswith("other/")} == {f"other/{name}" for name in ids}
@@ -55,9 +55,8 @@ def test_without_an_account_it_is_one_line_and_the_results_are_complete(tmp_path
             environment["WANDB_API_KEY"] = "w" * 40
         else:
             backend.refuse = lambda what, run: 500 if what == "UpsertBucket" else None
-        done = compare(out, environment)
-        assert done.returncode == 0, done.stderr
-        (line,) = [line for line in done.stderr.splitlines() if line.startswith("workbench: ")]
+        errors = compare(out, environment)
+        (line,) = [line for line in errors.splitlines() if line.startswith("workbench: ")]
         assert f"nothing is lost: workbench sync {out} sends what is left" in line
         assert (out / "report.html").exists()
         marks = [mark for _, mark in iter_states(out)]

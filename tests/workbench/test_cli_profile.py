@@ -13,15 +13,7 @@ from workbench.files import read_json
 TINY = ["--lengths", "4", "--batch-size", "2", "--hidden-size", "4", "--threads", "1", "--repeats", "1"]
 
 
-@pytest.fixture(autouse=True)
-def short_measurements(monkeypatch):
-    """Short measurements, without the large vectors and matrices of the peak."""
-    from analysis.profile import machine, timing
-
-    monkeypatch.setattr(timing, "MIN_SECONDS", 1e-5)
-    monkeypatch.setitem(machine.MATRIX_SIZE, "cpu", 32)
-    monkeypatch.setitem(machine.MEMORY_VECTOR_SIZE, "cpu", 64)
-    monkeypatch.setattr(machine, "CACHE_VECTOR_SIZE", 64)
+pytestmark = pytest.mark.usefixtures("short_measurements")
 
 
 @pytest.mark.parametrize(
@@ -78,6 +70,7 @@ def test_a_gpu_that_is_not_there_is_refused(capsys, monkeypatch):
     assert "PyTorch finds no CUDA device" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("no_memory_peaks")
 def test_every_architecture_is_profiled_and_every_file_written(tmp_path, capsys):
     written = tmp_path / "all.json"
     before = torch.get_num_threads()
@@ -114,6 +107,7 @@ def test_every_architecture_is_profiled_and_every_file_written(tmp_path, capsys)
     assert [row["length"] for row in read_json(written)["rows"]] == [4, 4, 6, 6]
 
 
+@pytest.mark.usefixtures("no_memory_peaks")
 def test_options_of_an_architecture_reach_it(tmp_path):
     options = ["--architecture.rnn.num_layers", "2", "--architecture.rnn.hidden_size", "5"]
     path = tmp_path / "profile.json"
@@ -166,6 +160,7 @@ def test_an_architecture_of_ones_own_is_counted_by_pytorch(tmp_path, monkeypatch
     assert "architecture own_for_profile:Own: RuntimeError: no such luck" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("no_memory_peaks")
 def test_the_files_are_there_even_if_nobody_reads_the_table(tmp_path, monkeypatch):
     from analysis.profile import output
 

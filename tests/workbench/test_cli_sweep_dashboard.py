@@ -1,15 +1,15 @@
 """`workbench sweep dashboard`: trials served on the loopback interface, and one-line errors for mistakes."""
 
 import json
-import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import urllib.error
 import urllib.request
+import warnings
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -17,6 +17,7 @@ from sweeps.storage import connect
 from sweeps.storage_url import default_url
 from sweeps.studies import create_studies
 from sweeps.sweep import Sweep
+from tests.forked_command import forked_command
 from tests.sockets import listening_addresses
 from workbench.cli.main import main
 from workbench.cli.sweep import dashboard
@@ -41,23 +42,16 @@ def out(tmp_path_factory):
 @contextmanager
 def serve(out):
     """Runs the command; yields its process and its port."""
-    process = subprocess.Popen(
-        [sys.executable, "-W", "error::ResourceWarning", "-m", "workbench", "sweep", "dashboard", out, "--port", "0"],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout
-    try:
-        line = process.stdout.readline()
-        match = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
-        assert match, line
+    with TemporaryDirectory() as folder, forked_command(show, str(out), folder=Path(folder)) as process:
+        process.wait_until(lambda: process.output.endswith("\n"))
+        match = re.search(r"http://127\.0\.0\.1:(\d+)/", process.output)
+        assert match, process.output
         yield process, int(match[1])
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
+
+
+def show(out):
+    warnings.simplefilter("error", ResourceWarning)
+    return main(["sweep", "dashboard", out, "--port", "0"])
 
 
 @pytest.fixture(scope="module")
@@ -120,10 +114,9 @@ def test_a_port_that_is_taken_is_a_line(served, out, capsys):
 def test_ctrl_c_ends_it_quietly(out):
     with serve(out) as (process, port):
         assert ask(port, "/")[0] == 200
-        process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=30)
-    assert process.returncode == 0
-    assert output + errors == ""
+        process.signal(signal.SIGINT)
+        assert process.wait(30) == 0
+        assert (process.output.count("\n"), process.errors) == (1, "")
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", port), timeout=5)
 

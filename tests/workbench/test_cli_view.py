@@ -1,24 +1,23 @@
 """`workbench view`: results served on the loopback interface, and one-line errors for mistakes."""
 
-import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
+import warnings
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from tests.analysis.report_runs import experiment, write_run
+from tests.forked_command import forked_command
 from tests.sockets import listening_addresses
 from workbench.cli import view
 from workbench.errors import UserError
-
-SERVE = "import sys; from workbench.cli.view import main; sys.exit(main(sys.argv[1:]))"
 
 
 @pytest.fixture(scope="module")
@@ -32,23 +31,20 @@ def out(tmp_path_factory):
 @contextmanager
 def serving(out, *arguments):
     """Starts the command; yields its process and its port."""
-    process = subprocess.Popen(
-        [sys.executable, "-W", "error::ResourceWarning", "-c", SERVE, out, *arguments],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout
-    try:
-        line = process.stdout.readline()
-        match = re.fullmatch(rf"{re.escape(str(out))} is shown at http://127\.0\.0\.1:(\d+)/ until Ctrl-C\n", line)
-        assert match, (line, process.stderr and process.stderr.read())
+    with (
+        TemporaryDirectory() as folder,
+        forked_command(serve, str(out), *arguments, folder=Path(folder)) as process,
+    ):
+        process.wait_until(lambda: process.output.endswith("\n"))
+        said = rf"{re.escape(str(out))} is shown at http://127\.0\.0\.1:(\d+)/ until Ctrl-C\n"
+        match = re.fullmatch(said, process.output)
+        assert match, (process.output, process.errors)
         yield process, int(match[1])
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+
+
+def serve(*arguments):
+    warnings.simplefilter("error", ResourceWarning)
+    return view.main(list(arguments))
 
 
 def ask(port, path, method="GET", **headers):
@@ -87,11 +83,11 @@ def test_it_ends_quietly_while_requests_are_open(out, number):
         drawing = socket.create_connection(("127.0.0.1", port), timeout=20)
         drawing.sendall(f"GET /progress/curves HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
         time.sleep(0.3)
-        process.send_signal(number)
-        output, errors = process.communicate(timeout=30)
+        process.signal(number)
+        status = process.wait(30)
         half.close()
         drawing.close()
-        assert (process.returncode, output, errors) == (0, "", "")
+        assert (status, process.output.count("\n"), process.errors) == (0, 1, "")
         with pytest.raises(OSError, match="refused"):
             socket.create_connection(("127.0.0.1", port), timeout=5)
 
@@ -105,8 +101,9 @@ def test_a_browser_that_leaves_is_not_worth_a_word(out):
                 left.sendall(request)
         (out / "big.csv").unlink()
         assert "Progress" in ask(port, "/")
-        process.send_signal(signal.SIGTERM)
-        assert process.communicate(timeout=30) == ("", "")
+        process.signal(signal.SIGTERM)
+        process.wait(30)
+        assert (process.output.count("\n"), process.errors) == (1, "")
 
 
 def test_a_port_that_is_taken_is_a_line(out):

@@ -1,14 +1,12 @@
 """Resuming after `kill -9`, at any moment: nothing is lost but time."""
 
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 
+from tests.forked_command import forked_command
 from tests.workbench.test_run import assert_same
 from workbench import recorder
 from workbench.cli.options import RunOptions, take_options
@@ -23,49 +21,34 @@ COMMAND = [
 ]
 
 
-def train():
+def train(*arguments):
     """Does what `workbench train` does, but in this process and with many checkpoints a second.
 
     A kill is then likely to hit a checkpoint that is being written.
     """
     recorder.CHECKPOINT_SECONDS = 0.02
-    values, parts = parse_arguments(build_parser(), sys.argv[1:])
+    values, parts = parse_arguments(build_parser(), list(arguments))
     options = take_options(RunOptions, values)
     print("ready", flush=True)
     run(build_experiment(values, parts), options.folder)
 
 
 def start(out, steps):
-    return subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            f"from {__name__} import train; train()",
-            *COMMAND,
-            "--steps",
-            str(steps),
-            "--out",
-            str(out),
-        ],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-    )
+    """Returns the process, not begun yet, that trains into a folder; what it prints is written beside the folder."""
+    out.parent.mkdir(exist_ok=True)
+    return forked_command(train, *COMMAND, "--steps", str(steps), "--out", str(out), folder=out.parent)
 
 
 def finish(out, steps):
-    process = start(out, steps)
-    process.communicate()
-    assert process.returncode == 0
+    with start(out, steps) as process:
+        assert process.wait() == 0, process.errors
     (result,) = out.glob("runs/*/*/*/seed-0/result.json")
     return result.parent
 
 
 def kill(process):
-    running = process.poll() is None
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
-    return running
+    process.signal_group(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
 
 
 @pytest.mark.slow
@@ -74,20 +57,18 @@ def test_ten_kills_at_random_moments_change_no_bit(tmp_path):
     whole = finish(tmp_path / "whole", 6000)
     moments = random.Random(1)
     for _ in range(10):
-        process = start(tmp_path / "killed", 6000)
-        process.stdout.readline()
-        time.sleep(moments.uniform(0.5, 4.0))
-        assert kill(process), "the run ended before it could be killed"
+        with start(tmp_path / "killed", 6000) as process:
+            process.wait_until(lambda: "ready" in process.output)
+            time.sleep(moments.uniform(0.1, 4.0))
+            kill(process)
     assert_same(whole, finish(tmp_path / "killed", 6000))
 
 
 def test_a_kill_between_two_checkpoints_changes_no_bit(tmp_path):
     whole = finish(tmp_path / "whole", 500)
-    process = start(tmp_path / "killed", 500)
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("killed/runs/*/*/*/*/previous.ckpt")) and time.monotonic() < deadline:
-        time.sleep(0.005)
-    assert kill(process), "the run ended before it could be killed"
+    with start(tmp_path / "killed", 500) as process:
+        process.wait_until(lambda: list(tmp_path.glob("killed/runs/*/*/*/*/previous.ckpt")))
+        kill(process)
     assert not list(tmp_path.glob("killed/runs/*/*/*/*/result.json"))
     assert_same(whole, finish(tmp_path / "killed", 500))
     assert list((tmp_path / "killed").glob("**/.*.tmp")) == []

@@ -3,12 +3,12 @@
 import os
 import signal
 import sys
-import threading
 import time
 from dataclasses import replace
 
 import pytest
 
+from tests.forked_command import forked_command
 from tests.workbench.experiments import small
 from tests.workbench.test_run import assert_same
 from workbench.config import Part
@@ -28,7 +28,6 @@ def collect(pool, experiments, react=lambda index, event: None):
     return events
 
 
-@pytest.mark.usefixtures("spawned_pools")
 def test_results_are_the_same_for_any_number_of_workers(tmp_path):
     experiments = [small(name, seed=seed) for name in ("gru", "tcn") for seed in (0, 1)]
     for experiment in experiments:
@@ -62,7 +61,6 @@ class Counts(GRU):
     assert os.environ.get("OMP_NUM_THREADS") == before
 
 
-@pytest.mark.usefixtures("spawned_pools")
 def test_a_process_that_dies_costs_its_own_experiment_alone(tmp_path, on_path):
     name = on_path(
         "dies",
@@ -157,38 +155,27 @@ def test_stopping_saves_what_is_under_way_and_begins_nothing_new(tmp_path):
     assert_same(folder, run_folder(tmp_path / "whole", experiments[0]))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_workers_end_with_a_parent_that_was_killed(tmp_path):
-    script = tmp_path / "parent.py"
-    script.write_text(
-        f"""
-from pathlib import Path
-from tests.workbench.experiments import small
-from workbench.run_pool import RunPool
+def train_for_long(out):
+    """Trains in a pool of one process, whose id is printed at its first step."""
+    pool = RunPool(out=out, workers=1)
 
-if __name__ == "__main__":
     def listen(index, event):
         print(pool.processes[0].process.pid, flush=True)
-    pool = RunPool(out=Path({str(tmp_path)!r}), workers=1)
-    pool.run([small(steps=10**7, log_every=10**6)], listen)
-"""
-    )
-    import subprocess
 
-    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
-    parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environment)
-    assert parent.stdout is not None
-    rescue = threading.Timer(60, parent.kill)
-    rescue.start()
-    worker = int(parent.stdout.readline())
-    parent.send_signal(signal.SIGKILL)
-    parent.wait()
-    parent.stdout.close()
-    rescue.cancel()
-    deadline = time.monotonic() + 20
-    while os.path.exists(f"/proc/{worker}") and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not os.path.exists(f"/proc/{worker}")
+    pool.run([small(steps=10**7, log_every=10**6)], listen)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_workers_end_with_a_parent_that_was_killed(tmp_path):
+    with forked_command(train_for_long, tmp_path / "results", folder=tmp_path) as parent:
+        parent.wait_until(lambda: parent.output.endswith("\n"))
+        worker = int(parent.output.splitlines()[0])
+        parent.signal(signal.SIGKILL)
+        assert parent.wait() == -signal.SIGKILL
+        deadline = time.monotonic() + 20
+        while os.path.exists(f"/proc/{worker}") and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not os.path.exists(f"/proc/{worker}")
 
 
 def test_stopping_while_a_worker_dies_is_no_crash(tmp_path):

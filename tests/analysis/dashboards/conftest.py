@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.shared_fixture import make_once
 from workbench.cli.main import main
 
 SMALL = [
@@ -28,6 +29,4 @@ def mirrored(tmp_path_factory):
     for needed in ("wandb", "optuna"):
         if find_spec(needed) is None:
             pytest.skip(f"{needed} is not installed")
-    out = tmp_path_factory.mktemp("mirrored") / "results"
-    write_results(out)
-    return out
+    return make_once(tmp_path_factory, "mirrored", write_results)

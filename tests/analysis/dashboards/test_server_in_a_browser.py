@@ -79,8 +79,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.parametrize("width", [390, 1200])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1200, "dark")])
 @pytest.mark.parametrize("path", ["/", "/progress", "/files"])
 def test_pages_fit_and_are_quiet(results: Path, open_page: Any, path: str, width: int, scheme: str) -> None:
     with serve(results, watch=path == "/progress") as (address, _):

@@ -137,6 +137,8 @@ def test_a_sweep_without_fresh_runs_has_a_report(tmp_path):
 
 
 def test_the_report_is_what_the_library_can_send(out, monkeypatch):
+    # Imports the library, whose own use of others is warned of.
+    load_library()
     import wandb_workspaces.reports.v2.interface as interface
 
     # The only thing that a report asks W&B for before it is saved: the number of the project.

@@ -21,10 +21,10 @@ from analysis.probes.runner import ProbeEvent, out_of_memory_measures
 from analysis.probes.settings import ProbeSettings
 from tests.analysis.probe_doubles import SETTINGS, CountingProbe, fail_with, failed_jobs, probe_options
 from tests.analysis.toy_probe import count_parameters, install_probes
+from tests.fork_server import start_process
 from tests.workbench.experiments import small
 from workbench.cli.analyze_output import describe_problems, model_labels
 from workbench.files import read_json
-from workbench.process_pool import start_process
 
 OUT_OF_MEMORY_ERRORS = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
