@@ -2,8 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# One more than there are cores: a good part of the tests waits for processes, for servers and for the disk.
-WORKERS = $$(( $$(nproc 2>/dev/null || echo 1) + 1 ))
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: demo test test-slow test-gpu lint types format clean
@@ -13,7 +11,7 @@ demo: $(VENV)/use.stamp  ## every architecture on real digits and on addition, a
 	@echo "open demo/report.html in a browser"
 
 test: $(VENV)/dev.stamp lint types  ## what every change has to pass
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow and not gpu"
+	$(BIN)/pytest -n auto --dist worksteal -m "not slow and not gpu"
 
 test-slow: $(VENV)/dev.stamp  ## the checks that take minutes
 	$(BIN)/pytest -n auto --dist worksteal -m "slow and not gpu"
