@@ -15,7 +15,10 @@ class GRU(RecurrentEncoder):
     """The gated recurrent unit h_t = z_t h_{t-1} + (1 - z_t) n_t, with the reset gate behind the recurrent product.
 
     Source: Cho et al. 2014, arXiv 1406.1078v1, section 2.3, whose z this is; the place of the reset gate is cuDNN's.
-    Biases start at 0.
+    The biases of z, which retains, start at 1, as those of the LSTM's forget gate and of the RDA's discount do (RDA
+    paper, section 6.1, which names no gate of the GRU); the other biases start at 0. The published GRU figures of that
+    paper are likely those of TensorFlow 1, whose `GRUCell` has the reset gate before the recurrent product and starts
+    the biases of both gates at 1.
 
     With `chrono` T, the biases of z, which retains, are drawn as log U(1, T - 1) (Tallec and Ollivier 2018, arXiv
     1804.11188); the write is 1 - z.
@@ -57,9 +60,11 @@ class GRULayer(TorchLayer):
 
     def __init__(self, input_size: int, hidden_size: int, learn_initial_state: bool, chrono: int | None = None) -> None:
         super().__init__(nn.GRU, input_size, hidden_size, learn_initial_state)
-        if chrono is not None:
-            # PyTorch keeps two biases that add up; the other one stays 0.
-            _, z, _ = self.core.get_parameter("bias_ih_l0").detach().chunk(self.num_gates)
+        # PyTorch keeps two biases that add up; the other one stays 0.
+        _, z, _ = self.core.get_parameter("bias_ih_l0").detach().chunk(self.num_gates)
+        if chrono is None:
+            nn.init.ones_(z)
+        else:
             chrono_(chrono, z)
 
     def run_native(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor] | None:

@@ -16,8 +16,13 @@ class TCN(Encoder):
     """Residual blocks of two causal convolutions each, dilated by 2^level.
 
     A block is convolution, weight norm, ReLU and dropout, twice; then the ReLU of its sum with the block's input, or
-    with a 1x1 convolution of it where the widths differ. Weights start as N(0, 0.01). With kernels of k taps, n blocks
-    see 1 + 2 (k - 1)(2^n - 1) steps.
+    with a 1x1 convolution of it where the widths differ. With kernels of k taps, n blocks see 1 + 2 (k - 1)(2^n - 1)
+    steps.
+
+    Weights and biases start as those of PyTorch's `Conv1d` do, uniform within 1 / sqrt(inputs of an output), and so
+    did those behind the paper's figures: its code writes N(0, 0.01) to weights that weight norm computes anew at every
+    pass, which has no effect (https://github.com/locuslab/TCN/issues/1). It has one on the 1x1 convolution alone,
+    which starts like all others here.
 
     Source: Bai, Kolter and Koltun 2018, arXiv 1803.01271, section 3.
 
@@ -116,8 +121,6 @@ class ResidualBlock(nn.Module):
         self.first = CausalConvolution(in_channels, hidden_size, kernel_size, dilation)
         self.second = CausalConvolution(hidden_size, hidden_size, kernel_size, dilation)
         self.side = None if in_channels == hidden_size else nn.Conv1d(in_channels, hidden_size, 1)
-        if self.side is not None:
-            init_convolution_(self.side)
         self.dropout = dropout
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
@@ -135,10 +138,7 @@ class CausalConvolution(nn.Module):
 
     def __init__(self, in_channels: int, hidden_size: int, kernel_size: int, dilation: int) -> None:
         super().__init__()
-        conv = nn.Conv1d(in_channels, hidden_size, kernel_size, dilation=dilation)
-        # Before weight norm is applied: after it, `weight` is computed, and values written there are lost.
-        init_convolution_(conv)
-        self.conv = weight_norm(conv)
+        self.conv = weight_norm(nn.Conv1d(in_channels, hidden_size, kernel_size, dilation=dilation))
         self.in_channels, self.dilation = in_channels, dilation
         self.context = (kernel_size - 1) * dilation
 
@@ -153,10 +153,3 @@ class CausalConvolution(nn.Module):
 def receptive_field_size(kernel_size: int, num_layers: int) -> int:
     """Returns the number of steps that `num_layers` blocks see, the present one included."""
     return 1 + 2 * (kernel_size - 1) * ((1 << num_layers) - 1)
-
-
-def init_convolution_(conv: nn.Conv1d) -> None:
-    """Fills a convolution with the paper's initial weights, of mean 0 and standard deviation 0.01, and no bias."""
-    nn.init.normal_(conv.weight, 0.0, 0.01)
-    if conv.bias is not None:
-        nn.init.zeros_(conv.bias)

@@ -82,12 +82,12 @@ def test_nothing_else_changes(name: str) -> None:
 
 
 @each_gated
-def test_without_chrono_retaining_gates_start_at_one_and_the_grus_at_zero(name: str) -> None:
+def test_without_chrono_retaining_gates_start_at_one(name: str) -> None:
     """In every layer. The golden losses show that no random numbers are drawn either: their read-out is drawn later."""
     encoder = build_encoder(name, num_layers=2)
     for layer in (0, 1):
         for gate, bias in biases(encoder, name, layer).items():
-            expected = 1.0 if gate == RETAINING[name] and name != "gru" else 0.0
+            expected = 1.0 if gate == RETAINING[name] else 0.0
             assert set(bias.tolist()) == {expected}
 
 

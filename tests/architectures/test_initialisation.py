@@ -1,4 +1,4 @@
-"""Tests of the initial weights and biases of the RDA paper (section 6.1) and of the TCN paper (section 3)."""
+"""Tests of the initial weights and biases of the RDA paper (section 6.1) and of the TCN paper's code."""
 
 import math
 
@@ -28,14 +28,15 @@ def check_uniform(weight: Tensor, fan_in: int, fan_out: int) -> None:
 
 
 @pytest.mark.parametrize(("name", "gates"), [("rnn", 1), ("lstm", 4), ("gru", 3)])
-def test_gates_start_as_xavier_with_an_open_forget_gate(name: str, gates: int) -> None:
-    """Each gate is a map [x, h] -> gate; the biases that add up to the forget gate's are 1, the others 0."""
+def test_gates_start_as_xavier_and_retain(name: str, gates: int) -> None:
+    """Each gate is a map [x, h] -> gate; the biases that add up to the retaining gate's are 1, the others 0."""
     values = parameters(name)
     for weight in ("weight_ih_l0", "weight_hh_l0"):
         for part in values[f"layers.0.core.{weight}"].chunk(gates):
             check_uniform(part, INPUT_SIZE + HIDDEN_SIZE, HIDDEN_SIZE)
     expected = torch.zeros(gates, HIDDEN_SIZE)
-    if name == "lstm":
+    if name != "rnn":
+        # The LSTM's f and the GRU's z: both are the second of their gates.
         expected[1] = 1
     total = values["layers.0.core.bias_ih_l0"] + values["layers.0.core.bias_hh_l0"]
     assert torch.equal(total.view(gates, HIDDEN_SIZE), expected)
@@ -58,19 +59,27 @@ def test_averages_start_as_xavier_with_an_open_discount(name: str, discounted: b
     assert {key: set(value.tolist()) for key, value in biases.items()} == {k: {v} for k, v in expected.items()}
 
 
-def test_convolutions_start_small() -> None:
-    """The weights that weight norm computes have mean 0 and standard deviation 0.01; biases are 0."""
+def test_convolutions_start_as_those_of_pytorch() -> None:
+    """Weights, also those that weight norm computes, and biases are uniform within 1 / sqrt(in_channels taps)."""
     values = parameters("tcn")
+    checked = 0
     for key, v in values.items():
         if key.endswith("original1"):
-            g = values[key.removesuffix("1") + "0"]
-            w = g * v / v.flatten(1).norm(dim=1).view(-1, 1, 1)
-            assert w.std().item() == pytest.approx(0.01, rel=0.02)
-            assert abs(w.mean().item()) < 0.0002
+            g, bias = values[key.removesuffix("1") + "0"], values[key.partition("parametrizations")[0] + "bias"]
+            weight = g * v / v.flatten(1).norm(dim=1).view(-1, 1, 1)
         elif key.endswith("side.weight"):
-            assert v.std().item() == pytest.approx(0.01, rel=0.05)
-        elif key.endswith("bias"):
-            assert not v.any()
+            weight, bias = v, values[key.removesuffix("weight") + "bias"]
+        else:
+            continue
+        bound = 1 / math.sqrt(weight.shape[1] * weight.shape[2])
+        assert 0.99 * bound < weight.abs().max() <= bound * (1 + 1e-5)
+        assert weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.03)
+        assert abs(weight.mean().item()) < 0.03 * bound
+        assert 0.95 * bound < bias.abs().max() <= bound * (1 + 1e-5)
+        assert bias.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.15)
+        checked += 1
+    blocks = 1 + max(int(key.split(".")[1]) for key in values)
+    assert checked == 2 * blocks + 1
 
 
 @pytest.mark.parametrize("name", ["han", "han-bidirectional"])
