@@ -73,6 +73,8 @@ class PublishedSource:
     unstated: frozenset[str] = frozenset()
     """Options that the source does not state. Any other option of the task would make another variant."""
     source: str
+    reference: str
+    """Where the figures stand: a table of a paper, or files of a commit."""
     measure: str
     """The metric of the figures, in words."""
     of: str

@@ -20,15 +20,18 @@ def figures(name: str, architecture: str, **options: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("task", "options", "architecture", "expected"),
     [
-        ("addition", {"length": 1000}, "rwa", ["1,735", "1,400", "2,600"]),
-        ("addition", {"length": 1000}, "lstm", ["> 10,000", "16,700", "19,400"]),
+        ("addition", {"length": 1000}, "rwa", ["1,735", "1,600", "2,800"]),
+        ("addition", {"length": 1000}, "lstm", ["> 10,000", "16,900", "19,600"]),
         ("addition", {"length": 1000}, "gru", ["2,036"]),
-        ("addition", {"length": 100}, "rwa", ["800", "1,900"]),
+        ("addition", {"length": 100}, "rwa", ["1,000", "2,100"]),
         ("addition", {"length": 600}, "tcn", ["5.8 \u00d7 10⁻⁵"]),
         ("addition", {"length": 200}, "rwa", []),
-        ("classify-length", {"length": 1000}, "rda-exp-tanh", ["164"]),
-        ("classify-length", {"length": 1000}, "lstm", ["776", "549"]),
-        ("classify-length", {"length": 100}, "rda-exp-tanh", []),
+        ("classify-length", {"length": 1000, "elements": "normal"}, "rda-exp-tanh", ["164"]),
+        ("classify-length", {"length": 1000, "elements": "normal"}, "lstm", ["776"]),
+        ("classify-length", {"length": 1000, "elements": "uniform"}, "lstm", ["776", "2,005"]),
+        ("classify-length", {"length": 100, "elements": "uniform"}, "lstm", ["9"]),
+        ("classify-length", {"length": 100, "elements": "normal"}, "lstm", []),
+        ("classify-length", {"length": 100, "elements": "uniform"}, "rda-exp-tanh", []),
         ("mnist", {"pool": 1}, "lstm", ["0.114", "99.0 %", "87.2 %"]),
         ("mnist", {"pool": 2}, "lstm", []),
         ("mnist-permuted", {"pool": 1, "order": 7}, "tcn", ["97.2 %"]),
@@ -36,8 +39,8 @@ def figures(name: str, architecture: str, **options: Any) -> list[str]:
         ("text", {"file": "other.txt", "length": 250}, "rwa", []),
         ("copy-memory", {"length": 200, "items": 10, "categories": 8}, "gru", ["< 0.2"]),
         ("copy", {"length": 1000, "items": 10, "categories": 8}, "rwa", ["5,660"]),
-        ("copy", {"length": 1000, "items": 10, "categories": 7}, "rwa", ["5,660", "8,600", "14,000"]),
-        ("copy", {"length": 100, "items": 10, "categories": 7}, "lstm", ["23,900", "32,200"]),
+        ("copy", {"length": 1000, "items": 10, "categories": 7}, "rwa", ["5,660", "8,800", "14,200"]),
+        ("copy", {"length": 100, "items": 10, "categories": 7}, "lstm", ["24,100", "32,400"]),
         ("copy", {"length": 100, "items": 10, "categories": 8}, "lstm", []),
         ("copy", {"length": 1000, "items": 5, "categories": 7}, "rwa", []),
         ("copy-memory", {"length": 1000, "items": 10, "categories": 8}, "tcn", ["3.5 \u00d7 10⁻⁵"]),
@@ -60,6 +63,7 @@ def test_every_entry_names_a_task_as_it_is_and_architectures_that_there_are(entr
     assert entry.matches(Part(name=entry.task, options=options))
     assert set(entry.figures) <= set(LINE_STYLES)
     assert entry.source
+    assert entry.reference
     assert entry.measure
     assert entry.setting
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 from torch import Generator, Tensor
@@ -10,23 +11,26 @@ from torch.nn import functional
 
 from workbench.tasks.base import Batch, Criterion, Task, check_at_least
 
+Elements = Literal["uniform", "normal"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifyLength(Task):
     """Noise of random length; the answer at the last step is whether it is longer than half the longest sequence.
 
         length  ~ uniform over 1..T
-        x_t     ~ N(0, 1) up to the length, 0 after it
+        x_t     ~ U(0, 1) or N(0, 1) up to the length, 0 after it
         target  = 1 if length > T / 2 else 0
         loss    = -target ln sigma(answer) - (1 - target) ln sigma(-answer)
         trivial = -p ln p - (1 - p) ln(1 - p), p = P(length > T / 2) = ceil(T / 2) / T; ln 2 if T is even
         solved  : accuracy = 1
 
-    Source: Maginnis and Richemond (2017), section 6.3 and table 2, who do not say what the elements are; in the code of
-    Ostmeyer and Cowell (2017) they are uniform in [0, 1].
+    Source: Ostmeyer and Cowell (2017), whose code has uniform elements; Maginnis and Richemond (2017), section 6.3 and
+    table 2, who do not say what theirs are.
 
     Args:
         length: T, the number of steps of the longest sequence, at least 2.
+        elements: distribution of the elements, "uniform" in [0, 1) or "normal" with mean 0 and variance 1.
     """
 
     readout = "last"
@@ -34,9 +38,12 @@ class ClassifyLength(Task):
     output_size = 1
 
     length: int = 100
+    elements: Elements = "uniform"
 
     def __post_init__(self) -> None:
         check_at_least(2, length=self.length)
+        if self.elements not in get_args(Elements):
+            raise ValueError(f"elements must be one of {', '.join(get_args(Elements))}, not {self.elements!r}")
 
     @property
     def steps(self) -> int:
@@ -55,10 +62,11 @@ class ClassifyLength(Task):
         return Criterion(metric="accuracy", bound=1.0, above=True, or_equal=True)
 
     def sample(self, size: int, generator: Generator) -> Batch:
-        """Draws lengths, and normal noise up to them."""
+        """Draws lengths, and noise up to them."""
         device = generator.device
         lengths = torch.randint(1, self.length + 1, (size,), generator=generator, device=device)
-        x = torch.randn((size, self.length, 1), generator=generator, device=device)
+        draw = torch.rand if self.elements == "uniform" else torch.randn
+        x = draw((size, self.length, 1), generator=generator, device=device)
         padding = torch.arange(self.length, device=device) >= lengths.unsqueeze(1)
         return Batch(
             x=x.masked_fill_(padding.unsqueeze(2), 0),

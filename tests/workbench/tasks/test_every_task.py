@@ -221,5 +221,5 @@ def test_a_task_is_a_value(name: str) -> None:
     for key in options(name):
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(task, key, 5)
-        other = {"amplitude": getattr(task, key) / 2, "file": "other"} if key == "amplitude" else {"file": "other"}
-        assert build(name, **{key: other.get(key, 7)}) != task
+        other = {"amplitude": 0.125, "file": "other", "elements": "normal"}.get(key, 7)
+        assert build(name, **{key: other}) != task

@@ -158,7 +158,11 @@ SIZES = [
 
 
 def test_every_option_is_tried_with_wrong_values() -> None:
-    tried = {(name, key) for name, key, _ in SIZES} | {("alternation", "amplitude"), ("text", "file")}
+    tried = {(name, key) for name, key, _ in SIZES} | {
+        ("alternation", "amplitude"),
+        ("text", "file"),
+        ("classify-length", "elements"),
+    }
     assert tried == {(name, key) for name in names() for key in options(name)}
 
 

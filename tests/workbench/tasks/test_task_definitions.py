@@ -1,7 +1,9 @@
 """Each task against its definition, one example and one step at a time."""
 
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -73,12 +75,14 @@ def test_classify_length(length: int, seed: int) -> None:
         assert target == [1 if len(elements) > length / 2 else 0]
 
 
-def test_classify_length_draws_every_length_and_normal_elements() -> None:
-    batch = ClassifyLength(length=7).sample(10_000, make_generator(CPU, "uniform"))
+@pytest.mark.parametrize(("elements", "quantiles"), [("uniform", torch.clone), ("normal", torch.special.ndtr)])
+def test_classify_length_draws_every_length_and_elements_of_its_distribution(
+    elements: Any, quantiles: Callable[[Tensor], Tensor]
+) -> None:
+    batch = ClassifyLength(length=7, elements=elements).sample(10_000, make_generator(CPU, "uniform"))
     assert batch.lengths is not None
     assert_uniform(batch.lengths, 1, 7)
-    quantiles = torch.special.ndtr(batch.x[batch.x != 0])  # uniform where x is standard normal
-    assert_uniform((quantiles * 20).long(), 0, 19)
+    assert_uniform((quantiles(batch.x[batch.x != 0]) * 20).long(), 0, 19)
 
 
 @few
