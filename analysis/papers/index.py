@@ -22,9 +22,10 @@ GENERATED_MARK = "<!-- Made by `workbench reproduce"
 HEADING = """<!-- Made by `workbench reproduce`; not to be edited. -->
 # The papers' tables, measured
 
-Each table of the papers is a preset of `workbench reproduce`: *full* is the paper's own setting, *small* a version that
-is shorter and narrower, for two cores, whose numbers are not the paper's. Letters name the machines. Where a cell
-says nothing else, all is in float32, with data drawn on the CPU.
+Each table of the papers is a preset of `workbench reproduce`: *full* is the paper's own setting; *long* has its task at
+its length and counts by its criterion, with narrower models and smaller batches; *small* has shorter sequences too, for
+a first look on two cores. Only at the full scale are numbers the paper's. Letters name the machines. Where a cell says
+nothing else, all is in float32, with data drawn on the CPU.
 """
 
 
@@ -83,7 +84,7 @@ def write_index(pages: Path) -> Path:
         for name in preset_names()
     ]
     legend = "\n".join(f"- {letter}: {escape(machine)}" for machine, letter in letters.items())
-    parts = [HEADING, markdown_table(("preset", "table", "full", "small"), lines, left=4), legend]
+    parts = [HEADING, markdown_table(("preset", "table", *scales), lines, left=5), legend]
     write_text(pages / INDEX_FILE, "\n\n".join(part.strip() for part in parts if part) + "\n")
     return pages / INDEX_FILE
 
@@ -126,7 +127,7 @@ def describe_page(page: str, content: Mapping[str, Any], letters: Mapping[str, s
         progress = "done"
     else:
         progress = f"partial, {runs['finished']} of {runs['asked']} runs ({100 * content['share']:.0f} %)"
-    (numerics,) = re.findall(r"-(?:small|full)(?:-(.*))?$", page)
+    (numerics,) = re.findall(r"-(?:full|long|small)(?:-(.*))?$", page)
     progress += f", {numerics.replace('-', ' ')}" * bool(numerics)
     machines = ", ".join(letters[machine] for machine in content["machines"])
     return f"[{progress}]({page}.md): {escape(content['verdict'])}" + f" ({machines})" * bool(machines)

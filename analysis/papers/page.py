@@ -71,7 +71,7 @@ def write_page(preset: Preset, scale: Scale, out: Path, pages: Path, seeds: int 
         status=status,
         percent=format_percent(100 * status.progress),
         numerics=[escape(sentence) for sentence in describe_numerics(preset)],
-        reductions=None if preset.of else escape(describe_reductions(preset)),
+        reductions=None if preset.of else escape(describe_reductions(preset, scale)),
         verdict=escape(summary),
         command=reproduce_command(preset, scale, seeds),
         tables=[format_table(table, scale) for table in tables],
@@ -83,6 +83,7 @@ def write_page(preset: Preset, scale: Scale, out: Path, pages: Path, seeds: int 
         machines=[escape(machine) for machine in describe_machines(status.runs)],
         settings=None if preset.of else settings_table(preset, scale, seeds),
         deviations=[escape(sentence) for sentence in preset.unlike],
+        history=[escape(sentence) for sentence in preset.history],
     )  # fmt: skip
     write_text(pages / f"{name}.md", page.rstrip() + "\n")
     write_json(
@@ -137,7 +138,7 @@ def format_table(table: ComparisonTable, scale: Scale) -> str:
     source = "Nothing is published of this."
     if table.source is not None:
         variant = f" ({table.published_variant})" if table.published_variant != table.variant else ""
-        source = f"Published: {table.source.source}{variant}. {table.source.setting}."
+        source = f"Published: {table.source.source}{variant}; {table.source.reference}. {table.source.setting}."
     order = describe_order(table)
     return "\n\n".join(part for part in (heading, body, escape(baseline), escape(source), escape(order)) if part)
 
@@ -148,10 +149,12 @@ def row_cells(row: TableRow, table: ComparisonTable, full: bool) -> list[str]:
     seeds = f"{len(ours.values)} of {ours.seeds}" if ours.seeds else "0"
     if ours.num_diverged:
         seeds += f" ({ours.num_diverged} diverged)"
-    if not ours.values and ours.seeds > ours.num_diverged and table.metric.counts_steps:
-        value = f"> {format_count(ours.budget)}"
+    if not table.metric.counts_steps:
+        value = format_interval(ours.mean)
+    elif ours.complete or ours.seeds == ours.num_diverged:
+        value = format_steps(ours.mean)
     else:
-        value = format_steps(ours.mean) if table.metric.counts_steps else format_interval(ours.mean)
+        value = f"> {format_count(ours.budget)}" if ours.median is None else f"median {format_count(ours.median)}"
     published = ABSENT if row.published is None else str(row.published)
     agreement = [escape(describe_agreement(row, table))] if full else []
     return [escape(row.architecture), escape(published), escape(value), seeds, *agreement]

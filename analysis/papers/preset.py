@@ -1,4 +1,4 @@
-"""Presets: the tables of the papers as YAML files, with their settings at two scales, metrics and sources."""
+"""Presets: the tables of the papers as YAML files, with their settings at each scale, metrics and sources."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -15,8 +15,9 @@ from workbench.files import read_yaml
 FOLDER = Path(__file__).parent / "presets"
 """The folder of the presets."""
 
-Scale = Literal["full", "small"]
-"""The paper's setting, or a smaller one that trains in minutes."""
+Scale = Literal["full", "long", "small"]
+"""The paper's setting; the same with narrower models and smaller batches; or one with short sequences too, which trains
+in minutes."""
 Settings = Mapping[str, Any]
 """Settings with the keys of `workbench compare --config`; under `each`, more of them by architecture; under `over`, the
 values of one option of the task, if the table has several variants."""
@@ -31,10 +32,12 @@ class Preset:
         title: title of the table.
         sources: sources of the figures to compare with, as in analysis/published.yaml.
         full: the paper's setting.
-        small: what differs at the small scale.
+        long: what differs at the long scale.
+        small: what differs from the paper's setting at the small scale.
         measures: the metrics; the first decides whether the page agrees with the paper.
         unlike: where the setting differs from the source's, or may differ, in sentences.
         found: what was found out about disagreements, in sentences, by scale.
+        history: changes of the setting after it was first run, with their reasons, in sentences.
         of: other presets, for a figure that is drawn from their runs.
         numerics: precision and random numbers of the runs, which no paper and no file states.
     """
@@ -43,10 +46,12 @@ class Preset:
     title: str
     sources: tuple[str, ...] = ()
     full: Settings = field(default_factory=dict)
+    long: Settings = field(default_factory=dict)
     small: Settings = field(default_factory=dict)
     measures: tuple[Metric, ...] = ()
     unlike: tuple[str, ...] = ()
     found: Mapping[Scale, Sequence[str]] = field(default_factory=dict)
+    history: tuple[str, ...] = ()
     of: tuple[str, ...] = ()
     numerics: Numerics = field(default_factory=Numerics)
 
@@ -56,7 +61,8 @@ class Preset:
 
     def settings(self, scale: Scale) -> dict[str, Any]:
         """Returns the settings at a scale, with those of single architectures under `each`."""
-        settings = overlay(self.full, self.small) if scale == "small" else dict(self.full)
+        changes: Mapping[Scale, Settings] = {"full": {}, "long": self.long, "small": self.small}
+        settings = overlay(self.full, changes[scale])
         return {**settings, **self.numerics.non_defaults}
 
     def experiments(self, scale: Scale, seeds: int | None = None) -> list[Experiment]:
@@ -147,11 +153,11 @@ def load_preset(name: str, numerics: Numerics | None = None) -> Preset:
             raise UserError(f"{path} has no key {key!r}{did_you_mean(str(key), accepted)}")
     if not isinstance(values.get("title"), str):
         raise UserError(f"{path} needs a title")
-    for key in ("sources", "unlike", "of", "measures"):
+    for key in ("sources", "unlike", "history", "of", "measures"):
         if not isinstance(values.setdefault(key, []), list) or not all(isinstance(text, str) for text in values[key]):
             raise UserError(f"{path}: {key} must be a list of texts, not {values[key]!r}")
         values[key] = tuple(values[key])
-    for key in ("full", "small", "found"):
+    for key in ("full", "long", "small", "found"):
         if not isinstance(values.setdefault(key, {}), Mapping):
             raise UserError(f"{path}: {key} must be a mapping, not {values[key]!r}")
     if not values["of"] and len(values["full"].get("tasks") or ()) != 1:

@@ -1,4 +1,4 @@
-"""Settings of a preset as a table, and how the small scale differs from the paper's."""
+"""Settings of a preset as a table, and how the other scales differ from the paper's."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
@@ -23,11 +23,11 @@ DEFAULTS = {
 
 
 def settings_table(preset: Preset, scale: Scale, seeds: int | None = None) -> str:
-    """Returns all settings as Markdown; at the small scale beside the paper's, with the factor between numbers.
+    """Returns all settings as Markdown; at another scale beside the paper's, with the factor between numbers.
 
     Args:
         preset: the preset.
-        scale: the paper's setting, or the small one.
+        scale: the paper's setting, or another one.
         seeds: number of seeds, if not that of the preset.
     """
     paper, here = dict(flatten_settings(preset.full)), dict(flatten_settings(preset.settings(scale)))
@@ -43,9 +43,9 @@ def settings_table(preset: Preset, scale: Scale, seeds: int | None = None) -> st
     return markdown_table(("setting", "paper", "here", "factor"), rows, left=3)
 
 
-def describe_reductions(preset: Preset) -> str:
-    """Returns the differences of the small scale, as the end of a sentence: `length 25 instead of 100 (1/4)`."""
-    paper, here = dict(flatten_settings(preset.full)), dict(flatten_settings(preset.settings("small")))
+def describe_reductions(preset: Preset, scale: Scale) -> str:
+    """Returns the differences of a scale from the paper's, as the end of a sentence: `length 25 instead of 100`."""
+    paper, here = dict(flatten_settings(preset.full)), dict(flatten_settings(preset.settings(scale)))
     changes = []
     for key, value in here.items():
         if key in preset.numerics.non_defaults:

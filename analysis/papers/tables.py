@@ -9,7 +9,7 @@ from typing import Any
 from analysis.papers.metric import Metric
 from analysis.papers.preset import Preset, Scale
 from analysis.published_figures import PublishedFigure, PublishedSource, catalogue_name, find_published
-from analysis.statistics import Mean, mean_interval
+from analysis.statistics import Mean, mean_interval, median_steps_to_goal
 from workbench import tasks
 from workbench.config import Experiment, Part
 from workbench.results import Run
@@ -34,6 +34,14 @@ class OurResult:
     def mean(self) -> Mean:
         """Mean over the seeds that have a value."""
         return mean_interval(self.values)
+
+    @property
+    def median(self) -> float | None:
+        """Median over all seeds of a number of steps; seeds without one count as later than every other.
+
+        `None`, for not reached, if half of the seeds or more have none.
+        """
+        return median_steps_to_goal([*self.values, *[None] * (self.seeds - len(self.values))])
 
     @property
     def complete(self) -> bool:

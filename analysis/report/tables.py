@@ -146,7 +146,7 @@ def published_table(section: Section) -> Table | None:
                 Cell(text=f"[{letter}] {source.source}"),
                 Cell(text=source.measure),
                 *(Cell(text=str(source.figures.get(name, ABSENT))) for name in names),
-                Cell(text=source.setting),
+                Cell(text=f"{source.setting}. From {source.reference}."),
             )
             for letter, source in zip(ascii_lowercase, sources, strict=False)
         ),

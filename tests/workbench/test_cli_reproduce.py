@@ -28,7 +28,7 @@ TINY = {
         "evaluation_size": 20,
         "task": {"addition": {"length": 100}},
     },
-    "small": {"steps": 20, "task": {"addition": {"length": 10}}},
+    "long": {"steps": 20, "task": {"addition": {"length": 10}}},
     "unlike": ["It is a test."],
 }
 
@@ -56,12 +56,12 @@ def test_time_that_is_up_before_anything_is_done_says_so_everywhere(presets, tmp
     assert main(["reproduce", "tiny", "--out", str(out), "--time-limit", "0.01s"]) == OUT_OF_TIME
     captured = capsys.readouterr()
     assert "the time is up: 0 of 4 runs are finished; run the same command again to resume" in captured.err
-    page = (out / "results/tiny-small.md").read_text()
+    page = (out / "results/tiny-long.md").read_text()
     assert "**Not finished**: 0 of 4 runs, 0 % of the way." in page
     assert "partial, 0 of 4 runs (0 %)" in (out / "results/README.md").read_text()
 
     assert main(["reproduce", "tiny", "--out", str(out)]) == 0
-    page = (out / "results/tiny-small.md").read_text()
+    page = (out / "results/tiny-long.md").read_text()
     assert "Not finished" not in page
     assert "**This is not the paper's setting.**" in page
     assert "steps 20 instead of 40 (1/2); length 10 instead of 100 (1/10)" in page
@@ -69,7 +69,7 @@ def test_time_that_is_up_before_anything_is_done_says_so_everywhere(presets, tmp
         result = json.loads(path.read_text())
         assert result["steps"] == 20
     index = (out / "results/README.md").read_text()
-    assert "| not run | [done](tiny-small.md)" in index
+    assert "| not run | [done](tiny-long.md)" in index
 
     before = results(out)
     capsys.readouterr()
@@ -81,8 +81,8 @@ def test_time_that_is_up_before_anything_is_done_says_so_everywhere(presets, tmp
     # A figure made of other tables' runs trains nothing again.
     assert main(["reproduce", "curves", "--out", str(out), "--pages", str(tmp_path / "pages")]) == 0
     assert results(out) == before
-    page = (tmp_path / "pages/curves-small.md").read_text()
-    (figure,) = (tmp_path / "pages/figures").glob("curves-small-*.svg")
+    page = (tmp_path / "pages/curves-long.md").read_text()
+    (figure,) = (tmp_path / "pages/figures").glob("curves-long-*.svg")
     assert f"](figures/{figure.name})" in page
 
 
@@ -90,26 +90,27 @@ def test_what_is_computed_otherwise_has_runs_and_a_page_of_its_own(presets, tmp_
     out = tmp_path / "out"
     command = ["reproduce", "tiny", "--seeds", "1", "--out", str(out)]
     assert main(command) == 0
-    usual = (out / "results/tiny-small.md").read_bytes()
+    usual = (out / "results/tiny-long.md").read_bytes()
     before = results(out)
     assert len(before) == 2
     assert main([*command, "--precision", "bf16", "--draw", "device"]) == 0
-    name = "tiny-small-bf16-drawn-on-device"
+    name = "tiny-long-bf16-drawn-on-device"
     assert capsys.readouterr().out.splitlines()[-1].startswith(f"{out / 'results' / name}.md: ")
-    assert (out / "results/tiny-small.md").read_bytes() == usual
+    assert (out / "results/tiny-long.md").read_bytes() == usual
     after = results(out)
     assert {key: after[key] for key in before} == before
     assert len(after) == 4
     page = (out / f"results/{name}.md").read_text()
     assert "> Computed in mixed precision, products in bfloat16; the usual page is in float32." in page
     assert "> Training data that has to be drawn is drawn on the device that trains." in page
-    assert "small version of it: steps 20 instead of 40 (1/2); length 10 instead of 100 (1/10).\n" in page
-    assert "`workbench reproduce tiny --scale small --seeds 1 --precision bf16 --draw device`" in page
+    assert "> **This is not the paper's setting.** It is its task at its length, by its criterion" in page
+    assert "narrower models: steps 20 instead of 40 (1/2); length 10 instead of 100 (1/10).\n" in page
+    assert "`workbench reproduce tiny --scale long --seeds 1 --precision bf16 --draw device`" in page
     # No paper says it.
     assert f"| precision | {ABSENT} | bf16 |" in page
     assert f"| draw | {ABSENT} | device |" in page
     index = (out / "results/README.md").read_text()
-    assert "[done](tiny-small.md)" in index
+    assert "[done](tiny-long.md)" in index
     assert f"<br>[done, bf16 drawn on device]({name}.md)" in index
 
 
@@ -117,8 +118,8 @@ def test_a_figure_is_made_of_runs_that_are_computed_alike(presets, tmp_path):
     out = tmp_path / "out"
     assert main(["reproduce", "curves", "--seeds", "1", "--out", str(out), "--draw", "device"]) == 0
     assert len(results(out)) == 2
-    assert "2 of 2 runs finished" in (out / "results/curves-small-drawn-on-device.md").read_text()
-    assert list((out / "results/figures").glob("curves-small-drawn-on-device-*.svg"))
+    assert "2 of 2 runs finished" in (out / "results/curves-long-drawn-on-device.md").read_text()
+    assert list((out / "results/figures").glob("curves-long-drawn-on-device-*.svg"))
 
 
 def test_the_time_is_up_once_and_not_after_the_end():
@@ -153,7 +154,7 @@ def test_the_time_is_up_once_and_not_after_the_end():
         (["tinny"], "unknown preset 'tinny'; did you mean 'tiny'?; workbench reproduce --list shows them"),
         (["tiny", "--time-limit", "9"], "--time-limit 9: say the unit, as in 9s, 9m or 9h"),
         (["tiny", "--time-limit", "soon"], "--time-limit must be a time such as 90s, 9m or 1h30m, not 'soon'"),
-        (["tiny", "--scale", "tiny"], "--scale 'tiny' is unknown; known: full, small"),
+        (["tiny", "--scale", "tiny"], "--scale 'tiny' is unknown; known: full, long, small"),
         (["tiny", "--precision", "16"], "--precision '16' is unknown; known: float32, bf16"),
         (["tiny", "--seeds", "0"], "seeds must be at least 1, not 0"),
         (["tiny", "--device", "cuda"], "--device cuda: PyTorch finds no CUDA device here"),
@@ -170,7 +171,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing(arguments, message, presets, t
     assert not list(tmp_path.rglob("runs/*"))
 
 
-@pytest.mark.parametrize("name", ["README.md", "tiny-small.md", "tiny-full.json"])
+@pytest.mark.parametrize("name", ["README.md", "tiny-long.md", "tiny-full.json"])
 def test_what_somebody_else_wrote_is_not_overwritten(name, presets, tmp_path, capsys):
     pages = tmp_path / "pages"
     pages.mkdir()
@@ -190,11 +191,11 @@ def test_a_page_of_more_runs_stays_until_there_are_as_many(presets, tmp_path, ca
     capsys.readouterr()
     assert main([*command, "--out", str(tmp_path / "other"), "--time-limit", "0.01s"]) == OUT_OF_TIME
     captured = capsys.readouterr()
-    assert "tiny-small.md stays as it is: it is made of 2 finished runs, and" in captured.err
+    assert "tiny-long.md stays as it is: it is made of 2 finished runs, and" in captured.err
     assert captured.out == ""
     assert {path: path.read_bytes() for path in pages.iterdir() if path.is_file()} == pages_before
     assert main([*command, "--out", str(tmp_path / "other")]) == 0
-    assert "tiny-small.md: " in capsys.readouterr().out
+    assert "tiny-long.md: " in capsys.readouterr().out
 
 
 def test_pages_that_cannot_be_made_are_refused_before_anything_is_trained(presets, tmp_path, capsys):

@@ -19,14 +19,15 @@ from workbench.resolve import find_warnings
 from workbench.run_folder import BusyError, run_folder, run_lock
 from workbench.validation import check_int
 
-Scale = Literal["full", "small"]
+Scale = Literal["full", "long", "small"]
 
 DESCRIPTION = """Train a table of a paper in its setting, and write it with our columns beside the published ones.
 
 Finished runs in OUT are read, not repeated, and interrupted ones are resumed, so that a table can be made in many
 short sittings: --time-limit saves what is under way and ends with status 3 as long as there is more to do. No file that
-is left behind is larger than 16 MiB, so OUT can be carried to another machine and resumed there. --scale small is
-shorter and narrower, for two cores, and says so on its page."""
+is left behind is larger than 16 MiB, so OUT can be carried to another machine and resumed there. --scale long
+keeps a paper's lengths and criteria and has narrower models; --scale small is shorter too, for two cores and some
+minutes. Pages say so."""
 
 EXAMPLES = """examples:
   workbench reproduce --list
@@ -41,7 +42,8 @@ class ReproduceOptions:
     """Options of a reproduction.
 
     Args:
-        scale: full, the paper's own setting, or small, for two cores and some minutes.
+        scale: full, the paper's own setting; long, its tasks at its lengths with 64 units and ten seeds; or small, with
+            short sequences, for a first look on two cores.
         seeds: runs of each architecture; by default as the preset has it.
         time_limit: a time such as 90s, 9m or 1h30m, after which what is under way is saved; by default no limit.
         out: folder of the runs; finished runs in it are read, interrupted ones are resumed.
@@ -53,7 +55,7 @@ class ReproduceOptions:
         draw: where training data is drawn: cpu, or device: that which trains. It has a page of its own.
     """
 
-    scale: Scale = "small"
+    scale: Scale = "long"
     seeds: int | None = None
     time_limit: str | None = None
     out: str = "reproduced"

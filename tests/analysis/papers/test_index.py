@@ -29,7 +29,7 @@ def index_lines(path):
 def test_every_preset_has_a_line_and_what_is_not_run_says_so(tmp_path):
     lines, _ = index_lines(index.write_index(tmp_path))
     assert tuple(lines) == preset.preset_names()
-    assert all(row[1:] == ["not run", "not run"] for row in lines.values())
+    assert all(row[1:] == ["not run", "not run", "not run"] for row in lines.values())
 
 
 def test_a_page_is_named_with_how_far_it_is_its_verdict_and_its_machines(tmp_path):
@@ -41,6 +41,7 @@ def test_a_page_is_named_with_how_far_it_is_its_verdict_and_its_machines(tmp_pat
     lines, text = index_lines(index.write_index(tmp_path))
     assert lines["rda-table-1"][1:] == [
         "[done](rda-table-1-full.md): the same order (B)",
+        "not run",
         r"[partial, 7 of 15 runs (51 %)](rda-table-1-small.md): too \*few\* (B, A)",
     ]
     assert text.endswith("- A: Fast (cuda)\n- B: Slow (cpu)\n")
@@ -72,5 +73,6 @@ def test_pages_that_are_computed_otherwise_stand_beside_the_usual_one(tmp_path):
         "[done](rda-table-1-full.md): that of 16 (A)<br>"
         "[done, bf16](rda-table-1-full-bf16.md): that of 21 (A)<br>"
         "[done, bf16 drawn on device](rda-table-1-full-bf16-drawn-on-device.md): that of 37 (A)",
+        "not run",
         "not run",
     ]

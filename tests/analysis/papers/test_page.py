@@ -69,7 +69,7 @@ def test_a_table_says_theirs_ours_how_many_seeds_and_whether_they_agree(publishe
     assert T_TWO_FREE * stdev(LOSSES["gru"]) / 3**0.5 == pytest.approx(0.0657, abs=5e-5)
     assert losses["trivial baseline"] == ["", "0.167", "", ""]
     assert text.count("Trivial baseline: never. The best answer without memory has a loss of 0.167.") == 1
-    assert "Published: RDA paper, table 1." in text
+    assert "Published: RDA paper, table 1; arXiv 1705.08480, table 1." in text
     assert "This is not the paper's setting" not in text
     assert "Not finished" not in text
     content = json.loads((tmp_path / "pages/made-full.json").read_text())
@@ -78,7 +78,24 @@ def test_a_table_says_theirs_ours_how_many_seeds_and_whether_they_agree(publishe
     assert content["seconds"] == 90
     assert content["verdict"] == written.verdict
     # What other sources have of the same task stands apart.
-    assert "RWA author's logs, steps until test loss \\< 0.01: rwa 1,400, lstm 16,700" in text
+    assert "RWA author's logs, steps until test loss \\< 0.01: rwa 1,600, lstm 16,900" in text
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ((20, None, 10), "median 20"),
+        ((10, None, None), r"\> 20"),
+        ((None, None, None), r"\> 20"),
+        ((10, 12, 14), "12 ± 5"),
+    ],
+)
+def test_seeds_that_never_get_there_are_not_left_out(published_preset, tmp_path, steps, expected):
+    """The mean of the others would look the better the more seeds fail."""
+    write_runs(tmp_path / "out", published_preset, {**STEPS, "gru": steps}, LOSSES)
+    text = page.write_page(published_preset, "full", tmp_path / "out", tmp_path / "pages").path.read_text()
+    num_reached = sum(step is not None for step in steps)
+    assert table_rows(text, "steps until")["gru"][1:3] == [expected, f"{num_reached} of 3"]
 
 
 def test_a_small_page_says_what_is_smaller_and_does_not_judge_figures(published_preset, tmp_path):

@@ -15,7 +15,8 @@ from workbench.stopping import Goal
 
 every_table = pytest.mark.parametrize("name", TABLES)
 every_table_at_each_scale = pytest.mark.parametrize(
-    ("name", "scale"), [(name, "full") for name in WITH_DATA] + [(name, "small") for name in TABLES]
+    ("name", "scale"),
+    [(name, "full") for name in WITH_DATA] + [(name, scale) for name in TABLES for scale in ("long", "small")],
 )
 
 
@@ -71,6 +72,25 @@ def test_the_small_scale_is_another_and_smaller(name):
         assert small_task.steps < full_task.steps
     assert small[0].budget.steps <= full[0].budget.steps
     assert small[0].budget.batch_size <= full[0].budget.batch_size
+
+
+@pytest.mark.parametrize("name", WITH_DATA)
+def test_the_long_scale_has_the_papers_tasks_and_criteria_and_narrower_models(name):
+    loaded = preset.load_preset(name)
+    full, long = experiments(name, "full"), experiments(name, "long")
+    assert variants(name, "long") == variants(name, "full")
+    assert {run.budget.until for run in long} == {run.budget.until for run in full}
+    assert [run.architecture.name for run in long if run.seed == 0] == [
+        run.architecture.name for run in full if run.seed == 0
+    ]
+    assert loaded.settings("long")["seeds"] == (3 if "mnist" in full[0].task.name else 10)
+    assert loaded.settings("small")["seeds"] == 5
+    assert {run.budget.batch_size for run in long} == {20}
+    widths = {run.architecture.options["hidden_size"] for run in long}
+    if loaded.settings("long").get("match") == "parameters":
+        assert loaded.settings("long")["parameters"] <= 16_000
+    else:
+        assert widths == {64}
 
 
 @pytest.mark.parametrize(("name", "of_one"), [("rda-table-1", 5), ("tcn-memory-length", 16), ("tcn-mnist", 4)])
@@ -147,6 +167,6 @@ def test_no_run_ends_before_what_is_counted_can_be_reached(name, scale):
 def test_a_figure_is_made_of_other_tables_runs(name):
     loaded = preset.load_preset(name)
     assert set(loaded.of) <= set(TABLES)
-    assert (loaded.full, loaded.small, loaded.measures) == ({}, {}, ())
+    assert (loaded.full, loaded.long, loaded.small, loaded.measures) == ({}, {}, {}, ())
     runs = [run.identity + str(run.seed) for part in loaded.of for run in experiments(part, "small")]
     assert len(set(runs)) == len(runs)

@@ -55,11 +55,11 @@ SMALL = {
 
 
 def test_what_the_small_scale_has_otherwise_in_a_sentence():
-    assert describe_reductions(example_preset(small=SMALL)) == (
+    assert describe_reductions(example_preset(small=SMALL), "small") == (
         "hidden size 2 instead of 5 (1/2.5); steps 60 instead of 20 (3); length 4 instead of 8 (1/2); "
         "parameters 5000 for all"
     )
-    assert describe_reductions(example_preset()) == ""
+    assert describe_reductions(example_preset(), "long") == ""
 
 
 def table_cells(table):

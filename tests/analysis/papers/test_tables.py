@@ -126,7 +126,7 @@ def test_published_figures_are_those_of_the_papers_variant_by_measure_and_source
     )
     tables = build_tables(preset, "small", preset.experiments("small"), [])
     texts = [[line.published and line.published.text for line in each.rows] for each in tables]
-    assert texts == [["2600", None, "19400"], ["1400", None, "16700"], [None, None, None]]
+    assert texts == [["2800", None, "19600"], ["1600", None, "16900"], [None, None, None]]
     assert [each.source and each.source.source for each in tables] == ["RWA author's logs"] * 2 + [None]
     # The same task as another paper has it is another source's.
     rda = example_preset(full=dict(preset.full), sources=("RDA paper, table 1",), measures=("train/loss < 0.001",))
