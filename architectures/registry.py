@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from architectures.base import Encoder
+from architectures.option_values import read_values
 from architectures.suggest import did_you_mean
 
 
@@ -73,7 +74,7 @@ def build(name: str, input_size: int, **kwargs: Any) -> Encoder:
     Args:
         name: one of `names()`, or the path "package.module:Class" of a subclass of `Encoder`.
         input_size: the number of features a step.
-        kwargs: the architecture's options, such as `hidden_size`.
+        kwargs: the architecture's options, such as `hidden_size`, also in their written form: a list for a tuple.
 
     Raises:
         ValueError, TypeError: if the name or an option is unknown, or a value is invalid.
@@ -93,7 +94,9 @@ def build(name: str, input_size: int, **kwargs: Any) -> Encoder:
     for key, parameter in parameters.items():
         if parameter.default is parameter.empty and key not in kwargs:
             raise ValueError(f"{name} needs {key}=")
-    return load_encoder_class(name)(input_size, **fixed, **kwargs)
+    encoder_class = load_encoder_class(name)
+    defaults = {key: parameter.default for key, parameter in parameters.items()}
+    return encoder_class(input_size, **fixed, **read_values(kwargs, encoder_class.__init__, defaults))
 
 
 def get_entry(name: str) -> RegistryEntry:

@@ -13,7 +13,6 @@ from architectures.suggest import did_you_mean
 from workbench.config import Budget, Numerics, Optimization
 from workbench.custom_parts import user_errors
 from workbench.errors import UserError
-from workbench.resolve import coerce
 
 Match = Literal["none", "width", "parameters"]
 """Widths are free (`none`), the same for all architectures, or solved so that the numbers of parameters are equal."""
@@ -150,7 +149,12 @@ def normalize_options(architecture: str, options: Any) -> dict[str, Any]:
 
 def coerce_value(value: Any, kind: Any) -> Any:
     """Returns a value as its declared type has it: where a float is declared, 1 is 1.0 and "1e-4" is 0.0001."""
-    return coerce(value, float) if is_float_type(kind) else value
+    if not is_float_type(kind) or isinstance(value, bool) or not isinstance(value, int | str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return value
 
 
 def is_float_type(kind: Any) -> bool:

@@ -1,12 +1,11 @@
 """Resolution of names and a few options into an experiment in which nothing is left to a default."""
 
-import json
-import typing
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
 import architectures
+from architectures.option_values import UNKNOWN, read_values, write_values
 from architectures.registry import load_encoder_class
 from workbench import tasks
 from workbench.config import Experiment, Part
@@ -27,10 +26,12 @@ def resolve_task(name: str, user_options: Mapping[str, Any]) -> tuple[Part, Task
         UserError: if the name or an option is unknown, or a value is invalid.
     """
     with user_errors(f"task {name}"):
-        types = typing.get_type_hints(tasks.load(name))
-        task = tasks.build(name, **{key: coerce(value, types.get(key)) for key, value in user_options.items()})
-        options = {item.name: getattr(task, item.name) for item in fields(task) if item.init}  # type: ignore[arg-type]
-        return Part(name=name, options=require_plain(options), source=task_source(name, task)), task
+        task = tasks.build(name, **user_options)
+        values = {item.name: getattr(task, item.name) for item in fields(task) if item.init}  # type: ignore[arg-type]
+        options = write_values(values, type(task), tasks.defaults(name))
+        # What trains is what the file says.
+        task = tasks.build(name, **options)
+        return Part(name=name, options=options, source=task_source(name, task)), task
 
 
 def resolve_architecture(
@@ -63,29 +64,18 @@ def resolve_architecture(
         if embedding_size is not None:
             check_int("embedding_size", embedding_size, least=1)
         parameters = architectures.options(name)
-        types = typing.get_type_hints(load_encoder_class(name).__init__)
         defaults = {key: parameter.default for key, parameter in parameters.items()}
-        for key, value in (("hidden_size", hidden_size), ("reach", task.steps)):
-            if key in parameters:
-                defaults[key] = value
-        options = {**defaults, **{key: coerce(value, types.get(key)) for key, value in user_options.items()}}
-        part = Part(name=name, options=require_plain(options), source=architecture_source(name))
+        derived = {
+            key: value for key, value in (("hidden_size", hidden_size), ("reach", task.steps)) if key in parameters
+        }
+        constructor = load_encoder_class(name).__init__
+        values = {**defaults, **derived, **read_values(user_options, constructor, defaults)}
+        given = {key: value for key, value in values.items() if value is not UNKNOWN}
+        options = write_values(given, constructor, defaults)
+        part = Part(name=name, options=options, source=architecture_source(name))
         if buildable:
             count_parameters(task, part, embedding_size)
         return part
-
-
-def coerce(value: Any, kind: Any) -> Any:
-    """Returns a value as its declared type has it: a number, or a string of one, as a float where a float is declared.
-
-    1 and 1.0 are then one configuration, and YAML takes 1e-3, which has no point, for a string.
-    """
-    if kind is float and isinstance(value, int | str) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
 
 
 def find_warnings(experiment: Experiment) -> list[str]:
@@ -99,17 +89,3 @@ def find_warnings(experiment: Experiment) -> list[str]:
             f"{task.steps}: it cannot see what lies before"
         )
     return lines
-
-
-def require_plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the options, which have to be plain values: numbers, strings, lists and mappings, as in a YAML file.
-
-    Raises:
-        ValueError: if one of them is anything else.
-    """
-    for key, value in options.items():
-        try:
-            json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError):
-            raise ValueError(f"{key} must be a plain value that a YAML file can hold, not {value!r}") from None
-    return dict(options)

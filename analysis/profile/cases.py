@@ -1,7 +1,6 @@
 """Benchmark cases: an encoder, or the baseline, with a batch to run it on."""
 
 import os
-import typing
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,11 +13,11 @@ import architectures
 from analysis.profile.settings import ProfileSettings
 from analysis.profile.timing import Workload
 from architectures.kernels.dispatch import BACKEND_VARIABLE
+from architectures.option_values import read_values, write_values
 from architectures.registry import load_encoder_class
 from workbench.config import Precision
 from workbench.custom_parts import user_errors
 from workbench.devices import MatmulPrecision, autocast, matmul_precision
-from workbench.resolve import coerce, require_plain
 
 BASELINE = "torch.nn.LSTM"
 """Name of the baseline, PyTorch's own LSTM."""
@@ -119,12 +118,12 @@ def build_cases(settings: ProfileSettings, time: int, device: str) -> list[Bench
     for name in settings.architectures:
         with user_errors(f"architecture {name}"):
             accepted = architectures.options(name)
-            types = typing.get_type_hints(load_encoder_class(name).__init__)
-            defaults = {"hidden_size": settings.hidden_size, "reach": time}
-            options = {key: value for key, value in defaults.items() if key in accepted}
-            custom = settings.architecture.get(name, {})
-            options |= {key: coerce(value, types.get(key)) for key, value in custom.items()}
-            case = BenchmarkCase(name=name, options=require_plain(options), **sizes)
+            constructor = load_encoder_class(name).__init__
+            defaults = {key: parameter.default for key, parameter in accepted.items()}
+            widths = {"hidden_size": settings.hidden_size, "reach": time}
+            values = {key: value for key, value in widths.items() if key in accepted}
+            values |= read_values(settings.architecture.get(name, {}), constructor, defaults)
+            case = BenchmarkCase(name=name, options=write_values(values, constructor, defaults), **sizes)
             case.build()
         cases.append(case)
     return cases

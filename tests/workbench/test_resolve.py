@@ -1,16 +1,20 @@
 """Resolution of names and options into experiments in which nothing is left to a default."""
 
+import importlib
+import math
 from typing import Any
 
 import pytest
 import torch
+import yaml
 
 import architectures
 from tests.workbench.experiments import small
 from workbench.comparison import Comparison
-from workbench.config import Budget
+from workbench.config import Budget, Experiment
 from workbench.errors import UserError
-from workbench.model import Model, count_parameters, count_trainable_parameters
+from workbench.files import parse_yaml
+from workbench.model import Model, count_parameters, count_trainable_parameters, seeded_model
 from workbench.resolve import find_warnings, resolve_architecture, resolve_task
 
 
@@ -173,6 +177,78 @@ class Looks(GRU):
 """,
     )
     assert small(f"{name}:Looks").architecture.options == {"hidden_size": 5}
+
+
+OWN_OPTIONS = """
+from dataclasses import dataclass
+from enum import Enum
+
+import torch
+from architectures.gru import GRU
+from workbench.tasks.addition import Addition
+
+
+class Shape(str, Enum):
+    ROUND = "round"
+    FLAT = "flat"
+
+
+SEEN = []
+
+
+class Own(GRU):
+    def __init__(
+        self, input_size, hidden_size, *, taps=(1, 2), shape: Shape = Shape.ROUND, gains={0: 0.5}, top=float("inf")
+    ):
+        super().__init__(input_size, hidden_size)
+        SEEN.append((taps, shape, gains, top))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marked(Addition):
+    marks: tuple[int, int] = (1, 2)
+    shape: Shape = Shape.FLAT
+"""
+
+
+def test_what_trains_is_what_the_file_says(on_path):
+    """Whatever types its options have, a class is given the same when it is trained and when its run is read again."""
+    name = on_path("has_options_of_many_types", OWN_OPTIONS)
+    module = importlib.import_module(name)
+    trained = small(f"{name}:Own", f"{name}:Marked", task_options={"length": 5, "marks": [3, 4]})
+    read_again = Experiment.from_dict(parse_yaml(yaml.safe_dump(trained.to_dict())))
+    assert read_again == trained
+    module.SEEN.clear()
+    for experiment in (trained, read_again):
+        task, _ = seeded_model(experiment)
+        assert (task.marks, type(task.marks), task.shape) == ((3, 4), tuple, module.Shape.FLAT)
+        assert type(task.shape) is module.Shape
+    first, second = module.SEEN
+    assert first == second == ((1, 2), module.Shape.ROUND, {0: 0.5}, math.inf)
+    assert [type(value) for value in first] == [type(value) for value in second]
+    assert type(first[1]) is module.Shape
+    other = small(f"{name}:Own", architecture_options={"taps": [1, 2, 3], "shape": "flat", "gains": {"1": 2}, "top": 3})
+    assert other.architecture.options == {
+        "hidden_size": 5, "taps": [1, 2, 3], "shape": "flat", "gains": {"1": 2.0}, "top": 3.0
+    }  # fmt: skip
+    with pytest.raises(UserError, match="shape must be one of round, flat, not 'oval'"):
+        small(f"{name}:Own", architecture_options={"shape": "oval"})
+
+
+def test_an_option_that_would_come_back_as_another_is_refused(on_path):
+    name = on_path(
+        "has_an_option_of_no_type",
+        """
+from architectures.gru import GRU
+
+
+class Own(GRU):
+    def __init__(self, input_size, hidden_size, taps: list = (1, 2)):
+        super().__init__(input_size, hidden_size)
+""",
+    )
+    with pytest.raises(UserError, match=r"taps is \(1, 2\), which a file cannot hold: it would come back as \[1, 2\]"):
+        small(f"{name}:Own")
 
 
 def test_an_option_that_no_file_can_hold_is_refused(on_path):

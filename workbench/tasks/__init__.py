@@ -7,7 +7,7 @@
 
 from workbench.seeding import make_generator
 from workbench.tasks.base import Batch, Criterion, Split, Task
-from workbench.tasks.catalogue import CATALOGUE, SUMMARIES, build, load, names, options
+from workbench.tasks.catalogue import CATALOGUE, SUMMARIES, build, defaults, load, names, options
 
 __all__ = [
     "CATALOGUE",
@@ -17,6 +17,7 @@ __all__ = [
     "Split",
     "Task",
     "build",
+    "defaults",
     "load",
     "make_generator",
     "names",

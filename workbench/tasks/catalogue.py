@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from architectures.option_values import UNKNOWN, read_values
 from architectures.registry import load_class
 from architectures.suggest import did_you_mean
 from workbench.tasks.base import Task
@@ -73,7 +74,7 @@ def build(name: str, /, **arguments: Any) -> Task:
 
     Args:
         name: one of `names()`, or a dotted path "package.module:Class" to a subclass of `Task`.
-        arguments: the task's options, such as `length`.
+        arguments: the task's options, such as `length`, also in their written form: a list for a tuple.
 
     Raises:
         ValueError, TypeError: if the name or an option is unknown, or a value is invalid.
@@ -89,4 +90,16 @@ def build(name: str, /, **arguments: Any) -> Task:
     for key, field in fields.items():
         if field.default is field.default_factory is dataclasses.MISSING and key not in arguments:
             raise ValueError(f"{name} needs {key}=")
-    return load(name)(**arguments)
+    cls = load(name)
+    return cls(**read_values(arguments, cls, defaults(name)))
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """Returns the defaults of a task's options; `UNKNOWN` for those that have none."""
+    values = {}
+    for key, field in options(name).items():
+        if field.default is not dataclasses.MISSING:
+            values[key] = field.default
+        else:
+            values[key] = UNKNOWN if field.default_factory is dataclasses.MISSING else field.default_factory()
+    return values
