@@ -130,7 +130,7 @@ def _effective_hint(hint: Any, default: Any) -> Any:
     """
     inferred = _hint_of(default)
     if typing.get_origin(hint) in (Sequence, Collection, Iterable) and isinstance(default, tuple):
-        return tuple[(*typing.get_args(hint), ...)]  # type: ignore[return-value]
+        return tuple[(*typing.get_args(hint), ...)]  # type: ignore[misc]
     vague = hint in (UNKNOWN, Any, object) or (hint in (tuple, dict, list) and typing.get_origin(inferred) is hint)
     return inferred if vague else hint
 

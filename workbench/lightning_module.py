@@ -129,6 +129,7 @@ class SequenceModule(pl.LightningModule):
         """Returns a fixed set, created once on the module's device."""
         key = (split, self.device)
         if key not in self._fixed_sets:
+            seed_everything("fixed", split)
             examples = self.task.fixed(split, self.experiment.budget.evaluation_size, CPU)
             self._fixed_sets[key] = examples.to(self.device) if isinstance(examples, Batch) else examples
         return self._fixed_sets[key]

@@ -14,7 +14,7 @@ import torch
 from architectures.kernels import pick_backend
 from workbench import checkpoints
 from workbench.config import TUNING_SEED, Experiment
-from workbench.custom_parts import check_unchanged
+from workbench.custom_parts import PART_KINDS, check_unchanged
 from workbench.devices import release_memory
 from workbench.files import write_json
 from workbench.results import Run, read_run
@@ -91,8 +91,11 @@ def _train(
     silence_lightning()
 
     torch.set_num_threads(machine.threads)
+    # In this process, and before anything is built: another one may have imported what is edited by now.
+    for kind in PART_KINDS:
+        part = getattr(experiment, kind)
+        check_unchanged(kind, part, "the experiment", "put it back, or start the experiment again")
     module = SequenceModule(experiment).to(machine.device)
-    check_unchanged("task", experiment.task, "the experiment", "put it back, or start the experiment again")
     check_module(module)
     recorder = RunRecorder(experiment, folder, stop, on_progress, on_row)
     trainer = pl.Trainer(

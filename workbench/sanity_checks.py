@@ -1,11 +1,15 @@
 """Checks that a task and an architecture fit each other, before hours are spent on meaningless numbers."""
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
 
+from workbench.custom_parts import is_custom
 from workbench.errors import UserError
+from workbench.model import seeded_model
+from workbench.seeding import CPU, seed_everything
 from workbench.stopping import Goal
 from workbench.tasks import Batch, Task
 
@@ -22,6 +26,7 @@ def check_module(module: "SequenceModule") -> None:
     """
     task, budget = module.task, module.experiment.budget
     name = type(task).__name__
+    check_repeatable(module)
     if not math.isfinite(task.trivial_loss):
         raise UserError(f"the trivial_loss of {name} is {task.trivial_loss}, which is not a finite number")
     if task.stateful and not module.model.encoder.causal:
@@ -55,6 +60,43 @@ def check_module(module: "SequenceModule") -> None:
     goal = Goal.for_task(budget.until, task)
     if goal is not None and goal.criterion.metric not in scores:
         raise UserError(f"until is {goal}, but the metrics of {name} are {', '.join(scores)}")
+
+
+def check_repeatable(module: "SequenceModule") -> None:
+    """Checks that custom parts draw the same weights and the same data twice: one seed has to mean one run.
+
+    Raises:
+        UserError: if they do not: they draw from a generator of their own that nobody seeds.
+    """
+    experiment, task = module.experiment, module.task
+    advice = "draw from torch's, NumPy's or Python's global generator, or from one that is seeded"
+    if is_custom(experiment.architecture.name):
+        _, again = seeded_model(experiment)
+        weights = again.state_dict()
+        for key, value in module.model.state_dict().items():
+            if isinstance(value, torch.Tensor) and not torch.equal(value.cpu(), weights[key].cpu()):
+                raise UserError(f"{experiment.architecture.name} starts with other weights each time ({key}); {advice}")
+    if not is_custom(experiment.task.name):
+        return
+    budget = experiment.budget
+    draws: dict[str, Callable[[], object]] = {
+        "training batch": lambda: task.train(0, budget.batch_size, experiment.seed, CPU),
+        "validation set": lambda: task.fixed("validation", budget.evaluation_size, CPU),
+        "test set": lambda: task.fixed("test", budget.evaluation_size, CPU),
+    }
+    for label, draw in draws.items():
+        batches = []
+        for _ in range(2):
+            seed_everything("twice", label)
+            batches.append(draw())
+        first, second = batches
+        if not isinstance(first, Batch) or not isinstance(second, Batch):
+            # What it is instead is said where it is used.
+            continue
+        for field in ("x", "target"):
+            one, other = getattr(first, field), getattr(second, field)
+            if one.shape != other.shape or not torch.equal(one.nan_to_num(), other.nan_to_num()):
+                raise UserError(f"the {label} of {type(task).__name__} is another one each time ({field}); {advice}")
 
 
 def check_batch(batch: object, size: int | None, label: str, task: Task) -> None:

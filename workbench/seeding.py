@@ -1,7 +1,9 @@
 """Random numbers as functions of a key, so that the order in which they are drawn changes nothing."""
 
 import hashlib
+import random
 
+import numpy as np
 import torch
 
 CPU = torch.device("cpu")
@@ -20,5 +22,12 @@ def make_generator(device: torch.device, *key: int | str) -> torch.Generator:
 
 
 def seed_everything(*key: int | str) -> None:
-    """Seeds torch's global generators, from which initial weights and dropout are drawn."""
-    torch.manual_seed(derive_seed(*key))
+    """Seeds the global generators of torch, NumPy and Python.
+
+    Initial weights and dropout are drawn from torch's; custom parts may draw from any of them.
+    """
+    seed = derive_seed(*key)
+    torch.manual_seed(seed)
+    # NumPy's takes 32 bits.
+    np.random.seed(seed & 0xFFFFFFFF)
+    random.seed(seed)
