@@ -14,8 +14,13 @@ from workbench.errors import UserError
 STAGING_FOLDER = "staged"
 """Below `RECORDS_FOLDER`: copies that W&B makes of attached files, by the name of the record's folder."""
 
-FOREIGN_SETTINGS = ("sweep_id", "resume", "resume_from", "fork_from", "run_notes")
-"""Settings that W&B takes from the environment alone, where they were meant for another run."""
+FOREIGN_SETTINGS = {
+    **dict.fromkeys(("sweep_id", "sweep_param_path", "resume", "resume_from", "fork_from", "run_notes")),
+    **dict.fromkeys(("config_paths", "launch_config_path")),
+    "launch": False,
+}
+"""Settings that W&B takes from the environment alone, where they were meant for another run, such as that of a sweep's
+agent, whose parameters would become values of this record's configuration. Each with what stands for none."""
 
 
 def write_offline_run(record: Record, out: Path, destination: Destination) -> Path:
@@ -47,8 +52,8 @@ def write_offline_run(record: Record, out: Path, destination: Destination) -> Pa
         x_sync_dir_suffix="",
     )
     session = wandb_setup.singleton().settings
-    for name in FOREIGN_SETTINGS:
-        setattr(session, name, None)
+    for name, none in FOREIGN_SETTINGS.items():
+        setattr(session, name, none)
     run = wandb.init(
         project=destination.project,
         entity=destination.entity,

@@ -264,14 +264,24 @@ def test_settings_of_another_run_in_the_environment_are_not_in_the_record(tmp_pa
 
     finished = finish(small(steps=4), tmp_path)
     variables = {"SWEEP_ID": "s", "RESUME": "must", "NOTES": "private", "USE_DOT_WANDB": "true", "RUN_ID": "other"}
+    # As a sweep's agent and a launcher set them.
+    foreign = "wandb_version: 1\nlearning_rate: {value: 9.5}\noptimization: {value: theirs}\n"
+    (tmp_path / "parameters.yaml").write_text(foreign)
+    variables["SWEEP_PARAM_PATH"] = str(tmp_path / "parameters.yaml")
+    (tmp_path / "launch.json").write_text('{"overrides": {"run_config": {"seed": 77}}}')
+    variables |= {"LAUNCH": "true", "LAUNCH_CONFIG_PATH": str(tmp_path / "launch.json")}
     for name, value in variables.items():
         monkeypatch.setenv(f"WANDB_{name}", value)
     wandb.teardown()
     try:
         state = write_record(tmp_path, run_item(finished), DESTINATION)
-        logged_run = LoggedRecord(tmp_path / state.folder).run
+        record = LoggedRecord(tmp_path / state.folder)
+        logged_run = record.run
     finally:
         wandb.teardown()
+    assert "9.5" not in str(record.config)
+    assert "theirs" not in str(record.config)
+    assert record.config["seed"] == finished.experiment.seed
     assert (logged_run["run_id"], logged_run["project"]) == (state.id, "p")
     assert not {"sweep_id", "notes", "resume"} & logged_run.keys()
     assert state.folder.startswith("wandb/offline-run-")
