@@ -19,6 +19,8 @@ class RegistryEntry:
     """The class, as "package.module:Class"."""
     summary: str
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    revision: int = 1
+    """Raised whenever the same options come to mean other numbers, so that old results are not taken for new ones."""
 
 
 ARCHITECTURES: Mapping[str, RegistryEntry] = {
@@ -26,7 +28,12 @@ ARCHITECTURES: Mapping[str, RegistryEntry] = {
     "lstm": RegistryEntry(
         path="architectures.lstm:LSTM", summary="long short-term memory with forget gate (Gers et al. 2000)"
     ),
-    "gru": RegistryEntry(path="architectures.gru:GRU", summary="gated recurrent unit (Cho et al. 2014)"),
+    "gru": RegistryEntry(
+        path="architectures.gru:GRU",
+        summary="gated recurrent unit (Cho et al. 2014)",
+        # The bias of its update gate started at 0.
+        revision=2,
+    ),
     "rwa": RegistryEntry(path="architectures.rwa:RWA", summary="recurrent weighted average (Ostmeyer and Cowell 2017)"),
     "rda": RegistryEntry(
         path="architectures.rda:RDA", summary="recurrent discounted attention (Maginnis and Richemond 2017)"
@@ -41,7 +48,12 @@ ARCHITECTURES: Mapping[str, RegistryEntry] = {
         summary="RDA with sigmoid attention and identity output, the paper's second",
         fixed={"attention": "sigmoid", "hidden": "identity", "output": "identity"},
     ),
-    "tcn": RegistryEntry(path="architectures.tcn:TCN", summary="temporal convolutional network (Bai et al. 2018)"),
+    "tcn": RegistryEntry(
+        path="architectures.tcn:TCN",
+        summary="temporal convolutional network (Bai et al. 2018)",
+        # Its weights started as N(0, 0.01).
+        revision=2,
+    ),
     "han": RegistryEntry(
         path="architectures.han:HAN", summary="hierarchical attention encoder over sliding windows, causal"
     ),

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, get_args
 
-from architectures.registry import load_encoder_class
+from architectures.registry import get_entry, load_encoder_class
 from workbench import tasks
 from workbench.config import Part
 from workbench.errors import UserError
@@ -64,12 +64,17 @@ def task_source(name: str, task: Task) -> str | None:
 
 
 def architecture_source(name: str) -> str | None:
-    """Returns a hash of the code of a custom architecture as it is now; `None` for a name of the catalogue.
+    """Returns a hash of the code of a custom architecture as it is now; for a name of the catalogue its revision.
+
+    `None` stands for the first revision, which results of earlier versions have.
 
     Raises:
         UserError: if there is no architecture of that name.
     """
     with user_errors(f"architecture {name}"):
+        entry = get_entry(name)
+        if entry.revision > 1:
+            return f"revision {entry.revision}"
         return class_source(load_encoder_class(name), name)
 
 

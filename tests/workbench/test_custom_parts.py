@@ -23,7 +23,16 @@ class Custom(Addition):
 def test_only_dotted_paths_are_custom():
     assert is_custom("package.module:Class")
     assert not is_custom("gru")
-    assert architecture_source("gru") is None
+    assert architecture_source("lstm") is None
+
+
+def test_what_has_other_numbers_than_in_earlier_versions_is_another_experiment():
+    assert {name: architecture_source(name) for name in ("gru", "tcn")} == dict.fromkeys(("gru", "tcn"), "revision 2")
+    now = small("gru")
+    before = replace(now, architecture=replace(now.architecture, source=None))
+    assert now.identity != before.identity
+    # Weights that were trained from the old start can be read on.
+    check_unchanged("architecture", before.architecture, "the run", "put it back")
 
 
 def test_an_unchanged_part_is_accepted_and_a_changed_one_refused(on_path):
