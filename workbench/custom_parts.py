@@ -24,6 +24,9 @@ PART_KINDS: tuple[PartKind, ...] = get_args(PartKind)
 BUILT_IN = ("architectures", "workbench", "torch", "builtins", "abc", "typing", "dataclasses")
 """Packages whose classes are not hashed, though custom ones inherit from them."""
 
+REVISION = "revision "
+"""Beginning of the part of a source that is the revision of a name of the catalogue."""
+
 
 def is_custom(name: str) -> bool:
     """Returns whether a name is a dotted path package.module:Class, not a name of the catalogue."""
@@ -49,18 +52,26 @@ def check_unchanged(kind: PartKind, part: Part, owner: str, remedy: str) -> None
             source, data = task_source(part.name, task), task.data
     else:
         source = architecture_source(part.name)
-    if source != part.source and (part.source is not None or data is not None):
+    if without_revision(source) != without_revision(part.source) and (part.source is not None or data is not None):
         changed = "code or the data" if kind == "task" else "code"
         raise UserError(f"the {changed} of {kind} {part.name} is not what {owner} was made with; {remedy}")
+
+
+def without_revision(source: str | None) -> str | None:
+    """Returns the hashes in a source, which alone decide whether what was trained can be read again."""
+    hashes = [part for part in (source or "").split("-") if part and not part.startswith(REVISION)]
+    return "-".join(hashes) or None
 
 
 def task_source(name: str, task: Task) -> str | None:
     """Returns a hash of what a task depends on beside its name and options; `None` if that is the same everywhere.
 
-    It joins the hash of its code, if it is custom, and the hash of the files that it reads, if they are the user's.
+    It joins its revision, if it is not the first, the hash of its code, if it is custom, and the hash of the files that
+    it reads, if they are the user's.
     """
-    hashes = [part for part in (class_source(type(task), name), task.data) if part is not None]
-    return "-".join(hashes) or None
+    revision = f"{REVISION}{task.revision}" if task.revision > 1 else None
+    parts = (revision, class_source(type(task), name), task.data)
+    return "-".join(part for part in parts if part is not None) or None
 
 
 def architecture_source(name: str) -> str | None:
@@ -74,7 +85,7 @@ def architecture_source(name: str) -> str | None:
     with user_errors(f"architecture {name}"):
         entry = get_entry(name)
         if entry.revision > 1:
-            return f"revision {entry.revision}"
+            return f"{REVISION}{entry.revision}"
         return class_source(load_encoder_class(name), name)
 
 

@@ -98,6 +98,8 @@ class Task(ABC):
     stateful: ClassVar[bool] = False
     """True if a training batch continues the sequences of the last one, with the state that it left, detached; fixed
     examples, of a multiple of `steps` steps, are then read in pieces of `steps` in the same way."""
+    revision: ClassVar[int] = 1
+    """Raised whenever the same options come to mean other numbers, so that old results are not taken for new ones."""
     symbols: int | None = None
     """The size of the alphabet if x holds symbols; `None` if x holds features."""
     input_size: int

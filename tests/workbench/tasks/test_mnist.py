@@ -9,7 +9,7 @@ import torch
 
 from tests import idx_files
 from workbench.tasks import build
-from workbench.tasks.mnist import MnistPermuted
+from workbench.tasks.mnist import Mnist, MnistPermuted
 
 CPU = torch.device("cpu")
 
@@ -20,7 +20,7 @@ def image_numbers(x):
 
 
 def test_an_image_is_read_row_by_row_in_shares_of_white():
-    batch = build("mnist").fixed("test", 3, CPU)
+    batch = Mnist().make_batch("test", torch.arange(3))
     pixels, labels = idx_files.make_images("test")
     expected = pixels[:3].reshape(3, 784).astype(np.float32) / 255
     assert batch.x.shape == (3, 784, 1)
@@ -29,12 +29,23 @@ def test_an_image_is_read_row_by_row_in_shares_of_white():
 
 
 def test_pooled_pixels_are_means_of_squares():
-    batch = build("mnist", pool=2).fixed("test", 2, CPU)
+    batch = Mnist(pool=2).make_batch("test", torch.arange(2))
     pixels, _ = idx_files.make_images("test")
     means = pixels[:2].astype(float).reshape(2, 14, 2, 14, 2).mean((2, 4)).reshape(2, 196) / 255
     assert batch.x.shape == (2, 196, 1)
     np.testing.assert_allclose(batch.x.squeeze(2).numpy(), means, rtol=1e-5)
     assert build("mnist", pool=4).steps == 49
+
+
+def test_fewer_images_than_there_are_are_a_random_choice_that_is_the_same_for_every_run():
+    chosen = image_numbers(build("mnist").fixed("test", 50, CPU).x)
+    assert len(set(chosen)) == 50
+    assert set(chosen) < set(range(120))
+    # Of 120, the mean is 59.5; four standard errors of 50 that are drawn without replacement are 15.
+    assert abs(np.mean(chosen) - 59.5) < 15
+    assert chosen != sorted(chosen)
+    assert chosen == image_numbers(build("mnist").fixed("test", 50, CPU).x)
+    assert set(image_numbers(build("mnist").fixed("validation", 50, CPU).x)) < set(range(200, 5200))
 
 
 def test_splits_share_no_image_and_leave_none_out():
