@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,81 @@ from typing import Any
 import yaml
 
 from workbench.errors import UserError
+
+STR, INT, FLOAT = "tag:yaml.org,2002:str", "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+TIMESTAMP = "tag:yaml.org,2002:timestamp"
+
+NUMBERS = {
+    INT: re.compile(r"[-+]?[0-9]+\Z"),
+    FLOAT: re.compile(
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z|[-+]?\.(inf|Inf|INF)\Z|\.(nan|NaN|NAN)\Z"
+    ),
+}
+"""The numbers of YAML 1.2's core schema, but for 0x10 and 0o17. Tried in this order: what is an int is no float."""
+
+UNQUOTED_HASH = re.compile(r"(?=.{12}\Z)(0[0-9]+|[0-9]+e[0-9]+)\Z")
+"""A hash of 12 hexadecimal digits that YAML 1.1, which earlier versions wrote, takes for text without quotes."""
+
+
+class PlainLoader(yaml.SafeLoader):
+    """The safe loader, with numbers as people write them: 0100 is 100, 1e-3 is 0.001; 1:30, 0x10 and 1_000 are text.
+
+    A date is text, too. Truth values are those of YAML 1.1, with yes, no, on and off.
+    """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        first: [(tag, pattern) for tag, pattern in resolvers if tag not in (INT, FLOAT, TIMESTAMP)]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Returns the node of a mapping. A hash of code or data stays text, though earlier versions left out quotes."""
+        mapping = super().compose_mapping_node(anchor)
+        for key, value in mapping.value:
+            if key.value == "source" and isinstance(value, yaml.ScalarNode) and UNQUOTED_HASH.match(value.value):
+                value.tag = STR
+        return mapping
+
+    def construct_int(self, node: yaml.ScalarNode) -> int:
+        """Returns a whole number, in decimal digits.
+
+        Raises:
+            ValueError: if it is anything else, by an explicit tag.
+        """
+        return int(_check_number(node, INT))
+
+    def construct_float(self, node: yaml.ScalarNode) -> float:
+        """Returns a number that may have a point and an exponent.
+
+        Raises:
+            ValueError: if it is anything else, by an explicit tag.
+        """
+        # YAML has a point before inf and nan; Python has none.
+        return float(re.sub(r"\.(?=[a-z])", "", _check_number(node, FLOAT).lower()))
+
+
+class PlainDumper(yaml.SafeDumper):
+    """The safe dumper, with quotes about text that either `PlainLoader` or YAML 1.1 would take for anything else."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        """Returns the node of a string."""
+        # In any other style PyYAML writes these line breaks as they are, and reads them as others.
+        return self.represent_scalar(STR, text, style='"' if re.search(r"[\x85\u2028\u2029]", text) else None)
+
+
+for _tag, _pattern in NUMBERS.items():
+    for _class in (PlainLoader, PlainDumper):
+        _class.add_implicit_resolver(_tag, _pattern, list("-+.0123456789"))
+PlainLoader.add_constructor(INT, PlainLoader.construct_int)
+PlainLoader.add_constructor(FLOAT, PlainLoader.construct_float)
+PlainDumper.add_representer(str, PlainDumper.represent_text)
+
+
+def _check_number(node: yaml.ScalarNode, tag: str) -> str:
+    text: str = node.value
+    if not NUMBERS[tag].match(text):
+        raise ValueError(f"invalid literal for a number: {text!r}")
+    return text
 
 
 @contextmanager
@@ -37,8 +113,8 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_yaml(path: Path, value: Any) -> None:
-    """Writes YAML, keys in their order in the value, atomically."""
-    write_text(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110))
+    """Writes YAML that `read_yaml` reads as the same value, keys in their order, atomically."""
+    write_text(path, yaml.dump(value, Dumper=PlainDumper, sort_keys=False, allow_unicode=True, width=110))
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -57,7 +133,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Reads a YAML mapping, with the safe loader.
+    """Reads a YAML mapping, as `parse_yaml` does.
 
     Raises:
         UserError: if the file is missing, cannot be read or holds anything else, or has a key twice.
@@ -102,13 +178,13 @@ def ensure_writable(folder: Path) -> None:
 
 
 def parse_yaml(text: str) -> Any:
-    """Returns the value of a YAML text, with the safe loader.
+    """Returns the value of a YAML text, with `PlainLoader`.
 
     Raises:
         yaml.YAMLError: if it is not YAML, or contains itself by an alias, or has a key twice in one mapping: the last
             one would win silently.
     """
-    loader = yaml.SafeLoader(text)
+    loader = PlainLoader(text)
     try:
         node = loader.get_single_node()
         if node is None:
@@ -123,7 +199,7 @@ def parse_yaml(text: str) -> Any:
     except RecursionError:
         raise yaml.YAMLError("it is nested too deeply") from None
     except ValueError as error:
-        # PyYAML raises Python's own errors for 2020-13-45 and !!int x ...
+        # PyYAML raises Python's own errors for !!timestamp 2020-13-45 and !!int x ...
         raise yaml.YAMLError(f"a value is not of the type that it seems to be: {error}") from None
     except (LookupError, AttributeError):
         # ... and for !!bool x and !!timestamp x.
@@ -150,7 +226,7 @@ def _check_node(loader: Any, node: yaml.Node, ancestors: set[int], checked: set[
         _check_node(loader, value, path, checked)
         if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
             continue
-        # Compared as values: 1 and 0x1 are one key.
+        # Compared as values: 1 and 01 are one key.
         name, line = loader.construct_object(key), key.start_mark.line + 1
         if name in lines:
             where = f"line {line}" if lines[name] == line else f"lines {lines[name]} and {line}"

@@ -1,13 +1,79 @@
-"""YAML files: duplicate keys and other mistakes are refused."""
+"""YAML files: numbers are plain decimal, what is written reads back, and mistakes are refused."""
 
+from math import isnan
 from textwrap import indent
+from typing import Any
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from workbench import files
 from workbench.errors import UserError
-from workbench.files import read_yaml
+from workbench.files import read_yaml, write_yaml
+
+NUMBERS = [
+    ("0100", 100),
+    ("08", 8),
+    ("-3", -3),
+    ("+3", 3),
+    ("0", 0),
+    ("1e-3", 0.001),
+    ("1e3", 1000.0),
+    ("1.5E+3", 1500.0),
+    ("1.5", 1.5),
+    ("-.5", -0.5),
+    (".5", 0.5),
+    ("1.", 1.0),
+    (".5e1", 5.0),
+    ("0100.5", 100.5),
+    (".inf", float("inf")),
+    ("+.INF", float("inf")),
+    ("-.Inf", float("-inf")),
+    ("!!float 1", 1.0),
+    ("!!int 010", 10),
+]
+
+TEXTS = [
+    *("1:30", "1:30.5", "0x10", "0o17", "0b1", "1_000", "1_0.5", "1e", "e5", ".", "-", "+", "1.5.2", "1e5.5"),
+    *(
+        "inf",
+        "-inf",
+        "nan",
+        "Infinity",
+        ".iNF",
+        "+.nan",
+        "2020-01-01",
+        "2020-01-01 10:00:00",
+        "2020-13-45",
+        "\uff11\uff10",
+    ),
+]
+
+WORDS = [
+    "yes",
+    "off",
+    "y",
+    "null",
+    "~",
+    "",
+    "true",
+    "'",
+    "#",
+    "@x",
+    "a: b",
+    "=",
+    "<<",
+    " x ",
+    "1\n",
+    "book #2.txt",
+    "\x85",
+    "a\u2028b",
+    "\r",
+    "\ufeff",
+    "\t",
+]
 
 
 @pytest.mark.parametrize(
@@ -17,7 +83,7 @@ from workbench.files import read_yaml
         ("a: {b: 1, 'b': 1}", "the key 'b' is there twice, in line 1"),
         ("a:\n- 1\n- b: {}\n  c: 2\n  b: 3", "the key 'b' is there twice, in lines 3 and 5"),
         ("- &x {a: {b: 1, b: 2}}\n- *x", "the key 'b' is there twice, in line 1"),
-        ("1: a\n0x1: b", "the key '0x1' is there twice, in lines 1 and 2"),
+        ("1: a\n01: b", "the key '01' is there twice, in lines 1 and 2"),
         ("yes: a\ntrue: b", "the key 'true' is there twice, in lines 1 and 2"),
         ("? {a: 1, a: 2}\n: 3", "the key 'a' is there twice, in line 1"),
         ("a: &x {b: [*x]}", "an alias refers to a value that contains it"),
@@ -25,7 +91,11 @@ from workbench.files import read_yaml
         ("a: !!int x", "a value is not of the type that it seems to be: invalid literal"),
         ("a: !!bool x", "a value is not of the type that its tag says"),
         ("a: !!timestamp x", "a value is not of the type that its tag says"),
-        ("a: 2020-13-45", "a value is not of the type that it seems to be: month must"),
+        ("a: !!int 0x10", "a value is not of the type that it seems to be: invalid literal"),
+        ("a: !!int 1_000", "a value is not of the type that it seems to be: invalid literal"),
+        ("a: !!float 1:30", "a value is not of the type that it seems to be: invalid literal"),
+        ("a: " + "1" * 5000, "a value is not of the type that it seems to be"),
+        ("a: !!timestamp 2020-13-45", "a value is not of the type that it seems to be: month must"),
         ("!!int x: 1", "a value is not of the type that it seems to be"),
         ("a: !!python/object/apply:os.getcwd []", "could not determine a constructor"),
         ("a: [", "expected the node content"),
@@ -48,7 +118,7 @@ def test_what_is_refused(text, where, tmp_path):
     [
         "",
         "a",
-        "[0.5, yes, null, x, 2020-01-02, 1e3, 0x10]",
+        "[0.5, yes, Off, True, null, ~, x, 1.0e+3, -10, !!timestamp 2020-01-02]",
         "- a: 1\n- a: 1",
         "a: {a: {a: 1}}",
         "1: 2\n'1': 3",
@@ -60,6 +130,84 @@ def test_what_is_refused(text, where, tmp_path):
 )
 def test_all_else_is_what_pyyaml_makes_of_it(text):
     assert files.parse_yaml(text) == yaml.safe_load(text)
+
+
+@pytest.mark.parametrize(("text", "number"), NUMBERS)
+def test_numbers_are_plain_decimal(text, number):
+    value = files.parse_yaml(text)
+    assert (value, type(value)) == (number, type(number))
+    assert files.parse_yaml(f"a: [{text}]") == {"a": [number]}
+
+
+@pytest.mark.parametrize("text", [".nan", ".NaN", ".NAN"])
+def test_what_is_not_a_number_in_yaml_1_2_is_a_float(text):
+    assert isnan(files.parse_yaml(text))
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_all_else_is_text(text):
+    if text != "-":
+        assert files.parse_yaml(text) == text
+    assert files.parse_yaml(f"a: ['{text}']") == {"a": [text]}
+
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.sampled_from([text for text, _ in NUMBERS] + TEXTS + WORDS)
+    | st.text(max_size=8)
+    | st.text("0123456789.eE+-_:xob", max_size=8)
+    | st.dates().map(str)
+)
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(value=values)
+def test_what_is_written_reads_back(value, tmp_path):
+    path = tmp_path / "file.yaml"
+    write_yaml(path, {"value": value})
+    assert typed(read_yaml(path)) == typed({"value": value})
+    # For programs that read YAML 1.1, as PyYAML does.
+    assert typed(yaml.safe_load(path.read_text(encoding="utf-8"))) == typed({"value": value})
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    number=st.integers() | st.floats(allow_nan=False),
+    text=st.sampled_from([*TEXTS, "yes", "null", "", "@x", "0100", "1.5"]),
+)
+def test_what_earlier_versions_wrote_reads_alike(number, text):
+    value = {"a": number, "b": text, "c": [number, text], "d": None, "e": True}
+    assert typed(files.parse_yaml(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110))) == typed(
+        value
+    )
+
+
+@pytest.mark.parametrize("digits", ["123456789e12", "0e1234567890", "098765432109", "123456789012", "12345678901e"])
+def test_a_hash_in_a_file_of_an_earlier_version_is_text(digits):
+    values = {"task": {"name": "a:B", "source": digits}}
+    assert files.parse_yaml(yaml.safe_dump(values)) == values
+
+
+def test_an_option_that_is_called_source_is_a_number():
+    assert files.parse_yaml("{source: 12, b: {source: 1e5, c: {source: [1e5]}}}") == {
+        "source": 12,
+        "b": {"source": 1e5, "c": {"source": [1e5]}},
+    }
+
+
+def typed(value: Any) -> Any:
+    """Returns a value together with its types: 1, 1.0 and True are equal."""
+    if isinstance(value, list):
+        return [typed(item) for item in value]
+    if isinstance(value, dict):
+        return [(typed(key), typed(item)) for key, item in value.items()]
+    return type(value), repr(value)
 
 
 def test_aliases_of_aliases_are_looked_at_once():

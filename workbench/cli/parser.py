@@ -2,6 +2,7 @@
 
 import os
 import re
+import types
 import typing
 from argparse import SUPPRESS, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
-from jsonargparse import ArgumentParser, DefaultHelpFormatter
+from jsonargparse import ArgumentParser, DefaultHelpFormatter, _loaders_dumpers
 
+from architectures.option_values import type_hints
+from architectures.registry import load_encoder_class
 from architectures.suggest import did_you_mean
-from workbench import files
+from workbench import files, tasks
 from workbench.custom_parts import PART_KINDS
 from workbench.data.downloads import DATA_VARIABLE
 from workbench.docstrings import argument_help
@@ -25,6 +28,11 @@ NamedOptions = dict[str, dict[str, Any]]
 
 NAMED_OPTION = re.compile(r"--(\w+)\.(.+)\.(\w[\w-]*)$")
 """--KIND.NAME.OPTION, as in --task.addition.length."""
+
+
+# By default jsonargparse reads 0100 in a file as octal, and 1:30 as 90 anywhere. Its set_loader replaces the loader of
+# files, but not that of values; this replaces both.
+_loaders_dumpers.yaml_default_loader = files.PlainLoader  # type: ignore[assignment]
 
 
 class HelpFormatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
@@ -155,7 +163,8 @@ def split_named_options(
     """Takes the options of tasks and architectures, or of other kinds, out of a command line.
 
     Returns:
-        The other arguments; and the options by kind, name and option, their values read as YAML.
+        The other arguments; and the options by kind, name and option. Their values are read as YAML, but for those of
+        options that are declared as str, which are the text as it was typed.
 
     Raises:
         UserError: if a value is missing or unreadable.
@@ -173,13 +182,44 @@ def split_named_options(
             text = next(rest, "")
             if text == "" or text.startswith("--"):
                 raise UserError(f"{flag} needs a value")
-        kind, name, option = match.groups()
+        kind, name, option = match[1], match[2], match[3].replace("-", "_")
         try:
-            value = files.parse_yaml(text)
-        except yaml.YAMLError as error:
+            value = read_option(text, find_type(kind, name, option))
+        except (yaml.YAMLError, UnicodeEncodeError) as error:
             raise UserError(f"{flag}: {text!r} is not a readable value: {describe_error(error)}") from None
-        named.setdefault(kind, {}).setdefault(name, {})[option.replace("-", "_")] = value
+        named.setdefault(kind, {}).setdefault(name, {})[option] = value
     return plain, named
+
+
+def read_option(text: str, kind: Any) -> Any:
+    """Returns the value that a text on the command line stands for.
+
+    Args:
+        text: as it was typed.
+        kind: the declared type; for str the text is the value, for str | None too unless it is null.
+
+    Raises:
+        yaml.YAMLError: if it is not YAML, for any other type.
+        UnicodeEncodeError: if it holds bytes that are not UTF-8, which no file of results could hold.
+    """
+    choices = typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
+    if str not in choices or not {*choices} <= {str, type(None)}:
+        return files.parse_yaml(text)
+    text.encode()
+    return None if text == "null" and type(None) in choices else text
+
+
+def find_type(kind: str, name: str, option: str) -> Any:
+    """Returns the declared type of an option of a task or an architecture; `Any` if it has none, or is not known."""
+    try:
+        if kind == "task":
+            return type_hints(tasks.load(name)).get(option, Any)
+        if kind == "architecture":
+            return type_hints(load_encoder_class(name).__init__).get(option, Any)
+    except Exception:
+        # A wrong name, or custom code that cannot be imported, is reported where it is used.
+        pass
+    return Any
 
 
 def check_config_files(arguments: Sequence[str]) -> None:
