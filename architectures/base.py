@@ -42,15 +42,17 @@ class Encoder(nn.Module, ABC):
         Args:
             x: (batch, time, input_size).
             state: the state that an earlier call returned; `None` is the start.
-            lengths: (batch,) the valid steps of a right-padded batch. A causal encoder does not need them.
+            lengths: (batch,) the valid steps of a right-padded batch, 0 .. time. NaN and infinity behind them are read
+                as 0. A causal encoder needs them for nothing else.
 
         Returns:
             y (batch, time, output_size), and the state after the last step, from which another call can resume.
 
         Raises:
-            ValueError: if x has another shape, another number of features, or no steps.
+            ValueError: if x has another shape, another number of features, or no steps, or if the lengths do not fit.
+            TypeError: if the lengths are not whole numbers.
         """
-        self.check(x, lengths)
+        x = self.prepare(x, lengths)
         y, new_state = self.encode(x, state, lengths)
         expected = (*x.shape[:2], self.output_size)
         if y.shape != expected:
@@ -59,13 +61,13 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
-        """Implements `forward`, for input that has been checked."""
+        """Implements `forward`, for input from `prepare`."""
 
     @abstractmethod
     def trace(self, x: Tensor, state: State = None, lengths: Tensor | None = None) -> Trace:
         """Returns the internal quantities of every step while x is encoded.
 
-        Takes the arguments of `forward`. Dropout is off.
+        Takes the arguments of `forward`, which it passes to `prepare` first. Dropout is off.
         """
 
     @property
@@ -100,6 +102,21 @@ class Encoder(nn.Module, ABC):
         """
         return {}
 
+    def prepare(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Returns x (batch, time, input_size), checked, with 0 for NaN and infinity behind `lengths`, (batch,).
+
+        They would reach the gradients of weights, for their product with a gradient of 0 is NaN. Without lengths, every
+        step is part of its sequence, and x is returned as it is.
+
+        Raises:
+            ValueError, TypeError: if x or lengths do not fit this encoder.
+        """
+        self.check(x, lengths)
+        if lengths is None:
+            return x
+        # Whether there are any is not asked, so that a GPU is not waited for.
+        return x.masked_fill(padding_mask(x, lengths).unsqueeze(2) & ~x.isfinite(), 0)
+
     def check(self, x: Tensor, lengths: Tensor | None = None) -> None:
         """Raises an error if x or lengths do not fit this encoder."""
         if x.ndim != 3:
@@ -110,16 +127,12 @@ class Encoder(nn.Module, ABC):
             raise ValueError(f"x of shape {tuple(x.shape)} is empty: at least one sequence of one step is needed")
         if lengths is None:
             return
-        if lengths.shape != x.shape[:1]:
-            raise ValueError(
-                f"lengths must be ({x.shape[0]},), one for each sequence, not of shape {tuple(lengths.shape)}"
-            )
-        if lengths.is_floating_point() or lengths.dtype == torch.bool:
-            raise TypeError(f"lengths must be whole numbers, not {lengths.dtype}")
+        check_lengths(x, lengths)
         if lengths.device.type != "cpu":
             # Reading their values would make every call wait for the device.
             return
         low, high = lengths.aminmax()
+        # Of a sequence in a piece of a longer batch, nothing may be left: 0 is a length, too.
         if low < 0 or high > x.shape[1]:
             raise ValueError(f"lengths must lie in 0 .. {x.shape[1]}, the steps of x, not in {low} .. {high}")
 
@@ -142,6 +155,22 @@ def eval_mode(module: nn.Module) -> Iterator[None]:
     finally:
         for part, training in modes:
             part.training = training
+
+
+def padding_mask(x: Tensor, lengths: Tensor) -> Tensor:
+    """Returns which steps of x (batch, time, ...) lie behind `lengths` (batch,): (batch, time), boolean, on x's device.
+
+    The lengths are not read, so a GPU is not waited for.
+    """
+    return torch.arange(x.shape[1], device=x.device) >= lengths.to(x.device).unsqueeze(1)
+
+
+def check_lengths(x: Tensor, lengths: Tensor) -> None:
+    """Raises an error if lengths are not one whole number for each sequence of x (batch, ...), in any range."""
+    if lengths.shape != x.shape[:1]:
+        raise ValueError(f"lengths must be ({x.shape[0]},), one for each sequence, not of shape {tuple(lengths.shape)}")
+    if lengths.is_floating_point() or lengths.dtype == torch.bool:
+        raise TypeError(f"lengths must be whole numbers, not {lengths.dtype}")
 
 
 def check_positive(**counts: int) -> None:

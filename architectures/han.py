@@ -97,7 +97,7 @@ class HAN(Encoder):
 
         `levels` holds the input of the first level, then the output of each.
         """
-        self.check(x, lengths)
+        x = self.prepare(x, lengths)
         with eval_mode(self):
             vectors, maps = [self.project_input(x)], []
             levels = typed_children(self.levels, AttentionLevel)

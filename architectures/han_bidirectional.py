@@ -62,7 +62,7 @@ class BidirectionalHAN(Encoder):
 
         Those of the backward encoder are in the order of the input's steps, too.
         """
-        self.check(x, lengths)
+        x = self.prepare(x, lengths)
         self.reject_state(state)
         order = reversal_indices(x, lengths)
         onward, backward = self.onward.trace(x), self.backward.trace(reorder_steps(x, order))
@@ -104,7 +104,7 @@ def reversal_indices(x: Tensor, lengths: Tensor | None) -> Tensor:
     step = torch.arange(x.shape[1], device=x.device).expand(x.shape[0], -1)
     if lengths is None:
         return step.flip(1)
-    last = lengths.to(x.device).unsqueeze(1) - 1
+    last = lengths.to(x.device, torch.long).unsqueeze(1) - 1
     return torch.where(step <= last, last - step, step)
 
 

@@ -60,7 +60,7 @@ class RecurrentEncoder(Encoder):
 
     def trace(self, x: Tensor, state: State = None, lengths: Tensor | None = None) -> Trace:
         """Returns the trace of the last layer, with those of all layers in `layers`."""
-        self.check(x, lengths)
+        x = self.prepare(x, lengths)
         traces: list[Trace] = []
         for layer, layer_state in self._layers_and_states(x, state):
             traces.append(layer.trace(x, layer_state))

@@ -67,7 +67,7 @@ class TCN(Encoder):
 
     def trace(self, x: Tensor, state: State = None, lengths: Tensor | None = None) -> Trace:
         """Returns a trace whose `levels` are the input and the output of every block."""
-        self.check(x, lengths)
+        x = self.prepare(x, lengths)
         with eval_mode(self):
             levels, _ = self._run_blocks(x, state)
         return Trace(y=levels[-1], levels=tuple(levels))

@@ -5,9 +5,11 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 import architectures
+from architectures.base import check_lengths, padding_mask
 from architectures.initialisation import xavier_
 from architectures.state import State
 from workbench.config import Experiment, Part
+from workbench.errors import UserError
 from workbench.seeding import seed_everything
 from workbench.tasks import Task
 from workbench.tasks import build as build_task
@@ -27,6 +29,7 @@ class Model(nn.Module):
 
     def __init__(self, task: Task, architecture: Part, embedding_size: int | None = None) -> None:
         super().__init__()
+        self.task_name = type(task).__name__
         self.readout_every, self.symbols = task.readout == "every", task.symbols
         self.embedding: nn.Embedding | None = None
         size = task.input_size
@@ -44,16 +47,24 @@ class Model(nn.Module):
 
         Args:
             x: (batch, time, input_size) features, or (batch, time) symbols.
-            lengths: (batch,) the valid steps of right-padded sequences.
+            lengths: (batch,) the valid steps of right-padded sequences, at least 1. What lies behind them changes
+                nothing: features may be NaN there, and symbols lie outside the alphabet.
             state: the encoder's state after an earlier call that this one continues.
 
         Returns:
             (batch, output_size), read at the last valid step, or (batch, time, output_size), as the task has it; and
             the state.
+
+        Raises:
+            UserError: if a sequence has no steps. On a GPU, where the lengths are not looked at, it counts as one step,
+                in which x is 0.
+            ValueError, TypeError: if x or lengths do not fit the task in another way.
         """
-        y, state = self.encoder(self.features(x), state, lengths)
+        if lengths is not None:
+            self.refuse_empty_sequences(x, lengths)
+        y, state = self.encoder(self.features(x, lengths), state, lengths)
         if not self.readout_every:
-            last = y.shape[1] - 1 if lengths is None else lengths - 1
+            last = y.shape[1] - 1 if lengths is None else lengths.long().clamp(min=1) - 1
             y = y[torch.arange(len(y), device=y.device), last]
         return self.readout(y), state
 
@@ -62,8 +73,25 @@ class Model(nn.Module):
         """The device that the model is on."""
         return self.readout.weight.device
 
-    def features(self, x: Tensor) -> Tensor:
-        """Returns the encoder's input, (batch, time, features)."""
+    def refuse_empty_sequences(self, x: Tensor, lengths: Tensor) -> None:
+        """Raises a UserError if a sequence of x (batch, time, ...) has length 0; on a GPU nothing is read or raised."""
+        if lengths.device.type == "cpu" and 0 in (values := lengths.tolist()):
+            raise UserError(
+                f"a batch of {self.task_name} has a sequence of length 0, number {values.index(0) + 1} of "
+                f"{len(values)}; lengths have to lie in 1 .. {x.shape[1]}"
+            )
+
+    def features(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Returns the encoder's input, (batch, time, features).
+
+        Args:
+            x: (batch, time, input_size) features, or (batch, time) symbols.
+            lengths: (batch,) the steps behind which x is read as 0, whatever it holds.
+        """
+        if lengths is not None:
+            check_lengths(x, lengths)
+            behind = padding_mask(x, lengths)
+            x = x.masked_fill(behind if x.ndim == 2 else behind.unsqueeze(2), 0)
         if self.symbols is None:
             return x
         if self.embedding is not None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from architectures.base import padding_mask
 from workbench.custom_parts import is_custom
 from workbench.errors import UserError
 from workbench.model import seeded_model
@@ -141,8 +142,13 @@ def check_finite(batch: Batch, label: str, task: Task) -> None:
     Raises:
         UserError: if the batch holds NaN or infinity.
     """
-    for field in ("x", "target"):
-        if not torch.isfinite(getattr(batch, field)).all():
+    x = batch.x
+    if batch.lengths is not None:
+        # What lies behind the lengths is read by no architecture.
+        behind = padding_mask(x, batch.lengths)
+        x = x.masked_fill(behind if x.ndim == 2 else behind.unsqueeze(2), 0)
+    for field, values in (("x", x), ("target", batch.target)):
+        if not torch.isfinite(values).all():
             raise UserError(
                 f"{label} of {type(task).__name__} holds NaN or infinity in its {field}; "
                 "an architecture can only be judged on finite numbers"

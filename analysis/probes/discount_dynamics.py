@@ -115,7 +115,7 @@ def iterate_traces(loaded: LoadedModel, task: Task, sequences: int) -> Iterator[
         part = batch[start : start + size].to(model.device)
         with torch.no_grad(), eval_mode(model):
             try:
-                yield model.encoder.trace(model.features(part.x), lengths=part.lengths), part.lengths
+                yield model.encoder.trace(model.features(part.x, part.lengths), lengths=part.lengths), part.lengths
             except NotImplementedError:
                 raise NotAvailableError(f"{loaded.name} has no trace") from None
 

@@ -203,7 +203,7 @@ def loss_gradients_by_lag(model: Model, task: Task, batch: Batch) -> Tensor:
     norms = []
     for start in range(0, count, size):
         part = batch[start : start + size]
-        x = model.features(part.x).detach().requires_grad_()
+        x = model.features(part.x, part.lengths).detach().requires_grad_()
         with torch.enable_grad(), eval_mode(model), torch.backends.cudnn.flags(enabled=False):
             y, _ = model.encoder(x, None, part.lengths)
             if not model.readout_every:
@@ -223,7 +223,7 @@ def probed_batch(loaded: LoadedModel, settings: ProbeSettings) -> Batch:
 def encoder_input(model: Model, batch: Batch) -> Tensor:
     """Returns what the encoder reads, (batch, time, features)."""
     with torch.no_grad():
-        return model.features(batch.x)
+        return model.features(batch.x, batch.lengths)
 
 
 def directions_per_sequence(settings: ProbeSettings) -> int:

@@ -175,7 +175,7 @@ def measure_receptive_field(loaded: LoadedModel, settings: ProbeSettings) -> Pro
     task, model = with_steps(loaded.task, settings.length), loaded.model
     batch = longest_test_sequences(task, settings.sequences)
     with torch.no_grad():
-        x = model.features(batch.x.to(model.device))
+        x = model.features(batch.x.to(model.device), batch.lengths)
     # A few probe vectors for each sequence are enough, as every sequence has its own.
     directions = max(2, settings.directions // 8)
     generator = make_generator(CPU, "receptive field", settings.seed)

@@ -1,9 +1,14 @@
 """A task and an architecture that do not fit each other are refused before anything is trained."""
 
+import math
+
 import pytest
+import torch
 
 from tests.workbench.experiments import finish, small
 from workbench.errors import UserError
+from workbench.sanity_checks import check_finite
+from workbench.tasks import Batch, build
 
 TASK = """
 import torch
@@ -91,3 +96,12 @@ class Short(GRU):
 """
     with pytest.raises(ValueError, match=r"Short returned an output of shape \(2, 5, 5\), not \(2, 8, 5\)"):
         finish(small(on_path("short", text) + ":Short"), tmp_path)
+
+
+def test_what_is_not_finite_behind_a_sequence_is_no_fault_of_the_data():
+    x, lengths = torch.zeros(2, 4, 1), torch.tensor([2, 4])
+    x[0, 2:] = math.nan
+    check_finite(Batch(x=x, target=torch.zeros(2, 1), lengths=lengths), "the test set", build("addition"))
+    x[0, 1] = math.inf
+    with pytest.raises(UserError, match="^the test set of Addition holds NaN or infinity in its x"):
+        check_finite(Batch(x=x, target=torch.zeros(2, 1), lengths=lengths), "the test set", build("addition"))
