@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, pairwise
@@ -12,7 +12,8 @@ from typing import Any, Literal
 from analysis.formatting import make_printable
 from analysis.statistics import Mean, mean_interval
 from analysis.style import LINE_STYLES, LineStyle, line_styles, restyled
-from workbench.config import Experiment
+from workbench.config import Experiment, Part
+from workbench.custom_parts import is_custom, split_revision
 from workbench.errors import UserError
 from workbench.results import Run
 from workbench.study_files import Study
@@ -28,6 +29,8 @@ ROLE_SUFFIXES: dict[Role, str] = {
 """Text behind the architecture's name in a row's label, in the order of rows."""
 ROLE_VARIANTS: dict[Role, int] = {"both": 0, "tuned": 0, "default": 1}
 """Variant of the architecture's line style, as in `restyled`."""
+MIN_HASH_DIGITS = 7
+"""Digits of a hash in titles and labels; more if hashes begin alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,27 +107,30 @@ class Section:
 
 
 def build_sections(runs: Iterable[Run], studies: Sequence[Study] = ()) -> tuple[Section, ...]:
-    """Groups runs by task and its options, and within these by configuration.
+    """Groups runs by task, its options and its source, and within these by configuration.
 
     Args:
         runs: the finished runs.
-        studies: tuning studies; each goes to the section of its task, and is left out if that has no runs.
+        studies: tuning studies; each goes to the section of its task, code and data included, and is left out if that
+            has no runs.
 
     Raises:
         UserError: if two folders hold the same run, which would make intervals too narrow.
     """
     groups: dict[str, dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
-    names, titles = {study.architecture for study in studies}, {}
+    names, tasks = {study.architecture for study in studies}, {}
     for run in runs:
         task = run.experiment.task
-        key = variant_key(task.name, task.options)
+        key = variant_key(task.name, task.options, task.source)
         groups[key][run.experiment.identity].append(run)
-        titles[key] = task_title(task.name, task.options)
+        tasks[key] = task
         names.add(run.experiment.architecture.name)
-    anchors, styles = make_anchors(titles), line_styles(names)
+    titles = variant_titles([*tasks.values(), *(study_task(study) for study in studies)])
+    anchors, styles = variant_anchors(tasks, titles), line_styles(names)
     studies_by_variant: dict[str, list[Study]] = defaultdict(list)
     for study in sorted(studies, key=lambda study: (*catalogue_sort_key(study.architecture), study.name)):
-        studies_by_variant[variant_key(study.task, study.task_options)].append(study)
+        task = study_task(study)
+        studies_by_variant[variant_key(task.name, task.options, task.source)].append(study)
     sections = []
     for key in sorted(groups, key=lambda key: (natural_sort_key(titles[key]), key)):
         configurations = [sort_by_seed(same) for same in groups[key].values()]
@@ -174,17 +180,13 @@ def build_rows(
         for role, suffix in ROLE_SUFFIXES.items():
             # More than one if several sweeps have tuned the same architecture.
             with_role = [runs for runs in by_name[name] if roles.get(runs[0].experiment.identity) == role]
-            configs = [flatten_config(runs[0].experiment) for runs in with_role]
-            for runs, config in zip(with_role, configs, strict=True):
-                label = make_printable(name) + suffix
-                if len(with_role) > 1:
-                    label += describe_difference(config, configs)
+            for runs, difference in zip(with_role, describe_differences(with_role), strict=True):
+                label = make_printable(name) + suffix + difference
                 variant = next(variant for variant in count(ROLE_VARIANTS[role], 2) if variant not in used_variants)
                 used_variants.add(variant)
                 yield Row(label=label, line_style=restyled(styles[name], variant), runs=runs, role=role)
         others = [runs for runs in by_name[name] if runs[0].experiment.identity not in roles]
-        configs = [flatten_config(runs[0].experiment) for runs in others]
-        labels = [make_printable(name) + describe_difference(config, configs) for config in configs]
+        labels = [make_printable(name) + difference for difference in describe_differences(others)]
         labelled = sorted(zip(labels, others, strict=True), key=lambda pair: natural_sort_key(pair[0]))
         for variant, (label, runs) in enumerate(labelled, start=2 * len(used_variants)):
             yield Row(label=label, line_style=restyled(styles[name], variant), runs=runs)
@@ -217,9 +219,84 @@ def make_anchors(titles: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def variant_key(task: str, options: Mapping[str, Any]) -> str:
-    """Returns a key of a variant of a task: JSON, so that the number 1 and the text "1" are two options."""
-    return json.dumps([task, options], sort_keys=True)
+def variant_key(task: str, options: Mapping[str, Any], source: str | None = None) -> str:
+    """Returns a key of a variant of a task: JSON, so that the number 1 and the text "1" are two options.
+
+    Args:
+        task: its name.
+        options: all of its options.
+        source: hash of its code and data, as in `Part`.
+    """
+    return json.dumps([task, options, *([] if source is None else [source])], sort_keys=True)
+
+
+def variant_titles(tasks: Iterable[Part]) -> dict[str, str]:
+    """Returns the title of each variant, by its key.
+
+    Variants of the same name and options are told apart by hashes of the code or the data, whichever differ.
+
+    Example: `text, file=book.txt, length=50, data a1b2c3d`
+    """
+    same_title: dict[str, dict[str, Part]] = defaultdict(dict)
+    for task in tasks:
+        same_title[task_title(task.name, task.options)][variant_key(task.name, task.options, task.source)] = task
+    titles = {}
+    for title, variants in same_title.items():
+        revisions, codes, data = zip(*(split_source(task) for task in variants.values()), strict=True)
+        differences = (name_revisions(revisions), name_hashes("code", codes), name_hashes("data", data))
+        for key, *texts in zip(variants, *differences, strict=True):
+            titles[key] = "".join([title, *texts])
+    return titles
+
+
+def variant_anchors(tasks: Mapping[str, Part], titles: Mapping[str, str]) -> dict[str, str]:
+    """Returns the anchor of each variant, by its key.
+
+    Args:
+        tasks: the variants, by their keys.
+        titles: their titles, by their keys.
+    """
+    without_source = {key: variant_key(task.name, task.options) for key, task in tasks.items()}
+    counts = Counter(without_source.values())
+    # A hash in an anchor is one of the name and options, as ever, unless the source tells two variants apart.
+    hashed = {key: key if counts[plain] > 1 else plain for key, plain in without_source.items()}
+    anchors = make_anchors({hashed[key]: titles[key] for key in tasks})
+    return {key: anchors[hashed[key]] for key in tasks}
+
+
+def study_task(study: Study) -> Part:
+    """Returns the task of a study, with the source that it was made with."""
+    settings = study.settings.get("task")
+    source = settings.get("source") if isinstance(settings, Mapping) else None
+    return Part(name=study.task, options=study.task_options, source=source)
+
+
+def split_source(task: Part) -> tuple[str | None, str | None, str | None]:
+    """Returns a task's revision, and the hashes of its code and of its data; `None` for what is the same everywhere."""
+    revision, hashes = split_revision(task.source)
+    if hashes is None or not is_custom(task.name):
+        return revision, None, hashes
+    code, _, data = hashes.partition("-")
+    return revision, code, data or None
+
+
+def name_revisions(revisions: Sequence[str | None]) -> list[str]:
+    """Returns a text such as `, revision 2` for each revision, none for the first; all are empty unless they differ."""
+    differ = len(set(revisions)) > 1
+    return [f", {revision}" if differ and revision is not None else "" for revision in revisions]
+
+
+def name_hashes(what: str, hashes: Sequence[str | None]) -> list[str]:
+    """Returns a text such as `, data a1b2c3d` for each hash, empty for `None`; all are empty unless hashes differ."""
+    distinct = set(hashes)
+    if len(distinct) < 2:
+        return [""] * len(hashes)
+    digits = next(
+        digits
+        for digits in count(MIN_HASH_DIGITS)
+        if len({text and text[:digits] for text in distinct}) == len(distinct)
+    )
+    return ["" if text is None else make_printable(f", {what} {text[:digits]}") for text in hashes]
 
 
 def task_title(name: str, options: Mapping[str, Any]) -> str:
@@ -251,6 +328,27 @@ def flatten_config(experiment: Experiment) -> dict[str, Any]:
     walk(experiment.to_dict(), "")
     del flat["seed"]
     return flat
+
+
+def describe_differences(groups: Sequence[tuple[Run, ...]]) -> list[str]:
+    """Returns, for each configuration of one architecture, what tells it from the others: settings, then its code.
+
+    Example: ` (hidden_size=100), code a1b2c3d`
+
+    Args:
+        groups: the runs of each configuration, on one variant of a task.
+    """
+    experiments = [runs[0].experiment for runs in groups]
+    configs = [flatten_config(experiment) for experiment in experiments]
+    for config in configs:
+        del config["architecture.source"]
+    sources = [split_revision(experiment.architecture.source) for experiment in experiments]
+    revisions = name_revisions([revision for revision, _ in sources])
+    codes = name_hashes("code", [code for _, code in sources])
+    return [
+        describe_difference(config, configs) + revision + code
+        for config, revision, code in zip(configs, revisions, codes, strict=True)
+    ]
 
 
 def describe_difference(config: Mapping[str, Any], configs: Sequence[Mapping[str, Any]]) -> str:

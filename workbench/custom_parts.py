@@ -52,15 +52,19 @@ def check_unchanged(kind: PartKind, part: Part, owner: str, remedy: str) -> None
             source, data = task_source(part.name, task), task.data
     else:
         source = architecture_source(part.name)
-    if without_revision(source) != without_revision(part.source) and (part.source is not None or data is not None):
+    # What an earlier revision trained can still be read.
+    differs = split_revision(source)[1] != split_revision(part.source)[1]
+    if differs and (part.source is not None or data is not None):
         changed = "code or the data" if kind == "task" else "code"
         raise UserError(f"the {changed} of {kind} {part.name} is not what {owner} was made with; {remedy}")
 
 
-def without_revision(source: str | None) -> str | None:
-    """Returns the hashes in a source, which alone decide whether what was trained can be read again."""
-    hashes = [part for part in (source or "").split("-") if part and not part.startswith(REVISION)]
-    return "-".join(hashes) or None
+def split_revision(source: str | None) -> tuple[str | None, str | None]:
+    """Returns the revision in a source, such as "revision 2", and the hashes; `None` for what it does not have."""
+    if source is None or not source.startswith(REVISION):
+        return None, source
+    revision, _, hashes = source.partition("-")
+    return revision, hashes or None
 
 
 def task_source(name: str, task: Task) -> str | None:

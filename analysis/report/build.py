@@ -84,7 +84,8 @@ def report_title(sections: Sequence[Section], studies: Sequence[Study] = ()) -> 
     architectures = {row.experiment.architecture.name for section in sections for row in section.rows}
     architectures |= {study.architecture for study in studies}
     tasks = {section.title for section in sections}
-    tasks |= {task_title(study.task, study.task_options) for study in studies}
+    placed = [study for section in sections for study in section.studies]
+    tasks |= {task_title(study.task, study.task_options) for study in studies if study not in placed}
     return f"{pluralize(len(architectures), 'architecture')} on {pluralize(len(tasks), 'task')}"
 
 

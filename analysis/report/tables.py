@@ -14,6 +14,7 @@ from analysis.report.blocks import Cell, Column, Table
 from analysis.report.summary import best_rows
 from analysis.statistics import mean_interval, median_steps_to_goal
 from analysis.style import LINE_STYLES
+from workbench.custom_parts import split_revision
 from workbench.results import Run
 
 ACCURACY_DECIMALS = 4
@@ -52,7 +53,7 @@ def results_table(section: Section) -> Table:
 
 def result_columns(section: Section) -> list[ColumnSpec]:
     """Returns the columns of the results, except that of the architecture's name."""
-    sources = find_published(section.rows[0].experiment.task)
+    sources = published_sources(section)
 
     def spec(group: str, heading: str, text: Callable[[Row], str], trivial: str = "") -> ColumnSpec:
         return ColumnSpec(column=Column(heading=heading, group=group), text=text, trivial=trivial)
@@ -127,9 +128,15 @@ def format_published(row: Row, sources: Sequence[PublishedSource]) -> str:
     return "\n".join(figures) or ABSENT
 
 
+def published_sources(section: Section) -> tuple[PublishedSource, ...]:
+    """Returns all sources that report the section's variant of the task; none if its data are the user's own."""
+    task = section.rows[0].experiment.task
+    return find_published(task) if split_revision(task.source)[1] is None else ()
+
+
 def published_table(section: Section) -> Table | None:
     """Returns all published figures on the section's variant of the task; `None` if there are none."""
-    sources = find_published(section.rows[0].experiment.task)
+    sources = published_sources(section)
     if not sources:
         return None
     names = [name for name in LINE_STYLES if any(name in source.figures for source in sources)]
@@ -167,6 +174,7 @@ def run_record(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
     """Returns a run as one flat row, with a column for each of the metrics in every split."""
     experiment = run.experiment
     record = identity_columns(experiment)
+    record |= {"task_source": experiment.task.source, "architecture_source": experiment.architecture.source}
     record |= {key: value for key, value in run.result.items() if key not in SPLITS}
     record |= {f"{split}/{name}": (run.result.get(split) or {}).get(name) for split in SPLITS for name in metrics}
     record |= run.timing

@@ -124,7 +124,8 @@ class LiveCurves:
 
 def group_key(run: Run) -> str:
     """Returns the key of the group that a run belongs to."""
-    return variant_key(run.experiment.task.name, run.experiment.task.options)
+    task = run.experiment.task
+    return variant_key(task.name, task.options, task.source)
 
 
 def group_signature(group: Group) -> Any:

@@ -14,7 +14,7 @@ from analysis.dashboards.server.locks import is_locked
 from analysis.dashboards.server.plan import Plan, load_plan
 from analysis.dashboards.server.run_status import ENDED, FileCache, RunStatus, State, describe_problem, read_status
 from analysis.formatting import make_printable
-from analysis.grouping import build_sections, catalogue_sort_key, natural_sort_key, task_title, variant_key
+from analysis.grouping import build_sections, catalogue_sort_key, natural_sort_key, variant_key, variant_titles
 from workbench import study_files
 from workbench.config import TUNING_SEED
 from workbench.results import Run
@@ -183,11 +183,11 @@ def count_ended(runs: Sequence[RunStatus]) -> int:
 def group_runs(runs: Sequence[RunStatus]) -> tuple[Group, ...]:
     """Groups runs by task and its options, in the order of the report; within a group by architecture and seed."""
     groups: dict[str, list[RunStatus]] = defaultdict(list)
-    titles: dict[str, str] = {}
+    titles = variant_titles(status.experiment.task for status in runs if status.experiment is not None)
     for status in runs:
         task = None if status.experiment is None else status.experiment.task
-        key = status.task if task is None else variant_key(task.name, task.options)
-        titles[key] = make_printable(status.task) if task is None else task_title(task.name, task.options)
+        key = status.task if task is None else variant_key(task.name, task.options, task.source)
+        titles.setdefault(key, make_printable(status.task))
         groups[key].append(status)
     return tuple(
         Group(key=key, title=titles[key], runs=tuple(sorted(groups[key], key=sort_key)))

@@ -16,8 +16,9 @@ from analysis.grouping import (
     make_anchors,
     natural_sort_key,
     study_labels,
-    task_title,
+    study_task,
     variant_key,
+    variant_titles,
 )
 from analysis.statistics import Mean
 from analysis.style import LineStyle, line_styles
@@ -93,9 +94,13 @@ def tuned_tasks(studies: Sequence[Study], sections: Sequence[Section]) -> tuple[
     by_variant: dict[str, list[Study]] = {}
     for study in studies:
         if id(study) not in with_section:
-            by_variant.setdefault(variant_key(study.task, study.task_options), []).append(study)
+            task = study_task(study)
+            by_variant.setdefault(variant_key(task.name, task.options, task.source), []).append(study)
+    titles = variant_titles(
+        [study_task(study) for study in studies] + [run.experiment.task for section in sections for run in section.runs]
+    )
     without_section: list[tuple[str, Section | None, list[Study]]] = [
-        (task_title(variant[0].task, variant[0].task_options), None, variant) for variant in by_variant.values()
+        (titles[key], None, variant) for key, variant in by_variant.items()
     ]
     tasks += sorted(without_section, key=lambda task: natural_sort_key(task[0]))
     anchors = tuning_anchors(
