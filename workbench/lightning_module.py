@@ -15,7 +15,7 @@ from architectures.state import State, detach, map_state
 from workbench.config import Experiment, Optimization
 from workbench.devices import to_floats
 from workbench.model import seeded_model
-from workbench.seeding import CPU, seed_everything
+from workbench.seeding import CPU, seed_everything, seeded_apart
 from workbench.tasks import Batch
 
 EVALUATION_BATCH = 100
@@ -129,8 +129,8 @@ class SequenceModule(pl.LightningModule):
         """Returns a fixed set, created once on the module's device."""
         key = (split, self.device)
         if key not in self._fixed_sets:
-            seed_everything("fixed", split)
-            examples = self.task.fixed(split, self.experiment.budget.evaluation_size, CPU)
+            with seeded_apart("fixed", split):
+                examples = self.task.fixed(split, self.experiment.budget.evaluation_size, CPU)
             self._fixed_sets[key] = examples.to(self.device) if isinstance(examples, Batch) else examples
         return self._fixed_sets[key]
 

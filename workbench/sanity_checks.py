@@ -10,7 +10,7 @@ from architectures.base import padding_mask
 from workbench.custom_parts import is_custom
 from workbench.errors import UserError
 from workbench.model import seeded_model
-from workbench.seeding import CPU, seed_everything
+from workbench.seeding import CPU, seeded_apart
 from workbench.stopping import Goal
 from workbench.tasks import Batch, Task
 
@@ -88,8 +88,8 @@ def check_repeatable(module: "SequenceModule") -> None:
     for label, draw in draws.items():
         batches = []
         for _ in range(2):
-            seed_everything("twice", label)
-            batches.append(draw())
+            with seeded_apart("twice", label):
+                batches.append(draw())
         first, second = batches
         if not isinstance(first, Batch) or not isinstance(second, Batch):
             # What it is instead is said where it is used.

@@ -2,6 +2,8 @@
 
 import hashlib
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -19,6 +21,19 @@ def derive_seed(*key: int | str) -> int:
 def make_generator(device: torch.device, *key: int | str) -> torch.Generator:
     """Returns a new generator, whose stream is a function of the key alone."""
     return torch.Generator(device).manual_seed(derive_seed(*key))
+
+
+@contextmanager
+def seeded_apart(*key: int | str) -> Iterator[None]:
+    """Seeds the global generators while it lasts; afterwards they are in the state in which they were before."""
+    torch_state, numpy_state, python_state = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    seed_everything(*key)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(torch_state)
+        np.random.set_state(numpy_state)
+        random.setstate(python_state)
 
 
 def seed_everything(*key: int | str) -> None:

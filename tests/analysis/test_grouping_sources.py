@@ -209,14 +209,12 @@ def test_the_text_1_is_a_title_of_the_number_1(tmp_path: Path) -> None:
 def test_what_another_revision_of_the_catalogue_has_trained_is_named_by_it(tmp_path: Path) -> None:
     (section,) = sections_of(tmp_path, *(sourced("gru", "addition", code=code) for code in (None, "revision 2")))
     assert labels(section) == ["gru", "gru, revision 2"]
-    sections = sections_of(
-        tmp_path / "images",
-        *(sourced(task="mnist", task_options={"pool": 2}, data=data) for data in (None, "revision 2")),
-    )
+    images: dict[str, Any] = {"task": "mnist", "task_options": {"pool": 2}}
+    sections = sections_of(tmp_path / "images", *(sourced(**images, data=data) for data in (None, "revision 2")))
     assert [section.title for section in sections] == ["mnist, pool=2", "mnist, pool=2, revision 2"]
 
 
 def test_a_revision_alone_is_not_named(tmp_path: Path) -> None:
-    images = {"task": "mnist", "task_options": {"pool": 2}, "data": "revision 2"}
+    images: dict[str, Any] = {"task": "mnist", "task_options": {"pool": 2}, "data": "revision 2"}
     (section,) = sections_of(tmp_path, sourced("gru", code="revision 2", **images), sourced("lstm", **images))
     assert (section.title, labels(section)) == ("mnist, pool=2", ["lstm", "gru"])

@@ -10,8 +10,8 @@ from tests.architectures.cases import BIDIRECTIONAL, CASES, INPUT_SIZE, Case, ma
 
 def sensitivity(encoder: Encoder, time: int, step: int, seed: int = 0) -> Tensor:
     """Returns (time,) the largest absolute gradient of a random projection of y[:, step], for every step of x."""
-    # Many sequences, so that rectifiers close no path in all of them.
-    x = noise(128, time, INPUT_SIZE, seed=seed).requires_grad_()
+    # Many sequences of large numbers, so that rectifiers, whose biases may be negative, close no path in all of them.
+    x = (4 * noise(128, time, INPUT_SIZE, seed=seed)).requires_grad_()
     y = encoder(x)[0][:, step]
     (grad,) = torch.autograd.grad((y * noise(*y.shape, seed=seed + 1)).sum(), x)
     return grad.abs().amax((0, 2))

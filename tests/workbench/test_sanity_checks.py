@@ -103,5 +103,5 @@ def test_what_is_not_finite_behind_a_sequence_is_no_fault_of_the_data():
     x[0, 2:] = math.nan
     check_finite(Batch(x=x, target=torch.zeros(2, 1), lengths=lengths), "the test set", build("addition"))
     x[0, 1] = math.inf
-    with pytest.raises(UserError, match="^the test set of Addition holds NaN or infinity in its x"):
+    with pytest.raises(UserError, match=r"^the test set of Addition holds NaN or infinity in its x"):
         check_finite(Batch(x=x, target=torch.zeros(2, 1), lengths=lengths), "the test set", build("addition"))

@@ -229,7 +229,7 @@ def test_noise_for_features_is_like_the_tasks_own() -> None:
 
 
 def test_noise_leaves_padding_out() -> None:
-    task = build("classify-length", length=40)
+    task = build("classify-length", length=40, elements="normal")
     x, _ = random_input(task, task.fixed("test", 500, CPU), 50, 200, seeded_generator())
     # The elements are normal with variance 1; with their padding they would have one half.
     assert x.var() == pytest.approx(1, abs=0.05)
