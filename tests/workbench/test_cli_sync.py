@@ -229,7 +229,7 @@ def test_a_server_that_fails_is_one_line_and_what_is_left_is_sent_from_where_it_
 
 
 @needs_wandb
-@pytest.mark.parametrize("trouble", ["no key", "wrong key", "silent proxy"])
+@pytest.mark.parametrize("trouble", ["no key", "wrong key", pytest.param("silent proxy", marks=pytest.mark.slow)])
 def test_without_an_account_or_a_network_it_ends_soon_and_changes_nothing(tmp_path, backend, trouble):
     out = tmp_path / "results"
     for seed in range(100):

@@ -87,7 +87,7 @@ WORDS = [
         ("yes: a\ntrue: b", "the key 'true' is there twice, in lines 1 and 2"),
         ("? {a: 1, a: 2}\n: 3", "the key 'a' is there twice, in line 1"),
         ("a: &x {b: [*x]}", "an alias refers to a value that contains it"),
-        ("[" * 3000 + "]" * 3000, "it is nested too deeply"),
+        ("[" * 1000 + "]" * 1000, "it is nested too deeply"),
         ("a: !!int x", "a value is not of the type that it seems to be: invalid literal"),
         ("a: !!bool x", "a value is not of the type that its tag says"),
         ("a: !!timestamp x", "a value is not of the type that its tag says"),

@@ -148,6 +148,7 @@ def test_bars_and_curves_move_without_loading_the_page_again(
         page.wait_for_selector("#gone", state="hidden")
 
 
+@pytest.mark.slow
 def test_without_script_the_page_loads_again(tmp_path: Path, open_page: Any) -> None:
     write_unfinished_run(tmp_path, write_comparison(tmp_path)[0], [0.5, 0.4])
     with serve(tmp_path, watch=True) as (address, _):

@@ -77,6 +77,7 @@ def test_autocast_is_for_forward_alone(name):
     assert case.output(module).dtype == y.dtype
 
 
+@pytest.mark.usefixtures("no_memory_peaks")
 def test_a_profile_says_what_it_was_computed_in(monkeypatch):
     monkeypatch.setitem(machine.MATRIX_SIZE, "cpu", 32)
     monkeypatch.setitem(machine.MEMORY_VECTOR_SIZE, "cpu", 64)
