@@ -13,6 +13,7 @@ import types
 import typing
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Literal
 
 UNKNOWN = inspect.Parameter.empty
@@ -108,8 +109,9 @@ def write_values(values: Mapping[str, Any], owner: Callable[..., Any], defaults:
     return written
 
 
+@lru_cache(maxsize=256)
 def type_hints(owner: Callable[..., Any]) -> dict[str, Any]:
-    """Returns the annotations of a class or a function; none if one of them names what is not there."""
+    """Returns the annotations of a class or a function, not to be written to; none if one names what is not there."""
     try:
         return typing.get_type_hints(owner)
     except (NameError, AttributeError, TypeError):
