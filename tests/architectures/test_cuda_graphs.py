@@ -88,7 +88,7 @@ def check_agreement(inputs: tuple[Tensor, ...], tolerance: float = 1e-11, **opti
             )
 
 
-@pytest.mark.parametrize(("batch", "steps"), [(1, 1), (3, 2), (1, 3), (1, 8), (3, 11)])
+@pytest.mark.parametrize(("batch", "steps"), [(1, 1), (1, 3), (3, 11)])
 @each_device
 @each_choice
 def test_chunks_and_the_eager_loop_agree(

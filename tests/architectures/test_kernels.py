@@ -123,7 +123,7 @@ SMOOTH = [choice for choice in CHOICES if choice[0] != "relu"]
 
 @pytest.mark.parametrize(
     ("batch", "time", "units"),
-    [(1, 1, 1), (1, 40, 7), (3, 1, 250), (3, 40, 7), (1, 40, 250), (29, 40, 64), (29, 6, 200)],
+    [(1, 1, 1), (3, 1, 250), (3, 40, 7), (1, 40, 250), (29, 40, 64), (29, 6, 200)],
 )
 @pytest.mark.parametrize(("attention", "hidden_tanh", "output_tanh", "discounted"), SMOOTH)
 def test_compiled_and_eager_agree_in_single_precision(

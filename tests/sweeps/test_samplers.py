@@ -49,8 +49,9 @@ def finished_by_slot(study):
     return [by_slot[slot] for slot in range(study.num_trials)]
 
 
-@pytest.mark.parametrize("sampler", ["random", "tpe"])
-@pytest.mark.parametrize("trials_before", [0, 3, 11, 14, 22])
+@pytest.mark.parametrize(
+    ("sampler", "trials_before"), [("random", 0), ("random", 14), ("tpe", 0), ("tpe", 3), ("tpe", 11), ("tpe", 22)]
+)
 def test_a_sweep_that_was_interrupted_proposes_what_one_that_was_not_does(
     tmp_path, monkeypatch, sampler, trials_before
 ):
