@@ -4,13 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-slow test-gpu lint types format clean
+.PHONY: demo test pytest test-slow test-gpu lint types format clean
 
 demo: $(VENV)/use.stamp  ## every architecture on real digits and on addition, and the report
 	$(BIN)/workbench compare --config examples/demo.yaml --out demo
 	@echo "open demo/report.html in a browser"
 
-test: $(VENV)/dev.stamp lint types  ## what every change has to pass
+test: $(VENV)/dev.stamp  ## what every change has to pass
+	@# Two at a time: the tests wait for much else, and types are checked meanwhile.
+	$(MAKE) --no-print-directory --jobs=2 lint types pytest
+
+pytest: $(VENV)/dev.stamp
 	$(BIN)/pytest -n auto --dist worksteal -m "not slow and not gpu"
 
 test-slow: $(VENV)/dev.stamp  ## the checks that take minutes
