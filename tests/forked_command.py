@@ -10,8 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing import get_context, resource_tracker
-from multiprocessing.connection import Connection
+from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from typing import Any
 from tests import fork_server
 from workbench import process_pool
 
-FORK = get_context("fork")
 STREAMS = ("stdout", "stderr")
 """Files of the output, in the order of their descriptors from 1."""
 
@@ -125,25 +123,6 @@ def _run(folder: str, environment: Mapping[str, str], cwd: str, function: Callab
         file = os.open(os.path.join(folder, name), os.O_WRONLY)
         os.dup2(file, stream)
         os.close(file)
-    process_pool.start_process = _fork_process
+    # Its pools fork their processes, which keeps them in the group, and start them as they always do otherwise.
+    process_pool.SPAWN = get_context("fork")  # type: ignore[assignment]
     sys.exit(function(*arguments))
-
-
-def _fork_process(target: Callable[..., None], *arguments: Any, threads: int) -> tuple[Connection, BaseProcess]:
-    """Starts a process of a pool as `process_pool.start_process` does, but forks it, which keeps it in the group."""
-    ours, theirs = FORK.Pipe()
-    process = FORK.Process(target=_run_in_pool, args=(threads, target, theirs, arguments), daemon=True)
-    resource_tracker.ensure_running()
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    theirs.close()
-    return ours, process
-
-
-def _run_in_pool(threads: int, target: Callable[..., None], connection: Connection, arguments: Any) -> None:
-    """Calls the target in the environment of a process with so many threads."""
-    os.environ.update(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
-    target(connection, *arguments)
