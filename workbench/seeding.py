@@ -42,7 +42,21 @@ def seed_everything(*key: int | str) -> None:
     Initial weights and dropout are drawn from torch's; custom parts may draw from any of them.
     """
     seed = derive_seed(*key)
-    torch.manual_seed(seed)
+    seed_torch(seed)
     # NumPy's takes 32 bits.
     np.random.seed(seed & 0xFFFFFFFF)
     random.seed(seed)
+
+
+def seed_torch(seed: int) -> None:
+    """Seeds the generators of torch that are in use, with the same bits as `torch.manual_seed`.
+
+    That function takes 0.15 ms on a machine without a GPU, as it prepares an error message for every kind of device: a
+    sixth of a short training step.
+    """
+    torch.default_generator.manual_seed(seed)
+    # A device that is not in use yet has drawn nothing, and is seeded again by the step that uses it first.
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)
+    if torch.backends.mps.is_available():
+        torch.mps.manual_seed(seed)
