@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test pytest test-slow test-gpu lint types format clean
+.PHONY: demo test pytest test-slow test-asan test-gpu lint types format clean
 
 demo: $(VENV)/use.stamp  ## every architecture on real digits and on addition, and the report
 	$(BIN)/workbench compare --config examples/demo.yaml --out demo
@@ -19,6 +19,9 @@ pytest: $(VENV)/dev.stamp
 
 test-slow: $(VENV)/dev.stamp  ## the checks that take minutes
 	$(BIN)/pytest -n auto --dist worksteal -m "slow and not gpu"
+
+test-asan: $(VENV)/dev.stamp  ## the compiled kernels on 400 shapes, every access to memory checked; takes minutes
+	$(BIN)/python -m tests.architectures.asan_kernels
 
 test-gpu:  ## the checks and the benchmark that need an NVIDIA GPU; uses what Python is there, and downloads nothing
 	@$(PYTHON) -c "import torch" 2>/dev/null || \

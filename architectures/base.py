@@ -8,7 +8,8 @@ from typing import Any, ClassVar, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from architectures.state import State
+from architectures.recording import is_recording
+from architectures.state import State, StateSpec, check_tree, find_mismatch, strip_names
 from architectures.trace import Trace
 
 M = TypeVar("M", bound=nn.Module)
@@ -27,6 +28,10 @@ class Encoder(nn.Module, ABC):
 
     compiled: ClassVar[bool] = False
     """True if the architecture has C++ kernels, which are compiled at their first use on a CPU."""
+
+    needs_dtype_of_weights: ClassVar[bool] = False
+    """True if x must be of the weights' type (unless autocast is on) and on their device, which `check` then checks.
+    False leaves both to `encode`."""
 
     input_size: int
     output_size: int
@@ -49,15 +54,17 @@ class Encoder(nn.Module, ABC):
             y (batch, time, output_size), and the state after the last step, from which another call can resume.
 
         Raises:
-            ValueError: if x has another shape, another number of features, or no steps, or if the lengths do not fit.
-            TypeError: if the lengths are not whole numbers.
+            ValueError: if x has another shape, another number of features, or no steps, or if the lengths or the state
+                do not fit.
+            TypeError: if x is not an ordinary tensor or of another type than the weights, if the lengths are not whole
+                numbers, or if the state is not a tree of tuples of tensors.
         """
-        x = self.prepare(x, lengths)
+        x = self.prepare(x, lengths, state)
         y, new_state = self.encode(x, state, lengths)
         expected = (*x.shape[:2], self.output_size)
         if y.shape != expected:
             raise ValueError(f"{type(self).__name__} returned an output of shape {tuple(y.shape)}, not {expected}")
-        return y, new_state
+        return y, strip_names(new_state) if is_recording() else new_state
 
     @abstractmethod
     def encode(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
@@ -90,6 +97,10 @@ class Encoder(nn.Module, ABC):
     def state_size(self, time: int) -> int:
         """Returns how many numbers the state of one sequence holds after `time` steps."""
 
+    def state_spec(self, x: Tensor) -> StateSpec | None:
+        """Returns what a state for a batch like x has to be; `None`, the default, checks no shapes and types."""
+        return None
+
     @classmethod
     def search_space(cls, time: int) -> dict[str, Any]:
         """Returns the options that a sweep may search for sequences of `time` steps; none by default.
@@ -102,39 +113,61 @@ class Encoder(nn.Module, ABC):
         """
         return {}
 
-    def prepare(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def prepare(self, x: Tensor, lengths: Tensor | None = None, state: State = None) -> Tensor:
         """Returns x (batch, time, input_size), checked, with 0 for NaN and infinity behind `lengths`, (batch,).
 
         They would reach the gradients of weights, for their product with a gradient of 0 is NaN. Without lengths, every
         step is part of its sequence, and x is returned as it is.
 
         Raises:
-            ValueError, TypeError: if x or lengths do not fit this encoder.
+            ValueError, TypeError: if x, lengths or state do not fit this encoder.
         """
-        self.check(x, lengths)
+        self.check(x, lengths, state)
         if lengths is None:
             return x
         # Whether there are any is not asked, so that a GPU is not waited for.
         return x.masked_fill(padding_mask(x, lengths).unsqueeze(2) & ~x.isfinite(), 0)
 
-    def check(self, x: Tensor, lengths: Tensor | None = None) -> None:
-        """Raises an error if x or lengths do not fit this encoder."""
+    def check(self, x: Tensor, lengths: Tensor | None = None, state: State = None) -> None:
+        """Raises an error if x, lengths or state do not fit this encoder."""
+        check_tensor("x", x)
         if x.ndim != 3:
             raise ValueError(f"x must be (batch, time, {self.input_size}), not of shape {tuple(x.shape)}")
         if x.shape[2] != self.input_size:
             raise ValueError(f"x has {x.shape[2]} features a step, but the encoder has input_size={self.input_size}")
         if 0 in x.shape:
             raise ValueError(f"x of shape {tuple(x.shape)} is empty: at least one sequence of one step is needed")
+        if self.needs_dtype_of_weights:
+            self._check_type_and_device(x)
+        if state is not None:
+            self._check_state(x, state)
         if lengths is None:
             return
         check_lengths(x, lengths)
-        if lengths.device.type != "cpu":
-            # Reading their values would make every call wait for the device.
+        if lengths.device.type != "cpu" or is_recording():
+            # Reading their values would make every call wait for the device; a recorded program has none yet.
             return
         low, high = lengths.aminmax()
         # Of a sequence in a piece of a longer batch, nothing may be left: 0 is a length, too.
         if low < 0 or high > x.shape[1]:
             raise ValueError(f"lengths must lie in 0 .. {x.shape[1]}, the steps of x, not in {low} .. {high}")
+
+    def _check_type_and_device(self, x: Tensor) -> None:
+        weight = find_weight(self)
+        if weight is None:
+            return
+        if x.dtype != weight.dtype and not (torch.is_autocast_enabled(x.device.type) and x.is_floating_point()):
+            raise TypeError(
+                f"x is {x.dtype}, but the encoder's weights are {weight.dtype}: convert the one or the other"
+            )
+        if x.device != weight.device:
+            raise ValueError(f"x is on {x.device}, but the encoder's weights are on {weight.device}: move the one")
+
+    def _check_state(self, x: Tensor, state: State) -> None:
+        check_tree(state)
+        spec = self.state_spec(x)
+        if spec is not None and (mismatch := find_mismatch(state, spec)) is not None:
+            raise ValueError(f"the state is not one of this encoder and batch: {mismatch}")
 
     def check_lag(self, lag: int) -> None:
         """Raises an error if the lag is negative or lies beyond the receptive field."""
@@ -165,8 +198,42 @@ def padding_mask(x: Tensor, lengths: Tensor) -> Tensor:
     return torch.arange(x.shape[1], device=x.device) >= lengths.to(x.device).unsqueeze(1)
 
 
+def check_tensor(name: str, value: object) -> None:
+    """Raises a TypeError, by name, for anything but an ordinary, dense tensor."""
+    if not isinstance(value, Tensor):
+        kind = type(value)
+        raise TypeError(
+            f"{name} must be a tensor, as torch.as_tensor({name}) makes one, not {kind.__module__}.{kind.__name__}"
+        )
+    if value.is_nested or value.layout is not torch.strided:
+        layout = "nested" if value.is_nested else value.layout
+        raise TypeError(
+            f"{name} must be an ordinary, dense tensor, not a {layout} one; pad sequences, and give `lengths`"
+        )
+
+
+def find_weight(module: nn.Module) -> Tensor | None:
+    """Returns the first floating-point parameter of a module and its children; `None` if there is none.
+
+    `parameters()` takes five times as long, which shows in a step of a small encoder.
+    """
+    for parameter in module._parameters.values():
+        if parameter is not None and parameter.is_floating_point():
+            return parameter
+    for child in module._modules.values():
+        if child is not None and (weight := find_weight(child)) is not None:
+            return weight
+    return None
+
+
+def state_dtype(x: Tensor) -> torch.dtype | None:
+    """Returns the type of a state for a batch like x: that of x, and any floating-point type under autocast."""
+    return None if torch.is_autocast_enabled(x.device.type) else x.dtype
+
+
 def check_lengths(x: Tensor, lengths: Tensor) -> None:
     """Raises an error if lengths are not one whole number for each sequence of x (batch, ...), in any range."""
+    check_tensor("lengths", lengths)
     if lengths.shape != x.shape[:1]:
         raise ValueError(f"lengths must be ({x.shape[0]},), one for each sequence, not of shape {tuple(lengths.shape)}")
     if lengths.is_floating_point() or lengths.dtype == torch.bool:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from architectures.initialisation import chrono_, chrono_choices
 from architectures.kernels import run_compiled_cell
 from architectures.recurrent import RecurrentEncoder, TorchLayer, stack_layers
+from architectures.state import GRUState
 from architectures.trace import Trace
 
 
@@ -55,7 +56,7 @@ class GRU(RecurrentEncoder):
 class GRULayer(TorchLayer):
     """A layer of the GRU; its state is (h,)."""
 
-    num_states = 1
+    state_class = GRUState
     num_gates = 3
 
     def __init__(self, input_size: int, hidden_size: int, learn_initial_state: bool, chrono: int | None = None) -> None:
@@ -69,7 +70,7 @@ class GRULayer(TorchLayer):
 
     def run_native(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor] | None:
         """Runs the GRU's C++ kernel where it is to be used."""
-        weight_x, weight_h, bias_x, bias_h = self.core.parameters()
+        weight_x, weight_h, bias_x, bias_h = self.weights()
         (r, z, n), (b_r, b_z, b_n), (c_r, c_z, c_n) = (value.chunk(3) for value in (weight_x, bias_x, bias_h))
         # The kernel keeps the two products of n apart: W x + b comes first, and U h + c, without W x, is the last gate.
         columns = torch.cat([n, r, z, torch.zeros_like(n)]).t()

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from architectures.base import Encoder, check_dropout, check_positive, eval_mode, typed_children
+from architectures.base import Encoder, check_dropout, check_positive, eval_mode, state_dtype, typed_children
 from architectures.initialisation import xavier_
 from architectures.kernels.sliding_attention import apply_rotary, sliding_attention, sliding_weights
-from architectures.state import State
+from architectures.state import LevelState, State, StateSpec, TensorSpec, iter_tensors
 from architectures.trace import Trace
 
 MAX_WINDOW = 100
@@ -39,6 +39,8 @@ class HAN(Encoder):
             least the two components that a rotary position turns.
         dropout: rate behind attention and feed-forward network.
     """
+
+    needs_dtype_of_weights = True
 
     def __init__(
         self,
@@ -97,7 +99,7 @@ class HAN(Encoder):
 
         `levels` holds the input of the first level, then the output of each.
         """
-        x = self.prepare(x, lengths)
+        x = self.prepare(x, lengths, state)
         with eval_mode(self):
             vectors, maps = [self.project_input(x)], []
             levels = typed_children(self.levels, AttentionLevel)
@@ -122,6 +124,24 @@ class HAN(Encoder):
         levels = typed_children(self.levels, AttentionLevel)
         return sum(2 * self.output_size * min(time, level.span) for level in levels)
 
+    def state_spec(self, x: Tensor) -> StateSpec:
+        """Returns what a state for a batch like x has to be: (batch, steps, heads, size) for every level, twice."""
+
+        def of(level: AttentionLevel) -> TensorSpec:
+            sizes = x.shape[0], range(level.span + 1), level.heads, self.output_size // level.heads
+            return TensorSpec(sizes=sizes, dtype=state_dtype(x), device=x.device)
+
+        levels = typed_children(self.levels, AttentionLevel)
+        return tuple(LevelState(keys=of(level), values=of(level)) for level in levels)
+
+    def check(self, x: Tensor, lengths: Tensor | None = None, state: State = None) -> None:
+        """Raises an error if x, lengths or state do not fit this encoder, or the levels of a state each other."""
+        super().check(x, lengths, state)
+        steps = [tensor.shape[1] for tensor in iter_tensors(state)]
+        for index, level in enumerate(typed_children(self.levels, AttentionLevel) if steps else ()):
+            if any(count != min(level.span, max(steps)) for count in steps[2 * index : 2 * index + 2]):
+                raise ValueError(f"the state is not one of this encoder: its tensors hold {steps} steps")
+
     @classmethod
     def search_space(cls, time: int) -> dict[str, Any]:
         """Returns the number of levels L, and dropout.
@@ -140,11 +160,7 @@ class HAN(Encoder):
         return {**levels, "dropout": {"low": 0.0, "high": 0.5}}
 
     def _level_states(self, state: State) -> tuple[State, ...]:
-        if state is None:
-            return (None,) * len(self.levels)
-        if not isinstance(state, tuple) or len(state) != len(self.levels):
-            raise ValueError(f"the state is not one of this encoder, which has {len(self.levels)} levels")
-        return state
+        return state if isinstance(state, tuple) else (None,) * len(self.levels)
 
 
 class AttentionLevel(nn.Module):
@@ -169,7 +185,7 @@ class AttentionLevel(nn.Module):
         c = c + dropout(self.out(attended.flatten(2)), self.dropout, self.training)
         c = c + dropout(self.feed(self.feed_norm(c)), self.dropout, self.training)
         first_visible = k.shape[1] - min(k.shape[1], self.span)
-        return c, (k[:, first_visible:].clone(), v[:, first_visible:].clone())
+        return c, LevelState(k[:, first_visible:].clone(), v[:, first_visible:].clone())
 
     def attention_weights(self, c: Tensor, state: State) -> Tensor:
         """Returns the attention map, (batch, heads, time, window)."""

@@ -30,6 +30,7 @@ class BidirectionalHAN(Encoder):
     """
 
     causal = False
+    needs_dtype_of_weights = True
 
     def __init__(
         self,
@@ -62,7 +63,7 @@ class BidirectionalHAN(Encoder):
 
         Those of the backward encoder are in the order of the input's steps, too.
         """
-        x = self.prepare(x, lengths)
+        x = self.prepare(x, lengths, state)
         self.reject_state(state)
         order = reversal_indices(x, lengths)
         onward, backward = self.onward.trace(x), self.backward.trace(reorder_steps(x, order))

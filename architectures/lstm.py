@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from architectures.initialisation import chrono_, chrono_choices
 from architectures.recurrent import RecurrentEncoder, TorchLayer, stack_layers
+from architectures.state import LSTMState
 from architectures.trace import Trace
 
 
@@ -50,7 +51,7 @@ class LSTM(RecurrentEncoder):
 class LSTMLayer(TorchLayer):
     """A layer of the LSTM; its state is (h, c)."""
 
-    num_states = 2
+    state_class = LSTMState
     num_gates = 4
 
     def __init__(self, input_size: int, hidden_size: int, learn_initial_state: bool, chrono: int | None = None) -> None:

@@ -15,7 +15,8 @@ from architectures.kernels import (
     discounted_average_states,
 )
 from architectures.kernels.pointwise import log_attention
-from architectures.recurrent import Activation, RecurrentEncoder, RecurrentLayer, is_tanh, stack_layers
+from architectures.recurrent import Activation, RecurrentEncoder, RecurrentLayer, has_hooks, is_tanh, stack_layers
+from architectures.state import RDAState, RWAState
 from architectures.trace import Trace
 
 
@@ -95,8 +96,6 @@ class AveragingLayer(RecurrentLayer):
     discount's logit, is absent in the RWA.
     """
 
-    num_states = 2
-
     def __init__(
         self,
         input_size: int,
@@ -114,6 +113,7 @@ class AveragingLayer(RecurrentLayer):
             raise ValueError(f"attention must be one of {', '.join(ATTENTIONS)}, not {attention!r}")
         self.attention: Attention = attention
         self.hidden_tanh, self.output_tanh, self.discounted = hidden_tanh, output_tanh, discounted
+        self.state_class = RDAState if discounted else RWAState
         gates = 3 if discounted else 2
         self.weight_x = nn.Parameter(torch.empty((1 + gates) * hidden_size, input_size))
         self.weight_h = nn.Parameter(torch.empty(gates * hidden_size, hidden_size))
@@ -134,11 +134,17 @@ class AveragingLayer(RecurrentLayer):
         a = torch.zeros_like(self.bias_u) if self.bias_a is None else self.bias_a
         return torch.cat([self.bias_u, self.bias_g, a, *([] if self.bias_gamma is None else [self.bias_gamma])])
 
+    def state_dtype(self, x: Tensor) -> torch.dtype | None:
+        """Returns the type of r and l for a batch like x: float32 for float16, beyond which the l of the start lies."""
+        return torch.float32 if x.dtype == torch.float16 else super().state_dtype(x)
+
     def initial_state(self, x: Tensor) -> tuple[Tensor, ...]:
         """Returns r = s and l = log d of an empty average."""
         # The s of h_0 = f_h(s) takes the place of r: the first weight w_1 is 1, so s never enters the average.
-        l = x.new_full((x.shape[0], len(self.bias_u)), INITIAL_LOG_DENOMINATOR)
-        return torch.zeros_like(l) if self.initial is None else self.initial.expand_as(l), l
+        dtype = torch.float32 if x.dtype == torch.float16 else x.dtype
+        l = x.new_full((x.shape[0], len(self.bias_u)), INITIAL_LOG_DENOMINATOR, dtype=dtype)
+        r = torch.zeros_like(l) if self.initial is None else self.initial.to(dtype).expand_as(l)
+        return self.state_class(r, l)  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Runs all steps; returns o = f_o(f_h(r)) of every step, and the last r and l."""
@@ -152,10 +158,13 @@ class AveragingLayer(RecurrentLayer):
             hidden_tanh=self.hidden_tanh,
             output_tanh=self.output_tanh,
         )
-        return y, (r, l)
+        return y, self.state_class(r, l)
 
     def trace(self, x: Tensor, state: tuple[Tensor, ...]) -> Trace:
         """Returns a trace with write w and retention 1 - w = gamma_t d_{t-1} / d_t; `gates` holds u, g, r and l."""
+        if has_hooks(self):
+            # Pruning computes the weights in one, which only a call of the layer runs.
+            self(x, state)
         r, l = discounted_average_states(
             x,
             self.weight_x.t(),
@@ -169,9 +178,13 @@ class AveragingLayer(RecurrentLayer):
         l_before = torch.cat([state[1].unsqueeze(1), l[:, :-1]], dim=1)
         h = r.tanh() if self.hidden_tanh else r
         units = r.shape[2]
-        u, *from_x = linear(x, self.weight_x, self.bias).split(units, dim=2)
+        operands: tuple[Tensor, ...] = (x, self.weight_x, self.bias, self.weight_h)
+        if x.dtype == torch.float16:
+            operands = tuple(value.to(r.dtype) for value in operands)
+        x, weight_x, bias, weight_h = operands
+        u, *from_x = linear(x, weight_x, bias).split(units, dim=2)
         h_before = r_before.tanh() if self.hidden_tanh else r_before
-        from_h = linear(h_before, self.weight_h).split(units, dim=2)
+        from_h = linear(h_before, weight_h).split(units, dim=2)
         g, p, *q = (a + b for a, b in zip(from_x, from_h, strict=True))
         alpha = log_attention(p, self.attention)
         log_discount = logsigmoid(q[0]) if q else torch.zeros_like(p)

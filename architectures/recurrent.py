@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from architectures.base import Encoder, check_dropout, check_positive, typed_children
+from architectures.base import Encoder, check_dropout, check_positive, state_dtype, typed_children
 from architectures.initialisation import xavier_
-from architectures.state import State
+from architectures.state import State, StateSpec, TensorSpec
 from architectures.trace import Trace
 
 Activation = Literal["tanh", "identity"]
@@ -20,11 +20,26 @@ Activation = Literal["tanh", "identity"]
 class RecurrentLayer(nn.Module, ABC):
     """A recurrent layer: (batch, time, input_size) -> (batch, time, hidden_size).
 
-    Its state is a tuple of (batch, hidden_size) tensors.
+    Its state is a named tuple of (batch, hidden_size) tensors.
     """
 
-    num_states: ClassVar[int]
-    """The number of tensors in the state."""
+    state_class: Any
+    """The named tuple, from `architectures.state`."""
+
+    @property
+    def num_states(self) -> int:
+        """The number of tensors in the state."""
+        return len(self.state_class._fields)
+
+    def state_dtype(self, x: Tensor) -> torch.dtype | None:
+        """Returns the type of a state for a batch like x; `None` is any floating-point type."""
+        return state_dtype(x)
+
+    def state_spec(self, x: Tensor, hidden_size: int) -> StateSpec:
+        """Returns what a state for a batch like x has to be."""
+        part = TensorSpec(sizes=(x.shape[0], hidden_size), dtype=self.state_dtype(x), device=x.device)
+        spec: StateSpec = self.state_class(*[part] * self.num_states)
+        return spec
 
     @abstractmethod
     def initial_state(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -41,6 +56,8 @@ class RecurrentLayer(nn.Module, ABC):
 
 class RecurrentEncoder(Encoder):
     """A stack of recurrent layers with dropout between them. Its state is the tuple of the layers' states."""
+
+    needs_dtype_of_weights = True
 
     def __init__(self, input_size: int, layers: list[RecurrentLayer], hidden_size: int, dropout: float) -> None:
         super().__init__(input_size)
@@ -60,7 +77,7 @@ class RecurrentEncoder(Encoder):
 
     def trace(self, x: Tensor, state: State = None, lengths: Tensor | None = None) -> Trace:
         """Returns the trace of the last layer, with those of all layers in `layers`."""
-        x = self.prepare(x, lengths)
+        x = self.prepare(x, lengths, state)
         traces: list[Trace] = []
         for layer, layer_state in self._layers_and_states(x, state):
             traces.append(layer.trace(x, layer_state))
@@ -75,6 +92,11 @@ class RecurrentEncoder(Encoder):
     def state_size(self, time: int) -> int:
         """Returns the size of all layers' states, which does not depend on `time`."""
         return self.output_size * sum(layer.num_states for layer in typed_children(self.layers, RecurrentLayer))
+
+    def state_spec(self, x: Tensor) -> StateSpec:
+        """Returns what a state for a batch like x has to be: that of every layer."""
+        layers = typed_children(self.layers, RecurrentLayer)
+        return tuple(layer.state_spec(x, self.output_size) for layer in layers)
 
     @classmethod
     def search_space(cls, time: int) -> dict[str, Any]:
@@ -93,9 +115,7 @@ class RecurrentEncoder(Encoder):
         layers = typed_children(self.layers, RecurrentLayer)
         if state is None:
             return [(layer, layer.initial_state(x)) for layer in layers]
-        if not isinstance(state, tuple) or len(state) != len(layers):
-            raise ValueError(f"the state is not one of this encoder, which has {len(layers)} layer(s)")
-        return list(zip(layers, state, strict=True))  # type: ignore[arg-type]
+        return list(zip(layers, state, strict=True))
 
 
 def stack_layers(
@@ -117,7 +137,8 @@ def stack_layers(
 class TorchLayer(RecurrentLayer):
     """An RNN, LSTM or GRU layer that PyTorch (on GPUs, cuDNN) runs.
 
-    Where PyTorch's implementation is slow, on the CPU for all but the LSTM, a C++ kernel runs the layer instead.
+    Where PyTorch's implementation is slow, on the CPU for all but the LSTM, a C++ kernel runs the layer instead, unless
+    `core` has hooks, as pruning adds one: they run only if PyTorch's layer is called.
     """
 
     num_gates: ClassVar[int]
@@ -140,8 +161,17 @@ class TorchLayer(RecurrentLayer):
     def initial_state(self, x: Tensor) -> tuple[Tensor, ...]:
         """Returns the learned initial state, or zeros."""
         if self.initial is None:
-            return tuple(x.new_zeros(x.shape[0], self.core.hidden_size) for _ in range(self.num_states))
-        return tuple(value.expand(x.shape[0], -1) for value in self.initial)
+            zeros = (x.new_zeros(x.shape[0], self.core.hidden_size) for _ in range(self.num_states))
+            return self.state_class(*zeros)  # type: ignore[no-any-return]
+        return self.state_class(*(value.expand(x.shape[0], -1) for value in self.initial))  # type: ignore[no-any-return]
+
+    def weights(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Returns the weights of x and h, and the two biases, as they are now.
+
+        By name, since pruning and parametrizations put other parameters in their place, in another order.
+        """
+        core: Any = self.core
+        return core.weight_ih_l0, core.weight_hh_l0, core.bias_ih_l0, core.bias_hh_l0
 
     def run_native(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor] | None:
         """Returns the outputs and the last h as a C++ kernel computes them; `None` where PyTorch is to compute them."""
@@ -149,8 +179,8 @@ class TorchLayer(RecurrentLayer):
 
     def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Runs all steps, by a C++ kernel if there is one, else by PyTorch."""
-        if (result := self.run_native(x, state[0])) is not None:
-            return result[0], result[1:]
+        if not has_hooks(self.core) and (result := self.run_native(x, state[0])) is not None:
+            return result[0], self.state_class(result[1])
         kind = x.device.type
         if kind == "cuda" and torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.bfloat16:
             # PyTorch has cuDNN compute in float16 then, in which gradients of unscaled losses are lost.
@@ -158,7 +188,7 @@ class TorchLayer(RecurrentLayer):
                 return self.forward(x.float(), tuple(value.float() for value in state))
         before = tuple(value.unsqueeze(0).contiguous() for value in state)
         y, after = self.core(x, before if len(before) > 1 else before[0])
-        return y, tuple(value.squeeze(0) for value in (after if isinstance(after, tuple) else (after,)))
+        return y, self.state_class(*(value.squeeze(0) for value in (after if isinstance(after, tuple) else (after,))))
 
     def gate_products(self, x: Tensor, y: Tensor, h: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Returns the gates' input products and recurrent products of all steps, biases included.
@@ -174,10 +204,17 @@ class TorchLayer(RecurrentLayer):
             Products with x and products with h, a tensor (batch, time, hidden_size) for each gate.
         """
         h_before = torch.cat([h.unsqueeze(1), y[:, :-1]], dim=1)
-        weight_x, weight_h, bias_x, bias_h = self.core.parameters()
+        weight_x, weight_h, bias_x, bias_h = self.weights()
         from_x = nn.functional.linear(x, weight_x, bias_x)
         from_h = nn.functional.linear(h_before, weight_h, bias_h)
         return from_x.chunk(self.num_gates, dim=2), from_h.chunk(self.num_gates, dim=2)
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Returns whether calling a module does more than its `forward`: runs what a user, or pruning, has registered."""
+    return bool(
+        module._forward_pre_hooks or module._forward_hooks or module._backward_pre_hooks or module._backward_hooks
+    )
 
 
 def is_tanh(option: str, value: str) -> bool:

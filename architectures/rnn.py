@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from architectures.kernels import run_compiled_cell
 from architectures.recurrent import RecurrentEncoder, TorchLayer, stack_layers
+from architectures.state import RNNState
 from architectures.trace import Trace
 
 
@@ -35,7 +36,7 @@ class RNN(RecurrentEncoder):
 class RNNLayer(TorchLayer):
     """A layer of the RNN; its state is (h,)."""
 
-    num_states = 1
+    state_class = RNNState
     num_gates = 1
 
     def __init__(self, input_size: int, hidden_size: int, learn_initial_state: bool) -> None:
@@ -43,7 +44,7 @@ class RNNLayer(TorchLayer):
 
     def run_native(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor] | None:
         """Runs the RNN's C++ kernel where it is to be used."""
-        weight_x, weight_h, bias_x, bias_h = self.core.parameters()
+        weight_x, weight_h, bias_x, bias_h = self.weights()
         result = run_compiled_cell("rnn", x, weight_x.t(), bias_x + bias_h, weight_h.t(), h.unsqueeze(0))
         return None if result is None else (result[0], result[1][0])
 

@@ -1,22 +1,100 @@
 """The state of an encoder: a tree of tuples with tensors as leaves, or `None` at the start.
 
-Only the encoder itself knows what the tensors mean.
+Only the encoder itself knows what the tensors mean. Those of this package name their states' parts, so that a state of
+another architecture is told from their own even where its shapes fit: `LSTMState(h, c)` is not `RDAState(r, l)`. A
+plain tuple of the right shapes is accepted.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 State = Tensor | tuple["State", ...] | None
 
 
+class RNNState(NamedTuple):
+    """A layer of the RNN."""
+
+    h: Any
+
+
+class LSTMState(NamedTuple):
+    """A layer of the LSTM."""
+
+    h: Any
+    c: Any
+
+
+class GRUState(NamedTuple):
+    """A layer of the GRU."""
+
+    h: Any
+
+
+class RWAState(NamedTuple):
+    """A layer of the RWA: r = n / d and l = log d."""
+
+    r: Any
+    l: Any
+
+
+class RDAState(NamedTuple):
+    """A layer of the RDA: r = n / d and l = log d."""
+
+    r: Any
+    l: Any
+
+
+class BlockState(NamedTuple):
+    """A residual block of the TCN: the past inputs of its convolutions."""
+
+    first: Any
+    second: Any
+
+
+class LevelState(NamedTuple):
+    """A level of the hierarchy: the keys and values that later steps can still see."""
+
+    keys: Any
+    values: Any
+
+
+NAMED_STATES = (RNNState, LSTMState, GRUState, RWAState, RDAState, BlockState, LevelState)
+# Names and tensors alone, so that a checkpoint which holds them loads with weights only.
+torch.serialization.add_safe_globals(list(NAMED_STATES))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorSpec:
+    """What a tensor of a state has to be."""
+
+    sizes: tuple[int | range, ...]
+    """Its shape: a size, or a range of sizes, for every dimension."""
+    dtype: torch.dtype | None
+    """`None` is any floating-point type."""
+    device: torch.device
+
+
+StateSpec = TensorSpec | tuple["StateSpec", ...]
+"""A tree of the shape of a state, with a specification for every tensor."""
+
+
 def map_state(function: Callable[[Tensor], Tensor], state: State) -> State:
-    """Applies `function` to every tensor of a state and returns a tree of the same shape."""
+    """Applies `function` to every tensor of a state and returns a tree of the same shape, with the same names."""
     if state is None:
         return None
     if isinstance(state, Tensor):
         return function(state)
-    return tuple(map_state(function, branch) for branch in state)
+    branches = (map_state(function, branch) for branch in state)
+    return type(state)(*branches) if isinstance(state, NAMED_STATES) else tuple(branches)
+
+
+def strip_names(state: State) -> State:
+    """Returns a state as plain tuples."""
+    return tuple(map(strip_names, state)) if isinstance(state, tuple) else state
 
 
 def iter_tensors(state: State) -> Iterator[Tensor]:
@@ -31,3 +109,47 @@ def iter_tensors(state: State) -> Iterator[Tensor]:
 def detach(state: State) -> State:
     """Returns the state detached from its autograd graph, as truncated backpropagation carries it over."""
     return map_state(Tensor.detach, state)
+
+
+def check_tree(state: object) -> None:
+    """Raises a TypeError if a state is anything but a tree of tuples of tensors."""
+    if isinstance(state, tuple):
+        for branch in state:
+            check_tree(branch)
+    elif state is not None and not isinstance(state, Tensor):
+        raise TypeError(
+            f"a state is a tensor, or tuples of tensors, as an earlier call returned it, not {_kind(state)}"
+        )
+
+
+def find_mismatch(state: State, spec: StateSpec) -> str | None:
+    """Returns what keeps a state, a tree of tuples of tensors, from being what `spec` says; `None` if it is."""
+    if isinstance(spec, tuple):
+        if not isinstance(state, tuple):
+            return f"it has {_kind(state)} where {len(spec)} parts belong"
+        if isinstance(state, NAMED_STATES) and isinstance(spec, NAMED_STATES) and type(state) is not type(spec):
+            return f"it is {_kind(state)}, not {_kind(spec)}"
+        if len(state) != len(spec):
+            return f"it has {len(state)} parts where {len(spec)} belong"
+        mismatches = (find_mismatch(part, expected) for part, expected in zip(state, spec, strict=True))
+        return next((mismatch for mismatch in mismatches if mismatch is not None), None)
+    if not isinstance(state, Tensor):
+        return f"it has {_kind(state)} where a tensor belongs"
+    fits = len(state.shape) == len(spec.sizes) and all(
+        size in expected if isinstance(expected, range) else size == expected
+        for size, expected in zip(state.shape, spec.sizes, strict=True)
+    )
+    if not fits:
+        sizes = (f"{size[0]} to {size[-1]}" if isinstance(size, range) else str(size) for size in spec.sizes)
+        return f"it has a tensor of shape {tuple(state.shape)} where ({', '.join(sizes)}) belongs"
+    if state.dtype != spec.dtype if spec.dtype is not None else not state.is_floating_point():
+        return f"it is {state.dtype}, not {spec.dtype or 'floating point'}"
+    if state.device != spec.device:
+        return f"it is on {state.device}, not on {spec.device} as x is"
+    return None
+
+
+def _kind(value: object) -> str:
+    """Returns the name of a value's class, as a user would write it."""
+    kind = type(value)
+    return "None" if value is None else kind.__name__ if kind in NAMED_STATES else f"{kind.__module__}.{kind.__name__}"

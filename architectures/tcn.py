@@ -4,11 +4,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv1d, dropout
+from torch.nn.functional import dropout
 from torch.nn.utils.parametrizations import weight_norm
 
-from architectures.base import Encoder, check_dropout, check_positive, eval_mode, typed_children
-from architectures.state import State
+from architectures.base import Encoder, check_dropout, check_positive, eval_mode, state_dtype, typed_children
+from architectures.state import BlockState, State, StateSpec, TensorSpec
 from architectures.trace import Trace
 
 
@@ -34,6 +34,8 @@ class TCN(Encoder):
         reach: steps to cover if `num_layers` is not given.
         dropout: rate behind each convolution.
     """
+
+    needs_dtype_of_weights = True
 
     def __init__(
         self,
@@ -67,7 +69,7 @@ class TCN(Encoder):
 
     def trace(self, x: Tensor, state: State = None, lengths: Tensor | None = None) -> Trace:
         """Returns a trace whose `levels` are the input and the output of every block."""
-        x = self.prepare(x, lengths)
+        x = self.prepare(x, lengths, state)
         with eval_mode(self):
             levels, _ = self._run_blocks(x, state)
         return Trace(y=levels[-1], levels=tuple(levels))
@@ -87,6 +89,16 @@ class TCN(Encoder):
         blocks = typed_children(self.blocks, ResidualBlock)
         return sum(conv.context * conv.in_channels for block in blocks for conv in (block.first, block.second))
 
+    def state_spec(self, x: Tensor) -> StateSpec:
+        """Returns what a state for a batch like x has to be: (batch, channels, context) for every convolution."""
+
+        def of(conv: CausalConvolution) -> TensorSpec:
+            sizes = x.shape[0], conv.in_channels, conv.context
+            return TensorSpec(sizes=sizes, dtype=state_dtype(x), device=x.device)
+
+        blocks = typed_children(self.blocks, ResidualBlock)
+        return tuple(BlockState(first=of(block.first), second=of(block.second)) for block in blocks)
+
     @classmethod
     def search_space(cls, time: int) -> dict[str, Any]:
         """Returns the kernel size and dropout.
@@ -98,12 +110,9 @@ class TCN(Encoder):
 
     def _run_blocks(self, x: Tensor, state: State) -> tuple[list[Tensor], State]:
         """Returns the input and the output of every block, (batch, time, channels) each, and the new state."""
-        if state is None:
-            state = (None,) * len(self.blocks)
-        if not isinstance(state, tuple) or len(state) != len(self.blocks):
-            raise ValueError(f"the state is not one of this encoder, which has {len(self.blocks)} blocks")
+        states = state if isinstance(state, tuple) else (None,) * len(self.blocks)
         channels, levels, new_states = x.transpose(1, 2), [x], []
-        for block, block_state in zip(typed_children(self.blocks, ResidualBlock), state, strict=True):
+        for block, block_state in zip(typed_children(self.blocks, ResidualBlock), states, strict=True):
             channels, new_state = block(channels, block_state)
             levels.append(channels.transpose(1, 2))
             new_states.append(new_state)
@@ -130,7 +139,7 @@ class ResidualBlock(nn.Module):
         hidden, second_state = self.second(dropout(hidden.relu(), self.dropout, self.training), past_inputs[1])
         hidden = dropout(hidden.relu(), self.dropout, self.training)
         residual = x if self.side is None else self.side(x)
-        return (hidden + residual).relu(), (first_state, second_state)
+        return (hidden + residual).relu(), BlockState(first_state, second_state)
 
 
 class CausalConvolution(nn.Module):
@@ -146,8 +155,7 @@ class CausalConvolution(nn.Module):
         """Returns the convolution's output, and the inputs that later steps still need."""
         past_inputs = x.new_zeros(x.shape[0], self.in_channels, self.context) if state is None else state
         x = torch.cat([past_inputs, x], dim=2)
-        y = conv1d(x, self.conv.weight, self.conv.bias, dilation=self.dilation)
-        return y, x[:, :, x.shape[2] - self.context :].clone()
+        return self.conv(x), x[:, :, x.shape[2] - self.context :].clone()
 
 
 def receptive_field_size(kernel_size: int, num_layers: int) -> int:

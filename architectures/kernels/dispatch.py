@@ -9,11 +9,12 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from architectures.kernels import autograd, cuda_graphs, eager, native, native_build, triton_support
+from architectures.kernels import autograd, cuda_graphs, eager, native, native_build, triton_support, unrolled
 from architectures.kernels.autograd import Passes
 from architectures.kernels.pointwise import Attention
 from architectures.kernels.triton_passes import TritonPasses, run_with_padded_units
 from architectures.kernels.triton_support import product_precision
+from architectures.recording import is_recording
 
 Backend = Literal["auto", "eager", "compiled", "graphs", "triton"]
 AvailableBackend = Literal["eager", "compiled", "graphs", "triton"]
@@ -149,19 +150,24 @@ def discounted_average(
     Returns:
         o = f_o(f_h(r_t)) of every step, (batch, time, units), and the last r and l, (batch, units) each. Under autocast
         they are float32: sums over time would stop growing in half precision. The Triton kernels then multiply in
-        autocast's precision, the others in float32.
+        autocast's precision, the others in float32. For float16 without autocast r and l are float32, too, and all is
+        computed in it: the l of the start lies beyond the range of float16.
 
     Raises:
         RuntimeError: if a backend that is requested by name does not work here.
     """
     autocast_dtype, operands = _to_float32(x, weight_x, bias, weight_h, r, l)
-    name = pick_backend(operands[0], backend, len(weight_h))
+    name = None if is_recording() else pick_backend(operands[0], backend, len(weight_h))
     options: dict[str, Any] = {"attention": attention, "hidden_tanh": hidden_tanh, "output_tanh": output_tanh}
     with torch.autocast(x.device.type, enabled=False):
-        if name == "compiled":
-            return native.discounted_average(*operands, **options)
-        compute = functools.partial(autograd.discounted_average, **options, passes=_passes(name, x, autocast_dtype))
-        return run_with_padded_units(compute, *operands) if name == "triton" else compute(*operands)  # type: ignore[return-value]
+        if name is None:
+            y, r, l = unrolled.discounted_average(*operands, **options)
+        elif name == "compiled":
+            y, r, l = native.discounted_average(*operands, **options)
+        else:
+            compute = functools.partial(autograd.discounted_average, **options, passes=_passes(name, x, autocast_dtype))
+            y, r, l = run_with_padded_units(compute, *operands) if name == "triton" else compute(*operands)
+    return y.to(x.dtype) if x.dtype == torch.float16 and autocast_dtype is None else y, r, l
 
 
 def discounted_average_states(
@@ -198,9 +204,11 @@ def run_compiled_cell(
     """Runs the compiled recurrence of a cell that PyTorch has too, if the compiled backend is chosen.
 
     Takes the arguments of `architectures.kernels.native.run_cell` and returns its results, or `None` where PyTorch's
-    own implementation is to run: with another backend, on other devices, and under autocast.
+    own implementation is to run: with another backend, on other devices, under autocast, and while PyTorch records.
     """
-    if torch.is_autocast_enabled(x.device.type) or not native.supports(x) or pick_backend(x) != "compiled":
+    if torch.is_autocast_enabled(x.device.type) or not native.supports(x) or is_recording():
+        return None
+    if pick_backend(x) != "compiled":
         return None
     return native.run_cell(cell, x, weight_x, bias, weight_h, start)
 
@@ -216,8 +224,9 @@ def _passes(name: AvailableBackend, x: Tensor, autocast_dtype: torch.dtype | Non
 
 
 def _to_float32(*operands: Tensor) -> tuple[torch.dtype | None, tuple[Tensor, ...]]:
-    """Returns autocast's dtype and the operands as float32; `None` and the operands themselves if autocast is off."""
+    """Returns autocast's dtype, or `None` if it is off, and the operands: as float32 under autocast and for float16."""
     device = operands[0].device.type
-    if not torch.is_autocast_enabled(device):
+    autocast_dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+    if autocast_dtype is None and operands[0].dtype != torch.float16:
         return None, operands
-    return torch.get_autocast_dtype(device), tuple(value.float() for value in operands)
+    return autocast_dtype, tuple(value.float() for value in operands)

@@ -4,6 +4,9 @@ The library is compiled under a temporary name and renamed under a lock, so that
 once, and one that is killed leaves nothing behind that could be mistaken for a library. Its name contains a hash of
 everything that it depends on (sources, PyTorch, compiler, processor), and the hash of its content is in a file beside
 it: a truncated library is built again.
+
+A library is code, and whoever can write to its folder can put another one and its hash there. So the folder is made for
+its owner alone, and neither it nor the files in it may belong to another user or be writable by others.
 """
 
 import hashlib
@@ -11,6 +14,7 @@ import os
 import platform
 import shlex
 import shutil
+import stat
 import subprocess
 from pathlib import Path
 
@@ -32,16 +36,19 @@ def find_or_build_library() -> Path:
     """Returns the library's path, after building it if necessary.
 
     Raises:
-        BuildError: if there is no compiler, it fails, or the cache folder cannot be written to.
+        BuildError: if there is no compiler, it fails, or the cache folder cannot be written to, or others can write to
+            it.
     """
     compiler = find_compiler()
     path = library_path(compiler)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        check_private(path)
         if not is_complete(path):
             with FileLock(path.with_suffix(".lock")):
                 if not is_complete(path):
                     compile_library(compiler, path)
+            check_private(path)
     except OSError as error:
         reason = error.strerror or error
         raise BuildError(f"cannot build in {path.parent}: {reason}; {CACHE_VARIABLE} may name another folder") from None
@@ -52,9 +59,11 @@ def is_built() -> bool:
     """Returns whether the library is built already.
 
     Raises:
-        BuildError: if there is no compiler.
+        BuildError: if there is no compiler, or others can write to the cache folder.
     """
-    return is_complete(library_path(find_compiler()))
+    path = library_path(find_compiler())
+    check_private(path)
+    return is_complete(path)
 
 
 def find_compiler() -> str:
@@ -109,6 +118,29 @@ def compiler_version(compiler: str) -> str:
     return run_compiler([compiler, "--version"]).partition("\n")[0]
 
 
+def check_private(path: Path) -> None:
+    """Raises a BuildError if others can write to a library or its folder: they could put their own code there.
+
+    What does not exist yet is passed over. root may own either, since it can write to everything anyway.
+    """
+    if not hasattr(os, "getuid"):
+        return
+    for part in (path.parent, path):
+        try:
+            status = part.stat()
+        except OSError:
+            continue
+        if status.st_uid not in (os.getuid(), 0):
+            reason, remedy = f"belongs to another user ({status.st_uid})", ""
+        elif status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            reason, remedy = "can be written by others", f"if nobody else has, `chmod go-w '{part}'`, or "
+        else:
+            continue
+        raise BuildError(
+            f"{part} {reason}, who could put their own code there: {remedy}name another folder with {CACHE_VARIABLE}"
+        )
+
+
 def is_complete(path: Path) -> bool:
     """Returns whether the library exists and its content is what was built."""
     hash_file = path.with_suffix(".sha256")
@@ -150,6 +182,8 @@ def compile_library(compiler: str, path: Path) -> None:
             ]
         )
         path.with_suffix(".sha256").unlink(missing_ok=True)
+        # The umask of some systems lets the group write.
+        temporary.chmod(0o700)
         content_hash = sha256(temporary)
         temporary.replace(path)
         hash_file = temporary.with_suffix(".sha256")

@@ -109,3 +109,28 @@ def test_operands_that_do_not_fit_are_refused(name: str) -> None:
         layer(x, (torch.zeros(2, 5, dtype=torch.float64),))
     with pytest.raises(TypeError, match="must be"):
         layer(x, (torch.zeros(2, 4),))
+
+
+@each_cell
+@pytest.mark.parametrize("units", [15, 16, 17])
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")], ids=str)
+def test_infinity_spreads_no_further_than_in_pytorch(
+    name: str, units: int, value: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its product with a weight of 0 is NaN: there are such weights beyond the units in a vector, and where the GRU's
+    recurrent product has no input. Sequences beside it keep every bit."""
+    layer = make_layer(name, units, dtype=torch.float32)
+    clean = noise(3, 6, 3, seed=9).float()
+    x = clean.clone()
+    x[1, 2, 1] = value
+    h = noise(3, units, seed=10).float().requires_grad_()
+    outcomes = []
+    for backend in ("compiled", "eager"):
+        monkeypatch.setenv("WORKBENCH_BACKEND", backend)
+        y, (last,) = layer(x, (h,))
+        (of_h,) = torch.autograd.grad(y[:, :2].sum() + y[0].sum(), h)
+        outcomes.append((y.detach(), last.detach(), of_h))
+    torch.testing.assert_close(outcomes[0], outcomes[1], rtol=1e-5, atol=1e-5, equal_nan=True)
+    assert bool(outcomes[0][0][1, 2:].isfinite().all()) is (value == value)
+    monkeypatch.setenv("WORKBENCH_BACKEND", "compiled")
+    assert torch.equal(outcomes[0][0][[0, 2]], layer(clean, (h,))[0][[0, 2]])

@@ -153,3 +153,64 @@ def test_an_unwritable_cache_is_an_error_with_a_remedy(sandbox: BuildSandbox, mo
     sandbox.cache.write_text("a file")
     with pytest.raises(BuildError, match="WORKBENCH_CACHE may name another folder"):
         find_or_build_library()
+
+
+def test_the_folder_is_for_its_owner_alone(sandbox: BuildSandbox) -> None:
+    """Whatever the umask: a library is code. Folders above it are made as usual."""
+    sandbox.monkeypatch.setenv("WORKBENCH_CACHE", str(sandbox.folder / "above" / "cache"))
+    before = os.umask(0o002)
+    try:
+        path = find_or_build_library()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(path.parent.parent.stat().st_mode) == 0o775
+    assert not path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+@pytest.mark.parametrize("mode", [0o002, 0o020], ids=["others", "group"])
+@pytest.mark.parametrize("part", ["folder", "library"])
+def test_a_library_that_others_can_write_is_not_loaded(sandbox: BuildSandbox, part: str, mode: int) -> None:
+    """With its own hash beside it, a planted one is complete. Nothing is built there either, and one line says what
+    can be done; after that it is."""
+    path = find_or_build_library()
+    written = path.parent if part == "folder" else path
+    written.chmod(written.stat().st_mode | mode)
+    for call in (find_or_build_library, native_build.is_built):
+        with pytest.raises(BuildError, match=rf"^{written} can be written by others.*chmod.*WORKBENCH_CACHE$"):
+            call()
+    assert "can be written by others" in (native.unavailable_reason() or "")
+    written.chmod(0o700)
+    assert find_or_build_library() == path
+    assert sandbox.build_count == 1
+
+
+@pytest.mark.parametrize("owner", [0, 1])
+def test_a_library_of_another_user_is_not_loaded(sandbox: BuildSandbox, owner: int) -> None:
+    """root's is: root can write everywhere."""
+    path = find_or_build_library()
+    own = path.stat().st_uid
+    sandbox.monkeypatch.setattr(os, "getuid", lambda: own + 1 if own else 12)
+    if own == 0 and owner == 0:
+        assert find_or_build_library() == path
+    elif own == 0:
+        os.chown(path, owner, -1)
+        with pytest.raises(BuildError, match=rf"^{path} belongs to another user \(1\)"):
+            find_or_build_library()
+    else:
+        with pytest.raises(BuildError, match="belongs to another user"):
+            find_or_build_library()
+
+
+def test_a_folder_that_cannot_be_made_private_costs_only_speed(
+    sandbox: BuildSandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The eager backend runs, after one line."""
+    sandbox.cache.mkdir(mode=0o777)
+    sandbox.cache.chmod(0o777)
+    x = torch.zeros(1)
+    with caplog.at_level(logging.WARNING):
+        assert [pick_backend(x), pick_backend(x)] == ["eager", "eager"]
+    assert len(caplog.messages) == 1
+    assert f"{sandbox.cache} can be written by others" in caplog.messages[0]
+    assert sandbox.build_count == 0

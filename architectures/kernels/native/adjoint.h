@@ -86,10 +86,11 @@ struct Backward {
                       load_some(y + t * step + inside, lanes),
                       of_y ? load_some(of_y + row * of_y_row + t * of_y_time + panel * L, lanes) : Vec<S>{},
                       of_h[i * 2 + panel % 2], adjoints + (panel * rows + row) * C, of_sums, of_u, h_before);
+        // Lanes beyond the units stay 0, as in the forward pass: what is not finite there must not spread.
         S* const to = mine + row * width() + panel * L;
-        for (int j = 0; j < G; ++j) store(to + j * n.padded, of_sums[j]);
-        if constexpr (F) store(to + G * n.padded, of_u);
-        store(operand + ((pair * chunk * rows + slot + row) * 2 + panel % 2) * L, h_before);
+        for (int j = 0; j < G; ++j) store_some(to + j * n.padded, of_sums[j], lanes);
+        if constexpr (F) store_some(to + G * n.padded, of_u, lanes);
+        store_some(operand + ((pair * chunk * rows + slot + row) * 2 + panel % 2) * L, h_before, lanes);
       }
     }
   }

@@ -2,7 +2,8 @@
 // (RWA, RDA), the GRU and the plain RNN.
 //
 // A cell has `gates` sums over [x | 1 | h] and, if `features` is 1, one over [x | 1]. Its state consists of `carried`
-// vectors, and `kept()` vectors of each step are saved for the backward pass.
+// vectors, and `kept()` vectors of each step are saved for the backward pass. The weights of x are 0 in
+// `gate_without_x`, which is then summed without x where that is not finite; -1 if there is no such gate.
 #pragma once
 
 #include "vector.h"
@@ -42,7 +43,7 @@ inline void attend(int64_t attention, Vec<S> p, Vec<S>& alpha, Vec<S>& slope) {
 // z_t - r_{t-1}, delta = alpha - m and, if they exist, sigmoid(-q) and (log f_a)'(p).
 template <class S, int G>
 struct Average {
-  static constexpr int gates = G, features = 1, carried = 2;
+  static constexpr int gates = G, features = 1, carried = 2, gate_without_x = -1;
   Options options;
 
   bool sloped() const { return options.attention != kExp; }
@@ -113,7 +114,7 @@ struct Average {
 // gates [r | z | U h + c], feature W x + b.
 template <class S>
 struct GRU {
-  static constexpr int gates = 3, features = 1, carried = 1;
+  static constexpr int gates = 3, features = 1, carried = 1, gate_without_x = 2;
 
   int kept() const { return 4; }
   Vec<S> start(const Vec<S>* state) const { return state[0]; }
@@ -149,7 +150,7 @@ struct GRU {
 // h_t = tanh(W x + U h_{t-1} + b) (Elman 1990)
 template <class S>
 struct RNN {
-  static constexpr int gates = 1, features = 0, carried = 1;
+  static constexpr int gates = 1, features = 0, carried = 1, gate_without_x = -1;
 
   int kept() const { return 0; }
   Vec<S> start(const Vec<S>* state) const { return state[0]; }

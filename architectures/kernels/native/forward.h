@@ -64,13 +64,22 @@ struct Forward {
           to.saved ? to.saved + ((t * n.panels + panel) * n.batch + from + row) * cell.kept() : nullptr;
       Vec<S> h, y;
       cell.forward(sums + i * G, features[i], state, keep, h, y);
-      store(next + row * n.depth + n.inputs + 1 + panel * L, h);
+      // Lanes beyond the units stay 0: there the sums of an infinite input, 0 * inf, are NaN, and would spread from h.
+      store_some(next + row * n.depth + n.inputs + 1 + panel * L, h, lanes);
       if (to.y) store_some(to.y + place, y, lanes);
       for (int c = 0; to.states && c < C; ++c)
         store_some(to.states + c * n.time * n.batch * n.units + place, state[c], lanes);
     }
   }
 };
+
+// Computes the sum of gate J for a row without its part of x, for the lanes of a panel.
+template <class S, class Cell, int J>
+Vec<S> sum_without_x(const Sizes<S>& n, const Vec<S>* gates, int64_t panel, const S* operand) {
+  Vec<S> sum{};
+  for (int64_t k = n.inputs; k < n.depth; ++k) sum += gates[(panel * n.depth + k) * Cell::gates + J] * operand[k];
+  return sum;
+}
 
 template <class S, class Cell>
 void forward_rows(const Sizes<S>& n, const Cell& cell, const Vec<S>* gates, const Vec<S>* features, const Tensor& x,
@@ -92,8 +101,13 @@ void forward_rows(const Sizes<S>& n, const Cell& cell, const Vec<S>* gates, cons
     }
   }
   for (int64_t t = 0; t < n.time; ++t) {
+    bool finite = true;
     for (int64_t i = 0; i < rows; ++i)
-      for (int64_t k = 0; k < n.inputs; ++k) now[i * width + k] = xs[from + i][t][k];
+      for (int64_t k = 0; k < n.inputs; ++k) {
+        const S value = xs[from + i][t][k];
+        now[i * width + k] = value;
+        finite &= std::isfinite(value);
+      }
     for (int64_t panel = 0; panel < n.panels; ++panel)
       tiles<kRows<S, G>>(rows, [&]<int R>(int64_t first) {
         Vec<S> sums[R][G], u[R][1] = {};
@@ -101,6 +115,12 @@ void forward_rows(const Sizes<S>& n, const Cell& cell, const Vec<S>* gates, cons
         product<S, R, G>(operand, width, 1, scalars<S>(gates + panel * n.depth * G), G * L, n.depth, sums);
         if constexpr (F)
           product<S, R, 1>(operand, width, 1, scalars<S>(features + panel * (n.inputs + 1)), L, n.inputs + 1, u);
+        if constexpr (Cell::gate_without_x >= 0)
+          for (int i = 0; i < R && !finite; ++i)
+            // The other rows keep their bits.
+            if (!std::all_of(operand + i * width, operand + i * width + n.inputs, [](S v) { return std::isfinite(v); }))
+              sums[i][Cell::gate_without_x] =
+                  sum_without_x<S, Cell, Cell::gate_without_x>(n, gates, panel, operand + i * width);
         work.pointwise(t, panel, first, R, &sums[0][0], &u[0][0], next);
       });
     std::swap(now, next);
