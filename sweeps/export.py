@@ -13,7 +13,6 @@ from optuna.trial import FrozenTrial, TrialState
 from sweeps.studies import VERSIONS, LoadedStudy
 from sweeps.trial_budget import DIVERGED, DUPLICATE, ERROR, IDENTITY, OUTCOME, slot_of
 from workbench import study_files
-from workbench.config import TUNING_SEED
 from workbench.study_files import Study, Trial, TrialStatus
 
 MIN_TRIALS_FOR_IMPORTANCE = 4
@@ -44,7 +43,7 @@ def write_study(out: Path, study: LoadedStudy, seeds: int) -> Study:
 def export_study(study: LoadedStudy, seeds: int) -> Study:
     """Returns the present state of a study."""
     spec = study.spec
-    default = default_identity(study)
+    default = study.default_identity
     trials = [trial for trial in study.trials if trial.user_attrs.get(OUTCOME) != DUPLICATE and slot_of(trial) >= 0]
     best = best_trial(trials)
     settings = spec.to_dict()
@@ -67,11 +66,6 @@ def export_study(study: LoadedStudy, seeds: int) -> Study:
     )
 
 
-def default_identity(study: LoadedStudy) -> str:
-    """Returns the identity of the default configuration, which a comparison without tuning would train."""
-    return study.spec.experiment({}, TUNING_SEED).identity
-
-
 def best_trial(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
     """Returns the complete trial with the lowest validation loss, the earlier of two equal ones; `None` if none is.
 
@@ -81,12 +75,12 @@ def best_trial(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
     return min(complete, key=lambda trial: (*trial.values, trial.number), default=None)
 
 
-def export_trial(trial: FrozenTrial, default_identity: str) -> Trial:
+def export_trial(trial: FrozenTrial, default_identity: str | None) -> Trial:
     """Returns a trial as reports read it.
 
     Args:
         trial: the trial.
-        default_identity: identity of the default configuration.
+        default_identity: identity of the default configuration, if it is known.
     """
     duration = trial.duration
     return Trial(
@@ -101,7 +95,7 @@ def export_trial(trial: FrozenTrial, default_identity: str) -> Trial:
         identity=trial.user_attrs.get(IDENTITY),
         seconds=None if duration is None else duration.total_seconds(),
         ended=None if trial.datetime_complete is None else trial.datetime_complete.isoformat(timespec="seconds"),
-        default=trial.user_attrs.get(IDENTITY) == default_identity,
+        default=default_identity is not None and trial.user_attrs.get(IDENTITY) == default_identity,
         error=trial.user_attrs.get(ERROR),
     )
 

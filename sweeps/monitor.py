@@ -7,7 +7,7 @@ from pathlib import Path
 
 from optuna.trial import FrozenTrial
 
-from sweeps.export import default_identity, export_state, export_trial, write_study
+from sweeps.export import export_state, export_trial, write_study
 from sweeps.studies import LoadedStudy, refresh
 from sweeps.trial_budget import ERROR
 from workbench.study_files import FINISHED_STATES, Study, Trial
@@ -64,7 +64,7 @@ class Monitor:
 
     def _report(self) -> None:
         for study, trial in self._newly_ended():
-            self.on_trial_end(study, export_trial(trial, default_identity(study)))
+            self.on_trial_end(study, export_trial(trial, study.default_identity))
         self._polled_at = time.monotonic()
 
     def _newly_ended(self) -> list[tuple[LoadedStudy, FrozenTrial]]:

@@ -15,8 +15,10 @@ from optuna.trial import FrozenTrial
 from sqlalchemy import event, exc
 from sqlalchemy.engine import URL, Connection, Engine
 
+from sweeps.driver_options import engine_options
 from sweeps.storage_retry import with_retries
-from sweeps.storage_url import read_url, redact
+from sweeps.storage_url import read_only_url, read_url, redact
+from sweeps.store_tables import check_tables
 from workbench.errors import UserError
 from workbench.files import describe_error, ensure_writable
 
@@ -26,15 +28,6 @@ CONNECT_TIMEOUT_SECONDS = 5
 """Seconds of the same while the store is being opened; it is shorter, as every attempt is announced."""
 CREATE_ATTEMPTS = 20
 """Attempts at creating tables that other processes are creating at the same time."""
-KEEP_ALIVE = {
-    "connect_timeout": 10,
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 60_000,
-}
-"""Connection parameters of libpq, in seconds (the last in milliseconds), with which the loss of a server's machine is
-noticed within about a minute instead of hours."""
 
 
 class QueueEmptyError(Exception):
@@ -48,22 +41,27 @@ class QueueStorage(RDBStorage):
         url: a URL of SQLAlchemy's.
         heartbeat: seconds between two heartbeats of a running trial.
         grace: seconds without a heartbeat after which a trial is taken for dead.
+        read_only: whether it is only looked at: nothing is created, and an attempt to change anything fails.
     """
 
-    def __init__(self, url: str, *, heartbeat: int, grace: int) -> None:
+    def __init__(self, url: str, *, heartbeat: int, grace: int, read_only: bool = False) -> None:
+        self.read_only = read_only
+        address = read_url(url)
+        opened = read_only_url(address).render_as_string(hide_password=False) if read_only else url
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)  # Optuna calls heartbeats experimental.
             super().__init__(
-                url.replace("{", "{{").replace("}", "}}"),  # Optuna formats the URL as a template.
-                engine_kwargs=engine_options(read_url(url)),
+                opened.replace("{", "{{").replace("}", "}}"),  # Optuna formats the URL as a template.
+                engine_kwargs=engine_options(address, CONNECT_TIMEOUT_SECONDS, read_only=read_only),
                 heartbeat_interval=heartbeat,
                 grace_period=grace,
+                skip_table_creation=read_only,
             )
-        serialize_transactions(self.engine)
+        serialize_transactions(self.engine, read_only=read_only)
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
         super().__setstate__(state)
-        serialize_transactions(self.engine)
+        serialize_transactions(self.engine, read_only=self.read_only)
 
     def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
         # Not `create_new_trial`, which calls this: Optuna's cache, which wraps every RDBStorage, bypasses it.
@@ -88,14 +86,19 @@ class QueueStorage(RDBStorage):
         self.engine.dispose()
 
 
-def connect(url: str, *, heartbeat: int, grace: int, log: Callable[[str], None]) -> QueueStorage:
+def connect(
+    url: str, *, heartbeat: int, grace: int, log: Callable[[str], None], read_only: bool = False
+) -> QueueStorage:
     """Opens a store, or creates a new one; retries for a while if it is locked or out of reach.
+
+    A database of another program is refused before anything is written to it.
 
     Args:
         url: Optuna's URL, which is SQLAlchemy's.
         heartbeat: seconds between two heartbeats of a running trial.
         grace: seconds without a heartbeat after which a trial is taken for dead.
         log: receives a line before each retry.
+        read_only: whether the store is only looked at. Then nothing is created or changed, not even a lock.
 
     Raises:
         UserError: if it cannot be opened; the message never has the password.
@@ -105,9 +108,16 @@ def connect(url: str, *, heartbeat: int, grace: int, log: Callable[[str], None])
     if file is not None:
         if file.is_dir():
             raise UserError(f"{file} is a folder; name a file for the store, such as {file / 'sweep.db'}")
-        ensure_writable(file.absolute().parent)
+        if file.exists() and not file.is_file():
+            raise UserError(f"{file} is not a plain file; name another one for the store")
+        if not read_only:
+            ensure_writable(file.absolute().parent)
 
     def create() -> QueueStorage:
+        if read_only or file is None or file.exists():
+            check_tables(address, CONNECT_TIMEOUT_SECONDS, complete=read_only)
+        if read_only:
+            return QueueStorage(url, heartbeat=heartbeat, grace=grace, read_only=True)
         with schema_lock(file):
             return create_storage(lambda: QueueStorage(url, heartbeat=heartbeat, grace=grace))
 
@@ -127,20 +137,8 @@ def install_hint(address: URL) -> str:
     return f"install {address.get_driver_name()}"
 
 
-def engine_options(address: URL) -> dict[str, Any]:
-    """Returns the keyword arguments of SQLAlchemy's `create_engine`."""
-    backend = address.get_backend_name()
-    if backend == "sqlite":
-        return {"connect_args": {"timeout": CONNECT_TIMEOUT_SECONDS}}
-    # A connection that was lost, as when the server restarted, is replaced before it is used.
-    options: dict[str, Any] = {"pool_pre_ping": True}
-    if backend == "postgresql" and address.get_driver_name() in ("psycopg", "psycopg2"):
-        options["connect_args"] = {key: value for key, value in KEEP_ALIVE.items() if key not in address.query}
-    return options
-
-
-def serialize_transactions(engine: Engine) -> None:
-    """Makes SQLite's transactions wait for each other from their beginning.
+def serialize_transactions(engine: Engine, *, read_only: bool = False) -> None:
+    """Makes SQLite's transactions wait for each other from their beginning, unless they only read.
 
     Python's driver begins a transaction only at the first write, so that what was read before may be out of date: two
     processes would take the same waiting trial (SQLAlchemy's documentation, "Transactions with SQLite and the sqlite3
@@ -156,7 +154,7 @@ def serialize_transactions(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin_immediately(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     engine.dispose()  # Existing connections were opened without these listeners.
 

@@ -25,10 +25,22 @@ TRANSIENT_SQLSTATES = ("08", "40", "53300", "55P03", "57P01", "57P02", "57P03")
 a lock, a server that stops or starts (PostgreSQL's documentation, appendix A)."""
 PERMANENT_ERRORS = (
     *("authentication failed", "no password supplied", "access denied", "permission denied", "not permitted"),
-    *("pg_hba.conf", "does not exist", "unknown database", "invalid ", "certificate", "is full"),
+    *(
+        "authentication method requirement",
+        "pg_hba.conf",
+        "does not exist",
+        "unknown database",
+        "invalid ",
+        "certificate",
+    ),
+    "is full",
 )
 """Phrases of servers that refuse a connection, which has no SQLSTATE yet, for a reason that will not pass."""
+CUT_SHORT_CODES = {sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_READONLY_RECOVERY}
+"""Errors of a file whose last change was cut short by a kill: only who may write to it can put it right."""
+CUT_SHORT_REMEDY = "; its last change was cut short: the command of the sweep, given again, puts it right"
 REMEDIES = {
+    "cleartext password": "it is not sent (require_auth=password in the URL allows it)",
     "authentication failed": "check the user and the password, in the URL or in PGPASSWORD",
     "no password supplied": "give it in the URL or in PGPASSWORD",
     "is full": "make room, and give the same command again: what was stored is safe",
@@ -103,6 +115,11 @@ def is_transient(error: BaseException) -> bool:
     return is_lost and not any(phrase in driver_message(error).lower() for phrase in PERMANENT_ERRORS)
 
 
+def is_cut_short(error: BaseException) -> bool:
+    """Returns whether a file cannot be read because a kill has cut its last change short."""
+    return isinstance(error, exc.DBAPIError) and getattr(error.orig, "sqlite_errorcode", None) in CUT_SHORT_CODES
+
+
 def driver_message(error: BaseException) -> str:
     """Returns the driver's message as one line, without the statement and the values in it."""
     text = describe_error((error.orig or error) if isinstance(error, exc.DBAPIError) else error)
@@ -111,5 +128,7 @@ def driver_message(error: BaseException) -> str:
 
 def remedy(error: BaseException) -> str:
     """Returns a clause with the remedy of an error; empty if none is known."""
+    if is_cut_short(error):
+        return CUT_SHORT_REMEDY
     message = driver_message(error).lower()
     return next((f"; {text}" for phrase, text in REMEDIES.items() if phrase in message), "")

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 from sqlalchemy import exc
 from sqlalchemy.engine import URL, make_url
@@ -11,6 +12,10 @@ from workbench.errors import UserError
 
 COMMON_DRIVERS = ("sqlite", "postgresql+psycopg", "mysql+pymysql")
 EXAMPLE = "sqlite:////folder/sweep.db or postgresql+psycopg://user@host/database"
+HOST_KEYS = ("host", "hostaddr", "service", "unix_socket")
+"""Keys of a URL's query that lead a driver to another server than the one before the query."""
+MAX_HOST_LENGTH = 100
+"""Characters of a host's name that are shown."""
 SECRET_KEYS = re.compile(r"password|passwd|pwd|odbc_connect", re.IGNORECASE)
 """Keys of a URL's query from which drivers take a password."""
 
@@ -100,3 +105,56 @@ def absolute_url(url: str) -> str:
     if address.get_backend_name() != "sqlite":
         return url
     return address.set(database=str(Path(address.database or "").absolute())).render_as_string(hide_password=False)
+
+
+def is_server(url: str) -> bool:
+    """Returns whether a URL names a server, and not a file of this machine.
+
+    Raises:
+        UserError: if it is malformed.
+    """
+    return read_url(url).get_backend_name() != "sqlite"
+
+
+def server_name(url: str) -> str:
+    """Returns the host that a URL leads to, for messages: no password, one line, not long.
+
+    Raises:
+        UserError: if it is malformed.
+    """
+    address = read_url(url)
+    others = [f"{key}={value}" for key in HOST_KEYS if (value := address.query.get(key))]
+    host = address.host if address.port is None else f"{address.host}:{address.port}"
+    text = ", ".join((host or ("" if others else "this machine"), *others)).removeprefix(", ")
+    printable = "".join(char if char.isprintable() else "?" for char in text)
+    return printable if len(printable) <= MAX_HOST_LENGTH else f"{printable[: MAX_HOST_LENGTH - 3]}..."
+
+
+def read_only_url(address: URL, *, briefly: bool = False) -> URL:
+    """Returns the address with which a store is only looked at: an SQLite file is opened for reading alone.
+
+    Args:
+        address: of the store.
+        briefly: whether it is closed again before another process is likely to write to it.
+    """
+    if address.get_backend_name() != "sqlite":
+        return address
+    path = Path(address.database or "").absolute()
+    query = {"mode": "ro", "uri": "true"}
+    if briefly and is_idle_log(path):
+        # Otherwise SQLite makes two files beside it, even for those who only read.
+        query["immutable"] = "1"
+    return address.set(database=f"file:{quote(str(path))}", query=query)
+
+
+def is_idle_log(path: Path) -> bool:
+    """Returns whether an SQLite file keeps a write-ahead log, and no process has it open.
+
+    Stores that the workbench makes have none (SQLite's documentation, "Database File Format", offset 18).
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(20)
+    except OSError:
+        return False
+    return header[18:20] == b"\x02\x02" and not path.with_name(f"{path.name}-wal").exists()

@@ -13,11 +13,13 @@ from architectures.suggest import did_you_mean
 from sweeps.samplers import SlotSampler, make_pruner
 from sweeps.study_spec import StudySpec
 from sweeps.trial_budget import SlotOrderedStudy
+from workbench.config import TUNING_SEED
 from workbench.errors import UserError
 from workbench.validation import check_int
 
-SPEC, NUM_TRIALS, VERSIONS = "spec", "asked", "versions"
-"""User attributes of a study, as they are stored: its settings, its number of finished trials, library versions."""
+SPEC, NUM_TRIALS, VERSIONS, DEFAULT_IDENTITY = "spec", "asked", "versions", "default_identity"
+"""User attributes of a study, as they are stored: its settings, its number of finished trials, library versions, and
+the identity of its default configuration, if custom code is needed to compute it."""
 MAX_TRIALS = 10_000
 """Trials that a study may have at most; all slots are put into the store before the first trial starts."""
 
@@ -35,6 +37,17 @@ class LoadedStudy:
     optuna_study: Study
     spec: StudySpec
     num_trials: int
+
+    @property
+    def default_identity(self) -> str | None:
+        """Identity of the default configuration, which a comparison without tuning would train.
+
+        `None` if custom code would be needed to compute it, and the study was made by an earlier version.
+        """
+        if not self.spec.names_custom_code:
+            return self.spec.experiment({}, TUNING_SEED).identity
+        identity = self.optuna_study.user_attrs.get(DEFAULT_IDENTITY)
+        return identity if isinstance(identity, str) else None
 
     @property
     def trials(self) -> list[FrozenTrial]:
@@ -72,7 +85,9 @@ def check_same_study(study: Study, spec: StudySpec, num_trials: int) -> None:
     """
     attributes = study.user_attrs
     if SPEC not in attributes:
-        half_created = not (attributes.keys() - {VERSIONS, NUM_TRIALS} or study.get_trials(deepcopy=False))
+        half_created = not (
+            attributes.keys() - {VERSIONS, NUM_TRIALS, DEFAULT_IDENTITY} or study.get_trials(deepcopy=False)
+        )
         if not half_created or study.directions != [StudyDirection.MINIMIZE] * len(spec.objectives):
             raise UserError(f"study {spec.name!r} in this store was not made by the workbench; choose another --name")
         return
@@ -98,6 +113,9 @@ def create_or_load_study(storage: BaseStorage, spec: StudySpec, num_trials: int)
     attributes = study.user_attrs
     if attributes.get(NUM_TRIALS) != num_trials:
         study.set_user_attr(NUM_TRIALS, num_trials)
+    if spec.names_custom_code and DEFAULT_IDENTITY not in attributes:
+        # Those who only look at the study do not import the code.
+        study.set_user_attr(DEFAULT_IDENTITY, spec.experiment({}, TUNING_SEED).identity)
     if SPEC not in attributes:
         study.set_user_attr(VERSIONS, {"optuna": optuna.__version__})
         # Last, so that a study that has it has everything.

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from sweeps.search_space import SearchSpace, check_corners
 from sweeps.setting_names import Match, normalize_options, settings_by_name
 from workbench.config import Budget, Experiment, Numerics, Optimization, Part
-from workbench.custom_parts import architecture_source, check_unchanged
+from workbench.custom_parts import architecture_source, check_unchanged, is_custom
 from workbench.errors import UserError
 from workbench.parameter_matching import match_parameters
 from workbench.resolve import resolve_architecture, resolve_task
@@ -21,6 +21,7 @@ PrunerName = Literal["median", "hyperband", "none"]
 
 OBJECTIVES = (("loss",), ("loss", "seconds"), ("loss", "parameters"))
 """Objectives that a study may have."""
+CHANGE_REMEDY = "put it back, or begin another study (--name)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,17 +87,32 @@ class StudySpec:
             raise UserError(f"objectives must be loss, alone or with seconds or parameters, not {given}")
         if len(self.objectives) > 1 and self.pruner != "none":
             raise UserError("trials with two objectives cannot be pruned; drop one, or the pruner (--pruner none)")
-        object.__setattr__(self, "options", normalize_options(self.architecture, self.options))
         if self.match == "parameters" and "hidden_size" in self.options:
             name = self.architecture
             raise UserError(f"{name} is given a hidden_size, but --match parameters solves for it; drop one")
+        if not isinstance(self.space, Mapping):
+            raise UserError(f"the space of {self.architecture} must be a mapping, not {self.space!r}")
+        if self.source is None or not is_custom(self.architecture):
+            self._read_options_and_space()
+
+    @property
+    def names_custom_code(self) -> bool:
+        """True if the task or the architecture is custom, so that its code is imported to build a run."""
+        return is_custom(self.task.name) or is_custom(self.architecture)
+
+    def _read_options_and_space(self) -> None:
+        """Checks the options and the space, and writes them in one way; custom code is imported for it.
+
+        A specification with the hash of custom code was written by `to_dict` after this, and may only be looked at.
+        """
+        object.__setattr__(self, "options", normalize_options(self.architecture, self.options))
         if self.source is None:
             object.__setattr__(self, "source", architecture_source(self.architecture))
         try:
             space = self.search_space()
         except UserError:
             # If the code has changed, that is the cause, and the better message.
-            self.check_source()
+            self._check_architecture()
             raise
         searched = space.split_by_owner(dict.fromkeys(space.to_dict()))["architecture"]
         for key, value in self.options.items():
@@ -183,14 +199,17 @@ class StudySpec:
         )
 
     def check_source(self) -> None:
-        """Refuses to continue with other code than the study was made with.
+        """Refuses to continue with other code than the study was made with, which is imported for it.
 
         Raises:
             UserError: if the code of the task or of the architecture has changed.
         """
-        owner, remedy = f"study {self.name}", "put it back, or begin another study (--name)"
-        check_unchanged("task", self.task, owner, remedy)
-        check_unchanged("architecture", Part(name=self.architecture, source=self.source), owner, remedy)
+        check_unchanged("task", self.task, f"study {self.name}", CHANGE_REMEDY)
+        self._check_architecture()
+
+    def _check_architecture(self) -> None:
+        part = Part(name=self.architecture, source=self.source)
+        check_unchanged("architecture", part, f"study {self.name}", CHANGE_REMEDY)
 
     def differences(self, other: "StudySpec") -> list[str]:
         """Returns the settings that differ from those of another study, each with both values, this one's first."""
@@ -202,7 +221,7 @@ class StudySpec:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Returns the specification that `to_dict` wrote.
+        """Returns the specification that `to_dict` wrote; custom code that it names is not imported.
 
         Raises:
             UserError: if a key is unknown or missing, or a value is invalid.
@@ -212,6 +231,9 @@ class StudySpec:
         parts = {key: from_mapping(kind, rest.pop(key, None), f"the study's {key}") for key, kind in kinds.items()}
         # Studies from before there was a choice have none.
         parts["numerics"] = from_mapping(Numerics, rest.pop("numerics", {}), "the study's numerics")
+        architecture = rest.get("architecture")
+        if isinstance(architecture, str) and is_custom(architecture) and not isinstance(rest.get("source"), str):
+            raise UserError(f"the hash of the code of {architecture} is missing")
         return from_mapping(cls, {**rest, **parts}, "the study")
 
 

@@ -92,6 +92,14 @@ class Sweep:
                 f"name {self.name!r} must be of letters, digits, dots and dashes, not dots alone, such as --name march"
             )
 
+    @property
+    def study_names(self) -> tuple[str, ...]:
+        """Names of its studies, by task and architecture."""
+        return tuple(self._study_name(task, name) for task in self.tasks for name in self.architectures)
+
+    def _study_name(self, task: str, architecture: str) -> str:
+        return "/".join(part for part in (self.name, task, architecture) if part)
+
     def specs(self) -> list[StudySpec]:
         """Returns the complete specifications of the studies, by task and architecture.
 
@@ -124,7 +132,7 @@ class Sweep:
                 )
                 specs.append(
                     StudySpec(
-                        name="/".join(part for part in (self.name, task_name, name) if part),
+                        name=self._study_name(task_name, name),
                         task=part,
                         architecture=name,
                         options=options,

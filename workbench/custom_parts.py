@@ -3,16 +3,15 @@
 Their code belongs to an experiment as much as their options do, so its hash is part of the experiment's identity.
 """
 
-import hashlib
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Literal, get_args
 
 from architectures.registry import get_entry, load_encoder_class
 from workbench import tasks
 from workbench.config import Part
+from workbench.custom_code import BUILT_IN, hash_files, written_hash
 from workbench.errors import UserError
 from workbench.files import describe_error
 from workbench.tasks import Task
@@ -20,9 +19,6 @@ from workbench.tasks import Task
 PartKind = Literal["task", "architecture"]
 PART_KINDS: tuple[PartKind, ...] = get_args(PartKind)
 """Every kind of part that a user may bring. Options are given to one as --KIND.NAME.OPTION VALUE."""
-
-BUILT_IN = ("architectures", "workbench", "torch", "builtins", "abc", "typing", "dataclasses")
-"""Packages whose classes are not hashed, though custom ones inherit from them."""
 
 REVISION = "revision "
 """Beginning of the part of a source that is the revision of a name of the catalogue."""
@@ -36,6 +32,8 @@ def is_custom(name: str) -> bool:
 def check_unchanged(kind: PartKind, part: Part, owner: str, remedy: str) -> None:
     """Refuses a part whose code, or data, is no longer what it was when the part was resolved.
 
+    Custom code is imported for it, but only after its files were compared, as far as they say what belongs to it.
+
     Args:
         kind: task or architecture.
         part: as it was resolved. A custom one without a hash of its code is taken as unchanged.
@@ -45,6 +43,13 @@ def check_unchanged(kind: PartKind, part: Part, owner: str, remedy: str) -> None
     Raises:
         UserError: if it has changed, or is gone.
     """
+    changed = "code or the data" if kind == "task" else "code"
+    refusal = UserError(f"the {changed} of {kind} {part.name} is not what {owner} was made with; {remedy}")
+    hashes = split_revision(part.source)[1]
+    if is_custom(part.name) and hashes is not None:
+        written = written_hash(part.name)
+        if written is not None and written not in hashes.split("-"):
+            raise refusal
     data = None
     if kind == "task":
         with user_errors(f"task {part.name}"):
@@ -53,10 +58,8 @@ def check_unchanged(kind: PartKind, part: Part, owner: str, remedy: str) -> None
     else:
         source = architecture_source(part.name)
     # What an earlier revision trained can still be read.
-    differs = split_revision(source)[1] != split_revision(part.source)[1]
-    if differs and (part.source is not None or data is not None):
-        changed = "code or the data" if kind == "task" else "code"
-        raise UserError(f"the {changed} of {kind} {part.name} is not what {owner} was made with; {remedy}")
+    if split_revision(source)[1] != hashes and (part.source is not None or data is not None):
+        raise refusal
 
 
 def split_revision(source: str | None) -> tuple[str | None, str | None]:
@@ -106,10 +109,7 @@ def class_source(cls: type, name: str) -> str | None:
         return None
     custom = [base for base in cls.__mro__ if base.__module__.partition(".")[0] not in BUILT_IN]
     files = {inspect.getsourcefile(base) for base in custom}
-    digest = hashlib.sha256()
-    for path in sorted(path for path in files if path is not None):
-        digest.update(Path(path).read_bytes())
-    return digest.hexdigest()[:12]
+    return hash_files(path for path in files if path is not None)
 
 
 @contextmanager

@@ -283,7 +283,7 @@ def test_a_half_written_file_of_findings_is_a_line_and_stays(results, capsys):
 
 
 def test_only_what_is_not_available_is_nothing_done(results, capsys):
-    status, out, err = run([results, "--probes", "alternation", *QUICK], capsys)
+    status, out, err = run([results, "--probes", "discount_dynamics", *QUICK], capsys)
     assert (status, out) == (2, "")
     (line,) = [line for line in err if line.startswith("workbench: ")]
     assert "alternation is not available for any of the 2 models: " in line
@@ -301,3 +301,20 @@ def test_ctrl_c_leaves_what_is_done(results, tmp_path):
     analyses = [json.loads(path.read_text())["probes"] for path in results.rglob("analysis.json")]
     assert [list(analysis) for analysis in analyses] == [["memory_length"]] * 2
     assert not list(results.rglob("*.tmp"))
+
+
+def test_code_that_only_the_folder_names_is_imported_only_if_the_user_says_so(tmp_path, monkeypatch, capsys):
+    import sys
+
+    (tmp_path / "their_code.py").write_text("from architectures.gru import GRU\n\n\nclass Mine(GRU):\n    pass\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    finished = finish(small("their_code:Mine", steps=2), tmp_path / "results")
+    for where in (tmp_path / "results", finished.folder / "last.ckpt"):
+        sys.modules.pop("their_code", None)
+        line = error_line([where, "--probes", "discount_dynamics"], capsys)
+        assert "their_code:Mine is code that the results name and that is not installed" in line
+        assert "their_code" not in sys.modules
+    status, _, err = run([tmp_path / "results", *QUICK, "--probes", "discount_dynamics", "--allow-code"], capsys)
+    assert status == 0, err
+    sys.modules.pop("their_code", None)

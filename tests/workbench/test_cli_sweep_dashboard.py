@@ -21,6 +21,8 @@ from tests.forked_command import forked_command
 from tests.sockets import listening_addresses
 from workbench.cli.main import main
 from workbench.cli.sweep import dashboard
+from workbench.cli.sweep.storage_options import find_storage_url
+from workbench.errors import UserError
 from workbench.files import write_yaml
 
 SWEEP = {"tasks": ["addition"], "architectures": ["rnn", "gru"], "trials": 3, "seeds": 1, "steps": 5}
@@ -154,9 +156,11 @@ def test_the_store_may_be_named_beside_the_folder_or_kept_in_it(out, tmp_path, m
     monkeypatch.delenv("WORKBENCH_STORAGE", raising=False)
     elsewhere = "postgresql+psycopg://me@host/sweeps"
     write_yaml(tmp_path / "sweep.yaml", {**Sweep.from_dict(SWEEP).to_dict(), "storage": elsewhere})
-    assert dashboard.find_storage_url(str(tmp_path), None) == elsewhere
-    assert dashboard.find_storage_url(str(tmp_path), default_url(out)) == default_url(out)
-    assert dashboard.find_storage_url(str(out), None) == default_url(out)
+    with pytest.raises(UserError, match="names a store on host, which is not connected to unless you name it too"):
+        find_storage_url(str(tmp_path), None)
+    assert find_storage_url(str(tmp_path), elsewhere) == elsewhere
+    assert find_storage_url(str(tmp_path), default_url(out)) == default_url(out)
+    assert find_storage_url(str(out), None) == default_url(out)
 
 
 def test_a_missing_package_is_a_line_that_names_the_extra(out, monkeypatch, capsys):

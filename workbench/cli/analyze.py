@@ -1,14 +1,17 @@
 """`workbench analyze`: probes of trained and untrained models."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.cli.options import Device, default_workers, take_options
+from workbench.cli.habits import check_task_names
+from workbench.cli.options import Device, check_required, default_workers, refuse_inside, take_options
 from workbench.cli.output import warn
 from workbench.cli.parser import NamedOptions, Parser, parse_arguments
 from workbench.cli.wandb_mirror import update_mirror
 from workbench.config import MAX_THREADS, Experiment
+from workbench.custom_code import ALLOW_CODE_HELP, check_code_allowed
 from workbench.errors import UserError
 from workbench.files import ensure_writable
 from workbench.run_folder import results_folder
@@ -18,7 +21,9 @@ DESCRIPTION = """Probe what models have learned: how far back they remember, why
 
 DIR is the folder of a comparison, of which every finished run is probed and the report written again; or the folder of
 one run; or a checkpoint in it. The results of each probe are kept beside the run in analysis.json as soon as they are
-known; what is there already is read, not repeated. Untrained architectures are probed with --untrained."""
+known; what is there already is read, not repeated. Untrained architectures are probed with --untrained.
+
+DIR may come from anybody: code that it names is imported if it is installed, or with --allow-code."""
 
 EXAMPLES = """examples:
   workbench analyze results
@@ -75,11 +80,13 @@ class AnalyzeOptions:
 def main(arguments: list[str]) -> int:
     """Runs the command; returns the exit status."""
     values, named_options = parse_arguments(build_parser(), arguments)
-    path, again = values.pop("dir"), values.pop("again")
+    path, again, allow_code = values.pop("dir"), values.pop("again"), values.pop("allow_code")
     untrained, options = take_options(UntrainedOptions, values), take_options(AnalyzeOptions, values)
     experiments = None if path is not None else untrained_experiments(untrained, named_options)
     if path is not None and (named_options or untrained != UntrainedOptions()):
         raise UserError("name DIR to probe what is there, or --untrained with --task and --out, but not both")
+    if path is not None and not any(os.path.exists(place / "config.yaml") for place in (Path(path), Path(path).parent)):
+        refuse_inside(Path(path))
 
     # Imported only now, as it takes seconds: a mistake is answered at once.
     from analysis.probes import registry, runner
@@ -97,6 +104,9 @@ def main(arguments: list[str]) -> int:
         registry.load_probe(name)
     if experiments is None:
         jobs, notes = runner.find_jobs(Path(path))
+        for job in jobs:
+            names_of_code = (job.experiment.task.name, job.experiment.architecture.name)
+            check_code_allowed(names_of_code, results_folder(job.folder) or job.folder, allowed=allow_code)
         ensure_writable(Path(path) if Path(path).is_dir() else Path(path).parent)
     else:
         jobs, notes = runner.untrained_jobs(Path(untrained.out or ""), experiments), []
@@ -161,14 +171,10 @@ def untrained_experiments(options: UntrainedOptions, named_options: Mapping[str,
 
     if options.untrained is None:
         raise UserError("name what to probe: a folder of results, a run's folder, a checkpoint, or --untrained NAME")
-    if options.task is None:
-        raise UserError(
-            "name the task that untrained models would be trained on: --task NAME (workbench list shows them)"
-        )
-    if not options.out:
-        raise UserError("name a folder for the results: --out DIR")
-    if not options.untrained.strip(" ,"):
-        raise UserError("name at least one architecture: --untrained NAME,NAME (workbench list shows them)")
+    given = {"untrained": options.untrained.strip(" ,"), "untrained_task": options.task, "out": options.out}
+    check_required(given, "untrained", "untrained_task", "out")
+    check_task_names(options.task, "--task")
+    refuse_inside(Path(options.out or ""))
     values = {
         "tasks": [options.task],
         "architectures": options.untrained,
@@ -194,6 +200,7 @@ def build_parser() -> Parser:
     parser.add_fields(ProbeSettings, "how closely")
     parser.add_fields(AnalyzeOptions, "how it is done")
     parser.add_argument("--again", action="store_true", help="repeat probes whose results are there already")
+    parser.add_argument("--allow-code", action="store_true", help=ALLOW_CODE_HELP)
     parser.add_fields(UntrainedOptions, "untrained models")
     parser.add_data_dir()
     return parser

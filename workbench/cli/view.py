@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.cli.options import existing_folder
 from workbench.cli.parser import Parser
 from workbench.errors import UserError
 from workbench.validation import check_int
@@ -64,8 +65,7 @@ def check_results(path: str) -> Path:
     """
     out = Path(path)
     try:
-        if not out.is_dir():
-            raise UserError(f"there is no folder {out}; name the one that was given as --out")
+        existing_folder(out)
         has_results = any((out / name).exists() for name in RESULT_FILES)
     except (OSError, ValueError) as error:
         raise UserError(f"{path!r} cannot be read: {getattr(error, 'strerror', None) or error}") from None
@@ -91,8 +91,7 @@ def trials_app(out: Path, log: Callable[[str], None]) -> "WsgiApp":
         from sweeps.storage_retry import with_retries
         from sweeps.studies import load_studies
         from sweeps.worker import silence_optuna
-        from workbench.cli.sweep.dashboard import find_storage_url
-        from workbench.cli.sweep.storage_options import StorageOptions
+        from workbench.cli.sweep.storage_options import StorageOptions, find_storage_url
     except ImportError as error:
         raise UserError(f"they need {error.name}: pip install 'sequence-workbench[sweeps]'") from None
 
@@ -101,7 +100,7 @@ def trials_app(out: Path, log: Callable[[str], None]) -> "WsgiApp":
     # Its warnings about studies with few trials would appear on the terminal at every look.
     warnings.filterwarnings("ignore", module="optuna")
     options = StorageOptions()
-    storage = connect(url, heartbeat=options.heartbeat, grace=options.grace, log=log)
+    storage = connect(url, heartbeat=options.heartbeat, grace=options.grace, log=log, read_only=True)
     with_retries(lambda: load_studies(storage), log)
     import optuna_dashboard
 

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
+from analysis.dashboards.mirror.session import load_session
 from workbench.errors import UserError
 from workbench.files import describe_error
 
@@ -88,20 +89,19 @@ def fetch_account(seconds: float = 5.0) -> Account:
 
 
 def read_server_settings() -> ServerSettings:
-    """Reads the server and the key as W&B itself does.
+    """Reads the server and the key as W&B itself does, but for settings in the current folder.
 
     Raises:
         UserError: if there is no key, or it is malformed.
     """
     from wandb.errors import AuthenticationError
-    from wandb.sdk import wandb_setup
     from wandb.sdk.lib import urls, wbauth
 
     try:
         # W&B prints on stderr which files it has read.
         with redirect_stderr(io.StringIO()):
             # Not wandb.setup() and wandb.login(): they start a service, ask the server, and change the session's key.
-            settings = wandb_setup.singleton().settings
+            settings = load_session().settings
             host = wbauth.HostUrl(settings.base_url)
             auth = wbauth.authenticate_session(
                 host=host, source="workbench sync", prompt=False, update_session=False, no_offline=True

@@ -1,14 +1,17 @@
 """Writer of records in W&B's offline format, as if they had been logged while the run was trained."""
 
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from analysis.dashboards.mirror.naming import STEP
 from analysis.dashboards.mirror.record import Record
-from analysis.dashboards.mirror.state import RECORDS_FOLDER, Destination
+from analysis.dashboards.mirror.record_paths import UnknownFormatError, make_paths_relative
+from analysis.dashboards.mirror.session import load_session
+from analysis.dashboards.mirror.state import RECORDS_FOLDER, WORK_FOLDER, Destination
 from workbench.errors import UserError
 
 STAGING_FOLDER = "staged"
@@ -16,11 +19,14 @@ STAGING_FOLDER = "staged"
 
 FOREIGN_SETTINGS = {
     **dict.fromkeys(("sweep_id", "sweep_param_path", "resume", "resume_from", "fork_from", "run_notes")),
-    **dict.fromkeys(("config_paths", "launch_config_path")),
+    **dict.fromkeys(("config_paths", "launch_config_path", "git_remote_url", "git_commit")),
     "launch": False,
 }
 """Settings that W&B takes from the environment alone, where they were meant for another run, such as that of a sweep's
 agent, whose parameters would become values of this record's configuration. Each with what stands for none."""
+
+LOG_LINKS = ("debug.log", "debug-internal.log", "debug-core.log")
+"""Links to the logs of the last record, which W&B puts beside the records."""
 
 
 def write_offline_run(record: Record, out: Path, destination: Destination) -> Path:
@@ -33,7 +39,6 @@ def write_offline_run(record: Record, out: Path, destination: Destination) -> Pa
         UserError: if W&B's settings make it use another id or another folder.
     """
     import wandb
-    from wandb.sdk import wandb_setup
 
     out.joinpath(RECORDS_FOLDER).mkdir(exist_ok=True)
     settings = wandb.Settings(
@@ -46,12 +51,14 @@ def write_offline_run(record: Record, out: Path, destination: Destination) -> Pa
         x_disable_stats=True,
         x_disable_meta=True,
         x_save_requirements=False,
+        # Otherwise the name of this machine is in the record.
+        host="",
         # The environment may set these.
         sagemaker_disable=True,
         use_dot_wandb=False,
         x_sync_dir_suffix="",
     )
-    session = wandb_setup.singleton().settings
+    session = load_session().settings
     for name, none in FOREIGN_SETTINGS.items():
         setattr(session, name, none)
     run = wandb.init(
@@ -90,7 +97,24 @@ def write_offline_run(record: Record, out: Path, destination: Destination) -> Pa
         finally:
             # Otherwise the next run would write into this one.
             run.finish()
+    hide_machine(folder)
     return folder.resolve().relative_to(out.resolve())
+
+
+def hide_machine(folder: Path) -> None:
+    """Removes from a record's folder what says where on which machine it was written, and is needed for nothing.
+
+    W&B's logs are full of it, and so are the paths of attached files.
+    """
+    shutil.rmtree(folder / "logs", ignore_errors=True)
+    for name in LOG_LINKS:
+        with suppress(OSError):
+            if folder.with_name(name).is_symlink():
+                folder.with_name(name).unlink()
+    for file in folder.glob("run-*.wandb"):
+        # A later version may have another format; a record with absolute paths is still a whole one.
+        with suppress(UnknownFormatError):
+            make_paths_relative(file, folder.resolve().parent / WORK_FOLDER)
 
 
 def wandb_tables(record: Record) -> dict[str, Any]:

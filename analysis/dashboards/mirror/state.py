@@ -23,6 +23,8 @@ STATE_FILE = "wandb.json"
 """Sync state of a run, beside its result."""
 RECORDS_FOLDER = "wandb"
 """Folder of W&B's offline records in a folder of results."""
+WORK_FOLDER = ".sync"
+"""Below `RECORDS_FOLDER`: where `wandb sync` runs, and its output and logs. Paths in a record are relative to it."""
 COMPARISON_STATE_FILE = "comparison.json"
 """Sync state of the comparison, in `RECORDS_FOLDER`."""
 

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from analysis.dashboards.mirror.account import Account
 from analysis.dashboards.mirror.state import (
     RECORDS_FOLDER,
+    WORK_FOLDER,
     Destination,
     SyncState,
     read_state,
@@ -33,8 +34,6 @@ STALL_SECONDS = 180.0
 """Seconds without progress after which a batch is given up."""
 POLL_SECONDS = 0.1
 """Seconds between two checks for progress."""
-WORK_FOLDER = ".sync"
-"""Below `RECORDS_FOLDER`: output and logs of `wandb sync`."""
 LOCK_FILE = ".sync.lock"
 
 
@@ -168,12 +167,23 @@ def mark_sent(out: Path, pending: Sequence[PendingRecord]) -> list[PendingRecord
     return complete
 
 
+def make_work_folder(out: Path) -> Path:
+    """Returns the empty folder, as an absolute path, in which `wandb sync` runs.
+
+    What was there before is removed; a link that a folder of results brought along is, and not what it leads to.
+    """
+    work = (out / RECORDS_FOLDER).resolve() / WORK_FOLDER
+    if work.is_symlink():
+        work.unlink()
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    return work
+
+
 def _send_batch(
     out: Path, batch: Sequence[PendingRecord], project: str, entity: str, stall_seconds: float
 ) -> Iterator[PendingRecord]:
-    work = (out / RECORDS_FOLDER / WORK_FOLDER).resolve()
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
+    work = make_work_folder(out)
     pending = list(batch)
     why: str | None = None
     process = start_sync(work, [record.file for record in batch], project, entity)

@@ -59,7 +59,14 @@ MAX_LINE_LENGTH = 240
 
 
 def start_sync(work: Path, files: Sequence[Path], project: str, entity: str) -> subprocess.Popen[bytes]:
-    """Starts `wandb sync` for W&B's files; its output and logs go to the folder `work`."""
+    """Starts `wandb sync` for W&B's files; its output and logs go to the folder `work`.
+
+    Args:
+        work: an empty folder.
+        files: absolute paths of the records' files.
+        project: that they are sent to.
+        entity: its owner.
+    """
     options = ["--project", project, "--entity", entity, "-n", str(PARALLEL_UPLOADS)]
     # -P keeps Python from importing files of the user's working directory in place of its own modules.
     command = [sys.executable, "-P", "-c", CHILD_CODE, "sync", *options, *map(str, files)]
@@ -70,6 +77,8 @@ def start_sync(work: Path, files: Sequence[Path], project: str, entity: str) -> 
             stdout=output,
             stderr=output,
             env=sync_environment(work),
+            # W&B takes over settings from the current folder, even the address of the server.
+            cwd=work,
             start_new_session=True,
         )
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from analysis.dashboards.server.wsgi import DOCUMENT_POLICY, HTML, TEXT, Response
+from analysis.dashboards.server.wsgi import DOCUMENT_POLICY, HTML, REPORT_POLICY, TEXT, Response
 from analysis.grouping import natural_sort_key
 
 CONTENT_TYPES = {
     **dict.fromkeys((".csv", ".json", ".log", ".tex", ".yaml"), TEXT),
+    ".pdf": "application/pdf",
     ".png": "image/png",
     ".svg": "image/svg+xml",
 }
@@ -71,7 +72,8 @@ def open_file(root: Path, name: str) -> Response | None:
     if not stat.S_ISREG(status.st_mode):
         file.close()
         return None
-    return Response(body=file, size=status.st_size, kind=kind, policy=DOCUMENT_POLICY)
+    policy = REPORT_POLICY if name == REPORT_FILE else DOCUMENT_POLICY
+    return Response(body=file, size=status.st_size, kind=kind, policy=policy)
 
 
 def is_hidden(name: Path) -> bool:

@@ -7,18 +7,17 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import matplotlib as mpl
 import numpy as np
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from analysis.dashboards.server.progress import FolderProgress, Group
 from analysis.dashboards.server.run_status import ENDED, RunStatus, describe_problem
 from analysis.figures import learning_curves
-from analysis.figures.learning_curves import DivergedRun, Histories, History, finite_column
-from analysis.grouping import Section, build_sections, variant_key
+from analysis.figures.histories import DivergedRun, Histories, History, SeedCurve, finite_column, seed_curve
+from analysis.grouping import Row, Section, build_sections, variant_key
 from analysis.report import output_files
 from analysis.style import NO_METADATA, theme
 from workbench import tasks
@@ -28,7 +27,7 @@ REST_FACTOR = 10.0
 """Pause after drawing, in multiples of the time that it took: drawing uses at most a tenth of one core."""
 LEAST_SECONDS = 4.0
 """Least seconds between one drawing and the next."""
-THIN_LINE: Mapping[str, Any] = {"marker": "", "linewidth": 0.9, "alpha": 0.75, "zorder": 2.8}
+C = TypeVar("C", DivergedRun, SeedCurve)
 MAX_POINTS = 1000
 """Approximate limit on the points of a line; a figure is a few hundred pixels wide."""
 
@@ -163,8 +162,8 @@ def trivial_loss(run: Run) -> float | None:
 def draw_section(section: Section, statuses: Sequence[RunStatus]) -> DrawnFigure:
     """Draws the report's figure of a section from the rows so far.
 
-    A mean ends where its shortest seed ends. Therefore only finished seeds enter the mean, and every other seed is a
-    thin line until it finishes. While none has finished, the seed with the most steps takes the place of the mean.
+    In a mean, a seed that has ended keeps its last value. Therefore only finished seeds enter it, and every other seed
+    is a thin line until it finishes. While none has finished, the seed with the most steps takes the place of the mean.
     """
     by_folder = {status.folder: status for status in statuses}
     unfinished: dict[str, list[Run]] = defaultdict(list)
@@ -179,11 +178,10 @@ def draw_section(section: Section, statuses: Sequence[RunStatus]) -> DrawnFigure
         unfinished[row.label] = under_way
         rows.append(replace(row, runs=in_mean))
     means = replace(section, rows=tuple(rows))
-    histories = thin_histories(learning_curves.load_histories(means))
+    histories = thin_histories(add_unfinished_runs(learning_curves.load_histories(means), unfinished))
     if not histories:
         return DrawnFigure(title=section.title, svg=None, caption="")
     figure = learning_curves.draw_learning_curves(means, histories)
-    draw_unfinished_runs(figure, means, histories, unfinished)
     text = io.StringIO()
     with theme(), mpl.rc_context({"svg.hashsalt": section.anchor}):
         figure.savefig(text, format="svg", metadata=NO_METADATA)
@@ -194,20 +192,17 @@ def draw_section(section: Section, statuses: Sequence[RunStatus]) -> DrawnFigure
     return DrawnFigure(title=section.title, svg=image, caption=caption)
 
 
-def draw_unfinished_runs(
-    figure: Figure, section: Section, histories: Histories, unfinished: Mapping[str, Sequence[Run]]
-) -> None:
-    """Adds a thin line for each run that is not in a mean to the panels of a figure."""
-    with theme():
-        for axes, (column, column_histories) in zip(figure.axes, histories.items(), strict=True):
-            scale = learning_curves.history_scale(section, column, column_histories)
-            for row in section.rows:
-                for run in unfinished.get(row.label, ()):
-                    values = finite_column(run, column)
-                    if values is not None and len(values):
-                        values = values.iloc[thin_indices(values.to_numpy(float))]
-                        keywords = {**row.line_style.plot_keywords(), **THIN_LINE}
-                        axes.plot(values.index.to_numpy(float), scale.clip(values.to_numpy(float)), **keywords)
+def add_unfinished_runs(histories: Histories, unfinished: Mapping[str, Sequence[Run]]) -> Histories:
+    """Returns the histories with the runs of each row that are not in a mean, by its label."""
+
+    def curves(row: Row, column: str) -> tuple[SeedCurve, ...]:
+        columns = (finite_column(run, column) for run in unfinished.get(row.label, ()))
+        return tuple(seed_curve(values) for values in columns if values is not None and len(values))
+
+    return {
+        column: [replace(history, under_way=curves(history.row, column)) for history in rows]
+        for column, rows in histories.items()
+    }
 
 
 def thin_histories(histories: Histories) -> Histories:
@@ -223,12 +218,14 @@ def thin_history(history: History) -> History:
         step=history.step[indices],
         mean=history.mean[indices],
         half_width=history.half_width[indices],
-        diverged=tuple(thin_diverged(run) for run in history.diverged),
+        diverged=tuple(thin_curve(run) for run in history.diverged),
+        seeds=tuple(thin_curve(seed) for seed in history.seeds),
+        under_way=tuple(thin_curve(seed) for seed in history.under_way),
     )
 
 
-def thin_diverged(run: DivergedRun) -> DivergedRun:
-    """Returns a diverged run with fewer points."""
+def thin_curve(run: C) -> C:
+    """Returns the curve of a run with fewer points."""
     indices = thin_indices(run.value)
     return replace(run, step=run.step[indices], value=run.value[indices])
 

@@ -13,6 +13,7 @@ from socketserver import ThreadingMixIn
 from typing import IO, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+from analysis.report.page import script_hashes
 from workbench.errors import UserError
 
 HOST = "127.0.0.1"
@@ -26,9 +27,17 @@ PAGE_POLICY = (
 )
 """Policy of our pages. Figures are styled by attributes, and embed heat maps as data."""
 DOCUMENT_POLICY = (
-    f"{NO_SOURCES}; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; sandbox allow-same-origin"
+    f"{NO_SOURCES}; style-src 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'self'; sandbox allow-same-origin"
 )
 """Policy of files from the folder of results: any style is allowed, no script."""
+REPORT_POLICY = (
+    f"{NO_SOURCES}; style-src 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'self'; "
+    f"script-src {' '.join(script_hashes())}; sandbox allow-scripts allow-downloads"
+)
+"""Policy of a report: scripts run that are, to the letter, those of this version's reports, and no others.
+
+It has an origin of its own, so that not even they reach our pages.
+"""
 DEFAULT_HEADERS = {
     "Content-Security-Policy": f"{NO_SOURCES}; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",

@@ -24,6 +24,7 @@ PROBE_TITLES: Mapping[str, ProbeTitles] = {
         title="Memory length",
         metrics={
             "horizon": "Recall horizon (steps)",
+            "accuracy_at_limit": "Accuracy at the largest lags (share)",
             "memory_capacity": "Memory capacity, the sum of R² over all lags (outputs)",
             "field_90": "Lag that holds 90 % of the squared gradient (steps)",
             "extrapolation": "Below the trivial loss up to (times the training length)",
@@ -38,6 +39,7 @@ PROBE_TITLES: Mapping[str, ProbeTitles] = {
         title="Gradient decay",
         metrics={
             "gradient_half_life": "Half-life of the last output's gradient, fitted as an exponential (steps)",
+            "gradient_typical_half_life": "Half-life of the last output's gradient, typical sequence (steps)",
             "gradient_exponent": "Exponent of the last output's gradient, fitted as a power law (no unit)",
             "lyapunov": "Largest Lyapunov exponent (nats a step; below 0 a small change fades)",
             "hops": "Path length from an input to the output (hops)",
@@ -85,7 +87,8 @@ PROBE_TITLES: Mapping[str, ProbeTitles] = {
     "signal_survival": ProbeTitles(
         title="Signal survival",
         metrics={
-            "hundredth_left": "A hundredth of a signal is left after (steps)",
+            "held": "Left by the gates of the units that hold, on the task (share)",
+            "hundredth_left": "Gate leak on shuffled steps: 1 % is left after (steps)",
             "log10_left_100000": "Left after 100,000 steps (log10 of the share)",
             "copies": "Copies between an input and the output",
         },
@@ -216,8 +219,8 @@ def figure_prefixes(sections: Sequence[Section], tuned_tasks: Sequence[TunedTask
 
 def _place_figure(name: str, prefixes: Sequence[FigureNamePrefix], by_anchor: Mapping[str, Section]) -> FigureTitle:
     stem = name.partition("/")[2]
-    if stem in by_anchor:
-        section = by_anchor[stem]
+    section = by_anchor.get(stem.removesuffix("-learning-curves"))
+    if section is not None and stem.endswith("-learning-curves"):
         return FigureTitle(
             name=name,
             section=LEARNING_SECTION,

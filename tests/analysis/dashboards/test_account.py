@@ -11,6 +11,7 @@ import pytest
 
 from analysis.dashboards.mirror import account as account_module
 from analysis.dashboards.mirror.account import fetch_account, redact
+from analysis.dashboards.mirror.session import load_session
 from tests.analysis.dashboards.wandb_server import KEY, clean_environment, run_server, silent_port
 from workbench.errors import UserError
 
@@ -71,6 +72,37 @@ def test_a_key_is_found_in_the_netrc_file_and_the_server_and_entity_in_the_setti
     folder.mkdir(parents=True)
     (folder / "settings").write_text(f"[default]\nbase_url = {backend.url}\nentity = the-team\n")
     assert fetch_account().entity == "the-team"
+
+
+def write_settings(folder, url):
+    folder.mkdir(parents=True)
+    (folder / "settings").write_text(f"[default]\nbase_url = {url}\nentity = theirs\n")
+
+
+@pytest.mark.parametrize("name", ["wandb", ".wandb"])
+def test_settings_in_the_current_folder_do_not_say_who_gets_the_key(machine, backend, tmp_path, monkeypatch, name):
+    with run_server() as theirs:
+        out = tmp_path / "results"
+        write_settings(out / name, theirs.url)
+        monkeypatch.chdir(out)
+        # The user's own settings name the server, and lose against those of the current folder in W&B itself.
+        write_settings(tmp_path / "home" / ".config" / "wandb", backend.url)
+        machine(WANDB_API_KEY=KEY, WANDB_ENTITY="mine")
+        account = fetch_account()
+        assert (account.base_url, account.entity) == (backend.url, "mine")
+        assert not theirs.operations
+
+
+def test_wandb_reads_the_current_folder_again_where_others_use_it(machine, tmp_path, monkeypatch):
+    from wandb.sdk import wandb_setup
+
+    machine(WANDB_API_KEY=KEY, WANDB_BASE_URL="http://127.0.0.1:9")
+    write_settings(tmp_path / "wandb", "http://127.0.0.1:1")
+    monkeypatch.chdir(tmp_path)
+    before = type(load_session().settings).read_system_settings
+    assert wandb_setup.singleton().settings.entity is None
+    assert type(load_session().settings).read_system_settings is before
+    assert wandb_setup.singleton().settings.read_system_settings().sources
 
 
 def test_without_a_key_nothing_is_asked(machine, backend):

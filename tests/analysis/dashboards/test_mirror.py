@@ -9,6 +9,7 @@ import pytest
 from analysis.dashboards.mirror import mirror, offline_run, sources
 from analysis.dashboards.mirror.mirror import Mirror, is_current, iter_items, run_item, write_record
 from analysis.dashboards.mirror.record import TrialInfo
+from analysis.dashboards.mirror.record_paths import make_paths_relative, read_entries, write_entries
 from analysis.dashboards.mirror.state import Destination, iter_states, mirrored_destination, read_state
 from analysis.probes import records
 from analysis.probes.records import ProbeRecord
@@ -256,6 +257,44 @@ def test_copies_of_what_goes_along_go_with_the_record_that_is_replaced(tmp_path)
         sizes.append(sum(path.stat().st_size for path in copies.rglob("*") if path.is_file()))
     assert sizes[0] >= (finished.folder / "last.ckpt").stat().st_size
     assert sizes == [sizes[0]] * 3
+
+
+@needs_wandb
+def test_a_record_does_not_say_whose_machine_it_was_written_on(tmp_path, monkeypatch):
+    import wandb
+
+    finished = finish(small(steps=4), tmp_path)
+    secrets = {
+        "USERNAME": "secret-user",
+        "USER_EMAIL": "secret-email@example.org",
+        "GIT_REMOTE_URL": "https://secret-remote/x.git",
+        "GIT_COMMIT": "secret-commit",
+        "DOCKER": "secret-image",
+        "EXECUTABLE": "/secret-folder/python",
+        "PROGRAM": "/secret-folder/program.py",
+    }
+    for name, value in secrets.items():
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    monkeypatch.setattr("socket.gethostname", lambda: "secret-name")
+    written: list[bytes] = []
+
+    def keep_what_wandb_wrote(file, folder):
+        written.append(file.read_bytes())
+        make_paths_relative(file, folder)
+
+    monkeypatch.setattr(offline_run, "make_paths_relative", keep_what_wandb_wrote)
+    wandb.teardown()
+    try:
+        state = write_record(tmp_path, run_item(finished), DESTINATION)
+    finally:
+        wandb.teardown()
+    (original,) = written
+    assert write_entries(read_entries(original)) == original, "we write the format as W&B does"
+    texts = {path.name: path.read_bytes() for path in (tmp_path / state.folder).rglob("*") if path.is_file()}
+    assert f"run-{state.id}.wandb" in texts
+    assert not [name for name, text in texts.items() if b"secret" in text]
+    assert not [name for name, text in texts.items() if bytes(tmp_path) in text], "nor where"
+    assert not list((tmp_path / "wandb").glob("debug*.log"))
 
 
 @needs_wandb

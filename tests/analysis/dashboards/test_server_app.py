@@ -188,8 +188,13 @@ def test_every_answer_keeps_to_itself(app, out):
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Referrer-Policy"] == "no-referrer"
         assert headers["Cache-Control"] == "no-store"
-    assert "sandbox" in request(app, "/report.html").headers["Content-Security-Policy"]
-    assert "script-src" not in request(app, "/report.html").headers["Content-Security-Policy"]
+    report_policy = request(app, "/report.html").headers["Content-Security-Policy"]
+    assert "sandbox" in report_policy
+    # The scripts of this version's reports, by their hashes, and no others.
+    assert report_policy.count("'sha256-") == 2
+    assert "script-src 'sha256-" in report_policy
+    assert "allow-same-origin" not in report_policy
+    assert "script-src" not in request(app, "/files/comparison.csv").headers["Content-Security-Policy"]
     refused = request(
         with_default_headers(same_origin_only(ResultsApp(out, watch=False), 9)), "/", HTTP_HOST="evil.example:9"
     )

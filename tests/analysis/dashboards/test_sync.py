@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from analysis.dashboards.mirror import mirror, sync
 from analysis.dashboards.mirror.account import Account
-from analysis.dashboards.mirror.state import Destination, SyncState, read_state, write_state
+from analysis.dashboards.mirror.state import WORK_FOLDER, Destination, SyncState, read_state, write_state
 from analysis.dashboards.mirror.sync import sync_lock, upload
 from analysis.dashboards.mirror.sync_process import redact_line, sync_environment
 from analysis.probes import records
@@ -216,6 +216,39 @@ def test_two_at_once_are_refused_in_one_line(tmp_path):
         upload(tmp_path, [], DESTINATION, ACCOUNT)
     with sync_lock(tmp_path):
         assert upload(tmp_path, [], DESTINATION, ACCOUNT) == 0
+
+
+def test_settings_in_the_current_folder_do_not_say_where_records_are_sent(tmp_path, backend, monkeypatch):
+    paths = write_mirrored_runs(tmp_path, 1)
+    with run_server() as theirs:
+        # The address in the environment would go before; a user who has signed in has it in the settings.
+        settings = tmp_path / "home" / ".config" / "wandb" / "settings"
+        settings.parent.mkdir(parents=True, exist_ok=True)
+        settings.write_text(f"[default]\nbase_url = {backend.url}\n")
+        monkeypatch.delenv("WANDB_BASE_URL")
+        (tmp_path / "wandb" / "settings").write_text(f"[default]\nbase_url = {theirs.url}\n")
+        monkeypatch.chdir(tmp_path)
+        assert upload(tmp_path, paths[:1], DESTINATION, ACCOUNT) == 1
+        assert not theirs.operations
+    (received,) = backend.runs.values()
+    assert not received.variables.get("host"), "the name of this machine"
+    said = json.dumps([received.variables, received.config, received.summary])
+    assert str(tmp_path) not in said
+    assert all(str(tmp_path).encode() not in body for body in received.files.values())
+    assert str(tmp_path) not in repr(backend.artifacts)
+
+
+def test_a_link_in_place_of_the_work_folder_is_removed_and_not_what_it_leads_to(tmp_path):
+    (tmp_path / "out" / "wandb").mkdir(parents=True)
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "letter").write_text("dear")
+    link = tmp_path / "out" / "wandb" / WORK_FOLDER
+    link.symlink_to(tmp_path / "precious")
+    assert sync.make_work_folder(tmp_path / "out") == link
+    assert (link.is_symlink(), list(link.iterdir())) == (False, [])
+    assert (tmp_path / "precious" / "letter").read_text() == "dear"
+    (link / "said.txt").touch()
+    assert list(sync.make_work_folder(tmp_path / "out").iterdir()) == []
 
 
 def test_the_environment_of_a_run_does_not_change_what_is_sent(tmp_path, monkeypatch):

@@ -81,7 +81,7 @@ def test_the_first_section_says_on_one_page_who_learns_best_at_what_cost_and_it_
     assert [section.name for section in workspace.sections if section.is_open] == ["At a glance"]
     first = workspace.sections[0]
     assert [set(metrics_of_panel(panel)) - {"step"} for panel in first.panels] == [
-        {"figure/addition-length-100", "figure/copy-length-20"},
+        {"figure/addition-learning-curves", "figure/copy-learning-curves"},
         *({"val/loss"}, {"val/accuracy"}, {"test/loss"}, {"test/accuracy"}, {"probe/memory_length/horizon"}),
         *({"cost/parameters"}, {"cost/seconds_per_step"}, {"cost/parameters", "test/loss"}),
     ]
@@ -131,8 +131,8 @@ def test_figures_stand_in_their_sections(workspace):
         for panel in section.panels
         for key in getattr(panel, "media_keys", ())
     }
-    assert where["figure/addition-length-100"] == "Learning"
-    assert where["figure/memory-length-copy-length-20-capacity"] == "Memory length"
+    assert where["figure/addition-learning-curves"] == "Learning"
+    assert where["figure/memory-length-copy-capacity"] == "Memory length"
     assert {section for key, section in where.items() if key.startswith("figure/tuning-")} == {"Sweeps"}
 
 
@@ -144,8 +144,8 @@ def test_a_figure_of_a_task_that_is_named_as_another_begins_goes_to_its_own(out,
         write_run(tmp_path, experiment("lstm", task="copy", task_options=options))
     sections = build_sections(finished_runs(tmp_path))
     names = [
-        "figure/memory-length-copy-length-2-items-3-recall",
-        "figure/memory-length-copy-length-2-recall",
+        "figure/memory-length-copy-items-3-recall",
+        "figure/memory-length-copy-recall",
         "figure/own",
     ]
     assert [figure.title for figure in place_figures(names, sections, ())] == [
@@ -250,7 +250,7 @@ def test_a_task_that_is_chosen_is_filtered_by_and_keeps_the_comparisons_figures(
         ("jobType", "IN", ["copy", "comparison"])
     ]
     names = named_metrics(workspace)
-    assert "figure/copy-length-20" in names
+    assert "figure/copy-learning-curves" in names
     assert not any("addition" in name for name in names)
     # Nothing was tuned on it.
     assert "Sweeps" not in [section.name for section in workspace.sections]

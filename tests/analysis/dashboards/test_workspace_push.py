@@ -89,7 +89,7 @@ def test_the_report_says_what_was_found(out):
 def test_rankings_are_said_only_where_something_was_probed(small_results):
     texts = [text_of(block) for block in blocks_of(small_results)]
     assert "Who is best at what" not in texts
-    assert any("lstm is the only row with a test loss" in text for text in texts)
+    assert any("lstm is the only row, with a test loss of" in text for text in texts)
 
 
 def test_the_reports_grids_show_the_runs_of_one_task_in_the_colors_of_the_report(out):

@@ -10,6 +10,7 @@ from workbench.cli.output import warn
 from workbench.cli.parser import Parser
 from workbench.cli.sweep.open_sweep import LoadedSweep, add_location_options, load_sweep
 from workbench.cli.sweep.output import best_table
+from workbench.custom_code import ALLOW_CODE_HELP, check_code_allowed
 from workbench.errors import UserError
 from workbench.files import write_yaml
 
@@ -30,6 +31,8 @@ def main(arguments: list[str]) -> int:
     sweep = load_sweep(values.dir, values.storage)
     print(with_retries(lambda: best_table(sweep.snapshots()), warn))
     if values.yaml is not None:
+        parts = [name for study in sweep.studies for name in (study.spec.task.name, study.spec.architecture)]
+        check_code_allowed(parts, values.dir, allowed=values.allow_code)
         for path in with_retries(lambda: write_winners(sweep, Path(values.yaml)), warn):
             print(path)
     return 0
@@ -77,4 +80,5 @@ def build_parser() -> Parser:
     """Returns the parser of the command."""
     parser = add_location_options(Parser(prog="workbench sweep best", description=DESCRIPTION, examples=EXAMPLES))
     parser.add_argument("--yaml", type=str | None, default=None, help="folder for a file of each winner's options")
+    parser.add_argument("--allow-code", action="store_true", help=ALLOW_CODE_HELP)
     return parser

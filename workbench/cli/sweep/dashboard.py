@@ -1,7 +1,6 @@
 """`workbench sweep dashboard`: the trials in a browser, by optuna-dashboard."""
 
 from importlib.util import find_spec
-from pathlib import Path
 
 from analysis.dashboards.server.wsgi import HOST, bind_server, same_origin_only, serve_until_stopped
 from sweeps.storage import connect
@@ -11,7 +10,7 @@ from sweeps.worker import silence_optuna
 from workbench.cli.output import warn
 from workbench.cli.parser import Parser
 from workbench.cli.sweep.open_sweep import add_location_options
-from workbench.cli.sweep.storage_options import StorageOptions, check_storage_exists, read_sweep_file
+from workbench.cli.sweep.storage_options import StorageOptions, find_storage_url
 from workbench.errors import UserError
 from workbench.validation import check_int
 
@@ -44,25 +43,6 @@ def main(arguments: list[str]) -> int:
         server.set_app(same_origin_only(optuna_dashboard.wsgi(storage), server.server_port))
         serve_until_stopped(server, f"the trials are shown at http://{HOST}:{server.server_port}/ until Ctrl-C")
     return 0
-
-
-def find_storage_url(folder: str | None, storage: str | None) -> str:
-    """Returns the URL of a sweep's store.
-
-    Args:
-        folder: the folder of the sweep, if one is named.
-        storage: the URL, if one is named; it goes before that of the folder.
-
-    Raises:
-        UserError: if there is no such sweep, or its store does not exist.
-    """
-    if folder is None and storage is None:
-        raise UserError("name a sweep's folder, or its store: --storage URL")
-    out = None if folder is None else Path(folder)
-    recorded_storage = None if out is None else read_sweep_file(out).get("storage")
-    url = StorageOptions(storage=storage or recorded_storage).url(out)
-    check_storage_exists(url)
-    return url
 
 
 def build_parser() -> Parser:

@@ -10,8 +10,7 @@ from sweeps.studies import LoadedStudy, load_studies, refresh
 from sweeps.worker import silence_optuna
 from workbench.cli.output import warn
 from workbench.cli.parser import Parser
-from workbench.cli.sweep.storage_options import StorageOptions, check_storage_exists, load_sweep_file
-from workbench.errors import UserError
+from workbench.cli.sweep.storage_options import StorageOptions, find_storage_url, load_sweep_file
 from workbench.study_files import Study
 
 
@@ -40,26 +39,20 @@ class LoadedSweep:
 
 
 def load_sweep(folder: str | None, storage: str | None) -> LoadedSweep:
-    """Loads the studies of the sweep in a folder, or all those of a store.
+    """Loads the studies of the sweep in a folder, or all those of a store, without changing or importing anything.
 
     Raises:
-        UserError: if there is no such folder, sweep or store.
+        UserError: if there is no such folder, sweep or store, or the store is on a server that only the folder names.
     """
-    if folder is None and storage is None:
-        raise UserError("name a sweep's folder, or its store: --storage URL")
     silence_optuna()
-    out: Path | None = None
+    url = find_storage_url(folder, storage)
     names: tuple[str, ...] = ()
     seeds = 0
-    options = StorageOptions(storage=storage)
     if folder is not None:
-        out = Path(folder)
-        sweep, recorded_storage = load_sweep_file(out)
-        options = StorageOptions(storage=storage or recorded_storage)
-        names, seeds = tuple(spec.name for spec in sweep.specs()), sweep.seeds
-    url = options.url(out)
-    check_storage_exists(url)
-    store = connect(url, heartbeat=options.heartbeat, grace=options.grace, log=warn)
+        sweep, _ = load_sweep_file(Path(folder))
+        names, seeds = sweep.study_names, sweep.seeds
+    options = StorageOptions()
+    store = connect(url, heartbeat=options.heartbeat, grace=options.grace, log=warn, read_only=True)
     return LoadedSweep(studies=with_retries(lambda: load_studies(store, names), warn), seeds=seeds)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from sweeps.sweep import Sweep
-from workbench.cli.options import RunOptions, take_options
+from workbench.cli.habits import check_task_names
+from workbench.cli.options import RunOptions, check_required, take_options
 from workbench.cli.output import warn
 from workbench.cli.parser import Parser, merge_options, parse_arguments
 from workbench.cli.sweep.storage_options import StorageOptions
@@ -61,6 +62,8 @@ class LaunchOptions:
 def main(arguments: list[str]) -> int:
     """Runs the command; returns the exit status."""
     values, named_options = parse_arguments(build_parser(), arguments, (*PART_KINDS, SPACE))
+    check_required(values, "tasks", "architectures", "out")
+    check_task_names(values["tasks"], "--tasks")
     run_options = take_options(RunOptions, values)
     storage_options, launch_options = take_options(StorageOptions, values), take_options(LaunchOptions, values)
     del values["config"]

@@ -119,6 +119,54 @@ def load_sweep_file(out: Path) -> tuple["Sweep", str | None]:
         raise UserError(f"{out / SWEEP_FILE}: {error}") from None
 
 
+def find_storage_url(folder: str | None, storage: str | None) -> str:
+    """Returns the URL of the store that a command looks at.
+
+    Args:
+        folder: the folder of the sweep, if one is named.
+        storage: the URL, if one is named; it goes before that of the folder.
+
+    Raises:
+        UserError: if there is no such sweep, its store does not exist, or it is on a server that only the folder names.
+    """
+    if folder is None and storage is None:
+        raise UserError("name a sweep's folder, or its store: --storage URL")
+    out = None if folder is None else Path(folder)
+    recorded = None if out is None else read_sweep_file(out).get("storage")
+    return choose_storage_url(out, recorded, storage)
+
+
+def choose_storage_url(out: Path | None, recorded: Any, storage: str | None) -> str:
+    """Returns the URL of the store that a command looks at: the one that is named, or else that of the folder.
+
+    A folder may come from anybody. A server gets a password, and is connected to at all, only if the user names it too:
+    as `storage`, or in WORKBENCH_STORAGE.
+
+    Args:
+        out: the folder of the sweep, if one is named.
+        recorded: the URL in its sweep.yaml, if there is one; without it the store is the file in the folder.
+        storage: the URL that the user named, if one is named.
+
+    Raises:
+        UserError: if a URL is malformed, the store does not exist, or it is on a server that only the folder names.
+    """
+    from sweeps.storage_url import default_url, is_server, redact, server_name
+
+    if not isinstance(recorded, str | None):
+        raise UserError(f"{SWEEP_FILE}: storage must be a URL, not {recorded!r}")
+    if storage is None and recorded is None and out is not None:
+        url = default_url(out)
+    else:
+        url = StorageOptions(storage=storage or recorded).url(out)
+        if storage is None and is_server(url) and url != os.environ.get(STORAGE_VARIABLE):
+            raise UserError(
+                f"the {SWEEP_FILE} of {out} names a store on {server_name(url)}, which is not connected to unless you "
+                f"name it too: --storage {redact(url)}, or {STORAGE_VARIABLE}"
+            )
+    check_storage_exists(url)
+    return url
+
+
 def check_storage_exists(url: str) -> None:
     """Refuses a store whose file does not exist: to open it would create it.
 
