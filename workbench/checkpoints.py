@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 
 from workbench.errors import UserError
-from workbench.files import atomic_path, read_json, write_json
+from workbench.files import atomic_path, describe_error, read_json, write_json
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 RECORDER_KEY = "Recorder"
@@ -82,6 +83,21 @@ def read_identity(path: Path) -> str | None:
         return None
     except (pickle.UnpicklingError, zipfile.BadZipFile, zlib.error):
         return None
+
+
+def find_unreadable(path: Path) -> str | None:
+    """Returns why a checkpoint that was just saved cannot be read back; `None` if it can.
+
+    An architecture may keep what it likes in its state (`get_extra_state`), but only tensors, numbers, text, lists and
+    mappings are read without executing code.
+    """
+    try:
+        torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        named = re.search(r"Unsupported (?:global|class|operand)[^:]*: ?(?:GLOBAL )?([\w.]+)", str(error))
+        what = named[1] if named else describe_error(error)
+        return f"it holds {what}; keep tensors, Python numbers, text, lists and mappings in it"
+    return None
 
 
 def split_checkpoints(folder: Path, max_bytes: int = MAX_PART_BYTES) -> None:

@@ -1,5 +1,27 @@
-"""The exception for mistakes of users."""
+"""The exception for mistakes of users, and the line that a message is printed as."""
+
+MAX_LINE = 300
+"""Largest number of characters of a message; the middle of a longer one is left out."""
+TAIL = 90
+"""Characters of its end that are kept: what would be right usually stands there."""
 
 
 class UserError(Exception):
     """One line that says what was wrong and what would be right; the command line prints it and exits with status 2."""
+
+
+def one_line(text: str) -> str:
+    """Returns a message as one short line without control characters, whatever was quoted in it.
+
+    Line breaks become spaces, other characters that a terminal would obey are written as escapes.
+    """
+    plain = "".join(char if char.isprintable() else _escape(char) for char in text).strip()
+    if len(plain) <= MAX_LINE:
+        return plain
+    head = MAX_LINE - TAIL - len(" ... ")
+    return f"{plain[:head]} ... {plain[-TAIL:]}"
+
+
+def _escape(char: str) -> str:
+    """Returns a space for white space, and an escape sequence for any other character."""
+    return " " if char.isspace() else char.encode("unicode_escape").decode("ascii")

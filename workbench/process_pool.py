@@ -26,6 +26,8 @@ POLL_SECONDS = 0.1
 """Seconds between two looks of a process for that message."""
 IDLE_SECONDS = 0.5
 """Seconds without a message after which a pool calls `on_idle`."""
+GROUP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1})
+"""Signals that a terminal or a batch system sends to a whole group, and that only the parent of a pool obeys."""
 EXIT_SECONDS = 10.0
 """Seconds that a process without work may take to end before it is killed."""
 
@@ -42,6 +44,8 @@ class PoolWorker:
     """Time by `time.monotonic` at which it was told that no work is left."""
     task: Any = None
     """Its present work, for the subclass that gave it the work."""
+    silent: bool = True
+    """True until its first message: it is still being started, and has nothing to save."""
 
     def send(self, message: Any) -> None:
         """Sends a message; a process that has died is noticed where its messages are received."""
@@ -61,6 +65,12 @@ class ProcessPool(ABC):
         arguments: its further arguments, which must be picklable.
         workers: how many processes run at the same time.
         threads: threads of each process, for libraries that read their number when they are imported.
+    """
+
+    ends_silent_workers = False
+    """Whether a process that has sent nothing yet is killed when the pool is stopped.
+
+    On a busy machine it takes many seconds until a process has started and sees that it is to stop.
     """
 
     def __init__(self, target: Callable[..., None], *arguments: Any, workers: int, threads: int = 1) -> None:
@@ -118,6 +128,8 @@ class ProcessPool(ABC):
         self.stopping = True
         for worker in list(self.processes):
             worker.send(STOP)
+            if worker.silent and self.ends_silent_workers:
+                worker.process.kill()
 
     def kill(self) -> None:
         """Kills every process; only what was saved before remains."""
@@ -144,6 +156,8 @@ class ProcessPool(ABC):
         if self.stopping:
             # The pool was stopped while this process was started, so that `stop` may not have reached it.
             worker.send(STOP)
+            if self.ends_silent_workers:
+                worker.process.kill()
 
     def _kill_overdue(self) -> None:
         now = time.monotonic()
@@ -163,6 +177,7 @@ class ProcessPool(ABC):
             self.processes.remove(worker)
             self.on_exit(worker, describe_exit(worker.process.exitcode or 0))
             return
+        worker.silent = False
         self.on_message(worker, message)
 
 
@@ -210,14 +225,15 @@ def start_process(target: Callable[..., None], *arguments: Any, threads: int) ->
     ours, theirs = SPAWN.Pipe()
     with _environment(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads)):
         process = SPAWN.Process(target=target, args=(theirs, *arguments), daemon=True)
-        # Ctrl-C reaches the whole group of processes, and what it means is for the parent to decide. A worker must not
-        # see it, not even while it starts: the mask is inherited. (Starting the tracker would lift the mask again.)
+        # Ctrl-C, and the signals of timeout and batch systems, reach the whole group of processes, and what they mean
+        # is for the parent to decide. A worker must not see them, not even while it starts: the mask is inherited.
+        # (Starting the tracker would lift the mask again.)
         resource_tracker.ensure_running()
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_SIGNALS)
         try:
             process.start()
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
     theirs.close()
     return ours, process
 

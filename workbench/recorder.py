@@ -42,6 +42,7 @@ class RunRecorder(pl.Callback):
         stop: asked after every step whether to stop there.
         on_progress: called with the number of steps made, a few times a second.
         on_row: called with each row of metrics after it is written, first those of a checkpoint.
+        log: called with lines that a user should know.
     """
 
     def __init__(
@@ -51,9 +52,12 @@ class RunRecorder(pl.Callback):
         stop: Callable[[], bool] = lambda: False,
         on_progress: Callable[[int], None] = lambda step: None,
         on_row: Callable[[Row], None] = lambda row: None,
+        log: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.experiment, self.folder = experiment, folder
         self.stop, self.on_progress, self.on_row = stop, on_progress, on_row
+        # Not `log`: Lightning replaces that of a callback by its own.
+        self._tell = log
         self.rows: list[Row] = []
         self.milestones: Milestones | None = None
         self.goal: GoalTracker | None = None
@@ -64,6 +68,8 @@ class RunRecorder(pl.Callback):
         self._fetched: list[dict[str, float]] = []
         self._goal_state: dict[str, Any] = {}
         self._learning_rate = 0.0
+        self._columns: list[str] = []
+        self._checked = False
         self._clock_started = self._last_saved = self._last_shown = time.perf_counter()
 
     @property
@@ -168,9 +174,25 @@ class RunRecorder(pl.Callback):
         row["learning_rate"] = self._learning_rate
         self.rows.append(row)
         self._fetched = []
-        write_text(self.folder / "metrics.csv", pd.DataFrame(self.rows).to_csv(index=False))
+        self._write_metrics(row)
         self.on_row(row)
         self._clock_started = time.perf_counter()
+
+    def _write_metrics(self, row: Row) -> None:
+        """Appends a row to `metrics.csv`; the first row of this process, or one with a new column, writes it whole.
+
+        What is there may be longer than the checkpoint that the run resumes at. A line is appended by a single call to
+        the system, so that a kill leaves it whole or not at all.
+        """
+        path = self.folder / "metrics.csv"
+        if not self._columns or not row.keys() <= set(self._columns) or not path.exists():
+            table = pd.DataFrame(self.rows)
+            self._columns = list(table.columns)
+            write_text(path, table.to_csv(index=False))
+            return
+        line = pd.DataFrame([row], columns=self._columns).to_csv(index=False, header=False)
+        with path.open("ab", buffering=0) as file:
+            file.write(line.encode())
 
     def _fetch(self) -> list[dict[str, float]]:
         """Returns the scores of every step since the last row; waits until the device has computed them."""
@@ -192,6 +214,12 @@ class RunRecorder(pl.Callback):
         self._fetch()
         self._stop_clock()
         checkpoints.save(trainer, self.folder)
+        if not self._checked:
+            self._checked = True
+            if reason := checkpoints.find_unreadable(self.folder / checkpoints.LAST):
+                self._tell(
+                    f"warning: its checkpoint cannot be read back, so once interrupted it starts again: {reason}"
+                )
         self._last_saved = self._clock_started = time.perf_counter()
 
     def _stop_clock(self) -> None:

@@ -87,6 +87,7 @@ def _train(
     from workbench.lightning_module import SequenceModule
     from workbench.recorder import RunRecorder
     from workbench.sanity_checks import check_module
+    from workbench.single_process import SingleProcess
 
     silence_lightning()
 
@@ -97,13 +98,14 @@ def _train(
         check_unchanged(kind, part, "the experiment", "put it back, or start the experiment again")
     module = SequenceModule(experiment).to(machine.device)
     check_module(module)
-    recorder = RunRecorder(experiment, folder, stop, on_progress, on_row)
+    recorder = RunRecorder(experiment, folder, stop, on_progress, on_row, log)
     trainer = pl.Trainer(
         accelerator="gpu" if machine.device == "cuda" else "cpu",
         devices=1,
         max_steps=experiment.budget.steps,
         max_epochs=-1,
         callbacks=[recorder],
+        plugins=[SingleProcess()],
         gradient_clip_val=None if experiment.optimization.clip == "none" else experiment.optimization.clip_at,
         gradient_clip_algorithm=None if experiment.optimization.clip == "none" else experiment.optimization.clip,
         logger=False,

@@ -83,6 +83,17 @@ def run_lock(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def check_free(folder: Path) -> None:
+    """Makes sure that no other process is at work on a run, without keeping it from work.
+
+    Raises:
+        BusyError: if one is.
+    """
+    if (folder / ".lock").exists():
+        with run_lock(folder):
+            pass
+
+
 @contextmanager
 def sweep_lock(out: Path) -> Iterator[None]:
     """Locks a folder of results for one sweep. The sweep's workers, on whatever machine, do not need the lock.

@@ -1,7 +1,7 @@
 """Training runs side by side, in processes whose threads do not compete for cores."""
 
 import traceback
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -13,17 +13,20 @@ from workbench.errors import UserError
 from workbench.files import describe_error, write_text
 from workbench.malloc import keep_memory
 from workbench.process_pool import PoolWorker, ProcessPool, WorkerConnection, end_with_parent
-from workbench.run_folder import run_folder
+from workbench.run_folder import BusyError, run_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEvent:
     """Something that happened to a run."""
 
-    kind: Literal["step", "note", "finished", "stopped", "refused", "failed"]
+    kind: Literal["step", "note", "finished", "stopped", "busy", "refused", "failed"]
     step: int = 0
     text: str = ""
 
+
+MAX_BUSY = 6
+"""How often a run may be found locked by another process before it is refused; each try waits half a second."""
 
 Listener = Callable[[int, RunEvent], None]
 """Receives the index of an experiment and what happened to its run."""
@@ -42,11 +45,14 @@ class RunPool(ProcessPool):
         threads: threads of each process.
     """
 
+    ends_silent_workers = True
+
     def __init__(self, *, out: Path, workers: int, device: str = "cpu", threads: int = 1) -> None:
         super().__init__(run_worker, out, device, threads, workers=workers, threads=threads)
         self.device = device
         self._experiments: Sequence[Experiment] = ()
         self._waiting: deque[int] = deque()
+        self._times_busy = Counter[int]()
         self._listen: Listener = lambda index, event: None
 
     def run(self, experiments: Sequence[Experiment], listen: Listener) -> None:
@@ -75,12 +81,21 @@ class RunPool(ProcessPool):
     def on_message(self, worker: PoolWorker, message: RunEvent) -> None:
         """Passes an event on, and gives a process whose run has ended the next experiment."""
         index = worker.task
+        if message.kind == "busy":
+            self._times_busy[index] += 1
+            if self._times_busy[index] < MAX_BUSY and not self.stopping:
+                # Perhaps only for the moment in which another command finds out that it has to stay away.
+                self._waiting.append(index)
+                self.on_start(worker)
+                return
+            message = RunEvent(kind="refused", text=message.text)
+        # First, as a refusal stops the pool: the process must not lock another run before it learns of that.
+        self._listen(index, message)
         if message.kind == "failed" and self.device == "cuda":
             # After some errors a GPU refuses everything else that the process asks of it.
             self.retire(worker)
         elif message.kind not in ("step", "note"):
             self.on_start(worker)
-        self._listen(index, message)
 
     def on_exit(self, worker: PoolWorker, reason: str) -> None:
         """Tells how the run of a process ended that died."""
@@ -108,6 +123,8 @@ def run_worker(connection: Connection, out: Path, device: str, threads: int) -> 
                 log=lambda text: pool.send(RunEvent(kind="note", text=text)),
             )
             pool.send(RunEvent(kind="stopped" if run_or_none is None else "finished"))
+        except BusyError as error:
+            pool.send(RunEvent(kind="busy", text=str(error)))
         except UserError as error:
             pool.send(RunEvent(kind="refused", text=str(error)))
         except Exception as error:

@@ -51,6 +51,8 @@ def check_module(module: "SequenceModule") -> None:
                 f"the targets of {name} are of shape {tuple(target.shape)} where the predictions are of shape "
                 f"{tuple(prediction.shape)}; classes are whole numbers without the last dimension, values have it"
             )
+        if "loss" in task.metrics(prediction, sample):
+            raise UserError(f"{name} has a metric named loss, which is the name of what is trained on; rename it")
         scores, _ = module.compute_scores(sample)
     module.train(training)
     for metric, value in scores.items():

@@ -314,13 +314,14 @@ def test_ctrl_c_while_workers_start_is_as_clean(tmp_path, seconds):
     assert "failed" not in errors
 
 
-def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1], ids=lambda number: number.name)
+def test_a_signal_to_the_group_stops_cleanly_and_the_same_command_goes_on(tmp_path, number):
     out = tmp_path / "results"
     command = [*COMPARE, "--seeds", "2", "--workers", "2", "--batch-size", "3", "--hidden-size", "4"]
     command += ["--steps", "1200", "--log-every", "20", "--evaluation-size", "5", "--out", str(out)]
     with forked_command(run_command, command, folder=tmp_path) as process:
         process.wait_until(lambda: list(out.glob("runs/*/*/*/*/metrics.csv")))
-        process.signal_group(signal.SIGINT)
+        process.signal_group(number)
         assert process.wait() == 130, process.errors
     assert "run the same command again to resume" in process.errors
     assert "Traceback" not in process.errors

@@ -122,6 +122,38 @@ def test_a_figure_is_made_of_runs_that_are_computed_alike(presets, tmp_path):
     assert list((out / "results/figures").glob("curves-long-drawn-on-device-*.svg"))
 
 
+def test_rates_are_tried_first_and_the_best_trains_all_seeds(presets, tmp_path):
+    grid = {**TINY, "long": {**TINY["long"], "each": {"lstm": {"rates": [0.001, 0.01], "rate_seeds": 1}}}}  # type: ignore[dict-item]
+    (presets / "tiny.yaml").write_text(yaml.safe_dump(grid))
+    out = tmp_path / "out"
+    command = ["reproduce", "tiny", "--seeds", "1", "--out", str(out)]
+    assert main([*command, "--time-limit", "0.01s"]) == OUT_OF_TIME
+    assert "**Not finished**: 0 of 4 runs" in (out / "results/tiny-long.md").read_text()
+    assert main(command) == 0
+    runs = list(out.rglob("result.json"))
+    assert sorted(path.parent.name for path in runs) == ["seed-0", "seed-0", "seed-1000000", "seed-1000000"]
+    page = (out / "results/tiny-long.md").read_text()
+    assert "4 of 4 runs finished" in page
+    assert page.count("| lstm | ") == 4  # of two metrics, the rates, and the budget
+    before = results(out)
+    assert main(command) == 0
+    assert results(out) == before
+
+
+def test_claims_are_written_with_every_page_and_alone(presets, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["reproduce", "--claims", "--out", str(out)]) == 2
+    assert f"{out / 'results'} is not a folder of pages; name one as --pages" in capsys.readouterr().err
+    assert main(["reproduce", "tiny", "--seeds", "1", "--out", str(out), "--time-limit", "0.01s"]) == OUT_OF_TIME
+    written = (out / "results/claims.md").read_bytes()
+    assert b"The LSTM does not learn to add two numbers" in written
+    (out / "results/claims.md").unlink()
+    assert main(["reproduce", "--claims", "--pages", str(out / "results")]) == 0
+    assert (out / "results/claims.md").read_bytes() == written
+    assert main(["reproduce", "tiny", "--claims", "--pages", str(out / "results")]) == 2
+    assert "--claims is about every preset; leave out tiny" in capsys.readouterr().err
+
+
 def test_the_time_is_up_once_and_not_after_the_end():
     class Pool:
         stopping = False

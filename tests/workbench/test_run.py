@@ -11,6 +11,7 @@ import torch
 import architectures
 from tests.workbench.experiments import finish, small
 from workbench import checkpoints, recorder
+from workbench.cli.output import run_summary
 from workbench.errors import UserError
 from workbench.files import read_json, write_json, write_yaml
 from workbench.lightning_module import SequenceModule
@@ -290,3 +291,85 @@ def test_every_row_is_reported_those_of_a_checkpoint_first(tmp_path):
     read_only: list[dict[str, float]] = []
     finish(experiment, tmp_path, on_row=read_only.append)
     assert read_only == []
+
+
+def test_metrics_are_the_same_bytes_whether_rows_are_appended_or_written_whole(tmp_path, monkeypatch):
+    experiment = small(log_every=1)
+    finish(experiment, tmp_path / "appended")
+    writes = []
+    whole = recorder.RunRecorder._write_metrics
+
+    def write_whole(self, row):
+        self._columns = []
+        writes.append(row["step"])
+        whole(self, row)
+
+    monkeypatch.setattr(recorder.RunRecorder, "_write_metrics", write_whole)
+    finish(experiment, tmp_path / "whole")
+    assert len(writes) == 12
+    appended, rewritten = (run_folder(tmp_path / name, experiment) / "metrics.csv" for name in ("appended", "whole"))
+    assert appended.read_bytes() == rewritten.read_bytes()
+
+
+def test_rows_behind_the_checkpoint_are_written_anew(tmp_path):
+    experiment = small(log_every=1)
+    whole = finish(experiment, tmp_path / "whole").folder
+    rows: list[object] = []
+    assert run(experiment, tmp_path / "cut", stop=lambda: len(rows) == 6, on_row=rows.append) is None
+    path = run_folder(tmp_path / "cut", experiment) / "metrics.csv"
+    path.write_text(path.read_text() + "7,0.1,0.2\n8,0.")
+    finish(experiment, tmp_path / "cut")
+    assert path.read_bytes() == (whole / "metrics.csv").read_bytes()
+
+
+def test_a_checkpoint_that_cannot_be_read_back_is_said_at_once(tmp_path, on_path):
+    name = on_path(
+        "keeps_numpy",
+        """
+import numpy as np
+from architectures.gru import GRU
+
+
+class Keeps(GRU):
+    def get_extra_state(self):
+        return {"scale": np.float64(0.5)}
+
+    def set_extra_state(self, state):
+        pass
+""",
+    )
+    lines: list[str] = []
+    finish(small(f"{name}:Keeps"), tmp_path, log=lines.append)
+    (line,) = lines
+    assert line.startswith(
+        "warning: its checkpoint cannot be read back, so once interrupted it starts again: it holds "
+    )
+    assert "numpy" in line
+    lines.clear()
+    finish(small(), tmp_path, log=lines.append)
+    assert not lines
+
+
+def test_a_metric_without_a_value_is_undefined(tmp_path, on_path, capsys):
+    name = on_path(
+        "asks_nothing",
+        """
+import torch
+from workbench.tasks.addition import Addition
+
+
+class Nothing(Addition):
+    def metrics(self, prediction, batch):
+        return {"share": torch.zeros(()) / torch.zeros(())}
+
+
+class Lossy(Addition):
+    def metrics(self, prediction, batch):
+        return {"loss": torch.zeros(())}
+""",
+    )
+    finished = finish(small(task=f"{name}:Nothing", task_options={"length": 6}), tmp_path)
+    assert finished.result["test"]["share"] is None
+    assert run_summary(finished).endswith("share undefined")
+    with pytest.raises(UserError, match="Lossy has a metric named loss, which is the name of what is trained on"):
+        finish(small(task=f"{name}:Lossy", task_options={"length": 6}), tmp_path)

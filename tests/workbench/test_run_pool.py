@@ -13,7 +13,7 @@ from tests.workbench.experiments import small
 from tests.workbench.test_run import assert_same
 from workbench.config import Part
 from workbench.run import run
-from workbench.run_folder import run_folder
+from workbench.run_folder import BusyError, check_free, run_folder, run_lock
 from workbench.run_pool import RunPool
 
 
@@ -189,3 +189,57 @@ def test_stopping_while_a_worker_dies_is_no_crash(tmp_path):
 
     events = collect(pool, [small(steps=10**6)], react)
     assert events[-1][1].kind == "stopped"
+
+
+def hold_lock(folder, seconds):
+    """Holds the lock of a run for some seconds, and says so by a file."""
+    with run_lock(folder):
+        (folder / "held").touch()
+        time.sleep(seconds)
+    return 0
+
+
+def test_a_run_that_is_locked_for_a_moment_is_tried_again(tmp_path):
+    experiments = [small(seed=seed) for seed in range(2)]
+    folder = run_folder(tmp_path / "out", experiments[0])
+    with forked_command(hold_lock, folder, 1.5, folder=tmp_path) as holder:
+        holder.wait_until((folder / "held").exists)
+        events = collect(RunPool(out=tmp_path / "out", workers=1), experiments)
+    # The other run comes first meanwhile.
+    assert [index for index, event in events if event.kind == "finished"] == [1, 0]
+    assert not [event for _, event in events if event.kind in ("busy", "refused", "failed")]
+
+
+def test_a_run_that_stays_locked_is_refused_without_locking_another(tmp_path, monkeypatch):
+    monkeypatch.setattr("workbench.run_pool.MAX_BUSY", 1)
+    experiments = [small(seed=seed) for seed in range(2)]
+    folder = run_folder(tmp_path / "out", experiments[0])
+    with forked_command(hold_lock, folder, 30, folder=tmp_path) as holder:
+        holder.wait_until((folder / "held").exists)
+        with pytest.raises(BusyError):
+            check_free(folder)
+        pool = RunPool(out=tmp_path / "out", workers=1)
+
+        def react(index, event):
+            if event.kind == "refused":
+                pool.stop()
+
+        events = collect(pool, experiments, react)
+        holder.signal(signal.SIGKILL)
+    assert [(index, event.kind) for index, event in events] == [(0, "refused")]
+    assert not run_folder(tmp_path / "out", experiments[1]).exists()
+
+
+class Hasty(RunPool):
+    """A pool that is stopped while its first process starts."""
+
+    def on_start(self, worker):
+        super().on_start(worker)
+        self.stop()
+
+
+def test_workers_that_have_not_begun_are_ended_at_once(tmp_path):
+    pool = Hasty(out=tmp_path, workers=2)
+    events = collect(pool, [small(steps=100_000)] * 2)
+    assert {event.kind for _, event in events} <= {"stopped"}
+    assert not list(tmp_path.rglob("metrics.csv"))

@@ -3,13 +3,16 @@
 import re
 from argparse import SUPPRESS
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from analysis.formatting import pluralize
 from workbench.cli.execution import INTERRUPTED, execute
-from workbench.cli.options import RunOptions, take_options
+from workbench.cli.habits import check_task_names
+from workbench.cli.options import RunOptions, check_required, take_options
 from workbench.cli.output import warn
 from workbench.cli.parser import Parser, merge_options, parse_arguments
 from workbench.cli.wandb_mirror import publish
@@ -39,6 +42,8 @@ EARLIER_FILE = re.compile(r"comparison-(\d+)\.yaml")
 def main(arguments: list[str]) -> int:
     """Runs the command; returns the exit status."""
     values, named_options = parse_arguments(build_parser(), arguments)
+    check_required(values, "tasks", "architectures", "out")
+    check_task_names(values["tasks"], "--tasks")
     options = take_options(RunOptions, values)
     del values["config"]
     for kind in PART_KINDS:
@@ -48,7 +53,9 @@ def main(arguments: list[str]) -> int:
     for line in dict.fromkeys(line for experiment in experiments for line in find_warnings(experiment)):
         warn(f"warning: {line}")
     out = options.folder
-    finished, status = execute(experiments, options, on_start=lambda: write_comparison(out, comparison))
+    finished, status = execute(
+        experiments, options, on_start=lambda: write_comparison(out, comparison), plan=describe_plan(comparison)
+    )
     if finished:
         from analysis.report.build import write_report
 
@@ -56,6 +63,22 @@ def main(arguments: list[str]) -> int:
         if status != INTERRUPTED:
             publish(options)
     return status
+
+
+def describe_plan(comparison: Comparison) -> str:
+    """Returns how many runs a comparison has, and why.
+
+    Example:
+        >>> describe_plan(Comparison(tasks=("copy",), architectures=("lstm", "gru"), seeds=3))
+        '6 runs: 2 architectures x 1 task x 3 seeds'
+    """
+    factors = [
+        (len(comparison.architectures), "architecture"),
+        (len(comparison.tasks), "task"),
+        (comparison.seeds, "seed"),
+    ]
+    runs = prod(amount for amount, _ in factors)
+    return f"{pluralize(runs, 'run')}: {' x '.join(pluralize(amount, noun) for amount, noun in factors)}"
 
 
 def write_comparison(out: Path, comparison: Comparison) -> None:

@@ -17,7 +17,7 @@ from workbench.config import Experiment
 from workbench.devices import resolve_device
 from workbench.errors import UserError
 from workbench.results import Run, read_run
-from workbench.run_folder import check_writable, claim, run_folder
+from workbench.run_folder import check_free, check_writable, claim, run_folder
 from workbench.run_pool import RunEvent, RunPool
 
 OUT_OF_TIME = 3
@@ -32,6 +32,7 @@ def execute(
     on_start: Callable[[], None] = lambda: None,
     label: Callable[[Experiment], str] = run_label,
     deadline: float | None = None,
+    plan: str | None = None,
 ) -> tuple[list[Run], int]:
     """Runs the experiments that have not been run yet.
 
@@ -41,6 +42,8 @@ def execute(
         on_start: called before anything is trained, once the folder and the finished runs have been checked.
         label: returns the name of an experiment in messages.
         deadline: when to save what is under way and end, by `time.monotonic`; by default when all is done.
+        plan: what the experiments are, in words; then it is printed before anything is trained, with how many are left
+            and how many run at a time, and once the first has ended, how long the others will take.
 
     Returns:
         All runs that are finished, in the order of the experiments; and the exit status: 0 if all are finished, 1 if
@@ -58,12 +61,20 @@ def execute(
             claim(folder, experiment)
             runs[index] = read_run(folder)
     pending = [index for index in range(len(experiments)) if index not in runs]
+    for index in pending:
+        # Before anything is started, so that this command takes no lock from one that is under way.
+        check_free(run_folder(out, experiments[index]))
     on_start()
-    if runs:
-        print(f"{len(runs)} of {len(experiments)} runs are finished already and are read", file=sys.stderr)
+    workers = options.worker_count(device)
+    reading = f"{len(runs)} of {len(experiments)} runs are finished already and are read" if runs else ""
+    if plan is not None:
+        training = f"{min(workers, len(pending))} at a time on {device}" if pending else ""
+        print("; ".join(filter(None, (plan, reading or "none is finished yet", training))), file=sys.stderr)
+    elif reading:
+        print(reading, file=sys.stderr)
     if device == "cpu" and any(load_encoder_class(experiments[index].architecture.name).compiled for index in pending):
         build_native_kernels(warn)
-    pool = RunPool(out=out, workers=options.worker_count(device), device=device, threads=options.threads)
+    pool = RunPool(out=out, workers=workers, device=device, threads=options.threads)
     refusals: list[str] = []
     failures: list[str] = []
 
@@ -71,7 +82,7 @@ def execute(
     mirror = options.mirror(warn)
     with (
         mirror,
-        RunProgress([experiments[index] for index in pending], labels) as progress,
+        RunProgress([experiments[index] for index in pending], labels, tell_time=plan is not None) as progress,
         stop_on_interrupt(pool, deadline) as stop_reason,
     ):
 
@@ -87,7 +98,7 @@ def execute(
                     runs[index] = run
                     progress.on_end(position, run_summary(run))
                     mirror.add(run)
-                case "stopped":
+                case "stopped" | "busy":
                     pass
                 case "refused":
                     refusals.append(event.text)
@@ -136,16 +147,16 @@ class StopReason:
 
 @contextmanager
 def stop_on_interrupt(pool: StoppablePool, deadline: float | None = None) -> Iterator[StopReason]:
-    """Stops a pool on Ctrl-C, on SIGTERM, or when the time is up: it saves what is under way and ends.
+    """Stops a pool on Ctrl-C, SIGTERM, SIGHUP or SIGUSR1, or when the time is up: it saves what is under way and ends.
 
-    A second Ctrl-C ends it at once.
+    A second signal ends it at once, unless it follows within a second: `timeout` and batch systems send several.
 
     Args:
         pool: what to stop.
         deadline: when the time is up, by `time.monotonic`, if there is a limit.
     """
     reason = StopReason()
-    interrupted = False
+    interrupted, interrupted_at = False, 0.0
 
     def on_alarm(number: int, frame: FrameType | None) -> None:
         if not pool.stopping:
@@ -153,17 +164,23 @@ def stop_on_interrupt(pool: StoppablePool, deadline: float | None = None) -> Ite
             pool.stop()
 
     def on_interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal interrupted
+        nonlocal interrupted, interrupted_at
+        if interrupted and number != signal.SIGINT and time.monotonic() - interrupted_at < 1:
+            return
         if interrupted:
             pool.kill()
             raise KeyboardInterrupt
-        interrupted = True
+        interrupted, interrupted_at = True, time.monotonic()
         print("\nstopping: saving what is under way (once more to stop at once)", file=sys.stderr)
         # It may be stopping already, because the time is up.
         if not pool.stopping:
             pool.stop()
 
-    handlers = {signal.SIGINT: on_interrupt, signal.SIGTERM: on_interrupt, signal.SIGALRM: on_alarm}
+    # A batch system warns by SIGUSR1, a closed terminal by SIGHUP, unless nohup has it ignored.
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    handlers = {**dict.fromkeys(numbers, on_interrupt), signal.SIGALRM: on_alarm}
     previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     if deadline is not None:
         signal.setitimer(signal.ITIMER_REAL, max(1e-3, deadline - time.monotonic()))

@@ -16,6 +16,9 @@ COMMANDS = {
     "dashboard": ("workbench.cli.dashboard", "the W&B workspace of the results, as a file or in W&B"),
     "view": ("workbench.cli.view", "report, progress and trials in a browser, served here"),
     "report": ("workbench.cli.report", "write the report of the results again"),
+    "export": ("workbench.cli.export", "pack results into one file, to carry them to another machine"),
+    "import": ("workbench.cli.import_archive", "unpack such a file, and merge it into a folder of results"),
+    "rm": ("workbench.cli.rm", "remove runs from the results"),
 }
 
 HELP = """usage: workbench COMMAND [options]
@@ -53,7 +56,15 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments[0] == "--version":
         print(f"workbench {installed_version()}")
         return 0
-    from workbench.errors import UserError
+    from workbench.cli.streams import lasting_streams
+
+    with lasting_streams():
+        return run_command(arguments)
+
+
+def run_command(arguments: list[str]) -> int:
+    """Runs the command that is named first, and prints a user's mistake as one line; returns the exit status."""
+    from workbench.errors import UserError, one_line
 
     try:
         name = arguments[0]
@@ -68,18 +79,14 @@ def main(arguments: list[str] | None = None) -> int:
         status: int = importlib.import_module(COMMANDS[name][0]).main(arguments[1:])
         return status
     except UserError as error:
-        print(f"workbench: {error}", file=sys.stderr)
+        print(one_line(f"workbench: {error}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("workbench: interrupted", file=sys.stderr)
         return 130
     except OSError as error:
-        if not isinstance(error, BrokenPipeError):
-            print(f"workbench: {error}; fix this, then run the same command again", file=sys.stderr)
-            return 2
-        # Nobody reads our output any more; Python must not try to flush it once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        print(one_line(f"workbench: {error}; fix this, then run the same command again"), file=sys.stderr)
+        return 2
 
 
 def installed_version() -> str:

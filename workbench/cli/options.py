@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -50,6 +51,7 @@ class RunOptions:
     def __post_init__(self) -> None:
         if not self.out:
             raise UserError("name a folder for the results: --out DIR")
+        refuse_inside(self.folder)
         check_choice("device", self.device, Device)
         check_choice("wandb", self.wandb, Mode)
         check_wandb_name("wandb-project", self.wandb_project)
@@ -83,16 +85,79 @@ def default_workers(device: str, threads: int) -> int:
     return 1 if device == "cuda" else max(1, len(os.sched_getaffinity(0)) // threads)
 
 
+RESULT_FOLDERS = ("runs", "sweep", "untrained", "figures", "tables", "wandb")
+"""Folders that a folder of results has; one of the first three if there is any result in it."""
+RESULT_PATTERNS = ("runs/*/*/*/seed-*", "untrained/*/*/*/seed-*", "sweep.yaml")
+"""Paths by one of which a folder of results is recognised."""
+REQUIRED: Mapping[str, tuple[str, str]] = {
+    "task": ("the task", "--task NAME"),
+    "architecture": ("the architecture", "--architecture NAME"),
+    "tasks": ("at least one task", "--tasks NAME,NAME"),
+    "architectures": ("at least one architecture", "--architectures NAME,NAME"),
+    "untrained": ("at least one architecture", "--untrained NAME,NAME"),
+    "untrained_task": ("the task that untrained models would be trained on", "--task NAME"),
+    "dir": ("the folder of results", "DIR"),
+    "file": ("the archive", "FILE"),
+    "to": ("the archive", "--to FILE.tar.gz"),
+    "out": ("a folder for the results", "--out DIR"),
+}
+"""Options that some commands cannot do without: what each names, and how it is given."""
+
+
+def check_required(values: Mapping[str, Any], *names: str) -> None:
+    """Refuses a command that lacks options, and says which: all of them at once.
+
+    Args:
+        values: of the command, by option.
+        names: the options that it cannot do without, of those in `REQUIRED`.
+
+    Raises:
+        UserError: if one is missing or empty.
+    """
+    missing = [REQUIRED[name] for name in names if values.get(name) in (None, "", [], ())]
+    if not missing:
+        return
+    things, flags = [thing for thing, _ in missing], " ".join(flag for _, flag in missing)
+    listed = " (workbench list shows the names)" if "NAME" in flags else ""
+    raise UserError(f"name {' and '.join(filter(None, (', '.join(things[:-1]), things[-1])))}: {flags}{listed}")
+
+
 def existing_folder(path: str | Path) -> Path:
     """Returns the folder of results that a user has named.
 
     Raises:
-        UserError: if there is no such folder.
+        UserError: if there is no such folder, or it is not the folder of results but something in one.
     """
     folder = Path(path)
-    if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}; name the one that was given as --out")
-    return folder
+    refuse_inside(folder)
+    # Unlike the methods of Path, these never raise, whatever the path is.
+    if os.path.isdir(folder):
+        return folder
+    raise UserError(f"there is no folder {folder}; name the one that was given as --out")
+
+
+def refuse_inside(path: Path) -> None:
+    """Refuses a file or folder that lies in a folder of results, where that folder itself is due.
+
+    Raises:
+        UserError: that names the folder of results.
+    """
+    if (owner := find_owner(path)) is not None:
+        raise UserError(f"{path} lies in the folder of results {owner}; name that one")
+
+
+def find_owner(path: Path) -> Path | None:
+    """Returns the folder of results that a file or folder lies in; `None` if it is itself one, or lies in none."""
+    if not os.path.exists(path) or any(os.path.isdir(path / name) for name in RESULT_FOLDERS[:3]):
+        return None
+    absolute = path.absolute()
+    for depth, parent in enumerate(absolute.parents):
+        if absolute.parts[-depth - 1] not in RESULT_FOLDERS and not (depth == 0 and os.path.isfile(path)):
+            continue
+        with suppress(OSError):
+            if any(next(parent.glob(pattern), None) is not None for pattern in RESULT_PATTERNS):
+                return parent if path.is_absolute() else Path(os.path.relpath(parent))
+    return None
 
 
 def take_options(cls: type[T], values: dict[str, Any]) -> T:

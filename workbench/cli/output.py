@@ -1,6 +1,7 @@
 """Terminal output that the commands share: a progress bar, runs in words, tables and warnings."""
 
 import sys
+import time
 from collections.abc import Collection, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tqdm import tqdm
 
 from workbench.config import Experiment
+from workbench.errors import one_line
 
 if TYPE_CHECKING:
     from workbench.results import Run
@@ -114,23 +116,33 @@ class RunProgress(ProgressBar):
     Args:
         experiments: what is run.
         labels: what each is called.
+        tell_time: whether a line says once, where there is no bar, how much time is left.
     """
 
-    def __init__(self, experiments: Sequence[Experiment], labels: Sequence[str]) -> None:
+    def __init__(self, experiments: Sequence[Experiment], labels: Sequence[str], *, tell_time: bool = False) -> None:
         self.run_steps = [experiment.budget.steps for experiment in experiments]
         super().__init__("steps", sum(self.run_steps), smoothing=0.05)
         self.labels = labels
         self.steps_done: dict[int, int] = {}
         """Steps of each run that has begun, by its index."""
         self.ended = 0
+        self.tell_time = tell_time
+        self._start: float | None = None
+        self._timed_steps = 0
 
     def on_step(self, index: int, step: int, line: str = "") -> None:
         """Shows that a run has made so many steps."""
         # The first report may come from a run that resumes at a checkpoint: the steps before it took no time now.
         is_first = index not in self.steps_done
-        done = self.done + step - self.steps_done.get(index, 0)
+        new_steps = step - self.steps_done.get(index, 0)
+        done = self.done + new_steps
         self.steps_done[index] = step
-        status = f"{self.ended}/{len(self.run_steps)} runs; {self.labels[index]}"
+        if not is_first:
+            self._timed_steps += new_steps
+        elif self._start is None:
+            self._start = time.monotonic()
+        running = len(self.steps_done) - self.ended
+        status = f"{self.ended}/{len(self.run_steps)} runs, {running} under way; {self.labels[index]}"
         self.update(done, status=status, line=line, instant=is_first)
 
     def on_end(self, index: int, outcome: str) -> None:
@@ -138,6 +150,17 @@ class RunProgress(ProgressBar):
         self.ended += 1
         line = f"[{self.ended}/{len(self.run_steps)}] {self.labels[index]}: {outcome}"
         self.on_step(index, self.run_steps[index], line)
+        left = len(self.run_steps) - self.ended
+        if self.tell_time and self._bar is None and left and (seconds := self.seconds_left()) is not None:
+            self.tell_time = False
+            self.print_line(f"about {tqdm.format_interval(seconds)} left for {left} more, at the speed so far")
+
+    def seconds_left(self) -> float | None:
+        """Returns the time that the remaining steps take at the mean speed so far; `None` if nothing was timed."""
+        elapsed = 0.0 if self._start is None else time.monotonic() - self._start
+        if not elapsed or not self._timed_steps:
+            return None
+        return (sum(self.run_steps) - self.done) * elapsed / self._timed_steps
 
 
 def run_label(experiment: Experiment) -> str:
@@ -146,12 +169,17 @@ def run_label(experiment: Experiment) -> str:
 
 
 def run_summary(run: "Run") -> str:
-    """Returns the outcome of a run in a few words."""
+    """Returns the outcome of a run in a few words: test scores, or validation scores of a run that is never tested."""
     if run.diverged:
         return f"diverged at step {run.result['diverged_at']}"
-    scores = ", ".join(f"{name} {value:.4g}" for name, value in run.result["test"].items())
+    split = "validation" if run.result["test"] is None else "test"
+    # A metric may have no value: a share of no answers is 0/0, and JSON has no NaN.
+    scores = ", ".join(
+        f"{name} {'undefined' if value is None else f'{value:.4g}'}"
+        for name, value in (run.result.get(split) or {}).items()
+    )
     solved_at = run.result["solved_at"]
-    return f"test {scores}" + (f", solved at step {solved_at}" if solved_at is not None else "")
+    return f"{split} {scores}" + (f", solved at step {solved_at}" if solved_at is not None else "")
 
 
 def align_columns(rows: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> str:
@@ -172,6 +200,17 @@ def align_columns(rows: Sequence[Sequence[str]], left: Collection[int] = (0,)) -
     return "\n".join(lines)
 
 
+def format_bytes(count: int) -> str:
+    """Returns a size as users read it, with a decimal prefix.
+
+    Example:
+        >>> format_bytes(999), format_bytes(1_234_567)
+        ('999 B', '1.23 MB')
+    """
+    text = tqdm.format_sizeof(count)
+    return f"{text} B" if text[-1].isdigit() else f"{text[:-1]} {text[-1]}B"
+
+
 def warn(line: str) -> None:
     """Prints a line on stderr about what went wrong."""
-    print(f"workbench: {line}", file=sys.stderr)
+    print(one_line(f"workbench: {line}"), file=sys.stderr)

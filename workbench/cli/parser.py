@@ -7,25 +7,30 @@ import typing
 from argparse import SUPPRESS, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, _loaders_dumpers
 
+import architectures
 from architectures.option_values import type_hints
 from architectures.registry import load_encoder_class
 from architectures.suggest import did_you_mean
 from workbench import files, tasks
+from workbench.cli.habits import describe_data_file, describe_habit, find_habit, is_data_file
 from workbench.custom_parts import PART_KINDS
 from workbench.data.downloads import DATA_VARIABLE
 from workbench.docstrings import argument_help
-from workbench.errors import UserError
+from workbench.errors import UserError, one_line
 from workbench.files import describe_error
 
 NamedOptions = dict[str, dict[str, Any]]
 """Options by the name of the task or architecture that they belong to."""
 
+TASK_OPTIONS = ("--task", "--tasks")
+"""Options that name tasks."""
 NAMED_OPTION = re.compile(r"--(\w+)\.(.+)\.(\w[\w-]*)$")
 """--KIND.NAME.OPTION, as in --task.addition.length."""
 
@@ -59,6 +64,8 @@ class Parser(ArgumentParser):
             # An option added tomorrow would change what an abbreviation means.
             allow_abbrev=False,
         )
+        self.named: dict[str, list[str]] = {}
+        """The names of tasks and architectures that were given, by the kinds whose options the command takes."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raises `UserError` with a message of jsonargparse, reworded."""
@@ -70,23 +77,37 @@ class Parser(ArgumentParser):
             option for action in visible for option in action.option_strings if option[:2] == "--" and option[-1] != "+"
         ]
         if match := re.search(r"[Uu]nrecognized arguments: (\S+)", message):
-            name = match[1].partition("=")[0]
-            if not name.startswith("--"):
-                return f"unexpected argument {match[1]!r}"
-            # An abbreviation stands for the options that begin with it.
-            completions = [option for option in options if option.startswith(name)]
-            hint = (
-                f"; did you mean {' or '.join(map(repr, completions))}?" if completions else did_you_mean(name, options)
-            )
-            return f"unknown option {match[1]}{hint}"
+            return self._describe_unknown(match[1], options)
         if match := re.match(r"argument (--[\w-]+): expected one argument", message):
             return f"{match[1]} needs a value; one that begins with a dash is given as {match[1]}=VALUE"
         if match := re.search(r"Option '([^']+)' is not accepted|[Kk]ey '([^']+)' is not expected", message):
             key = match[1] or match[2]
-            return f"unknown key {key!r}{did_you_mean(key, [option[2:].replace('-', '_') for option in options])}"
+            hint = self._describe_habit(key, options, in_file=True)
+            hint = hint or did_you_mean(key, [option[2:].replace("-", "_") for option in options])
+            return f"unknown key {key!r}{hint}"
         if match := re.search(r'Parser key "([^"]+)": (.*)', message):
+            if nested := re.search(r"NestedArg\(key='([^']+)'", match[2]):
+                return self._describe_unknown(f"--{match[1].replace('_', '-')}.{nested[1]}", options)
             return self._reword_type_error(match[1], match[2], options)
         return message
+
+    def _describe_unknown(self, argument: str, options: list[str]) -> str:
+        name = argument.partition("=")[0]
+        if not name.startswith("-"):
+            if is_data_file(name) and (option := next((each for each in TASK_OPTIONS if each in options), None)):
+                return describe_data_file(name, option)
+            return f"unexpected argument {argument!r}"
+        # An abbreviation stands for the options that begin with it.
+        completions = [option for option in options if option.startswith(name.replace("_", "-"))]
+        if name.startswith("--") and completions:
+            return f"unknown option {argument}; did you mean {' or '.join(map(repr, completions))}?"
+        if habit := self._describe_habit(name, options):
+            return f"unknown option {argument}{habit}"
+        return f"unknown option {argument}{did_you_mean(name, options)}"
+
+    def _describe_habit(self, name: str, options: list[str], *, in_file: bool = False) -> str:
+        habit = find_habit(name)
+        return "" if habit is None else describe_habit(habit, options, self.named, in_file=in_file)
 
     def _reword_type_error(self, key: str, reason: str, options: list[str]) -> str:
         reason = re.sub(r"<class '(\w+)'>", r"\1", reason).replace("typing.", "")
@@ -148,13 +169,45 @@ def parse_arguments(
     Raises:
         UserError: if the arguments, or the file, are wrong.
     """
+    parser.named = {kind: find_names(arguments, kind) for kind in kinds}
     plain, named = split_named_options(arguments, kinds)
     check_config_files(plain)
-    values = parser.parse_args(plain).as_dict()
+    values = read_arguments(parser, plain)
     if (folder := values.pop("data_dir", None)) is not None:
         # In the environment, so that every process that is started finds it.
         os.environ[DATA_VARIABLE] = str(Path(folder).expanduser().absolute())
     return values, named
+
+
+def read_arguments(parser: Parser, arguments: list[str]) -> dict[str, Any]:
+    """Returns the values of a command line.
+
+    Raises:
+        UserError: if it cannot be read, whatever jsonargparse or a conversion raises.
+    """
+    try:
+        return dict(parser.parse_args(arguments).as_dict())
+    except UserError:
+        raise
+    except Exception as error:
+        reason = describe_error(error)
+        for flag, text in pairwise([*arguments, ""]):
+            name, equals, value = flag.partition("=")
+            if not name.startswith("--") or not is_unreadable(parser, [flag] if equals else [flag, text]):
+                continue
+            raise UserError(f"{name}: {one_line(value if equals else text)!r} cannot be read: {reason}") from None
+        raise UserError(f"the options cannot be read: {reason}") from None
+
+
+def is_unreadable(parser: Parser, arguments: list[str]) -> bool:
+    """Returns whether a parser breaks at some arguments, other than by a message."""
+    try:
+        parser.parse_args(arguments)
+    except UserError:
+        return False
+    except Exception:
+        return True
+    return False
 
 
 def split_named_options(
@@ -176,6 +229,7 @@ def split_named_options(
         flag, equals, text = argument.partition("=")
         match = NAMED_OPTION.fullmatch(flag)
         if match is None or match[1] not in kinds:
+            check_has_name(flag, kinds)
             plain.append(argument)
             continue
         if not equals:
@@ -189,6 +243,34 @@ def split_named_options(
             raise UserError(f"{flag}: {text!r} is not a readable value: {describe_error(error)}") from None
         named.setdefault(kind, {}).setdefault(name, {})[option] = value
     return plain, named
+
+
+def find_names(arguments: Sequence[str], kind: str) -> list[str]:
+    """Returns the names of tasks or architectures that the arguments of a command give."""
+    flags = (f"--{kind}", f"--{kind}s")
+    lists = [text for flag, text in pairwise([*arguments, ""]) if flag in flags]
+    lists += [
+        argument.partition("=")[2] for argument in arguments if argument.startswith(tuple(f"{f}=" for f in flags))
+    ]
+    return [name.strip() for text in lists for name in text.split(",") if name.strip() and not name.startswith("-")]
+
+
+def check_has_name(flag: str, kinds: Sequence[str]) -> None:
+    """Refuses an option of a task or an architecture that lacks the name, or is no more than the name.
+
+    Args:
+        flag: as it was typed, without a value.
+        kinds: of options that have a name in them.
+
+    Raises:
+        UserError: that says how it is written.
+    """
+    kind, dot, rest = flag.removeprefix("--").partition(".")
+    if not flag.startswith("--") or kind not in kinds or not dot:
+        return
+    if ":" in rest or rest in tasks.names() or rest in architectures.names():
+        raise UserError(f"{flag} lacks an option: {flag}.OPTION VALUE (workbench list {rest} shows them)")
+    raise UserError(f"{flag} lacks a name: --{kind}.NAME.{rest or 'OPTION'} VALUE (workbench list NAME shows them)")
 
 
 def read_option(text: str, kind: Any) -> Any:

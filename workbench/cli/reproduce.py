@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from workbench import checkpoints
 from workbench.cli.execution import execute
@@ -19,6 +19,10 @@ from workbench.resolve import find_warnings
 from workbench.run_folder import BusyError, run_folder, run_lock
 from workbench.validation import check_int
 
+if TYPE_CHECKING:
+    from analysis.papers.preset import PlannedRun, Preset
+    from analysis.papers.rates import PresetProgress
+
 Scale = Literal["full", "long", "small"]
 
 DESCRIPTION = """Train a table of a paper in its setting, and write it with our columns beside the published ones.
@@ -27,13 +31,16 @@ Finished runs in OUT are read, not repeated, and interrupted ones are resumed, s
 short sittings: --time-limit saves what is under way and ends with status 3 as long as there is more to do. No file that
 is left behind is larger than 16 MiB, so OUT can be carried to another machine and resumed there. --scale long
 keeps a paper's lengths and criteria and has narrower models; --scale small is shorter too, for two cores and some
-minutes. Pages say so."""
+minutes. Pages say so. Where a preset has a grid of learning rates, those are tried first, and the best of each row on
+the validation set trains its seeds. Beside the pages there is claims.md: every claim of the papers, and whether it was
+reproduced; --claims writes that alone, from the pages that are there."""
 
 EXAMPLES = """examples:
   workbench reproduce --list
   workbench reproduce rda-table-6 --scale small
   workbench reproduce rwa-addition-100 --scale full --seeds 3 --time-limit 9m --out reproduced
   until workbench reproduce rda-table-1 --scale full --time-limit 1h; do [ $? = 3 ] || break; done
+  workbench reproduce --claims --pages docs/results
 """
 
 
@@ -71,20 +78,28 @@ def main(arguments: list[str]) -> int:
     """Runs the command; returns the exit status."""
     start = time.monotonic()
     values, _ = parse_arguments(build_parser(), arguments)
-    name, list_presets = values.pop("preset"), values.pop("list")
+    name, list_presets, only_claims = values.pop("preset"), values.pop("list"), values.pop("claims")
     options = ReproduceOptions(**values)
     deadline = None if options.time_limit is None else start + parse_duration(options.time_limit, "--time-limit")
     if options.seeds is not None:
         check_int("seeds", options.seeds, least=1, most=TUNING_SEED)
 
     # Imported only now, as it takes seconds: a mistake is answered at once.
-    from analysis.papers import index, page
+    from analysis.papers import claims_page, index, page
     from analysis.papers.preset import load_preset, preset_names
-    from analysis.papers.status import load_runs_status
+    from analysis.papers.status import merge_status
 
     if list_presets:
         for preset_name in preset_names():
             print(f"{preset_name:<20} {load_preset(preset_name).title}")
+        return 0
+    if only_claims:
+        if name is not None:
+            raise UserError(f"--claims is about every preset; leave out {name}")
+        folder = Path(options.pages) if options.pages else Path(options.out) / "results"
+        if not folder.is_dir():
+            raise UserError(f"{folder} is not a folder of pages; name one as --pages")
+        print(claims_page.write_claims(folder))
         return 0
     if name is None:
         raise UserError("name a preset: workbench reproduce PRESET (--list shows them)")
@@ -99,26 +114,58 @@ def main(arguments: list[str]) -> int:
     preset = load_preset(name, numerics)
     page_name = preset.page_name(options.scale)
     index.check_writable(pages, page_name)
+    claims_page.check_claims_writable(pages)
     if options.pages:
         ensure_writable(pages)
     parts = [load_preset(part, numerics) for part in preset.of] or [preset]
-    experiments = [experiment for part in parts for experiment in part.experiments(options.scale, options.seeds)]
-    for line in dict.fromkeys(line for experiment in experiments for line in find_warnings(experiment)):
+    plans = [part.plan(options.scale, options.seeds) for part in parts]
+    planned = [run.experiment for plan in plans for run in plan]
+    for line in dict.fromkeys(line for experiment in planned for line in find_warnings(experiment)):
         warn(f"warning: {line}")
-    _, status = execute(experiments, run_options, deadline=deadline)
-    split_checkpoints(out, experiments)
-    finished = len(load_runs_status(out, experiments).runs)
-    on_page = index.find_more_complete(pages, page_name, finished) if finished < len(experiments) else None
+    progress, status = train(parts, plans, run_options, deadline)
+    whole = merge_status(part.status for part in progress)
+    finished = len(whole.runs)
+    on_page = index.find_more_complete(pages, page_name, finished) if not whole.complete else None
     if on_page is not None:
         warn(
             f"{pages / page_name}.md stays as it is: it is made of {on_page} finished runs, and {out} has {finished} "
-            f"of {len(experiments)}; name the OUT that it was made from, or another folder as --pages"
+            f"of {len(whole.experiments)}; name the OUT that it was made from, or another folder as --pages"
         )
         return status
     written = page.write_page(preset, options.scale, out, pages, options.seeds)
     index.write_index(pages)
+    claims_page.write_claims(pages)
     print(f"{written.path}: {written.verdict}")
     return status
+
+
+def train(
+    presets: Sequence["Preset"],
+    plans: Sequence[Sequence["PlannedRun"]],
+    options: RunOptions,
+    deadline: float | None,
+) -> tuple[list["PresetProgress"], int]:
+    """Trains what presets lack: first the trials of learning rates, then all runs with the rates that they choose.
+
+    Returns:
+        How far each preset is then, and the exit status.
+    """
+    from analysis.papers.rates import load_progress, plan_trials
+
+    def load() -> list["PresetProgress"]:
+        return [load_progress(options.folder, preset, plan) for preset, plan in zip(presets, plans, strict=True)]
+
+    status, trials = 0, [trial.experiment for plan in plans for trial in plan_trials(plan)]
+    if trials:
+        _, status = execute(trials, options, deadline=deadline)
+        split_checkpoints(options.folder, trials)
+    experiments = [experiment for part in load() for experiment in part.decided]
+    # A trial that failed keeps its own row waiting, and no other.
+    if status in (0, 1) and experiments:
+        _, table_status = execute(experiments, options, deadline=deadline)
+        status = max(status, table_status)
+    split_checkpoints(options.folder, experiments)
+    return load(), status
 
 
 def split_checkpoints(out: Path, experiments: Sequence[Experiment]) -> None:
@@ -137,6 +184,9 @@ def build_parser() -> Parser:
         "preset", type=str, nargs="?", default=None, help="the table; --list shows them", metavar="PRESET"
     )
     parser.add_argument("--list", action="store_true", help="show every preset and what it is about, and end")
+    parser.add_argument(
+        "--claims", action="store_true", help="write claims.md alone, from the pages in PAGES or OUT/results, and end"
+    )
     parser.add_fields(ReproduceOptions, "how")
     parser.add_data_dir()
     return parser

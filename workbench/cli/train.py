@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from workbench.cli.execution import execute
-from workbench.cli.options import RunOptions, take_options
+from workbench.cli.habits import check_task_names
+from workbench.cli.options import RunOptions, check_required, take_options
 from workbench.cli.output import run_summary, warn
 from workbench.cli.parser import NamedOptions, Parser, parse_arguments
 from workbench.cli.wandb_mirror import publish
 from workbench.comparison import Comparison
 from workbench.config import TUNING_SEED, Budget, Experiment, Numerics, Optimization
 from workbench.custom_parts import PART_KINDS
-from workbench.errors import UserError
 from workbench.resolve import find_warnings
 from workbench.validation import check_int
 
@@ -50,6 +50,8 @@ class TrainOptions:
 def main(arguments: list[str]) -> int:
     """Runs the command; returns the exit status."""
     values, named_options = parse_arguments(build_parser(), arguments)
+    check_required(values, *PART_KINDS, "out")
+    check_task_names(values["task"], "--task")
     options = take_options(RunOptions, values)
     experiment = build_experiment(values, named_options)
     for line in find_warnings(experiment):
@@ -77,10 +79,7 @@ def build_experiment(values: Mapping[str, Any], named_options: Mapping[str, Name
     # Seeds from there on belong to sweeps.
     check_int("seed", seed, least=0, most=TUNING_SEED - 1)
     for kind in PART_KINDS:
-        name = rest[kind]
-        if not name:
-            raise UserError(f"name the {kind}: --{kind} NAME (workbench list shows them)")
-        rest |= {f"{kind}s": [name], kind: named_options.get(kind, {})}
+        rest |= {f"{kind}s": [rest[kind]], kind: named_options.get(kind, {})}
     comparison = Comparison.from_dict({key: value for key, value in rest.items() if value is not None})
     return replace(comparison.experiments()[0], seed=seed)
 
