@@ -11,21 +11,27 @@ from analysis.figures import learning_curves
 from analysis.formatting import (
     ABSENT,
     format_count,
-    format_interval,
     format_number,
     format_percent,
     format_range,
     pluralize,
 )
 from analysis.grouping import Section, build_sections
-from analysis.papers.agreement import RULE, describe_agreement, describe_order, disagreement_reasons, verdict
+from analysis.papers.agreement import RULE, disagreement_reasons, verdict
+from analysis.papers.cells import format_ours, trivial_value
+from analysis.papers.claim_rules import describe_surprises
+from analysis.papers.equivalence import judge_figure
 from analysis.papers.markdown import escape, inline_code, markdown_table
+from analysis.papers.order import describe_order
+from analysis.papers.page_data import dump_tables
 from analysis.papers.preset import Preset, Scale, load_preset
+from analysis.papers.rates import load_progress
+from analysis.papers.rates_table import rates_table
 from analysis.papers.settings_table import describe_reductions, settings_table
-from analysis.papers.status import load_runs_status
+from analysis.papers.status import merge_status
 from analysis.papers.tables import ComparisonTable, TableRow, build_tables, published_variants
 from analysis.published_figures import find_published
-from analysis.statistics import Mean, mean_interval
+from analysis.statistics import mean_interval
 from analysis.style import save_svg
 from workbench.files import write_json, write_text
 from workbench.results import Run
@@ -55,31 +61,41 @@ def write_page(preset: Preset, scale: Scale, out: Path, pages: Path, seeds: int 
     Raises:
         UserError: if a run in `out` was written by something else.
     """
-    parts = [load_preset(name, preset.numerics) for name in preset.of] or [preset]
-    experiments = [experiment for part in parts for experiment in part.experiments(scale, seeds)]
-    status = load_runs_status(out, experiments)
+    progress = [
+        load_progress(out, part, part.plan(scale, seeds))
+        for part in ([load_preset(name, preset.numerics) for name in preset.of] or [preset])
+    ]
+    status = merge_status(part.status for part in progress)
+    # Trials of rates are in the status, but not in the table.
+    runs = [run for part in progress for run in part.runs]
+    planned = [run for part in progress for run in part.planned]
+    choices = [choice for part in progress for choice in part.choices]
     name = preset.page_name(scale)
     (pages / FIGURES).mkdir(parents=True, exist_ok=True)
-    figures = list(draw_figures(build_sections(status.runs), pages, name))
-    tables = [] if preset.of else build_tables(preset, scale, experiments, status.runs)
+    figures = list(draw_figures(build_sections(runs), pages, name))
+    tables = [] if preset.of else build_tables(preset, scale, planned, runs)
     summary = "learning curves" if preset.of else verdict(tables, scale == "full")
     summary += "" if status.complete or not status.runs else ", so far"
     page = template_environment().get_template("page.md.j2").render(
         name=inline_code(preset.name),
         title=escape(preset.title),
         scale=scale,
+        # Presets of the bench's own have no source.
+        paper=bool(preset.sources or preset.of),
         status=status,
         percent=format_percent(100 * status.progress),
         numerics=[escape(sentence) for sentence in describe_numerics(preset)],
         reductions=None if preset.of else escape(describe_reductions(preset, scale)),
         verdict=escape(summary),
         command=reproduce_command(preset, scale, seeds),
+        surprises=[escape(sentence) for sentence in describe_surprises(preset.name, scale, tables)],
         tables=[format_table(table, scale) for table in tables],
         rule=RULE,
         figures=figures,
         reasons=[escape(sentence) for sentence in disagreement_reasons(preset, scale, tables)],
         other_sources=[escape(sentence) for sentence in other_sources(preset)],
-        budget=budget_table(status.runs),
+        rates=rates_table(preset, scale, choices) if choices else None,
+        budget=budget_table(runs),
         machines=[escape(machine) for machine in describe_machines(status.runs)],
         settings=None if preset.of else settings_table(preset, scale, seeds),
         deviations=[escape(sentence) for sentence in preset.unlike],
@@ -91,11 +107,12 @@ def write_page(preset: Preset, scale: Scale, out: Path, pages: Path, seeds: int 
         {
             "preset": preset.name,
             "scale": scale,
-            "runs": {"finished": len(status.runs), "asked": len(experiments)},
+            "runs": {"finished": len(status.runs), "asked": len(status.experiments)},
             "share": round(status.progress, 4),
             "verdict": summary,
             "machines": describe_machines(status.runs),
             "seconds": round(sum(run.timing.get("seconds", 0.0) for run in status.runs)),
+            "tables": dump_tables(tables),
         },
     )
     return WrittenPage(path=pages / f"{name}.md", verdict=summary)
@@ -133,7 +150,7 @@ def format_table(table: ComparisonTable, scale: Scale) -> str:
     trivial = trivial_value(table)
     if trivial is not None:
         lines.append(["trivial baseline", "", format_number(trivial), "", *[""] * full])
-    body = markdown_table([*headings, *["agrees?"] * full], lines)
+    body = markdown_table([*headings, *[f"agrees (factor {table.factor:g})?"] * full], lines)
     baseline = "" if trivial is not None else describe_trivial_loss(table)
     source = "Nothing is published of this."
     if table.source is not None:
@@ -149,30 +166,10 @@ def row_cells(row: TableRow, table: ComparisonTable, full: bool) -> list[str]:
     seeds = f"{len(ours.values)} of {ours.seeds}" if ours.seeds else "0"
     if ours.num_diverged:
         seeds += f" ({ours.num_diverged} diverged)"
-    if not table.metric.counts_steps:
-        value = format_interval(ours.mean)
-    elif ours.complete or ours.seeds == ours.num_diverged:
-        value = format_steps(ours.mean)
-    else:
-        value = f"> {format_count(ours.budget)}" if ours.median is None else f"median {format_count(ours.median)}"
+    value = format_ours(ours, table)
     published = ABSENT if row.published is None else str(row.published)
-    agreement = [escape(describe_agreement(row, table))] if full else []
+    agreement = [escape(str(judge_figure(row, table)))] if full else []
     return [escape(row.architecture), escape(published), escape(value), seeds, *agreement]
-
-
-def format_steps(mean: Mean) -> str:
-    """Formats a mean number of steps and the half-width of its interval as whole numbers."""
-    if mean.n == 0:
-        return ABSENT
-    return format_count(mean.mean) + ("" if mean.half_width is None else f" ± {format_count(mean.half_width)}")
-
-
-def trivial_value(table: ComparisonTable) -> float | None:
-    """Returns the value of the best answer without memory; `None` unless the metric is a loss or follows from one."""
-    if table.trivial_loss is None:
-        return None
-    bits = table.trivial_loss / math.log(2)
-    return {"test/loss": table.trivial_loss, "test/bits_per_character": bits}.get(table.metric.text)
 
 
 def describe_trivial_loss(table: ComparisonTable) -> str:

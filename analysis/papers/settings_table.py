@@ -40,7 +40,7 @@ def settings_table(preset: Preset, scale: Scale, seeds: int | None = None) -> st
     for key in dict.fromkeys([*paper, *here]):
         full, small = None if key in OMITTED else effective_value(key, paper), effective_value(key, here)
         rows.append((escape(key), format_setting(full), format_setting(small), describe_factor(full, small)))
-    return markdown_table(("setting", "paper", "here", "factor"), rows, left=3)
+    return markdown_table(("setting", "paper" if preset.sources else "full", "here", "factor"), rows, left=3)
 
 
 def describe_reductions(preset: Preset, scale: Scale) -> str:
@@ -51,7 +51,11 @@ def describe_reductions(preset: Preset, scale: Scale) -> str:
         if key in preset.numerics.non_defaults:
             # The page mentions these separately.
             continue
-        if key in (*OMITTED, "match") or key.startswith("each.") or (key in paper and paper[key] == value):
+        if (
+            key in (*OMITTED, "match", "rates", "rate_seeds")
+            or key.startswith("each.")
+            or (key in paper and paper[key] == value)
+        ):
             continue
         name = key.rpartition(".")[2].replace("_", " ")
         if key not in paper:

@@ -1,6 +1,6 @@
 """Progress of a preset: its finished runs, and the steps of unfinished ones."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,16 @@ class RunsStatus:
         total = sum(experiment.budget.steps for experiment in self.experiments)
         done = sum(run.experiment.budget.steps for run in self.runs) + sum(steps for _, steps in self.under_way)
         return done / total
+
+
+def merge_status(parts: Iterable[RunsStatus]) -> RunsStatus:
+    """Returns the status of several sets of runs together."""
+    parts = list(parts)
+    return RunsStatus(
+        experiments=tuple(experiment for part in parts for experiment in part.experiments),
+        runs=tuple(run for part in parts for run in part.runs),
+        under_way=tuple(entry for part in parts for entry in part.under_way),
+    )
 
 
 def load_runs_status(out: Path, experiments: Sequence[Experiment]) -> RunsStatus:

@@ -1,17 +1,16 @@
 """Comparison tables: the results of a preset's finished runs beside the figures of its sources."""
 
 import math
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from analysis.papers.metric import Metric
-from analysis.papers.preset import Preset, Scale
+from analysis.papers.preset import PlannedRun, Preset, Scale
 from analysis.published_figures import PublishedFigure, PublishedSource, catalogue_name, find_published
 from analysis.statistics import Mean, mean_interval, median_steps_to_goal
 from workbench import tasks
-from workbench.config import Experiment, Part
+from workbench.config import Part
 from workbench.results import Run
 
 
@@ -75,35 +74,36 @@ class ComparisonTable:
     """`variant` in the paper's setting."""
     published_trivial_loss: float | None = None
     """Trivial loss of the task in the paper's setting, if the published figures are losses."""
+    factor: float = 1.5
+    """Factor within which a figure agrees with a published one."""
 
 
 def build_tables(
-    preset: Preset, scale: Scale, experiments: Sequence[Experiment], runs: Sequence[Run]
+    preset: Preset, scale: Scale, planned: Sequence[PlannedRun], runs: Sequence[Run]
 ) -> list[ComparisonTable]:
     """Returns a table for each variant and metric, in the order of the preset's metrics.
 
     Args:
         preset: the preset, which must not be a figure of other presets.
         scale: the paper's setting, or the small one.
-        experiments: all experiments of the preset at this scale.
+        planned: all runs of the preset at this scale.
         runs: the finished runs.
     """
     runs_by_key = {(run.experiment.identity, run.experiment.seed): run for run in runs}
-    by_variant: dict[str, list[Experiment]] = defaultdict(list)
-    for experiment in experiments:
-        by_variant[repr(sorted(experiment.task.options.items()))].append(experiment)
     tables = []
-    for variant_experiments, options, paper_options, sources, part in zip(
-        by_variant.values(),
-        preset.variants(scale),
-        preset.variants("full"),
-        sources_by_variant(preset),
-        published_variants(preset),
-        strict=True,
+    for variant, (options, paper_options, sources, part) in enumerate(
+        zip(
+            preset.variants(scale),
+            preset.variants("full"),
+            sources_by_variant(preset),
+            published_variants(preset),
+            strict=True,
+        )
     ):
+        own = [run for run in planned if run.variant == variant]
         for metric in preset.measures:
             source = next((entry for entry in sources if entry.of == metric.text), None)
-            rows = tuple(build_rows(variant_experiments, runs_by_key, metric, source))
+            rows = tuple(build_rows(own, runs_by_key, metric, source))
             losses = [run.result["trivial_loss"] for row in rows for run in row.runs]
             is_loss = source is not None and metric.text == "test/loss"
             tables.append(
@@ -114,6 +114,7 @@ def build_tables(
                     rows=rows,
                     trivial_loss=losses[0] if losses else None,
                     published_variant=describe_options(paper_options),
+                    factor=preset.factor,
                     published_trivial_loss=tasks.build(part.name, **part.options).trivial_loss if is_loss else None,
                 )
             )
@@ -126,24 +127,26 @@ def describe_options(options: Mapping[str, Any]) -> str:
 
 
 def build_rows(
-    experiments: Sequence[Experiment],
+    planned: Sequence[PlannedRun],
     runs_by_key: Mapping[tuple[str, int], Run],
     metric: Metric,
     source: PublishedSource | None,
 ) -> Iterator[TableRow]:
-    """Yields the rows of a table, in the order of the preset's architectures.
+    """Yields the rows of a table, in the order of the preset's rows.
 
     Args:
-        experiments: the experiments of one variant.
+        planned: the runs of one variant.
         runs_by_key: the finished runs, by identity and seed.
         metric: the metric of the table.
         source: the published figures, if there are any.
     """
-    for name in dict.fromkeys(experiment.architecture.name for experiment in experiments):
-        own = [experiment for experiment in experiments if experiment.architecture.name == name]
+    for name in dict.fromkeys(run.row for run in planned):
+        own = [run.experiment for run in planned if run.row == name]
         keys = [(experiment.identity, experiment.seed) for experiment in own]
         runs = tuple(runs_by_key[key] for key in keys if key in runs_by_key)
         values = [metric.evaluate(run) for run in runs]
+        # A row by another name than its architecture's is not what the source means by it.
+        is_published = source is not None and own[0].architecture.name == name
         yield TableRow(
             architecture=name,
             runs=runs,
@@ -154,7 +157,7 @@ def build_rows(
                 num_diverged=sum(run.diverged for run in runs),
                 resolution=own[0].budget.log_every if metric.is_per_row else 0.0,
             ),
-            published=None if source is None else source.figures.get(catalogue_name(own[0].architecture)),
+            published=source.figures.get(catalogue_name(own[0].architecture)) if source and is_published else None,
         )
 
 

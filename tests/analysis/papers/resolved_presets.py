@@ -3,18 +3,25 @@
 from functools import cache
 
 from analysis.papers import preset
-from analysis.papers.preset import Scale
+from analysis.papers.preset import PlannedRun, Scale
 from workbench.config import Experiment, Part
 
 TABLES = [name for name in preset.preset_names() if not preset.load_preset(name).of]
 WITH_DATA = [name for name in TABLES if name != "rda-table-7"]
 """Tables whose data is available at both scales."""
+OF_NO_PAPER = ("hierarchy-addition", "hierarchy-copy", "chrono-lstm")
+"""Presets of the bench's own, for which no source has figures."""
 
 
 @cache
+def plan(name: str, scale: Scale) -> tuple[PlannedRun, ...]:
+    """Returns all runs of a preset's tables."""
+    return tuple(preset.load_preset(name).plan(scale))
+
+
 def experiments(name: str, scale: Scale) -> tuple[Experiment, ...]:
     """Returns all experiments of a preset."""
-    return tuple(preset.load_preset(name).experiments(scale))
+    return tuple(run.experiment for run in plan(name, scale))
 
 
 def variants(name: str, scale: Scale) -> list[Part]:

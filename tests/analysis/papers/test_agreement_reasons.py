@@ -83,10 +83,10 @@ def test_at_the_papers_scale_a_figure_that_is_denied_is_reasoned_about(runs):
     assert list(disagreement_reasons(example_preset(), "small", [table])) == []
 
 
-def test_of_two_that_are_turned_beyond_the_intervals_both_are_told_of(runs):
+def test_of_two_that_are_turned_and_told_apart_both_are_told_of(runs):
     rows = [
-        table_row("gru", [9, 10, 11], "200"),
-        table_row("rwa", [99, 100, 101], "100"),
+        table_row("gru", [9, 10, 11, 9, 10], "200"),
+        table_row("rwa", [99, 100, 101, 98, 99], "100"),
         table_row("tcn", [500, 501], "500"),
     ]
     turned = comparison_table(*(with_runs(row, runs) for row in rows))

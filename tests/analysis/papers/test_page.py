@@ -3,19 +3,15 @@
 import json
 import re
 from dataclasses import replace
-from statistics import mean, stdev
 
 import pytest
 
 from analysis.formatting import ABSENT
-from analysis.papers import page
+from analysis.papers import cells, page
 from analysis.papers.preset import Preset, load_preset
-from tests.analysis.papers.known_tables import example_preset
+from tests.analysis.papers.known_tables import comparison_table, example_preset, our_result
 from tests.analysis.report_runs import write_run
 from workbench.errors import UserError
-
-T_TWO_FREE = 4.302652729911275
-"""Student's t at 97.5 % with two degrees of freedom, from a printed table."""
 
 
 def table_rows(text, heading):
@@ -59,14 +55,17 @@ def test_a_table_says_theirs_ours_how_many_seeds_and_whether_they_agree(publishe
     written = page.write_page(published_preset, "full", tmp_path / "out", tmp_path / "pages")
     text = written.path.read_text()
     cells = table_rows(text, "steps until")
-    centre, half = mean(GRU), T_TWO_FREE * stdev(GRU) / 3**0.5
-    assert cells["gru"] == ["2,036", f"{centre:,.0f} ± {half:,.0f}", "3 of 3", "within our interval"]
-    assert cells["rwa"][:3] == ["1,735", "905 ± 12", "3 of 3"]
-    assert cells["rwa"][3] == "no: 0.522 times theirs"
+    assert cells["gru"][:3] == ["2,036", ", ".join(f"{step:,}" for step in GRU), "3 of 3"]
+    assert cells["rwa"][:3] == ["1,735", "900, 910, 905", "3 of 3"]
+    assert cells["rwa"][3].startswith("apart: 0.522 times their figure")
     assert cells["lstm"][:3] == [r"\> 10,000", r"\> 20", "0 of 3"]
     losses = table_rows(text, "test loss")
-    assert losses["gru"] == ["\u2013", "0.0300 ± 0.0657", "3 of 3", "\u2013"]
-    assert T_TWO_FREE * stdev(LOSSES["gru"]) / 3**0.5 == pytest.approx(0.0657, abs=5e-5)
+    assert losses["gru"] == [
+        "\u2013",
+        ", ".join(f"{loss:.3g}".ljust(6, "0") for loss in LOSSES["gru"]),
+        "3 of 3",
+        "\u2013",
+    ]
     assert losses["trivial baseline"] == ["", "0.167", "", ""]
     assert text.count("Trivial baseline: never. The best answer without memory has a loss of 0.167.") == 1
     assert "Published: RDA paper, table 1; arXiv 1705.08480, table 1." in text
@@ -84,10 +83,10 @@ def test_a_table_says_theirs_ours_how_many_seeds_and_whether_they_agree(publishe
 @pytest.mark.parametrize(
     ("steps", "expected"),
     [
-        ((20, None, 10), "median 20"),
+        ((20, None, 10), "20, 10, never"),
         ((10, None, None), r"\> 20"),
         ((None, None, None), r"\> 20"),
-        ((10, 12, 14), "12 ± 5"),
+        ((10, 12, 14), "10, 12, 14"),
     ],
 )
 def test_seeds_that_never_get_there_are_not_left_out(published_preset, tmp_path, steps, expected):
@@ -130,7 +129,7 @@ def test_half_of_the_runs_make_half_a_page(published_preset, tmp_path):
         write_run(tmp_path / "out", experiment, solved_at=7)
     text = page.write_page(published_preset, "full", tmp_path / "out", tmp_path / "pages").path.read_text()
     assert "> **Not finished**: 4 of 9 runs, 44 % of the way." in text
-    assert table_rows(text, "steps until")["lstm"][2:] == ["1 of 1", "no: 1 of 1 seed by then"]
+    assert table_rows(text, "steps until")["lstm"][2:] == ["1 of 1", "too few seeds to say: 1 of 1 seed by then"]
 
 
 def test_nothing_is_markup(published_preset, tmp_path):
@@ -162,3 +161,15 @@ def test_a_result_of_something_else_is_refused(published_preset, tmp_path):
     with pytest.raises(UserError, match="was not written by this bench"):
         page.write_page(published_preset, "full", tmp_path / "out", tmp_path / "pages")
     assert not (tmp_path / "pages" / "made-full.md").exists()
+
+
+def test_from_four_seeds_on_the_middle_stands_for_all():
+    steps, losses, shares = (comparison_table(of=of) for of in ("train/loss < 0.001", "test/loss", "test/accuracy"))
+    assert cells.format_ours(our_result([30, 10, 20, 40]), steps) == "25"
+    assert cells.format_ours(our_result([30, 10, 20, 40, 50]), steps) == "30 [10, 50]"
+    assert cells.format_ours(our_result([10, 20, 30, 40], seeds=5), steps) == "30 [10, > 10,000]"
+    # exp(mean of logs), and 3.182 * sd / sqrt(4) of the logs on either side.
+    assert cells.format_ours(our_result([0.01, 0.02, 0.04, 0.08]), losses) == "0.0283 [0.00681, 0.117]"
+    assert cells.format_ours(our_result([0.9, 0.9, 0.9, 0.9]), shares) == "0.900 [0.900, 0.900]"
+    assert cells.format_ours(our_result([], seeds=5), steps) == "> 10,000"
+    assert cells.format_ours(our_result([]), steps) == ABSENT

@@ -7,7 +7,7 @@ from analysis.papers.metric import Metric
 from analysis.papers.preset import Scale
 from analysis.papers.tables import build_tables
 from analysis.published_figures import PUBLISHED
-from tests.analysis.papers.resolved_presets import TABLES, WITH_DATA, experiments, variants
+from tests.analysis.papers.resolved_presets import OF_NO_PAPER, TABLES, WITH_DATA, plan, variants
 
 SILENT = ("tcn-addition-200", "tcn-addition-400", "tcn-copy-500", "tcn-copy-2000")
 """Presets of tables that the paper only plots."""
@@ -18,13 +18,13 @@ def data(without_enwik8):
     """Selects the available data."""
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", [name for name in TABLES if name not in OF_NO_PAPER])
 def test_what_is_compared_with_is_published_of_the_same_task_by_the_same_measure(name):
     loaded = preset.load_preset(name)
     assert loaded.sources
     assert set(loaded.sources) <= {entry.source for entry in PUBLISHED}
     scale: Scale = "full" if name in WITH_DATA else "small"
-    compared = build_tables(loaded, scale, list(experiments(name, scale)), [])
+    compared = build_tables(loaded, scale, plan(name, scale), [])
     parts = variants(name, "full") if name in WITH_DATA else []
     entries = [
         [entry for entry in PUBLISHED if entry.matches(part) and entry.source in loaded.sources] for part in parts
@@ -50,10 +50,19 @@ def test_what_is_compared_with_is_published_of_the_same_task_by_the_same_measure
 
 
 def test_the_first_measure_of_a_table_has_figures():
-    for name in set(WITH_DATA) - set(SILENT):
+    for name in set(WITH_DATA) - {*SILENT, *OF_NO_PAPER}:
         loaded = preset.load_preset(name)
-        compared = build_tables(loaded, "full", list(experiments(name, "full")), [])
+        compared = build_tables(loaded, "full", plan(name, "full"), [])
         assert any(table.source for table in compared if table.metric == loaded.measures[0]), name
+
+
+@pytest.mark.parametrize("name", OF_NO_PAPER)
+def test_what_no_paper_has_is_compared_with_nothing(name):
+    loaded = preset.load_preset(name)
+    assert loaded.sources == ()
+    assert all(
+        row.published is None for table in build_tables(loaded, "full", plan(name, "full"), []) for row in table.rows
+    )
 
 
 @pytest.mark.parametrize("entry", PUBLISHED, ids=lambda entry: f"{entry.task} {entry.source} {entry.of}")

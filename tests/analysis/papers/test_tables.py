@@ -35,7 +35,7 @@ def test_every_run_is_in_the_line_of_its_architecture_by_seed(tmp_path):
         loss=lambda each: loss[each.architecture.name, each.seed],
         trivial_loss=lambda each: 0.25,
     )
-    first, second = build_tables(preset, "full", experiments, runs)
+    first, second = build_tables(preset, "full", preset.plan("full"), runs)
     assert (str(first.metric), str(second.metric)) == ("steps until loss < 0.001 on a training batch", "test loss")
     assert {line.architecture: line.ours.values for line in first.rows} == {
         "gru": (101.0, 102.0),
@@ -57,14 +57,14 @@ def test_a_run_that_is_missing_is_no_failure(tmp_path):
     experiments = preset.experiments("full")
     finished = [each for each in experiments if (each.architecture.name, each.seed) == ("rwa", 1)]
     (table, _) = build_tables(
-        preset, "full", experiments, write_and_read_runs(tmp_path, finished, solved_at=lambda each: 7)
+        preset, "full", preset.plan("full"), write_and_read_runs(tmp_path, finished, solved_at=lambda each: 7)
     )
     gru, rwa = table.rows
     assert (gru.runs, gru.ours) == ((), OurResult(values=(), seeds=0, budget=20))
     assert rwa.ours == OurResult(values=(7.0,), seeds=1, budget=20)
     assert not gru.ours.complete
     assert rwa.ours.complete
-    empty, _ = build_tables(preset, "full", experiments, [])
+    empty, _ = build_tables(preset, "full", preset.plan("full"), [])
     assert [line.ours.seeds for line in empty.rows] == [0, 0]
     assert empty.trivial_loss is None
 
@@ -74,7 +74,7 @@ def test_a_run_of_another_configuration_is_none_of_the_table(tmp_path):
     experiments = preset.experiments("full")
     other = dataclasses.replace(experiments[0], budget=dataclasses.replace(experiments[0].budget, steps=21))
     (table, _) = build_tables(
-        preset, "full", experiments, write_and_read_runs(tmp_path, [other], solved_at=lambda each: 7)
+        preset, "full", preset.plan("full"), write_and_read_runs(tmp_path, [other], solved_at=lambda each: 7)
     )
     assert [line.ours.seeds for line in table.rows] == [0, 0]
 
@@ -85,7 +85,7 @@ def test_a_diverged_run_is_a_seed_without_a_value(tmp_path):
     runs = write_and_read_runs(
         tmp_path, experiments, loss=lambda each: None if each.seed else 0.5, solved_at=lambda each: None
     )
-    steps, loss = build_tables(preset, "full", experiments, runs)
+    steps, loss = build_tables(preset, "full", preset.plan("full"), runs)
     assert steps.rows[0].ours == OurResult(values=(), seeds=2, budget=20, num_diverged=1)
     assert loss.rows[0].ours == OurResult(values=(0.5,), seeds=2, budget=20, num_diverged=1)
     assert math.isnan(steps.rows[0].ours.mean.mean)
@@ -108,7 +108,7 @@ def test_each_variant_has_a_table_of_its_own_measure_by_measure(tmp_path):
         trivial_loss=lambda each: float(each.task.options["length"]),
     )
     results = [(str(each.metric)[:4], each.variant, each.rows[0].ours.values, each.trivial_loss)
-             for each in build_tables(preset, "small", experiments, runs)]  # fmt: skip
+             for each in build_tables(preset, "small", preset.plan("small"), runs)]  # fmt: skip
     assert results == [
         ("test", "length 5", (0.5,), 5.0),
         ("test", "length 4", (0.4,), 4.0),
@@ -124,13 +124,13 @@ def test_published_figures_are_those_of_the_papers_variant_by_measure_and_source
         sources=("RWA author's logs",),
         measures=("val/loss < 0.001, 3 times", "val/loss < 0.01, 3 times", "test/loss"),
     )
-    tables = build_tables(preset, "small", preset.experiments("small"), [])
+    tables = build_tables(preset, "small", preset.plan("small"), [])
     texts = [[line.published and line.published.text for line in each.rows] for each in tables]
     assert texts == [["2800", None, "19600"], ["1600", None, "16900"], [None, None, None]]
     assert [each.source and each.source.source for each in tables] == ["RWA author's logs"] * 2 + [None]
     # The same task as another paper has it is another source's.
     rda = example_preset(full=dict(preset.full), sources=("RDA paper, table 1",), measures=("train/loss < 0.001",))
-    (table,) = build_tables(rda, "full", rda.experiments("full"), [])
+    (table,) = build_tables(rda, "full", rda.plan("full"), [])
     assert [line.published and line.published.text for line in table.rows] == ["1735", "2036", "> 10000"]
     assert sources_by_variant(example_preset(sources=("RWA author's logs",))) == [[]]
     # Two papers have this one by the same measure.
@@ -160,7 +160,7 @@ def test_a_run_that_was_not_watched_for_the_measure_is_refused(tmp_path):
     preset = example_preset(measures=("train/loss < 0.5",))
     experiments = preset.experiments("full")
     with pytest.raises(UserError, match=r"did not record train/loss < 0\.5"):
-        build_tables(preset, "full", experiments, write_and_read_runs(tmp_path, experiments[:1]))
+        build_tables(preset, "full", preset.plan("full"), write_and_read_runs(tmp_path, experiments[:1]))
 
 
 def test_rda_with_options_finds_the_figure_of_its_form():
@@ -171,7 +171,7 @@ def test_rda_with_options_finds_the_figure_of_its_form():
         sources=("RDA paper, table 1",),
         measures=("train/loss < 0.001",),
     )
-    (table,) = build_tables(preset, "full", preset.experiments("full"), [])
+    (table,) = build_tables(preset, "full", preset.plan("full"), [])
     figure = table.rows[0].published
     assert figure is not None
     assert figure.text == "1781"

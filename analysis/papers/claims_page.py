@@ -1,0 +1,145 @@
+"""The page of claims: every claim of the source documents, and what the pages say of it."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.formatting import ABSENT, pluralize
+from analysis.papers.claim_rules import RULES, Judgement, judge
+from analysis.papers.claims import Claim, load_claims
+from analysis.papers.index import GENERATED_MARK, read_page
+from analysis.papers.markdown import escape, markdown_table
+from analysis.papers.page_data import PageData, load_tables
+from analysis.papers.preset import Scale
+from workbench.errors import UserError
+from workbench.files import write_text
+
+CLAIMS_FILE = "claims.md"
+"""Name of the page in the folder of pages."""
+SCALES: tuple[Scale, ...] = ("full", "long", "small")
+"""Scales in the order in which claims are judged by them: the best that is there."""
+HEADINGS = ("claim", "source", "measured here", "95 % interval", "scale", "seeds", "verdict", "page")
+HEADING = f"""{GENERATED_MARK}`; not to be edited. -->
+# The sources' claims, measured
+
+Each claim is judged by the data of its preset's page at the best scale that is there: *full* is the paper's own
+setting, *long* has its lengths with narrower models, and *small* is shorter too, so that it only judges claims that do
+not depend on the length. A ratio is that of the medians of steps, with the interval of all ratios that the log-rank
+test does not reject, or that of the geometric means of losses and errors, with Welch's interval. A claim is
+*reproduced* if the interval lies where the claim has it, *not reproduced* if it lies elsewhere, and otherwise, or with
+fewer than three seeds, there are *too few seeds to say*. An architecture *fails* if no seed learns, and does not if
+more than half of them do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedClaim:
+    """A claim with its judgement and the page behind it."""
+
+    claim: Claim
+    judgement: Judgement
+    scale: Scale | None = None
+    page: str = ""
+    """Link to the page, as Markdown; empty without one."""
+
+
+def write_claims(pages: Path) -> Path:
+    """Writes `pages/claims.md` from the JSON files of the pages, and returns its path.
+
+    Raises:
+        UserError: if there is a file of that name that something else wrote, or the JSON file of a page is not ours.
+    """
+    check_claims_writable(pages)
+    judged = [judge_claim(claim, pages) for claim in load_claims()]
+    surprises = [entry for entry in judged if entry.judgement.failed_to_fail]
+    counts = Counter(entry.judgement.verdict for entry in judged)
+    summary = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
+    parts = [HEADING, f"**{pluralize(len(judged), 'claim')}**: {summary}."]
+    if surprises:
+        parts += ["## Failures that did not recur here", claims_table(surprises)]
+    judged_here = [entry for entry in judged if entry.judgement.verdict != "not testable"]
+    parts += ["## Every claim that a page judges", claims_table(judged_here)] if judged_here else []
+    rest = [entry for entry in judged if entry.judgement.verdict == "not testable"]
+    for heading, by_nature in (("Waiting for a page", False), ("Not testable with what is here", True)):
+        lines = [reason_cells(entry) for entry in rest if (entry.claim.rule == "not_testable") is by_nature]
+        if lines:
+            parts += [f"## {heading}", markdown_table(("claim", "source", "why", "page"), lines, left=4)]
+    write_text(pages / CLAIMS_FILE, "\n\n".join(parts) + "\n")
+    return pages / CLAIMS_FILE
+
+
+def check_claims_writable(pages: Path) -> None:
+    """Checks that the page of claims overwrites nothing but itself.
+
+    Raises:
+        UserError: if something else wrote a file of its name.
+    """
+    path = pages / CLAIMS_FILE
+    if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(GENERATED_MARK):
+        raise UserError(f"{path} was not written by workbench reproduce; name another folder as --pages")
+
+
+def judge_claim(claim: Claim, pages: Path) -> JudgedClaim:
+    """Returns a claim with its judgement at the best scale at which all of its presets have pages with data.
+
+    Raises:
+        UserError: if the JSON file of a page was written by something else.
+    """
+    if claim.rule == "not_testable":
+        return JudgedClaim(claim=claim, judgement=Judgement(verdict="not testable", why=claim.arguments["why"]))
+    if not claim.presets:
+        return JudgedClaim(claim=claim, judgement=RULES[claim.rule](claim.arguments))
+    older = ""
+    for scale in SCALES:
+        paths = [pages / f"{preset}-{scale}.json" for preset in claim.presets]
+        if not all(path.exists() for path in paths):
+            continue
+        contents = [read_page(path) for path in paths]
+        data = [load_tables(content, str(path)) for content, path in zip(contents, paths, strict=True)]
+        link = ", ".join(f"[{path.stem}]({path.stem}.md)" for path in paths)
+        found = [entry for entry in data if entry is not None and entry.tables]
+        if len(found) < len(data):
+            older = older or link
+            continue
+        if not all(has_runs(entry) for entry in found):
+            continue
+        try:
+            judgement = judge(claim, found, scale)
+        except LookupError:
+            # The preset has had another row or metric since.
+            older = older or link
+            continue
+        return JudgedClaim(claim=claim, judgement=judgement, scale=scale, page=link)
+    why = "the page is older than the data that this takes; make it again" if older else "its preset is not run"
+    return JudgedClaim(claim=claim, judgement=Judgement(verdict="not testable", why=why), page=older)
+
+
+def has_runs(page: PageData) -> bool:
+    """Returns whether a page has a finished run."""
+    return any(row.ours.seeds for table in page.tables for row in table.rows)
+
+
+def claims_table(judged: Sequence[JudgedClaim]) -> str:
+    """Returns a table of claims as Markdown."""
+    return markdown_table(HEADINGS, [claim_cells(entry) for entry in judged], left=len(HEADINGS))
+
+
+def reason_cells(entry: JudgedClaim) -> list[str]:
+    """Returns the cells of a claim that could not be judged."""
+    return [escape(entry.claim.text), escape(entry.claim.source), escape(entry.judgement.why), entry.page or ABSENT]
+
+
+def claim_cells(entry: JudgedClaim) -> list[str]:
+    """Returns the cells of a claim."""
+    judgement = entry.judgement
+    why = f": {judgement.why}" if judgement.why else ""
+    return [
+        escape(entry.claim.text),
+        escape(entry.claim.source),
+        escape(judgement.measured) or ABSENT,
+        escape(judgement.interval) or ABSENT,
+        entry.scale or ABSENT,
+        judgement.seeds or ABSENT,
+        f"**{judgement.verdict}**{escape(why)}",
+        entry.page or ABSENT,
+    ]

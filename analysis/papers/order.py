@@ -1,0 +1,221 @@
+"""Order of our results beside the source's: the pairs that it tells apart, and a rank correlation over them."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from analysis.comparison.pairs import SIGNIFICANCE, Groups, correct_by_holm
+from analysis.comparison.solve_times import log_rank_p
+from analysis.formatting import format_count, join_names, pluralize
+from analysis.papers.equivalence import MIN_SEEDS, as_loss
+from analysis.papers.tables import ComparisonTable, OurResult, TableRow
+from analysis.published_figures import PublishedFigure
+from analysis.statistics import BOOTSTRAP_SEED, CONFIDENCE
+
+UNLEARNED = 0.95
+"""Share of the trivial loss from which a model has learned nothing, so that differences mean nothing."""
+RESAMPLES = 1000
+"""Number of bootstrap samples behind the interval of a rank correlation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two architectures that the source tells apart."""
+
+    better: str
+    """The better one by the source."""
+    worse: str
+    ours: int
+    """1 if our results have the same order, -1 if they have the opposite one, 0 if they have none."""
+    told_apart: bool
+    """True if our results are told apart, by a test that is corrected for all of the table's pairs."""
+
+
+def pairs_of_source(table: ComparisonTable) -> list[tuple[TableRow, TableRow]]:
+    """Returns the pairs of rows with results that the source tells apart, the better one by the source first."""
+    pairs = []
+    for first, second in combinations([row for row in table.rows if row.published and row.ours.seeds], 2):
+        assert first.published is not None
+        assert second.published is not None
+        if has_not_learned(first.published, table) and has_not_learned(second.published, table):
+            continue
+        order = compare_published(first.published, second.published, table.metric.less_is_better)
+        if order:
+            pairs.append((first, second) if order > 0 else (second, first))
+    return pairs
+
+
+def pairs_told_apart(table: ComparisonTable) -> Iterator[Pair]:
+    """Yields every pair of architectures with results that the source tells apart, with our order."""
+    pairs = pairs_of_source(table)
+    rows = [row for row in table.rows if row.ours.seeds]
+    p_values = np.ones((len(rows), len(rows)))
+    for i, j in combinations(range(len(rows)), 2):
+        p_values[i, j] = p_values[j, i] = pair_p(rows[i].ours, rows[j].ours, table)
+    corrected = correct_by_holm(p_values) if len(rows) > 1 else p_values
+    place = {row.architecture: index for index, row in enumerate(rows)}
+    for better, worse in pairs:
+        p = corrected[place[better.architecture], place[worse.architecture]]
+        yield Pair(
+            better=better.architecture,
+            worse=worse.architecture,
+            ours=compare_centers(center(better.ours, table), center(worse.ours, table)),
+            told_apart=bool(p <= SIGNIFICANCE),
+        )
+
+
+def center(ours: OurResult, table: ComparisonTable) -> float:
+    """Returns what a result is ordered by, less being better: the median of steps, or the mean of logs.
+
+    Infinite if half of the seeds or more did not reach the goal, or some diverged.
+    """
+    if table.metric.counts_steps:
+        steps = [*ours.values, *[math.inf] * (ours.seeds - len(ours.values))]
+        return float(np.median(steps))
+    return float(np.mean(logs_of(ours, table))) if ours.complete else math.inf
+
+
+def compare_centers(better: float, worse: float) -> int:
+    """Returns 1 if the first number is the smaller one, -1 if the second is, 0 if they are equal."""
+    return int(worse > better) - int(worse < better)
+
+
+def logs_of(ours: OurResult, table: ComparisonTable) -> np.ndarray:
+    """Returns the logarithms of a result's values, less being better, (seeds,)."""
+    floor = max(ours.resolution, 1e-6)
+    return np.log(np.maximum([as_loss(value, table, floor) for value in ours.values], 1e-12))
+
+
+def pair_p(first: OurResult, second: OurResult, table: ComparisonTable) -> float:
+    """Returns the p-value of two results: the log-rank test of steps, Welch's of the logarithms of other metrics.
+
+    1 where there is no test: with fewer than three seeds, or if the difference is within the resolution.
+    """
+    if min(first.seeds, second.seeds) < MIN_SEEDS:
+        return 1.0
+    if table.metric.counts_steps:
+        gap = abs(float(np.median(_steps(first))) - float(np.median(_steps(second))))
+        if gap <= (first.resolution + second.resolution) / 2:
+            return 1.0
+        p = log_rank_p(_censored(first), _censored(second), budget=float(max(first.budget, second.budget)))
+        return 1.0 if p is None else p
+    if not (first.complete and second.complete):
+        return 1.0
+    p = Groups.of([logs_of(first, table), logs_of(second, table)]).difference(0, 1).p
+    return 1.0 if p is None else p
+
+
+def _censored(ours: OurResult) -> list[float | None]:
+    """Returns the step of each seed, `None` for those that have not reached the goal."""
+    return [*ours.values, *[None] * (ours.seeds - len(ours.values))]
+
+
+def _steps(ours: OurResult) -> list[float]:
+    """Returns the step of each seed, the budget for those that have not reached the goal."""
+    return [ours.budget if step is None else step for step in _censored(ours)]
+
+
+def has_not_learned(figure: PublishedFigure, table: ComparisonTable) -> bool:
+    """Returns whether a published loss is that of an answer without memory, or worse."""
+    trivial = table.published_trivial_loss
+    return trivial is not None and figure.value >= UNLEARNED * trivial
+
+
+def compare_published(first: PublishedFigure, second: PublishedFigure, less_is_better: bool) -> int:
+    """Returns 1 if the first figure is certainly better, -1 if it is certainly worse, else 0."""
+    less, more = is_certainly_less(first, second), is_certainly_less(second, first)
+    return (less - more) * (1 if less_is_better else -1)
+
+
+def is_certainly_less(first: PublishedFigure, second: PublishedFigure) -> bool:
+    """Returns whether the first figure is the smaller one, whatever the rounding and the bounds."""
+    if first.bound == second.bound == "exact":
+        # With a tolerance, as neighbours in the last digit touch.
+        return second.value - first.value > (first.rounding + second.rounding) * (1 + 1e-9)
+    if first.bound == "above" or second.bound == "below":
+        return False
+    return first.value <= second.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankCorrelation:
+    """Agreement of two orders, from -1 to 1."""
+
+    value: float
+    low: float | None
+    """The lower end of the 95 % interval; `None` if some row has fewer than three seeds."""
+    high: float | None
+    pairs: int
+    """The number of pairs that the source tells apart."""
+
+    def __str__(self) -> str:
+        """Formats the correlation with its interval."""
+        ends = "" if self.low is None or self.high is None else f" [{self.low:.2f}, {self.high:.2f}]"
+        return f"{self.value:.2f}{ends}"
+
+
+def rank_correlation(tables: Sequence[ComparisonTable]) -> RankCorrelation | None:
+    """Returns the correlation of our order with the source's over the pairs that it tells apart (Somers 1962, d).
+
+    It is the share of pairs in the source's order less the share in the opposite one. The interval is a bootstrap's
+    that draws seeds within each row.
+
+    Returns:
+        `None` if the source tells no pair apart of those that were run.
+    """
+    pairs = [(table, *pair) for table in tables for pair in pairs_of_source(table)]
+    if not pairs:
+        return None
+    value = float(np.mean([compare_centers(center(a.ours, table), center(b.ours, table)) for table, a, b in pairs]))
+    if any(min(a.ours.seeds, b.ours.seeds) < MIN_SEEDS for _, a, b in pairs):
+        return RankCorrelation(value=value, low=None, high=None, pairs=len(pairs))
+    generator = np.random.default_rng(BOOTSTRAP_SEED)
+    rows = {(id(table), row.architecture): (table, row.ours) for table, *pair in pairs for row in pair}
+    samples = {key: _sample_centers(ours, table, generator) for key, (table, ours) in rows.items()}
+    orders = []
+    for table, better, worse in pairs:
+        first, second = (samples[id(table), row.architecture] for row in (better, worse))
+        orders.append((second > first).astype(float) - (second < first))
+    means = np.mean(orders, axis=0)
+    low, high = (float(end) for end in np.quantile(means, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2]))
+    return RankCorrelation(value=value, low=min(low, value), high=max(high, value), pairs=len(pairs))
+
+
+def _sample_centers(ours: OurResult, table: ComparisonTable, generator: np.random.Generator) -> np.ndarray:
+    """Returns what a result is ordered by in each bootstrap sample of its seeds, (samples,)."""
+    if table.metric.counts_steps:
+        values = np.array([math.inf if step is None else step for step in _censored(ours)])
+        drawn = values[generator.integers(len(values), size=(RESAMPLES, len(values)))]
+        return np.sort(drawn, axis=1)[:, (len(values) - 1) // 2]
+    if not ours.complete:
+        return np.full(RESAMPLES, math.inf)
+    logs = logs_of(ours, table)
+    return np.asarray(logs[generator.integers(len(logs), size=(RESAMPLES, len(logs)))].mean(axis=1))
+
+
+def describe_order(table: ComparisonTable) -> str:
+    """Returns the order of a table's architectures beside the source's, in a sentence or two; nothing without pairs."""
+    pairs, correlation = list(pairs_told_apart(table)), rank_correlation([table])
+    if correlation is None:
+        return ""
+    same = [pair for pair in pairs if pair.ours > 0]
+    opposite = [pair for pair in pairs if pair.ours < 0]
+    parts = [
+        f"{format_count(len(same))} {'comes' if len(same) == 1 else 'come'} in its order "
+        f"({sum(pair.told_apart for pair in same)} told apart here)"
+    ]
+    if opposite:
+        told = sum(pair.told_apart for pair in opposite)
+        parts.append(f"{format_count(len(opposite))} in the other ({told} told apart here)")
+    if tied := len(pairs) - len(same) - len(opposite):
+        parts.append(f"{format_count(tied)} {'is' if tied == 1 else 'are'} equal here")
+    text = (
+        f"Of {pluralize(len(pairs), 'pair')} of architectures that the source tells apart, {', '.join(parts)}: rank "
+        f"correlation {correlation}."
+    )
+    if names := [f"{pair.worse} before {pair.better}" for pair in opposite if pair.told_apart]:
+        text += f" The other way round, told apart: {join_names(names)}."
+    return text

@@ -1,0 +1,197 @@
+"""Order of our results beside the source's, against cases worked out by hand."""
+
+from dataclasses import replace
+
+import pytest
+from scipy import stats
+
+from analysis.papers.agreement import verdict
+from analysis.papers.order import compare_published, describe_order, pair_p, pairs_told_apart, rank_correlation
+from analysis.published_figures import PublishedFigure
+from tests.analysis.papers.known_tables import comparison_table, our_result, table_row
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "first"),
+    [
+        ("100", "200", 1),
+        ("200", "100", -1),
+        ("100", "100", 0),
+        # As rounded, they may be the same.
+        ("100", "101", 0),
+        ("0.985", "0.986", 0),
+        ("0.985", "0.987", 1),
+        ("0.98", "0.987", 1),
+        ("1735", "> 10000", 1),
+        ("> 10000", "1735", -1),
+        # At that number itself the other is there already.
+        ("10000", "> 10000", 1),
+        ("10001", "> 10000", 0),
+        ("> 10000", "> 10000", 0),
+        ("> 10000", "> 20000", 0),
+        ("< 0.2", "1", 1),
+        ("< 0.2", "0.2", 1),
+        ("< 0.2", "0.1", 0),
+        ("< 0.2", "< 0.2", 0),
+        ("< 0.2", "> 0.2", 1),
+        ("< 0.2", "> 0.1", 0),
+    ],
+)
+def test_which_of_two_figures_is_certainly_the_less(one, other, first):
+    first_of_two = PublishedFigure.parse(one), PublishedFigure.parse(other)
+    assert compare_published(*first_of_two, less_is_better=True) == first
+    assert compare_published(*first_of_two, less_is_better=False) == -first
+    assert compare_published(first_of_two[1], first_of_two[0], less_is_better=True) == -first
+
+
+def test_steps_are_tested_by_their_ranks_and_metrics_by_their_logarithms():
+    steps = comparison_table()
+    assert pair_p(our_result([9, 10, 11]), our_result([]), steps) == 1
+    assert pair_p(our_result([9, 10]), our_result([900, 1000]), steps) == 1
+    assert pair_p(our_result([9, 10, 11]), our_result([], 3), steps) < 0.05
+    touching = (replace(our_result([100, 100, 100]), resolution=100.0) for _ in range(1))
+    assert pair_p(next(touching), replace(our_result([200, 200, 200]), resolution=100.0), steps) == 1
+    losses = comparison_table(of="test/loss")
+    expected = stats.ttest_ind([-1, 0, 1], [1, 2, 4], equal_var=False).pvalue
+    first, second = our_result([2.718281828**x for x in (-1, 0, 1)]), our_result([2.718281828**x for x in (1, 2, 4)])
+    assert pair_p(first, second, losses) == pytest.approx(expected)
+    assert pair_p(first, our_result([1.0], 3), losses) == 1
+
+
+def test_pairs_are_those_that_the_source_tells_apart_and_that_are_run():
+    table = comparison_table(
+        table_row("gru", [20, 21, 22, 23], "100"),
+        table_row("lstm", [10, 11, 12, 13], "> 10000"),
+        table_row("rwa", [50, 51, 52, 53], "100"),
+        table_row("rnn", [1, 2, 3, 4], None),
+        table_row("tcn", [], "1"),
+    )
+    pairs = {(pair.better, pair.worse): (pair.ours, pair.told_apart) for pair in pairs_told_apart(table)}
+    assert pairs == {("gru", "lstm"): (-1, True), ("rwa", "lstm"): (-1, True)}
+
+
+def test_losses_that_are_those_of_an_answer_without_memory_are_not_told_apart():
+    table = comparison_table(
+        table_row("tcn", [1, 2, 3], "3.5e-5"),
+        table_row("lstm", [4, 5, 6], "0.0204"),
+        table_row("gru", [7, 8, 9], "0.0197"),
+        of="test/loss",
+    )
+    with_trivial_loss = replace(table, published_trivial_loss=0.0204)
+    assert {(pair.better, pair.worse) for pair in pairs_told_apart(with_trivial_loss)} == {
+        ("tcn", "lstm"),
+        ("tcn", "gru"),
+    }
+    assert ("gru", "lstm") in {(pair.better, pair.worse) for pair in pairs_told_apart(table)}
+
+
+ORDERED = [("rwa", "100"), ("gru", "200"), ("lstm", "> 10000")]
+
+
+def ordered_table(*values, seeds=5, **rest):
+    """Returns three rows that the source has in this order, with our values."""
+    rows = (table_row(name, ours, figure, seeds) for (name, figure), ours in zip(ORDERED, values, strict=True))
+    return comparison_table(*rows, **rest)
+
+
+APART = [[9, 10, 11, 9, 10], [99, 100, 101, 98, 99], []]
+TURNED = [[99, 100, 101, 98, 99], [9, 10, 11, 9, 10], []]
+MIXED = [[10, 30, 12, 31, 11], [9, 29, 13, 30, 10], []]
+"""The medians are in the source's order, 12 before 13, but not those of every sample of the seeds."""
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (APART, "the same order (rank correlation 1.00 [1.00, 1.00] over 3 pairs)"),
+        (TURNED, "another order: 1 pair the other way round (rank correlation 0.33 [0.33, 0.33] over 3 pairs)"),
+        ([[], [], []], "no order to be told (rank correlation 0.00 [0.00, 0.00] over 3 pairs)"),
+        (
+            [[99, 100, 101, 98, 99], [9, 10, 11, 9, 10], [1, 2, 3, 1, 2]],
+            "the opposite order (rank correlation -1.00 [-1.00, -1.00] over 3 pairs)",
+        ),
+    ],
+)
+def test_the_verdict_is_on_the_order(values, expected):
+    assert verdict([ordered_table(*values)], full=False) == expected
+
+
+def test_an_order_that_seeds_do_not_settle():
+    text = verdict([ordered_table(*MIXED)], full=False)
+    assert text == "the same order (rank correlation 1.00 [0.33, 1.00] over 3 pairs)"
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_one_or_two_seeds_tell_no_order(seeds):
+    values = [[1] * seeds, [2] * seeds, [3] * seeds]
+    expected = "too few seeds to say of the order (rank correlation 1.00 over 3 pairs)"
+    assert verdict([ordered_table(*values, seeds=seeds)], full=False) == expected
+
+
+def test_all_variants_count():
+    correlation = rank_correlation([ordered_table(*APART), ordered_table(*TURNED)])
+    assert correlation is not None
+    assert correlation.value == pytest.approx(4 / 6)
+    assert correlation.pairs == 6
+
+
+def test_where_more_is_better_the_order_is_the_other():
+    rows = (table_row("rwa", [0.9, 0.91, 0.92], "0.95"), table_row("gru", [0.5, 0.51, 0.52], "0.6"))
+    correlation = rank_correlation([comparison_table(*rows, of="test/accuracy")])
+    assert correlation is not None
+    assert correlation.value == 1
+
+
+def test_at_the_papers_scale_figures_are_counted_too():
+    agreeing = comparison_table(
+        table_row("rwa", [99, 100, 101], "100"), table_row("lstm", [], "> 10000", 3), table_row("rnn", [5, 6], None)
+    )
+    assert verdict([agreeing], full=True).startswith(
+        "reproduced: all 2 figures within a factor of 1.5; the same order (rank correlation 1.00"
+    )
+    # At the other scales numbers say nothing.
+    assert verdict([agreeing], full=False).startswith("the same order")
+    one_is_off = comparison_table(*agreeing.rows, table_row("gru", [900, 901, 902], "200"))
+    assert verdict([one_is_off], full=True).startswith("2 of 3 figures within a factor of 1.5, 1 apart; ")
+    two_seeds = comparison_table(table_row("rwa", [100, 101], "100"), table_row("lstm", [], "> 10000", 2))
+    assert verdict([two_seeds], full=True).startswith("too few seeds to say of any figure; too few seeds to say of the")
+
+
+def test_the_first_measure_decides():
+    loss = comparison_table(
+        table_row("rwa", [0.9, 0.91, 0.92], "0.1"), table_row("gru", [0.1, 0.11, 0.12], "0.5"), of="test/loss"
+    )
+    assert verdict([ordered_table(*APART), loss], full=False).startswith("the same order")
+    assert verdict([loss, ordered_table(*APART)], full=False).startswith("the opposite order")
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([], "not run"),
+        ([table_row("rwa", [], "100")], "not run"),
+        ([table_row("rwa", [1, 2], None)], "nothing published to compare with"),
+    ],
+)
+def test_where_there_is_nothing_to_say(lines, expected):
+    assert verdict([comparison_table(*lines)], full=True) == expected
+    assert verdict([comparison_table(*lines)], full=False) == expected
+
+
+def test_one_row_has_no_order():
+    lone = comparison_table(table_row("rwa", [1, 2, 3], "100"))
+    assert verdict([lone], full=False) == "too little to compare"
+    assert describe_order(lone) == ""
+
+
+def test_the_order_in_a_sentence():
+    assert describe_order(ordered_table(*APART)) == (
+        "Of 3 pairs of architectures that the source tells apart, 3 come in its order (3 told apart here): rank "
+        "correlation 1.00 [1.00, 1.00]."
+    )
+    turned = ordered_table([99, 100, 101, 98, 99], [9, 10, 11, 9, 10], [9, 10, 11, 9, 10])
+    assert describe_order(turned) == (
+        "Of 3 pairs of architectures that the source tells apart, 0 come in its order (0 told apart here), 2 in the "
+        "other (2 told apart here), 1 is equal here: rank correlation -0.67 [-1.00, -0.33]. The other way round, told "
+        "apart: gru before rwa and lstm before rwa."
+    )
