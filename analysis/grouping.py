@@ -250,7 +250,7 @@ def variant_titles(tasks: Iterable[Part]) -> dict[str, str]:
 
 
 def variant_anchors(tasks: Mapping[str, Part], titles: Mapping[str, str]) -> dict[str, str]:
-    """Returns the anchor of each variant, by its key.
+    """Returns the anchor of each variant, by its key: the task's name, and what tells it from others of that name.
 
     Args:
         tasks: the variants, by their keys.
@@ -260,8 +260,29 @@ def variant_anchors(tasks: Mapping[str, Part], titles: Mapping[str, str]) -> dic
     counts = Counter(without_source.values())
     # A hash in an anchor is one of the name and options, as ever, unless the source tells two variants apart.
     hashed = {key: key if counts[plain] > 1 else plain for key, plain in without_source.items()}
-    anchors = make_anchors({hashed[key]: titles[key] for key in tasks})
+    short = short_titles(tasks, titles)
+    anchors = make_anchors({hashed[key]: short[key] for key in tasks})
     return {key: anchors[hashed[key]] for key in tasks}
+
+
+def short_titles(tasks: Mapping[str, Part], titles: Mapping[str, str]) -> dict[str, str]:
+    """Returns the title of each variant, by its key, without the options that all variants of its task share.
+
+    Args:
+        tasks: the variants, by their keys.
+        titles: their titles, by their keys.
+    """
+    short = {}
+    for key, task in tasks.items():
+        same_name = [other.options for other in tasks.values() if other.name == task.name]
+        differing = {
+            name: value
+            for name, value in task.options.items()
+            if len({json.dumps(options.get(name)) for options in same_name}) > 1
+        }
+        hashes = titles[key].removeprefix(task_title(task.name, task.options))
+        short[key] = task_title(task.name, differing) + hashes
+    return short
 
 
 def study_task(study: Study) -> Part:

@@ -35,10 +35,6 @@ class Mean:
         """The upper end of the interval; the mean itself if there is no interval."""
         return self.mean + (self.half_width or 0.0)
 
-    def overlaps(self, other: "Mean") -> bool:
-        """Returns whether the two intervals have a point in common."""
-        return self.low <= other.high and other.low <= self.high
-
 
 def mean_interval(values: Iterable[float], confidence: float = CONFIDENCE) -> Mean:
     """Returns the mean with Student's t interval: mean ± t(n - 1) s / sqrt(n), s the standard deviation over n - 1.

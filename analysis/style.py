@@ -1,10 +1,11 @@
-"""Style of all figures: the theme, a fixed line style for each architecture, and saving as SVG and PNG."""
+"""Style of all figures: the theme, a line style and a family for each architecture, and saving as SVG, PNG and PDF."""
 
 import hashlib
 import io
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ import matplotlib as mpl
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from analysis import palettes
+from architectures.suggest import did_you_mean
+from workbench.errors import UserError
 from workbench.files import atomic_path, write_text
 
 DashPattern = tuple[float, tuple[float, ...]]
@@ -28,9 +32,13 @@ TEXT_COLOR = "#1b1f24"
 """Color of text and axes, on white."""
 AID_COLOR = "#6b7280"
 """Color of aids to the eye, such as the lines that lead to labels."""
+REFERENCE_COLOR = "#c8cdd4"
+"""Color of curves that are there for reference only: lighter than any architecture's."""
 
 THEME: Mapping[str, Any] = {
     "svg.fonttype": "none",
+    # TrueType: text in a PDF can be searched and copied, and publishers take it.
+    "pdf.fonttype": 42,
     "font.size": 9.5,
     "axes.labelsize": 9.5,
     "xtick.labelsize": 9,
@@ -63,6 +71,13 @@ THEME: Mapping[str, Any] = {
 """Settings of matplotlib, over those of seaborn."""
 NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 """Turns off the metadata that matplotlib writes into an SVG: the date alone would make any two files differ."""
+NO_PDF_METADATA = {"CreationDate": None, "Creator": None, "Producer": None}
+"""The same for a PDF."""
+
+FORMATS = ("svg", "png", "pdf")
+"""Formats that figures can be saved in."""
+DEFAULT_FORMATS = ("svg", "png")
+_formats: ContextVar[tuple[str, ...]] = ContextVar("formats", default=DEFAULT_FORMATS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +116,17 @@ LINE_STYLES: Mapping[str, LineStyle] = {
 """The architectures of the catalogue, in its order. Colors are far apart in CIELAB space, also for color-blind people,
 and have a contrast of 3:1 or more against white."""
 
+FAMILIES: Mapping[str, tuple[str, ...]] = {
+    "recurrent": ("rnn",),
+    "gated": ("lstm", "gru"),
+    "averaging": ("rwa", "rda", "rda-exp-tanh", "rda-sigmoid-id"),
+    "convolutional": ("tcn",),
+    "attention": ("han", "han-bidirectional"),
+}
+"""The architectures of the catalogue by the mechanism that remembers. A new one has its place here, too."""
+CUSTOM_FAMILY = "custom"
+"""Family of all architectures that are not in the catalogue."""
+
 DASHES = (SOLID, DASHED, DASH_DOT, LONG, DOTTED)
 
 # For custom architectures; every combination of dash and marker is used before one returns.
@@ -113,31 +139,52 @@ def line_styles(names: Iterable[str]) -> dict[str, LineStyle]:
     """Returns a line style for each architecture of a report, no two alike (for up to 150 custom architectures).
 
     Those of the catalogue have fixed styles. A custom one gets the style that the hash of its name selects, or the next
-    free one. Pass all names of a report together, so that each has the same style in all figures.
+    free one. Another palette than the project's own (`palettes.use_palette`) changes colors only. Pass all names of a
+    report together, so that each has the same style in all figures.
+    """
+    distinct = set(names)
+    known = [name for name in LINE_STYLES if name in distinct]
+    custom = sorted(distinct - {*known})
+    colors = palettes.current_colors()
+    if colors is None:
+        return {name: LINE_STYLES[name] for name in known} | custom_line_styles(custom, CUSTOM_COLORS)
+    order = list(LINE_STYLES)
+    shared = palettes.share_colors([order.index(name) for name in known], colors)
+    styles = {name: replace(LINE_STYLES[name], color=color) for name, color in zip(known, shared, strict=True)}
+    free = [color for color in colors if color not in shared]
+    return styles | custom_line_styles(custom, free or colors)
+
+
+def custom_line_styles(names: Sequence[str], colors: Sequence[str]) -> dict[str, LineStyle]:
+    """Returns a line style for each custom architecture; all colors are used before any returns with another marker.
+
+    Args:
+        names: the architectures, sorted.
+        colors: the colors to choose from.
     """
     styles: dict[str, LineStyle] = {}
     used_slots: set[int] = set()
-    num_colors = len(CUSTOM_COLORS)
-    for name in sorted(set(names)):
-        if name in LINE_STYLES:
-            styles[name] = LINE_STYLES[name]
-            continue
-        start = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "big") % num_colors
-        # All colors are used once before any returns with another dash and marker.
+    for name in names:
+        start = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "big") % len(colors)
         slots = (
-            num_colors * lap + (start + shift) % num_colors
+            len(colors) * lap + (start + shift) % len(colors)
             for lap in range(CUSTOM_CYCLE)
-            for shift in range(num_colors)
+            for shift in range(len(colors))
         )
         slot = next((slot for slot in slots if slot not in used_slots), start)
         used_slots.add(slot)
-        lap, color = divmod(slot, num_colors)
+        lap, color = divmod(slot, len(colors))
         styles[name] = LineStyle(
-            color=CUSTOM_COLORS[color],
+            color=colors[color],
             dash=DASHES[(lap + 1) % len(DASHES)],
             marker=CUSTOM_MARKERS[(lap + lap // len(DASHES)) % len(CUSTOM_MARKERS)],
         )
     return styles
+
+
+def family(name: str) -> str:
+    """Returns the family of an architecture: one of `FAMILIES`, or `CUSTOM_FAMILY`."""
+    return next((family for family, members in FAMILIES.items() if name in members), CUSTOM_FAMILY)
 
 
 def restyled(style: LineStyle, index: int) -> LineStyle:
@@ -164,16 +211,47 @@ def theme() -> Iterator[None]:
         yield
 
 
+def parse_formats(text: str) -> tuple[str, ...]:
+    """Returns formats of figures from a text such as `svg,pdf`, in the order of `FORMATS`.
+
+    Raises:
+        UserError: if one is unknown, or none is named.
+    """
+    wanted = [part.strip().lower() for part in text.split(",") if part.strip()]
+    for name in wanted:
+        if name not in FORMATS:
+            raise UserError(f"unknown format {name!r}{did_you_mean(name, FORMATS)}")
+    if not wanted:
+        raise UserError(f"name a format of figures: {', '.join(FORMATS)}, or several with commas between them")
+    return tuple(name for name in FORMATS if name in wanted)
+
+
+@contextmanager
+def use_formats(formats: Sequence[str]) -> Iterator[None]:
+    """Saves every figure within in these of `FORMATS`, instead of SVG and PNG."""
+    token = _formats.set(tuple(formats))
+    try:
+        yield
+    finally:
+        _formats.reset(token)
+
+
 def save_figure(figure: Figure, folder: Path, name: str) -> str:
-    """Writes `folder/name.svg` and `folder/name.png`, atomically; creates the folder if needed.
+    """Writes `folder/name.svg` and `folder/name.png`, or what `use_formats` says; creates the folder if needed.
+
+    Each file is written atomically.
 
     Returns:
-        The SVG: the same figure gives the same bytes.
+        The SVG, written or not: the same figure gives the same bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with theme(), atomic_path(folder / f"{name}.png") as temporary:
-        figure.savefig(temporary, format="png", dpi=200)
-    return save_svg(figure, folder, name)
+    formats = _formats.get()
+    for suffix in formats:
+        if suffix != "svg":
+            with theme(), atomic_path(folder / f"{name}.{suffix}") as temporary:
+                metadata = NO_PDF_METADATA if suffix == "pdf" else None
+                figure.savefig(temporary, format=suffix, dpi=200, metadata=metadata)
+    return save_svg(figure, folder, name) if "svg" in formats else render_svg(figure, name)
 
 
 def save_svg(figure: Figure, folder: Path, name: str) -> str:
@@ -182,8 +260,14 @@ def save_svg(figure: Figure, folder: Path, name: str) -> str:
     Returns:
         The SVG: the same figure gives the same bytes.
     """
+    text = render_svg(figure, name)
+    write_text(folder / f"{name}.svg", text)
+    return text
+
+
+def render_svg(figure: Figure, name: str) -> str:
+    """Returns a figure as SVG; the name keeps its identifiers apart from those of other figures."""
     svg = io.StringIO()
     with theme(), mpl.rc_context({"svg.hashsalt": name}):
         figure.savefig(svg, format="svg", metadata=NO_METADATA)
-    write_text(folder / f"{name}.svg", svg.getvalue())
     return svg.getvalue()

@@ -1,4 +1,4 @@
-"""Scales of vertical axes: linear or logarithmic, fitted to the values."""
+"""Scales of vertical axes, linear or logarithmic, fitted to the values; and axes of training steps."""
 
 import math
 from collections.abc import Iterable
@@ -6,9 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from numpy.typing import ArrayLike
 
+from analysis.formatting import format_count
+
+MIN_BAND_SEEDS = 4
+"""Fewest seeds whose mean has a band: with fewer, Student's interval is so wide that it hides all curves."""
 LOG_SCALE_RATIO = 10.0
 """Ratio of the largest to the smallest value above which an axis is logarithmic."""
 
@@ -63,6 +67,37 @@ def fit_scale(values: Iterable[float]) -> AxisScale:
     low, high = min(finite), max(finite)
     margin = 0.06 * ((high - low) or abs(high) or 1.0)
     return AxisScale(low=low - margin, high=high + margin)
+
+
+def set_step_axis(axes: Axes, last_step: float, num_ticks: int = 5, *, numbered: bool = True) -> None:
+    """Makes the horizontal axis one of training steps.
+
+    Args:
+        axes: the axes.
+        last_step: its upper limit.
+        num_ticks: most intervals between ticks.
+        numbered: whether the ticks have numbers, and the axis its name; of panels one below the other, the last has.
+    """
+    axes.set_xlim(0, last_step)
+    axes.xaxis.set_major_locator(MaxNLocator(num_ticks, steps=[1, 2, 2.5, 5, 10], integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: format_count(step)))
+    axes.tick_params(labelbottom=numbered)
+    if numbered:
+        axes.set_xlabel("training step")
+
+
+def set_value_axis(axes: Axes, label: str, scale: AxisScale, width: float) -> None:
+    """Applies a scale to the vertical axis, with its label at a fixed distance.
+
+    Args:
+        axes: the axes.
+        label: what the values are; empty for none.
+        scale: the scale.
+        width: width of the axes, in points.
+    """
+    scale.apply(axes)
+    axes.set_ylabel(label)
+    axes.yaxis.set_label_coords(-40 / width, 0.5)
 
 
 def format_tick(value: float) -> str:

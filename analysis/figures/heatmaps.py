@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from analysis.figures.axes import format_tick
 from analysis.figures.labels import wrap_text
 from analysis.formatting import format_count
+from analysis.palettes import is_grey
 from analysis.probes.result import Heatmap
 from analysis.style import theme
 
@@ -23,8 +24,8 @@ MAP_HEIGHT, ROW_GAP, COLUMN_GAP, BAR_HEIGHT = 84.0, 22.0, 30.0, 7.0
 """Points: height of a map, gaps between rows and between columns, height of a color bar."""
 LABEL_CENTER = 12.0
 """Points from the left edge to the center of the label that all vertical axes share."""
-COLOR_MAP = colormaps["viridis"].resampled(32)
-"""A perceptually uniform color map, monotonic in greyscale too. It has few levels so that images stay small."""
+NUM_LEVELS = 32
+"""Levels of the color map: few, so that images stay small."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,12 +86,17 @@ def draw_heatmaps(rows: Sequence[HeatmapRow], color_scales: Sequence[ColorScale]
     return figure
 
 
+def color_map() -> Colormap:
+    """Returns a perceptually uniform color map, monotonic in greyscale too; grey if the palette is."""
+    return colormaps["Greys" if is_grey() else "viridis"].resampled(NUM_LEVELS)
+
+
 def _draw_heatmap(axes: Any, heatmap: Heatmap, scale: ColorScale, *, is_last: bool, is_first: bool) -> None:
     """Draws one heat map; only the last row has a labelled horizontal axis, only the first column a vertical one."""
     (low, high), (left, right) = _extent(heatmap.rows), _extent(heatmap.columns)
     axes.imshow(
         np.ma.masked_invalid(heatmap.to_array()),
-        cmap=COLOR_MAP,
+        cmap=color_map(),
         norm=scale.norm(),
         extent=(left, right, low, high),
         origin="lower",
@@ -116,7 +122,7 @@ def _extent(centers: Sequence[float]) -> tuple[float, float]:
 
 def _draw_color_bar(figure: Figure, scale: ColorScale, frame: tuple[float, float, float, float]) -> None:
     axes = figure.add_axes(frame)
-    bar = figure.colorbar(ScalarMappable(scale.norm(), COLOR_MAP), cax=axes, orientation="horizontal")
+    bar = figure.colorbar(ScalarMappable(scale.norm(), color_map()), cax=axes, orientation="horizontal")
     assert bar.solids is not None, "it has colors"
     # As an image instead of one rectangle per level.
     bar.solids.set_rasterized(True)

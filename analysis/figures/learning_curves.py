@@ -1,140 +1,71 @@
 """Learning curves of a section: validation loss, and accuracy if there is one, against the training step."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import pandas as pd
+import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from analysis.figures.axes import SHARE_SCALE, AxisScale, fit_scale
+from analysis.figures.axes import MIN_BAND_SEEDS, SHARE_SCALE, AxisScale, fit_scale, set_step_axis, set_value_axis
+from analysis.figures.histories import (
+    COLUMNS,
+    DivergedRun,
+    Histories,
+    History,
+    SeedCurve,
+    all_histories,
+    end_steps,
+    finite_column,
+    load_histories,
+    load_history,
+)
 from analysis.figures.labels import Label, add_labels, labels_height, labels_margin
 from analysis.formatting import format_count, format_number
-from analysis.grouping import Row, Section
-from analysis.statistics import half_width
-from analysis.style import TEXT_COLOR, theme
-from workbench.errors import UserError
-from workbench.results import Run
+from analysis.grouping import Section
+from analysis.style import CUSTOM_FAMILY, FAMILIES, REFERENCE_COLOR, TEXT_COLOR, family, theme
+
+__all__ = [
+    "COLUMNS",
+    "DivergedRun",
+    "Histories",
+    "History",
+    "SeedCurve",
+    "alt_text",
+    "caption",
+    "draw_learning_curves",
+    "finite_column",
+    "history_scale",
+    "load_histories",
+    "load_history",
+]
 
 WIDTH, LEFT, BOTTOM, TOP, PANEL_GAP = 440.0, 50.0, 36.0, 8.0, 18.0
 """Points: width of the figure, its margins, and the gap between panels."""
 MIN_PANEL_HEIGHT = 180.0
 """The least height of a panel, in points; many labels make it higher."""
+MIN_FAMILY_HEIGHT, FAMILY_GAP, COLUMN_GAP, TITLE_HEIGHT = 84.0, 26.0, 46.0, 12.0
+"""Points: the least height of a family's panels, the gaps between families and columns, and the height of a title."""
+INNER_LABEL = 30.0
+"""Points from the axes to the center of its name, between two columns."""
+MAX_ROWS = 8
+"""Most rows whose curves one panel can show; above, each family has panels of its own."""
 MARKER_COUNT = 6
 """Markers along a curve."""
-COLUMNS: Mapping[str, str] = {"val/loss": "validation loss", "val/accuracy": "validation accuracy"}
-"""The columns of `metrics.csv` that have a panel, with their names."""
 TRIVIAL_LINE: Mapping[str, Any] = {"color": TEXT_COLOR, "linestyle": (0, (4, 2)), "linewidth": 1.1, "marker": ""}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DivergedRun:
-    """The values that a diverged run logged before it diverged."""
-
-    step: np.ndarray
-    value: np.ndarray
-    end: float
-    """The step at which it diverged."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class History:
-    """A logged metric of a row: the mean over the seeds that did not diverge, and each run that did."""
-
-    row: Row
-    step: np.ndarray
-    mean: np.ndarray
-    half_width: np.ndarray
-    """Half the width of the 95 % interval; 0 for one seed."""
-    diverged: tuple[DivergedRun, ...]
-
-    @property
-    def end(self) -> tuple[float, float] | None:
-        """The last step with its value; `None` if nothing was logged."""
-        if len(self.step):
-            return float(self.step[-1]), float(self.mean[-1])
-        ends = [(run.end, float(run.value[-1])) for run in self.diverged if len(run.value)]
-        return max(ends, default=None)
-
-
-Histories = Mapping[str, Sequence[History]]
-"""The histories of each column of `metrics.csv`, row by row."""
-
-
-def load_histories(section: Section) -> Histories:
-    """Returns the histories of all rows, for each column of `metrics.csv` that some row has.
-
-    Raises:
-        UserError: if a run's metrics cannot be read.
-    """
-    by_column = {
-        column: [history for row in section.rows if (history := load_history(row, column))] for column in COLUMNS
-    }
-    return {column: histories for column, histories in by_column.items() if histories}
-
-
-def load_history(row: Row, column: str) -> History | None:
-    """Returns the history of a column of `metrics.csv`; `None` if no run of the row has the column.
-
-    The mean ends where the first seed ends: beyond, it would be the mean of other runs.
-
-    Raises:
-        UserError: if a run's metrics cannot be read.
-    """
-    logged = [(run, finite_column(run, column)) for run in row.runs]
-    if all(values is None for _, values in logged):
-        return None
-    finished = [values for run, values in logged if not run.diverged and values is not None]
-    table = pd.concat(finished, axis=1, join="inner") if finished else pd.DataFrame(dtype=float)
-    values = table.to_numpy(float).T
-    return History(
-        row=row,
-        step=table.index.to_numpy(float),
-        mean=values.mean(0) if len(values) else np.empty(0),
-        half_width=half_width(values) if len(values) else np.empty(0),
-        diverged=tuple(
-            DivergedRun(step=values.index.to_numpy(float), value=values.to_numpy(float), end=end_step(run, values))
-            for run, values in logged
-            if run.diverged and values is not None
-        ),
-    )
-
-
-def finite_column(run: Run, column: str) -> pd.Series | None:
-    """Returns the finite values of a column of `metrics.csv`, by step; `None` if the run does not have the column.
-
-    Raises:
-        UserError: if the run's metrics cannot be read.
-    """
-    try:
-        table = run.metrics()
-        steps = pd.to_numeric(table["step"])
-        if column not in table:
-            return None
-        values = pd.Series(pd.to_numeric(table[column]).to_numpy(float), index=steps)
-    except (OSError, ValueError, KeyError, pd.errors.EmptyDataError) as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise UserError(f"{run.folder / 'metrics.csv'} is not a readable table of metrics: {reason}") from None
-    values = values[~values.index.duplicated(keep="last")]
-    return values[np.isfinite(values)].sort_index()
-
-
-def end_step(run: Run, values: pd.Series) -> float:
-    """Returns the step at which a run diverged; if unknown, the last that it logged, or else the last of the run."""
-    step = run.result["diverged_at"]
-    if step is not None:
-        return float(step)
-    return float(values.index[-1]) if len(values) else float(run.result["steps"])
+SEED_LINE: Mapping[str, Any] = {"linewidth": 0.7, "alpha": 0.55, "marker": "", "linestyle": "-"}
+UNDER_WAY_LINE: Mapping[str, Any] = {"linewidth": 0.9, "alpha": 0.75, "marker": ""}
+FAMILY_LINES: Any = {"lines.linewidth": 1.4, "lines.markersize": 4.5}
+"""Settings for curves in the small panels of families."""
+REFERENCE_LINE: Mapping[str, Any] = {"color": REFERENCE_COLOR, "linewidth": 1.0, "marker": ""}
 
 
 def draw_learning_curves(section: Section, histories: Histories) -> Figure:
-    """Draws a panel for each column, one below the other.
+    """Draws a panel for each column; if there are too many rows for one panel, one for each column and family.
 
-    Each curve is the mean over the seeds that did not diverge, with its 95 % interval as a band; each run that diverged
-    is a thin line, which ends with a cross.
+    Each thick curve is the mean over the seeds that did not diverge. Its 95 % interval is a band, or with few seeds,
+    each of them is a thin line. A bar marks where a seed ended before others; each run that diverged is a thin line,
+    which ends with a cross.
 
     Args:
         section: the section.
@@ -142,46 +73,143 @@ def draw_learning_curves(section: Section, histories: Histories) -> Figure:
     """
     with theme():
         scales = {column: history_scale(section, column, rows) for column, rows in histories.items()}
-        labels = {column: build_labels(section, column, rows, scales[column]) for column, rows in histories.items()}
-        right = max(map(labels_margin, labels.values()))
-        height = max(MIN_PANEL_HEIGHT, *map(labels_height, labels.values()))
-        total = BOTTOM + TOP + len(histories) * (height + PANEL_GAP) - PANEL_GAP
-        figure = Figure(figsize=(WIDTH / 72, total / 72))
-        last_step = max((step for rows in histories.values() for row in rows for step in end_steps(row)), default=0)
-        for index, (column, rows) in enumerate(histories.items()):
-            bottom = total - TOP - height - index * (height + PANEL_GAP)
-            axes = figure.add_axes((LEFT / WIDTH, bottom / total, 1 - (LEFT + right) / WIDTH, height / total))
-            axes.set_xlim(0, last_step or 1)
-            axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], integer=True))
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: format_count(step)))
-            axes.tick_params(labelbottom=column == list(histories)[-1])
-            axes.set_ylabel(COLUMNS[column])
-            axes.yaxis.set_label_coords(-40 / (WIDTH - LEFT - right), 0.5)
-            scales[column].apply(axes)
-            if column == "val/loss" and section.trivial_loss is not None:
-                axes.axhline(section.trivial_loss, zorder=1.5, **TRIVIAL_LINE)
-            for order, history in enumerate(rows):
-                plot_history(axes, history, scales[column], order / len(rows))
-            add_labels(axes, labels[column])
-        axes.set_xlabel("training step")
+        families = split_families(histories)
+        if not families:
+            return draw_columns(section, histories, scales)
+        with mpl.rc_context(FAMILY_LINES):
+            return draw_families(section, histories, families, scales)
+
+
+def draw_columns(section: Section, histories: Histories, scales: Mapping[str, AxisScale]) -> Figure:
+    """Draws a panel for each column, one below the other, with labels at the ends of its curves."""
+    labels = {column: build_labels(section, column, rows, scales[column]) for column, rows in histories.items()}
+    right = max(map(labels_margin, labels.values()))
+    height = max(MIN_PANEL_HEIGHT, *map(labels_height, labels.values()))
+    total = BOTTOM + TOP + len(histories) * (height + PANEL_GAP) - PANEL_GAP
+    figure = Figure(figsize=(WIDTH / 72, total / 72))
+    for index, (column, rows) in enumerate(histories.items()):
+        bottom = total - TOP - height - index * (height + PANEL_GAP)
+        axes = figure.add_axes((LEFT / WIDTH, bottom / total, 1 - (LEFT + right) / WIDTH, height / total))
+        set_step_axis(axes, last_logged_step(histories), numbered=column == list(histories)[-1])
+        set_value_axis(axes, COLUMNS[column], scales[column], WIDTH - LEFT - right)
+        draw_trivial_loss(axes, section, column)
+        for order, history in enumerate(rows):
+            plot_history(axes, history, scales[column], order / len(rows))
+        add_labels(axes, labels[column])
     return figure
 
 
-def plot_history(axes: Axes, history: History, scale: AxisScale, phase: float) -> None:
-    """Draws the curve of a row, with its band and the runs that diverged.
+def draw_families(
+    section: Section,
+    histories: Histories,
+    families: Mapping[str, Histories],
+    scales: Mapping[str, AxisScale],
+) -> Figure:
+    """Draws panels for each family, one below the other, with a column for each metric.
+
+    A family's curves have their colors, those of all others are light grey. The panels of a column share their scale.
+    """
+    last = list(histories)[-1]
+    labels = {
+        name: build_labels(section, last, rows[last], scales[last], with_trivial=index == 0)
+        for index, (name, rows) in enumerate(families.items())
+    }
+    right = max(map(labels_margin, labels.values()))
+    heights = {name: max(MIN_FAMILY_HEIGHT, labels_height(labels[name])) for name in families}
+    total = TOP + sum(heights.values()) + len(families) * (FAMILY_GAP) - FAMILY_GAP + TITLE_HEIGHT + BOTTOM
+    width = (WIDTH - LEFT - right - COLUMN_GAP * (len(histories) - 1)) / len(histories)
+    figure = Figure(figsize=(WIDTH / 72, total / 72))
+    top = total - TOP - TITLE_HEIGHT
+    for index, (name, own) in enumerate(families.items()):
+        for place, (column, rows) in enumerate(histories.items()):
+            left, bottom = LEFT + place * (width + COLUMN_GAP), top - heights[name]
+            axes = figure.add_axes((left / WIDTH, bottom / total, width / WIDTH, heights[name] / total))
+            num_ticks = 5 if len(histories) == 1 else 3
+            set_step_axis(axes, last_logged_step(histories), num_ticks, numbered=index == len(families) - 1)
+            # Named once: the panels of a column differ in nothing but the family.
+            set_value_axis(axes, COLUMNS[column] if index == len(families) // 2 else "", scales[column], width)
+            if place:
+                axes.yaxis.set_label_coords(-INNER_LABEL / width, 0.5)
+            draw_trivial_loss(axes, section, column, named=index == 0 and column != last)
+            if place == 0:
+                axes.set_title(name, loc="left", fontsize=9.5, fontweight="bold", pad=4)
+            for history in rows:
+                if history not in own[column]:
+                    axes.plot(history.step, scales[column].clip(history.mean), zorder=1.2, **REFERENCE_LINE)
+            for order, history in enumerate(own[column]):
+                plot_history(axes, history, scales[column], order / len(own[column]), with_leader=column == last)
+            if column == last:
+                add_labels(axes, labels[name])
+        top -= heights[name] + FAMILY_GAP
+    return figure
+
+
+def split_families(histories: Histories) -> dict[str, Histories]:
+    """Returns the histories of each family, in the order of `FAMILIES`; empty if one panel can show all rows."""
+    names = {
+        history.row.label: family(history.row.experiment.architecture.name) for history in all_histories(histories)
+    }
+    if len(names) <= MAX_ROWS or len(set(names.values())) < 2:
+        return {}
+    return {
+        name: {
+            column: [history for history in rows if names[history.row.label] == name]
+            for column, rows in histories.items()
+        }
+        for name in (*FAMILIES, CUSTOM_FAMILY)
+        if name in names.values()
+    }
+
+
+def last_logged_step(histories: Histories) -> float:
+    """Returns the last step of all histories; 1 if nothing was logged."""
+    return max((step for history in all_histories(histories) for step in end_steps(history)), default=0) or 1
+
+
+def draw_trivial_loss(axes: Axes, section: Section, column: str, *, named: bool = False) -> None:
+    """Draws the trivial loss across a panel of the loss, with its name above it if there is no label."""
+    if column != "val/loss" or section.trivial_loss is None:
+        return
+    axes.axhline(section.trivial_loss, zorder=1.5, **TRIVIAL_LINE)
+    if named:
+        axes.annotate(
+            f"trivial {format_number(section.trivial_loss)}",
+            xy=(1, section.trivial_loss),
+            xycoords=axes.get_yaxis_transform(),
+            xytext=(-2, 2),
+            textcoords="offset points",
+            ha="right",
+            va="bottom",
+            fontsize=8,
+            color=TEXT_COLOR,
+        )
+
+
+def plot_history(axes: Axes, history: History, scale: AxisScale, phase: float, *, with_leader: bool = True) -> None:
+    """Draws the curve of a row, with its band or its seeds, the ends of seeds, and the runs that diverged.
 
     Args:
         axes: the axes, with the scale applied.
         history: the history of the row.
         scale: the vertical scale; values beyond it are drawn at its edge.
         phase: shift of the markers in [0, 1), so that those of curves on top of each other do not coincide.
+        with_leader: whether a line leads from the end of the curve to the right edge, where its label is.
     """
     keywords = history.row.line_style.plot_keywords()
-    low, high = scale.clip(history.mean - history.half_width), scale.clip(history.mean + history.half_width)
-    axes.fill_between(history.step, low, high, color=keywords["color"], alpha=0.11, linewidth=0)
+    if history.has_band:
+        low, high = (scale.clip(end) for end in history.band())
+        axes.fill_between(history.step, low, high, color=keywords["color"], alpha=0.11, linewidth=0)
+    for seed in history.thin_seeds:
+        axes.plot(seed.step, scale.clip(seed.value), color=keywords["color"], zorder=2.2, **SEED_LINE)
     stride = max(1, len(history.step) // MARKER_COUNT)
     markers = (int(phase * stride), stride)
     axes.plot(history.step, scale.clip(history.mean), markevery=markers, zorder=3, **keywords)
+    for step, value in history.early_ends:
+        bar = {"marker": "|", "markersize": 9, "markeredgewidth": 1.6, "markeredgecolor": keywords["color"]}
+        axes.plot([step], scale.clip([value]), linestyle="", zorder=3.5, clip_on=False, **bar)
+    for seed in history.under_way:
+        line = {**keywords, **UNDER_WAY_LINE}
+        axes.plot(seed.step, scale.clip(seed.value), zorder=2.8, **line)
     for run in history.diverged:
         last_value = run.value[-1] if len(run.value) else scale.high
         axes.plot(
@@ -192,7 +220,7 @@ def plot_history(axes: Axes, history: History, scale: AxisScale, phase: float) -
         )
         cross = {"marker": "x", "markersize": 8, "markeredgewidth": 2, "markeredgecolor": keywords["color"]}
         axes.plot([run.end], scale.clip([last_value]), linestyle="", zorder=4, clip_on=False, **cross)
-    if history.end is not None and history.end[0] < axes.get_xlim()[1]:
+    if with_leader and history.end is not None and history.end[0] < axes.get_xlim()[1]:
         step, value = history.end
         # Leads from the end of the curve to its label at the right edge.
         leader = [step, axes.get_xlim()[1]]
@@ -200,20 +228,23 @@ def plot_history(axes: Axes, history: History, scale: AxisScale, phase: float) -
 
 
 def history_scale(section: Section, column: str, histories: Sequence[History]) -> AxisScale:
-    """Returns the scale of a panel: it shows the means and the trivial loss, and diverged runs only without means."""
+    """Returns the scale of a panel.
+
+    It shows the means, the seeds that are drawn and the trivial loss, and diverged runs only if there is nothing else.
+    """
     if column != "val/loss":
         return SHARE_SCALE
     values = [float(value) for history in histories for value in history.mean]
+    seeds = [seed for history in histories for seed in (*history.thin_seeds, *history.under_way)]
+    values += [float(value) for seed in seeds for value in seed.value]
+    values += [value for history in histories for _, value in history.early_ends]
     values = values or [float(value) for history in histories for run in history.diverged for value in run.value]
     return fit_scale([*values, *([] if section.trivial_loss is None else [section.trivial_loss])])
 
 
-def end_steps(history: History) -> list[float]:
-    """Returns the steps at which the mean and the diverged runs of a row end."""
-    return [*map(float, history.step[-1:]), *(run.end for run in history.diverged)]
-
-
-def build_labels(section: Section, column: str, histories: Sequence[History], scale: AxisScale) -> list[Label]:
+def build_labels(
+    section: Section, column: str, histories: Sequence[History], scale: AxisScale, *, with_trivial: bool = True
+) -> list[Label]:
     """Returns a label for each row, and for the trivial loss."""
     labels = [
         Label(
@@ -223,19 +254,36 @@ def build_labels(section: Section, column: str, histories: Sequence[History], sc
         )
         for history in histories
     ]
-    if column == "val/loss" and section.trivial_loss is not None:
+    if with_trivial and column == "val/loss" and section.trivial_loss is not None:
         text = f"trivial {format_number(section.trivial_loss)}"
         labels.append(Label(text=text, y=scale.fraction(section.trivial_loss), plot_keywords=dict(TRIVIAL_LINE)))
     return labels
 
 
 def caption(histories: Histories) -> str:
-    """Returns the caption of the figure."""
-    text = "Mean over the seeds that did not diverge; the band is its 95 % interval."
-    if all(len(history.row.trained_runs) < 2 for rows in histories.values() for history in rows):
-        text = "One seed each, and so no interval."
-    has_diverged = any(history.diverged for rows in histories.values() for history in rows)
-    return text + (" Thin lines are runs that diverged; the cross marks where." if has_diverged else "")
+    """Returns the caption of the figure: what its lines, bands and marks are."""
+    rows = list(all_histories(histories))
+    num_seeds = max((len(history.seeds) for history in rows), default=0)
+    sentences = []
+    if num_seeds < 2:
+        sentences.append("One seed each, and so no interval.")
+    else:
+        sentences.append("Thick lines are means over the seeds that did not diverge.")
+    banded, thin = any(history.has_band for history in rows), any(history.thin_seeds for history in rows)
+    if banded:
+        sentences.append(
+            "The band is the 95 % interval of the mean"
+            + (f"; of rows with fewer than {MIN_BAND_SEEDS} seeds, each seed is a thin line." if thin else ".")
+        )
+    elif thin:
+        sentences.append("Each thin line is a seed: they are too few for an interval that says anything.")
+    if any(history.early_ends for history in rows):
+        sentences.append("An upright bar marks where a seed ended early; from there on, the mean has its last value.")
+    if any(history.diverged for history in rows):
+        sentences.append("A thin line that ends with a cross is a run that diverged there.")
+    if split_families(histories):
+        sentences.append("Each row of panels has one family in color, and all others in grey.")
+    return " ".join(sentences)
 
 
 def alt_text(section: Section, histories: Histories) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from analysis.figures.axes import AxisScale, fit_scale
+from analysis.figures.axes import MIN_BAND_SEEDS, AxisScale, fit_scale
 from analysis.figures.labels import Label, add_labels, labels_height, labels_margin
 from analysis.formatting import format_count
 from analysis.probes.aggregate import RowResults
@@ -79,8 +79,14 @@ def draw_panels(panels: Sequence[Panel]) -> Figure:
 
 
 def curve_line(row: RowResults, curve: Curve) -> Line:
-    """Returns the line of a curve, with the row's style and label."""
+    """Returns the line of a curve, with the row's style and label.
+
+    It has a band if the curve has one, unless that is over fewer than four seeds: over two, 12.7 standard errors wide,
+    it would hide all other lines. The band of a single seed is over test sequences.
+    """
     low, high = (None if getattr(curve, end) is None else curve.to_array(end) for end in ("low", "high"))
+    if 1 < len(row.results) < MIN_BAND_SEEDS:
+        low = high = None
     return Line(
         label=row.row.label,
         x=curve.to_array("x"),
@@ -94,7 +100,7 @@ def curve_line(row: RowResults, curve: Curve) -> Line:
 def curve_lines(rows: Sequence[RowResults], name: str) -> list[Line]:
     """Returns a line for each row that has a curve of this name."""
     curves = [(row, row.curve(name)) for row in rows]
-    return [_without_wide_band(curve_line(row, curve), row) for row, curve in curves if curve is not None]
+    return [curve_line(row, curve) for row, curve in curves if curve is not None]
 
 
 def exponentiate(lines: Sequence[Line]) -> list[Line]:
@@ -183,11 +189,6 @@ def _marker_indices(line: Line, log: bool, order: int) -> list[int]:
     first, last = x[inside[0]], x[inside[-1]]
     wanted = first + (last - first) * (np.arange(MARKER_COUNT) + (order * 0.618) % 1) / MARKER_COUNT
     return sorted({int(inside[np.abs(x[inside] - place).argmin()]) for place in wanted})
-
-
-def _without_wide_band(line: Line, row: RowResults) -> Line:
-    """Removes a band over two seeds: 12.7 standard errors wide, it would hide all other lines."""
-    return replace(line, low=None, high=None) if len(row.results) == 2 else line
 
 
 def _select_points(line: Line, mask: np.ndarray) -> Line:

@@ -1,15 +1,18 @@
-"""Exponential and power laws fitted to a quantity that decays with the lag."""
+"""Laws fitted to a quantity that decays with the lag: which describes it best, and whether any does.
+
+The laws, the criterion and the test are in `decay_laws`.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
-from analysis.statistics import BOOTSTRAP_RESAMPLES, CONFIDENCE
+from analysis.measures.decay_laws import DecayLaw, Profile, fit_laws
+from analysis.statistics import BOOTSTRAP_RESAMPLES
 
-EXPONENTIAL, POWER_LAW = "exponential", "power law"
-NO_FALL, NEITHER = "no fall", "neither"
-"""Labels of a curve that neither law describes."""
+NO_FALL, NONE, UNCLEAR = "no fall", "none", "unclear"
+"""Labels of a curve that does not fall, of one that none of the laws describes, and of one that falls, but about which
+the sequences differ too much to tell how."""
 NUM_BINS = 40
 """Bins of lags, evenly spaced on a logarithmic axis, that a law is fitted to: each counts the same."""
 MIN_BINS = 5
@@ -17,102 +20,145 @@ MIN_BINS = 5
 MIN_FALL = 0.1
 """In nats. A curve that falls by less over all its lags is called level, however certain its rate is."""
 MIN_R2 = 0.8
-"""Share of the variance of log g that a law has to explain to be named."""
+"""Share of the variance of log g that a law has to explain to be named: of one that explains less, the test may find
+nothing wrong because it sees little."""
+MIN_MISFIT = 0.1
+"""In nats, root mean square. A law that is nowhere further off, a tenth of g, is named even if the test rejects it:
+with enough sequences it rejects every law that is not exactly true."""
+REJECTION_LEVEL = 0.01
+"""A law whose lack of fit has a smaller p value is ruled out, if its misfit is larger than `MIN_MISFIT`."""
 SMALLEST = 1e-36
 """Smaller values are left out: single precision, whose smallest normal number is 1.2e-38, has lost their digits."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecayLaw:
-    """A law log g = intercept - rate * x, where x is the lag or its logarithm, fitted by least squares."""
-
-    rate: float
-    """Nats a step (exponential), or the exponent (power law); positive if g falls."""
-    low: float
-    """Lower end of the rate's 95 % interval; NaN if there is no interval."""
-    high: float
-    """Upper end of the rate's 95 % interval; NaN if there is no interval."""
-    intercept: float
-    fall: float
-    """Nats by which the law falls from the first lag of the fit to the last."""
-    aic: float
-    r2: float
-    """Share of the variance of log g that the law explains; NaN if there is no variance."""
+MIN_KNOWN = 0.9
+"""Share of the values at a lag that have to be above `SMALLEST` for the mean of their logarithms to count: if only the
+largest were left, it would not fall."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecayFits:
-    """The exponential and the power law, fitted to the same points."""
+    """The laws, fitted to the same points."""
 
-    exponential: DecayLaw
-    power: DecayLaw
+    laws: tuple[DecayLaw, ...]
+    """The exponential, the power law, and those of two parts where the data show two."""
+    points: int
+    """Points that they were fitted to."""
     largest_lag: int
     """The largest lag of the fit."""
 
     @property
-    def best_name(self) -> str:
-        """The name of the law with the smaller AIC."""
-        return EXPONENTIAL if self.exponential.aic <= self.power.aic else POWER_LAW
+    def exponential(self) -> DecayLaw:
+        """The exponential."""
+        return self.laws[0]
+
+    @property
+    def power(self) -> DecayLaw:
+        """The power law."""
+        return self.laws[1]
 
     @property
     def best(self) -> DecayLaw:
-        """The law with the smaller AIC."""
-        return self.exponential if self.best_name == EXPONENTIAL else self.power
+        """The law with the smallest criterion."""
+        return min(self.laws, key=lambda law: law.criterion)
+
+    @property
+    def better_simple(self) -> DecayLaw:
+        """The better of the exponential and the power law, by their residuals: both have two parameters."""
+        return min(self.laws[:2], key=lambda law: law.residual_sum)
 
     @property
     def aic_margin(self) -> float:
-        """Difference of the two laws' AIC; below 2, both are about as good."""
-        return abs(self.exponential.aic - self.power.aic)
+        """Difference between the AIC of the exponential and of the power law; below 2, both are about as good."""
+        # A perfect fit has an unbounded likelihood; its residuals are rounding errors.
+        aics = [self.points * np.log(max(law.residual_sum / self.points, 1e-24)) for law in self.laws[:2]]
+        return float(abs(aics[0] - aics[1]))
 
     @property
     def falls(self) -> bool:
-        """True if, by the better law, g falls by `MIN_FALL` or more and the interval of the rate lies above 0."""
-        return self.best.fall >= MIN_FALL and not self.best.low <= 0
+        """True if, by the best law, g falls by `MIN_FALL` or more and the interval of the fall lies above 0."""
+        return self.best.fall.value >= MIN_FALL and not self.best.fall.low <= 0
 
     @property
     def label(self) -> str:
-        """The better law's name; `no fall`, or `neither` if even the better law explains too little."""
+        """The best law's name; `no fall`, `none` if even the best law is ruled out, `unclear` if it explains little."""
         if not self.falls:
             return NO_FALL
-        return self.best_name if self.best.r2 >= MIN_R2 else NEITHER
+        if is_ruled_out(self.best):
+            return NONE
+        return self.best.name if self.best.r2 >= MIN_R2 else UNCLEAR
+
+    @property
+    def rival(self) -> str | None:
+        """The name of another law, of two parameters, that is not ruled out either; `None` if there is none."""
+        if self.label not in {law.name for law in self.laws}:
+            return None
+        others = [law for law in self.laws[:2] if law.name != self.best.name and not is_ruled_out(law)]
+        others = [law for law in others if law.r2 >= MIN_R2]
+        return min(others, key=lambda law: law.criterion).name if others else None
 
 
-def fit_decay(samples: np.ndarray, lags: np.ndarray, generator: np.random.Generator) -> DecayFits | None:
-    """Fits both laws to the mean of g over samples.
+def is_ruled_out(law: DecayLaw) -> bool:
+    """Returns whether a law does not describe a curve: the test of its fit rejects it, and it is visibly off."""
+    return law.misfit > MIN_MISFIT and law.p_value < REJECTION_LEVEL
+
+
+def fit_decay(
+    samples: np.ndarray, lags: np.ndarray, generator: np.random.Generator, *, typical: bool = True
+) -> DecayFits | None:
+    """Fits the laws to the mean over samples of log g, or to the logarithm of the mean of g.
+
+    The mean of log g is the decay of a typical sequence. If every sequence falls exponentially, it does too, even if
+    their rates differ; the mean of g does not (a mixture of exponentials, which the slowest sequences dominate in the
+    end, looks like a power law). So the mean of log g decides on the law.
 
     The lags from 1 on are cut into bins of equal logarithmic width; log g, lag and log lag are averaged within each
-    bin, which leaves both laws exact. Errors at neighbouring lags are correlated, so the interval of the rate is not
-    computed from the residuals but by the bootstrap: clusters are resampled with replacement, and within each its
-    samples, and the rate is fitted to the mean of those. Student's quantile for the number of clusters corrects for
-    how few there are.
+    bin, which leaves the exponential and the power law exact. Errors at neighbouring lags are correlated, so their
+    covariance comes from the bootstrap: clusters are resampled with replacement, and within each its samples.
+    Student's quantile for the number of clusters corrects for how few there are.
 
     Args:
         samples: (samples, clusters, lags); NaN where a sample has no value. The clusters, such as sequences, are
             independent.
         lags: (lags,), ascending.
         generator: of the bootstrap.
+        typical: whether to fit the mean of log g, or the logarithm of the mean.
 
     Returns:
         `None` if fewer than `MIN_BINS` bins are left, as g is zero or lost to single precision.
     """
     draws, clusters, _ = samples.shape
     equal_weights = np.ones((1, draws, clusters))
-    mean = weighted_means(samples, equal_weights)[0]
-    usable = np.flatnonzero((lags > 0) & np.isfinite(mean) & (mean > SMALLEST))
-    lags = lags[usable]
+    if typical:
+        known = np.isfinite(samples)
+        values = np.log(samples, out=np.full(samples.shape, np.nan), where=known & (samples > SMALLEST), dtype=float)
+        present = np.isfinite(values).sum((0, 1))
+        usable = (present > 0) & (present >= MIN_KNOWN * known.sum((0, 1)))
+    else:
+        values = samples
+        mean = weighted_means(samples, equal_weights)[0]
+        usable = np.isfinite(mean) & (mean > SMALLEST)
+    places = np.flatnonzero((lags > 0) & usable)
+    lags = lags[places]
     bins = log_bins(lags)
     if len(bins) < MIN_BINS:
         return None
     weights = np.concatenate([equal_weights, bootstrap_weights(draws, clusters, generator)])
-    log_means = np.log(np.maximum(weighted_means(samples[..., usable], weights), SMALLEST))
-    log_g = np.stack([log_means[:, places].mean(1) for places in bins], axis=1)
-    steps = np.array([lags[places].mean() for places in bins])
-    log_steps = np.array([np.log(lags[places]).mean() for places in bins])
-    return DecayFits(
-        exponential=_fit_law(steps, log_g, clusters),
-        power=_fit_law(log_steps, log_g, clusters),
-        largest_lag=int(lags[-1]),
+    means = weighted_means(values[..., places], weights)
+    log_means = means if typical else np.log(np.maximum(means, SMALLEST))
+    log_g = np.stack([log_means[:, members].mean(1) for members in bins], axis=1)
+    # A bootstrap sample that has drawn no sequence of sufficient length has NaN.
+    resampled = log_g[1:][np.isfinite(log_g[1:]).all(1)]
+    covariance = np.full((len(bins), len(bins)), np.nan)
+    if clusters > 1 and len(resampled) > 1:
+        # The variance of a bootstrap over n clusters is too small by the factor (n - 1) / n.
+        covariance = np.cov(resampled, rowvar=False) * clusters / (clusters - 1)
+    profile = Profile(
+        x=np.array([lags[members].mean() for members in bins]),
+        log_x=np.array([np.log(lags[members]).mean() for members in bins]),
+        log_g=log_g[0],
+        covariance=covariance,
+        clusters=clusters,
     )
+    return DecayFits(laws=tuple(fit_laws(profile)), points=len(bins), largest_lag=int(lags[-1]))
 
 
 def log_bins(lags: np.ndarray) -> list[np.ndarray]:
@@ -140,29 +186,3 @@ def weighted_means(samples: np.ndarray, weights: np.ndarray) -> np.ndarray:
     total, count = rows @ np.where(known, flat, 0.0), rows @ known.astype(float)
     means: np.ndarray = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
     return means
-
-
-def _fit_law(x: np.ndarray, log_g: np.ndarray, clusters: int) -> DecayLaw:
-    """Fits a law to the first row of log g, (1 + resamples, bins); the other rows are its bootstrap samples."""
-    centred = x - x.mean()
-    # A bootstrap sample that has drawn no sequence of sufficient length has NaN, and no slope.
-    slopes = log_g[np.isfinite(log_g).all(1)] @ centred / (centred @ centred)
-    y, slope = log_g[0], slopes[0]
-    residual = y - y.mean() - slope * centred
-    residual_sum, total_sum = float(residual @ residual), float(((y - y.mean()) ** 2).sum())
-    # A perfect fit has an unbounded likelihood; its residuals are rounding errors.
-    aic = len(x) * np.log(max(residual_sum / len(x), 1e-24)) + 2 * 3
-    half_width = np.nan
-    if clusters > 1:
-        # The variance of a bootstrap over n clusters is too small by the factor (n - 1) / n.
-        deviation = slopes[1:].std(ddof=1) * np.sqrt(clusters / (clusters - 1))
-        half_width = float(stdtrit(clusters - 1, 0.5 + CONFIDENCE / 2) * deviation)
-    return DecayLaw(
-        rate=float(-slope),
-        low=float(-slope - half_width),
-        high=float(-slope + half_width),
-        intercept=float(y.mean() - slope * x.mean()),
-        fall=float(-slope * (x[-1] - x[0])),
-        aic=float(aic),
-        r2=1 - residual_sum / total_sum if total_sum > 0 else float("nan"),
-    )

@@ -4,7 +4,7 @@ The comparison is with the photocopier of Ostmeyer 2017, "Rethinking recurrent n
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +15,8 @@ from architectures.trace import Trace
 
 CHUNK_STEPS = 2000
 """Steps that are run at once: only the state is carried from one chunk to the next."""
+SMALLEST_RETENTION = 1e-300
+"""Smaller retentions count as this one in `shares_kept`."""
 ESSAY_RETENTION = 0.9999
 """Share of a signal that every copy keeps in Ostmeyer's essay."""
 
@@ -85,6 +87,36 @@ def measure_survival(encoder: Encoder, draw: Callable[[int], Tensor], copies: tu
         steps_to_half=half.cpu(),
         steps_to_hundredth=hundredth.cpu(),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Steps over which something has to be kept, in one sequence: from `start`, where it is read, to `end`."""
+
+    sequence: int
+    start: int
+    end: int
+
+
+def shares_kept(retention: Tensor, spans: Sequence[Span]) -> Tensor:
+    """Returns, unit by unit, the share of what is held after the start of a span that the gates leave at its end.
+
+    It is the product of the retentions of all later steps of the span, the factor that the influence of the first step
+    is multiplied by (`architectures.trace.influence`).
+
+    Args:
+        retention: (batch, time, units), as in a trace.
+        spans: steps of these sequences.
+
+    Returns:
+        (spans, units), float64, on the CPU.
+    """
+    # A gate that has closed completely leaves nothing: a number that small, as infinities cannot be subtracted.
+    logs = retention.cpu().double().clamp_min(SMALLEST_RETENTION).log_().cumsum_(1)
+    sequence, start, end = (
+        torch.tensor([getattr(span, name) for span in spans]) for name in ("sequence", "start", "end")
+    )
+    return (logs[sequence, end] - logs[sequence, start]).exp_()
 
 
 def stacked_retention(trace: Trace) -> Tensor:

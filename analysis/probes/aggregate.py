@@ -21,6 +21,9 @@ RecordsByFolder = Mapping[Path, Mapping[str, ProbeRecord]]
 """Records of the probed models, by the run's folder and by probe."""
 DEFAULT = "default"
 """Text for a setting that was not given."""
+OVER_UNITS = ("discount_dynamics", "alternation")
+"""Probes whose own intervals are over units too. Every seed has other units, so that this part of the error differs
+from seed to seed, and is in the spread of the seeds already."""
 METRIC_COLUMNS = ("probe", "name", "value", "low", "high", "at_least", "unit", "what", "device")
 """Columns of `analysis.csv` after those that identify the run."""
 
@@ -32,12 +35,21 @@ class RowResults:
     row: Row
     results: tuple[ProbeResult, ...]
     """Results of the probed seeds, in order of seed."""
+    shared_error: bool = True
+    """True if the probe's own intervals are over test sequences or random numbers that all seeds share."""
 
     def metric(self, name: str) -> Estimate | None:
         """Returns a metric over the seeds; `None` if no seed has it.
 
         The estimate of several seeds is their mean with Student's interval; that of a single one is its value with the
         interval of the probe.
+
+        All seeds are probed with the same test sequences. Whatever these happen to favour shifts all seeds alike: it
+        does not show in their spread, and more seeds do not average it out. So, where the probe's own intervals are
+        over what the seeds share (`shared_error`), neither side of the interval over seeds is narrower than the root
+        mean square of that side of the seeds' own intervals, undivided by the number of seeds. This is exact if the
+        seeds err together, and wider than need be if they err on different sequences, which cannot be told from their
+        intervals alone.
         """
         metrics = [result.metrics[name] for result in self.results if name in result.metrics]
         metrics = [metric for metric in metrics if metric.value is not None]
@@ -55,6 +67,8 @@ class RowResults:
             ends = np.where(np.isnan(probe_ends).any(), values.mean(), probe_ends.mean(0))
         elif len(self.results) == 1:
             ends = probe_ends[0]
+        if len(metrics) > 1 and self.shared_error:
+            ends = _widen(ends, values, probe_ends)
         unit = metrics[0].unit
         low, high = clip_to_unit_range(unit, ends)
         return Estimate(
@@ -70,8 +84,8 @@ class RowResults:
     def curve(self, name: str) -> Curve | None:
         """Returns a curve over the seeds; `None` if no seed has it.
 
-        The curve of several seeds is their mean at each x that all of them have, with Student's interval; that of a
-        single one is unchanged.
+        The curve of several seeds is their mean at each x that all of them have, with Student's interval, at least as
+        wide as that of a metric has to be; that of a single one is unchanged.
         """
         curves = [result.curves[name] for result in self.results if name in result.curves]
         if len(curves) < 2:
@@ -83,7 +97,20 @@ class RowResults:
             [curve.to_array()[[place[x] for x in shared]] for curve, place in zip(curves, places, strict=True)]
         ).reshape(len(curves), len(shared))
         mean, half = values.mean(0), half_width(values)
-        low, high = clip_to_unit_range(first.y_unit, np.stack([mean - half, mean + half]))
+        ends = np.stack([mean - half, mean + half])
+        if self.shared_error:
+            own = np.array(
+                [
+                    [curve.to_array(end)[[place[x] for x in shared]] for end in ("low", "high")]
+                    for curve, place in zip(curves, places, strict=True)
+                ]
+            ).reshape(len(curves), 2, len(shared))
+            ends = (
+                np.stack([_widen(ends[:, i], values[:, i], own[..., i]) for i in range(len(shared))], axis=1)
+                if shared
+                else ends
+            )
+        low, high = clip_to_unit_range(first.y_unit, ends)
         return Curve.from_arrays(
             shared, mean, x_unit=first.x_unit, y_unit=first.y_unit, what=first.what, low=low, high=high
         )
@@ -176,10 +203,26 @@ def _section_results(section: Section, name: str, records: RecordsByFolder) -> S
         row_records = [record for run in row.runs if (record := records.get(run.folder, {}).get(name)) is not None]
         results = tuple(record.result for record in row_records if record.result is not None)
         if results:
-            rows.append(RowResults(row=row, results=results))
+            rows.append(RowResults(row=row, results=results, shared_error=name not in OVER_UNITS))
         else:
             absent.append((row.label, _absence_reason(row, row_records)))
     return SectionResults(section=section, rows=tuple(rows), absent=tuple(absent))
+
+
+def _widen(ends: np.ndarray, values: np.ndarray, probe_ends: np.ndarray) -> np.ndarray:
+    """Moves both ends of an interval over seeds apart to the root mean square distance of the seeds' own ends.
+
+    Args:
+        ends: (2,) of the interval of the mean.
+        values: (seeds,).
+        probe_ends: (seeds, 2) of the seeds' own intervals; a side that some seed lacks is left as it is.
+    """
+    distance = np.sqrt(((probe_ends - values[:, None]) ** 2).mean(0))
+    mean = values.mean()
+    # NaN compares as false.
+    low = np.where(mean - distance[0] < ends[0], mean - distance[0], ends[0])
+    high = np.where(mean + distance[1] > ends[1], mean + distance[1], ends[1])
+    return np.array([low, high])
 
 
 def _absence_reason(row: Row, row_records: Sequence[ProbeRecord]) -> str:

@@ -1,6 +1,6 @@
 """Gradient decay: how gradients of the last output, the loss and the state fall with the lag.
 
-The formulas and their sources are in `analysis/measures`: gradients, decay_fits, lyapunov.
+The formulas and their sources are in `analysis/measures`: gradients, decay_fits, decay_laws, lyapunov.
 """
 
 import math
@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.measures.decay_fits import DecayLaw, fit_decay
+from analysis.measures.decay_fits import DecayFits, fit_decay
+from analysis.measures.decay_laws import Parameter
 from analysis.measures.gradients import MAX_ELEMENTS, by_lag, gradients_by_lag
 from analysis.measures.lyapunov import LyapunovExponents, state_jacobians, state_width
 from analysis.probes.base import Measure, lags_for_curve, longest_test_sequences, run_measures, with_steps
@@ -22,6 +23,8 @@ from workbench.model import Model
 from workbench.seeding import CPU, derive_seed, make_generator
 from workbench.tasks import Batch, Task
 
+REVISION = 2
+"""Raised whenever the same settings come to give other numbers. 2: laws of two parts, and a test of their fit."""
 LENGTH_RATIO = 1.6
 """Ratio of the lengths at which the gradient of the first step is measured."""
 STATE_SEQUENCES = 4
@@ -248,7 +251,10 @@ def longest_sequences(x: Tensor, lengths: Tensor | None) -> Tensor:
 def fitted_curve(
     norms: np.ndarray, lags: np.ndarray, shown: np.ndarray, name: str, settings: ProbeSettings, *, what: str
 ) -> ProbeResult:
-    """Returns the mean norm against the lag, both laws fitted to it, and the one that describes it better.
+    """Returns the mean norm against the lag, the laws fitted to its decay, and the one that describes it.
+
+    The laws are fitted to the mean of log g over sequences, which decides, and to the logarithm of the mean of g
+    (`analysis/measures/decay_fits.py` says why).
 
     Args:
         norms: (samples, sequences, lags); NaN where a sequence has no value.
@@ -259,43 +265,98 @@ def fitted_curve(
         what: description of the norm.
     """
     curves = {name: log_mean_curve(norms.mean(0)[:, shown], lags[shown], what=what)}
-    fits = fit_decay(norms, lags, np.random.default_rng(derive_seed(name, settings.seed)))
-    if fits is None:
+    of_mean, typical = (
+        fit_decay(norms, lags, np.random.default_rng(derive_seed(name, settings.seed)), typical=typical)
+        for typical in (False, True)
+    )
+    if of_mean is None or typical is None:
         reason = "the gradient is zero, or lost to single precision, at all but a few lags"
         return ProbeResult(curves=curves, unavailable={f"{name}_law": reason})
+    labels = {f"{name}_law": typical.label, f"{name}_mean_law": of_mean.label}
+    if typical.rival is not None:
+        labels[f"{name}_rival"] = typical.rival
     metrics = {
+        **mean_law_metrics(of_mean, name, what),
+        **typical_law_metrics(typical, name, f"{what} in a typical sequence (mean of the logarithm)"),
+    }
+    return ProbeResult(metrics=metrics, curves=curves, labels=labels)
+
+
+def mean_law_metrics(fits: DecayFits, name: str, what: str) -> dict[str, Metric]:
+    """Returns the parameters of the exponential and of the power law that are fitted to the logarithm of the mean."""
+    return {
         f"{name}_half_life": half_life_metric(
-            fits.exponential, f"steps in which {what} halves, by the exponential fit"
+            fits.exponential.rate, f"steps in which {what} halves, by the exponential fit"
         ),
-        f"{name}_exponent": exponent_metric(fits.power, f"exponent of the power law fitted to {what}"),
+        f"{name}_exponent": exponent_metric(fits.power.rate, f"exponent of the power law fitted to {what}"),
         f"{name}_r2": Metric(
-            value=fits.best.r2, unit="share", what="of the variance of its logarithm, what the better law explains"
+            value=fits.better_simple.r2,
+            unit="share",
+            what="of the variance of its logarithm, what the better of exponential and power law explains",
         ),
         f"{name}_aic_margin": Metric(
-            value=fits.aic_margin, unit="1", what="by how much the better law's AIC is smaller; below 2, they are even"
+            value=fits.aic_margin,
+            unit="1",
+            what="by how much the AIC of the better of exponential and power law is smaller; below 2, they are even",
         ),
         f"{name}_fitted_to": Metric(
             value=fits.largest_lag, unit="steps", what="the largest lag that the laws are fitted to"
         ),
     }
-    return ProbeResult(metrics=metrics, curves=curves, labels={f"{name}_law": fits.label})
 
 
-def half_life_metric(law: DecayLaw, what: str) -> Metric:
+def typical_law_metrics(fits: DecayFits, name: str, what: str) -> dict[str, Metric]:
+    """Returns the parameters of the laws that are fitted to the mean of the logarithm, and how well the best one fits.
+
+    The parameters of two parts are there only if their law is the best one.
+    """
+    best = fits.best
+    metrics = {
+        f"{name}_typical_half_life": half_life_metric(
+            fits.exponential.rate, f"steps in which {what} halves, by the exponential fit"
+        ),
+        f"{name}_typical_exponent": exponent_metric(fits.power.rate, f"exponent of the power law fitted to {what}"),
+        f"{name}_law_r2": Metric(
+            value=best.r2, unit="share", what=f"of the variance of the logarithm of {what}, what the best law explains"
+        ),
+        f"{name}_misfit": Metric(
+            value=best.misfit, unit="nats", what=f"root mean square of what the best law leaves of the log of {what}"
+        ),
+        f"{name}_lack_of_fit": Metric(
+            value=best.p_value,
+            unit="1",
+            what="p value of the best law's lack of fit, against the differences between sequences",
+        ),
+    }
+    if "slow_share" in best.parameters:
+        share = best.parameters["slow_share"]
+        metrics[f"{name}_fast_half_life"] = half_life_metric(best.rate, f"half-life of the fast part of {what}")
+        low, high = (min(max(end, 0.0), 1.0) if np.isfinite(end) else None for end in (share.low, share.high))
+        metrics[f"{name}_slow_share"] = Metric(
+            value=share.value, low=low, high=high, unit="share", what=f"share of the slow part of {what} at lag 1"
+        )
+    if "slow_rate" in best.parameters:
+        metrics[f"{name}_slow_half_life"] = half_life_metric(
+            best.parameters["slow_rate"], f"half-life of the slow part of {what}"
+        )
+    return metrics
+
+
+def half_life_metric(rate: Parameter, what: str) -> Metric:
     """Returns log 2 / rate as a metric.
 
     It has no value if nothing falls, and no upper end if the interval of the rate reaches 0.
     """
-    if not law.rate > 0:
+    if not rate.value > 0:
         return Metric(value=None, unit="steps", what=what)
-    low, high = (math.log(2) / rate if rate > 0 else None for rate in (law.high, law.low))
-    return Metric(value=math.log(2) / law.rate, low=low, high=high, unit="steps", what=what, censored=law.low <= 0)
+    low, high = (math.log(2) / end if end > 0 else None for end in (rate.high, rate.low))
+    return Metric(value=math.log(2) / rate.value, low=low, high=high, unit="steps", what=what, censored=rate.low <= 0)
 
 
-def exponent_metric(law: DecayLaw, what: str) -> Metric:
+def exponent_metric(rate: Parameter, what: str) -> Metric:
     """Returns the exponent of a power law as a metric, negative if g falls."""
-    low, high = (-law.high, -law.low) if np.isfinite(law.low) else (None, None)
-    return Metric(value=-law.rate, low=low, high=high, unit="1", what=what)
+    low, high = (-rate.high, -rate.low) if np.isfinite(rate.low) else (None, None)
+    return Metric(value=-rate.value, low=low, high=high, unit="1", what=what)
 
 
 def log_mean_curve(norms: np.ndarray, lags: np.ndarray, *, what: str) -> Curve:

@@ -32,13 +32,15 @@ from analysis.probes.errors import OUT_OF_MEMORY, failure_reason
 from analysis.probes.models import LoadedModel
 from analysis.probes.predictions import MAX_STEPS, SequenceScores, recalled_answers, score_sequences
 from analysis.probes.result import Curve, Metric, NotAvailableError, ProbeResult
-from analysis.probes.settings import ProbeSettings
+from analysis.probes.settings import MAX_EXTRAPOLATION_STEPS, ProbeSettings
 from analysis.statistics import clustered_proportions, half_width, mean_interval
 from architectures.base import eval_mode
 from workbench.files import describe_error
 from workbench.seeding import CPU, derive_seed, make_generator
 from workbench.tasks import Batch, Task
 
+REVISION = 2
+"""Raised whenever the same settings come to give other numbers. 2: the accuracy, or the loss, at the limit tested."""
 RECALL_SEQUENCES_FACTOR = 5
 """Recall is measured on so many times `settings.sequences` sequences, so that a bin of lags has several answers."""
 MIN_SAMPLES = 12_800
@@ -50,9 +52,8 @@ sequence are much alike; with fewer sequences noise would then pass for memory, 
 GRADIENT_SHARES = (50, 90, 95)
 """Shares of the squared gradient whose lags are measured, in per cent."""
 LENGTH_FACTORS = (1, 2, 4, 8, 16)
-"""Multiples of the training length at which extrapolation is measured."""
-MAX_EXTRAPOLATION_STEPS = 20_000
-"""Steps of the longest sequences that extrapolation is measured on."""
+"""Multiples of the training length at which extrapolation is measured; doubled on up to `settings.length`, if that is
+more steps."""
 STEPS_PER_LENGTH = 1 << 16
 """Steps of all sequences of one length together, unless four sequences have more."""
 
@@ -100,6 +101,14 @@ def measure_recall(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
             high=float(total.high[0]),
             unit="share",
             what="right answers among all that are to be recalled",
+        ),
+        # Tells apart those that recall at every lag that was tested.
+        "accuracy_at_limit": Metric(
+            value=float(shares.share[-1]),
+            low=float(shares.low[-1]),
+            high=float(shares.high[-1]),
+            unit="share",
+            what=f"right answers at the largest lags that were tested, about {recall.lag[-1]:,.0f} steps",
         ),
         "smallest_lag": Metric(
             value=recall.smallest_lag, unit="steps", what="smallest lag at which something is recalled"
@@ -187,14 +196,18 @@ def measure_receptive_field(loaded: LoadedModel, settings: ProbeSettings) -> Pro
     mean = shares.mean(0)
     samples = bootstrap_mean_curves(shares, np.random.default_rng(derive_seed("receptive field", settings.seed)))
     metrics = {}
+    largest_lag = shares.shape[1] - 1
     for percent in GRADIENT_SHARES:
         low, high = None, None
         if has_interval:
             low, high = (float(end) for end in percentile_interval(smallest_lag_holding(samples, percent / 100)))
+        value = float(smallest_lag_holding(mean[None], percent / 100)[0])
         metrics[f"field_{percent}"] = Metric(
-            value=float(smallest_lag_holding(mean[None], percent / 100)[0]),
+            value=value,
             low=low,
             high=high,
+            # In longer sequences it might lie further back, unless the architecture sees nothing there.
+            censored=value >= largest_lag and model.encoder.receptive_field is None,
             unit="steps",
             what=f"lag within which {percent} % of the squared gradient of the last output lies",
         )
@@ -225,7 +238,7 @@ def measure_extrapolation(loaded: LoadedModel, settings: ProbeSettings) -> Probe
     tasks: dict[int, Task] = {}
     scores: dict[int, SequenceScores] = {}
     unavailable = {}
-    for factor in LENGTH_FACTORS:
+    for factor in length_factors(loaded.task, settings.length):
         try:
             longer = with_length_factor(loaded.task, factor)
             if factor > 1 and longer.steps > MAX_EXTRAPOLATION_STEPS:
@@ -269,6 +282,16 @@ def measure_extrapolation(loaded: LoadedModel, settings: ProbeSettings) -> Probe
             factors, trivial, x_unit=unit, y_unit="loss", what="loss of the best answer without memory on these"
         ),
     }
+    metrics = {"extrapolation": metric}
+    if finite[-1] and trivial[-1] > 0:
+        # Tells apart those that stay below the trivial loss at every length that was tested.
+        metrics["loss_at_limit"] = Metric(
+            value=float(loss[-1] / trivial[-1]),
+            low=None if means[-1].half_width is None else float(low[-1] / trivial[-1]),
+            high=None if means[-1].half_width is None else float(high[-1] / trivial[-1]),
+            unit="1",
+            what=f"loss on sequences {factors[-1]:,} times as long as those of training, over the trivial loss there",
+        )
     counts = [(score.right, score.total) for score in scores.values() if score.right is not None]
     if len(counts) == len(scores):
         group = np.repeat(np.arange(len(counts)), [len(right) for right, _ in counts])
@@ -283,7 +306,7 @@ def measure_extrapolation(loaded: LoadedModel, settings: ProbeSettings) -> Probe
             y_unit="accuracy",
             what="accuracy on longer sequences",
         )
-    return ProbeResult(metrics={"extrapolation": metric}, curves=curves, unavailable=unavailable)
+    return ProbeResult(metrics=metrics, curves=curves, unavailable=unavailable)
 
 
 MEASURES: dict[str, Measure] = {
@@ -331,6 +354,14 @@ def random_input(task: Task, batch: Batch, size: int, steps: int, generator: Gen
     x = mean.float().expand(size, steps, -1).clone()
     x[:, :, 0] += scale.float() * u
     return x, u
+
+
+def length_factors(task: Task, length: int | None) -> tuple[int, ...]:
+    """Returns the multiples of the training length to test: the usual ones, and doubled on up to a length in steps."""
+    factors = list(LENGTH_FACTORS)
+    while length is not None and 2 * factors[-1] * task.steps <= length:
+        factors.append(2 * factors[-1])
+    return tuple(factors)
 
 
 def largest_factor(factors: np.ndarray, below: np.ndarray) -> float:

@@ -27,6 +27,8 @@ class ProbeRecord:
     """Reason why there is no result."""
     device: str = "cpu"
     """Type of the device that the model was probed on, which may change the last digits."""
+    revision: int = 1
+    """The probe's revision, see `analysis.probes.registry.probe_revision`."""
 
 
 def read_records(folder: Path) -> dict[str, ProbeRecord]:
@@ -64,6 +66,7 @@ def _record_to_dict(record: ProbeRecord) -> dict[str, Any]:
         "settings": dict(record.settings),
         "weights": record.weights,
         "device": record.device,
+        "revision": record.revision,
         **(record.result or ProbeResult()).to_dict(),
     }
 
@@ -76,4 +79,6 @@ def _record_from_dict(plain: Mapping[str, Any]) -> ProbeRecord:
         reason=str(plain["reason"]),
         # Files from before there was a choice of the device do not name it.
         device=str(plain.get("device") or "cpu"),
+        # Nor, from before there were revisions, the revision.
+        revision=int(plain.get("revision", 1)),
     )

@@ -43,3 +43,15 @@ def load_probe(name: str) -> Probe:
     if name not in PROBES:
         raise UserError(f"unknown probe {name!r}{did_you_mean(name, PROBES)}")
     return cast(Probe, importlib.import_module(f"analysis.probes.{name}"))
+
+
+def probe_revision(name: str) -> int:
+    """Returns the revision of a probe, `REVISION` of its module, or 1.
+
+    It is kept with the results, and raised whenever the same settings come to give other or further numbers: results of
+    an earlier revision are still read by the report, and measured again by the next `workbench analyze`.
+
+    Raises:
+        UserError: if there is no such probe.
+    """
+    return int(getattr(load_probe(name), "REVISION", 1))

@@ -12,7 +12,7 @@ from analysis.probes import models
 from analysis.probes.errors import OUT_OF_MEMORY, BrokenGpuError, MachineError, failure_reason
 from analysis.probes.models import LoadedModel
 from analysis.probes.records import ProbeRecord, read_records, write_records
-from analysis.probes.registry import load_probe
+from analysis.probes.registry import load_probe, probe_revision
 from analysis.probes.result import NotAvailableError
 from analysis.probes.settings import ProbeSettings
 from workbench import checkpoints
@@ -51,7 +51,14 @@ def run_probe(loaded: "LoadedModel", name: str, settings: ProbeSettings) -> Prob
         reason = failure_reason(error, device)
         if reason == OUT_OF_MEMORY:
             raise MachineError(reason) from error
-    return ProbeRecord(settings=asdict(settings), weights=weights, result=result, reason=reason, device=device.type)
+    return ProbeRecord(
+        settings=asdict(settings),
+        weights=weights,
+        result=result,
+        reason=reason,
+        device=device.type,
+        revision=probe_revision(name),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +167,7 @@ def _run_probes(index: int, job: ProbeJob, options: ProbeOptions, on_event: Even
                 if (
                     previous is not None
                     and not options.again
+                    and previous.revision == probe_revision(name)
                     and is_current(previous, weights, options.settings, options.device)
                 ):
                     report("read", record=previous)
@@ -230,14 +238,17 @@ def same_inputs(record: ProbeRecord, weights: str, settings: Mapping[str, Any]) 
 
 
 def lost_measures(record: ProbeRecord, previous: ProbeRecord) -> str | None:
-    """Returns what a record lacks that the previous one of the same inputs has, in one line; `None` if nothing."""
+    """Returns what a record lacks that the previous one of the same inputs has, in one line; `None` if nothing.
+
+    A measure that only a later revision of the probe has cannot be lost, unless memory ran out in it.
+    """
     assert previous.result is not None
     if record.result is None:
         return record.reason
     lost = [
         f"{name.replace('_', ' ')}: {reason}"
         for name, reason in record.result.unavailable.items()
-        if name not in previous.result.unavailable
+        if name not in previous.result.unavailable and (reason == OUT_OF_MEMORY or record.revision == previous.revision)
     ]
     return "; ".join(lost) or None
 

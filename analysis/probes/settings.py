@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from workbench.validation import check_int
 
+MAX_EXTRAPOLATION_STEPS = 20_000
+"""Steps of the longest sequences that extrapolation is measured on."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeSettings:

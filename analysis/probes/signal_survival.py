@@ -1,26 +1,48 @@
-"""Signal survival: what a model's gates leave of a signal after many steps, compared with a photocopier.
+"""Signal survival: what a model's gates alone pass on of a signal.
+
+It is measured on the task's own sequences, in the units that hold something there, over the steps that the task asks
+for; and as a leak, over very many steps that are drawn at random from the task's, compared with a photocopier. What a
+network writes again from its own output counts in neither.
 
 The formulas and their source are in `analysis/measures/survival.py`.
 """
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from analysis.formatting import clip_to_unit_range
-from analysis.measures.survival import ESSAY_RETENTION, Survival, lower_quantile, measure_survival, photocopier_share
-from analysis.probes.base import Measure, run_measures, with_steps
+from analysis.measures.survival import (
+    ESSAY_RETENTION,
+    Span,
+    Survival,
+    lower_quantile,
+    measure_survival,
+    photocopier_share,
+    shares_kept,
+    stacked_retention,
+)
+from analysis.probes.base import Measure, longest_test_sequences, run_measures, with_steps
 from analysis.probes.models import LoadedModel
+from analysis.probes.predictions import MAX_STEPS
 from analysis.probes.result import Curve, Metric, NotAvailableError, ProbeResult
 from analysis.probes.settings import ProbeSettings
 from analysis.statistics import mean_interval
+from architectures.base import Encoder, eval_mode
 from workbench.model import Model
 from workbench.seeding import CPU, make_generator
 from workbench.tasks import Batch
 
+REVISION = 2
+"""Raised whenever the same settings come to give other numbers. 2: the share held on the task's own sequences."""
+HOLDS = 0.01
+"""A unit holds if its gates leave, on average over the task's own sequences, at least this share at the task's lag. It
+is the hundredth of `hundredth_left`. A leaky unit has lost far more by then; an average over up to 100 steps, which
+weighs all of them alike, has not."""
 NUM_STREAMS = 4
 """Sequences followed at the same time: the interval comes from their spread."""
 POOL_SEQUENCES = 100
@@ -31,10 +53,10 @@ LN10 = math.log(10)
 
 
 def measure(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
-    """Measures the survival in the gates, and the copies that a signal passes through.
+    """Measures the share held on the task's sequences, the leak of the gates, and the copies that a signal passes.
 
     Raises:
-        NotAvailableError: if neither is available.
+        NotAvailableError: if none of them is available.
     """
     return run_measures(MEASURES, loaded, settings)
 
@@ -45,12 +67,7 @@ def measure_gate_survival(loaded: LoadedModel, settings: ProbeSettings) -> Probe
     The input consists of steps drawn independently from the task's test sequences.
     """
     encoder = loaded.model.encoder
-    if encoder.receptive_field is not None:
-        raise NotAvailableError(
-            f"it has no gates: it reads its last {encoder.receptive_field:,} steps again and again, and nothing before"
-        )
-    if not encoder.causal:
-        raise NotAvailableError("it is not causal, and carries nothing from step to step")
+    require_state(encoder)
     copies = tuple(int(lag) for lag in lags_up_to(settings.longest))
     batch = with_steps(loaded.task, settings.length).fixed("test", POOL_SEQUENCES, CPU)
     try:
@@ -58,6 +75,83 @@ def measure_gate_survival(loaded: LoadedModel, settings: ProbeSettings) -> Probe
     except ValueError as error:
         raise NotAvailableError(str(error)) from None
     return ProbeResult(metrics=survival_metrics(survival), curves=survival_curves(survival))
+
+
+def measure_held(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
+    """Measures, on test sequences of the task, the share of a signal that the units that hold still hold.
+
+    The signal has to be kept from where it is read to where it is needed: from each symbol to its recall, if the task
+    says so, else from the first step of a sequence to its last. A unit holds if it keeps `HOLDS` or more of it.
+    """
+    model = loaded.model
+    require_state(model.encoder)
+    batch = longest_test_sequences(with_steps(loaded.task, settings.length), settings.sequences)
+    spans = task_spans(batch)
+    if not spans:
+        raise NotAvailableError("its sequences have one step only")
+    size = max(1, MAX_STEPS // 4 // batch.x.shape[1])
+    shares = []
+    with torch.no_grad(), eval_mode(model):
+        for first in range(0, len(batch.x), size):
+            part = batch[first : first + size].to(model.device)
+            try:
+                retention = stacked_retention(
+                    model.encoder.trace(model.features(part.x, part.lengths), None, part.lengths)
+                )
+            except ValueError as error:
+                raise NotAvailableError(str(error)) from None
+            for index in range(len(part.x)):
+                own = [replace(span, sequence=index) for span in spans if span.sequence == first + index]
+                if own:
+                    shares.append(shares_kept(retention, own).mean(0).numpy())
+    lag = float(np.median([span.end - span.start for span in spans]))
+    return ProbeResult(metrics=held_metrics(np.stack(shares), lag))
+
+
+def task_spans(batch: Batch) -> list[Span]:
+    """Returns the steps over which a task's sequences have to be remembered: from source to recall, else all steps."""
+    if batch.recall is not None and batch.source is not None:
+        sequence, end = batch.recall.nonzero(as_tuple=True)
+        columns = (sequence, batch.source[sequence, end], end)
+        return [Span(sequence=n, start=a, end=b) for n, a, b in zip(*(c.tolist() for c in columns), strict=True)]
+    count, time = batch.x.shape[:2]
+    lengths = [time] * count if batch.lengths is None else batch.lengths.tolist()
+    return [Span(sequence=n, start=0, end=length - 1) for n, length in enumerate(lengths) if length > 1]
+
+
+def held_metrics(shares: np.ndarray, lag: float) -> dict[str, Metric]:
+    """Returns the share of units that hold, and the share of a signal that these still hold at the task's lag.
+
+    Args:
+        shares: (sequences, units) share left at the end, the mean over the spans of each sequence.
+        lag: median steps of the spans.
+    """
+    holds = shares.mean(0) >= HOLDS
+    over = f"on the task's own sequences, over {lag:,.0f} steps"
+    metrics = {
+        "task_lag": Metric(value=lag, unit="steps", what="steps from where something is read to where it is needed"),
+        "units_holding": Metric(
+            value=float(holds.mean()), unit="share", what=f"units whose gates leave {HOLDS:.0%} or more {over}"
+        ),
+    }
+    if holds.any():
+        # A gain above 1 is no share, but a custom architecture may have one.
+        what = f"left of a signal by the gates of the units that hold, {over}"
+        metrics["held"] = _mean_metric(shares[:, holds].mean(1), "share", what)
+        metrics["held_best"] = _mean_metric(
+            shares[:, int(shares.mean(0).argmax())], "share", f"left of a signal by the gates of the best unit, {over}"
+        )
+    return metrics
+
+
+def require_state(encoder: Encoder) -> None:
+    """Raises NotAvailableError for an encoder that carries nothing from step to step, or nothing but its last steps."""
+    if encoder.receptive_field is not None:
+        raise NotAvailableError(
+            f"it has no gates: it reads its last {encoder.receptive_field:,} steps again and again, and nothing before"
+        )
+    if not encoder.causal:
+        raise NotAvailableError("it is not causal, and carries nothing from step to step")
 
 
 def measure_copies(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
@@ -87,7 +181,11 @@ def measure_copies(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
     return ProbeResult(metrics=metrics, curves={"copies": curve})
 
 
-MEASURES: dict[str, Measure] = {"survival": measure_gate_survival, "copies": measure_copies}
+MEASURES: dict[str, Measure] = {
+    "held": measure_held,
+    "survival": measure_gate_survival,
+    "copies": measure_copies,
+}
 
 
 def lags_up_to(longest: int) -> np.ndarray:

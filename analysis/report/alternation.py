@@ -11,6 +11,7 @@ from analysis.figures.discount_dynamics import draw_nonempty, finite_lines, line
 from analysis.figures.panels import REFERENCE_LINE, Line, Panel
 from analysis.formatting import format_estimate, join_names
 from analysis.probes.aggregate import RowResults, SectionResults, rows_with_metric
+from analysis.report.answers import Question, describe_answer, rank
 from analysis.report.blocks import Block, Cell, Chapter, Column, Table
 from analysis.report.chapter import (
     MetricColumn,
@@ -21,7 +22,7 @@ from analysis.report.chapter import (
     row_heading,
 )
 from analysis.report.output_files import save_and_inline
-from analysis.report.ranking import Question, describe_answer
+from analysis.report.ranking import geometric_estimate
 from analysis.statistics import Estimate
 from analysis.style import DOTTED
 
@@ -45,7 +46,7 @@ CAPTION = (
     "discount; dotted: the same by the lemma as it stands, where the state itself is the answer; and 1 / t, the write "
     "of an average whose attention no longer grows. Means of two steps; bands: 95 % intervals over seeds."
 )
-LOWEST_LOSS = Question(text="", best_phrase="has the lowest loss", quantity="", highest=False)
+LOWEST_LOSS = Question(text="", best_phrase="has the lowest loss", quantity="loss", highest=False)
 
 
 def chapter(sections: Sequence[SectionResults], folder: Path) -> Chapter | None:
@@ -120,9 +121,10 @@ def draw_alternation(rows: Sequence[RowResults]) -> Drawing | None:
 def describe_alternation(rows: Sequence[RowResults]) -> list[str]:
     """Returns the conclusions on a task: losses, growth of attention, and amplitude beyond the training length."""
     sentences = []
-    losses = sorted(rows_with_metric(rows, "loss"), key=lambda pair: pair[1].value)
+    # Losses are compared on a log scale: a single seed with a large one would decide on an arithmetic mean.
+    losses = [(row.row, estimate) for row in rows if (estimate := mean_loss(row)) is not None]
     if losses:
-        sentences.append(describe_answer(LOWEST_LOSS, [(row.row, estimate) for row, estimate in losses]))
+        sentences.append(describe_answer(LOWEST_LOSS, rank(losses, highest=False)))
     shares = [(row.row.label, estimate.value) for row, estimate in rows_with_metric(rows, "loss_share")]
     if constant := [label for label, share in shares if 0.9 < share <= 1.1]:
         sentences.append(f"within a tenth of the trivial loss, that of a constant answer: {join_names(constant)}.")
@@ -141,6 +143,12 @@ def describe_alternation(rows: Sequence[RowResults]) -> list[str]:
     if fading:
         sentences.append(f"beyond the length of training the amplitude falls by more than half: {', '.join(fading)}.")
     return sentences
+
+
+def mean_loss(row: RowResults) -> Estimate | None:
+    """Returns the geometric mean of the loss over the seeds; `None` without one."""
+    losses = [result.metrics["loss"].value for result in row.results if "loss" in result.metrics]
+    return geometric_estimate([loss for loss in losses if loss is not None], "")
 
 
 def describe_growth(row: RowResults) -> list[str]:

@@ -73,7 +73,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """A figure, inlined in the page (`analysis.report.output_files.save_and_inline`)."""
+    """A figure (`analysis.report.output_files.save_and_inline`), placed in the page by `figure_budget`."""
 
     kind: ClassVar[str] = "figure"
     svg: Markup
@@ -95,6 +95,8 @@ class Listing:
     kind: ClassVar[str] = "listing"
     title: str
     text: str
+    note: str = ""
+    """Text in small print behind the title."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,4 +119,4 @@ class Chapter:
     title: str
     blocks: tuple[Block, ...]
     outline: str = ""
-    """Text below the title in the table of contents."""
+    """What the chapter says, shown for its entry in the table of contents."""

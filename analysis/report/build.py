@@ -9,18 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analysis.figures import learning_curves
 from analysis.formatting import ABSENT, format_count, format_number, make_printable, pluralize
 from analysis.grouping import Section, build_sections, task_title
 from analysis.probes import aggregate
 from analysis.probes.aggregate import RecordsByFolder
-from analysis.report import glossary, latex, ranking, tables
+from analysis.report import across_tasks, glossary, latex, ranking, tables
 from analysis.report.blocks import Block, Cell, Chapter, Column, Listing, Table, Text
 from analysis.report.fairness import check_fairness, format_used_seeds
+from analysis.report.first_screen.curves import CurvePanel, curve_panels
+from analysis.report.first_screen.screen import build_screen, memory_by_anchor
 from analysis.report.output_files import replace_files, save_and_inline
-from analysis.report.summary import describe_winner, summary
+from analysis.report.page import Page, render_page
+from analysis.report.summary import headline, summary
 from analysis.report.tuning import chapter as tuning
 from analysis.report.tuning.fairness import check_tuning_fairness
 from analysis.report.tuning.tables import trials_table
@@ -56,6 +58,7 @@ def write_report(out: Path) -> Path:
     if not runs and not studies:
         raise UserError(f"there are no finished runs in {out}; a comparison keeps them in {out / 'runs'}")
     sections, records = build_sections(runs, studies), aggregate.load_probe_records(runs)
+    results = aggregate.by_probe(sections, records)
     with replace_files(out / "figures") as figures_folder, replace_files(out / "tables") as tables_folder:
         chapters = [
             *(task_chapter(section, figures_folder) for section in sections),
@@ -65,8 +68,11 @@ def write_report(out: Path) -> Path:
             *((configurations_chapter(sections), machines_chapter(sections, records)) if sections else ()),
         ]
         if records:
-            chapters.insert(0, ranking.chapter(sections, aggregate.by_probe(sections, records)))
+            chapters.insert(0, ranking.chapter(sections, results))
+        if (over_all := across_tasks.chapter(sections, figures_folder)) is not None:
+            chapters.insert(0, over_all)
         latex.write_tables(chapters, tables_folder)
+        figure_files = [path.name for path in figures_folder.iterdir()]
     if records:
         table = aggregate.metric_table(runs, records)
         write_text(out / "analysis.csv", table.to_csv(index=False, lineterminator="\n"))
@@ -74,9 +80,31 @@ def write_report(out: Path) -> Path:
         write_text(out / "tuning.csv", trials_table(studies).to_csv(index=False, lineterminator="\n"))
     if runs:
         write_text(out / "comparison.csv", tables.comparison_table(runs).to_csv(index=False, lineterminator="\n"))
-    page = out / "report.html"
-    write_text(page, render_page(report_title(sections, studies), overview(sections, records, studies), chapters))
-    return page
+    memory = memory_by_anchor(results)
+    page = Page(
+        title=report_title(sections, studies),
+        overview=overview(sections, records, studies),
+        chapters=chapters,
+        screens=[build_screen(section, out, memory.get(section.anchor)) for section in sections],
+        curves={section.anchor: panels for section in sections if (panels := load_curves(section))},
+        figure_files=figure_files,
+        table_files=[f"{name}.tex" for name in table_names(chapters)],
+    )
+    path = out / "report.html"
+    write_text(path, render_page(page))
+    return path
+
+
+def table_names(chapters: Sequence[Chapter]) -> list[str]:
+    """Returns the name of the file of each table, in the order of the chapters."""
+    return latex.table_names(
+        chapters, [block for chapter in chapters for block in chapter.blocks if isinstance(block, Table)]
+    )
+
+
+def load_curves(section: Section) -> list[CurvePanel]:
+    """Returns the learning curves of a section as data; empty if nothing was logged."""
+    return curve_panels(section, learning_curves.load_histories(section))
 
 
 def report_title(sections: Sequence[Section], studies: Sequence[Study] = ()) -> str:
@@ -118,18 +146,6 @@ def overview(sections: Sequence[Section], records: RecordsByFolder, studies: Seq
     return f"{text} `workbench analyze` on this folder adds what {'the others' if probed else 'they'} remember."
 
 
-def render_page(title: str, overview: str, chapters: Sequence[Chapter]) -> str:
-    """Renders the HTML page. Everything is escaped except the figures, which are HTML elements already."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2").render(title=title, overview=overview, chapters=chapters) + "\n"
-
-
 def task_chapter(section: Section, folder: Path) -> Chapter:
     """Returns the chapter on one variant of a task: summary, learning curves, results, fairness, published figures.
 
@@ -142,12 +158,13 @@ def task_chapter(section: Section, folder: Path) -> Chapter:
     if histories := learning_curves.load_histories(section):
         drawing = learning_curves.draw_learning_curves(section, histories)
         caption, text = learning_curves.caption(histories), learning_curves.alt_text(section, histories)
-        blocks.append(save_and_inline(drawing, folder, section.anchor, caption=caption, alt_text=text))
+        name = f"{section.anchor}-learning-curves"
+        blocks.append(save_and_inline(drawing, folder, name, caption=caption, alt_text=text))
     blocks.append(tables.results_table(section))
     blocks.append(Text(sentences=sentences, role="fair" if fair else "unfair", lead="Fairness."))
     published = tables.published_table(section)
     blocks.append(published or Text(sentences=("none for this variant.",), lead="Published figures:"))
-    return Chapter(anchor=section.anchor, title=section.title, blocks=tuple(blocks), outline=describe_winner(section))
+    return Chapter(anchor=section.anchor, title=section.title, blocks=tuple(blocks), outline=headline(section))
 
 
 def probe_chapters(sections: Sequence[Section], records: RecordsByFolder, folder: Path) -> list[Chapter]:
@@ -173,20 +190,57 @@ def probe_chapters(sections: Sequence[Section], records: RecordsByFolder, folder
 
 
 def configurations_chapter(sections: Sequence[Section]) -> Chapter:
-    """Returns the chapter with the resolved configuration of each row, section by section."""
+    """Returns the chapter with the resolved configurations: what all rows of a section share, and what each has own."""
     blocks: list[Block] = []
     for section in sections:
         blocks.append(Text(sentences=(), lead=section.title))
-        for row in section.rows:
-            configuration = row.experiment.to_dict()
+        configurations = [row.experiment.to_dict() for row in section.rows]
+        for configuration in configurations:
             del configuration["seed"]
+        shared = shared_entries(configurations) if len(configurations) > 1 else {}
+        if shared:
+            blocks.append(Listing(title="All rows", text=dump_yaml(shared)))
+        for row, configuration in zip(section.rows, configurations, strict=True):
             blocks.append(
                 Listing(
-                    title=f"{row.label}: {row.experiment.identity}, seeds {format_used_seeds(row)}",
-                    text=yaml.safe_dump(configuration, sort_keys=False, allow_unicode=True, width=100),
+                    title=f"{row.label}, seeds {format_used_seeds(row)}",
+                    note=row.experiment.identity,
+                    text=dump_yaml(remove_entries(configuration, shared)),
                 )
             )
     return Chapter(anchor="configurations", title="Configurations", blocks=tuple(blocks))
+
+
+def shared_entries(configurations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns the entries that nested configurations have in common."""
+    first, *others = configurations
+    shared: dict[str, Any] = {}
+    for key, value in first.items():
+        values = [other[key] for other in others if key in other]
+        if len(values) < len(others):
+            continue
+        if all(value == other for other in values):
+            shared[key] = value
+        elif isinstance(value, Mapping) and all(isinstance(other, Mapping) for other in values):
+            inner = shared_entries([value, *values])
+            shared |= {key: inner} if inner else {}
+    return shared
+
+
+def remove_entries(configuration: Mapping[str, Any], entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a nested configuration without some of its entries."""
+    kept: dict[str, Any] = {}
+    for key, value in configuration.items():
+        if key not in entries:
+            kept[key] = value
+        elif value != entries[key]:
+            kept[key] = remove_entries(value, entries[key])
+    return kept
+
+
+def dump_yaml(value: Mapping[str, Any]) -> str:
+    """Returns a configuration as YAML."""
+    return yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True, width=100)
 
 
 def machines_chapter(sections: Sequence[Section], records: RecordsByFolder) -> Chapter:

@@ -10,6 +10,7 @@ from analysis.figures import discount_dynamics as plots
 from analysis.formatting import ABSENT, format_estimate, join_names
 from analysis.measures.gates import FROZEN_BELOW, LIVE_ABOVE, diagnose_freeze
 from analysis.probes.aggregate import RowResults, SectionResults, rows_with_metric
+from analysis.report.answers import Question, describe_answer, is_empty_answer
 from analysis.report.blocks import Block, Cell, Chapter, Column, Table
 from analysis.report.chapter import (
     MetricColumn,
@@ -20,7 +21,6 @@ from analysis.report.chapter import (
     row_heading,
 )
 from analysis.report.output_files import save_and_inline
-from analysis.report.ranking import Question, describe_answer, is_empty_answer
 from analysis.statistics import Estimate
 
 ANCHOR = "discount-dynamics"

@@ -15,17 +15,20 @@ DEFAULT_NUMERICS = {f"numerics.{name}": value for name, value in asdict(Numerics
 FREE_SETTINGS = ("schema", "task.name", "task.options.", "architecture.", "budget.steps", "budget.log_every")
 """Prefixes of settings that may differ, since they are what is compared or only log it. Of steps, those made count."""
 SETTING_NAMES = {"budget.seconds": "time limit in seconds", "task.source": "the task's own code"}
+MAX_SIZE_FACTOR = 2.0
+"""Factor between the smallest and the largest of parameters, or of state, above which a comparison is unfair."""
 OPTIONAL_SETTINGS = ("weight_decay", "momentum", "warmup_steps")
 """Optimiser settings that are mentioned unless they are 0."""
 
 
 def check_fairness(section: Section) -> tuple[bool, tuple[str, ...]]:
-    """Checks that all rows were trained under the same rules.
+    """Checks that all rows were trained under the same rules, and are of about the same size.
 
     Returns:
-        True if all rules hold, and the sentences that say so or name the differences.
+        True if all rules hold and sizes are within `MAX_SIZE_FACTOR`, and the sentences that say so or name the
+        differences.
     """
-    rows = section.rows
+    rows, gaps = section.rows, size_gaps(section.rows)
     goals = {row.experiment.budget.until for row in rows}
     # Runs that end at a goal are compared by the steps made, so only their budgets have to agree.
     faults = broken_rules(rows, [STEPS_RULE if goals == {None} else BUDGET_RULE, *setting_rules(rows), *RUN_RULES])
@@ -49,10 +52,10 @@ def check_fairness(section: Section) -> tuple[bool, tuple[str, ...]]:
     limits = {format_time_limit(row) for row in rows}
     if len(limits) == 1 and limits != {"none"}:
         sentences.append(f"The limit on training time was {limits.pop()} a run; steps made within it depend on speed.")
-    sentences += describe_sizes(rows) + describe_short_reach(rows)
+    sentences += describe_sizes(rows) + [describe_size_gap(gap) for gap in gaps] + describe_short_reach(rows)
     if machines := broken_rules(rows, MACHINE_RULES):
         sentences.append(f"Seconds a step cannot be compared: {'; '.join(machines)}.")
-    return not faults, tuple(sentences)
+    return not faults and not gaps, tuple(sentences)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +179,41 @@ def describe_sizes(rows: Sequence[Row]) -> list[str]:
         return [f"Parameters are matched, {counts}; widths differ."]
     hidden_sizes = ", ".join(sorted(widths, key=natural_sort_key))
     return [f"Neither widths nor parameters are equal: hidden size {hidden_sizes}; parameters {counts}."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizeGap:
+    """How far apart the sizes of rows are."""
+
+    name: str
+    """What the sizes are of: `parameters` or `state`."""
+    smallest: Row
+    low: float
+    largest: Row
+    high: float
+
+    @property
+    def factor(self) -> float:
+        """By what factor the largest size exceeds the smallest."""
+        return self.high / max(1, self.low)
+
+
+def size_gaps(rows: Sequence[Row]) -> list[SizeGap]:
+    """Returns the gaps of parameters and of state that are wider than `MAX_SIZE_FACTOR`, the widest first."""
+    gaps = []
+    for name, key in (("parameters", "parameters"), ("state", "state_size")):
+        sizes = [(max(row.result_values(key)), row) for row in rows]
+        (low, smallest), (high, largest) = (chosen(sizes, key=lambda pair: pair[0]) for chosen in (min, max))
+        gaps.append(SizeGap(name=name, smallest=smallest, low=low, largest=largest, high=high))
+    return sorted((gap for gap in gaps if gap.factor > MAX_SIZE_FACTOR), key=lambda gap: -gap.factor)
+
+
+def describe_size_gap(gap: SizeGap) -> str:
+    """Says how far apart sizes are, and what mends it."""
+    sizes = f"{gap.smallest.label} {format_count(gap.low)}, {gap.largest.label} {format_count(gap.high)}"
+    mended = "; --match parameters makes them equal" if gap.name == "parameters" else ""
+    noun = "numbers of parameters" if gap.name == "parameters" else "sizes of the state"
+    return f"Unequal sizes: the {noun} differ by a factor of {format_number(gap.factor)} ({sizes}){mended}."
 
 
 def describe_short_reach(rows: Sequence[Row]) -> list[str]:

@@ -4,16 +4,37 @@ from analysis.report.blocks import Chapter, Definitions
 
 TERMS = (
     (
+        "loss [interval]",
+        "The mean over the seeds with its 95 % interval, from four seeds on: the geometric mean, unless a loss is "
+        "negative, as losses are compared by their ratios. A seed that diverged counts as the largest loss of the "
+        "task, or as the trivial loss if that is larger. In bold: the lowest mean, and every other that is not told "
+        "apart from it.",
+    ),
+    (
         "mean ± interval",
-        "The mean over the seeds that did not diverge, and half the width of its 95 % interval by Student's t "
-        "distribution. It says how far off the mean may be because seeds differ, but nothing about what other settings "
-        "would give. One seed has no interval, and two have a very wide one. In bold: the lowest mean loss, and every "
-        "other whose interval overlaps its own. If there are several, there is no winner.",
+        "Of other metrics: the mean over the seeds that did not diverge, and half the width of its 95 % interval by "
+        "Student's t distribution. It says how far off the mean may be because seeds differ, but nothing about what "
+        "other settings would give. One seed has no interval, and two have a very wide one.",
+    ),
+    (
+        "letters",
+        "Rows that share a letter are not told apart, by tests of every pair, corrected for their number. There are "
+        "none below four seeds.",
+    ),
+    (
+        "what to distrust",
+        "Sizes are called unequal from a factor of 2 on. The loss was still falling if its mean over the last quarter "
+        "of training is lower than that over the quarter before by 10 % or more.",
+    ),
+    (
+        "works up to, memory, gradient",
+        "How far back a row remembers, after workbench analyze: the length of sequences, in lengths of training (T), "
+        "up to which its loss is below the trivial one; how many past inputs can be read from its output; the lag "
+        "within which 95 % of its squared gradient lie.",
     ),
     (
         "trivial baseline",
-        "The expected loss of the best answer that remembers nothing. A row beats it if its mean and the upper end of "
-        "its interval lie below it.",
+        "The expected loss of the best answer that remembers nothing.",
     ),
     (
         "solved",
@@ -39,7 +60,8 @@ TERMS = (
     ),
     (
         "diverged",
-        "The seeds whose loss stopped being a number. They are left out of means and are not solved after it.",
+        "The seeds whose loss stopped being a number. They are left out of means other than that of the loss, and are "
+        "not solved after it.",
     ),
     (
         "spread of parameters",
@@ -67,7 +89,8 @@ TUNING_TERMS = (
     (
         "tuned, default",
         "Tuned: the parameters of the trial with the lowest validation loss. Default: those of a comparison without a "
-        "search. Default / tuned is by what factor tuning lowers the test loss; below 1 it raises it.",
+        "search. Default / tuned is by what factor tuning lowers the mean test loss, with its 95 % interval and p "
+        "from four seeds on; below 1 it raises it.",
     ),
     (
         "fresh seeds",
@@ -76,8 +99,8 @@ TUNING_TERMS = (
     ),
     (
         "rank, place",
-        "By the mean test loss among those that have one both tuned and default. 1=: the interval overlaps that of the "
-        "first; (2): there is no interval to tell it from the first.",
+        "By the mean test loss (geometric) among those that have runs of both. Rows that share a letter are not told "
+        "apart; below four seeds there are no letters, and ranks are indicative. What is not learned has none.",
     ),
     (
         "importance",

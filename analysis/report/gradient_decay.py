@@ -5,8 +5,10 @@ from pathlib import Path
 
 from analysis.figures.panels import Panel, curve_lines, decay_panel, exponentiate
 from analysis.formatting import ABSENT, format_count, format_estimate, format_number, join_names
-from analysis.measures.decay_fits import EXPONENTIAL, NEITHER, NO_FALL, POWER_LAW
+from analysis.measures.decay_fits import NO_FALL, NONE, UNCLEAR
+from analysis.measures.decay_laws import EXPONENTIAL, FLOOR, POWER_LAW, TWO_RATES
 from analysis.probes.aggregate import RowResults, SectionResults
+from analysis.report.answers import Question, describe_answer, rank
 from analysis.report.blocks import Cell, Chapter, Column, Figure, Table
 from analysis.report.chapter import (
     PanelGroup,
@@ -21,9 +23,21 @@ from analysis.statistics import Estimate
 
 ANCHOR = "gradient-decay"
 LAG = "lag, steps"
-OTHER_LAW = {EXPONENTIAL: "a power law", POWER_LAW: "an exponential"}
+NEITHER = "neither"
+"""Label of a curve in results from before there were laws of two parts: neither exponential nor power law."""
+LAW_NAMES = {EXPONENTIAL: "an exponential", POWER_LAW: "a power law"}
+OTHER_LAW = {EXPONENTIAL: POWER_LAW, POWER_LAW: EXPONENTIAL}
+HALF_LIFE = Question(text="", best_phrase="has the longest half-life", quantity="half-life")
+SMALLEST_P = 1e-3
+"""Smaller p values are not printed."""
 CLEAR_AIC_MARGIN = 2.0
-"""Least difference in AIC for the better law to be clearly better; below it, the other law is about as good."""
+"""Least difference in AIC for a law to be clearly better, in results from before there was a test of the fit."""
+METHOD = (
+    "A law is fitted to the mean over sequences of the log of the gradient, which is what a typical sequence does; the "
+    "log of the mean, which a few sequences dominate, would make a power law of exponentials that differ. A law is "
+    "named if it fits best, by an information criterion, and the differences between sequences do not rule it out."
+)
+"""How the laws are chosen, in two sentences."""
 
 
 def chapter(sections: Sequence[SectionResults], folder: Path) -> Chapter | None:
@@ -49,7 +63,8 @@ def draw_figures(section: SectionResults, folder: Path) -> list[Figure]:
     groups: dict[str, PanelGroup] = {
         "lag": (
             "The last output's gradient with respect to the input, by the lag of the input, on a linear and on a "
-            "logarithmic axis: an exponential is a straight line in the upper panel, a power law in the lower.",
+            "logarithmic axis: an exponential is a straight line in the upper panel, a power law in the lower. "
+            + (METHOD if any(row.label("gradient_mean_law") is not None for row in rows) else ""),
             [decay_panel(trained, LAG, "norm"), decay_panel(trained, LAG, "norm", log_x=True)],
         ),
         "start": (
@@ -83,28 +98,35 @@ def _full_caption(caption: str, panels: Sequence[Panel | None]) -> str:
 def decay_table(section: SectionResults) -> Table:
     """Returns the laws of decay with their parameters, Lyapunov exponents and path lengths of each row."""
     groups = {
-        "last output": ("decay", "R²", "untrained"),
+        "last output": ("decay", "of the mean", "R²", "misfit", "untrained"),
         "first step": ("decay",),
         "Lyapunov": ("largest exponent",),
         "path": ("hops",),
     }
     columns = [
-        Column(heading=heading, group=group, kind="text" if heading in ("decay", "untrained") else "number")
+        Column(
+            heading=heading, group=group, kind="text" if heading in ("decay", "of the mean", "untrained") else "number"
+        )
         for group, headings in groups.items()
         for heading in headings
     ]
     return Table(
-        caption=f"Gradients on {section.section.title}: half-lives in steps, Lyapunov exponents in nats a step",
+        caption=f"Gradients on {section.section.title}: decay in a typical sequence (mean of the log) and of the mean, "
+        "half-lives in steps, misfit of the law and Lyapunov exponents in nats",
         columns=(Column(heading="architecture", kind="text"), *columns),
         rows=tuple(_table_row(row) for row in section.rows),
     )
 
 
 def _table_row(row: RowResults) -> tuple[Cell, ...]:
-    r2, hops = row.metric("gradient_r2"), row.metric("hops")
+    # Results from before there was a choice of means have the R² of the better of two laws only.
+    r2, hops = row.metric("gradient_law_r2") or row.metric("gradient_r2"), row.metric("hops")
+    misfit = row.metric("gradient_misfit")
     texts = [
         _format_decay(row, "gradient"),
+        row.label("gradient_mean_law") or ABSENT,
         ABSENT if r2 is None else format_number(r2.value),
+        ABSENT if misfit is None else format_number(misfit.value),
         _format_decay(row, "start_gradient"),
         _format_decay(row, "first_step"),
         format_metric(row, "lyapunov"),
@@ -152,7 +174,11 @@ def describe_laws(rows: Sequence[RowResults], name: str, subject: str) -> str:
     predicates = {
         EXPONENTIAL: "falls exponentially in {}",
         POWER_LAW: "falls as a power law in {}",
+        FLOOR: "falls exponentially to a floor in {}",
+        TWO_RATES: "falls at two rates, a fast and a slow one, in {}",
         NO_FALL: "does not fall in {}",
+        UNCLEAR: "falls, but differs too much between sequences to name a law, in {}",
+        NONE: "falls as none of the laws says in {}",
         NEITHER: "follows neither law closely in {}",
     }
     parts = [text.format(join_names(by_law[law])) for law, text in predicates.items() if law in by_law]
@@ -165,54 +191,64 @@ def describe_law(row: RowResults, name: str, law: str) -> list[str]:
     notes = [] if parameter is None else [f"{parameter[0]} {format_estimate(parameter[1])}"]
     if law == NEITHER and (r2 := row.metric(f"{name}_r2")) is not None:
         notes.append(f"R² of the better one {format_number(r2.value)}")
-    margin = row.metric(f"{name}_aic_margin")
-    if law in OTHER_LAW and margin is not None and margin.value < CLEAR_AIC_MARGIN:
-        notes.append(f"by AIC {OTHER_LAW[law]} is about as good")
+    if law == NONE:
+        notes += describe_misfit(row, name)
+    rival, margin = row.label(f"{name}_rival"), row.metric(f"{name}_aic_margin")
+    if rival is not None and law != rival:
+        notes.append(f"{LAW_NAMES.get(rival, rival)} is not ruled out")
+    elif row.label(f"{name}_mean_law") is None and margin is not None and margin.value < CLEAR_AIC_MARGIN:
+        notes += [f"by AIC {LAW_NAMES[OTHER_LAW[law]]} is about as good"] if law in OTHER_LAW else []
     laws = [result.labels[f"{name}_law"] for result in row.results if f"{name}_law" in result.labels]
     if (agreeing := laws.count(law)) < len(laws):
         notes.append(f"so in {agreeing} of {len(laws)} seeds")
     return notes
 
 
+def describe_misfit(row: RowResults, name: str) -> list[str]:
+    """Returns how far the best law is off, and how surely: by the largest p value of the seeds that rule it out."""
+    r2, misfit = row.metric(f"{name}_law_r2"), row.metric(f"{name}_misfit")
+    values = [
+        value
+        for result in row.results
+        if result.labels.get(f"{name}_law") == NONE
+        and (metric := result.metrics.get(f"{name}_lack_of_fit")) is not None
+        and (value := metric.value) is not None
+    ]
+    notes = [] if r2 is None else [f"R² of the best one {format_number(r2.value)}"]
+    if misfit is not None:
+        notes.append(f"off by {format_number(misfit.value)} nats")
+    return notes + (
+        [f"p = {format_number(max(values))}" if max(values) >= SMALLEST_P else "p < 0.001"] if values else []
+    )
+
+
 def law_parameter(row: RowResults, name: str, law: str) -> tuple[str, Estimate] | None:
     """Returns the name and the value of the parameter of a law; `None` if it has none."""
     parameters = {
         EXPONENTIAL: ("half-life", half_life(row, name)),
-        POWER_LAW: ("exponent", row.metric(f"{name}_exponent")),
+        POWER_LAW: ("exponent", row.metric(f"{name}_typical_exponent") or row.metric(f"{name}_exponent")),
+        FLOOR: ("half-life", row.metric(f"{name}_fast_half_life")),
+        TWO_RATES: ("half-life of the slow part", row.metric(f"{name}_slow_half_life")),
     }
     title, estimate = parameters.get(law, ("", None))
     return None if estimate is None else (title, estimate)
 
 
 def half_life(row: RowResults, name: str) -> Estimate | None:
-    """Returns the half-life of a gradient, in steps."""
-    return row.metric(f"{name}_half_life")
+    """Returns the half-life of a gradient in a typical sequence, in steps; in older results, of the mean."""
+    return row.metric(f"{name}_typical_half_life") or row.metric(f"{name}_half_life")
 
 
 def describe_slowest(rows: Sequence[RowResults]) -> str:
     """Names the exponential with the longest half-life, and says whether the intervals tell it from the others."""
     half_lives = [
-        (estimate, row.row.label)
+        (row.row, estimate)
         for row in rows
         if row.label("gradient_law") == EXPONENTIAL and (estimate := half_life(row, "gradient")) is not None
     ]
     if len(half_lives) < 2:
         return ""
-    (longest, label), *others = sorted(half_lives, key=lambda pair: (-pair[0].value, pair[1]))
-    sentence = f"Of the exponential ones, {label} has the longest half-life"
-    without_interval = [name for estimate, name in [(longest, label), *others] if not estimate.has_interval]
-    near = [
-        name
-        for estimate, name in others
-        if estimate.has_interval and longest.has_interval and estimate.overlaps(longest)
-    ]
-    if near:
-        noun = "intervals" if len(near) > 1 else "interval"
-        verb = "overlap" if len(near) > 1 else "overlaps"
-        return f"{sentence}, but no winner: the {noun} of {join_names(near)} {verb} its own."
-    if without_interval:
-        return f"{sentence}, but no winner: there is no interval for {join_names(without_interval)}."
-    return f"{sentence}, and its interval overlaps no other."
+    return f"Of the exponential ones, {describe_answer(HALF_LIFE, rank(half_lives, highest=True))}"
 
 
 def describe_training(rows: Sequence[RowResults]) -> str:

@@ -11,6 +11,7 @@ from analysis.figures.panels import REFERENCE_LINE, Line, Panel, curve_line
 from analysis.formatting import ABSENT, format_count, format_plain, join_names
 from analysis.grouping import Row
 from analysis.probes.aggregate import RowResults, SectionResults, rows_with_metric
+from analysis.report.answers import Decider, Question, describe_answer, is_empty_answer, rows_at_limit
 from analysis.report.blocks import Cell, Chapter, Column, Figure, Table
 from analysis.report.chapter import (
     MetricColumn,
@@ -23,7 +24,6 @@ from analysis.report.chapter import (
     panel_figures,
     row_heading,
 )
-from analysis.report.ranking import Question, describe_answer, is_empty_answer
 from analysis.statistics import Estimate
 
 ANCHOR = "memory-length"
@@ -37,6 +37,7 @@ MEASURES = {
 COLUMNS: Sequence[MetricColumn] = (
     ("horizon", "horizon,\nsteps", "recall"),
     ("recall_accuracy", "accuracy,\nall lags", "recall"),
+    ("accuracy_at_limit", "accuracy,\nlargest lags", "recall"),
     ("memory_capacity", "sum\nof R²", "memory capacity"),
     ("states", "at\nmost", "memory capacity"),
     ("field_50", "50 %", "lag that holds of the squared gradient"),
@@ -44,12 +45,18 @@ COLUMNS: Sequence[MetricColumn] = (
     ("field_95", "95 %", "lag that holds of the squared gradient"),
     ("reach", "reach,\nsteps", ""),
     ("extrapolation", "below trivial\nup to, in T", "longer sequences"),
+    ("loss_at_limit", "loss there,\nof trivial", "longer sequences"),
 )
 LAG = "lag, steps"
 LENGTH_FACTOR = "sequence length, times that of training"
 BANDS = "Bands: 95 % intervals."
 
-HORIZON = Question(text="", best_phrase="recalls from farthest back", quantity="recall horizon")
+HORIZON = Question(
+    text="",
+    best_phrase="recalls from farthest back",
+    quantity="recall horizon",
+    decider=Decider(metric="accuracy_at_limit", quantity="the accuracy there"),
+)
 ACCURACY = Question(text="", best_phrase="recalls most", quantity="accuracy")
 CAPACITY = Question(text="", best_phrase="has the largest memory capacity", quantity="memory capacity")
 GRADIENT_REACH = Question(
@@ -58,7 +65,10 @@ GRADIENT_REACH = Question(
     quantity="lag within which 95 % of the squared gradient lie",
 )
 EXTRAPOLATION = Question(
-    text="", best_phrase="stays below the trivial loss on the longest sequences", quantity="extrapolation"
+    text="",
+    best_phrase="stays below the trivial loss on the longest sequences",
+    quantity="extrapolation",
+    decider=Decider(metric="loss_at_limit", quantity="the loss there, over the trivial one,", highest=False),
 )
 
 
@@ -211,12 +221,10 @@ def describe_recall(rows: Sequence[RowResults]) -> str:
     tested = f"The lags run from {format_plain(smallest)} to {format_plain(largest)} steps"
     if is_empty_answer(HORIZON, answer):
         return f"{tested}, and none of {join_names([row.label for row, _ in answer])} recalls at the smallest of them."
-    at_largest = [row.label for row, estimate in answer if estimate.censored and estimate.value >= largest]
-    verb = "recall" if len(at_largest) > 1 else "recalls"
-    end = ""
-    if at_largest:
-        end = f"; at the largest {join_names(at_largest)} still {verb} more than half way from chance to all"
-    return f"{describe_answer(HORIZON, answer)} {tested}{end}."
+    sentence = describe_question(rows, HORIZON, "horizon")
+    reached = "; who reaches the largest still recalls more than half way from chance to all there"
+    end = reached if rows_at_limit(answer) else ""
+    return f"{sentence} {tested}{end}."
 
 
 def describe_capacity(rows: Sequence[RowResults]) -> str:
@@ -233,8 +241,7 @@ def describe_capacity(rows: Sequence[RowResults]) -> str:
 
 def describe_gradient_reach(rows: Sequence[RowResults]) -> str:
     """Names the row whose gradient reaches farthest back."""
-    answer = rank_rows(rows, "field_95")
-    return capitalize_first(describe_answer(GRADIENT_REACH, answer), rows) if answer else ""
+    return describe_question(rows, GRADIENT_REACH, "field_95") if rank_rows(rows, "field_95") else ""
 
 
 def describe_extrapolation(rows: Sequence[RowResults]) -> str:
@@ -247,7 +254,17 @@ def describe_extrapolation(rows: Sequence[RowResults]) -> str:
         return (
             f"The loss of none of {labels} can be told to lie below the trivial loss, not even at the training length."
         )
-    return describe_answer(EXTRAPOLATION, answer)
+    return describe_question(rows, EXTRAPOLATION, "extrapolation")
+
+
+def describe_question(rows: Sequence[RowResults], question: Question, name: str) -> str:
+    """Returns the answer to a question by the metric of a name, as a sentence that says what it is about."""
+    answer = rank_rows(rows, name)
+    deciding = [] if question.decider is None else rank_rows(rows, question.decider.metric)
+    sentence = describe_answer(question, answer, deciding=deciding)
+    if len(rows_at_limit(answer)) > 1:
+        sentence = f"{question.quantity}: {sentence}"
+    return capitalize_first(sentence, rows)
 
 
 def rank_rows(rows: Sequence[RowResults], name: str) -> list[tuple[Row, Estimate]]:

@@ -58,7 +58,7 @@ def write_manifest(folder: Path, names: Iterable[str]) -> None:
 
 
 def save_and_inline(drawing: Drawing, folder: Path, name: str, *, caption: str, alt_text: str | None = None) -> Figure:
-    """Saves a figure as SVG and PNG, and returns it as a block of the page.
+    """Saves a figure, by default as SVG and PNG (`style.use_formats`), and returns it as a block of the page.
 
     Args:
         drawing: the figure.

@@ -1,4 +1,4 @@
-"""Chapter on the survival of signals: conclusions, figures and a table for every task."""
+"""Chapter on what the gates alone pass on of a signal: conclusions, figures and a table for every task."""
 
 import math
 import re
@@ -8,24 +8,41 @@ from pathlib import Path
 import numpy as np
 
 from analysis.figures.panels import REFERENCE_LINE, Line, curve_lines, decay_panel, exponentiate
-from analysis.formatting import ABSENT, SUPERSCRIPTS, format_count, format_number, join_names, pluralize
+from analysis.formatting import (
+    ABSENT,
+    SUPERSCRIPTS,
+    format_count,
+    format_estimate,
+    format_number,
+    format_percent,
+    join_names,
+    pluralize,
+)
 from analysis.measures.survival import ESSAY_RETENTION, photocopier_share
 from analysis.probes.aggregate import RowResults, SectionResults, rows_with_metric
 from analysis.report.blocks import Cell, Chapter, Column, Figure, Table
 from analysis.report.chapter import (
+    MetricColumn,
     PanelGroup,
     build_chapter,
     format_metric,
     labels_by_unavailable,
     panel_figures,
+    present_columns,
     row_heading,
 )
-from analysis.report.ranking import QUESTIONS, describe_answer
 from analysis.statistics import Estimate
 
 ANCHOR = "signal-survival"
 STEPS = "steps"
 NOTE = "Bands: 95 % intervals, except for two seeds. A line ends where it falls below a trillionth."
+HELD_COLUMNS: Sequence[MetricColumn] = (
+    ("task_lag", "steps", "on the task"),
+    ("units_holding", "units\nthat hold", "on the task"),
+    ("held", "these\nhold", "on the task"),
+    ("held_best", "best unit\nholds", "on the task"),
+)
+"""Columns that results from before these numbers were measured do not have."""
 SMALLEST_LOG10 = -300.0
 """Logarithm to base 10 below which a share is given as a rounded power of ten."""
 
@@ -35,7 +52,7 @@ def chapter(sections: Sequence[SectionResults], folder: Path) -> Chapter | None:
     return build_chapter(
         sections,
         anchor=ANCHOR,
-        title="How much of a signal survives",
+        title="What the gates alone pass on",
         sentences=describe_survival,
         evidence=lambda section: (*draw_figures(section, folder), survival_table(section)),
         unavailable=lambda section: describe_unavailable(section.rows),
@@ -48,8 +65,9 @@ def draw_figures(section: SectionResults, folder: Path) -> list[Figure]:
     median, best, calculated = (exponentiate(curve_lines(rows, name)) for name in ("left", "left_best", "calculated"))
     groups: dict[str, PanelGroup] = {
         "left": (
-            "The share of a signal that is left in the gates of the median unit (above) and of the best, measured on "
-            f"one long sequence; the dashed line is the essay's photocopier, which keeps {ESSAY_RETENTION} at "
+            "Leak of the gates on shuffled steps: the share of a signal that the gates of the median unit (above) and "
+            "of the best pass on, on one long sequence of steps drawn at random from the task's; the dashed line is "
+            f"the essay's photocopier, which keeps {ESSAY_RETENTION} at "
             f"every copy. {NOTE}",
             [
                 decay_panel(_with_photocopier(median), STEPS, "share, median unit", log_x=True),
@@ -80,29 +98,32 @@ def survival_table(section: SectionResults) -> Table:
     """Returns the shares left after round numbers of steps, and the steps until half and a hundredth are left."""
     longest = common_steps(section.rows)
     steps = [] if longest is None else sorted({min(longest, copies) for copies in (1_000, longest)})
+    held = present_columns(section.rows, HELD_COLUMNS)
     columns = [
         Column(heading="architecture", kind="text"),
-        Column(heading="retention", group="mean"),
-        Column(heading="half", group="steps until left"),
-        Column(heading="1 %", group="steps until left"),
-        *(Column(heading=f"{format_count(count)}\nsteps", group="left after") for count in steps),
-        Column(heading="calculated", group="left after"),
+        *(Column(heading=heading, group=group) for _, heading, group in held),
+        Column(heading="mean\nretention", group="leak on shuffled steps"),
+        Column(heading="half left\nafter", group="leak on shuffled steps"),
+        Column(heading="1 % left\nafter", group="leak on shuffled steps"),
+        *(Column(heading=f"left after\n{format_count(count)}", group="leak on shuffled steps") for count in steps),
+        Column(heading="calculated", group="leak on shuffled steps"),
         Column(heading="copies"),
         Column(heading="reach"),
     ]
     return Table(
-        caption=f"Survival of a signal on {section.section.title}: median unit, with 95 % intervals",
+        caption=f"What the gates pass on, on {section.section.title}; the leak is the median unit's; 95 % intervals",
         columns=tuple(columns),
-        rows=tuple(_table_row(row, steps) for row in section.rows),
+        rows=tuple(_table_row(row, held, steps) for row in section.rows),
     )
 
 
-def _table_row(row: RowResults, steps: Sequence[int]) -> tuple[Cell, ...]:
+def _table_row(row: RowResults, held: Sequence[MetricColumn], steps: Sequence[int]) -> tuple[Cell, ...]:
     retention, copies, reach = (row.metric(name) for name in ("retention", "copies", "reach"))
     shares = [row.metric(f"log10_left_{count}") for count in steps]
     calculated = row.curve("calculated")
     last = None if calculated is None else calculated.y[-1]
     texts = [
+        *(format_metric(row, name) for name, _, _ in held),
         ABSENT if retention is None else f"{retention.value:.6f}".rstrip("0").rstrip("."),
         format_metric(row, "half_left"),
         format_metric(row, "hundredth_left"),
@@ -115,17 +136,48 @@ def _table_row(row: RowResults, steps: Sequence[int]) -> tuple[Cell, ...]:
 
 
 def describe_survival(section: SectionResults) -> list[str]:
-    """Returns the conclusions on a task: longest survival, the essay's photocopier, shares left, and few copies."""
+    """Returns the conclusions on a task: what units hold, the leak, the essay's photocopier, and few copies."""
     rows = section.rows
-    sentences = [describe_longest(rows), describe_photocopier(rows), describe_left(rows), describe_copies(rows)]
+    sentences = [
+        describe_held(rows),
+        describe_leak(rows),
+        describe_photocopier(rows),
+        describe_left(rows),
+        describe_copies(rows),
+    ]
     return [sentence for sentence in sentences if sentence]
 
 
-def describe_longest(rows: Sequence[RowResults]) -> str:
-    """Names the row that keeps a hundredth of a signal for longest, and says whether that is certain."""
-    question = next(question for question in QUESTIONS if question.probe == "signal_survival")
-    answer = [(row.row, estimate) for row, estimate in rows_with_metric(rows, question.metric)]
-    return describe_answer(question, answer) if answer else ""
+def describe_held(rows: Sequence[RowResults]) -> str:
+    """States what the units that hold something hold at the task's lag, the largest share first."""
+    held = rows_with_metric(rows, "held")
+    lag = next((estimate for row in rows if (estimate := row.metric("task_lag")) is not None), None)
+    if lag is None:
+        return ""
+    parts = []
+    for row, estimate in held:
+        units = row.metric("units_holding")
+        share = "" if units is None else f" in {format_percent(100 * units.value)} of its units"
+        parts.append(f"{row.row.label} {format_estimate(estimate)}{share}")
+    without = [row.row.label for row in rows if row.metric("units_holding") is not None and row.metric("held") is None]
+    over = f"On the task's own sequences, over {format_count(lag.value)} steps, the gates"
+    if not parts:
+        return f"{over} of no unit hold 1 % of a signal in {join_names(without)}."
+    text = f"{over} of the units that hold 1 % or more of a signal hold on to this much of it: {'; '.join(parts)}"
+    return f"{text}; no unit holds 1 % in {join_names(without)}." if without else f"{text}."
+
+
+def describe_leak(rows: Sequence[RowResults]) -> str:
+    """States how fast the gates leak on shuffled steps, the slowest first, and what that does not say."""
+    parts = [
+        f"{format_estimate(estimate)} in {row.row.label}" for row, estimate in rows_with_metric(rows, "hundredth_left")
+    ]
+    if not parts:
+        return ""
+    return (
+        f"On shuffled steps the gates of the median unit leak a signal down to 1 % after {join_names(parts)}. This "
+        "is a property of the gates on random input, and no measure of what is remembered on the task."
+    )
 
 
 def describe_photocopier(rows: Sequence[RowResults]) -> str:
@@ -159,7 +211,7 @@ def describe_left(rows: Sequence[RowResults]) -> str:
     parts = [text.format(join_names(sides[side])) for side, text in texts.items() if sides[side]]
     if not parts:
         return ""
-    return f"After {format_count(steps)} steps, the gates of the median unit have left {'; '.join(parts)}."
+    return f"After {format_count(steps)} shuffled steps, the gates of the median unit have left {'; '.join(parts)}."
 
 
 def describe_copies(rows: Sequence[RowResults]) -> str:
@@ -208,8 +260,8 @@ def format_power_of_ten(exponent: float) -> str:
 
 
 def describe_unavailable(rows: Sequence[RowResults]) -> list[str]:
-    """Returns a sentence for each reason for which rows have no survival in their gates."""
+    """Returns a sentence for each reason for which rows have no gates to measure."""
     return [
-        f"Survival in the gates of {join_names(labels)}: {reason}."
+        f"Gates of {join_names(labels)}: {reason}."
         for (_, reason), labels in labels_by_unavailable(rows, ("survival",)).items()
     ]

@@ -1,117 +1,299 @@
-"""Opening sentences of a task's chapter, computed from its runs."""
+"""Answer of a task's chapter in words: which architecture, by how much, how surely, and what would settle it."""
 
-from analysis.formatting import format_count, format_interval, format_number, join_names, pluralize
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from analysis.comparison.losses import MIN_SEEDS, Effect, LossComparison, Standing, compare_losses
+from analysis.comparison.power import MAX_SEEDS, POWER, seeds_to_settle
+from analysis.comparison.solve_times import SolveTime, solve_time
+from analysis.formatting import (
+    format_count,
+    format_number,
+    format_percent,
+    join_names,
+    pluralize,
+)
 from analysis.grouping import Row, Section
-from analysis.statistics import Mean, median_steps_to_goal
+
+MAX_NAMED = 4
+"""Largest number of rows that a sentence names one by one."""
+SENSIBLE_SEEDS = 5
+"""Seeds that are proposed where there are too few for a test."""
 
 
 def summary(section: Section) -> tuple[str, ...]:
-    """Returns the sentences on the lowest loss, the trivial baseline, the first to solve the task, and divergence."""
+    """Returns the sentences on the answer, the trivial loss, the first to solve the task, divergence, what settles."""
+    settlement = settle(section)
     sentences = (
-        describe_winner(section),
+        headline(section),
         describe_trivial(section),
         describe_first_solved(section),
         describe_diverged(section),
+        "" if settlement is None else settlement.sentence,
     )
-    return tuple(sentence for sentence in sentences if sentence)
+    return tuple(dict.fromkeys(sentence for sentence in sentences if sentence))
 
 
-def describe_winner(section: Section) -> str:
-    """Names the row with the lowest mean test loss, and says whether the intervals tell it from the others."""
-    order = rank_by_loss(section)
-    if not order:
+def headline(section: Section) -> str:
+    """Returns the answer on one task with its magnitude, in one or two sentences of plain text."""
+    comparison = compare_losses(section)
+    if comparison is None:
         return "No row has a test loss: every run diverged."
-    (best, loss), others = order[0], order[1:]
-    value = format_interval(loss)
-    if all(mean.n == 1 for _, mean in order):
-        what = "test loss" if others else "is the only row with a test loss"
-        have = f"{best.label} has the lowest {what}, {value}" if others else f"{best.label} {what}, {value}"
-        return f"{have}; with one seed no interval can be given{', so no winner' if others else ''}."
-    if not others:
-        return f"{best.label} is the only row with a test loss, {value}."
-    lowest = f"{best.label} has the lowest mean test loss, {value}"
-    if loss.half_width is None:
-        return f"{lowest}, but by one seed, for which no interval can be given, so no winner."
-    near = [row.label for row in best_rows(section)[1:]]
-    if len(near) == 1:
-        return f"{lowest}, but no winner: the intervals of {best.label} and {near[0]} overlap."
-    if near:
-        return f"{lowest}, but no winner: the intervals of {join_names(near)} overlap that of {best.label}."
-    single = [row.label for row, mean in others if mean.half_width is None]
-    if single:
-        return f"{lowest}, but no winner: no interval can be given for {join_names(single)}, with one seed each."
-    second, second_loss = others[0]
+    if not comparison.learned:
+        first = comparison.standings[0]
+        return (
+            f"Nothing learned yet: no row's test loss is clearly below {format_number(comparison.trivial_loss)}, that "
+            f"of the best answer without memory; the lowest is {first.row.label}'s, {format_number(first.center)}."
+        )
+    if len(comparison.standings) > 1 and all(run.experiment.budget.until for run in section.runs):
+        # Runs that end at their goal have no losses to compare: those of the fastest were measured first.
+        return describe_first_solved(section) or _describe_single(comparison)
+    if len(comparison.standings) == 1:
+        return _describe_single(comparison)
+    if len(comparison.tied) > 1:
+        return _describe_tie(comparison)
+    if comparison.best is not None:
+        return _describe_best(comparison)
+    return _describe_indication(comparison) if comparison.indicative else _describe_undecided(comparison)
+
+
+def _describe_single(comparison: LossComparison) -> str:
+    """Returns the loss of the only row."""
+    (only,) = comparison.standings[:1]
+    return f"{only.row.label} is the only row, with a test loss of {format_standing(only)}{_below(comparison)}."
+
+
+def _describe_tie(comparison: LossComparison) -> str:
+    """Returns that several rows have the lowest loss, exactly."""
+    names = join_names([standing.row.label for standing in comparison.tied])
+    return f"{names} tie: each has a test loss of {format_number(comparison.tied[0].center)}{_below(comparison)}."
+
+
+def _describe_best(comparison: LossComparison) -> str:
+    """Returns the best row, how far the next is behind, and the largest p-value of the tests that make it the best."""
+    first, second = comparison.standings[:2]
+    p = comparison.largest_p()
+    scope = "" if len(comparison.standings) == 2 else " against each of the others"
+    certainty = "" if p is None else f"; {format_p(p)}{scope}"
     return (
-        f"{lowest}; its interval lies below all others, the next of which is {second.label}'s, "
-        f"{format_interval(second_loss)}."
+        f"{first.row.label} learns it best: test loss {format_standing(first)}{_below(comparison)}. The next, "
+        f"{second.row.label}'s, is {format_effect(comparison.effect(0, 1))}{certainty}."
     )
+
+
+def _describe_undecided(comparison: LossComparison) -> str:
+    """Returns the first row, those that are not told from it with the nearest one's distance, and those behind."""
+    first, others = comparison.standings[0], comparison.standings[1:]
+    near = [place for place in range(1, len(others) + 1) if not comparison.apart[0, place]]
+    start = f"{first.row.label} has the lowest test loss, {format_standing(first)}{_below(comparison)}"
+    nearest = comparison.effect(0, near[0]) if near else comparison.effect(0, 1)
+    names = [comparison.standings[place].row.label for place in near]
+    named = join_names(names) if len(names) <= MAX_NAMED else f"{len(names)} others"
+    test = "" if nearest.p is None else f", {format_p(nearest.p)}"
+    whose = "" if len(names) == 1 else f"{comparison.standings[near[0]].row.label}'s, "
+    text = f"{start}, but is not told apart from {named}: the nearest, {whose}is {format_effect(nearest)}{test}."
+    if len(names) == 1:
+        text = f"{start}, but is not told apart from {named}, whose loss is {format_effect(nearest)}{test}."
+    behind = len(others) - len(near)
+    return f"{text} {pluralize(behind, 'row')} {'is' if behind == 1 else 'are'} clearly behind." if behind else text
+
+
+def _describe_indication(comparison: LossComparison) -> str:
+    """Returns the first row and how it compares seed by seed, where seeds are too few for a test."""
+    first, second, others = comparison.standings[0], comparison.standings[1], comparison.standings[1:]
+    effect = comparison.effect(0, 1)
+    beaten = sum(max(first.values) < min(other.values) for other in others)
+    start = (
+        f"{first.row.label} has the lowest test loss, {format_number(first.center)}{_below(comparison)}; the next, "
+        f"{second.row.label}'s, is {format_size(effect)}"
+    )
+    fewest = min(standing.n for standing in comparison.standings)
+    if fewest == 1:
+        return f"{start}. {pluralize(fewest, 'seed')}: indicative only."
+    scope = f"{beaten} of the other {len(others)} rows"
+    if beaten == len(others):
+        scope = "the other" if beaten == 1 else f"the other {beaten} rows"
+    if len(others) == 1 and not beaten:
+        return f"{start}, and their seeds overlap. {pluralize(fewest, 'seed')}: indicative only."
+    return f"{start}. Every seed of it beats every seed of {scope}. {pluralize(fewest, 'seed')}: indicative only."
+
+
+def _below(comparison: LossComparison) -> str:
+    """Returns by how much the lowest loss is below that of the best answer without memory; nothing if unknown."""
+    first, trivial = comparison.standings[0], comparison.trivial_loss
+    if trivial is None or comparison.scale == "linear" or first.center <= 0:
+        return ""
+    if first.center >= trivial:
+        return f", above the {format_number(trivial)} of the best answer without memory"
+    return f", {format_factor(trivial / first.center)} times below the best answer without memory"
+
+
+def format_standing(standing: Standing) -> str:
+    """Formats a row's mean loss with its interval; below four seeds without."""
+    if standing.n < MIN_SEEDS or standing.low is None or standing.high is None or standing.low == standing.high:
+        return format_number(standing.center)
+    return f"{format_number(standing.center)} [{format_number(standing.low)}, {format_number(standing.high)}]"
+
+
+def format_size(effect: Effect) -> str:
+    """Formats how far the worse of two rows is behind: `25 times higher`, or `0.3 higher`."""
+    if effect.scale == "linear":
+        return f"{format_number(effect.size)} higher"
+    factor = format_factor(effect.size)
+    if factor == "1.00":
+        return "higher by less than 1 %"
+    return f"{format_percent(100 * (effect.size - 1))} higher" if effect.size < 2 else f"{factor} times as high"
+
+
+def format_effect(effect: Effect) -> str:
+    """Formats how far the worse of two rows is behind, with the interval: `25 times as high [18, 34]`."""
+    if effect.low is None or effect.high is None or effect.low == effect.high:
+        return format_size(effect)
+    if effect.scale == "log" and effect.size < 2:
+        ends = [f"{100 * (end - 1):.0f} %" for end in (effect.low, effect.high)]
+        return f"{format_size(effect)} [{', '.join(ends)}]"
+    return f"{format_size(effect)} [{format_number(effect.low)}, {format_number(effect.high)}]"
+
+
+def format_factor(factor: float) -> str:
+    """Formats a factor with two significant digits, as its interval has no more."""
+    if factor >= 99.5:
+        return format_count(float(f"{factor:.2g}"))
+    return f"{factor:.2g}" if factor >= 10 else f"{factor:.2f}" if factor < 1.1 else f"{factor:.1f}"
+
+
+def format_p(p: float) -> str:
+    """Formats a p-value: `p = 0.024`, or `p < 0.001`."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
 def describe_trivial(section: Section) -> str:
-    """Says how many rows beat the trivial baseline, the best answer without memory."""
-    trivial = section.trivial_loss
-    losses = [loss for _, loss in rank_by_loss(section)]
-    if trivial is None or not losses:
+    """Says which rows have not learned: their loss is not clearly below that of the best answer without memory."""
+    comparison = compare_losses(section)
+    if comparison is None or not comparison.learned or comparison.trivial_loss is None:
         return ""
-    certain = sum(loss.half_width is not None and loss.high < trivial for loss in losses)
-    single = sum(loss.half_width is None and loss.mean < trivial for loss in losses)
-    rows = pluralize(len(section.rows), "row")
-    baseline = f"the trivial baseline of {format_number(trivial)}"
-    if all(loss.half_width is None for loss in losses):
-        return f"{single} of {rows} {'lies' if single == 1 else 'lie'} below {baseline}, by one seed each."
-    verb = "beats" if certain == 1 else "beat"
-    beat = f"{certain} of {rows} {verb} {baseline}, mean and upper end of the interval below it"
-    return f"{beat}; {single} more {'lies' if single == 1 else 'lie'} below it by one seed." if single else f"{beat}."
+    trivial = comparison.trivial_loss
+    rows = comparison.standings
+    # With fewer than four seeds the interval of a single row is too wide to say anything: its worst seed decides.
+    above = [
+        standing.row.label
+        for standing in rows
+        if (max(standing.values) if standing.n < MIN_SEEDS or standing.high is None else standing.high) >= trivial
+    ]
+    baseline = f"the {format_number(trivial)} of the best answer without memory"
+    if not above:
+        return f"All {pluralize(len(rows), 'row')} are below {baseline}." if len(rows) > 1 else ""
+    named = join_names(above) if len(above) <= MAX_NAMED else f"{len(above)} of {pluralize(len(rows), 'row')}"
+    return f"Not clearly below {baseline}: {named}."
 
 
 def describe_first_solved(section: Section) -> str:
-    """Names the first rows to meet the task's criterion, by the median step over all seeds."""
+    """Names the rows that solved the task first, by the mean over 50 batches and the median over all seeds."""
     criterion = section.common_result("criterion")
     if criterion is None:
         return ""
-    medians = [
-        (median, row)
-        for row in section.rows
-        if (median := median_steps_to_goal(row.result_values("solved_at"))) is not None
-    ]
-    if medians:
-        first = min(median for median, _ in medians)
-        rows = [row for median, row in medians if median == first]
-        names = join_names([f"{row.label} ({format_solved(row)})" for row in rows])
-        basis = "median over all seeds" if any(len(row.runs) > 1 for row in rows) else "one seed"
-        return f"First to solve it ({criterion}): {names}, at step {format_count(first)}, {basis}."
-    some = [row for row in section.rows if any(step is not None for step in row.result_values("solved_at"))]
-    if some:
-        names = join_names([f"{row.label} ({format_solved(row)})" for row in some])
-        return f"No row solved it ({criterion}) with more than half of its seeds; {names} did with some."
-    return f"No row solved it ({criterion})."
+    times = {row.label: time for row in section.rows if (time := solve_time(row)) is not None}
+    reached = {label: time for label, time in times.items() if time.median is not None}
+    if not reached:
+        some = [f"{label} ({format_solved(time)})" for label, time in times.items() if time.solved]
+        if some:
+            return f"No row solved it ({criterion}) with more than half of its seeds; {join_names(some)} did with some."
+        return f"No row solved it ({criterion}, mean of 50 batches)."
+    first = min(time.median for time in reached.values() if time.median is not None)
+    names = join_names([f"{label} ({format_solved(time)})" for label, time in reached.items() if time.median == first])
+    basis = "median over all seeds" if any(time.seeds > 1 for time in times.values()) else "one seed"
+    never = [label for label, time in times.items() if not time.solved]
+    text = f"First to solve it ({criterion}, mean of 50 batches): {names}, at step {format_count(first)}, {basis}."
+    if not never:
+        return text
+    named = join_names(never) if len(never) <= MAX_NAMED else pluralize(len(never), "row")
+    return f"{text} No seed of {named} solved it."
+
+
+def format_solved(time: SolveTime) -> str:
+    """Formats the number of seeds that solved the task, such as `2 of 3 seeds`."""
+    return f"{time.solved} of {pluralize(time.seeds, 'seed')}"
 
 
 def describe_diverged(section: Section) -> str:
-    """Names the rows whose means are not over all of their seeds."""
+    """Names the rows that have diverged seeds, and says at which loss these are counted."""
     rows = [f"{row.label} {row.num_diverged} of {len(row.runs)}" for row in section.rows if row.num_diverged]
-    return f"Diverged, and so left out of the means: {', '.join(rows)}." if rows else ""
+    if not rows:
+        return ""
+    comparison = compare_losses(section)
+    counted = None if comparison is None else comparison.diverged_as
+    how = "" if counted is None else f", and counted at a loss of {format_number(counted)}"
+    return f"Diverged{how}: {', '.join(rows)}."
 
 
-def format_solved(row: Row) -> str:
-    """Returns the number of seeds that met the criterion, such as `2 of 3 seeds`."""
-    return f"{sum(step is not None for step in row.result_values('solved_at'))} of {pluralize(len(row.runs), 'seed')}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What would tell the first row from the next."""
+
+    seeds: int | None
+    """The number of seeds of each row, in all; `None` if no sensible number would."""
+    minutes: float | None
+    """Training time of the seeds that are missing, of all rows, in minutes of one process; `None` if unknown."""
+    command: str
+    """The command that trains them, in the folder of results; empty if none would."""
+    sentence: str
 
 
-def rank_by_loss(section: Section) -> list[tuple[Row, Mean]]:
-    """Returns the rows that have a test loss with its mean, lowest first."""
-    losses = [(row, row.test_mean("loss")) for row in section.rows]
-    return sorted(((row, loss) for row, loss in losses if loss.n), key=lambda pair: (pair[1].mean, pair[0].label))
+def settle(section: Section) -> Settlement | None:
+    """Returns how many seeds would tell the first row from the next with 80 % power, the command, and its time.
+
+    Returns:
+        `None` if the best row is told apart already, or if there is nothing to tell apart.
+    """
+    comparison = compare_losses(section)
+    if comparison is None or not comparison.learned or len(comparison.standings) < 2 or comparison.best is not None:
+        return None
+    if all(run.experiment.budget.until for run in section.runs):
+        return None
+    near = [place for place in range(1, len(comparison.standings)) if not comparison.apart[0, place]] or [1]
+    place = 1 if comparison.indicative else near[0]
+    first, second = comparison.standings[0], comparison.standings[place]
+    most = max(standing.n for standing in comparison.standings)
+    needed = seeds_to_settle(comparison.groups, 0, place)
+    names = f"{first.row.label} from {second.row.label}"
+    if needed is None and most >= MIN_SEEDS:
+        sentence = (
+            f"More than {format_count(MAX_SEEDS)} seeds would be needed to tell {names}: they are as good as equal."
+        )
+        if first.center == second.center:
+            sentence = f"{first.row.label} and {second.row.label} are equal: a harder or longer task would tell."
+        return Settlement(seeds=None, minutes=None, command="", sentence=sentence)
+    seeds = max(needed or 0, SENSIBLE_SEEDS, most + 1)
+    minutes = missing_minutes(section.rows, seeds)
+    command = f"workbench compare --config comparison.yaml --seeds {seeds} --out ."
+    cost = "" if minutes is None else f", about {format_minutes(minutes)} of training"
+    chance = f"would tell {names} with {format_percent(100 * POWER)} power, if they differ as they seem to"
+    if needed is None:
+        chance = f"would show whether {first.row.label} and {second.row.label} differ"
+    sentence = f"{seeds} seeds {chance}{cost}: {command}"
+    return Settlement(seeds=seeds, minutes=minutes, command=command, sentence=sentence)
+
+
+def missing_minutes(rows: Sequence[Row], seeds: int) -> float | None:
+    """Returns the training time of the seeds that rows lack, in minutes of one process; `None` without any timing."""
+    total = 0.0
+    for row in rows:
+        times = [float(run.timing["seconds"]) for run in row.runs if "seconds" in run.timing]
+        if not times:
+            return None
+        total += max(0, seeds - len(row.runs)) * sum(times) / len(times)
+    return total / 60 if math.isfinite(total) else None
+
+
+def format_minutes(minutes: float) -> str:
+    """Formats a time: `40 s`, `11 minutes` or `3.2 hours`."""
+    if minutes < 1:
+        return f"{max(1, round(60 * minutes))} s"
+    return pluralize(round(minutes), "minute") if minutes < 90 else f"{minutes / 60:.1f} hours"
 
 
 def best_rows(section: Section) -> list[Row]:
-    """Returns the row with the lowest mean test loss, and those whose intervals overlap its interval.
-
-    Returns:
-        The rows, lowest mean first; empty if the first has no interval.
-    """
-    order = rank_by_loss(section)
-    if not order or order[0][1].half_width is None:
-        return []
-    best = order[0][1]
-    return [row for row, loss in order if loss.half_width is not None and loss.overlaps(best)]
+    """Returns the row with the lowest mean test loss, and those that are not told apart from it."""
+    comparison = compare_losses(section)
+    return [] if comparison is None else [standing.row for standing in comparison.leaders]

@@ -7,11 +7,12 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.comparison.losses import compare_losses
 from analysis.formatting import ABSENT, format_count, format_interval, format_number, format_range
 from analysis.grouping import Row, Section, flatten_config, identity_columns
 from analysis.published_figures import PublishedSource, catalogue_name, find_published
 from analysis.report.blocks import Cell, Column, Table
-from analysis.report.summary import best_rows
+from analysis.report.summary import best_rows, format_standing
 from analysis.statistics import mean_interval, median_steps_to_goal
 from analysis.style import LINE_STYLES
 from workbench.custom_parts import split_revision
@@ -35,7 +36,7 @@ class ColumnSpec:
 def results_table(section: Section) -> Table:
     """Returns the results of each row: model, training, test metrics, steps to the goal and published figures."""
     specs = result_columns(section)
-    best = best_rows(section)
+    best = best_rows(section) if len(section.rows) > 1 else []
     baseline = (Cell(text="trivial baseline"), *(Cell(text=spec.trivial) for spec in specs))
     return Table(
         caption=f"Results on {section.title}",
@@ -54,6 +55,8 @@ def results_table(section: Section) -> Table:
 def result_columns(section: Section) -> list[ColumnSpec]:
     """Returns the columns of the results, except that of the architecture's name."""
     sources = published_sources(section)
+    comparison = compare_losses(section)
+    losses = {} if comparison is None else {each.row.label: format_standing(each) for each in comparison.standings}
 
     def spec(group: str, heading: str, text: Callable[[Row], str], trivial: str = "") -> ColumnSpec:
         return ColumnSpec(column=Column(heading=heading, group=group), text=text, trivial=trivial)
@@ -70,7 +73,7 @@ def result_columns(section: Section) -> list[ColumnSpec]:
         spec("training", "s a\nstep", format_seconds_per_step),
         spec("training", "seeds", lambda row: format_count(len(row.runs))),
         spec("training", "diverged", lambda row: format_count(row.num_diverged)),
-        spec("test", "loss", lambda row: format_interval(row.test_mean("loss")), format_number(section.trivial_loss)),
+        spec("test", "loss", lambda row: losses.get(row.label, ABSENT), format_number(section.trivial_loss)),
         *(spec("test", name, metric_formatter(name)) for name in section.metrics),
     ]
     if section.common_result("criterion") is not None:

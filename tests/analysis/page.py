@@ -1,5 +1,7 @@
 """Parser that reads a report back: its text, its tables and its attributes."""
 
+import base64
+import hashlib
 from html.parser import HTMLParser
 
 
@@ -12,17 +14,29 @@ class Page(HTMLParser):
         """Texts of the cells by row, headings included, of each table by caption."""
         self.paragraphs: list[str] = []
         self.tags: list[str] = []
+        """All elements, except the page's own scripts: those that its policy names, and data that no browser runs."""
+        self.scripts: list[str] = []
+        """Contents of the page's own scripts."""
         self.attributes: list[tuple[str, str, str]] = []
         """Tag, name and value of each attribute."""
         self.text = ""
         self._inside: list[str] = []
         self._caption = ""
+        self._policy = ""
+        self._script: str | None = None
+        self._is_data = False
         self.feed(source)
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
         self.attributes += [(tag, name, value or "") for name, value in attrs]
+        values = {name: value or "" for name, value in attrs}
+        if values.get("http-equiv") == "Content-Security-Policy":
+            self._policy = values["content"]
+        if tag == "script":
+            self._script, self._is_data = "", values.get("type") in ("application/json", "text/plain")
+            return
+        self.tags.append(tag)
         if tag in ("p", "caption", "th", "td", "tr"):
             self._inside.append(tag)
         if tag == "caption":
@@ -35,10 +49,20 @@ class Page(HTMLParser):
             self.paragraphs.append("")
 
     def handle_endtag(self, tag: str) -> None:
+        if tag == "script" and self._script is not None:
+            digest = base64.b64encode(hashlib.sha256(self._script.encode()).digest()).decode("ascii")
+            if self._is_data or f"'sha256-{digest}'" in self._policy:
+                self.scripts.append(self._script)
+            else:
+                self.tags.append("script")
+            self._script = None
         if self._inside and self._inside[-1] == tag:
             self._inside.pop()
 
     def handle_data(self, data: str) -> None:
+        if self._script is not None:
+            self._script += data
+            return
         self.text += data
         if "caption" in self._inside:
             self._caption += data

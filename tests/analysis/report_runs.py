@@ -7,8 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.grouping import Section, build_sections
 from workbench.config import Budget, Experiment, Numerics, Optimization, Part
 from workbench.files import write_json, write_text, write_yaml
+from workbench.results import finished_runs
 
 TRIVIAL_LOSS = 1 / 6
 
@@ -98,3 +100,12 @@ def write_run(
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """Returns the rows of a CSV file such as `comparison.csv`."""
     return json.loads(pd.read_csv(path).to_json(orient="records"))  # type: ignore[no-any-return]
+
+
+def compared_section(out: Path, losses: Mapping[str, Sequence[float | None]]) -> Section:
+    """Returns a section with a test loss for each seed of each architecture; `None` is a diverged run."""
+    for architecture, values in losses.items():
+        for seed, loss in enumerate(values):
+            write_run(out, experiment(architecture, seed=seed), loss=loss)
+    (section,) = build_sections(finished_runs(out))
+    return section

@@ -51,8 +51,8 @@ def test_a_changed_text_is_another_section(tmp_path: Path) -> None:
         "text, file=book.txt, length=50, data a1b2c3d",
     ]
     assert [section.anchor for section in sections] == [
-        "text-file-book-txt-length-50-data-0f9e8d7",
-        "text-file-book-txt-length-50-data-a1b2c3d",
+        "text-data-0f9e8d7",
+        "text-data-a1b2c3d",
     ]
     for section, data in zip(sections, (NEW, OLD), strict=True):
         assert {run.experiment.task.source for run in section.runs} == {data}
@@ -72,7 +72,7 @@ def test_one_source_is_not_named(tmp_path: Path) -> None:
         "text, file=book.txt, length=50",
         "text, file=book.txt, length=60",
     ]
-    assert [section.anchor for section in sections] == ["text-file-book-txt-length-50", "text-file-book-txt-length-60"]
+    assert [section.anchor for section in sections] == ["text-length-50", "text-length-60"]
     assert labels(sections[0]) == ["gru", "my.own:Model"]
 
 

@@ -53,15 +53,6 @@ def test_columns_have_the_intervals_of_their_own_values() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "overlap"),
-    [((1.0, 0.5), (2.0, 0.5), True), ((1.0, 0.4), (2.0, 0.5), False), ((1.0, 3.0), (1.5, 0.1), True)],
-)
-def test_overlap_is_mutual(one: tuple[float, float], other: tuple[float, float], overlap: bool) -> None:
-    first, second = (Mean(mean=mean, half_width=half, n=3) for mean, half in (one, other))
-    assert first.overlaps(second) is second.overlaps(first) is overlap
-
-
-@pytest.mark.parametrize(
     ("steps", "median"),
     [
         ([300, 100, 200], 200),

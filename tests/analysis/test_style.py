@@ -8,8 +8,22 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from analysis.style import CUSTOM_COLORS, DASHES, LINE_STYLES, line_styles, restyled, save_figure, theme
+from analysis.style import (
+    CUSTOM_COLORS,
+    CUSTOM_FAMILY,
+    DASHES,
+    FAMILIES,
+    LINE_STYLES,
+    family,
+    line_styles,
+    parse_formats,
+    restyled,
+    save_figure,
+    theme,
+    use_formats,
+)
 from architectures.registry import ARCHITECTURES
+from workbench.errors import UserError
 
 # Machado, Oliveira and Fernandes (2009), severity 1.0, on linear RGB.
 DEUTERANOPIA = [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
@@ -31,6 +45,11 @@ def lab(rgb: np.ndarray) -> np.ndarray:
 
 def test_every_architecture_of_the_catalogue_has_a_look() -> None:
     assert list(LINE_STYLES) == list(ARCHITECTURES)
+
+
+def test_every_architecture_of_the_catalogue_has_one_family() -> None:
+    assert sorted(name for members in FAMILIES.values() for name in members) == sorted(ARCHITECTURES)
+    assert (family("gru"), family("rda-exp-tanh"), family("my.own:GRU")) == ("gated", "averaging", CUSTOM_FAMILY)
 
 
 @pytest.mark.parametrize("seen", [np.eye(3), DEUTERANOPIA, PROTANOPIA], ids=["normal", "deuteranopia", "protanopia"])
@@ -99,3 +118,37 @@ def test_a_figure_is_xml_with_text_and_without_a_date(tmp_path: Path) -> None:
     assert any(element.text == "<a & b>" for element in root.iter())
     assert "date" not in svg
     assert "metadata" not in svg
+
+
+def test_formats_are_those_that_were_asked_for(tmp_path: Path) -> None:
+    with use_formats(parse_formats("pdf")):
+        svg = save_figure(example_figure(), tmp_path / "one", "figure")
+    save_figure(example_figure(), tmp_path / "default", "figure")
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["figure.pdf"]
+    assert sorted(path.name for path in (tmp_path / "default").iterdir()) == ["figure.png", "figure.svg"]
+    assert (tmp_path / "default/figure.svg").read_text(encoding="utf-8") == svg
+    pdf = (tmp_path / "one/figure.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF-")
+    assert b"CreationDate" not in pdf
+    # Lines, not an image of them, and fonts that publishers take.
+    assert b"/Subtype /Image" not in pdf
+    assert b"/Type3" not in pdf
+    with use_formats(["pdf"]):
+        save_figure(example_figure(), tmp_path / "again", "figure")
+    assert (tmp_path / "again/figure.pdf").read_bytes() == pdf
+
+
+@pytest.mark.parametrize(
+    ("text", "formats"), [("pdf,svg", ("svg", "pdf")), (" PNG ", ("png",)), ("svg,svg,", ("svg",))]
+)
+def test_formats_as_they_are_typed(text: str, formats: tuple[str, ...]) -> None:
+    assert parse_formats(text) == formats
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("svg,pfd", "did you mean 'pdf'"), ("", "name a format"), (",", "name a")]
+)
+def test_unknown_formats_are_one_line(text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as error:
+        parse_formats(text)
+    assert "\n" not in str(error.value)

@@ -5,9 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from analysis.grouping import Section, build_sections
+from analysis.report.tuning.tuned_tasks import TunedTask, tuned_tasks
 from tests.analysis.report_runs import experiment, write_run
 from workbench import study_files
 from workbench.config import Experiment
+from workbench.results import finished_runs
 from workbench.study_files import Study, Trial, TrialStatus
 
 OPTIONS = {"length": 100}
@@ -41,6 +44,11 @@ SETTINGS: Mapping[str, Any] = {
     "source": None,
     "versions": {"optuna": "5.0.0"},
 }
+
+FACTORS = (1 / 1.04, 1 / 1.01, 1.01, 1.04)
+"""Loss of each of four seeds, as a share of their geometric mean."""
+SWEEP: Mapping[str, tuple[float, float]] = {"lstm": (0.14, 0.021), "gru": (0.05, 0.0495), "rda": (0.1, 0.0011)}
+"""Mean test loss of each architecture's default and winner."""
 
 
 def trial(
@@ -137,14 +145,14 @@ def searched_study(architecture: str, floor: float, count: int = 24, **rest: Any
 
 
 def write_tuned_runs(
-    out: Path, study: Study, default: Sequence[float], tuned: Sequence[float] | None, **rest: Any
+    out: Path, study: Study, default: Sequence[float | None], tuned: Sequence[float | None] | None, **rest: Any
 ) -> tuple[Study, Experiment, Experiment]:
     """Writes the runs of a study's default and winner on the seeds 0, 1, ..., and the study with their identities.
 
     Args:
         out: the folder of results.
         study: the study.
-        default: test losses of the default, seed by seed.
+        default: test losses of the default, seed by seed; `None` is a diverged run.
         tuned: test losses of the winner; `None` if the default is also the winner.
         rest: keywords of `write_run`.
 
@@ -153,16 +161,33 @@ def write_tuned_runs(
     """
     default_experiment = experiment(study.architecture)
     tuned_experiment = default_experiment
-    runs = [(default_experiment, default)]
+    runs: list[tuple[Experiment, Sequence[float | None]]] = [(default_experiment, default)]
     if tuned is not None:
         tuned_experiment = experiment(study.architecture, hidden_size=100, learning_rate=0.002)
         runs.append((tuned_experiment, tuned))
     for configuration, losses in runs:
         for seed, loss in enumerate(losses):
             seeded = Experiment.from_dict({**configuration.to_dict(), "seed": seed})
-            write_run(out, seeded, loss=loss, losses=(0.2, 0.1, loss), **rest)
+            write_run(out, seeded, loss=loss, losses=(0.2, 0.1, *([] if loss is None else [loss])), **rest)
     values = {**study.to_dict(), "trials": [dict(trial) for trial in study.to_dict()["trials"]]}
     values |= {"winner_identity": tuned_experiment.identity, "default_identity": default_experiment.identity}
     written = Study.from_dict(values)
     study_files.write_study(out, written)
     return written, default_experiment, tuned_experiment
+
+
+def write_sweep(
+    out: Path, means: Mapping[str, tuple[float, float]] = SWEEP, factors: Sequence[float] = FACTORS
+) -> None:
+    """Writes the studies of several architectures, with runs that spread alike around the means of their losses."""
+    for name, (default, tuned) in means.items():
+        losses = ([mean * factor for factor in factors] for mean in (default, tuned))
+        write_tuned_runs(out, searched_study(name, 0.01), *losses)
+
+
+def read_results(out: Path) -> tuple[Section, TunedTask]:
+    """Reads a folder with studies and runs on one variant of a task."""
+    studies = study_files.read_studies(out)
+    (section,) = build_sections(finished_runs(out), studies)
+    (task,) = tuned_tasks(studies, [section])
+    return section, task

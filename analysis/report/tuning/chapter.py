@@ -7,10 +7,10 @@ from pathlib import Path
 
 from matplotlib.figure import Figure as Drawing
 
-from analysis.formatting import format_interval, format_number, join_names, pluralize
+from analysis.formatting import format_number, join_names, pluralize
 from analysis.report.blocks import Block, Chapter, Heading, Text
 from analysis.report.output_files import save_and_inline
-from analysis.report.summary import describe_winner
+from analysis.report.summary import describe_diverged, format_p, format_standing, headline
 from analysis.report.tuning import (
     optimization_history,
     parallel_coordinate,
@@ -20,15 +20,15 @@ from analysis.report.tuning import (
     tables,
     tuned_vs_default,
 )
-from analysis.report.tuning.tuned_tasks import (
+from analysis.report.tuning.rank_changes import (
     RankChange,
-    TunedArchitecture,
-    TunedTask,
-    describe_trials,
+    Rankings,
+    format_gain,
     is_certain_swap,
     rank_changes,
     swapped_ranks,
 )
+from analysis.report.tuning.tuned_tasks import TunedArchitecture, TunedTask, describe_trials
 
 MAX_NAMED_PAIRS = 3
 """Largest number of pairs that are named one by one."""
@@ -94,12 +94,14 @@ def chapter(task: TunedTask, folder: Path) -> Chapter:
 
 def summary(task: TunedTask) -> tuple[str, ...]:
     """Returns the conclusions: change of order and its certainty, gains, best tuned architecture, and trials."""
-    changes = rank_changes(task.architectures)
+    rankings = rank_changes(task)
+    changes = () if rankings is None else rankings.changes
     sentences = (
-        describe_order(task, changes),
-        describe_certainty(changes),
-        describe_gains(changes),
+        describe_validation(task) if rankings is None else describe_order(rankings),
+        "" if rankings is None else describe_certainty(rankings),
+        "" if rankings is None else describe_gains(rankings),
         describe_best_tuned(task),
+        *describe_counted_losses(task, rankings),
         describe_unranked(task.architectures, changes),
         describe_trials(architecture.study for architecture in task.architectures),
         describe_unfinished(task.architectures),
@@ -107,22 +109,22 @@ def summary(task: TunedTask) -> tuple[str, ...]:
     return tuple(sentence for sentence in sentences if sentence)
 
 
-def describe_order(task: TunedTask, changes: Sequence[RankChange]) -> str:
+def describe_order(rankings: Rankings) -> str:
     """Says whether tuning changes the order of the architectures, and who moves how far."""
-    if not changes:
-        return describe_validation(task.architectures)
+    changes = rankings.changes
     if len(changes) == 1:
         name = changes[0].architecture.name
         return f"Only {name} has test losses both before and after, so there is no order to change."
+    if not rankings.are_learned:
+        return describe_unlearned(rankings)
     moved = sorted(
         (change for change in changes if change.places_gained),
         key=lambda change: (-change.places_gained, change.after, change.architecture.name),
     )
     if not moved:
-        after = sorted(changes, key=lambda change: (change.after, change.architecture.name))
         return (
             f"Tuning does not change the order of the {len(changes)} architectures by mean test loss: "
-            f"{', '.join(change.architecture.name for change in after)}."
+            f"{name_in_order(changes)}."
         )
     moves = [
         f"{change.architecture.name} {'gains' if change.places_gained > 0 else 'loses'} "
@@ -132,8 +134,29 @@ def describe_order(task: TunedTask, changes: Sequence[RankChange]) -> str:
     return f"Tuning changes the order of the architectures by mean test loss: {join_names(moves)}."
 
 
-def describe_validation(architectures: Sequence[TunedArchitecture]) -> str:
-    """Names the lowest validation loss, for tasks on which nothing was trained on fresh seeds yet."""
+def describe_unlearned(rankings: Rankings) -> str:
+    """Says that the defaults, the winners, or both have learned nothing that could be in an order."""
+    which = "winner" if rankings.before.learned else "default" if rankings.after.learned else "row"
+    text = (
+        f"No {which}'s test loss is clearly below the {format_number(rankings.before.trivial_loss)} of the best answer "
+        "without memory, so there is no order to change."
+    )
+    if not rankings.after.learned:
+        return text
+    return f"{text} Tuned, the order by mean test loss is: {name_in_order(rankings.changes)}."
+
+
+def name_in_order(changes: Sequence[RankChange]) -> str:
+    """Names the architectures in the order after tuning."""
+    after = sorted(changes, key=lambda change: (change.after, change.architecture.name))
+    return ", ".join(change.architecture.name for change in after)
+
+
+def describe_validation(task: TunedTask) -> str:
+    """Names the lowest validation loss, for tasks on which defaults and winners have no test losses to compare yet."""
+    architectures = task.architectures
+    if any(architecture.tuned is not None and architecture.default is not None for architecture in architectures):
+        return "Every run of the defaults, or every run of the winners, diverged, so that the two cannot be compared."
     losses = sorted(
         (best, architecture.name) for architecture in architectures if (best := architecture.best) is not None
     )
@@ -147,47 +170,72 @@ def describe_validation(architectures: Sequence[TunedArchitecture]) -> str:
     )
 
 
-def describe_certainty(changes: Sequence[RankChange]) -> str:
-    """Counts the swapped pairs that the intervals tell apart both before and after tuning."""
-    pairs = swapped_ranks(changes)
+def describe_certainty(rankings: Rankings) -> str:
+    """Counts the swapped pairs that are told apart both before and after tuning; few seeds are only indicative."""
+    if len(rankings.changes) < 2 or not rankings.are_learned:
+        return ""
+    if rankings.is_indicative:
+        seeds = {standing.n for comparison in (rankings.before, rankings.after) for standing in comparison.standings}
+        scope = "" if len(seeds) == 1 else " of some rows"
+        return f"With {pluralize(min(seeds), 'seed')}{scope}, the order is indicative only."
+    pairs = swapped_ranks(rankings.changes)
     if not pairs:
         return ""
-    certain = [pair for pair in pairs if is_certain_swap(pair)]
+    certain = [pair for pair in pairs if is_certain_swap(rankings, pair)]
     swaps = f"the {len(pairs)} pairs that swap places" if len(pairs) > 1 else "the one pair that swaps places"
     if not certain:
-        return f"The intervals do not bear this out: of {swaps}, they tell none apart both before and after."
+        return f"Of {swaps}, none is told apart both before and after."
     passes = [f"{second.architecture.name} passes {first.architecture.name}" for first, second in certain]
     names = f": {join_names(passes)}" if len(passes) <= MAX_NAMED_PAIRS else ""
-    return f"The intervals bear out {len(certain)} of {swaps}{names}."
+    return f"{len(certain)} of {swaps} {'is' if len(certain) == 1 else 'are'} told apart both before and after{names}."
 
 
-def describe_gains(changes: Sequence[RankChange]) -> str:
-    """Names the architecture that gains most by tuning, by the ratio of its losses."""
-    factors = [(factor, change) for change in changes if (factor := change.factor) is not None]
-    if not factors:
+def describe_gains(rankings: Rankings) -> str:
+    """Names the architecture that gains most by tuning, with the ratio of its losses, and counts those that gain."""
+    changes = rankings.changes
+    gaining = [change for change in changes if change.is_gain]
+    if not rankings.after.learned:
         return ""
-    factor, most = max(factors, key=lambda pair: (pair[0], pair[1].architecture.name))
-    if factor <= 1:
+    if not gaining:
         return "No architecture gains: on fresh seeds, no winner has a lower mean test loss than its default."
-    lower = sum(factor > 1 for factor, _ in factors)
-    others = "" if len(factors) == 1 else f"; {lower} of {len(factors)} have a lower mean loss than untuned"
-    if most.default.half_width is None or most.tuned.half_width is None:
-        certainty = ", by one seed"
-    else:
-        certainty = ", and the intervals lie apart" if most.is_certain else ", but the two intervals overlap"
-    verb = "gains" if len(factors) == 1 else "gains most"
-    return (
-        f"{most.architecture.name} {verb}: its loss falls by a factor of {format_number(factor)}, "
-        f"from {format_interval(most.default)} to {format_interval(most.tuned)}{certainty}{others}."
+    most = max(gaining, key=lambda change: (change.gain.size, change.architecture.name))
+    verb = "gains" if len(changes) == 1 else "gains most"
+    by = "by a factor of " if most.gain.scale == "log" else "by "
+    text = (
+        f"{most.architecture.name} {verb}: its test loss falls {by}{format_gain(most)}, "
+        f"from {format_standing(most.default)} to {format_standing(most.tuned)}"
     )
+    if most.is_indicative or most.gain.p is None:
+        text += f", with {pluralize(most.num_seeds, 'seed')} an indication only"
+    elif most.is_certain:
+        text += f", {format_p(most.gain.p)}"
+    else:
+        text += f", but the two are not told apart, {format_p(most.gain.p)}"
+    if len(changes) == 1:
+        return f"{text}."
+    text += f"; {len(gaining)} of {len(changes)} have a lower mean loss than untuned"
+    if all(change.is_indicative for change in changes):
+        return f"{text}."
+    certain = sum(change.is_certain for change in gaining)
+    return f"{text}, {certain} of them told apart from it."
 
 
 def describe_best_tuned(task: TunedTask) -> str:
     """Names the best of the tuned architectures, by the same rule as in the task's own chapter."""
-    rows = tuple(architecture.tuned for architecture in task.architectures if architecture.tuned is not None)
+    rows = {row.label: row for architecture in task.architectures if (row := architecture.tuned) is not None}
     if task.section is None or not rows:
         return ""
-    return f"Among the tuned: {describe_winner(replace(task.section, rows=rows))}"
+    return f"Among the tuned: {headline(replace(task.section, rows=tuple(rows.values())))}"
+
+
+def describe_counted_losses(task: TunedTask, rankings: Rankings | None) -> tuple[str, ...]:
+    """Names the rows that have diverged seeds, and says at which loss defaults and winners are counted then."""
+    if rankings is None or task.section is None:
+        return ()
+    return tuple(
+        describe_diverged(replace(task.section, rows=tuple(standing.row for standing in comparison.standings)))
+        for comparison in (rankings.before, rankings.after)
+    )
 
 
 def describe_unranked(architectures: Sequence[TunedArchitecture], changes: Sequence[RankChange]) -> str:
@@ -196,7 +244,7 @@ def describe_unranked(architectures: Sequence[TunedArchitecture], changes: Seque
     unranked = [architecture.name for architecture in architectures if architecture.slug not in ranked]
     if not changes or not unranked:
         return ""
-    return f"Not ranked, since a test loss, tuned or default, is missing: {join_names(unranked)}."
+    return f"Not ranked, since runs of the winner or of the default are missing: {join_names(unranked)}."
 
 
 def describe_unfinished(architectures: Sequence[TunedArchitecture]) -> str:

@@ -11,11 +11,13 @@ from analysis.report.fairness import (
     STEPS_RULE,
     broken_rules,
     describe_short_reach,
+    describe_size_gap,
     describe_sizes,
     format_steps,
     format_used_seeds,
     format_values,
     setting_rules,
+    size_gaps,
 )
 from analysis.report.tuning.search_space import Domain, format_domain, searched_domains
 from workbench.study_files import Study
@@ -53,10 +55,12 @@ def check_tuning_fairness(section: Section) -> tuple[bool, tuple[str, ...]]:
         )
     sentences += describe_unequal_ranges(studies)
     sentences += describe_searched_widths(rows) if "hidden_size" in searched else describe_sizes(rows)
+    gaps = size_gaps(rows) if rows and "hidden_size" not in searched else []
+    sentences += [describe_size_gap(gap) for gap in gaps]
     sentences += describe_short_reach(rows)
     if machines := broken_rules(rows, MACHINE_RULES):
         sentences.append(f"Seconds a step cannot be compared: {'; '.join(machines)}.")
-    return not (search_faults or run_faults), tuple(sentences)
+    return not (search_faults or run_faults or gaps), tuple(sentences)
 
 
 def parameter_names(studies: Sequence[Study]) -> set[str]:

@@ -8,45 +8,52 @@ import pandas as pd
 
 from analysis.formatting import (
     ABSENT,
-    MULTIPLICATION_SIGN,
     format_count,
-    format_interval,
     format_number,
     format_range,
     make_printable,
 )
 from analysis.grouping import Row, flatten_config
 from analysis.report.blocks import Cell, Column, Table
+from analysis.report.summary import format_p, format_standing
+from analysis.report.tuning.rank_changes import RankChange, compare_rows, format_gain, format_rank, rank_changes
 from analysis.report.tuning.search_space import format_domain, format_value, study_domains
 from analysis.report.tuning.tuned_tasks import (
     TunedArchitecture,
     TunedTask,
     default_trial,
     final_loss,
-    format_rank,
     last_loss,
-    rank_changes,
     total_seconds,
 )
 from workbench.study_files import Study, Trial
 
+MINUS_SIGN = "\u2212"
+
 
 def tuning_table(task: TunedTask) -> Table:
     """Returns the losses and ranks of each architecture before and after tuning, and the cost of the search."""
-    changes = {change.architecture.slug: change for change in rank_changes(task.architectures)}
-    default_losses = [change.default for change in changes.values()]
-    tuned_losses = [change.tuned for change in changes.values()]
+    rankings = rank_changes(task)
+    changes = {} if rankings is None else {change.architecture.slug: change for change in rankings.changes}
+    losses = format_test_losses(task)
 
     def table_row(architecture: TunedArchitecture) -> tuple[Cell, ...]:
         study, change = architecture.study, changes.get(architecture.slug)
         untuned = default_trial(study)
-        factor = None if change is None else change.factor
+        if rankings is None or change is None:
+            rows = (architecture.default, architecture.tuned)
+            compared = (*(ABSENT if row is None else losses.get(row.label, ABSENT) for row in rows), *[ABSENT] * 4)
+        else:
+            compared = (
+                format_standing(change.default),
+                format_standing(change.tuned),
+                format_gain(change),
+                format_gain_p(change),
+                format_rank(change.before, change.default, rankings.before),
+                format_rank(change.after, change.tuned, rankings.after),
+            )
         texts = (
-            format_test_loss(architecture.default),
-            format_test_loss(architecture.tuned),
-            ABSENT if factor is None else f"{format_number(factor)} {MULTIPLICATION_SIGN}",
-            ABSENT if change is None else format_rank(change.before, change.default, default_losses),
-            ABSENT if change is None else format_rank(change.after, change.tuned, tuned_losses),
+            *compared,
             format_number(None if untuned is None else final_loss(study, untuned)),
             format_number(architecture.best),
             f"{len(study.finished_trials)} of {study.asked}",
@@ -60,8 +67,10 @@ def tuning_table(task: TunedTask) -> Table:
             *(Cell(text=text) for text in texts),
         )
 
+    # Losses of which one is negative have no ratio.
+    is_ratio = not changes or all(change.gain.scale == "log" for change in changes.values())
     columns = (
-        ("test loss", ("default", "tuned", "default\n/ tuned")),
+        ("test loss", ("default", "tuned", f"default\n{'/' if is_ratio else MINUS_SIGN} tuned", "p")),
         ("rank", ("default", "tuned")),
         ("validation loss", ("default", "best\ntrial")),
         ("trials", ("finished", "pruned", "diverged", "failed,\ninterrupted")),
@@ -77,9 +86,25 @@ def tuning_table(task: TunedTask) -> Table:
     )
 
 
-def format_test_loss(row: Row | None) -> str:
-    """Returns the mean test loss of a row with its interval."""
-    return ABSENT if row is None else format_interval(row.test_mean("loss"))
+def format_gain_p(change: RankChange) -> str:
+    """Formats the p-value of a gain without its letter, which heads the column; none with too few seeds."""
+    if change.gain.p is None or change.is_indicative:
+        return ABSENT
+    return format_p(change.gain.p).removeprefix("p ").removeprefix("= ")
+
+
+def format_test_losses(task: TunedTask) -> dict[str, str]:
+    """Returns the mean test loss of each default and winner with its interval, by the label of the row."""
+    rows = [
+        row
+        for architecture in task.architectures
+        for row in (architecture.default, architecture.tuned)
+        if row is not None
+    ]
+    comparison = compare_rows(task, rows)
+    if comparison is None:
+        return {}
+    return {standing.row.label: format_standing(standing) for standing in comparison.standings}
 
 
 def format_parameters(architecture: TunedArchitecture) -> str:

@@ -1,10 +1,9 @@
-"""Tuned architectures: the studies of a task with the runs trained from them, and how tuning changes the ranking."""
+"""Tuned architectures: the studies of a task with the runs trained from them, and the losses of their trials."""
 
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 
@@ -20,7 +19,6 @@ from analysis.grouping import (
     variant_key,
     variant_titles,
 )
-from analysis.statistics import Mean
 from analysis.style import LineStyle, line_styles
 from workbench.study_files import Study, Trial, TrialStatus
 
@@ -46,14 +44,6 @@ class TunedArchitecture:
     tuned: Row | None = None
     default: Row | None = None
     """The same row as `tuned` if the default configuration is also the best."""
-
-    @property
-    def losses(self) -> tuple[Mean, Mean] | None:
-        """The mean test losses of the default and of the tuned configuration; `None` unless both exist."""
-        if self.tuned is None or self.default is None:
-            return None
-        losses = self.default.test_mean("loss"), self.tuned.test_mean("loss")
-        return losses if all(loss.n for loss in losses) else None
 
     @property
     def winner(self) -> Trial | None:
@@ -223,96 +213,3 @@ def describe_trials(studies: Iterable[Study]) -> str:
     ]
     addition = f"; in addition {join_names(others)}" if others else ""
     return f"{text}{addition}."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RankChange:
-    """Ranks of an architecture before and after tuning."""
-
-    architecture: TunedArchitecture
-    default: Mean
-    """Test loss of the default configuration."""
-    tuned: Mean
-    """Test loss of the winner."""
-    before: int
-    """Rank by the loss of the default, 1 for the lowest; equal means share a rank."""
-    after: int
-    """Rank by the loss of the winner."""
-
-    @property
-    def places_gained(self) -> int:
-        """Number of places gained by tuning; negative if places were lost."""
-        return self.before - self.after
-
-    @property
-    def factor(self) -> float | None:
-        """Ratio of the losses, default / tuned; `None` unless both are positive."""
-        return self.default.mean / self.tuned.mean if self.default.mean > 0 and self.tuned.mean > 0 else None
-
-    @property
-    def is_certain(self) -> bool:
-        """True if the intervals tell the two losses apart."""
-        return intervals_apart(self.default, self.tuned)
-
-
-def rank_changes(architectures: Sequence[TunedArchitecture]) -> tuple[RankChange, ...]:
-    """Ranks the architectures that have both losses, before and after tuning.
-
-    The others are in neither ranking, since the two have to be over the same architectures.
-
-    Returns:
-        The changes, in the order of `architectures`.
-    """
-    with_losses = [
-        (architecture, losses) for architecture in architectures if (losses := architecture.losses) is not None
-    ]
-
-    def rank(index: int, mean: float) -> int:
-        return 1 + sum(losses[index].mean < mean for _, losses in with_losses)
-
-    return tuple(
-        RankChange(
-            architecture=architecture,
-            default=default,
-            tuned=tuned,
-            before=rank(0, default.mean),
-            after=rank(1, tuned.mean),
-        )
-        for architecture, (default, tuned) in with_losses
-    )
-
-
-def swapped_ranks(changes: Sequence[RankChange]) -> list[tuple[RankChange, RankChange]]:
-    """Returns the pairs whose order tuning reverses: the first was ahead before, the second is ahead after."""
-    pairs = []
-    for one, other in combinations(changes, 2):
-        lead = one.before - other.before
-        if lead * (one.after - other.after) < 0:
-            pairs.append((one, other) if lead < 0 else (other, one))
-    return pairs
-
-
-def is_certain_swap(pair: tuple[RankChange, RankChange]) -> bool:
-    """Returns whether the intervals tell a pair apart both before and after tuning."""
-    one, other = pair
-    return intervals_apart(one.default, other.default) and intervals_apart(one.tuned, other.tuned)
-
-
-def intervals_apart(one: Mean, other: Mean) -> bool:
-    """Returns whether both means have an interval and the intervals do not overlap."""
-    return one.half_width is not None and other.half_width is not None and not one.overlaps(other)
-
-
-def format_rank(rank: int, mean: Mean, ranking: Sequence[Mean]) -> str:
-    """Formats a rank: `1=` if the interval overlaps that of the first, `(2)` without an interval to tell them apart.
-
-    Args:
-        rank: rank by the mean.
-        mean: the mean that is ranked.
-        ranking: all means of the ranking.
-    """
-    first = min(ranking, key=lambda other: other.mean)
-    if first.half_width is None or mean.half_width is None:
-        return f"({rank})"
-    near = [other for other in ranking if not intervals_apart(first, other) and other.half_width is not None]
-    return "1=" if len(near) > 1 and mean in near else str(rank)

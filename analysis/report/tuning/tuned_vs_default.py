@@ -1,19 +1,21 @@
 """Figure of tuned against default: test losses on fresh seeds, and beside them the validation losses of all trials."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.comparison.losses import MIN_SEEDS, Standing
 from analysis.figures import labels
 from analysis.figures.axes import AxisScale, fit_scale
 from analysis.figures.labels import TICK_FONT_SIZE, max_text_width
-from analysis.formatting import format_interval
+from analysis.report.summary import format_standing
+from analysis.report.tuning.rank_changes import compare_rows
 from analysis.report.tuning.search_space import Axis
 from analysis.report.tuning.slice_plot import DRAW_ORDER, WINNER_STYLE, marker_style, spread_offset
 from analysis.report.tuning.tuned_tasks import TunedArchitecture, TunedTask, plotted_loss
-from analysis.statistics import Mean
 from analysis.style import AID_COLOR, theme
 
 WIDTH, RIGHT, TOP, BOTTOM, PANEL_GAP = 440.0, 12.0, 8.0, 38.0, 22.0
@@ -22,16 +24,19 @@ ROW_HEIGHT = 34.0
 """Height of an architecture's row in points, if its name takes at most two lines."""
 NAME_LENGTH = 18
 """Characters on a line of an architecture's name."""
-OFFSET, SPREAD = 0.13, 0.3
-"""Offset of default and tuned from the middle of a row, and spread of trials around it, as shares of a row."""
-TestLosses = list[tuple[TunedArchitecture, str, Mean]]
-"""Architecture, `default` or `tuned`, and the mean test loss."""
+OFFSET, SEED_OFFSET, SPREAD = 0.2, 0.17, 0.3
+"""Offset of default and tuned from the middle of a row, of seeds below their mean, and spread of trials around the
+middle, as shares of a row."""
+SEED_STYLE: dict[str, Any] = {"linestyle": "", "marker": ".", "markersize": 4.4, "markeredgewidth": 0, "alpha": 0.75}
+"""Style of the test loss of one seed."""
+TestLosses = list[tuple[TunedArchitecture, str, Standing]]
+"""Architecture, `default` or `tuned`, and its test losses."""
 
 
 def draw_tuned_vs_default(task: TunedTask) -> Figure | None:
     """Draws a row for each architecture; `None` if there is neither a test loss nor a trial with a loss."""
     names = [labels.wrap_text(architecture.name, NAME_LENGTH) for architecture in task.architectures]
-    test_losses = mean_test_losses(task)
+    test_losses = compared_losses(task)
     trial_losses = [
         loss
         for architecture in task.architectures
@@ -67,8 +72,13 @@ def draw_tuned_vs_default(task: TunedTask) -> Figure | None:
 
 def caption(task: TunedTask) -> str:
     """Returns the caption."""
-    has_test_losses = bool(mean_test_losses(task))
-    markers = "Hollow: default; full: tuned; bars are 95 % intervals. " if has_test_losses else ""
+    losses = compared_losses(task)
+    has_test_losses = bool(losses)
+    markers = "Hollow: default; full: tuned, each at its mean; dots are seeds. " if has_test_losses else ""
+    if any(interval_ends(standing) for _, _, standing in losses):
+        markers += f"Bars are 95 % intervals, from {MIN_SEEDS} seeds on. "
+    if any(standing.num_diverged for _, _, standing in losses):
+        markers += "Crosses are diverged seeds, at the loss that they are counted at. "
     subject = "On the right, every" if has_test_losses else "Every"
     return (
         f"{markers}{subject} point is a finished trial's validation loss; thin crosses were pruned, at the last loss "
@@ -79,30 +89,43 @@ def caption(task: TunedTask) -> str:
 def alt_text(task: TunedTask) -> str:
     """Describes the figure for screen readers: the test losses."""
     losses = "; ".join(
-        f"{architecture.name} {kind} {format_interval(mean)}" for architecture, kind, mean in mean_test_losses(task)
+        f"{architecture.name} {kind} {format_standing(standing)}"
+        for architecture, kind, standing in compared_losses(task)
     )
     return f"Tuned against default on {task.title}. Test losses: {losses or 'none yet'}."
 
 
-def mean_test_losses(task: TunedTask) -> TestLosses:
-    """Returns the mean test losses of all rows that have one, default before tuned."""
+def compared_losses(task: TunedTask) -> TestLosses:
+    """Returns the test losses of all defaults and winners that were run, default before tuned."""
     rows = [
         (architecture, kind, row)
         for architecture in task.architectures
         for kind, row in (("default", architecture.default), ("tuned", architecture.tuned))
         if row is not None
     ]
-    return [(architecture, kind, mean) for architecture, kind, row in rows if (mean := row.test_mean("loss")).n]
+    comparison = compare_rows(task, [row for _, _, row in rows])
+    if comparison is None:
+        return []
+    standings = {standing.row.label: standing for standing in comparison.standings}
+    return [(architecture, kind, standings[row.label]) for architecture, kind, row in rows]
+
+
+def interval_ends(standing: Standing) -> list[float]:
+    """Returns the ends of the interval that is drawn; none with too few seeds."""
+    if standing.n < MIN_SEEDS or standing.low is None or standing.high is None:
+        return []
+    return [standing.low, standing.high]
 
 
 def axis_values(losses: TestLosses) -> list[float]:
-    """Returns the values that the axis has to show: means, and the ends of intervals.
+    """Returns the values that the axis has to show: means, seeds, and the ends of intervals.
 
-    Ends at or below 0 are left out if all means are positive, since then the axis may be logarithmic.
+    What is 0 or below is left out if all means are positive, since then the axis may be logarithmic.
     """
-    means = [mean.mean for _, _, mean in losses]
-    ends = [end for _, _, mean in losses for end in (mean.low, mean.high)]
-    return [*means, *(end for end in ends if end > 0 or min(means) <= 0)]
+    means = [standing.center for _, _, standing in losses]
+    others = [value for _, _, standing in losses for value in standing.values]
+    others += [end for _, _, standing in losses for end in interval_ends(standing)]
+    return [*means, *(value for value in others if value > 0 or min(means) <= 0)]
 
 
 def set_scale(panel: Axes, scale: AxisScale, label: str) -> None:
@@ -127,23 +150,39 @@ def value_at(scale: AxisScale, fraction: float) -> float:
 
 
 def draw_test_losses(panel: Axes, task: TunedTask, losses: TestLosses, scale: AxisScale) -> None:
-    """Draws the losses of default and tuned with their intervals, and a line from one to the other."""
+    """Draws default and tuned: seeds as dots, means with their intervals, and a line from one mean to the other."""
     for index, architecture in enumerate(task.architectures):
-        means = {kind: mean for owner, kind, mean in losses if owner is architecture}
+        standings = {kind: standing for owner, kind, standing in losses if owner is architecture}
         color = architecture.line_style.color
         same = architecture.tuned is architecture.default
-        heights = {kind: index + (0 if same else OFFSET if kind == "tuned" else -OFFSET) for kind in means}
-        if len(means) == 2 and not same:
-            x = scale.clip([means["default"].mean, means["tuned"].mean])
+        heights = {kind: index + (0 if same else OFFSET if kind == "tuned" else -OFFSET) for kind in standings}
+        if len(standings) == 2 and not same:
+            x = scale.clip([standings["default"].center, standings["tuned"].center])
             panel.plot(x, [heights["default"], heights["tuned"]], color=AID_COLOR, linewidth=0.8, marker="", zorder=2)
-        for kind, mean in means.items():
+        for kind, standing in standings.items():
+            if same and kind == "default":
+                continue
             style: dict[str, Any] = {**architecture.line_style.plot_keywords(), "linestyle": ""}
-            if kind == "default" and not same:
+            if kind == "default":
                 style |= {"markerfacecolor": "white", "markeredgecolor": color, "markeredgewidth": 1.1}
-            if mean.half_width is not None:
-                ends = scale.clip([mean.low, mean.high])
-                panel.plot(ends, [heights[kind]] * 2, color=color, linewidth=1.3, marker="", zorder=2.5)
-            panel.plot(scale.clip([mean.mean]), [heights[kind]], clip_on=False, zorder=3, **style)
+            if ends := interval_ends(standing):
+                panel.plot(scale.clip(ends), [heights[kind]] * 2, color=color, linewidth=1.3, marker="", zorder=2.5)
+            panel.plot(scale.clip([standing.center]), [heights[kind]], clip_on=False, zorder=3, **style)
+            draw_seeds(panel, architecture, standing, heights[kind], scale)
+
+
+def draw_seeds(
+    panel: Axes, architecture: TunedArchitecture, standing: Standing, height: float, scale: AxisScale
+) -> None:
+    """Draws each seed below the mean: a dot, or a thick cross if it diverged, at the loss that it is counted at."""
+    diverged = [not math.isfinite(run.test_metric("loss")) for run in standing.row.runs]
+    for state, style in (
+        (False, {**SEED_STYLE, "color": architecture.line_style.color}),
+        (True, marker_style(architecture, "diverged")),
+    ):
+        values = [value for value, is_diverged in zip(standing.values, diverged, strict=True) if is_diverged is state]
+        if values:
+            panel.plot(scale.clip(values), [height + SEED_OFFSET] * len(values), clip_on=False, zorder=2.7, **style)
 
 
 def draw_trials(panel: Axes, architectures: Sequence[TunedArchitecture], scale: AxisScale) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from itertools import combinations
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from analysis.figures.axes import SHARE_SCALE, AxisScale
-from analysis.figures.panels import MIN_PANEL_HEIGHT, REFERENCE_LINE, Line, Panel, draw_panels, line_end
+from analysis.figures.panels import MIN_PANEL_HEIGHT, REFERENCE_LINE, Line, Panel, curve_line, draw_panels, line_end
+from analysis.grouping import Row
+from analysis.probes.result import Curve
 from analysis.style import LINE_STYLES
 
 
@@ -125,3 +128,12 @@ def test_more_labels_make_a_panel_higher() -> None:
     points = 72 / draw_panels([many]).dpi
     assert low * points == pytest.approx(MIN_PANEL_HEIGHT)
     assert high > 1.5 * low
+
+
+@pytest.mark.parametrize(("num_seeds", "has_band"), [(1, True), (2, False), (3, False), (4, True)])
+def test_a_band_over_a_few_seeds_is_left_out(num_seeds: int, has_band: bool) -> None:
+    curve = Curve(x=(1, 2), y=(0.2, 0.4), low=(0.1, 0.3), high=(0.3, 0.5), x_unit="steps", y_unit="1", what="")
+    row = SimpleNamespace(row=Row(label="lstm", line_style=LINE_STYLES["lstm"], runs=()), results=(None,) * num_seeds)
+    drawn = curve_line(row, curve)  # type: ignore[arg-type]
+    assert drawn.y.tolist() == [0.2, 0.4]
+    assert (drawn.low is not None, drawn.high is not None) == (has_band, has_band)

@@ -8,7 +8,7 @@ import torch
 
 import architectures
 from analysis.measures import survival as survival_module
-from analysis.measures.survival import lower_quantile, measure_survival, photocopier_share
+from analysis.measures.survival import Span, lower_quantile, measure_survival, photocopier_share, shares_kept
 from architectures.rda import AveragingLayer
 from tests.analysis.toy_encoders import Diagonal
 
@@ -107,6 +107,13 @@ def test_what_a_gate_shuts_out_stays_lost():
     survival = measure_survival(Diagonal(1, hidden_size=2, fastest=0.0, slowest=0.5), noise(1), (1, 3))
     assert survival.log_share[:, :, 0].isinf().all()
     assert survival.log_share[:, :, 1].isfinite().all()
+
+
+def test_a_span_keeps_the_product_of_its_later_retentions():
+    retention = torch.tensor([[[0.1, 0.5], [0.2, 1.0], [0.3, 0.0]], [[0.4, 0.9], [0.5, 0.8], [0.6, 0.7]]])
+    spans = [Span(sequence=0, start=0, end=2), Span(sequence=1, start=1, end=2), Span(sequence=1, start=0, end=1)]
+    expected = torch.tensor([[0.2 * 0.3, 0.0], [0.6, 0.7], [0.5, 0.8]]).double()
+    torch.testing.assert_close(shares_kept(retention, spans), expected, rtol=1e-6, atol=1e-12)
 
 
 def test_no_gates_are_refused():

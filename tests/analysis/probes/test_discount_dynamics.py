@@ -215,7 +215,7 @@ def test_a_margin_that_may_be_0_is_no_purpose(tmp_path: Path) -> None:
     steady = probe.measure(load_untrained(f"{TOYS}:Gated", "multicopy", **MULTI), FEW)
     results = section_results(tmp_path, {"lstm": (steady,), "gru": (steady,)})
     text = " ".join(describe_discount(results.rows))
-    assert "who forgets on purpose: none whose interval lies above 0: gru " in text
+    assert "who forgets on purpose: nothing learned yet, as none has an interval above 0: gru " in text
     assert "widest margin" not in text
 
 

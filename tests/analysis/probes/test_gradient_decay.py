@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.measures.decay_fits import DecayLaw
+from analysis.measures.decay_laws import Parameter
 from analysis.measures.lyapunov import state_jacobians
 from analysis.probes import gradient_decay
 from analysis.probes.gradient_decay import (
     encoder_input,
+    fitted_curve,
     half_life_metric,
     log_mean_curve,
     longest_sequences,
@@ -53,7 +54,9 @@ def test_a_diagonal_recurrence_has_its_half_life_everywhere():
     result = gradient_decay.measure(loaded, SETTINGS)
     for name in ("gradient", "start_gradient", "first_step"):
         assert result.labels[f"{name}_law"] == "exponential"
+        assert result.labels[f"{name}_mean_law"] == "exponential"
         assert value(result, f"{name}_half_life") == pytest.approx(half_life, rel=1e-4)
+        assert value(result, f"{name}_typical_half_life") == pytest.approx(half_life, rel=1e-4)
         metric = result.metrics[f"{name}_half_life"]
         assert metric.low is not None
         assert metric.high is not None
@@ -66,6 +69,21 @@ def test_a_diagonal_recurrence_has_its_half_life_everywhere():
     assert result.curves["path_length"].y[-1] == 60
     assert not result.unavailable
     assert ProbeResult.from_dict(result.to_dict()).labels == result.labels
+
+
+def test_two_rates_come_with_both_half_lives_and_the_share_of_the_slow_one():
+    lags = np.arange(200)
+    g = 0.75 * 0.5 ** (lags / 2) + 0.25 * 0.5 ** (lags / 50)
+    noise = np.exp(0.02 * np.random.default_rng(0).standard_normal((2, 12, 200)))
+    result = fitted_curve(g * noise, lags, lags, "gradient", SETTINGS, what="it")
+    assert result.labels == {"gradient_law": "two rates", "gradient_mean_law": "two rates"}
+    assert value(result, "gradient_fast_half_life") == pytest.approx(2, rel=0.05)
+    assert value(result, "gradient_slow_half_life") == pytest.approx(50, rel=0.05)
+    at_first = 0.25 * 0.5**0.02
+    share = at_first / (at_first + 0.75 * 0.5**0.5)
+    assert value(result, "gradient_slow_share") == pytest.approx(share, rel=0.05)
+    assert value(result, "gradient_lack_of_fit") > 0.01
+    assert value(result, "gradient_misfit") < 0.02
 
 
 def test_the_state_of_a_lag_before_is_the_product_of_the_jacobians_in_order():
@@ -172,16 +190,16 @@ def test_nothing_at_all_is_not_available(monkeypatch):
 
 
 def test_the_interval_of_a_half_life_is_that_of_the_rate_turned_round():
-    law = DecayLaw(rate=0.1, low=0.05, high=0.2, intercept=0, fall=1, aic=0, r2=1)
-    metric = half_life_metric(law, "")
+    rate = Parameter(value=0.1, low=0.05, high=0.2)
+    metric = half_life_metric(rate, "")
     assert (metric.low, metric.value, metric.high) == pytest.approx(
         (math.log(2) / 0.2, math.log(2) / 0.1, math.log(2) / 0.05)
     )
     assert not metric.censored
-    open_end = half_life_metric(replace(law, low=-0.01), "")
+    open_end = half_life_metric(replace(rate, low=-0.01), "")
     assert open_end.low == pytest.approx(math.log(2) / 0.2)
     assert (open_end.high, open_end.censored) == (None, True)
-    assert half_life_metric(replace(law, rate=-0.1), "").value is None
+    assert half_life_metric(replace(rate, value=-0.1), "").value is None
 
 
 def test_a_curve_is_the_logarithm_of_the_mean_with_students_interval():

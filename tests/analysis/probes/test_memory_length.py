@@ -58,6 +58,39 @@ def test_the_horizon_of_a_memory_without_end() -> None:
     assert (horizon.value, horizon.low, horizon.high, horizon.censored) == (65, 65, 65, True)
 
 
+def test_the_largest_lags_have_an_accuracy_of_their_own() -> None:
+    """Beyond 30 steps the answer is a guess, right in 1 of 4 cases."""
+    metrics = memory_length.measure_recall(model_with_memory(30), ProbeSettings()).metrics
+    assert metrics["accuracy_at_limit"].value == pytest.approx(0.25, abs=0.2)
+    low, high = metrics["accuracy_at_limit"].low, metrics["accuracy_at_limit"].high
+    assert low is not None
+    assert high is not None
+    assert low < 0.25 < high < 0.625
+    assert memory_length.measure_recall(model_with_memory(99), FEW).metrics["accuracy_at_limit"].value == 1
+
+
+def test_a_reach_that_fills_the_sequence_may_be_longer() -> None:
+    rwa = memory_length.measure_receptive_field(toy_model("addition", {"length": 10}, name="rwa"), FEW)
+    for name in ("field_50", "field_90", "field_95"):
+        assert rwa.metrics[name].censored == (rwa.metrics[name].value == 9)
+    # A delay line sees nothing beyond its ten steps, however long the sequence.
+    delay = memory_length.measure_receptive_field(toy_model("addition", {"length": 10}, DelayLine(2, 10)), FEW)
+    assert not any(delay.metrics[name].censored for name in ("field_50", "field_90", "field_95"))
+
+
+def test_extrapolation_goes_on_to_the_length_that_is_asked_for() -> None:
+    loaded = model_with_memory(10**6)
+    # Of copy with 5 items, 60 steps of length are 70 steps: 32 times as many are 2,240.
+    short, long = (memory_length.measure_extrapolation(loaded, replace(FEW, length=length)) for length in (2239, 2240))
+    assert short.curves["extrapolation_loss"].x == (1, 2, 4, 8, 16)
+    assert long.curves["extrapolation_loss"].x == (1, 2, 4, 8, 16, 32)
+    assert long.metrics["extrapolation"].value == 32
+    loss, trivial = (long.curves[f"extrapolation_{name}"].y[-1] for name in ("loss", "trivial"))
+    assert loss is not None
+    assert trivial is not None
+    assert long.metrics["loss_at_limit"].value == pytest.approx(loss / trivial, rel=1e-4)
+
+
 def test_what_is_not_even_recalled_at_the_smallest_lag_may_be_at_any_below() -> None:
     horizon = memory_length.measure(model_with_memory(3), FEW).metrics["horizon"]
     assert (horizon.value, horizon.low, horizon.high, horizon.censored) == (0, 0, 6, False)

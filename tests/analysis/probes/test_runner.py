@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import pytest
 import torch
 
 from analysis.probes import models, records, runner
+from analysis.probes.errors import OUT_OF_MEMORY
 from analysis.probes.parallel import run_all
-from analysis.probes.records import read_records
-from analysis.probes.result import NotAvailableError
+from analysis.probes.records import ProbeRecord, read_records
+from analysis.probes.result import NotAvailableError, ProbeResult
 from analysis.probes.runner import ProbeEvent
 from tests.analysis.probe_doubles import SETTINGS, CountingProbe, fail_with, failed_jobs, probe_options
 from tests.analysis.report_runs import experiment, write_run
@@ -62,6 +64,38 @@ def test_what_is_known_is_read(out: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert counting_probe.names == ["gru", "rnn"] * 3
     assert [set(record) for record in both] == [{"toy", "other"}] * 2
     assert set(records.read_records(jobs[0].folder)) == {"toy", "other"}
+
+
+def test_what_an_earlier_revision_of_a_probe_found_is_measured_again(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counting_probe = CountingProbe()
+    install_probes(monkeypatch, toy=counting_probe)
+    jobs, _ = runner.find_jobs(out)
+    run_all(jobs[:1], probe_options("toy"))
+    path = jobs[0].folder / records.FILE_NAME
+    plain = json.loads(path.read_text())
+    assert plain["probes"]["toy"].pop("revision") == 1
+    path.write_text(json.dumps(plain))
+    # Written before there were revisions.
+    run_all(jobs[:1], probe_options("toy"))
+    assert counting_probe.names == ["gru"]
+    monkeypatch.setattr(sys.modules["analysis.probes.toy"], "REVISION", 2, raising=False)
+    assert records.read_records(jobs[0].folder)["toy"].result is not None
+    run_all(jobs[:1], probe_options("toy"))
+    run_all(jobs[:1], probe_options("toy"))
+    assert counting_probe.names == ["gru", "gru"]
+    assert records.read_records(jobs[0].folder)["toy"].revision == 2
+
+
+def test_a_measure_that_an_earlier_revision_lacks_is_not_lost() -> None:
+    def record(revision: int, **unavailable: str) -> ProbeRecord:
+        result = ProbeResult(unavailable=unavailable)
+        return ProbeRecord(settings={}, weights="", result=result, revision=revision)
+
+    assert runner.lost_measures(record(2, held="it has no gates"), record(1)) is None
+    assert runner.lost_measures(record(2, held="it has no gates"), record(2)) == "held: it has no gates"
+    assert runner.lost_measures(record(2, held=OUT_OF_MEMORY), record(1)) == f"held: {OUT_OF_MEMORY}"
 
 
 def test_other_weights_are_probed_anew(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from analysis.probes.aggregate import RowResults, SectionResults
 from analysis.probes.models import LoadedModel, untrained_model
 from analysis.probes.result import Metric, NotAvailableError, ProbeResult
 from analysis.probes.settings import ProbeSettings
-from analysis.probes.signal_survival import lags_up_to
+from analysis.probes.signal_survival import lags_up_to, task_spans
 from analysis.report import signal_survival as survival_chapter
 from analysis.report.blocks import Table, Text
 from analysis.report.signal_survival import describe_left, format_power_of_ten, format_share
@@ -25,6 +25,7 @@ from architectures.rda import AveragingLayer
 from tests.analysis.chapter_sentences import chapter_text
 from tests.analysis.report_runs import experiment, write_run
 from workbench.results import read_run
+from workbench.tasks import build
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SETTINGS = ProbeSettings(longest=1000)
@@ -79,6 +80,35 @@ def test_the_median_and_the_best_unit():
     assert value(result, "half_left_best") == 1000
     assert not result.metrics["half_left"].censored
     assert value(result, "half_left") == 3
+
+
+def test_only_units_that_hold_a_hundredth_count_on_the_tasks_own_sequences():
+    """Units that keep 0.5, 0.73, and 0.96 a step: over 99 steps the last holds 0.0176, the others next to nothing."""
+    loaded = load_model("tests.analysis.toy_encoders:Diagonal", hidden_size=3, fastest=0.5, slowest=0.96)
+    result = signal_survival.measure_held(loaded, SETTINGS)
+    assert value(result, "task_lag") == 99
+    assert value(result, "units_holding") == pytest.approx(1 / 3)
+    assert value(result, "held") == value(result, "held_best") == pytest.approx(0.96**99, rel=1e-4)
+    shorter = signal_survival.measure_held(loaded, replace(SETTINGS, length=10))
+    assert value(shorter, "units_holding") == pytest.approx(2 / 3)
+    assert value(shorter, "held") == pytest.approx((0.96**9 + 0.73**9) / 2, rel=1e-4)
+    none = load_model("tests.analysis.toy_encoders:Diagonal", fastest=0.0, slowest=0.0)
+    nothing = signal_survival.measure_held(none, SETTINGS)
+    assert value(nothing, "units_holding") == 0
+    assert "held" not in nothing.metrics
+
+
+def test_a_symbol_has_to_be_held_until_its_recall():
+    task = build("copy", length=20, items=3)
+    batch = task.fixed("test", 4, torch.device("cpu"))
+    spans = task_spans(batch)
+    assert len(spans) == 12
+    symbols = batch.x.tolist()
+    for span in spans:
+        assert symbols[span.sequence][span.start] == batch.target[span.sequence, span.end]
+    lengths = task_spans(build("classify-length", length=9).fixed("test", 5, torch.device("cpu")))
+    assert all(span.start == 0 for span in lengths)
+    assert {span.end for span in lengths} <= set(range(1, 9))
 
 
 def test_what_is_shut_out_is_lost_and_no_number():
@@ -170,11 +200,17 @@ def test_the_chapter_says_what_the_numbers_say(tmp_path):
     assert "keeps 0.9999 of a signal leaves 0.905 of it after 1,000 copies" in text
     assert "more than that in rda (0.990" in text
     assert "less than that in lstm (4.3" in text
-    assert "rda keeps a hundredth of a signal for longest, ≥ 1,000 steps [≥ 1,000]; its interval" in text
+    assert "down to 1 % after ≥ 1,000 steps [≥ 1,000] in rda and 459 steps [459, 459] in lstm" in text
+    assert "no measure of what is remembered on the task" in text
+    # 0.99999^99 and 0.99^99.
+    assert (
+        "over 99 steps, the gates of the units that hold 1 % or more of a signal hold on to this much of it: " in text
+    )
+    assert "rda 0.999 [0.999, 0.999] in 100 % of its units; lstm 0.370 [0.370, 0.370] in 100 % of its units." in text
     assert "tcn" in text
     notes = [text for block in chapter.blocks if isinstance(block, Text) for text in block.sentences]
     assert "gru: its code is lost." in notes
-    assert any(note.startswith("Survival in the gates of rnn: it has no gates") for note in notes)
+    assert any(note.startswith("Gates of rnn: it has no gates") for note in notes)
     assert sum(block.kind == "figure" for block in chapter.blocks) == 2
     table = next(block for block in chapter.blocks if isinstance(block, Table))
     assert {line[0].text: line[-1].text for line in table.rows}["rnn"] == "all"
@@ -194,9 +230,9 @@ def test_what_is_left_is_told_from_the_photocopiers_by_the_interval(tmp_path):
     }
     sentence = describe_left(section_results(tmp_path, rows).rows)
     assert sentence == (
-        "After 1,000 steps, the gates of the median unit have left more than that in lstm (0.955 [0.933, 0.977]); "
-        "an amount that cannot be told from that in gru (0.955 [0.871, 1.00]), rnn (0.955) and "
-        "rwa (0.891 [0.871, 0.912]); less than that in rda (0.881 [0.871, 0.891])."
+        "After 1,000 shuffled steps, the gates of the median unit have left more than that in "
+        "lstm (0.955 [0.933, 0.977]); an amount that cannot be told from that in gru (0.955 [0.871, 1.00]), rnn "
+        "(0.955) and rwa (0.891 [0.871, 0.912]); less than that in rda (0.881 [0.871, 0.891])."
     )
 
 

@@ -143,3 +143,16 @@ def test_other_data(tmp_path: Path) -> None:
 def test_one_row(tmp_path: Path) -> None:
     write_run(tmp_path, experiment("lstm"))
     assert check_fairness(read_section(tmp_path)) == (True, ("There is one row, and nothing to compare it with.",))
+
+
+def test_unequal_sizes_are_a_fault(tmp_path: Path) -> None:
+    write_run(tmp_path, experiment("lstm"), parameters=1_000)
+    write_run(tmp_path, experiment("gru"), parameters=1_900)
+    assert check_fairness(read_section(tmp_path))[0]
+    write_run(tmp_path, experiment("han"), parameters=45_000)
+    fair, sentences = check_fairness(read_section(tmp_path))
+    assert not fair
+    assert (
+        "Unequal sizes: the numbers of parameters differ by a factor of 45.0 (lstm 1,000, han 45,000); "
+        "--match parameters makes them equal."
+    ) in sentences

@@ -11,6 +11,7 @@ from analysis.probes.result import Curve, Metric, ProbeResult
 from analysis.probes.settings import ProbeSettings
 from analysis.report import gradient_decay
 from analysis.report.blocks import Text
+from analysis.report.gradient_decay import decay_table, describe_laws
 from analysis.style import LINE_STYLES
 from tests.analysis.chapter_sentences import chapter_text
 from tests.analysis.report_runs import experiment, write_run
@@ -71,7 +72,7 @@ def test_the_chapter_says_what_the_numbers_say(tmp_path):
     assert "exponentially in lstm (half-life 41 steps [38.5, 43.5]) and gru (half-life 20 steps" in text
     assert "as a power law in rwa (exponent -1 [-1, -1])" in text
     assert "neither law closely in tcn" in text
-    assert "lstm has the longest half-life, and its interval overlaps no other" in text
+    assert "lstm has the longest half-life, 41 steps [38.5, 43.5]; the next, gru, has 20 steps [17.5" in text
     assert "lengthened the half-life of lstm (from 10.0 to 41.0 steps) and gru (from 10.0 to 20.0 steps)" in text
     assert "grows, in gru (0.100" in text
     assert "cannot be told from 0 in rwa" in text
@@ -97,19 +98,47 @@ def test_doubts_about_a_law_are_stated(tmp_path):
     assert "lstm (half-life 41 steps [38.5, 43.5]; by AIC a power law is about as good; so in 2 of 3 seeds)" in text
 
 
+def test_laws_of_a_typical_sequence_are_told_with_their_parts_rivals_and_misfit(tmp_path):
+    def result(law: str, rival: str | None = None, **values: float) -> ProbeResult:
+        metrics = {f"gradient_{name}": Metric(value=value, unit="1", what="") for name, value in values.items()}
+        labels = {"gradient_law": law, "gradient_mean_law": "power law"}
+        return ProbeResult(metrics=metrics, labels={**labels, "gradient_rival": rival} if rival else labels)
+
+    rows = {
+        "lstm": [result("exponential", "power law", typical_half_life=12, half_life=99)],
+        "gru": [result("two rates", fast_half_life=2, slow_half_life=50)],
+        "rda": [result("exponential to a floor", fast_half_life=3)],
+        "rnn": [result("unclear", law_r2=0.4)],
+        "tcn": [result("none", law_r2=0.7, misfit=0.5, lack_of_fit=1e-9)],
+        "rwa": [result("none", law_r2=0.7, misfit=0.5, lack_of_fit=0.004)],
+    }
+    results = section_results(tmp_path, rows)
+    text = describe_laws(results.rows, "gradient", "It")
+    assert text == (
+        "It falls exponentially in lstm (half-life 12; a power law is not ruled out); it falls exponentially to a "
+        "floor in rda (half-life 3); it falls at two rates, a fast and a slow one, in gru (half-life of the slow part "
+        "50); it falls, but differs too much between sequences to name a law, in rnn; it falls as none of the laws "
+        "says in tcn (R² of the best one 0.700; off by 0.500 nats; p < 0.001) and rwa (R² of the best one 0.700; off "
+        "by 0.500 nats; p = 0.00400)."
+    )
+    table = decay_table(results)
+    of_mean = [column.heading for column in table.columns].index("of the mean")
+    assert {row[of_mean].text for row in table.rows} == {"power law"}
+
+
 def test_overlapping_intervals_have_no_winner(tmp_path):
     rows = {
         "lstm": [probe_result(half_life) for half_life in (20, 40, 60)],
         "gru": [probe_result(half_life) for half_life in (19, 30, 50)],
     }
     text = gradient_text(section_results(tmp_path, rows), tmp_path)
-    assert "lstm has the longest half-life, but no winner: the interval of gru overlaps its own" in text
+    assert "the next, gru, has 33 steps [0, 72.0], 0.825 times as much; they are not told apart with 3 seeds" in text
     assert "changed no half-life in lstm and gru that the intervals could tell" in text
 
 
 def test_one_seed_without_intervals_claims_nothing(tmp_path):
     text = gradient_text(section_results(tmp_path, {"lstm": [probe_result(40)], "gru": [probe_result(20)]}), tmp_path)
-    assert "no winner: there is no interval for lstm and gru" in text
+    assert "0.500 times as much; there are no intervals to tell them apart by (indicative)" in text
     assert "cannot be told from 0 in lstm" in text
     assert "of one seed" in text
 

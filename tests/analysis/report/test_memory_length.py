@@ -87,17 +87,21 @@ def test_intervals_apart_have_a_winner(tmp_path: Path) -> None:
     text = chapter_text(
         build(tmp_path, section_results(lstm=probe_result(metric(80, 75, 85)), gru=probe_result(metric(40, 35, 45))))
     )
-    assert "lstm recalls from farthest back, 80 steps [75, 85]; its interval lies above all others" in text
+    assert (
+        "lstm recalls from farthest back, 80 steps [75, 85]; the next, gru, has 40 steps [35, 45], 0.500 times as "
+        "much; its interval is apart from that one (indicative). The lags run"
+    ) in text
     assert "The lags run from 11 to 110 steps." in text
     assert "lstm has the largest" not in text
-    assert "memory capacity, 5 outputs [4.50, 5.50], but no winner" in text
+    assert "The memory capacity of gru and lstm is the same, 5 outputs [4.50, 5.50]." in text
 
 
 def test_intervals_that_overlap_have_none(tmp_path: Path) -> None:
     text = chapter_text(
         build(tmp_path, section_results(lstm=probe_result(metric(80, 60, 85)), gru=probe_result(metric(65, 60, 70))))
     )
-    assert "lstm recalls from farthest back, 80 steps [60, 85], but no winner: the interval of gru overlaps" in text
+    assert "lstm recalls from farthest back, 80 steps [60, 85]; the next, gru, has 65 steps [60, 70]" in text
+    assert "they are not told apart with 1 seed (indicative)" in text
 
 
 def test_who_reaches_the_end_of_the_lags_is_not_told_apart(tmp_path: Path) -> None:
@@ -108,8 +112,19 @@ def test_who_reaches_the_end_of_the_lags_is_not_told_apart(tmp_path: Path) -> No
             section_results(lstm=probe_result(end), gru=probe_result(end), rwa=probe_result(metric(20, 10, 30))),
         )
     )
-    assert "gru recalls from farthest back, ≥ 110 steps [≥ 100], but no winner" in text
-    assert "at the largest gru and lstm still recall more than half way from chance to all." in text
+    assert "Recall horizon: 2 of 3 reach the limit tested, 110 steps: gru and lstm; then rwa, 20 steps" in text
+    assert "who reaches the largest still recalls more than half way from chance to all there." in text
+    assert "accuracy there" not in text
+
+
+def test_the_accuracy_at_the_largest_lags_decides_among_those_who_reach_them(tmp_path: Path) -> None:
+    rows = {}
+    for name, accuracy in (("lstm", 0.99), ("gru", 0.7)):
+        complete = probe_result(metric(110, 110, 110, at_least=True))
+        at_limit = metric(accuracy, accuracy - 0.01, accuracy + 0.01, unit="share")
+        rows[name] = replace(complete, metrics={**complete.metrics, "accuracy_at_limit": at_limit})
+    text = chapter_text(build(tmp_path, section_results(**rows)))
+    assert "the accuracy there tells them apart: lstm 0.990 [0.980, 1], then gru 0.700 [0.690, 0.710]" in text
 
 
 def test_nobody_recalls_anything(tmp_path: Path) -> None:
@@ -126,8 +141,8 @@ def test_nothing_is_held(tmp_path: Path) -> None:
         metrics={**complete.metrics, "memory_capacity": metric(0, 0, 0, unit="outputs"), "field_95": metric(0, 0, 0)},
     )
     text = chapter_text(build(tmp_path, section_results(lstm=nothing, gru=nothing)))
-    assert "The memory capacity of gru and lstm is 0 outputs." in text
-    assert "The lag within which 95 % of the squared gradient lie of gru and lstm is 0 steps." in text
+    assert "Nothing learned yet: the memory capacity of gru and lstm is 0 outputs." in text
+    assert "the lag within which 95 % of the squared gradient lie of gru and lstm is 0 steps." in text
 
 
 def test_a_single_lag_is_told_by_accuracy(tmp_path: Path) -> None:
@@ -135,7 +150,7 @@ def test_a_single_lag_is_told_by_accuracy(tmp_path: Path) -> None:
         probe_result(metric(12, 12, 12, at_least=True), lags=(12, 12), accuracy=accuracy) for accuracy in (0.9, 0.7)
     )
     text = chapter_text(build(tmp_path, section_results("multicopy", lstm=one, rda=other)))
-    assert "Everything is recalled at one lag, 12 steps: lstm recalls most, 0.900 [0.890, 0.910]; its interval" in text
+    assert "Everything is recalled at one lag, 12 steps: lstm recalls most, 0.900 [0.890, 0.910]; the next" in text
 
 
 def test_a_single_seed_says_so_and_several_are_averaged(tmp_path: Path) -> None:
@@ -199,7 +214,7 @@ def test_what_is_missing_is_named_with_its_reason_and_its_rows(tmp_path: Path) -
         "custom: RuntimeError: no.",
     )
     assert (
-        "rda has 95 % of its squared gradient within the largest lag, 30 steps [28, 31]; its interval"
+        "rda has 95 % of its squared gradient within the largest lag, 30 steps [28, 31]; the next, lstm"
         in chapter_text(built)
     )
     assert table_cells(built)["rda"]["recall/horizon,\nsteps"] == ABSENT

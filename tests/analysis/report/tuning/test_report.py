@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
@@ -22,8 +23,16 @@ from analysis.report.tuning.search_space import (
 )
 from analysis.report.tuning.tuned_tasks import tuned_tasks
 from tests.analysis.page import Page
-from tests.analysis.report_runs import experiment, write_run
-from tests.analysis.tuning_studies import SPACE, searched_study, study, trial, trial_params, write_tuned_runs
+from tests.analysis.report_runs import TRIVIAL_LOSS, experiment, write_run
+from tests.analysis.tuning_studies import (
+    SPACE,
+    read_results,
+    searched_study,
+    study,
+    trial,
+    trial_params,
+    write_tuned_runs,
+)
 from workbench import study_files
 from workbench.config import TUNING_SEED
 from workbench.errors import UserError
@@ -62,9 +71,9 @@ def test_the_whole_report(tmp_path: Path) -> None:
     names = {path.name for path in (tmp_path / "figures").glob("tuning-*.svg")}
     slug = "my-own-script-alert-1-script-x-1"
     kinds = ("compared", "history", "importance", *(f"{k}-{n}" for k in ("slices", "parallel") for n in ("lstm", slug)))
-    assert names == {f"tuning-addition-length-100-{kind}.svg" for kind in kinds}
+    assert names == {f"tuning-addition-{kind}.svg" for kind in kinds}
     assert {path.stem for path in (tmp_path / "figures").glob("*.png")} >= {name[:-4] for name in names}
-    assert (tmp_path / "tables" / "tuned-against-default-on-addition-length-100.tex").exists()
+    assert (tmp_path / "tables" / "addition-tuned-against-default.tex").exists()
     assert hostile.winner_identity == hostile.default_identity
 
 
@@ -114,7 +123,7 @@ AWKWARD_STUDIES: dict[str, Any] = {
     "empty": study("empty", [trial(0, 0.1, params={})], space={}),
     "costly": study("costly", [trial(0, 0.1, 9.0), trial(1, 0.2, 9.0)], objectives=("loss", "parameters")),
     HOSTILE: study(
-        HOSTILE, [trial(0, 0.1, params={"<b>": 1}), trial(1, 0.2, params={"<b>": 2})], space={"<b>": [1, 2]}
+        HOSTILE, [trial(0, 0.1, params={"<u>": 1}), trial(1, 0.2, params={"<u>": 2})], space={"<u>": [1, 2]}
     ),
 }
 
@@ -125,7 +134,7 @@ def test_awkward_studies_without_runs(tmp_path: Path, name: str) -> None:
     page = Page(build.write_report(tmp_path).read_text(encoding="utf-8"))
     assert "No run on fresh seeds has finished yet." in page.text
     assert "Tuning: addition, length=100" in page.text
-    assert not {"b", "script"} & set(page.tags)
+    assert not {"u", "script"} & set(page.tags)
     assert not (tmp_path / "comparison.csv").exists()
 
 
@@ -196,6 +205,22 @@ def test_the_comparison_shows_every_finished_trial(tmp_path: Path) -> None:
     (panel,) = figure.axes
     assert len(x_positions(panel)) == 24
     assert tuned_vs_default.draw_tuned_vs_default(tuned_tasks([study()], [])[0]) is None
+
+
+def test_the_comparison_shows_every_seed_and_intervals_of_four(tmp_path: Path) -> None:
+    write_tuned_runs(tmp_path, searched_study("lstm", 0.01), [0.1, 0.11, None], [0.02, 0.021, 0.022, 0.023])
+    _, task = read_results(tmp_path)
+    figure = tuned_vs_default.draw_tuned_vs_default(task)
+    assert figure is not None
+    points = [(line.get_marker(), [float(x) for x in np.asarray(line.get_xdata())]) for line in figure.axes[0].lines]
+    assert [x for marker, x in points if marker == "."] == [[0.1, 0.11], [0.02, 0.021, 0.022, 0.023]]
+    # The seed that diverged is at the loss of the best answer without memory.
+    assert [x for marker, x in points if marker == "x"] == [[TRIVIAL_LOSS]]
+    default, tuned = [(0.1 * 0.11 * TRIVIAL_LOSS) ** (1 / 3), (0.02 * 0.021 * 0.022 * 0.023) ** (1 / 4)]
+    assert [x for marker, x in points if marker == "s"] == [[pytest.approx(default)], [pytest.approx(tuned)]]
+    interval = scipy.stats.ttest_1samp(np.log([0.02, 0.021, 0.022, 0.023]), 0).confidence_interval(0.95)
+    ends = pytest.approx([float(end) for end in np.exp(interval)])
+    assert [x for marker, x in points if marker == ""] == [pytest.approx([default, tuned]), ends]
 
 
 def test_axes() -> None:

@@ -1,0 +1,38 @@
+"""How many seeds it takes to tell two rows apart."""
+
+import math
+
+from analysis.comparison.pairs import SIGNIFICANCE, Groups
+
+POWER = 0.8
+"""Chance of telling the rows apart that the number of seeds is for."""
+MAX_SEEDS = 1000
+"""Numbers of seeds beyond this are not given: the rows are as good as equal."""
+
+
+def seeds_to_settle(groups: Groups, first: int, second: int) -> int | None:
+    """Returns the number of seeds of each row that tells two rows apart with 80 % power.
+
+    For Student's two-sided test at 5 %, if the rows differ by what is measured now, and seeds spread as they do now
+    (Cohen 1988, chapter 2). The difference itself is uncertain, and so is this number.
+
+    Returns:
+        `None` if there are too few seeds to say, the rows do not differ, or it would take more than 1,000.
+    """
+    from statsmodels.stats.power import tt_ind_solve_power
+
+    pair = [first, second]
+    if not (groups.freedom[pair] > 0).all():
+        return None
+    spread = math.sqrt(groups.variances[pair].mean())
+    difference = abs(float(groups.means[second] - groups.means[first]))
+    if difference == 0:
+        return None
+    if spread == 0 or difference / spread > 10:
+        return 2
+    # Cheaper to ask than to solve for the limit: beyond it the solver warns.
+    if tt_ind_solve_power(difference / spread, nobs1=MAX_SEEDS, alpha=SIGNIFICANCE) < POWER:
+        return None
+    if tt_ind_solve_power(difference / spread, nobs1=2, alpha=SIGNIFICANCE) >= POWER:
+        return 2
+    return math.ceil(float(tt_ind_solve_power(difference / spread, power=POWER, alpha=SIGNIFICANCE)))
