@@ -102,21 +102,21 @@ def _describe_undecided(comparison: LossComparison) -> str:
 def _describe_indication(comparison: LossComparison) -> str:
     """Returns the first row and how it compares seed by seed, where seeds are too few for a test."""
     first, second, others = comparison.standings[0], comparison.standings[1], comparison.standings[1:]
-    effect = comparison.effect(0, 1)
     beaten = sum(max(first.values) < min(other.values) for other in others)
-    start = (
-        f"{first.row.label} has the lowest test loss, {format_number(first.center)}{_below(comparison)}; the next, "
-        f"{second.row.label}'s, is {format_size(effect)}"
-    )
     fewest = min(standing.n for standing in comparison.standings)
+    text = (
+        f"Indicative only ({pluralize(fewest, 'seed')}): {first.row.label} has the lowest test loss, "
+        f"{format_number(first.center)}{_below(comparison)}; the next, {second.row.label}'s, is "
+        f"{format_size(comparison.effect(0, 1))}"
+    )
     if fewest == 1:
-        return f"{start}. {pluralize(fewest, 'seed')}: indicative only."
-    scope = f"{beaten} of the other {len(others)} rows"
-    if beaten == len(others):
-        scope = "the other" if beaten == 1 else f"the other {beaten} rows"
-    if len(others) == 1 and not beaten:
-        return f"{start}, and their seeds overlap. {pluralize(fewest, 'seed')}: indicative only."
-    return f"{start}. Every seed of it beats every seed of {scope}. {pluralize(fewest, 'seed')}: indicative only."
+        return f"{text}."
+    if not beaten:
+        return f"{text}, and the seeds of both overlap." if len(others) == 1 else f"{text}, and their seeds overlap."
+    scope = f"{beaten} of the other {len(others)}" if beaten < len(others) else f"the other {beaten}"
+    if len(others) == 1:
+        scope = second.row.label
+    return f"{text}, and every seed of {first.row.label} beats every seed of {scope}."
 
 
 def _below(comparison: LossComparison) -> str:

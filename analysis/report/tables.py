@@ -1,5 +1,6 @@
 """Tables of a task's chapter, and the table of all runs that is written to `comparison.csv`."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from string import ascii_lowercase
@@ -7,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.comparison.losses import compare_losses
-from analysis.formatting import ABSENT, format_count, format_interval, format_number, format_range
+from analysis.comparison.intervals import loss_interval, loss_scale, share_interval
+from analysis.comparison.losses import MIN_SEEDS, compare_losses
+from analysis.formatting import ABSENT, format_count, format_number, format_range
 from analysis.grouping import Row, Section, flatten_config, identity_columns
 from analysis.published_figures import PublishedSource, catalogue_name, find_published
 from analysis.report.blocks import Cell, Column, Table
@@ -101,9 +103,30 @@ def format_seconds_per_step(row: Row) -> str:
 
 
 def metric_formatter(name: str) -> Callable[[Row], str]:
-    """Returns a function that formats a test metric of a row, with enough decimals that no accuracy is rounded to 1."""
-    min_decimals = ACCURACY_DECIMALS if name == "accuracy" else 0
-    return lambda row: format_interval(row.test_mean(name), min_decimals=min_decimals)
+    """Returns a function that formats a test metric of a row: its mean, from four seeds on with its interval.
+
+    Accuracies are shares, with enough decimals that none is rounded to 1; the sequences of the test set are at least as
+    many independent answers as count for their interval. Other metrics are averaged as losses are.
+    """
+
+    def format_metric(row: Row) -> str:
+        values = [value for run in row.runs if math.isfinite(value := run.test_metric(name))]
+        if not values:
+            return ABSENT
+        is_share = name == "accuracy"
+        answers = row.experiment.budget.evaluation_size
+        interval = share_interval(values, answers) if is_share else loss_interval(values, loss_scale(values))
+        show = format_accuracy if is_share else format_number
+        if len(values) < MIN_SEEDS or interval.low is None:
+            return show(interval.mean)
+        return f"{show(interval.mean)} [{show(interval.low)}, {show(interval.high)}]"
+
+    return format_metric
+
+
+def format_accuracy(value: float | None) -> str:
+    """Formats an accuracy with four decimals."""
+    return ABSENT if value is None else f"{value:.{ACCURACY_DECIMALS}f}"
 
 
 def format_reached(row: Row, key: str) -> str:

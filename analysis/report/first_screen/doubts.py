@@ -74,7 +74,7 @@ def doubt_sizes(rows: Sequence[Row]) -> list[Doubt]:
     doubts = []
     for gap in size_gaps(rows):
         ends = f"{gap.smallest.label} {format_count(gap.low)}, {gap.largest.label} {format_count(gap.high)}"
-        text = f"{gap.name} differ{'s' if gap.name == 'state' else ''} {format_factor(gap.factor)} times ({ends})"
+        text = f"{gap.name}: the most is {format_factor(gap.factor)} times the least ({ends})"
         option = "--match parameters" if gap.name == "parameters" else ""
         doubts.append(Doubt(text=text, option=option, command=elsewhere(option, "matched")))
     return doubts

@@ -78,8 +78,8 @@ def test_the_results_are_those_of_the_runs(page: Page) -> None:
     ends = math.exp(centre - half), math.exp(centre + half)
     assert rows["lstm"]["loss"] == f"{math.exp(centre):.3f} [{ends[0]:.3f}, {ends[1]:.3f}]"
     assert rows["rwa"]["loss"] == f"{1e4 * math.prod(LOSSES['rwa']) ** (1 / 3):.2f} \u00d7 10⁻⁴"
-    centre, half = mean_and_half_width(ACCURACIES["rwa"])
-    assert rows["rwa"]["accuracy"] == f"{centre:.4f} ± {half:.4f}"
+    # Three seeds have no interval, and the diverged one of four has no accuracy.
+    assert rows["rwa"]["accuracy"] == f"{mean(ACCURACIES['rwa']):.4f}"
     assert rows["rwa"] | {"loss": "", "accuracy": ""} == {
         "hidden size": "250",
         "parameters": "191,501",
