@@ -103,6 +103,11 @@ class RunRecorder(pl.Callback):
         goal = Goal.for_task(self.experiment.budget.until, as_sequence_module(pl_module).task)
         if goal is not None:
             self.goal = GoalTracker(goal=goal, **self._goal_state)
+        if self.rows:
+            # A row that was only appended may be lost where the machine ended, though its checkpoint was not.
+            table = pd.DataFrame(self.rows)
+            self._columns = list(table.columns)
+            write_text(self.folder / "metrics.csv", table.to_csv(index=False))
         if self.reached:
             # The last checkpoint is that of the end: there is nothing left to train.
             trainer.should_stop = True
@@ -191,7 +196,8 @@ class RunRecorder(pl.Callback):
             write_text(path, table.to_csv(index=False))
             return
         line = pd.DataFrame([row], columns=self._columns).to_csv(index=False, header=False)
-        with path.open("ab", buffering=0) as file:
+        # Closing writes it by one call to the system, and raises if the disk takes only a part.
+        with path.open("ab") as file:
             file.write(line.encode())
 
     def _fetch(self) -> list[dict[str, float]]:

@@ -14,6 +14,9 @@ from workbench.files import ensure_writable, read_yaml, write_yaml
 LOCK_SECONDS = 0.5
 """Seconds to wait for the lock of a run: `workbench view` holds it for a moment to see whether the run is under way."""
 
+LOCK_TRIES = 5
+"""How often a folder that disappears is made again before its lock is given up."""
+
 
 class BusyError(UserError):
     """Another process has locked the folder of a run."""
@@ -63,17 +66,23 @@ def run_lock(folder: Path) -> Iterator[None]:
         BusyError: if another process has locked it.
         UserError: if the folder cannot be created.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"cannot create the folder {folder}: {error.strerror}; move the file that is in the way"
-        ) from None
     lock = FileLock(folder / ".lock", timeout=LOCK_SECONDS, poll_interval=LOCK_SECONDS / 25)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise BusyError(f"another process is at work on {folder}; wait until it has ended, or stop it") from None
+    for attempt in range(LOCK_TRIES):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"cannot create the folder {folder}: {error.strerror}; move the file that is in the way"
+            ) from None
+        try:
+            lock.acquire()
+            break
+        except Timeout:
+            raise BusyError(f"another process is at work on {folder}; wait until it has ended, or stop it") from None
+        except FileNotFoundError:
+            # The folder was removed in between, by `workbench rm`.
+            if attempt == LOCK_TRIES - 1:
+                raise
     try:
         # Files that a killed process had begun to write: with the lock held, no other process writes them now.
         for unfinished in folder.glob(".*.tmp"):

@@ -88,7 +88,7 @@ class RunPool(ProcessPool):
                 self._waiting.append(index)
                 self.on_start(worker)
                 return
-            message = RunEvent(kind="refused", text=message.text)
+            message = RunEvent(kind="stopped" if self.stopping else "refused", text=message.text)
         # First, as a refusal stops the pool: the process must not lock another run before it learns of that.
         self._listen(index, message)
         if message.kind == "failed" and self.device == "cuda":

@@ -51,7 +51,8 @@ def scores_of(sections: Sequence[Section]) -> Scores | None:
         for comparison in by_title.values()
     ]
     common = set.intersection(*enough)
-    labels = tuple(row.label for row in sections[0].rows if row.label in common)
+    rows = dict.fromkeys(row.label for section in sections for row in section.rows)
+    labels = tuple(label for label in rows if label in common)
     if len(labels) < 2:
         return None
     values = tuple(tuple(_scores(comparison, label) for comparison in by_title.values()) for label in labels)

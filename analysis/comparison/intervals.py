@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from analysis.statistics import CONFIDENCE, half_width, wilson_interval
+from analysis.statistics import CONFIDENCE, half_width, mean_interval, wilson_interval
 
 Scale = Literal["log", "linear"]
 """Scale on which a loss is averaged and compared: `log` unless some loss is negative."""
@@ -77,23 +77,25 @@ def share_interval(shares: Sequence[float], answers: int | None = None) -> MeanI
 
     Args:
         shares: the share of each seed.
-        answers: the number n of answers in the test set; if unknown, the smallest that gives the shares' resolution is
-            not guessed, and the interval is that of the seeds alone.
+        answers: the number n of answers in the test set; if unknown, the interval is Student's of the shares
+            themselves, cut off at 0 and 1.
     """
     if not shares:
         return MeanInterval(mean=math.nan, low=None, high=None, n=0)
+    if not answers:
+        # Without the resolution of the shares their logits mean nothing near 0 and 1.
+        plain = mean_interval(shares)
+        if plain.half_width is None:
+            return MeanInterval(mean=plain.mean, low=None, high=None, n=plain.n)
+        return MeanInterval(mean=plain.mean, low=max(0.0, plain.low), high=min(1.0, plain.high), n=plain.n)
     values = np.clip(np.asarray(shares, dtype=float), 0, 1)
     mean = float(values.mean())
-    # Without a number of answers, as if there were very many: a share of exactly 0 or 1 has then a very large logit.
-    n = answers if answers else 10**6
+    n = answers
     logits = np.log((values * n + 0.5) / (n - values * n + 0.5))
     low = high = None
     if len(values) > 1:
         center, half = float(logits.mean()), float(half_width(logits[:, None])[0])
         low, high = (1 / (1 + math.exp(-end)) for end in (center - half, center + half))
-    if answers:
-        floor, ceiling = (float(end) for end in wilson_interval(np.array(mean), np.array(answers), CONFIDENCE))
-        low, high = (floor, ceiling) if low is None or high is None else (min(low, floor), max(high, ceiling))
-    if low is None or high is None:
-        return MeanInterval(mean=mean, low=None, high=None, n=len(values))
+    floor, ceiling = (float(end) for end in wilson_interval(np.array(mean), np.array(answers), CONFIDENCE))
+    low, high = (floor, ceiling) if low is None or high is None else (min(low, floor), max(high, ceiling))
     return MeanInterval(mean=mean, low=min(low, mean), high=max(high, mean), n=len(values))

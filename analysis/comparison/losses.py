@@ -75,8 +75,10 @@ class LossComparison:
     @property
     def learned(self) -> bool:
         """True if some row is below the loss of the best answer without memory, or that loss is unknown."""
-        if self.trivial_loss is None or self.scale == "linear":
+        if self.trivial_loss is None:
             return True
+        if self.scale == "linear" or self.trivial_loss <= 0:
+            return any(standing.center < self.trivial_loss for standing in self.standings)
         return any(standing.center < UNLEARNED * self.trivial_loss for standing in self.standings)
 
     @property

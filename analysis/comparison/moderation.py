@@ -4,6 +4,12 @@ import numpy as np
 
 MIN_GROUPS = 4
 """Fewest groups from which the variances' own spread is estimated; below, each keeps its own."""
+ALIKE = 0.15
+"""p-value of Bartlett's test above which variances count as alike.
+
+Below it no variance is made smaller than its own. Without that, two good rows that vary much, among others that vary
+little, would seem surer than they are: of two that share the first place, one would be called best in up to 13 %.
+"""
 
 
 def moderate_variances(variances: np.ndarray, freedom: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -12,7 +18,8 @@ def moderate_variances(variances: np.ndarray, freedom: np.ndarray) -> tuple[np.n
     A few seeds say little of a row's variance, and all rows together say much, if the variances are alike. With a
     scaled inverse chi-square distribution of the true variances, whose d0 and s0^2 are estimated from the groups, the
     expected variance of a group is (d0 s0^2 + d s^2) / (d0 + d), with d0 + d degrees of freedom. If they vary no more
-    than by chance, d0 is infinite: all have the pooled variance. If they differ much, d0 is small: each has its own.
+    than by chance, d0 is infinite: all have the pooled variance. If they differ much, d0 is small: each has its own,
+    or more.
 
     Args:
         variances: (groups,) sample variances s^2, each with n - 1 in the denominator.
@@ -41,10 +48,27 @@ def moderate_variances(variances: np.ndarray, freedom: np.ndarray) -> tuple[np.n
     prior = np.exp(logs.mean() + digamma(half_prior) - np.log(half_prior))
     moderated = (2 * half_prior * prior + freedom * variances) / (2 * half_prior + freedom)
     has_seeds = freedom > 0
-    return (
-        np.where(has_seeds, moderated, variances),
-        np.where(has_seeds, np.minimum(2 * half_prior + freedom, total), freedom),
-    )
+    moderated = np.where(has_seeds, moderated, variances)
+    moderated_freedom = np.where(has_seeds, np.minimum(2 * half_prior + freedom, total), freedom)
+    if are_alike(variances[known], freedom[known]):
+        return moderated, moderated_freedom
+    return np.maximum(variances, moderated), np.where(variances > moderated, freedom, moderated_freedom)
+
+
+def are_alike(variances: np.ndarray, freedom: np.ndarray) -> bool:
+    """Returns whether positive variances differ no more than by chance, by Bartlett's test (Bartlett 1937).
+
+    Args:
+        variances: (groups,) sample variances.
+        freedom: (groups,) their degrees of freedom.
+    """
+    from scipy.special import chdtrc
+
+    total, groups = freedom.sum(), len(variances)
+    pooled = (variances * freedom).sum() / total
+    statistic = total * np.log(pooled) - (freedom * np.log(variances)).sum()
+    correction = 1 + ((1 / freedom).sum() - 1 / total) / (3 * (groups - 1))
+    return bool(chdtrc(groups - 1, statistic / correction) > ALIKE)
 
 
 def inverse_trigamma(value: float) -> float:

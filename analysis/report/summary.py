@@ -46,9 +46,11 @@ def headline(section: Section) -> str:
             f"Nothing learned yet: no row's test loss is clearly below {format_number(comparison.trivial_loss)}, that "
             f"of the best answer without memory; the lowest is {first.row.label}'s, {format_number(first.center)}."
         )
-    if len(comparison.standings) > 1 and all(run.experiment.budget.until for run in section.runs):
+    until_goal = all(run.experiment.budget.until for run in section.runs)
+    if until_goal and len(comparison.standings) > 1 and (text := describe_first_solved(section)):
         # Runs that end at their goal have no losses to compare: those of the fastest were measured first.
-        return describe_first_solved(section) or _describe_single(comparison)
+        fewest = min(standing.n for standing in comparison.standings)
+        return f"Indicative only ({pluralize(fewest, 'seed')}): {text}" if comparison.indicative else text
     if len(comparison.standings) == 1:
         return _describe_single(comparison)
     if len(comparison.tied) > 1:
@@ -252,12 +254,13 @@ def settle(section: Section) -> Settlement | None:
     if all(run.experiment.budget.until for run in section.runs):
         return None
     near = [place for place in range(1, len(comparison.standings)) if not comparison.apart[0, place]] or [1]
-    place = 1 if comparison.indicative else near[0]
+    # The row that is hardest to tell from the first is what keeps it from being the best.
+    place = 1 if comparison.indicative else max(near, key=lambda row: comparison.groups.difference(0, row).p or 0.0)
     first, second = comparison.standings[0], comparison.standings[place]
     most = max(standing.n for standing in comparison.standings)
     needed = seeds_to_settle(comparison.groups, 0, place)
     names = f"{first.row.label} from {second.row.label}"
-    if needed is None and most >= MIN_SEEDS:
+    if needed is None and min(first.n, second.n) >= MIN_SEEDS:
         sentence = (
             f"More than {format_count(MAX_SEEDS)} seeds would be needed to tell {names}: they are as good as equal."
         )

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import digamma, polygamma
 
-from analysis.comparison.moderation import inverse_trigamma, moderate_variances
+from analysis.comparison.moderation import are_alike, inverse_trigamma, moderate_variances
 
 
 @pytest.mark.parametrize("value", [1e-3, 0.2, 1.0, 7.5, 300.0])
@@ -26,9 +27,22 @@ def test_variances_that_differ_are_drawn_together_as_far_as_the_prior_says() -> 
     logs = np.log(sample)
     half = brentq(lambda x: polygamma(1, d / 2) + polygamma(1, x) - logs.var(ddof=1), 1e-3, 1e3)
     prior = np.exp(logs.mean() - (digamma(d / 2) - np.log(d / 2)) + (digamma(half) - np.log(half)))
-    assert variances == pytest.approx((2 * half * prior + d * sample) / (2 * half + d), rel=1e-6)
-    assert freedom == pytest.approx(np.full(5, 2 * half + d), rel=1e-6)
-    assert (np.diff(np.argsort(variances)) == np.diff(np.argsort(sample))).all()
+    moderated = (2 * half * prior + d * sample) / (2 * half + d)
+    # They are not alike, so that none is made smaller than its own.
+    assert variances == pytest.approx(np.maximum(sample, moderated), rel=1e-6)
+    assert freedom == pytest.approx(np.where(sample > moderated, d, 2 * half + d), rel=1e-6)
+    assert (sample > moderated).any()
+    assert (sample < moderated).any()
+
+
+def test_alike_is_what_bartletts_test_says() -> None:
+    generator = np.random.default_rng(0)
+    for spread in (0.0, 0.4, 0.8):
+        samples = [np.exp(spread * index) * generator.normal(size=4 + index) for index in range(5)]
+        variances, freedom = (
+            np.array(values) for values in zip(*((x.var(ddof=1), len(x) - 1.0) for x in samples), strict=True)
+        )
+        assert are_alike(variances, freedom) == (stats.bartlett(*samples).pvalue > 0.15)
 
 
 def test_few_groups_keep_their_own() -> None:

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from scipy import stats
 
@@ -11,25 +12,33 @@ from tests.analysis.papers.known_tables import comparison_table, our_result
 STEPS, LOSS = comparison_table(), comparison_table(of="test/loss")
 
 
-def test_of_three_seeds_each_the_interval_ends_where_they_are_wholly_apart():
-    """Three against three are told apart by the log-rank test if, and only if, all of one come before the other."""
+def test_an_interval_holds_the_ratios_that_the_log_rank_test_does_not_reject():
+    first, second = [100, 108, 110, 120], [300, 320, 330, 350]
+    ratio = result_ratio(our_result(first), our_result(second), STEPS)
+    assert ratio.value == pytest.approx(325 / 109)
+    kept = [
+        factor
+        for factor in np.exp(np.linspace(0, math.log(10), 800))
+        if stats.logrank([factor * step for step in first], second).pvalue > 0.05
+    ]
+    assert ratio.low == pytest.approx(min(kept), rel=0.02)
+    assert ratio.high == pytest.approx(max(kept), rel=0.02)
+    # No two orders of four and four are rarer than 2 of 70.
+    assert ratio.p == pytest.approx(max(2 / 70, stats.logrank(first, second).pvalue))
+    assert str(ratio) == "2.98 times (p = 0.029)"
+
+
+def test_three_seeds_each_are_never_told_apart():
     ratio = result_ratio(our_result([100, 110, 120]), our_result([300, 320, 350]), STEPS)
-    assert ratio.value == pytest.approx(320 / 110)
-    assert ratio.low == pytest.approx(300 / 120, rel=0.01)
-    assert ratio.high == pytest.approx(350 / 100, rel=0.01)
-    expected = stats.logrank([100, 110, 120], [300, 320, 350]).pvalue
-    assert ratio.p == pytest.approx(expected)
-    assert str(ratio) == "2.91 times (p = 0.025)"
+    assert (ratio.low, ratio.high, ratio.p) == (None, None, pytest.approx(0.1))
 
 
 def test_seeds_that_never_get_there_are_later_than_the_budget():
-    ratio = result_ratio(our_result([100, 110, 120]), our_result([], 3), STEPS)
-    assert ratio.value == pytest.approx(10_000 / 110)
+    ratio = result_ratio(our_result([100, 110, 115, 120]), our_result([], 4), STEPS)
+    assert ratio.value == pytest.approx(10_000 / 112.5)
     assert (ratio.bound, ratio.high) == ("> ", None)
-    # By a factor of 10,000 / 120 the slowest seed would be as late as the budget.
-    assert ratio.low == pytest.approx(10_000 / 120, rel=0.01)
-    turned = result_ratio(our_result([], 3), our_result([100, 110, 120]), STEPS)
-    assert turned.value == pytest.approx(110 / 10_000)
+    turned = result_ratio(our_result([], 4), our_result([100, 110, 115, 120]), STEPS)
+    assert turned.value == pytest.approx(112.5 / 10_000)
     assert (turned.bound, turned.low) == ("< ", None)
     assert result_ratio(our_result([], 3), our_result([], 3), STEPS).value is None
 

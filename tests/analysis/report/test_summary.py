@@ -57,8 +57,8 @@ def test_what_is_not_told_apart_and_what_would_settle_it(tmp_path: Path) -> None
 def test_few_seeds_are_indicative(tmp_path: Path) -> None:
     section = compared_section(tmp_path, {"lstm": [0.10, 0.11], "rwa": [0.010, 0.011], "gru": [0.009, 0.2]})
     assert headline(section) == (
-        "Indicative only (2 seeds): rwa has the lowest test loss, 0.0105, 16 times below the best answer without memory; "
-        "the next, gru's, is 4.0 times as high, and every seed of rwa beats every seed of 1 of the other 2."
+        "Indicative only (2 seeds): rwa has the lowest test loss, 0.0105, 16 times below the best answer without "
+        "memory; the next, gru's, is 4.0 times as high, and every seed of rwa beats every seed of 1 of the other 2."
     )
     settlement = settle(section)
     assert settlement is not None
@@ -68,8 +68,8 @@ def test_few_seeds_are_indicative(tmp_path: Path) -> None:
 def test_one_seed(tmp_path: Path) -> None:
     section = compared_section(tmp_path, {"lstm": [0.2], "rwa": [0.011]})
     assert headline(section) == (
-        "Indicative only (1 seed): rwa has the lowest test loss, 0.0110, 15 times below the best answer without memory; "
-        "the next, lstm's, is 18 times as high."
+        "Indicative only (1 seed): rwa has the lowest test loss, 0.0110, 15 times below the best answer without "
+        "memory; the next, lstm's, is 18 times as high."
     )
     assert describe_trivial(section) == "Not clearly below the 0.167 of the best answer without memory: lstm."
     settlement = settle(section)
@@ -107,7 +107,8 @@ def test_runs_that_end_at_a_goal_are_compared_by_their_steps(tmp_path: Path) -> 
         write_run(tmp_path, run, solved_at=step - 50, solved_at_mean50=step, loss=0.0009)
     (section,) = build_sections(finished_runs(tmp_path))
     assert headline(section) == (
-        "First to solve it (loss < 0.001, mean of 50 batches): rwa (1 of 1 seed), at step 300, one seed."
+        "Indicative only (1 seed): First to solve it (loss < 0.001, mean of 50 batches): rwa (1 of 1 seed), at step "
+        "300, one seed."
     )
     assert settle(section) is None
 
