@@ -30,7 +30,8 @@ def test_an_interval_holds_the_ratios_that_the_log_rank_test_does_not_reject():
 
 def test_three_seeds_each_are_never_told_apart():
     ratio = result_ratio(our_result([100, 110, 120]), our_result([300, 320, 350]), STEPS)
-    assert (ratio.low, ratio.high, ratio.p) == (None, None, pytest.approx(0.1))
+    assert (ratio.low, ratio.high) == (None, None)
+    assert ratio.p == pytest.approx(0.1)
 
 
 def test_seeds_that_never_get_there_are_later_than_the_budget():
