@@ -59,8 +59,10 @@ def loss_interval(losses: Sequence[float], scale: Scale = "log") -> MeanInterval
         return MeanInterval(mean=math.nan, low=None, high=None, n=0)
     values = to_scale(losses, scale)
     center = float(values.mean())
-    # All equal: neither rounding of the logarithm nor an interval of width 0 on one side.
-    mean = losses[0] if len(set(losses)) == 1 else from_scale(center, scale)
+    if len(set(losses)) == 1 < len(losses):
+        # Exactly equal: neither the logarithm's rounding nor its least value is theirs.
+        return MeanInterval(mean=losses[0], low=losses[0], high=losses[0], n=len(losses))
+    mean = losses[0] if len(losses) == 1 else from_scale(center, scale)
     if len(values) < 2:
         return MeanInterval(mean=mean, low=None, high=None, n=1)
     half = float(half_width(values[:, None])[0])

@@ -18,6 +18,8 @@ from analysis.grouping import Row, Section
 
 MAX_NAMED = 4
 """Largest number of rows that a sentence names one by one."""
+LARGEST_FACTOR = 1e6
+"""Larger factors are not told in numbers."""
 SENSIBLE_SEEDS = 5
 """Seeds that are proposed where there are too few for a test."""
 
@@ -150,7 +152,8 @@ def format_size(effect: Effect) -> str:
 
 def format_effect(effect: Effect) -> str:
     """Formats how far the worse of two rows is behind, with the interval: `25 times as high [18, 34]`."""
-    if effect.low is None or effect.high is None or effect.low == effect.high:
+    is_huge = effect.scale == "log" and effect.size >= LARGEST_FACTOR
+    if is_huge or effect.low is None or effect.high is None or effect.low == effect.high:
         return format_size(effect)
     if effect.scale == "log" and effect.size < 2:
         ends = [f"{100 * (end - 1):.0f} %" for end in (effect.low, effect.high)]
@@ -159,7 +162,12 @@ def format_effect(effect: Effect) -> str:
 
 
 def format_factor(factor: float) -> str:
-    """Formats a factor with two significant digits, as its interval has no more."""
+    """Formats a factor with two significant digits, as its interval has no more.
+
+    Beyond a million it says no more: a loss of 0 counts as the least that single precision tells from it.
+    """
+    if factor >= LARGEST_FACTOR:
+        return f"more than {format_count(LARGEST_FACTOR)}"
     if factor >= 99.5:
         return format_count(float(f"{factor:.2g}"))
     return f"{factor:.2g}" if factor >= 10 else f"{factor:.2f}" if factor < 1.1 else f"{factor:.1f}"

@@ -94,6 +94,13 @@ def test_an_exact_tie(tmp_path: Path) -> None:
     )
 
 
+def test_a_loss_of_zero_has_no_absurd_factor(tmp_path: Path) -> None:
+    section = compared_section(tmp_path, {"lstm": [0.0] * 4, "rwa": [0.01, 0.011, 0.012, 0.01]})
+    assert headline(section).startswith(
+        "lstm learns it best: test loss 0.00. The next, rwa's, is more than 1,000,000 times as high; p < 0.001"
+    )
+
+
 def test_one_row(tmp_path: Path) -> None:
     section = compared_section(tmp_path, {"lstm": [0.1, 0.1]})
     assert headline(section) == (
