@@ -73,25 +73,6 @@ def half_width(values: np.ndarray, confidence: float = CONFIDENCE) -> np.ndarray
     return np.asarray(np.where(n > 1, quantile * deviation / np.sqrt(np.maximum(n, 1)), 0.0))
 
 
-def median_steps_to_goal(steps: Sequence[float | None]) -> float | None:
-    """Returns the median over all seeds of the step at which a goal was reached.
-
-    A seed that never reached it counts as later than every seed that did: leaving such seeds out would make an
-    architecture look faster the more of its seeds fail.
-
-    Args:
-        steps: the step of each seed; `None` if it never reached the goal.
-
-    Returns:
-        The median; `None`, for not reached, if half of the seeds or more never reached the goal.
-    """
-    if not steps:
-        return None
-    # Not scipy.stats.ecdf: of an even number of seeds it gives the lower middle value, not the mean of both.
-    result = float(np.median([math.inf if step is None else step for step in steps]))
-    return result if math.isfinite(result) else None
-
-
 def safe_divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     """Returns numerator / denominator, element by element; NaN where the denominator is not positive."""
     quotient = np.full(np.broadcast_shapes(np.shape(numerator), np.shape(denominator)), np.nan)

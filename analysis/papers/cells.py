@@ -11,7 +11,7 @@ from analysis.papers.tables import ComparisonTable, OurResult
 
 def format_ours(ours: OurResult, table: ComparisonTable) -> str:
     """Formats our result: every seed below four of them; else the median of steps, or the mean, with its interval."""
-    steps = [*ours.values, *[None] * (ours.seeds - len(ours.values))]
+    steps = ours.censored_steps
     if not ours.seeds or ours.num_diverged == ours.seeds:
         return ABSENT
     if table.metric.counts_steps:

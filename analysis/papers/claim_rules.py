@@ -7,13 +7,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from analysis.comparison.losses import UNLEARNED
 from analysis.comparison.pairs import SIGNIFICANCE
 from analysis.formatting import ABSENT, format_number, join_names, pluralize
 from analysis.papers.agreement import describe_figures, first_measure
 from analysis.papers.cells import format_ours, trivial_value
 from analysis.papers.claims import Claim, load_claims
 from analysis.papers.equivalence import MIN_SEEDS, judge_figure
-from analysis.papers.order import UNLEARNED, pairs_told_apart, rank_correlation
+from analysis.papers.order import pairs_told_apart, rank_correlation
 from analysis.papers.page_data import PageData
 from analysis.papers.preset import Scale
 from analysis.papers.ratio import Ratio, log_ratio, result_ratio

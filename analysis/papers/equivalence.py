@@ -95,7 +95,7 @@ def judge_incomplete(ours: OurResult, published: PublishedFigure, table: Compari
         )
     if not ours.values and ours.num_diverged < ours.seeds and ours.budget < table.factor * published.value:
         return Agreement(outcome="too few steps to tell", detail=f"none by step {format_count(ours.budget)}")
-    time = median_time([*ours.values, *[None] * (ours.seeds - len(ours.values))])
+    time = median_time(ours.censored_steps)
     median = "not reached" if time.median is None else f"median {format_count(time.median)}"
     detail = f"{reached} reached it, {median}"
     limits = published.value / table.factor - ours.resolution, published.value * table.factor + ours.resolution

@@ -7,16 +7,16 @@ from itertools import combinations
 
 import numpy as np
 
+from analysis.comparison.intervals import LEAST_LOSS, expanded_percentiles
+from analysis.comparison.losses import UNLEARNED
 from analysis.comparison.pairs import SIGNIFICANCE, Groups, correct_by_holm
 from analysis.comparison.solve_times import log_rank_p
 from analysis.formatting import format_count, join_names, pluralize
 from analysis.papers.equivalence import MIN_SEEDS, as_loss
 from analysis.papers.tables import ComparisonTable, OurResult, TableRow
 from analysis.published_figures import PublishedFigure
-from analysis.statistics import BOOTSTRAP_SEED, CONFIDENCE
+from analysis.statistics import BOOTSTRAP_SEED
 
-UNLEARNED = 0.95
-"""Share of the trivial loss from which a model has learned nothing, so that differences mean nothing."""
 RESAMPLES = 1000
 """Number of bootstrap samples behind the interval of a rank correlation."""
 
@@ -86,7 +86,7 @@ def compare_centers(better: float, worse: float) -> int:
 def logs_of(ours: OurResult, table: ComparisonTable) -> np.ndarray:
     """Returns the logarithms of a result's values, less being better, (seeds,)."""
     floor = max(ours.resolution, 1e-6)
-    return np.log(np.maximum([as_loss(value, table, floor) for value in ours.values], 1e-12))
+    return np.log(np.maximum([as_loss(value, table, floor) for value in ours.values], LEAST_LOSS))
 
 
 def pair_p(first: OurResult, second: OurResult, table: ComparisonTable) -> float:
@@ -100,7 +100,7 @@ def pair_p(first: OurResult, second: OurResult, table: ComparisonTable) -> float
         gap = abs(float(np.median(_steps(first))) - float(np.median(_steps(second))))
         if gap <= (first.resolution + second.resolution) / 2:
             return 1.0
-        p = log_rank_p(_censored(first), _censored(second), budget=float(max(first.budget, second.budget)))
+        p = log_rank_p(first.censored_steps, second.censored_steps, budget=float(max(first.budget, second.budget)))
         return 1.0 if p is None else p
     if not (first.complete and second.complete):
         return 1.0
@@ -108,14 +108,9 @@ def pair_p(first: OurResult, second: OurResult, table: ComparisonTable) -> float
     return 1.0 if p is None else p
 
 
-def _censored(ours: OurResult) -> list[float | None]:
-    """Returns the step of each seed, `None` for those that have not reached the goal."""
-    return [*ours.values, *[None] * (ours.seeds - len(ours.values))]
-
-
 def _steps(ours: OurResult) -> list[float]:
     """Returns the step of each seed, the budget for those that have not reached the goal."""
-    return [ours.budget if step is None else step for step in _censored(ours)]
+    return [ours.budget if step is None else step for step in ours.censored_steps]
 
 
 def has_not_learned(figure: PublishedFigure, table: ComparisonTable) -> bool:
@@ -166,8 +161,6 @@ def rank_correlation(tables: Sequence[ComparisonTable]) -> RankCorrelation | Non
     Returns:
         `None` if the source tells no pair apart of those that were run.
     """
-    from scipy.special import ndtr, stdtrit
-
     pairs = [(table, *pair) for table in tables for pair in pairs_of_source(table)]
     if not pairs:
         return None
@@ -182,18 +175,14 @@ def rank_correlation(tables: Sequence[ComparisonTable]) -> RankCorrelation | Non
         first, second = (samples[id(table), row.architecture] for row in (better, worse))
         orders.append((second > first).astype(float) - (second < first))
     means = np.mean(orders, axis=0)
-    # Expanded percentiles (Hesterberg 2015, section 5.2): plain ones of few seeds are too narrow.
-    counts = [ours.seeds for _, ours in rows.values()]
-    n, freedom = min(counts), sum(counts) - len(counts)
-    tail = float(ndtr(np.sqrt(n / (n - 1)) * stdtrit(freedom, 0.5 - CONFIDENCE / 2)))
-    low, high = (float(end) for end in np.quantile(means, [tail, 1 - tail]))
+    low, high = expanded_percentiles(means, [ours.seeds for _, ours in rows.values()])
     return RankCorrelation(value=value, low=min(low, value), high=max(high, value), pairs=len(pairs))
 
 
 def _sample_centers(ours: OurResult, table: ComparisonTable, generator: np.random.Generator) -> np.ndarray:
     """Returns what a result is ordered by in each bootstrap sample of its seeds, (samples,)."""
     if table.metric.counts_steps:
-        values = np.array([math.inf if step is None else step for step in _censored(ours)])
+        values = np.array([math.inf if step is None else step for step in ours.censored_steps])
         drawn = values[generator.integers(len(values), size=(RESAMPLES, len(values)))]
         return np.sort(drawn, axis=1)[:, (len(values) - 1) // 2]
     if not ours.complete:

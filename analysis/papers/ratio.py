@@ -67,7 +67,7 @@ def result_ratio(first: OurResult, second: OurResult, table: ComparisonTable) ->
         if not (first.complete and second.complete):
             return Ratio(value=None, seeds=seeds)
         return log_ratio(logs_of(first, table), logs_of(second, table))
-    medians = [median_time(censored(ours)).median for ours in (first, second)]
+    medians = [median_time(ours.censored_steps).median for ours in (first, second)]
     value, bound = None, ""
     if medians[0] is not None:
         value, bound = (medians[1] or second.budget) / medians[0], "" if medians[1] is not None else "> "
@@ -90,19 +90,16 @@ def log_ratio(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.
     return Ratio(value=value, low=low, high=high, p=difference.p, seeds=seeds)
 
 
-def censored(ours: OurResult) -> list[float | None]:
-    """Returns the step of each seed, `None` for those that have not reached the goal."""
-    return [*ours.values, *[None] * (ours.seeds - len(ours.values))]
-
-
 def is_told_apart(first: OurResult, second: OurResult, factor: float) -> bool:
     """Returns whether the first's steps, times a factor, are told from the second's by the log-rank test.
 
     Both are looked at until the earlier end of their budgets, the first's times the factor.
     """
     end = min(first.budget * factor, second.budget)
-    scaled = [None if step is None else step * factor for step in censored(first)]
-    until = [[None if step is None or step > end else step for step in steps] for steps in (scaled, censored(second))]
+    scaled = [None if step is None else step * factor for step in first.censored_steps]
+    until = [
+        [None if step is None or step > end else step for step in steps] for steps in (scaled, second.censored_steps)
+    ]
     p = log_rank_p(until[0], until[1], budget=end)
     return p is not None and p <= SIGNIFICANCE
 

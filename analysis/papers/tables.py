@@ -8,7 +8,7 @@ from typing import Any
 from analysis.papers.metric import Metric
 from analysis.papers.preset import PlannedRun, Preset, Scale
 from analysis.published_figures import PublishedFigure, PublishedSource, catalogue_name, find_published
-from analysis.statistics import Mean, mean_interval, median_steps_to_goal
+from analysis.statistics import Mean, mean_interval
 from workbench import tasks
 from workbench.config import Part
 from workbench.results import Run
@@ -35,12 +35,9 @@ class OurResult:
         return mean_interval(self.values)
 
     @property
-    def median(self) -> float | None:
-        """Median over all seeds of a number of steps; seeds without one count as later than every other.
-
-        `None`, for not reached, if half of the seeds or more have none.
-        """
-        return median_steps_to_goal([*self.values, *[None] * (self.seeds - len(self.values))])
+    def censored_steps(self) -> list[float | None]:
+        """Number of steps of each seed, `None` for those that did not reach the goal."""
+        return [*self.values, *[None] * (self.seeds - len(self.values))]
 
     @property
     def complete(self) -> bool:

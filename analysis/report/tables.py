@@ -10,12 +10,13 @@ import pandas as pd
 
 from analysis.comparison.intervals import loss_interval, loss_scale, share_interval
 from analysis.comparison.losses import MIN_SEEDS, compare_losses
+from analysis.comparison.solve_times import median_time
 from analysis.formatting import ABSENT, format_count, format_number, format_range
 from analysis.grouping import Row, Section, flatten_config, identity_columns
 from analysis.published_figures import PublishedSource, catalogue_name, find_published
 from analysis.report.blocks import Cell, Column, Table
 from analysis.report.summary import best_rows, format_standing
-from analysis.statistics import mean_interval, median_steps_to_goal
+from analysis.statistics import mean_interval
 from analysis.style import LINE_STYLES
 from workbench.custom_parts import split_revision
 from workbench.results import Run
@@ -139,7 +140,7 @@ def format_median_step(row: Row, key: str) -> str:
     steps = row.result_values(key)
     if all(step is None for step in steps):
         return ABSENT
-    median = median_steps_to_goal(steps)
+    median = median_time(steps).median
     return "not reached" if median is None else format_count(median)
 
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.statistics import Mean, half_width, mean_interval, median_steps_to_goal
+from analysis.comparison.solve_times import median_time
+from analysis.statistics import Mean, half_width, mean_interval
 
 values = st.lists(st.floats(-1e3, 1e3).map(lambda value: round(value, 3)), min_size=2, max_size=12)
 
@@ -65,4 +66,4 @@ def test_columns_have_the_intervals_of_their_own_values() -> None:
     ],
 )
 def test_a_seed_that_never_gets_there_counts_as_later(steps: list[float | None], median: float | None) -> None:
-    assert median_steps_to_goal(steps) == median
+    assert median_time(steps).median == median
