@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from numpy.typing import ArrayLike
 
+from analysis.comparison.losses import MIN_SEEDS
 from analysis.formatting import format_count
 
-MIN_BAND_SEEDS = 4
+MIN_BAND_SEEDS = MIN_SEEDS
 """Fewest seeds whose mean has a band: with fewer, Student's interval is so wide that it hides all curves."""
 LOG_SCALE_RATIO = 10.0
 """Ratio of the largest to the smallest value above which an axis is logarithmic."""

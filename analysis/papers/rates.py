@@ -7,15 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from analysis.comparison.intervals import LEAST_LOSS
 from analysis.papers.metric import first_step_reached
 from analysis.papers.preset import PlannedRun, Preset
 from analysis.papers.status import RunsStatus, load_runs_status, merge_status
 from workbench.config import TUNING_SEED, Experiment
 from workbench.results import Run
 from workbench.stopping import Goal
-
-LEAST_LOSS = 1e-12
-"""Smaller losses count as this one when logarithms are taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
