@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test pytest test-slow test-asan test-gpu lint types format clean
+.PHONY: demo test pytest test-slow test-asan test-gpu lint types docs format clean
 
 demo: $(VENV)/use.stamp  ## every architecture on real digits and on addition, and the report
 	$(BIN)/workbench compare --config examples/demo.yaml --out demo
@@ -37,12 +37,16 @@ lint: $(VENV)/dev.stamp
 types: $(VENV)/dev.stamp
 	$(BIN)/mypy
 
+docs: $(VENV)/dev.stamp  ## the documentation site, in site/; open site/index.html
+	@# Its advertisement of another program is left out.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --site-dir site
+
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo site
 
 $(VENV)/use.stamp: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

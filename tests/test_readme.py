@@ -1,4 +1,4 @@
-"""Every command and every example of the README is run."""
+"""Every command and every example of the README is run, and W&B's own commands of docs/dashboards.md."""
 
 import fcntl
 import os
@@ -34,6 +34,7 @@ COMMANDS = [
     for line in text.replace("\\\n", " ").splitlines()
     if line and not line.startswith("#")
 ]
+DASHBOARDS = (ROOT / "docs/dashboards.md").read_text(encoding="utf-8")
 SWEEP = ["sweep", "run", "--tasks", "digits", "--architectures", "rnn"]
 # Appended to what trains: later flags win, and two steps show that the command works.
 QUICK = [
@@ -142,7 +143,7 @@ def backend():
         yield backend
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("wandb")])
+@pytest.mark.parametrize("command", re.findall(r"^wandb leet .*", DASHBOARDS, re.MULTILINE))
 def test_a_command_of_wandb_shows_the_records(command, trained, monkeypatch):
     monkeypatch.chdir(trained.parent)
     # Side by side W&B shows them by their folders, which end with their ids.
