@@ -21,7 +21,7 @@ SPAWN_PROCESS = process_pool.start_process
 """The function that the package itself uses."""
 CONTEXT = multiprocessing.get_context("forkserver")
 PRELOADED = [
-    *("lightning.pytorch", "workbench.lightning_module", "workbench.recorder", "workbench.run", "workbench.run_pool"),
+    *("lightning.pytorch", "workbench.training.trainer", "workbench.run", "workbench.run_pool"),
     *("alembic.command", "sklearn.datasets", "sqlalchemy.orm"),
     *("sweeps.local_launcher", "sweeps.worker", "sweeps.storage", "analysis.probes.parallel"),
 ]

@@ -1,9 +1,7 @@
 """Training of one experiment, from its configuration to the result in its folder."""
 
-import logging
 import math
 import platform
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,68 +80,59 @@ def _train(
     on_row: Callable[[dict[str, float]], None],
     log: Callable[[str], None],
 ) -> Run | None:
-    import lightning.pytorch as pl
-
-    from workbench.lightning_module import SequenceModule
-    from workbench.recorder import RunRecorder
-    from workbench.sanity_checks import check_module
-    from workbench.single_process import SingleProcess
-
-    silence_lightning()
+    from workbench.training.callbacks.record import RunRecord
+    from workbench.training.data_module import TaskDataModule
+    from workbench.training.sanity_checks import check_module, check_repeatable
+    from workbench.training.sequence_module import SequenceModule
+    from workbench.training.trainer import make_trainer, run_callbacks
 
     torch.set_num_threads(machine.threads)
     # In this process, and before anything is built: another one may have imported what is edited by now.
     for kind in PART_KINDS:
         part = getattr(experiment, kind)
         check_unchanged(kind, part, "the experiment", "put it back, or start the experiment again")
-    module = SequenceModule(experiment).to(machine.device)
-    check_module(module)
-    recorder = RunRecorder(experiment, folder, stop, on_progress, on_row, log)
-    trainer = pl.Trainer(
-        accelerator="gpu" if machine.device == "cuda" else "cpu",
-        devices=1,
-        max_steps=experiment.budget.steps,
-        max_epochs=-1,
-        callbacks=[recorder],
-        plugins=[SingleProcess()],
-        gradient_clip_val=None if experiment.optimization.clip == "none" else experiment.optimization.clip_at,
-        gradient_clip_algorithm=None if experiment.optimization.clip == "none" else experiment.optimization.clip,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=folder,
-    )
+    module = SequenceModule.from_experiment(experiment).to(machine.device)
+    module.logs_steps = False
+    data = TaskDataModule.from_experiment(experiment)
+    check_repeatable(experiment)
+    check_module(module, data, experiment.budget.until)
+    record = RunRecord(experiment, data)
+    callbacks = run_callbacks(record, folder, stop, on_progress, on_row, log)
+    trainer = make_trainer(callbacks, steps=experiment.budget.steps, device=machine.device, folder=folder)
     checkpoint, notes = checkpoints.find_newest(folder, experiment.identity)
     for line in notes:
         log(line)
-    trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
-    ended = trainer.global_step >= experiment.budget.steps or recorder.reached or recorder.diverged_at is not None
-    if recorder.interrupted and not ended:
+    trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+    ended = trainer.global_step >= experiment.budget.steps or record.reached or record.diverged_at is not None
+    if record.interrupted and not ended:
         return None
     module.to(machine.device)
-    write_json(folder / "timing.json", build_timing(module, recorder.seconds, trainer.global_step, machine))
-    write_json(folder / "result.json", build_result(experiment, module, recorder, trainer.global_step))
+    write_json(folder / "timing.json", build_timing(module, record.clock.seconds, trainer.global_step, machine))
+    write_json(folder / "result.json", build_result(experiment, module, record, trainer.global_step))
     return read_run(folder)
 
 
-def build_result(experiment: Experiment, module: Any, recorder: Any, steps: int) -> dict[str, Any]:
+def build_result(experiment: Experiment, module: Any, record: Any, steps: int) -> dict[str, Any]:
     """Returns the content of `result.json`, which is the same on every machine of one kind."""
     from workbench.model import count_trainable_parameters
 
-    diverged = recorder.diverged_at is not None
+    diverged = record.diverged_at is not None
     # Runs that a sweep tunes with never see the test set.
-    test = None if diverged or experiment.seed >= TUNING_SEED else module.evaluate("test")
+    test = (
+        None
+        if diverged or experiment.seed >= TUNING_SEED
+        else module.evaluate(record.data.fixed_set("test", module.device))
+    )
     if test is not None and not math.isfinite(test["loss"]):
-        recorder.diverged_at, test, diverged = steps, None, True
-    last = {} if diverged or not recorder.rows else recorder.rows[-1]
+        record.diverged_at, test, diverged = steps, None, True
+    last = {} if diverged or not record.rows else record.rows[-1]
     validation = {name.removeprefix("val/"): value for name, value in last.items() if name.startswith("val/")}
     encoder, task = module.model.encoder, module.task
     return {
         "identity": experiment.identity,
         "seed": experiment.seed,
         "status": "diverged" if diverged else "finished",
-        "diverged_at": recorder.diverged_at,
+        "diverged_at": record.diverged_at,
         "steps": steps,
         "parameters": count_trainable_parameters(module.model),
         "state_size": encoder.state_size(task.steps),
@@ -151,8 +140,8 @@ def build_result(experiment: Experiment, module: Any, recorder: Any, steps: int)
         "time": task.steps,
         "trivial_loss": task.trivial_loss,
         "criterion": None if task.solved is None else str(task.solved),
-        "solved_at": recorder.milestones.solved_at,
-        "solved_at_mean50": recorder.milestones.solved_at_mean50,
+        "solved_at": record.milestones.solved_at,
+        "solved_at_mean50": record.milestones.solved_at_mean50,
         "validation": None if diverged else finite_scores(validation),
         "test": None if test is None else finite_scores(test),
     }
@@ -178,7 +167,7 @@ def build_timing(module: Any, seconds: float, steps: int, machine: RunDevice) ->
         "device": machine.device,
         "threads": machine.threads,
         "processor": name,
-        "precision": module.experiment.numerics.precision,
+        "precision": module.precision,
         **(rounding if gpu else {}),
         "recurrences": pick_backend(torch.zeros(1, device=machine.device), units=module.model.encoder.output_size),
         "torch": torch.__version__,
@@ -193,11 +182,3 @@ def processor_name() -> str:
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
-
-
-def silence_lightning() -> None:
-    """Silences the greetings, advice and advertisements that Lightning prints at every start of a run."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    # It comes from Lightning's own use of PyTorch, so nothing here could avoid it.
-    warnings.filterwarnings("ignore", message=r".*treespec, LeafSpec.*")

@@ -4,6 +4,8 @@ import hashlib
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,17 +25,35 @@ def make_generator(device: torch.device, *key: int | str) -> torch.Generator:
     return torch.Generator(device).manual_seed(derive_seed(*key))
 
 
+@dataclass(frozen=True, slots=True)
+class RandomState:
+    """State of the global generators of torch (on the CPU), NumPy and Python."""
+
+    torch_state: torch.Tensor
+    numpy_state: Any
+    python_state: Any
+
+    @classmethod
+    def now(cls) -> "RandomState":
+        """Returns the present state."""
+        return cls(torch.get_rng_state(), np.random.get_state(), random.getstate())
+
+    def restore(self) -> None:
+        """Puts the generators into this state."""
+        torch.set_rng_state(self.torch_state)
+        np.random.set_state(self.numpy_state)
+        random.setstate(self.python_state)
+
+
 @contextmanager
 def seeded_apart(*key: int | str) -> Iterator[None]:
     """Seeds the global generators while it lasts; afterwards they are in the state in which they were before."""
-    torch_state, numpy_state, python_state = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    before = RandomState.now()
     seed_everything(*key)
     try:
         yield
     finally:
-        torch.set_rng_state(torch_state)
-        np.random.set_state(numpy_state)
-        random.setstate(python_state)
+        before.restore()
 
 
 def seed_everything(*key: int | str) -> None:

@@ -13,7 +13,8 @@ PATIENCE = 80
 def train(device: str, architecture: str, steps: int, out: Path, barrier: Any, answers: Any) -> None:
     """Waits for the other processes, trains, and answers with all digits of the loss on the test set."""
     from tests.workbench.experiments import small
-    from workbench.run import RunDevice, run, silence_lightning
+    from workbench.run import RunDevice, run
+    from workbench.training.trainer import silence_lightning
 
     silence_lightning()
     experiment = small(architecture, steps=steps, task_options={"length": 50})

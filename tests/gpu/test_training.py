@@ -12,9 +12,9 @@ from torch.profiler import ProfilerActivity, profile
 import architectures
 from tests.gpu.devices import GPU, each_device, size_for
 from tests.gpu.side_by_side import train_side_by_side
-from tests.workbench.experiments import finish, small
-from workbench.lightning_module import SequenceModule
-from workbench.run import RunDevice, silence_lightning
+from tests.workbench.experiments import finish, module_and_data, small
+from workbench.run import RunDevice
+from workbench.training.trainer import silence_lightning
 
 STEPS = 20
 SETTLED = 5
@@ -56,11 +56,12 @@ def test_every_architecture_trains_as_on_the_cpu(architecture, device, tmp_path,
 @each_device
 def test_a_step_of_the_model_waits_for_nothing(architecture, device):
     """Loss, gradients and update of data that is on the device already: the processor never waits."""
-    module = SequenceModule(small(architecture, task_options={"length": 12})).to(device)
+    module, data = module_and_data(small(architecture, task_options={"length": 12}))
+    module.to(device)
     optimizers = module.configure_optimizers()
     assert isinstance(optimizers, dict)
     optimizer = optimizers["optimizer"]
-    batch = module.training_batch(0)
+    batch = data.training_batch(0).to(module.device)
 
     def step():
         optimizer.zero_grad()
@@ -79,8 +80,8 @@ def test_a_step_of_the_model_waits_for_nothing(architecture, device):
 def test_a_training_step_waits_for_its_data_at_most(device, record_property):
     """With Lightning and clipping, data that is drawn on the CPU is copied; nothing is copied back."""
     experiment = small("rda-exp-tanh", steps=STEPS, task_options={"length": 12})
-    module, counts = SequenceModule(experiment), []
-    batch = module.training_batch(0)
+    (module, data), counts = module_and_data(experiment), []
+    batch = data.training_batch(0)
     copied = sum(isinstance(getattr(batch, field.name), torch.Tensor) for field in dataclasses.fields(batch))
 
     class SyncCounter(pl.Callback):
@@ -109,7 +110,7 @@ def test_a_training_step_waits_for_its_data_at_most(device, record_property):
     )
     with warnings.catch_warnings(record=True) as messages, sync_debug_mode(device, "default"):
         warnings.simplefilter("always")
-        trainer.fit(module)
+        trainer.fit(module, data)
     record_property("synchronisations by step", counts)
     record_property("tensors copied", copied)
     assert len(counts) == STEPS - SETTLED
@@ -119,8 +120,9 @@ def test_a_training_step_waits_for_its_data_at_most(device, record_property):
 @each_device
 def test_the_profiler_sees_no_copy_back(device, record_property):
     """A step of the model copies nothing back."""
-    module = SequenceModule(small("rda-exp-tanh", task_options={"length": 12})).to(device)
-    batch = module.training_batch(0)
+    module, data = module_and_data(small("rda-exp-tanh", task_options={"length": 12}))
+    module.to(device)
+    batch = data.training_batch(0).to(module.device)
     for _ in range(SETTLED):
         module.compute_scores(batch)[0]["loss"].backward()
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device == "cuda" else [])]

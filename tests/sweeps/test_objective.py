@@ -20,8 +20,8 @@ from workbench.checkpoints import LAST
 from workbench.config import TUNING_SEED, Optimization
 from workbench.errors import UserError
 from workbench.files import read_json
-from workbench.lightning_module import SequenceModule
 from workbench.run_folder import run_folder, run_lock
+from workbench.training import SequenceModule
 
 
 def folder(study, out, number=0):

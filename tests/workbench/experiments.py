@@ -7,6 +7,7 @@ from workbench.comparison import Comparison
 from workbench.config import Budget, Experiment, Optimization
 from workbench.results import Run
 from workbench.run import run
+from workbench.training import SequenceModule, TaskDataModule
 
 
 def small(
@@ -40,3 +41,8 @@ def finish(experiment: Experiment, out: Path, **options: Any) -> Run:
     finished = run(experiment, out, **options)
     assert finished is not None
     return finished
+
+
+def module_and_data(experiment: Experiment) -> tuple[SequenceModule, TaskDataModule]:
+    """Returns the module and the data of an experiment, as a run makes them."""
+    return SequenceModule.from_experiment(experiment), TaskDataModule.from_experiment(experiment)

@@ -15,7 +15,7 @@ import yaml
 from tests.forked_command import forked_command, run_command
 from workbench.cli.main import main
 from workbench.files import read_json, write_json
-from workbench.lightning_module import SequenceModule
+from workbench.training import SequenceModule
 
 QUICK = ["--steps", "4", "--batch-size", "3", "--log-every", "2", "--evaluation-size", "5", "--hidden-size", "4"]
 COMPARE = ["compare", "--tasks", "addition", "--architectures", "gru", "--task.addition.length", "6", "--wandb", "off"]

@@ -11,8 +11,8 @@ import yaml
 from workbench.cli.main import main
 from workbench.config import TUNING_SEED
 from workbench.files import read_yaml
-from workbench.lightning_module import SequenceModule
 from workbench.study_files import read_studies
+from workbench.training import SequenceModule
 
 GIVEN = [
     *("--tasks", "addition", "--task.addition.length", "6", "--architectures", "rnn,gru", "--seeds", "1"),

@@ -8,11 +8,11 @@ import pytest
 
 from tests.forked_command import forked_command
 from tests.workbench.test_run import assert_same
-from workbench import recorder
 from workbench.cli.options import RunOptions, take_options
 from workbench.cli.parser import parse_arguments
 from workbench.cli.train import build_experiment, build_parser
 from workbench.run import run
+from workbench.training.callbacks import checkpoint_file
 
 COMMAND = [
     *("--task", "copy", "--task.copy.length", "10", "--task.copy.items", "3", "--architecture", "rda"),
@@ -26,7 +26,7 @@ def train(*arguments):
 
     A kill is then likely to hit a checkpoint that is being written.
     """
-    recorder.CHECKPOINT_SECONDS = 0.02
+    checkpoint_file.CHECKPOINT_SECONDS = 0.02
     values, parts = parse_arguments(build_parser(), list(arguments))
     options = take_options(RunOptions, values)
     print("ready", flush=True)

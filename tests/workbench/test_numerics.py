@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import mse_loss
 
 import architectures
-from tests.workbench.experiments import finish, small
+from tests.workbench.experiments import finish, module_and_data, small
 from tests.workbench.test_run import assert_same, load_weights, stop_after
 from workbench import tasks
 from workbench.cli.train import build_experiment, build_parser
@@ -16,7 +16,6 @@ from workbench.comparison import Comparison
 from workbench.config import Budget, Experiment, Numerics, Part
 from workbench.errors import UserError
 from workbench.files import read_json, read_yaml, write_yaml
-from workbench.lightning_module import SequenceModule
 from workbench.run import run
 from workbench.run_folder import run_folder
 
@@ -77,7 +76,7 @@ def test_comparisons_and_the_command_line_take_them(tmp_path):
 def test_training_in_bf16_is_the_textbook_loop_under_autocast(tmp_path):
     experiment = with_numerics(small(steps=3, optimizer="sgd", learning_rate=0.1, clip="none"), precision="bf16")
     finished = finish(experiment, tmp_path)
-    by_hand = SequenceModule(experiment)
+    by_hand, _ = module_and_data(experiment)
     optimizer = torch.optim.SGD(by_hand.parameters(), lr=0.1)
     losses = []
     for step in range(3):
@@ -105,13 +104,13 @@ def test_every_architecture_trains_in_bf16_and_is_tested_as_it_was_trained(name,
     assert finished.folder != whole.folder
     weights, whole_weights = load_weights(finished.folder), load_weights(whole.folder)
     assert not all(torch.equal(weight, whole_weights[key]) for key, weight in weights.items())
-    module = SequenceModule(experiment)
+    module, data = module_and_data(experiment)
     module.load_state_dict(load_weights(finished.folder))
-    assert finished.result["test"] == module.evaluate("test")
+    assert finished.result["test"] == module.evaluate(data.fixed_set("test"))
     # The same weights in float32 have other losses, and not by much.
-    exactly = SequenceModule(plain)
+    exactly, _ = module_and_data(plain)
     exactly.load_state_dict(load_weights(finished.folder))
-    loss = exactly.evaluate("test")["loss"]
+    loss = exactly.evaluate(data.fixed_set("test"))["loss"]
     assert finished.result["test"]["loss"] != loss
     assert finished.result["test"]["loss"] == pytest.approx(loss, rel=0.02)
 
@@ -148,10 +147,9 @@ def test_without_a_gpu_data_drawn_on_the_device_is_the_same_in_a_folder_of_its_o
 def test_training_data_is_drawn_where_it_was_requested_and_fixed_sets_on_the_cpu(draw, monkeypatch):
     # The only other device that every machine has.
     device = torch.device("meta")
-    module = SequenceModule(with_numerics(small(), draw=draw))
-    monkeypatch.setattr(SequenceModule, "device", property(lambda self: device))
+    _, data = module_and_data(with_numerics(small(), draw=draw))
     calls = []
-    kind = type(module.task)
+    kind = type(data.task)
     train, fixed = kind.train, kind.fixed
 
     def recorded(name, original):
@@ -163,8 +161,8 @@ def test_training_data_is_drawn_where_it_was_requested_and_fixed_sets_on_the_cpu
 
     monkeypatch.setattr(kind, "train", recorded("train", train))
     monkeypatch.setattr(kind, "fixed", recorded("fixed", fixed))
-    assert module.training_batch(3).x.device == device
-    assert module.fixed_set("test").x.device == device
+    assert data.training_batch(3, device=device).to(device).x.device == device
+    assert data.fixed_set("test", device).x.device == device
     cpu = torch.device("cpu")
     assert calls == [("train", device if draw == "device" else cpu), ("fixed", cpu)]
 

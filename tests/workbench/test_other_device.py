@@ -8,10 +8,10 @@ import torch
 import architectures
 from architectures.state import detach, map_state
 from tests.other_device import OTHER_DEVICE, OtherDeviceTensor
-from tests.workbench.experiments import small
+from tests.workbench.experiments import module_and_data, small
 from workbench import tasks
 from workbench.config import Numerics
-from workbench.lightning_module import SequenceModule
+from workbench.training import SequenceModule
 
 TASK_OPTIONS = {"multicopy": {"copies": 2}, "mnist": {"pool": 4}, "mnist-permuted": {"pool": 4}, "digits": {}}
 
@@ -42,25 +42,30 @@ def task_architecture_pairs():
     return list(dict.fromkeys(pairs))
 
 
-def losses_and_scores(module):
+def batch_of(data, step, device):
+    """Returns a training batch on a device."""
+    return data.training_batch(step, device=device).to(device)
+
+
+def losses_and_scores(module, data):
     """Returns the losses of two batches, the state carried over, then all scores of a fixed set; keeps gradients."""
     state, losses = None, []
     for step in range(2):
-        scores, after = module.compute_scores(module.training_batch(step), state)
+        scores, after = module.compute_scores(batch_of(data, step, module.device), state)
         scores["loss"].backward()
         state = detach(after) if module.task.stateful else None
         losses.append(scores["loss"].item())
-    return [*losses, *module.evaluate("validation").values()]
+    return [*losses, *module.evaluate(data.fixed_set("validation", module.device)).values()]
 
 
 @pytest.mark.parametrize(("task", "name"), task_architecture_pairs())
 def test_training_on_another_device_gives_the_same_numbers(task, name, request):
     experiment = make_experiment(name, task)
-    here, there = SequenceModule(experiment), SequenceModule(experiment)
-    expected = losses_and_scores(here)
+    (here, data), (there, other_data) = module_and_data(experiment), module_and_data(experiment)
+    expected = losses_and_scores(here, data)
     request.getfixturevalue("other_device")
     there.to(OTHER_DEVICE)
-    assert losses_and_scores(there) == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    assert losses_and_scores(there, other_data) == pytest.approx(expected, rel=1e-4, abs=1e-5)
     for (label, parameter), other in zip(here.named_parameters(), there.parameters(), strict=True):
         assert isinstance(other.grad, OtherDeviceTensor), label
         torch.testing.assert_close(other.grad.cpu_tensor, parameter.grad, rtol=1e-3, atol=1e-5, msg=label)
@@ -69,11 +74,12 @@ def test_training_on_another_device_gives_the_same_numbers(task, name, request):
 @pytest.mark.parametrize("task", tasks.names())
 def test_data_drawn_on_another_device_is_on_it(task, request):
     """The simulated device draws what the CPU draws."""
-    here = SequenceModule(make_experiment("gru", task))
-    expected = here.training_batch(3)
+    here, data = module_and_data(make_experiment("gru", task))
+    expected = data.training_batch(3)
     request.getfixturevalue("other_device")
-    there = SequenceModule(make_experiment("gru", task, draw="device")).to(OTHER_DEVICE)
-    batch = there.training_batch(3)
+    there, data = module_and_data(make_experiment("gru", task, draw="device"))
+    there.to(OTHER_DEVICE)
+    batch = data.training_batch(3, device=there.device)
     for label in ("x", "target", "lengths", "recall", "source"):
         here_field, there_field = getattr(expected, label), getattr(batch, label)
         assert (here_field is None) == (there_field is None), label
@@ -85,17 +91,19 @@ def test_data_drawn_on_another_device_is_on_it(task, request):
     )
 
 
-def test_the_carried_state_of_a_checkpoint_moves_to_the_device(request, monkeypatch):
+def test_the_carried_state_of_a_checkpoint_moves_to_the_device(request):
     """A checkpoint is loaded to the CPU."""
     experiment = make_experiment("gru", "text")
-    here = SequenceModule(experiment)
-    carried = detach(here.compute_scores(here.training_batch(0))[1])
-    monkeypatch.setattr(SequenceModule, "global_step", 1)
-    here.carried_state = carried
-    expected = here.training_step(None, 1)["loss"].item()
-    here.carried_state = map_state(torch.zeros_like, carried)
-    assert here.training_step(None, 1)["loss"].item() != expected
+    here, data = module_and_data(experiment)
+    here.logs_steps = False
+    carried = detach(here.compute_scores(data.training_batch(0))[1])
+    batch = data.training_batch(1)
+    here.carried_states = {0: carried}
+    expected = here.training_step(batch, 1)["loss"].item()
+    here.carried_states = {0: map_state(torch.zeros_like, carried)}
+    assert here.training_step(batch, 1)["loss"].item() != expected
     request.getfixturevalue("other_device")
-    there = SequenceModule(experiment).to(OTHER_DEVICE)
-    there.carried_state = carried
-    assert there.training_step(None, 1)["loss"].item() == pytest.approx(expected, rel=1e-5)
+    there = SequenceModule.from_experiment(experiment).to(OTHER_DEVICE)
+    there.logs_steps = False
+    there.carried_states = {0: carried}
+    assert there.training_step(batch.to(OTHER_DEVICE), 1)["loss"].item() == pytest.approx(expected, rel=1e-5)

@@ -9,15 +9,17 @@ import pytest
 import torch
 
 import architectures
-from tests.workbench.experiments import finish, small
-from workbench import checkpoints, recorder
+from tests.workbench.experiments import finish, module_and_data, small
+from workbench import checkpoints
 from workbench.cli.output import run_summary
 from workbench.errors import UserError
 from workbench.files import read_json, write_json, write_yaml
-from workbench.lightning_module import SequenceModule
 from workbench.results import read_run
 from workbench.run import run
 from workbench.run_folder import run_folder, run_lock
+from workbench.training import SequenceModule
+from workbench.training.callbacks import checkpoint_file
+from workbench.training.callbacks.metrics_file import MetricsFile
 
 FILES = ("result.json", "metrics.csv", "config.yaml")
 
@@ -53,14 +55,14 @@ def test_a_run_stopped_at_every_third_step_ends_with_the_same_bits(name, tmp_pat
 def test_a_result_says_what_the_model_at_the_end_does(tmp_path):
     experiment = small("gru", "copy", task_options={"length": 4, "items": 2}, steps=12)
     finished = finish(experiment, tmp_path)
-    module = SequenceModule(experiment)
+    module, data = module_and_data(experiment)
     module.load_state_dict(load_weights(finished.folder))
-    assert finished.result["test"] == module.evaluate("test")
+    assert finished.result["test"] == module.evaluate(data.fixed_set("test"))
     rows = finished.metrics()
     assert rows["step"].tolist() == [5, 10, 12]
     last = rows.iloc[-1]
-    assert last["val/loss"] == pytest.approx(module.evaluate("validation")["loss"], rel=1e-12)
-    assert finished.result["validation"] == module.evaluate("validation")
+    assert last["val/loss"] == pytest.approx(module.evaluate(data.fixed_set("validation"))["loss"], rel=1e-12)
+    assert finished.result["validation"] == module.evaluate(data.fixed_set("validation"))
     assert finished.result["parameters"] == sum(p.numel() for p in module.parameters())
     assert finished.result["state_size"] == 5
     assert finished.result["steps"] == 12
@@ -93,10 +95,10 @@ def test_a_loss_that_stops_being_a_number_is_a_result(tmp_path):
     finished = finish(experiment, tmp_path)
     assert finished.diverged
     assert finished.result["test"] is None
-    module = SequenceModule(experiment)
+    module, data = module_and_data(experiment)
     optimizer = torch.optim.SGD(module.parameters(), lr=1e30)
     for step in range(40):
-        loss = module.compute_scores(module.training_batch(step))[0]["loss"]
+        loss = module.compute_scores(data.training_batch(step))[0]["loss"]
         if not math.isfinite(loss.item()):
             break
         optimizer.zero_grad()
@@ -117,7 +119,7 @@ def test_a_time_limit_ends_a_run_and_it_is_finished(tmp_path):
 
 
 def test_a_checkpoint_cut_short_falls_back_to_the_one_before(tmp_path, monkeypatch):
-    monkeypatch.setattr(recorder, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoint_file, "CHECKPOINT_SECONDS", 0.0)
     experiment = small()
     whole = finish(experiment, tmp_path / "whole")
     assert run(experiment, tmp_path / "cut", stop=stop_after(7)) is None
@@ -297,14 +299,14 @@ def test_metrics_are_the_same_bytes_whether_rows_are_appended_or_written_whole(t
     experiment = small(log_every=1)
     finish(experiment, tmp_path / "appended")
     writes = []
-    whole = recorder.RunRecorder._write_metrics
+    whole = MetricsFile.write_row
 
     def write_whole(self, row):
         self._columns = []
         writes.append(row["step"])
         whole(self, row)
 
-    monkeypatch.setattr(recorder.RunRecorder, "_write_metrics", write_whole)
+    monkeypatch.setattr(MetricsFile, "write_row", write_whole)
     finish(experiment, tmp_path / "whole")
     assert len(writes) == 12
     appended, rewritten = (run_folder(tmp_path / name, experiment) / "metrics.csv" for name in ("appended", "whole"))

@@ -7,8 +7,8 @@ import torch
 
 from tests.workbench.experiments import finish, small
 from workbench.errors import UserError
-from workbench.sanity_checks import check_finite
 from workbench.tasks import Batch, build
+from workbench.training.sanity_checks import check_finite
 
 TASK = """
 import torch

@@ -6,9 +6,8 @@ import pytest
 import torch
 
 import architectures
-from tests.workbench.experiments import finish, small
+from tests.workbench.experiments import finish, module_and_data, small
 from workbench.errors import UserError
-from workbench.lightning_module import SequenceModule
 from workbench.run import run
 from workbench.run_folder import run_folder
 from workbench.tasks.text import NextCharacter
@@ -21,11 +20,6 @@ def experiment(architecture="gru", steps=6, log_every=1, **more):
     return small(architecture, "text", steps=steps, log_every=log_every, task_options=TEXT, **more)
 
 
-def set_step(monkeypatch, step):
-    """Makes modules believe that they are at a step."""
-    monkeypatch.setattr(SequenceModule, "global_step", property(lambda self: step))
-
-
 def run_until_rows(stateful, out, count):
     """Runs an experiment until it has `count` rows."""
     rows: list[dict[str, float]] = []
@@ -33,7 +27,8 @@ def run_until_rows(stateful, out, count):
 
 
 def test_each_step_continues_from_the_last_without_its_gradients(monkeypatch):
-    module = SequenceModule(experiment())
+    module, data = module_and_data(experiment())
+    module.logs_steps = False
     states = []
     forward = module.model.forward
 
@@ -45,8 +40,7 @@ def test_each_step_continues_from_the_last_without_its_gradients(monkeypatch):
     monkeypatch.setattr(module.model, "forward", recorded)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
     for step in range(3):
-        set_step(monkeypatch, step)
-        loss = module.training_step(None, step)["loss"]
+        loss = module.training_step(data.training_batch(step), step)["loss"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -59,29 +53,29 @@ def test_each_step_continues_from_the_last_without_its_gradients(monkeypatch):
             assert not received.requires_grad
 
 
-def test_an_epoch_begins_from_nothing(monkeypatch):
-    module = SequenceModule(experiment())
+def test_an_epoch_begins_from_nothing():
+    module, data = module_and_data(experiment())
+    module.logs_steps = False
     assert isinstance(module.task, NextCharacter)
     count = module.task.steps_per_epoch(4)
-    module.carried_state = torch.full((1, 4, 5), 1e3)
-    set_step(monkeypatch, count)
-    begun = module.training_step(None, 0)["loss"]
-    scores, _ = module.compute_scores(module.training_batch(count))
+    module.carried_states = {0: torch.full((1, 4, 5), 1e3)}
+    begun = module.training_step(data.training_batch(count), 0)["loss"]
+    scores, _ = module.compute_scores(data.training_batch(count))
     torch.testing.assert_close(begun, scores["loss"])
 
 
 @pytest.mark.parametrize("name", CAUSAL)
 def test_evaluation_in_pieces_is_that_of_the_whole(name):
-    module = SequenceModule(small(name, "text", task_options={"length": 8})).double().eval()
-    batch = module.fixed_set("test")
+    module, data = module_and_data(small(name, "text", task_options={"length": 8}))
+    module.double().eval()
+    batch = data.fixed_set("test")
     assert batch.x.shape[1] == 8, "the ten of the budget make ten streams"
     longer = module.task.fixed("test", 60, torch.device("cpu"))
     assert longer.x.shape == (20, 24)
-    module._fixed_sets["test", torch.device("cpu")] = longer
     with torch.no_grad():
         prediction, _ = module.model(longer.x)
         whole = module.task.loss(prediction, longer)
-    assert module.evaluate("test")["loss"] == pytest.approx(float(whole), abs=1e-9)
+    assert module.evaluate(longer)["loss"] == pytest.approx(float(whole), abs=1e-9)
 
 
 @pytest.mark.parametrize("name", ["gru", "lstm", "rwa", "rda-exp-tanh", "tcn", "han"])

@@ -8,12 +8,13 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import architectures
-from tests.workbench.experiments import finish, small
+from tests.workbench.experiments import finish, module_and_data, small
 from workbench import devices, tasks
 from workbench import run as runs
 from workbench.config import Numerics
-from workbench.lightning_module import SequenceModule
-from workbench.recorder import RunRecorder
+from workbench.training.callbacks.metrics_file import MetricsFile
+from workbench.training.callbacks.record import RunRecord
+from workbench.training.trainer import make_trainer, run_callbacks
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*")
 
@@ -47,21 +48,13 @@ class CountAtStepStart(pl.Callback):
 
 def synchronizations_per_step(experiment, folder):
     """Returns the number of synchronisations of each step between the first and the last."""
-    counter, module = SynchronizationCounter(), SequenceModule(experiment)
+    counter, (module, data) = SynchronizationCounter(), module_and_data(experiment)
+    module.logs_steps = False
     starts = CountAtStepStart(counter)
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        max_steps=STEPS,
-        callbacks=[starts, RunRecorder(experiment, folder)],
-        gradient_clip_val=1.0,
-        gradient_clip_algorithm=experiment.optimization.clip,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    callbacks = [starts, *run_callbacks(RunRecord(experiment, data), folder)]
+    trainer = make_trainer(callbacks, steps=STEPS, device="cpu", folder=folder)
     with counter:
-        trainer.fit(module)
+        trainer.fit(module, data)
     return [after - before for before, after in zip(starts.counts[1:-1], starts.counts[2:], strict=True)]
 
 
@@ -100,7 +93,7 @@ def test_the_numbers_of_a_row_are_fetched_together(tmp_path, monkeypatch):
         fetched.append(len(scores))
         return devices.to_floats(scores)
 
-    for module in ("workbench.recorder", "workbench.lightning_module"):
+    for module in ("workbench.training.callbacks.record", "workbench.training.sequence_module"):
         monkeypatch.setattr(f"{module}.to_floats", count)
     experiment = small("gru", "digits", steps=12, log_every=5)
     experiment = replace(experiment, budget=replace(experiment.budget, evaluation_size=250))
@@ -128,12 +121,12 @@ def test_numbers_are_exactly_those_of_the_tensors():
 def test_a_gpu_is_waited_for_at_no_step(task, name, draw, tmp_path, monkeypatch):
     """PyTorch itself refuses to wait, from the third step to the one before the row."""
 
-    class Guard(RunRecorder):
+    class Guard(MetricsFile):
         def on_train_batch_start(self, trainer, *rest):
             torch.cuda.set_sync_debug_mode("error" if 2 <= trainer.global_step < STEPS - 1 else "default")
             super().on_train_batch_start(trainer, *rest)
 
-    monkeypatch.setattr("workbench.recorder.RunRecorder", Guard)
+    monkeypatch.setattr("workbench.training.trainer.MetricsFile", Guard)
     experiment = small(name, task, steps=STEPS, log_every=100, task_options=TASK_OPTIONS.get(task, {"length": 8}))
     try:
         finish(replace(experiment, numerics=Numerics(draw=draw)), tmp_path, machine=runs.RunDevice(device="cuda"))

@@ -2,41 +2,49 @@
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import torch
 
 from architectures.base import padding_mask
+from workbench.config import Experiment
 from workbench.custom_parts import is_custom
 from workbench.errors import UserError
 from workbench.model import seeded_model
 from workbench.seeding import CPU, seeded_apart
 from workbench.stopping import Goal
 from workbench.tasks import Batch, Task
+from workbench.tasks import build as build_task
+from workbench.training.batches import check_target
+from workbench.training.data_module import TaskDataModule
+from workbench.training.sequence_module import SequenceModule
 
-if TYPE_CHECKING:
-    from workbench.lightning_module import SequenceModule
 
-
-def check_module(module: "SequenceModule") -> None:
+def check_module(module: SequenceModule, data: TaskDataModule, until: str | None = None) -> None:
     """Checks the first training batch, both fixed sets, and one pass through the model.
+
+    Args:
+        module: on the device that trains.
+        data: of the same task.
+        until: goal of the run, if it has one.
 
     Raises:
         UserError: if the data is not finite or not of the declared shape, if predictions and targets do not match, or
             if the task is judged by a metric that it does not have.
     """
-    task, budget = module.task, module.experiment.budget
+    task = module.task
     name = type(task).__name__
-    check_repeatable(module)
     if not math.isfinite(task.trivial_loss):
         raise UserError(f"the trivial_loss of {name} is {task.trivial_loss}, which is not a finite number")
     if task.stateful and not module.model.encoder.causal:
-        looks = f"{module.experiment.architecture.name} looks ahead"
+        looks = f"{module.hparams['architecture']} looks ahead"
         raise UserError(f"{name} is read piece by piece, and {looks}; take an architecture that is causal")
     batches = {
-        "the training batch of step 1": (module.training_batch(0), budget.batch_size),
-        "the validation set": (module.fixed_set("validation"), None),
-        "the test set": (module.fixed_set("test"), None),
+        "the training batch of step 1": (
+            data.training_batch(0, device=module.device).to(module.device),
+            data.batch_size,
+        ),
+        "the validation set": (data.fixed_set("validation", module.device), None),
+        "the test set": (data.fixed_set("test", module.device), None),
     }
     for label, (batch, size) in batches.items():
         check_batch(batch, size, label, task)
@@ -44,13 +52,9 @@ def check_module(module: "SequenceModule") -> None:
     training = module.training
     module.eval()
     with torch.no_grad():
-        sample = module.split_into_pieces(module.fixed_set("validation")[:2])[0]
-        prediction, target = module(sample.x, sample.lengths), sample.target
-        if target.shape != (prediction.shape if target.is_floating_point() else prediction.shape[:-1]):
-            raise UserError(
-                f"the targets of {name} are of shape {tuple(target.shape)} where the predictions are of shape "
-                f"{tuple(prediction.shape)}; classes are whole numbers without the last dimension, values have it"
-            )
+        sample = module.split_into_pieces(data.fixed_set("validation", module.device)[:2])[0]
+        prediction = module(sample.x, sample.lengths)
+        check_target(prediction, sample.target, task)
         if "loss" in task.metrics(prediction, sample):
             raise UserError(f"{name} has a metric named loss, which is the name of what is trained on; rename it")
         scores, _ = module.compute_scores(sample)
@@ -60,28 +64,27 @@ def check_module(module: "SequenceModule") -> None:
             raise UserError(f"{metric} of {name} is of shape {tuple(value.shape)}; it has to be one number")
     if task.solved is not None and task.solved.metric not in scores:
         raise UserError(f"{name} is solved by {task.solved.metric!r}, but its metrics are {', '.join(scores)}")
-    goal = Goal.for_task(budget.until, task)
+    goal = Goal.for_task(until, task)
     if goal is not None and goal.criterion.metric not in scores:
         raise UserError(f"until is {goal}, but the metrics of {name} are {', '.join(scores)}")
 
 
-def check_repeatable(module: "SequenceModule") -> None:
+def check_repeatable(experiment: Experiment) -> None:
     """Checks that custom parts draw the same weights and the same data twice: one seed has to mean one run.
 
     Raises:
         UserError: if they do not: they draw from a generator of their own that nobody seeds.
     """
-    experiment, task = module.experiment, module.task
     advice = "draw from torch's, NumPy's or Python's global generator, or from one that is seeded"
     if is_custom(experiment.architecture.name):
-        _, again = seeded_model(experiment)
+        (_, model), (_, again) = seeded_model(experiment), seeded_model(experiment)
         weights = again.state_dict()
-        for key, value in module.model.state_dict().items():
-            if isinstance(value, torch.Tensor) and not torch.equal(value.cpu(), weights[key].cpu()):
+        for key, value in model.state_dict().items():
+            if isinstance(value, torch.Tensor) and not torch.equal(value, weights[key]):
                 raise UserError(f"{experiment.architecture.name} starts with other weights each time ({key}); {advice}")
     if not is_custom(experiment.task.name):
         return
-    budget = experiment.budget
+    budget, task = experiment.budget, build_task(experiment.task.name, **experiment.task.options)
     draws: dict[str, Callable[[], object]] = {
         "training batch": lambda: task.train(0, budget.batch_size, experiment.seed, CPU),
         "validation set": lambda: task.fixed("validation", budget.evaluation_size, CPU),

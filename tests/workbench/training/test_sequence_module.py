@@ -8,16 +8,16 @@ import pytest
 import torch
 from torch.nn.functional import mse_loss
 
-from tests.workbench.experiments import finish, small
+from tests.workbench.experiments import finish, module_and_data, small
 from workbench.config import Optimization
-from workbench.lightning_module import SequenceModule, learning_rate_factor
 from workbench.run import run
+from workbench.training.optimizers import learning_rate_factor
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*")
 
 
 def fit(experiment, *callbacks, **options):
-    module = SequenceModule(experiment)
+    module, data = module_and_data(experiment)
     trainer = pl.Trainer(
         accelerator="cpu",
         max_steps=experiment.budget.steps,
@@ -28,12 +28,12 @@ def fit(experiment, *callbacks, **options):
         callbacks=list(callbacks),
         **options,
     )
-    trainer.fit(module)
+    trainer.fit(module, data)
     return module
 
 
 def test_the_same_experiment_starts_from_the_same_weights_and_another_seed_from_others():
-    first, same, other = (SequenceModule(small(seed=seed)).state_dict() for seed in (0, 0, 1))
+    first, same, other = (module_and_data(small(seed=seed))[0].state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(first[key], same[key]) for key in first)
     assert not all(torch.equal(first[key], other[key]) for key in first)
 
@@ -41,15 +41,14 @@ def test_the_same_experiment_starts_from_the_same_weights_and_another_seed_from_
 def test_training_is_the_textbook_loop():
     """Lightning, clipping, schedule and all equal a loop written out by hand."""
     experiment = small(steps=6, learning_rate=0.05, clip="value", clip_at=0.01, schedule="linear", warmup_steps=2)
-    module = SequenceModule(experiment)
-    by_hand = SequenceModule(experiment)
+    by_hand, _ = module_and_data(experiment)
     rates = []
 
     class RecordLearningRates(pl.Callback):
         def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
             rates.append(trainer.optimizers[0].param_groups[0]["lr"])
 
-    module = fit(experiment, RecordLearningRates(), gradient_clip_val=0.01, gradient_clip_algorithm="value")
+    module = fit(experiment, RecordLearningRates())
     optimizer = torch.optim.Adam(by_hand.parameters(), lr=0.05)
     expected = [0.025, 0.05, 0.05, 0.05 * 3 / 4, 0.05 * 2 / 4, 0.05 * 1 / 4]
     assert rates == pytest.approx(expected)
@@ -87,7 +86,7 @@ def test_the_table_shows_the_learning_rate_that_was_used(tmp_path):
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd"])
 def test_every_optimizer_moves_every_parameter(optimizer):
     experiment = small(optimizer=optimizer, learning_rate=0.01, weight_decay=0.1, momentum=0.5)
-    before = SequenceModule(experiment).state_dict()
+    before = module_and_data(experiment)[0].state_dict()
     after = fit(experiment).state_dict()
     assert all(not torch.equal(before[key], after[key]) for key in before)
 
@@ -120,12 +119,13 @@ def test_gradients_are_clipped_as_configured(clip, tmp_path, monkeypatch):
 def test_evaluation_is_the_mean_over_the_whole_set_and_leaves_no_trace():
     experiment = small("lstm", "digits", architecture_options={"num_layers": 2, "dropout": 0.5})
     experiment = replace(experiment, budget=replace(experiment.budget, evaluation_size=230))
-    module = SequenceModule(experiment).train()
+    module, data = module_and_data(experiment)
     state = torch.get_rng_state()
-    scores = module.evaluate("validation")
+    whole = data.fixed_set("validation")
+    scores = module.train().evaluate(whole)
     assert torch.equal(state, torch.get_rng_state())
     assert module.training
-    whole = module.eval().fixed_set("validation")
+    module.eval()
     assert len(whole.x) == 230
     with torch.no_grad():
         answers = module(whole.x)
