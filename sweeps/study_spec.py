@@ -11,7 +11,7 @@ from workbench.config import Budget, Experiment, Numerics, Optimization, Part
 from workbench.custom_parts import architecture_source, check_unchanged, is_custom
 from workbench.errors import UserError
 from workbench.parameter_matching import match_parameters
-from workbench.resolve import resolve_architecture, resolve_task
+from workbench.resolve import resolve_again, resolve_architecture
 from workbench.tasks import Task
 from workbench.validation import check_choice, check_int, from_mapping
 
@@ -135,7 +135,7 @@ class StudySpec:
         Raises:
             UserError: if a name is not in the space, or the run cannot be built.
         """
-        return self._build_experiment(*resolve_task(self.task.name, self.task.options), params, seed)
+        return self._build_experiment(*resolve_again(self.task), params, seed)
 
     def _build_experiment(self, part: Part, task: Task, params: Mapping[str, Any], seed: int) -> Experiment:
         values = self.search_space().split_by_owner(params)
@@ -190,7 +190,7 @@ class StudySpec:
         Raises:
             UserError: if one cannot be built.
         """
-        part, task = resolve_task(self.task.name, self.task.options)
+        part, task = resolve_again(self.task)
         default = self._build_experiment(part, task, {}, 0)
         check_corners(
             self.search_space(),
@@ -213,11 +213,17 @@ class StudySpec:
 
     def differences(self, other: "StudySpec") -> list[str]:
         """Returns the settings that differ from those of another study, each with both values, this one's first."""
-        return differences(self.to_dict(), other.to_dict())
+        # Where the file of the task lies changes nothing.
+        first, second = (replace(spec, task=replace(spec.task, path=None)) for spec in (self, other))
+        return differences(first.to_dict(), second.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain dicts, lists, strings and numbers."""
-        return dict(json.loads(json.dumps(asdict(self), allow_nan=False)))
+        values = dict(json.loads(json.dumps(asdict(self), allow_nan=False)))
+        if self.task.path is None:
+            # Studies from before tasks read files have none.
+            del values["task"]["path"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

@@ -12,10 +12,11 @@ from sweeps.study_spec import ObjectiveName, PrunerName, SamplerName, StudySpec
 from workbench.config import TUNING_SEED, Budget, Numerics, Optimization
 from workbench.custom_parts import user_errors
 from workbench.errors import UserError
-from workbench.flat_config import check_names, from_flat, to_flat
+from workbench.flat_config import check_names, from_flat, name_in_full, to_flat
 from workbench.model import count_parameters
 from workbench.resolve import resolve_architecture, resolve_task
 from workbench.tasks import Task
+from workbench.tasks.file_names import short_name
 from workbench.validation import check_choice, check_int
 
 NAME_PATTERN = re.compile(r"(?![. ]+$)[\w.-]+( [\w.-]+)*")
@@ -69,6 +70,7 @@ class Sweep:
     space: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "task", name_in_full(self.tasks, self.task))
         check_names("task", self.tasks, self.task, "tuned")
         check_names("architecture", self.architectures, self.architecture, "tuned")
         check_names("architecture", self.architectures, self.space, "tuned", also=(ALL_ARCHITECTURES,))
@@ -98,7 +100,7 @@ class Sweep:
         return tuple(self._study_name(task, name) for task in self.tasks for name in self.architectures)
 
     def _study_name(self, task: str, architecture: str) -> str:
-        return "/".join(part for part in (self.name, task, architecture) if part)
+        return "/".join(part for part in (self.name, short_name(task), architecture) if part)
 
     def specs(self) -> list[StudySpec]:
         """Returns the complete specifications of the studies, by task and architecture.

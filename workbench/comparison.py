@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from workbench.config import TUNING_SEED, Budget, Experiment, Numerics, Optimization, Part
 from workbench.custom_parts import user_errors
 from workbench.errors import UserError
-from workbench.flat_config import check_names, from_flat, to_flat
+from workbench.flat_config import check_names, from_flat, name_in_full, to_flat
 from workbench.model import count_parameters
 from workbench.parameter_matching import match_parameters
 from workbench.resolve import resolve_architecture, resolve_task
@@ -46,6 +46,7 @@ class Comparison:
     architecture: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "task", name_in_full(self.tasks, self.task))
         check_names("task", self.tasks, self.task, "compared")
         check_names("architecture", self.architectures, self.architecture, "compared")
         check_int("seeds", self.seeds, least=1, most=TUNING_SEED)

@@ -36,6 +36,14 @@ class Part:
     options: Mapping[str, Any] = field(default_factory=dict)
     source: str | None = None
     """Hash of custom code and, for a task, of the user's data: a changed file is another experiment."""
+    path: str | None = field(default=None, compare=False)
+    """Where the file lies that a task reads, as it was last named. It is no part of the identity: a file that was moved
+    is the same data."""
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """All that the task or the architecture is built with: its options, and the path of its file if it has one."""
+        return {**self.options, **({} if self.path is None else {"path": self.path})}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,8 +157,10 @@ class Experiment:
             check_int("embedding_size", self.embedding_size, least=1)
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns plain dicts, lists, strings and numbers, as written to `config.yaml`."""
+        """Returns plain dicts, lists, strings and numbers: all that can change a number."""
         values: dict[str, Any] = {"schema": SCHEMA, **json.loads(json.dumps(asdict(self)))}
+        for part in ("task", "architecture"):
+            del values[part]["path"]
         if self.budget.until is None:
             # Results from before goals existed keep their identity.
             del values["budget"]["until"]
@@ -160,9 +170,16 @@ class Experiment:
             del values["numerics"]
         return values
 
+    def to_config(self) -> dict[str, Any]:
+        """Returns what is written to `config.yaml`: `to_dict`, and where the file of the task lies, if it has one."""
+        values = self.to_dict()
+        if self.task.path is not None:
+            values["task"]["path"] = self.task.path
+        return values
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Returns the experiment that `to_dict` wrote.
+        """Returns the experiment that `to_dict` or `to_config` wrote.
 
         Raises:
             UserError: if a key is unknown or missing, a value is invalid, or the schema is another one.

@@ -11,6 +11,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from workbench.errors import UserError
+from workbench.tasks.file_names import is_file
 
 BUILT_IN = ("architectures", "workbench", "torch", "builtins", "abc", "typing", "dataclasses")
 """Packages whose classes are not hashed, though custom ones inherit from them."""
@@ -36,7 +37,12 @@ def check_code_allowed(names: Iterable[str], folder: str | Path | None, *, allow
         return
     for name in dict.fromkeys(names):
         module, colon, _ = name.partition(":")
-        if colon and module not in sys.modules and (file := uninstalled_file(module, folder)) is not None:
+        if (
+            colon
+            and not is_file(name)
+            and module not in sys.modules
+            and (file := uninstalled_file(module, folder)) is not None
+        ):
             raise UserError(
                 f"{name} is code that the results name and that is not installed ({file}); if you trust it, give "
                 "--allow-code"

@@ -12,9 +12,12 @@ from architectures.registry import get_entry, load_encoder_class
 from workbench import tasks
 from workbench.config import Part
 from workbench.custom_code import BUILT_IN, hash_files, written_hash
+from workbench.custom_files import hash_data, says_its_data
 from workbench.errors import UserError
 from workbench.files import describe_error
 from workbench.tasks import Task
+from workbench.tasks.file_names import is_file, path_of
+from workbench.tasks.own_data import data_hash
 
 PartKind = Literal["task", "architecture"]
 PART_KINDS: tuple[PartKind, ...] = get_args(PartKind)
@@ -25,8 +28,8 @@ REVISION = "revision "
 
 
 def is_custom(name: str) -> bool:
-    """Returns whether a name is a dotted path package.module:Class, not a name of the catalogue."""
-    return ":" in name
+    """Returns whether a name is a dotted path package.module:Class, not a name of the catalogue or of a file."""
+    return ":" in name and not is_file(name)
 
 
 def check_unchanged(kind: PartKind, part: Part, owner: str, remedy: str) -> None:
@@ -43,7 +46,7 @@ def check_unchanged(kind: PartKind, part: Part, owner: str, remedy: str) -> None
     Raises:
         UserError: if it has changed, or is gone.
     """
-    changed = "code or the data" if kind == "task" else "code"
+    changed = "data" if is_file(part.name) else "code or the data" if kind == "task" else "code"
     refusal = UserError(f"the {changed} of {kind} {part.name} is not what {owner} was made with; {remedy}")
     hashes = split_revision(part.source)[1]
     if is_custom(part.name) and hashes is not None:
@@ -51,14 +54,24 @@ def check_unchanged(kind: PartKind, part: Part, owner: str, remedy: str) -> None
         if written is not None and written not in hashes.split("-"):
             raise refusal
     data = None
-    if kind == "task":
+    if kind == "task" and is_file(part.name):
+        # Before it is read: what does not fit the options any more has changed.
         with user_errors(f"task {part.name}"):
-            task = tasks.build(part.name, **part.options)
+            source = data_hash(part.path or path_of(part.name), part.options.get("split"))
+        if source != hashes:
+            raise refusal
+    elif kind == "task":
+        with user_errors(f"task {part.name}"):
+            task = tasks.build(part.name, **part.arguments)
             source, data = task_source(part.name, task), task.data
     else:
         source = architecture_source(part.name)
+    now = split_revision(source)[1]
+    if kind == "task" and is_custom(part.name) and data is None and hashes is not None and "-" not in hashes:
+        # Results from before the files that custom code reads were hashed have no hash of them to compare with.
+        now = None if now is None else now.partition("-")[0]
     # What an earlier revision trained can still be read.
-    if split_revision(source)[1] != hashes and (part.source is not None or data is not None):
+    if now != hashes and (part.source is not None or data is not None):
         raise refusal
 
 
@@ -77,7 +90,10 @@ def task_source(name: str, task: Task) -> str | None:
     it reads, if they are the user's.
     """
     revision = f"{REVISION}{task.revision}" if task.revision > 1 else None
-    parts = (revision, class_source(type(task), name), task.data)
+    data = task.data
+    if data is None and is_custom(name) and not says_its_data(task):
+        data = hash_data(task, class_files_of(type(task)))
+    parts = (revision, class_source(type(task), name), data)
     return "-".join(part for part in parts if part is not None) or None
 
 
@@ -105,11 +121,14 @@ def class_source(cls: type, name: str) -> str | None:
         cls: the task's or the architecture's class.
         name: its name in the experiment.
     """
-    if not is_custom(name):
-        return None
+    return hash_files(class_files_of(cls)) if is_custom(name) else None
+
+
+def class_files_of(cls: type) -> set[str]:
+    """Returns the files that define a class and its base classes, except those of the bench and of PyTorch."""
     custom = [base for base in cls.__mro__ if base.__module__.partition(".")[0] not in BUILT_IN]
     files = {inspect.getsourcefile(base) for base in custom}
-    return hash_files(path for path in files if path is not None)
+    return {path for path in files if path is not None}
 
 
 @contextmanager

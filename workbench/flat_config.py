@@ -8,6 +8,7 @@ from architectures.suggest import did_you_mean
 from workbench.config import Budget, Numerics, Optimization
 from workbench.custom_parts import PartKind
 from workbench.errors import UserError
+from workbench.tasks.file_names import resolve_handles
 from workbench.validation import from_mapping
 
 T = TypeVar("T")
@@ -44,6 +45,19 @@ def check_names(kind: PartKind, names: Sequence[str], options: Any, verb: str, *
             )
         if not isinstance(values, Mapping):
             raise UserError(f"the options of {kind} {name} must be a mapping, not {values!r}")
+
+
+def name_in_full(names: Sequence[str], options: Any) -> Any:
+    """Returns the options of tasks by the names of the tasks, where those that read files may be named by handles.
+
+    Args:
+        names: of the tasks.
+        options: by name or handle; anything but a mapping stays as it is.
+
+    Raises:
+        UserError: if a handle fits several tasks.
+    """
+    return resolve_handles(names, options) if isinstance(options, Mapping) else options
 
 
 def to_flat(config: Any, lists: Sequence[str]) -> dict[str, Any]:

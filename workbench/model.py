@@ -128,6 +128,6 @@ def meta_model(task: Task, architecture: Part, embedding_size: int | None = None
 
 def seeded_model(experiment: Experiment) -> tuple[Task, Model]:
     """Returns an experiment's task and its model, freshly initialised: a function of the experiment alone."""
-    task = build_task(experiment.task.name, **experiment.task.options)
+    task = build_task(experiment.task.name, **experiment.task.arguments)
     seed_everything("weights", experiment.seed)
     return task, Model(task, experiment.architecture, experiment.embedding_size)

@@ -12,6 +12,7 @@ from workbench.config import Experiment, Part
 from workbench.custom_parts import architecture_source, task_source, user_errors
 from workbench.model import count_parameters, meta_model
 from workbench.tasks import Task
+from workbench.tasks.file_names import PREFIX, is_file, short_name
 from workbench.validation import check_int
 
 
@@ -19,19 +20,35 @@ def resolve_task(name: str, user_options: Mapping[str, Any]) -> tuple[Part, Task
     """Returns a task with all of its options, and the task itself.
 
     Args:
-        name: of the catalogue, or a dotted path.
+        name: of the catalogue, file:PATH, or a dotted path.
         user_options: the options that the user set.
 
     Raises:
         UserError: if the name or an option is unknown, or a value is invalid.
     """
     with user_errors(f"task {name}"):
+        if is_file(name) and "path" in user_options:
+            raise ValueError("the path of the file stands behind file:, and is no option")
         task = tasks.build(name, **user_options)
         values = {item.name: getattr(task, item.name) for item in fields(task) if item.init}  # type: ignore[arg-type]
         options = write_values(values, type(task), tasks.defaults(name))
         # What trains is what the file says.
         task = tasks.build(name, **options)
-        return Part(name=name, options=options, source=task_source(name, task)), task
+        path = None
+        if is_file(name):
+            path = options.pop("path")
+            # Only what applies to the data; the rest is `None` because it was inferred that it does not.
+            options = {key: value for key, value in options.items() if value is not None}
+        return Part(name=short_name(name), options=options, source=task_source(name, task), path=path), task
+
+
+def resolve_again(part: Part) -> tuple[Part, Task]:
+    """Returns a task that was resolved before, as it is now: with the hash of its code and its data as they are.
+
+    Raises:
+        UserError: as in `resolve_task`.
+    """
+    return resolve_task(part.name if part.path is None else PREFIX + part.path, part.options)
 
 
 def resolve_architecture(
@@ -80,7 +97,7 @@ def resolve_architecture(
 
 def find_warnings(experiment: Experiment) -> list[str]:
     """Returns a line for each thing in an experiment that is allowed, but probably not intended."""
-    _, task = resolve_task(experiment.task.name, experiment.task.options)
+    task = tasks.build(experiment.task.name, **experiment.task.arguments)
     lines = [f"the data of {experiment.task.name}: {note}" for note in task.notes]
     reach = meta_model(task, experiment.architecture, experiment.embedding_size).encoder.receptive_field
     if reach is not None and reach < task.steps:

@@ -129,7 +129,7 @@ def claim(folder: Path, experiment: Experiment) -> None:
     """
     path = folder / "config.yaml"
     if not path.exists():
-        write_yaml(path, experiment.to_dict())
+        write_yaml(path, experiment.to_config())
         return
     existing = Experiment.from_dict(read_yaml(path))
     if (existing.identity, existing.seed) != (experiment.identity, experiment.seed):

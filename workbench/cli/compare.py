@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from analysis.formatting import pluralize
+from workbench.cli.data_lines import tell_about_data
 from workbench.cli.execution import INTERRUPTED, execute
 from workbench.cli.habits import check_task_names
 from workbench.cli.options import RunOptions, check_required, take_options
@@ -52,6 +53,7 @@ def main(arguments: list[str]) -> int:
     experiments = comparison.experiments()
     for line in dict.fromkeys(line for experiment in experiments for line in find_warnings(experiment)):
         warn(f"warning: {line}")
+    tell_about_data(experiments, options.folder)
     out = options.folder
     finished, status = execute(
         experiments, options, on_start=lambda: write_comparison(out, comparison), plan=describe_plan(comparison)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench import tasks
+from workbench.data.own.options import SUFFIXES
 from workbench.errors import UserError
+from workbench.tasks.file_names import is_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +132,7 @@ def takes(kind: str, name: str, option: str) -> bool:
     """Returns whether a task or an architecture has an option; of a custom one, which is not imported, it may be so."""
     import architectures
 
-    if ":" in name:
+    if ":" in name and not is_file(name):
         return True
     try:
         return option in (tasks.options(name) if kind == "task" else architectures.options(name))
@@ -154,10 +156,15 @@ def describe_data_file(path: str, option: str) -> str:
         path: the file, as it was typed.
         option: --task or --tasks.
     """
+    text = f"{option} text --task.text.file {path} predicts its characters one by one"
+    if Path(path).suffix.lower() in SUFFIXES:
+        return (
+            f"{path!r} is a file, and not the name of a task: {option} file:{path} reads sequences from it "
+            f"(docs/data.md), {text}"
+        )
     return (
-        f"{path!r} is a file, and not the name of a task: {option} text --task.text.file {path} predicts its "
-        f"characters one by one; for anything else, a class of yours reads it, {option} package.module:Class "
-        "(README.md, Bring your own; docs/data.md)"
+        f"{path!r} is a file, and not the name of a task: {text}; sequences are read from {', '.join(SUFFIXES)} "
+        f"({option} file:PATH, docs/data.md), and from anything else by a class of yours, {option} package.module:Class"
     )
 
 

@@ -25,6 +25,7 @@ from workbench.data.downloads import DATA_VARIABLE
 from workbench.docstrings import argument_help
 from workbench.errors import UserError, one_line
 from workbench.files import describe_error
+from workbench.tasks.file_names import PREFIX, is_file
 
 NamedOptions = dict[str, dict[str, Any]]
 """Options by the name of the task or architecture that they belong to."""
@@ -295,7 +296,9 @@ def find_type(kind: str, name: str, option: str) -> Any:
     """Returns the declared type of an option of a task or an architecture; `Any` if it has none, or is not known."""
     try:
         if kind == "task":
-            return type_hints(tasks.load(name)).get(option, Any)
+            # What is no name of the catalogue nor a dotted path is the handle of a file.
+            known = name in tasks.names() or (":" in name and not is_file(name))
+            return type_hints(tasks.load(name if known else PREFIX + name)).get(option, Any)
         if kind == "architecture":
             return type_hints(load_encoder_class(name).__init__).get(option, Any)
     except Exception:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from workbench.cli.data_lines import tell_about_data
 from workbench.cli.execution import execute
 from workbench.cli.habits import check_task_names
 from workbench.cli.options import RunOptions, check_required, take_options
@@ -56,6 +57,7 @@ def main(arguments: list[str]) -> int:
     experiment = build_experiment(values, named_options)
     for line in find_warnings(experiment):
         warn(f"warning: {line}")
+    tell_about_data([experiment], options.folder)
     finished, status = execute([experiment], options)
     for run in finished:
         print(f"{run.folder}: {run_summary(run)}")

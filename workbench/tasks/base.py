@@ -129,6 +129,11 @@ class Task(ABC):
         return None
 
     @property
+    def summary(self) -> str | None:
+        """What the data was taken for, in a line for the user before anything is trained; `None` if it is clear."""
+        return None
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Lines that a user should know about the data."""
         return ()

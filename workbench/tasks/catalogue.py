@@ -8,6 +8,7 @@ from architectures.option_values import UNKNOWN, read_values
 from architectures.registry import load_class
 from architectures.suggest import did_you_mean
 from workbench.tasks.base import Task
+from workbench.tasks.file_names import is_file, path_of
 
 CATALOGUE: Mapping[str, str] = {
     "addition": "workbench.tasks.addition:Addition",
@@ -23,6 +24,9 @@ CATALOGUE: Mapping[str, str] = {
 }
 """The class of each name, which is imported when it is needed."""
 
+FILE_CLASS = "workbench.tasks.own_data:OwnData"
+"""The class of all names file:PATH."""
+
 SUMMARIES: Mapping[str, str] = {
     "addition": "sum of the two marked numbers (RDA table 1)",
     "classify-length": "is the sequence longer than half the longest? (RDA table 2)",
@@ -34,6 +38,7 @@ SUMMARIES: Mapping[str, str] = {
     "mnist": "handwritten digits, pixel by pixel (28 x 28, RDA table 3; files are downloaded, or --data-dir)",
     "mnist-permuted": "the same, in one random order of the pixels (RDA table 4)",
     "text": "the next character of enwik8, or of any file (RDA table 7)",
+    "file:PATH": "your own sequences (.csv, .parquet, .npz, .pt, .ts): classes, numbers or forecasts (docs/data.md)",
 }
 """Each task in one line."""
 
@@ -47,7 +52,7 @@ def load(name: str) -> type[Task]:
     """Returns the class of a task.
 
     Args:
-        name: one of `names()`, or a dotted path "package.module:Class" to a subclass of `Task`.
+        name: one of `names()`, file:PATH, or a dotted path "package.module:Class" to a subclass of `Task`.
 
     Raises:
         ValueError: if there is no such name, module or class, or the class does not implement the interface.
@@ -56,7 +61,8 @@ def load(name: str) -> type[Task]:
         raise ValueError(
             f"unknown task {name!r} (a custom task is named package.module:Class){did_you_mean(name, CATALOGUE)}"
         )
-    cls: type[Task] = load_class(CATALOGUE.get(name, name), "task", Task)
+    path = FILE_CLASS if is_file(name) else CATALOGUE.get(name, name)
+    cls: type[Task] = load_class(path, "task", Task)
     if not dataclasses.is_dataclass(cls):
         raise ValueError(f"{name!r} is not a dataclass, so its options are not known")
     return cls
@@ -73,7 +79,7 @@ def build(name: str, /, **arguments: Any) -> Task:
     """Builds a task.
 
     Args:
-        name: one of `names()`, or a dotted path "package.module:Class" to a subclass of `Task`.
+        name: one of `names()`, file:PATH, or a dotted path "package.module:Class" to a subclass of `Task`.
         arguments: the task's options, such as `length`, also in their written form: a list for a tuple.
 
     Raises:
@@ -84,6 +90,8 @@ def build(name: str, /, **arguments: Any) -> Task:
         1020
     """
     fields = options(name)
+    if is_file(name):
+        arguments = {"path": path_of(name), **arguments}
     for key in arguments:
         if key not in fields:
             raise ValueError(f"{name} has no option {key!r}{did_you_mean(key, fields)}")

@@ -108,8 +108,10 @@ def test_a_file_in_place_of_a_task_is_told_how_it_becomes_one(arguments, exists,
     needed = ["--architecture", "gru", "--out", "results"] if "--task" in arguments else []
     line = error_line([*arguments, *needed], capsys)
     name = arguments[-1]
-    assert line.startswith(f"'{name}' is a file, and not the name of a task: --{kind} text --task.text.file {name} ")
-    assert f"--{kind} package.module:Class" in line
+    start = f"file:{name} reads sequences from it" if name == "data.csv" else f"text --task.text.file {name} "
+    assert line.startswith(f"'{name}' is a file, and not the name of a task: --{kind} {start}")
+    assert f"--{kind} text --task.text.file {name} " in line
+    assert (f"--{kind} package.module:Class" in line) == (name != "data.csv")
     assert "docs/data.md" in line
     mistyped = ["train", "--task", "digits", "--architecture", "gruu", "--out", "results"]
     assert "unknown architecture 'gruu'" in error_line(mistyped, capsys)

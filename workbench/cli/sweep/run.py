@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from sweeps.sweep import Sweep
+from workbench.cli.data_lines import tell_about_data
 from workbench.cli.habits import check_task_names
 from workbench.cli.options import RunOptions, check_required, take_options
 from workbench.cli.output import warn
@@ -75,6 +76,7 @@ def main(arguments: list[str]) -> int:
         spec.check()
     for line in dict.fromkeys(line for spec in specs for line in find_warnings(spec.experiment({}, 0))):
         warn(f"warning: {line}")
+    tell_about_data([spec.experiment({}, 0) for spec in specs], Path(run_options.out))
 
     # Imported only now, as it takes seconds: a mistake is answered at once.
     from workbench.cli.sweep.tune import tune
