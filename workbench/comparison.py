@@ -84,6 +84,10 @@ class Comparison:
 
     def _resolve_parts(self) -> Iterator[tuple[Part, Part, int | None]]:
         tasks = [resolve_task(name, self.task.get(name, {})) for name in self.tasks]
+        for index, (part, _) in enumerate(tasks):
+            if (first := [other for other, _ in tasks].index(part)) != index:
+                same = f"{self.tasks[first]} and {self.tasks[index]}"
+                raise UserError(f"tasks {same} are the same; once is enough")
         if self.embedding_size is not None and all(task.symbols is None for _, task in tasks):
             raise UserError("embedding_size is given, but none of the tasks has symbols to embed")
         for task_part, task in tasks:

@@ -45,7 +45,7 @@ def handle(name: str) -> str:
 
 
 def _safe(text: str) -> str:
-    return UNSAFE.sub("-", text).strip("-") or "data"
+    return UNSAFE.sub("-", text).strip("-.") or "data"
 
 
 def handles(name: str) -> set[str]:

@@ -38,7 +38,7 @@ def find_answers(raw: RawData, options: DataOptions, speaker: Speaker) -> Answer
         UserError: if it cannot be told, with the option to give, or the answers are not fit to be learned.
     """
     kind = options.answer
-    if kind is None and options.horizon is not None:
+    if kind is None and (options.horizon is not None or (raw.target is not None and not stands_beside(raw))):
         kind = "forecast"
     if kind is None and raw.is_series and raw.target is not None and not holds_classes(raw):
         name = ",".join(raw.target_names)
@@ -86,8 +86,8 @@ def find_answers(raw: RawData, options: DataOptions, speaker: Speaker) -> Answer
 def find_forecast(raw: RawData, options: DataOptions, speaker: Speaker) -> Answers:
     """Returns the values to come of some features, all unless some are named."""
     features = list(raw.features)
-    names = raw.target_names if raw.target is not None and not is_array_target(raw) else features
-    if raw.target is not None and is_array_target(raw):
+    names = raw.target_names if raw.target is not None and not stands_beside(raw) else features
+    if raw.target is not None and stands_beside(raw):
         raise speaker.error("answer is forecast, but it has y; take y out, or drop the option")
     for name in names:
         if name not in features:
@@ -106,7 +106,7 @@ def find_forecast(raw: RawData, options: DataOptions, speaker: Speaker) -> Answe
     )
 
 
-def is_array_target(raw: RawData) -> bool:
+def stands_beside(raw: RawData) -> bool:
     """Returns whether the answers stand beside the features, and are not some of them."""
     return any(name not in raw.features for name in raw.target_names)
 

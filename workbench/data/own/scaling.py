@@ -28,15 +28,14 @@ def fit_scaling(values: np.ndarray, way: Scale) -> Scaling:
     A column that is constant there is only moved to 0.
     """
     if way == "none":
-        offset, factor = np.zeros(values.shape[1]), np.ones(values.shape[1])
-    elif way == "minmax":
-        offset = np.nanmin(values, axis=0)
-        factor = np.nanmax(values, axis=0) - offset
-    else:
+        return Scaling(offset=np.zeros(values.shape[1]), factor=np.ones(values.shape[1]))
+    least, greatest = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+    offset, factor = least, greatest - least
+    if way == "standard":
         offset, factor = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
-    # What rounding leaves of the deviation of a constant is no deviation.
-    constant = factor <= 1e-12 * np.abs(offset)
-    return Scaling(offset=offset, factor=np.where(constant, 1.0, factor))
+    # Not by its deviation, of which rounding leaves something.
+    constant = least == greatest
+    return Scaling(offset=np.where(constant, least, offset), factor=np.where(constant, 1.0, factor))
 
 
 def fill_missing(raw: RawData, train: np.ndarray, way: Missing, speaker: Speaker) -> tuple[np.ndarray, list[str]]:

@@ -63,7 +63,9 @@ def split_sequences(
     chosen = {part: sequences[np.flatnonzero(parts == part)] for part in PARTS}
     for part, examples in chosen.items():
         if not len(examples):
-            advice = "the file says so" if way not in (BY_FRACTION, BY_TIME) else f"give {speaker.option('test 0.3')}"
+            advice = (
+                "the file says so" if way not in (BY_FRACTION, BY_TIME) else f"give {speaker.option(f'{part} 0.3')}"
+            )
             raise speaker.error(
                 f"the {part} part of {raw.count:,} sequences is empty; {advice}, or bring more sequences"
             )

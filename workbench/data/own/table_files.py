@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from architectures.suggest import did_you_mean
 from workbench.data.own.options import BY_FRACTION, BY_TIME, GIVEN, DataOptions, Speaker, split_names
 from workbench.data.own.raw_data import PART_NAMES, RawData
 from workbench.errors import UserError
@@ -18,6 +19,9 @@ TARGET_NAMES = ("target", "label", "class", "y")
 SPLIT_NAMES = ("split", "part", "subset")
 """Names of columns that say what they hold; `sequence_id` and the like are known too."""
 DELIMITERS = ",;\t|"
+PANDAS = tuple(int(number) for number in pd.__version__.split(".")[:2])
+EXACT: Any = {} if PANDAS >= (3, 1) else {"float_precision": "round_trip"}
+"""Has pandas read every number as it was written; before 3.1 its default is wrong in the last digit."""
 SNIFFED = 1 << 16
 """Bytes in which the delimiter of a CSV file is looked for."""
 
@@ -59,17 +63,14 @@ def read_csv(path: Path) -> pd.DataFrame:
         delimiter = csv.Sniffer().sniff(lines, DELIMITERS).delimiter
     except csv.Error:
         delimiter = ","
-    # Its default parser is faster, and wrong in the last digit. A name that is there twice is told, not renamed.
-    table = pd.read_csv(
-        path,
-        sep=delimiter,
-        header=None,
-        skiprows=1,
-        float_precision="round_trip",
-        encoding="utf-8-sig",
-        low_memory=False,
-    )
+    # A name that is there twice is told, not renamed.
     header = pd.read_csv(path, sep=delimiter, header=None, nrows=1, dtype=str, encoding="utf-8-sig", na_filter=False)
+    try:
+        table = pd.read_csv(
+            path, sep=delimiter, header=None, skiprows=1, encoding="utf-8-sig", low_memory=False, **EXACT
+        )
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame(columns=header.iloc[0])
     if table.shape[1] != header.shape[1]:
         raise ValueError(f"{header.shape[1]} columns are named, and rows have {table.shape[1]} values")
     table.columns = header.iloc[0]
@@ -214,12 +215,9 @@ def pick_column(
 
 def check_columns(table: pd.DataFrame, names: list[str], key: str, speaker: Speaker) -> None:
     """Raises a `UserError` if an option names a column that the table does not have."""
-    from architectures.suggest import did_you_mean
-
     for name in names:
         if name not in table.columns:
-            hint = did_you_mean(name, list(table.columns)) or f"; it has {', '.join(table.columns[:12])}"
-            raise speaker.error(f"there is no column {name!r}, given as {key}{hint}")
+            raise speaker.error(f"there is no column {name!r}, given as {key}{did_you_mean(name, list(table.columns))}")
 
 
 def pick_split(table: pd.DataFrame, options: DataOptions, speaker: Speaker) -> str | None:
@@ -268,7 +266,10 @@ def pick_columns(
                 f"the answer may be column {' or '.join(map(repr, targets))}; give "
                 f"{speaker.option(f'target {targets[0]}')}, or the other"
             )
-    forecast = options.answer == "forecast"
+    # A column that is both read and answered is one to forecast.
+    read = set() if options.features is None else {options.features, *split_names(options.features)}
+    is_open = options.answer is None and (options.horizon is not None or (bool(targets) and read >= {*targets}))
+    forecast = options.answer == "forecast" or is_open
     if options.features is not None:
         features = [options.features] if options.features in table.columns else split_names(options.features)
         check_columns(table, features, "features", speaker)
