@@ -41,6 +41,11 @@ class Part:
     is the same data."""
 
     @property
+    def full_name(self) -> str:
+        """The name that finds it again: of a task that reads a file, with the path of the file."""
+        return self.name if self.path is None else f"file:{self.path}"
+
+    @property
     def arguments(self) -> dict[str, Any]:
         """All that the task or the architecture is built with: its options, and the path of its file if it has one."""
         return {**self.options, **({} if self.path is None else {"path": self.path})}

@@ -12,7 +12,7 @@ from workbench.config import Experiment, Part
 from workbench.custom_parts import architecture_source, task_source, user_errors
 from workbench.model import count_parameters, meta_model
 from workbench.tasks import Task
-from workbench.tasks.file_names import PREFIX, is_file, short_name
+from workbench.tasks.file_names import is_file, short_name
 from workbench.validation import check_int
 
 
@@ -48,7 +48,7 @@ def resolve_again(part: Part) -> tuple[Part, Task]:
     Raises:
         UserError: as in `resolve_task`.
     """
-    return resolve_task(part.name if part.path is None else PREFIX + part.path, part.options)
+    return resolve_task(part.full_name, part.options)
 
 
 def resolve_architecture(

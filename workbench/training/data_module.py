@@ -28,7 +28,7 @@ class TaskDataModule(pl.LightningDataModule):
     restore. Validation and test sets are the same for every seed; each rank evaluates its share of them.
 
     Args:
-        task: a name of the catalogue, or package.module:Class.
+        task: a name of the catalogue, file:PATH, or package.module:Class.
         task_options: the task's options, such as {"length": 200}.
         batch_size: sequences of a batch on each rank.
         evaluation_size: sequences of the validation set, and of the test set.
@@ -68,7 +68,7 @@ class TaskDataModule(pl.LightningDataModule):
         # Not to the logger: the module's hyperparameters, some of them of the same names, are there.
         self.save_hyperparameters(
             {
-                "task": part.name,
+                "task": part.full_name,
                 "task_options": dict(part.options),
                 "batch_size": batch_size,
                 "evaluation_size": evaluation_size,
@@ -83,7 +83,7 @@ class TaskDataModule(pl.LightningDataModule):
     def from_experiment(cls, experiment: Experiment) -> Self:
         """Returns the data of an experiment, with an endless epoch."""
         return cls(
-            task=experiment.task.name,
+            task=experiment.task.full_name,
             task_options=dict(experiment.task.options),
             batch_size=experiment.budget.batch_size,
             evaluation_size=experiment.budget.evaluation_size,
@@ -139,7 +139,7 @@ class TaskDataModule(pl.LightningDataModule):
             if not isinstance(batch, Batch):
                 raise UserError(
                     f"the training batch of step {step + 1} of {type(self.task).__name__} is a {type(batch).__name__}, "
-                    "not a workbench.tasks.Batch"
+                    "not a workbench.tasks.Batch: return Batch(x=..., target=...)"
                 )
             return batch, RandomState.now()
 

@@ -2,7 +2,10 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import fields
+from typing import NoReturn
 
+import numpy as np
 import torch
 
 from architectures.base import padding_mask
@@ -17,6 +20,9 @@ from workbench.tasks import build as build_task
 from workbench.training.batches import check_target
 from workbench.training.data_module import TaskDataModule
 from workbench.training.sequence_module import SequenceModule
+
+IGNORED = -100
+"""Class that PyTorch's cross-entropy leaves out."""
 
 
 def check_module(module: SequenceModule, data: TaskDataModule, until: str | None = None) -> None:
@@ -73,7 +79,8 @@ def check_repeatable(experiment: Experiment) -> None:
     """Checks that custom parts draw the same weights and the same data twice: one seed has to mean one run.
 
     Raises:
-        UserError: if they do not: they draw from a generator of their own that nobody seeds.
+        UserError: if they do not: they draw from a generator of their own that nobody seeds; or if the data is not of
+            the types that it has to be.
     """
     advice = "draw from torch's, NumPy's or Python's global generator, or from one that is seeded"
     if is_custom(experiment.architecture.name):
@@ -84,7 +91,7 @@ def check_repeatable(experiment: Experiment) -> None:
                 raise UserError(f"{experiment.architecture.name} starts with other weights each time ({key}); {advice}")
     if not is_custom(experiment.task.name):
         return
-    budget, task = experiment.budget, build_task(experiment.task.name, **experiment.task.options)
+    budget, task = experiment.budget, build_task(experiment.task.name, **experiment.task.arguments)
     draws: dict[str, Callable[[], object]] = {
         "training batch": lambda: task.train(0, budget.batch_size, experiment.seed, CPU),
         "validation set": lambda: task.fixed("validation", budget.evaluation_size, CPU),
@@ -99,10 +106,81 @@ def check_repeatable(experiment: Experiment) -> None:
         if not isinstance(first, Batch) or not isinstance(second, Batch):
             # What it is instead is said where it is used.
             continue
+        for batch in (first, second):
+            check_types(batch, f"the {label}", task)
         for field in ("x", "target"):
             one, other = getattr(first, field), getattr(second, field)
             if one.shape != other.shape or not torch.equal(one.nan_to_num(), other.nan_to_num()):
                 raise UserError(f"the {label} of {type(task).__name__} is another one each time ({field}); {advice}")
+
+
+def check_types(batch: Batch, label: str, task: Task) -> None:
+    """Checks that the fields of a batch are tensors of the right types, and symbols and classes in their ranges.
+
+    Args:
+        batch: some examples, on the CPU.
+        label: what they are, for messages, as in "the test set".
+        task: where they come from.
+
+    Raises:
+        UserError: that names the field, and what would be right.
+    """
+    name = type(task).__name__
+
+    def refuse(field: str, is_now: str, advice: str) -> NoReturn:
+        raise UserError(f"the {field} of {label} of {name} {is_now}; {advice}")
+
+    for item in fields(Batch):
+        value = getattr(batch, item.name)
+        if value is None and item.name in ("lengths", "recall", "source"):
+            continue
+        if isinstance(value, np.ndarray):
+            refuse(item.name, "is a NumPy array", "torch.from_numpy makes it a tensor")
+        if not isinstance(value, torch.Tensor):
+            refuse(item.name, f"is a {type(value).__name__}", "it has to be a tensor")
+    x, target = batch.x, batch.target
+    if task.symbols is None and x.dtype != torch.float32:
+        refuse("x", f"is {type_name(x)}", "features are float32: x.float()")
+    if task.symbols is not None and x.dtype != torch.int64:
+        refuse("x", f"is {type_name(x)}", "symbols are int64: x.long()")
+    if target.dtype not in (torch.float32, torch.int64):
+        refuse(
+            "target", f"is {type_name(target)}", "classes are int64, values float32: target.long() or target.float()"
+        )
+    if batch.lengths is not None and batch.lengths.dtype not in (torch.int64, torch.int32):
+        refuse("lengths", f"is {type_name(batch.lengths)}", "lengths are int64: lengths.long()")
+    for field, dtype in (("recall", torch.bool), ("source", torch.int64)):
+        value = getattr(batch, field)
+        if value is not None and (value.dtype != dtype or value.shape != x.shape[:2]):
+            shape = tuple(x.shape[:2])
+            refuse(
+                field,
+                f"is {type_name(value)} of shape {tuple(value.shape)}",
+                f"it has to be {str(dtype).removeprefix('torch.')} of shape {shape}",
+            )
+    if task.symbols is not None and x.ndim == 2:
+        valid = x
+        if batch.lengths is not None and batch.lengths.shape == x.shape[:1]:
+            valid = x[~padding_mask(x, batch.lengths)]
+        refuse_outside(valid, task.symbols, lambda found: refuse("x", found, f"symbols are 0 .. {task.symbols - 1}"))
+    if target.dtype == torch.int64 and task.output_size > 1:
+        scored = target if batch.recall is None or batch.recall.shape != target.shape else target[batch.recall]
+        # PyTorch's cross-entropy leaves these out.
+        scored = scored[scored != IGNORED]
+        refuse_outside(
+            scored, task.output_size, lambda found: refuse("target", found, f"classes are 0 .. {task.output_size - 1}")
+        )
+
+
+def refuse_outside(values: torch.Tensor, count: int, refuse: Callable[[str], NoReturn]) -> None:
+    """Calls `refuse` with what was found if whole numbers do not all lie in 0 .. count - 1."""
+    if values.numel() and not 0 <= int(values.min()) <= int(values.max()) < count:
+        refuse(f"holds {int(values.min())} .. {int(values.max())}")
+
+
+def type_name(tensor: torch.Tensor) -> str:
+    """Returns the type of a tensor's numbers as NumPy and users call it, as in float64."""
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def check_batch(batch: object, size: int | None, label: str, task: Task) -> None:
@@ -119,7 +197,10 @@ def check_batch(batch: object, size: int | None, label: str, task: Task) -> None
     """
     name = type(task).__name__
     if not isinstance(batch, Batch):
-        raise UserError(f"{label} of {name} is a {type(batch).__name__}, not a workbench.tasks.Batch")
+        raise UserError(
+            f"{label} of {name} is a {type(batch).__name__}, not a workbench.tasks.Batch: "
+            "return Batch(x=..., target=...)"
+        )
     rows, dimensions = len(batch.x), 2 if task.symbols is not None else 3
     if batch.x.ndim != dimensions or rows < 1 or (size is not None and rows != size):
         expected = "at least one" if size is None else str(size)

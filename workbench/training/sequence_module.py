@@ -40,7 +40,7 @@ class SequenceModule(pl.LightningModule):
 
     Args:
         architecture: a name of the catalogue, or package.module:Class.
-        task: a name of the catalogue, or package.module:Class; it has the loss, the metrics and the sizes.
+        task: a name of the catalogue, file:PATH, or package.module:Class; it has the loss, the metrics and the sizes.
         hidden_size: units, unless the architecture's own options say otherwise.
         architecture_options: the architecture's options, such as {"num_layers": 2}.
         task_options: the task's options, such as {"length": 200}.
@@ -118,7 +118,7 @@ class SequenceModule(pl.LightningModule):
         self.save_hyperparameters(
             {
                 "architecture": part.name,
-                "task": task_part.name,
+                "task": task_part.full_name,
                 "hidden_size": part.options.get("hidden_size", hidden_size),
                 "architecture_options": dict(part.options),
                 "task_options": dict(task_part.options),
@@ -395,7 +395,7 @@ def experiment_arguments(experiment: Experiment) -> dict[str, Any]:
     """Returns the arguments of the module of an experiment."""
     return {
         "architecture": experiment.architecture.name,
-        "task": experiment.task.name,
+        "task": experiment.task.full_name,
         "architecture_options": dict(experiment.architecture.options),
         "task_options": dict(experiment.task.options),
         "embedding_size": experiment.embedding_size,
