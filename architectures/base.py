@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from architectures.limits import check_width, quote
 from architectures.recording import is_recording
 from architectures.state import State, StateSpec, check_tree, find_mismatch, strip_names
 from architectures.trace import Trace
@@ -38,7 +39,7 @@ class Encoder(nn.Module, ABC):
 
     def __init__(self, input_size: int) -> None:
         super().__init__()
-        check_positive(input_size=input_size)
+        check_width(input_size=input_size)
         self.input_size = input_size
 
     def forward(self, x: Tensor, state: State = None, lengths: Tensor | None = None) -> tuple[Tensor, State]:
@@ -240,22 +241,13 @@ def check_lengths(x: Tensor, lengths: Tensor) -> None:
         raise TypeError(f"lengths must be whole numbers, not {lengths.dtype}")
 
 
-def check_positive(**counts: int) -> None:
-    """Raises an error, by name, for a size or count that is not a whole number of at least 1."""
-    for name, value in counts.items():
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(f"{name} must be a whole number, not {value!r}")
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, not {value}")
-
-
 def check_dropout(**rates: float) -> None:
     """Raises an error, by name, for a dropout rate outside [0, 1)."""
     for name, value in rates.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise TypeError(f"{name} must be a number, not {value!r}")
+            raise TypeError(f"{name} must be a number, not {quote(value)}")
         if not 0 <= value < 1:
-            raise ValueError(f"{name} must lie in [0, 1), not {value}")
+            raise ValueError(f"{name} must lie in [0, 1), not {quote(value)}")
 
 
 def typed_children(modules: nn.Module, kind: Callable[..., M]) -> list[M]:

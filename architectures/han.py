@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from architectures.base import Encoder, check_dropout, check_positive, eval_mode, state_dtype, typed_children
+from architectures.base import Encoder, check_dropout, eval_mode, state_dtype, typed_children
 from architectures.initialisation import xavier_
 from architectures.kernels.sliding_attention import apply_rotary, sliding_attention, sliding_weights
+from architectures.limits import check_layers, check_reach, check_steps, check_width
 from architectures.state import LevelState, State, StateSpec, TensorSpec, iter_tensors
 from architectures.trace import Trace
 
@@ -53,16 +54,18 @@ class HAN(Encoder):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(input_size)
-        check_positive(hidden_size=hidden_size, reach=reach)
+        check_width(hidden_size=hidden_size)
+        check_steps(reach=reach)
         check_dropout(dropout=dropout)
         if num_heads is None:
             num_heads = next(
                 heads for heads in (4, 3, 2, 1) if heads == 1 or (hidden_size % heads == 0 and hidden_size > heads)
             )
-        check_positive(num_heads=num_heads)
+        check_width(num_heads=num_heads)
         if hidden_size % num_heads:
             raise ValueError(f"hidden_size {hidden_size} cannot be divided among {num_heads} heads")
         self.window, num_layers = choose_window_and_levels(reach, window, num_layers)
+        check_reach(self.window**num_layers, f"{num_layers} levels of windows of {self.window}")
         self.output_size = hidden_size
         self.project = nn.Linear(input_size, hidden_size)
         self.levels = nn.ModuleList(
@@ -212,9 +215,9 @@ def choose_window_and_levels(reach: int, window: int | None, num_layers: int | N
     With neither given there are at least 2 levels, and as many as windows of at most `MAX_WINDOW` need.
     """
     if window is not None:
-        check_positive(window=window)
+        check_steps(window=window)
     if num_layers is not None:
-        check_positive(num_layers=num_layers)
+        check_layers(num_layers=num_layers)
     if window is not None and num_layers is not None:
         return window, num_layers
     if window is not None:

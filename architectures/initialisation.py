@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from architectures.limits import check_steps
+
 
 def xavier_(weight: Tensor, fan_in: int, fan_out: int) -> None:
     """Fills a weight in place, uniformly within sqrt(6 / (fan_in + fan_out)) of 0 (Glorot and Bengio 2010, eq. 16).
@@ -30,13 +32,10 @@ def chrono_(longest: int, retain: Tensor, write: Tensor | None = None) -> None:
         write: (units,) the bias of the gate on the new content, if that is a separate gate.
 
     Raises:
-        TypeError, ValueError: if `longest` is not a whole number, or below 2. The messages call it `chrono`, the
-            option that sets it.
+        TypeError, ValueError: if `longest` is not a whole number, below 2 or beyond `MAX_STEPS`. The messages call it
+            `chrono`, the option that sets it.
     """
-    if isinstance(longest, bool) or not isinstance(longest, int):
-        raise TypeError(f"chrono must be a whole number of steps, not {longest!r}")
-    if longest < 2:
-        raise ValueError(f"chrono must be at least 2 steps, not {longest}")
+    check_steps(2, chrono=longest)
     with torch.no_grad():
         retain.uniform_(1, longest - 1).log_()
         if write is not None:

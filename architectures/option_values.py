@@ -16,6 +16,8 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, Literal
 
+from architectures.limits import quote
+
 UNKNOWN = inspect.Parameter.empty
 """Stands for an annotation, or a default, that is not there."""
 
@@ -45,7 +47,7 @@ def write_value(value: Any) -> Any:
         written = {_write_key(key): write_value(item) for key, item in value.items()}
         if len(written) == len(value):
             return written
-    raise ValueError(f"must be a plain value that a YAML file can hold, not {value!r}")
+    raise ValueError(f"must be a plain value that a YAML file can hold, not {quote(value)}")
 
 
 def read_value(value: Any, hint: Any = UNKNOWN, default: Any = UNKNOWN) -> Any:
@@ -103,8 +105,8 @@ def write_values(values: Mapping[str, Any], owner: Callable[..., Any], defaults:
         again = read_value(written[key], hints.get(key, UNKNOWN), defaults.get(key, UNKNOWN))
         if type(again) is not type(value) or again != value:
             raise ValueError(
-                f"{key} is {value!r}, which a file cannot hold: it would come back as {again!r}; annotate the option "
-                "with its type, or take a number, a string, a list or a mapping"
+                f"{key} is {quote(value)}, which a file cannot hold: it would come back as {quote(again)}; "
+                "annotate the option with its type, or take a number, a string, a list or a mapping"
             )
     return written
 
@@ -121,7 +123,7 @@ def type_hints(owner: Callable[..., Any]) -> dict[str, Any]:
 def _write_key(key: Any) -> str:
     key = write_value(key)
     if isinstance(key, list | dict):
-        raise ValueError(f"must be a plain value that a YAML file can hold, whose keys are no {key!r}")
+        raise ValueError(f"must be a plain value that a YAML file can hold, whose keys are no {quote(key)}")
     return key if isinstance(key, str) else str(key)
 
 
@@ -204,7 +206,7 @@ def _read_enum(value: Any, kind: type[Enum]) -> Enum:
     for member in kind:
         if write_value(member) == write_value(value):
             return member
-    raise ValueError(f"must be one of {', '.join(str(write_value(member)) for member in kind)}, not {value!r}")
+    raise ValueError(f"must be one of {', '.join(str(write_value(member)) for member in kind)}, not {quote(value)}")
 
 
 def _read_dataclass(value: Any, kind: Any) -> Any:

@@ -15,6 +15,7 @@ from architectures.kernels import (
     discounted_average_states,
 )
 from architectures.kernels.pointwise import log_attention
+from architectures.limits import check_flag, quote
 from architectures.recurrent import Activation, RecurrentEncoder, RecurrentLayer, has_hooks, is_tanh, stack_layers
 from architectures.state import RDAState, RWAState
 from architectures.trace import Trace
@@ -109,8 +110,9 @@ class AveragingLayer(RecurrentLayer):
         chrono: int | None = None,
     ) -> None:
         super().__init__()
+        check_flag(learn_initial_state=learn_initial_state)
         if attention not in ATTENTIONS:
-            raise ValueError(f"attention must be one of {', '.join(ATTENTIONS)}, not {attention!r}")
+            raise ValueError(f"attention must be one of {', '.join(ATTENTIONS)}, not {quote(attention)}")
         self.attention: Attention = attention
         self.hidden_tanh, self.output_tanh, self.discounted = hidden_tanh, output_tanh, discounted
         self.state_class = RDAState if discounted else RWAState

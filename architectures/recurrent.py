@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from architectures.base import Encoder, check_dropout, check_positive, state_dtype, typed_children
+from architectures.base import Encoder, check_dropout, state_dtype, typed_children
 from architectures.initialisation import xavier_
+from architectures.limits import check_flag, check_layers, check_width, quote
 from architectures.state import State, StateSpec, TensorSpec
 from architectures.trace import Trace
 
@@ -127,7 +128,8 @@ def stack_layers(
     **options: object,
 ) -> list[RecurrentLayer]:
     """Builds layers of which the first reads the input and each other one the layer below."""
-    check_positive(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+    check_width(input_size=input_size, hidden_size=hidden_size)
+    check_layers(num_layers=num_layers)
     return [
         layer_class(input_size if index == 0 else hidden_size, hidden_size, *args, **options)
         for index in range(num_layers)
@@ -148,6 +150,7 @@ class TorchLayer(RecurrentLayer):
         self, core_class: Callable[..., nn.RNNBase], input_size: int, hidden_size: int, learn_initial_state: bool
     ) -> None:
         super().__init__()
+        check_flag(learn_initial_state=learn_initial_state)
         self.core = core_class(input_size, hidden_size, batch_first=True)
         for name, parameter in self.core.named_parameters():
             if name.startswith("weight"):
@@ -224,5 +227,5 @@ def is_tanh(option: str, value: str) -> bool:
         ValueError: if it is neither tanh nor identity; the message names the option.
     """
     if value not in ("tanh", "identity"):
-        raise ValueError(f"{option} must be tanh or identity, not {value!r}")
+        raise ValueError(f"{option} must be tanh or identity, not {quote(value)}")
     return value == "tanh"

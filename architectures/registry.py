@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from architectures.base import Encoder
+from architectures.limits import quote
 from architectures.option_values import read_values
 from architectures.suggest import did_you_mean
 
@@ -102,7 +103,7 @@ def build(name: str, input_size: int, **kwargs: Any) -> Encoder:
         if key in fixed:
             raise ValueError(f"{name} fixes {key}={fixed[key]!r}; use rda to choose it")
         if key not in parameters:
-            raise ValueError(f"{name} has no option {key!r}{did_you_mean(key, parameters)}")
+            raise ValueError(f"{name} has no option {quote(key)}{did_you_mean(key, parameters)}")
     for key, parameter in parameters.items():
         if parameter.default is parameter.empty and key not in kwargs:
             raise ValueError(f"{name} needs {key}=")
@@ -117,12 +118,15 @@ def get_entry(name: str) -> RegistryEntry:
     Raises:
         ValueError: if the name is unknown; the message suggests similar ones.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"an architecture is named by a text, not {quote(name)}")
     if name in ARCHITECTURES:
         return ARCHITECTURES[name]
     if ":" in name:
         return RegistryEntry(path=name, summary="custom architecture")
     raise ValueError(
-        f"unknown architecture {name!r} (a custom one is named package.module:Class){did_you_mean(name, ARCHITECTURES)}"
+        f"unknown architecture {quote(name)} (a custom one is named package.module:Class)"
+        f"{did_you_mean(name, ARCHITECTURES)}"
     )
 
 
@@ -149,24 +153,26 @@ def load_class(path: str, kind: str, base: Any) -> Any:
     """
     module_name, _, class_name = path.partition(":")
     if not all(part.isidentifier() for part in module_name.split(".")):
-        raise ValueError(f"{module_name!r} is not a module name; a custom {kind} is named package.module:Class")
+        raise ValueError(f"{quote(module_name)} is not a module name; a custom {kind} is named package.module:Class")
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is not None and (module_name == error.name or module_name.startswith(error.name + ".")):
-            raise ValueError(f"there is no module {module_name!r} for {kind} {path!r} on the path") from None
-        raise ValueError(f"module {module_name!r} cannot be imported: it needs {error.name}") from error
+            raise ValueError(f"there is no module {quote(module_name)} for {kind} {quote(path)} on the path") from None
+        raise ValueError(f"module {quote(module_name)} cannot be imported: it needs {error.name}") from error
     except Exception as error:
-        raise ValueError(f"module {module_name!r} cannot be imported: {type(error).__name__}: {error}") from error
+        raise ValueError(f"module {quote(module_name)} cannot be imported: {type(error).__name__}: {error}") from error
     candidate = getattr(module, class_name, None)
     if not inspect.isclass(candidate):
         classes = {key for key, value in vars(module).items() if inspect.isclass(value) and issubclass(value, base)}
         public = sorted(classes - {base.__name__})
-        raise ValueError(f"module {module_name!r} has no class {class_name!r}{did_you_mean(class_name, public)}")
+        raise ValueError(
+            f"module {quote(module_name)} has no class {quote(class_name)}{did_you_mean(class_name, public)}"
+        )
     if not issubclass(candidate, base):
         interface = f"{base.__module__.removesuffix('.base')}.{base.__name__}"
-        raise ValueError(f"{path!r} is not a subclass of {interface}")
+        raise ValueError(f"{quote(path)} is not a subclass of {interface}")
     if inspect.isabstract(candidate):
         missing = ", ".join(sorted(candidate.__abstractmethods__))  # type: ignore[attr-defined]
-        raise ValueError(f"{path!r} cannot be built: it does not implement {missing}")
+        raise ValueError(f"{quote(path)} cannot be built: it does not implement {missing}")
     return candidate

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout
 from torch.nn.utils.parametrizations import weight_norm
 
-from architectures.base import Encoder, check_dropout, check_positive, eval_mode, state_dtype, typed_children
+from architectures.base import Encoder, check_dropout, eval_mode, state_dtype, typed_children
+from architectures.limits import MAX_TAPS, check_layers, check_reach, check_steps, check_whole, check_width
 from architectures.state import BlockState, State, StateSpec, TensorSpec
 from architectures.trace import Trace
 
@@ -47,15 +48,16 @@ class TCN(Encoder):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(input_size)
-        check_positive(hidden_size=hidden_size, reach=reach)
+        check_width(hidden_size=hidden_size)
+        check_steps(reach=reach)
         check_dropout(dropout=dropout)
-        if isinstance(kernel_size, bool) or not isinstance(kernel_size, int) or kernel_size < 2:
-            raise ValueError(f"kernel_size must be a whole number of at least 2, not {kernel_size!r}")
+        check_whole("kernel_size", kernel_size, least=2, most=MAX_TAPS, why="more layers look as far with fewer taps")
         if num_layers is None:
             num_layers = 1
             while receptive_field_size(kernel_size, num_layers) < reach:
                 num_layers += 1
-        check_positive(num_layers=num_layers)
+        check_layers(num_layers=num_layers)
+        check_reach(receptive_field_size(kernel_size, num_layers), f"{num_layers} layers with kernels of {kernel_size}")
         self.kernel_size, self.output_size = kernel_size, hidden_size
         self.blocks = nn.ModuleList(
             ResidualBlock(input_size if level == 0 else hidden_size, hidden_size, kernel_size, 2**level, dropout)

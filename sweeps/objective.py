@@ -19,6 +19,7 @@ from sweeps.trial_budget import DIVERGED, DUPLICATE, ERROR, IDENTITY, INTERRUPTE
 from workbench.config import TUNING_SEED, Experiment
 from workbench.errors import UserError
 from workbench.files import write_text
+from workbench.memory_needs import check_memory
 from workbench.results import Run
 from workbench.run import RunDevice, run
 from workbench.run_folder import BusyError, run_folder
@@ -96,6 +97,7 @@ class Objective:
         params = self._call_store(lambda: self.space.suggest(trial))
         try:
             experiment = self.study.spec.experiment(params, TUNING_SEED)
+            check_memory(experiment, self.device.device)
         except Exception as error:
             raise self._failure(trial, failure_message(error)) from error
         self._set_attribute(trial, IDENTITY, experiment.identity)

@@ -9,15 +9,17 @@ from sweeps.default_space import ALL_ARCHITECTURES, check_shared_changes, study_
 from sweeps.setting_names import Match
 from sweeps.studies import MAX_TRIALS
 from sweeps.study_spec import ObjectiveName, PrunerName, SamplerName, StudySpec
+from workbench.comparison import MAX_PARAMETERS
 from workbench.config import TUNING_SEED, Budget, Numerics, Optimization
 from workbench.custom_parts import user_errors
 from workbench.errors import UserError
 from workbench.flat_config import check_names, from_flat, name_in_full, to_flat
 from workbench.model import count_parameters
 from workbench.resolve import resolve_architecture, resolve_task
+from workbench.seeding import MAX_SEED
 from workbench.tasks import Task
 from workbench.tasks.file_names import short_name
-from workbench.validation import check_choice, check_int
+from workbench.validation import check_choice, check_int, check_size
 
 NAME_PATTERN = re.compile(r"(?![. ]+$)[\w.-]+( [\w.-]+)*")
 """A sweep's name is a part of its studies' names, and so a folder; dots alone would name another folder."""
@@ -76,9 +78,9 @@ class Sweep:
         check_names("architecture", self.architectures, self.space, "tuned", also=(ALL_ARCHITECTURES,))
         check_int("trials", self.trials, least=1, most=MAX_TRIALS)
         check_int("seeds", self.seeds, least=1, most=TUNING_SEED)
-        check_int("hidden_size", self.hidden_size, least=1)
-        check_int("startup_trials", self.startup_trials, least=1)
-        check_int("sampler_seed", self.sampler_seed, least=0)
+        check_size("hidden_size", self.hidden_size)
+        check_int("startup_trials", self.startup_trials, least=1, most=MAX_TRIALS)
+        check_int("sampler_seed", self.sampler_seed, least=0, most=MAX_SEED, why="a seed has 63 bits")
         check_choice("sampler", self.sampler, SamplerName)
         check_choice("match", self.match, Match)
         if self.pruner is not None:
@@ -86,7 +88,7 @@ class Sweep:
         for objective in self.objectives:
             check_choice("objectives", objective, ObjectiveName)
         if self.parameters is not None:
-            check_int("parameters", self.parameters, least=1)
+            check_size("parameters", self.parameters, most=MAX_PARAMETERS)
             if self.match != "parameters":
                 raise UserError(f"parameters is given, but match is {self.match}; add --match parameters")
         if self.name is not None and not (isinstance(self.name, str) and NAME_PATTERN.fullmatch(self.name)):

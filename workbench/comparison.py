@@ -11,9 +11,13 @@ from workbench.flat_config import check_names, from_flat, name_in_full, to_flat
 from workbench.model import count_parameters
 from workbench.parameter_matching import match_parameters
 from workbench.resolve import resolve_architecture, resolve_task
-from workbench.validation import check_choice, check_int
+from workbench.validation import check_choice, check_int, check_size
 
 Match = Literal["width", "parameters"]
+MAX_RUNS = 100_000
+"""Most runs of a comparison."""
+MAX_PARAMETERS = 10**18
+"""Most parameters that widths are solved for."""
 LIST_KEYS = ("tasks", "architectures")
 """Fields that are lists of names."""
 
@@ -50,14 +54,14 @@ class Comparison:
         check_names("task", self.tasks, self.task, "compared")
         check_names("architecture", self.architectures, self.architecture, "compared")
         check_int("seeds", self.seeds, least=1, most=TUNING_SEED)
-        check_int("hidden_size", self.hidden_size, least=1)
+        check_size("hidden_size", self.hidden_size)
         check_choice("match", self.match, Match)
         if self.match == "parameters":
             for name, options in self.architecture.items():
                 if "hidden_size" in options:
                     raise UserError(f"{name} is given a hidden_size, but --match parameters solves for it; drop one")
         if self.parameters is not None:
-            check_int("parameters", self.parameters, least=1)
+            check_size("parameters", self.parameters, most=MAX_PARAMETERS)
             if self.match != "parameters":
                 raise UserError("parameters is given, but match is width; add --match parameters")
 
@@ -65,8 +69,11 @@ class Comparison:
         """Returns all runs, resolved, seed by seed, so that early results already compare everything.
 
         Raises:
-            UserError: if a name or an option is unknown, or a value is invalid.
+            UserError: if a name or an option is unknown, a value is invalid, or there are too many runs.
         """
+        runs = len(self.tasks) * len(self.architectures) * self.seeds
+        if runs > MAX_RUNS:
+            raise UserError(f"these are {runs:,} runs; a comparison has at most {MAX_RUNS:,}, as each has a folder")
         combinations = list(self._resolve_parts())
         return [
             Experiment(

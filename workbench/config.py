@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self
 
 from workbench.errors import UserError
+from workbench.seeding import MAX_SEED
 from workbench.stopping import SOLVED, Goal
-from workbench.validation import check_choice, check_int, check_number, from_mapping
+from workbench.validation import check_choice, check_int, check_number, check_size, from_mapping
 
 SCHEMA = 1
 """Version of the configuration. It is raised whenever the same configuration comes to mean other numbers, so that old
@@ -20,6 +21,18 @@ with some seeds has to prove itself on others."""
 
 MAX_THREADS = 1024
 """Most threads of a process: PyTorch crashes if the system cannot start as many as requested."""
+
+MAX_WORKERS = 1024
+"""Most processes at a time: a system that cannot start as many as requested stops working for everyone."""
+
+MAX_TRAINING_STEPS = 10**9
+"""Most optimiser steps of a run; at a thousand a second they take eleven days."""
+
+MAX_SEQUENCES = 2**20
+"""Most sequences of a batch or a fixed set."""
+
+MAX_SECONDS = 10**9
+"""Most seconds of a run, 31 years; timers of the system take no more than some hundred."""
 
 Optimizer = Literal["adam", "adamw", "rmsprop", "sgd"]
 Clip = Literal["value", "norm", "none"]
@@ -83,7 +96,7 @@ class Optimization:
             check_number(name, getattr(self, name), above=0)
         for name in ("weight_decay", "momentum"):
             check_number(name, getattr(self, name), least=0)
-        check_int("warmup_steps", self.warmup_steps, least=0)
+        check_int("warmup_steps", self.warmup_steps, least=0, most=MAX_TRAINING_STEPS, why="no run has more steps")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,10 +122,18 @@ class Budget:
     until: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "log_every", "evaluation_size"):
-            check_int(name, getattr(self, name), least=1)
+        for name in ("steps", "log_every"):
+            check_int(name, getattr(self, name), least=1, most=MAX_TRAINING_STEPS, why="more take years")
+        for name in ("batch_size", "evaluation_size"):
+            check_int(
+                name,
+                getattr(self, name),
+                least=1,
+                most=MAX_SEQUENCES,
+                why="more tell nothing new",
+            )
         if self.seconds is not None:
-            check_number("seconds", self.seconds, above=0)
+            check_number("seconds", self.seconds, above=0, most=MAX_SECONDS)
         if self.until not in (None, SOLVED):
             # One way to write it, so that it is one configuration.
             object.__setattr__(self, "until", str(Goal.parse(self.until)))
@@ -157,9 +178,9 @@ class Experiment:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_int("seed", self.seed, least=0)
+        check_int("seed", self.seed, least=0, most=MAX_SEED, why="a seed has 63 bits")
         if self.embedding_size is not None:
-            check_int("embedding_size", self.embedding_size, least=1)
+            check_size("embedding_size", self.embedding_size)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain dicts, lists, strings and numbers: all that can change a number."""

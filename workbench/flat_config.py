@@ -1,9 +1,11 @@
 """The flat files of comparisons and sweeps: tasks and architectures by name, options and settings side by side."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, fields
 from typing import Any, TypeVar
 
+from architectures.limits import quote
 from architectures.suggest import did_you_mean
 from workbench.config import Budget, Numerics, Optimization
 from workbench.custom_parts import PartKind
@@ -32,19 +34,21 @@ def check_names(kind: PartKind, names: Sequence[str], options: Any, verb: str, *
     """
     if not names:
         raise UserError(f"name at least one {kind}: --{kind}s NAME,NAME (workbench list shows them)")
-    for name in names:
-        if names.count(name) > 1:
-            raise UserError(f"{kind} {name!r} is named {names.count(name)} times; once is enough")
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{kind}s must be a list of names, not {quote(names)}")
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise UserError(f"{kind} {quote(name)} is named {count} times; once is enough")
     if not isinstance(options, Mapping):
-        raise UserError(f"the options of each {kind} must be a mapping by name, not {options!r}")
+        raise UserError(f"the options of each {kind} must be a mapping by name, not {quote(options)}")
     choices = (*names, *also)
     for name, values in options.items():
         if name not in choices:
             raise UserError(
-                f"options are given for {kind} {name!r}, which is not {verb}{did_you_mean(str(name), choices)}"
+                f"options are given for {kind} {quote(name)}, which is not {verb}{did_you_mean(str(name), choices)}"
             )
         if not isinstance(values, Mapping):
-            raise UserError(f"the options of {kind} {name} must be a mapping, not {values!r}")
+            raise UserError(f"the options of {kind} {name} must be a mapping, not {quote(values)}")
 
 
 def name_in_full(names: Sequence[str], options: Any) -> Any:
@@ -106,5 +110,5 @@ def parse_names(value: Any, key: str) -> tuple[str, ...]:
     """
     names = value.split(",") if isinstance(value, str) else value
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        raise UserError(f"{key} must be names separated by commas, not {value!r}")
+        raise UserError(f"{key} must be names separated by commas, not {quote(value)}")
     return tuple(name.strip() for name in names if name.strip())

@@ -15,6 +15,7 @@ from workbench.config import TUNING_SEED, Experiment
 from workbench.custom_parts import PART_KINDS, check_unchanged
 from workbench.devices import release_memory
 from workbench.files import write_json
+from workbench.memory_needs import check_memory
 from workbench.results import Run, read_run
 from workbench.run_folder import claim, run_folder, run_lock
 
@@ -55,7 +56,7 @@ def run(
 
     Raises:
         BusyError: if another process is running it.
-        UserError: if the folder holds something else, or the data is not finite.
+        UserError: if the folder holds something else, the data is not finite, or the machine has too little memory.
     """
     folder = run_folder(out, experiment)
     with run_lock(folder):
@@ -91,6 +92,7 @@ def _train(
     for kind in PART_KINDS:
         part = getattr(experiment, kind)
         check_unchanged(kind, part, "the experiment", "put it back, or start the experiment again")
+    check_memory(experiment, machine.device)
     module = SequenceModule.from_experiment(experiment).to(machine.device)
     module.logs_steps = False
     data = TaskDataModule.from_experiment(experiment)

@@ -14,6 +14,10 @@ CPU = torch.device("cpu")
 """Device that data is drawn on unless an experiment says otherwise: each device has its own random numbers."""
 
 
+MAX_SEED = 2**63 - 1
+"""Largest seed; folders are named by it."""
+
+
 def derive_seed(*key: int | str) -> int:
     """Returns a 63-bit seed derived from the key; different keys give unrelated seeds."""
     digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
+from architectures.limits import quote
 from workbench.errors import UserError
 from workbench.tasks import Criterion, Task
 
@@ -14,6 +15,9 @@ SOLVED = "solved"
 
 MEAN_WINDOW = 50
 """Steps over which `solved_at_mean50` averages, as one lucky batch does not solve a task."""
+
+MAX_DIGITS = 10
+"""Digits of more times than a run may have steps."""
 
 GOAL_PATTERN = re.compile(
     r"\s*(?P<split>train|val)/(?P<metric>[\w-]+)\s*(?P<sign>[<>]=?)\s*(?P<bound>[-+.\deE]+)"
@@ -41,16 +45,18 @@ class Goal:
         """
         match = GOAL_PATTERN.match(text) if isinstance(text, str) else None
         if match is None:
-            raise UserError(f"until must be {GOAL_EXAMPLES}, not {text!r}")
+            raise UserError(f"until must be {GOAL_EXAMPLES}, not {quote(text)}")
         try:
             bound = float(match["bound"])
         except ValueError:
-            raise UserError(f"until has no number in {text!r}; it must be {GOAL_EXAMPLES}") from None
+            raise UserError(f"until has no number in {quote(text)}; it must be {GOAL_EXAMPLES}") from None
         if not math.isfinite(bound):
-            raise UserError(f"until has no finite number in {text!r}; it must be {GOAL_EXAMPLES}")
-        sign, times = match["sign"], int(match["times"] or 1)
+            raise UserError(f"until has no finite number in {quote(text)}; it must be {GOAL_EXAMPLES}")
+        sign, times = match["sign"], int((match["times"] or "1")[:MAX_DIGITS])
         if times < 1:
             raise UserError(f"until has to be met at least once, not {times} times")
+        if len(match["times"] or "") >= MAX_DIGITS:
+            raise UserError(f"until can be met no more often than a run has steps, not {quote(match['times'])} times")
         criterion = Criterion(metric=match["metric"], bound=bound, above=sign[0] == ">", or_equal=len(sign) == 2)
         return cls(split="train" if match["split"] == "train" else "val", criterion=criterion, times=times)
 

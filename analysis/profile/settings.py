@@ -1,18 +1,22 @@
 """Settings of a profile, validated."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import architectures
+from architectures.limits import MAX_STEPS, quote
 from architectures.suggest import did_you_mean
 from workbench.config import MAX_THREADS, Precision
 from workbench.devices import MatmulPrecision
 from workbench.errors import UserError
-from workbench.validation import check_choice, check_int
+from workbench.validation import check_choice, check_int, check_size
 
 Device = Literal["auto", "cpu", "cuda"]
+MAX_REPEATS = 100_000
+"""Most rounds of a measurement."""
 MemoryPolicy = Literal["kept", "returned"]
 
 
@@ -55,13 +59,14 @@ class ProfileSettings:
             raise UserError("name at least one length: --lengths 200,1000")
         lists: dict[str, tuple[Any, ...]] = {"architecture": self.architectures, "length": self.lengths}
         for key, values in lists.items():
-            for value in values:
-                if values.count(value) > 1:
-                    raise UserError(f"{key} {value!r} is named {values.count(value)} times; once is enough")
+            for value, count in Counter(values).items():
+                if count > 1:
+                    raise UserError(f"{key} {quote(value)} is named {count} times; once is enough")
         for length in self.lengths:
-            check_int("lengths", length, least=1)
-        for name in ("batch_size", "hidden_size", "input_size", "repeats"):
-            check_int(name, getattr(self, name), least=1)
+            check_size("lengths", length, most=MAX_STEPS)
+        for name in ("batch_size", "hidden_size", "input_size"):
+            check_size(name, getattr(self, name))
+        check_int("repeats", self.repeats, least=1, most=MAX_REPEATS, why="a median needs no more rounds")
         check_int("threads", self.threads, least=1, most=MAX_THREADS)
         check_choice("device", self.device, Device)
         check_choice("precision", self.precision, Precision)

@@ -31,6 +31,9 @@ def sliding_attention(q: Tensor, k: Tensor, v: Tensor, *, window: int, spacing: 
     """
     batch, time, heads, size = q.shape
     past = k.shape[1] - time
+    if not past:
+        # Steps further back than the sequence is long are padding, whose memory would grow with the spacing.
+        spacing = min(spacing, time)
     residues = min(spacing, time)
     rows = -(-time // spacing)
     block = min(window, rows)

@@ -109,12 +109,12 @@ def test_the_average_without_a_discount_has_no_such_option() -> None:
 @pytest.mark.parametrize(
     ("wrong", "kind", "message"),
     [
-        (1, ValueError, "chrono must be at least 2 steps, not 1"),
-        (0, ValueError, "chrono must be at least 2 steps, not 0"),
-        (-5, ValueError, "chrono must be at least 2 steps, not -5"),
-        (10.0, TypeError, "chrono must be a whole number of steps, not 10.0"),
-        ("10", TypeError, "chrono must be a whole number of steps, not '10'"),
-        (True, TypeError, "chrono must be a whole number of steps, not True"),
+        (1, ValueError, "chrono must be at least 2, not 1"),
+        (0, ValueError, "chrono must be at least 2, not 0"),
+        (-5, ValueError, "chrono must be at least 2, not -5"),
+        (10.0, TypeError, "chrono must be a whole number, not 10.0"),
+        ("10", TypeError, "chrono must be a whole number, not '10'"),
+        (True, TypeError, "chrono must be a whole number, not True"),
     ],
 )
 def test_impossible_spans_are_refused(name: str, wrong: object, kind: type[Exception], message: str) -> None:

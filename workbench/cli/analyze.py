@@ -10,7 +10,7 @@ from workbench.cli.options import Device, check_required, default_workers, refus
 from workbench.cli.output import warn
 from workbench.cli.parser import NamedOptions, Parser, parse_arguments
 from workbench.cli.wandb_mirror import update_mirror
-from workbench.config import MAX_THREADS, Experiment
+from workbench.config import MAX_THREADS, MAX_WORKERS, Experiment
 from workbench.custom_code import ALLOW_CODE_HELP, check_code_allowed
 from workbench.errors import UserError
 from workbench.files import ensure_writable
@@ -74,7 +74,7 @@ class AnalyzeOptions:
         check_choice("device", self.device, Device)
         check_int("threads", self.threads, least=1, most=MAX_THREADS)
         if self.workers is not None:
-            check_int("workers", self.workers, least=1)
+            check_int("workers", self.workers, least=1, most=MAX_WORKERS)
 
 
 def main(arguments: list[str]) -> int:

@@ -16,6 +16,7 @@ from workbench.cli.output import RunProgress, run_label, run_summary, warn
 from workbench.config import Experiment
 from workbench.devices import resolve_device
 from workbench.errors import UserError
+from workbench.memory_needs import check_memory
 from workbench.results import Run, read_run
 from workbench.run_folder import check_free, check_writable, claim, run_folder
 from workbench.run_pool import RunEvent, RunPool
@@ -64,6 +65,8 @@ def execute(
     for index in pending:
         # Before anything is started, so that this command takes no lock from one that is under way.
         check_free(run_folder(out, experiments[index]))
+    for experiment in {experiments[index].identity: experiments[index] for index in pending}.values():
+        check_memory(experiment, device)
     on_start()
     workers = options.worker_count(device)
     reading = f"{len(runs)} of {len(experiments)} runs are finished already and are read" if runs else ""

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from analysis.dashboards.mirror.state import Mode, resolve_destination
-from workbench.config import MAX_THREADS
+from architectures.limits import quote
+from workbench.config import MAX_SECONDS, MAX_THREADS, MAX_WORKERS
 from workbench.errors import UserError
 from workbench.validation import check_choice, check_int
 
@@ -57,7 +58,7 @@ class RunOptions:
         check_wandb_name("wandb-project", self.wandb_project)
         check_int("threads", self.threads, least=1, most=MAX_THREADS)
         if self.workers is not None:
-            check_int("workers", self.workers, least=1)
+            check_int("workers", self.workers, least=1, most=MAX_WORKERS)
 
     def mirror(self, log: Callable[[str], None]) -> "Mirror":
         """Returns the W&B mirror of the results.
@@ -190,8 +191,8 @@ def parse_duration(text: str, option: str) -> float:
         raise UserError(f"{option} {stripped}: say the unit, as in {stripped}s, {stripped}m or {stripped}h")
     match = DURATION.match(stripped)
     seconds = 0.0 if match is None else sum(float(match[unit] or 0) * size for unit, size in UNIT_SECONDS.items())
-    if seconds <= 0:
-        raise UserError(f"{option} must be a time such as 90s, 9m or 1h30m, not {text!r}")
+    if not 0 < seconds <= MAX_SECONDS:
+        raise UserError(f"{option} must be a time such as 90s, 9m or 1h30m, not {quote(text)}")
     return seconds
 
 

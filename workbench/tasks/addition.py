@@ -6,7 +6,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from workbench.tasks.base import Batch, Criterion, Task, check_at_least
+from architectures.limits import check_steps
+from workbench.tasks.base import Batch, Criterion, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,7 @@ class Addition(Task):
     length: int = 100
 
     def __post_init__(self) -> None:
-        check_at_least(2, length=self.length)
+        check_steps(2, length=self.length)
 
     @property
     def steps(self) -> int:

@@ -6,7 +6,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from workbench.tasks.base import Batch, Criterion, Task, check_at_least
+from architectures.limits import check_steps, quote
+from workbench.tasks.base import Batch, Criterion, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +37,11 @@ class Alternation(Task):
     amplitude: float = 0.5
 
     def __post_init__(self) -> None:
-        check_at_least(2, length=self.length)
+        check_steps(2, length=self.length)
         if isinstance(self.amplitude, bool) or not isinstance(self.amplitude, int | float):
-            raise TypeError(f"amplitude must be a number, not {self.amplitude!r}")
+            raise TypeError(f"amplitude must be a number, not {quote(self.amplitude)}")
         if not 0 < self.amplitude < 1:
-            raise ValueError(f"amplitude must lie between 0 and 1, both excluded, not {self.amplitude}")
+            raise ValueError(f"amplitude must lie between 0 and 1, both excluded, not {quote(self.amplitude)}")
 
     @property
     def steps(self) -> int:

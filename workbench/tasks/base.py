@@ -8,7 +8,6 @@ from typing import ClassVar, Literal
 import torch
 from torch import Generator, Tensor
 
-from architectures.base import check_positive
 from workbench.seeding import make_generator
 
 Split = Literal["train", "validation", "test"]
@@ -177,11 +176,3 @@ class Task(ABC):
     def fixed(self, split: Literal["validation", "test"], size: int, device: torch.device) -> Batch:
         """Returns at most `size` examples that are the same for every run, whatever its seed, and never trained on."""
         return self.sample(size, make_generator(device, split))
-
-
-def check_at_least(least: int, **counts: int) -> None:
-    """Raises an error, by name, for a size or count that is not a whole number of at least `least`."""
-    for name, value in counts.items():
-        if isinstance(value, int) and not isinstance(value, bool) and value < least:
-            raise ValueError(f"{name} must be at least {least}, not {value}")
-    check_positive(**counts)

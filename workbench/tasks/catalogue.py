@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from architectures.limits import quote
 from architectures.option_values import UNKNOWN, read_values
 from architectures.registry import load_class
 from architectures.suggest import did_you_mean
@@ -57,14 +58,16 @@ def load(name: str) -> type[Task]:
     Raises:
         ValueError: if there is no such name, module or class, or the class does not implement the interface.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"a task is named by a text, not {quote(name)}")
     if name not in CATALOGUE and ":" not in name:
         raise ValueError(
-            f"unknown task {name!r} (a custom task is named package.module:Class){did_you_mean(name, CATALOGUE)}"
+            f"unknown task {quote(name)} (a custom task is named package.module:Class){did_you_mean(name, CATALOGUE)}"
         )
     path = FILE_CLASS if is_file(name) else CATALOGUE.get(name, name)
     cls: type[Task] = load_class(path, "task", Task)
     if not dataclasses.is_dataclass(cls):
-        raise ValueError(f"{name!r} is not a dataclass, so its options are not known")
+        raise ValueError(f"{quote(name)} is not a dataclass, so its options are not known")
     return cls
 
 
@@ -94,7 +97,7 @@ def build(name: str, /, **arguments: Any) -> Task:
         arguments = {"path": path_of(name), **arguments}
     for key in arguments:
         if key not in fields:
-            raise ValueError(f"{name} has no option {key!r}{did_you_mean(key, fields)}")
+            raise ValueError(f"{name} has no option {quote(key)}{did_you_mean(key, fields)}")
     for key, field in fields.items():
         if field.default is field.default_factory is dataclasses.MISSING and key not in arguments:
             raise ValueError(f"{name} needs {key}=")

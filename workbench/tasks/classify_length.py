@@ -9,7 +9,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from workbench.tasks.base import Batch, Criterion, Task, check_at_least
+from architectures.limits import check_steps, quote
+from workbench.tasks.base import Batch, Criterion, Task
 
 Elements = Literal["uniform", "normal"]
 
@@ -41,9 +42,9 @@ class ClassifyLength(Task):
     elements: Elements = "uniform"
 
     def __post_init__(self) -> None:
-        check_at_least(2, length=self.length)
+        check_steps(2, length=self.length)
         if self.elements not in get_args(Elements):
-            raise ValueError(f"elements must be one of {', '.join(get_args(Elements))}, not {self.elements!r}")
+            raise ValueError(f"elements must be one of {', '.join(get_args(Elements))}, not {quote(self.elements)}")
 
     @property
     def steps(self) -> int:

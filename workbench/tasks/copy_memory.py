@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Generator
 
-from architectures.base import check_positive
-from workbench.tasks.base import Batch, Criterion, check_at_least
+from architectures.limits import check_steps, check_width
+from workbench.tasks.base import Batch, Criterion
 from workbench.tasks.recall_task import RecallTask
 
 
@@ -36,8 +36,9 @@ class CopyMemory(RecallTask):
     categories: int = 8
 
     def __post_init__(self) -> None:
-        check_positive(length=self.length, items=self.items)
-        check_at_least(2, categories=self.categories)
+        check_steps(length=self.length, items=self.items)
+        check_width(2, categories=self.categories)
+        check_steps(steps=self.steps)
 
     @property
     def steps(self) -> int:

@@ -9,9 +9,10 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import avg_pool2d
 
+from architectures.limits import check_whole, check_width, quote
 from workbench.data import mnist
-from workbench.seeding import CPU, make_generator
-from workbench.tasks.base import Batch, Split, Task, check_at_least
+from workbench.seeding import CPU, MAX_SEED, make_generator
+from workbench.tasks.base import Batch, Split, Task
 from workbench.tasks.classification import accuracy, cross_entropy
 from workbench.tasks.epochs import batch_indices
 
@@ -45,10 +46,10 @@ class Mnist(Task):
     pool: int = 1
 
     def __post_init__(self) -> None:
-        check_at_least(1, pool=self.pool)
+        check_width(pool=self.pool)
         if mnist.SIDE % self.pool:
             raise ValueError(
-                f"pool must divide {mnist.SIDE}, the pixels of a side: 1, 2, 4, 7, 14 or 28, not {self.pool}"
+                f"pool must divide {mnist.SIDE}, the pixels of a side: 1, 2, 4, 7, 14 or 28, not {quote(self.pool)}"
             )
 
     @property
@@ -132,7 +133,7 @@ class MnistPermuted(Mnist):
 
     def __post_init__(self) -> None:
         Mnist.__post_init__(self)
-        check_at_least(1, order=self.order)
+        check_whole("order", self.order, most=MAX_SEED, why="a seed has 63 bits")
 
     def reorder(self, pixels: Tensor) -> Tensor:
         """Returns the pixels of images, (images, steps), in the random order."""

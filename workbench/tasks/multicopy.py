@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Generator
 
-from architectures.base import check_positive
-from workbench.tasks.base import Batch, Criterion, check_at_least
+from architectures.limits import check_steps, check_width
+from workbench.tasks.base import Batch, Criterion
 from workbench.tasks.recall_task import RecallTask
 
 
@@ -37,8 +37,9 @@ class MultiCopy(RecallTask):
     categories: int = 8
 
     def __post_init__(self) -> None:
-        check_positive(copies=self.copies, items=self.items, gap=self.gap)
-        check_at_least(2, categories=self.categories)
+        check_steps(copies=self.copies, items=self.items, gap=self.gap)
+        check_width(2, categories=self.categories)
+        check_steps(steps=self.steps)
 
     @property
     def unit(self) -> int:

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from architectures.limits import check_steps, quote
 from workbench.data import text
 from workbench.seeding import CPU, make_generator
-from workbench.tasks.base import Batch, Split, Task, check_at_least
+from workbench.tasks.base import Batch, Split, Task
 from workbench.tasks.classification import cross_entropy
 
 STREAMS = 20
@@ -50,9 +51,9 @@ class NextCharacter(Task):
     length: int = 250
 
     def __post_init__(self) -> None:
-        check_at_least(1, length=self.length)
+        check_steps(length=self.length)
         if not isinstance(self.file, str) or not self.file:
-            raise TypeError(f"file must be the path of a text, not {self.file!r}")
+            raise TypeError(f"file must be the path of a text, not {quote(self.file)}")
 
     @property
     def text(self) -> text.TextFile:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 SWEEP_FILE = "sweep.yaml"
 """File in the folder of results: the options of the sweep, and the URL of its store unless that is in the folder."""
+DAY = 24 * 60 * 60
+"""Seconds; a process that is silent for longer is dead."""
+MAX_RETRIES = 1000
 STORAGE_VARIABLE = "WORKBENCH_STORAGE"
 """Environment variable with the URL of a store."""
 
@@ -39,9 +42,9 @@ class StorageOptions:
     retries: int = 5
 
     def __post_init__(self) -> None:
-        check_int("heartbeat", self.heartbeat, least=1)
-        check_int("grace", self.grace, least=1)
-        check_int("retries", self.retries, least=0)
+        check_int("heartbeat", self.heartbeat, least=1, most=DAY)
+        check_int("grace", self.grace, least=1, most=7 * DAY)
+        check_int("retries", self.retries, least=0, most=MAX_RETRIES)
         if self.grace < 2 * self.heartbeat:
             raise UserError(f"grace must be at least twice the heartbeat, {2 * self.heartbeat}, not {self.grace}")
 
