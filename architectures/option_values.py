@@ -218,9 +218,13 @@ def _read_dataclass(value: Any, kind: Any) -> Any:
     return kind(**read_values(value, kind, defaults))
 
 
-def _read_float(value: int | str) -> float | str:
+def _read_float(value: int | str) -> float | int | str:
     """Returns a whole number as a float, so that 1 and 1.0 are one configuration; and the written form of infinity."""
-    return value if isinstance(value, str) and value not in ("inf", "-inf") else float(value)
+    try:
+        return value if isinstance(value, str) and value not in ("inf", "-inf") else float(value)
+    except OverflowError:
+        # Who takes it says that it is too large.
+        return value
 
 
 def _read_tuple(values: Sequence[Any], hints: Sequence[Any]) -> tuple[Any, ...]:

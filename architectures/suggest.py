@@ -3,8 +3,10 @@
 import difflib
 from collections.abc import Iterable
 
+from architectures.limits import quote
 
-def did_you_mean(name: str, valid_names: Iterable[str]) -> str:
+
+def did_you_mean(name: object, valid_names: Iterable[str]) -> str:
     """Returns a clause that suggests the valid names most similar to a wrong one, or lists all if none is similar.
 
     Example:
@@ -12,7 +14,7 @@ def did_you_mean(name: str, valid_names: Iterable[str]) -> str:
         "; did you mean 'lstm'?"
     """
     candidates = list(valid_names)
-    similar = difflib.get_close_matches(name, candidates, n=3, cutoff=0.6)
+    similar = difflib.get_close_matches(name if isinstance(name, str) else quote(name), candidates, n=3, cutoff=0.6)
     if similar:
         return "; did you mean " + " or ".join(repr(candidate) for candidate in similar) + "?"
     return "; known: " + ", ".join(candidates) if candidates else ""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self
 
+from architectures.limits import quote
 from workbench.errors import UserError
 from workbench.seeding import MAX_SEED
 from workbench.stopping import SOLVED, Goal
@@ -62,6 +63,14 @@ class Part:
     def arguments(self) -> dict[str, Any]:
         """All that the task or the architecture is built with: its options, and the path of its file if it has one."""
         return {**self.options, **({} if self.path is None else {"path": self.path})}
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise UserError(f"a task or an architecture is named by a text, not {quote(self.name)}")
+        if not isinstance(self.options, Mapping):
+            raise UserError(f"the options of {quote(self.name)} must be a mapping, not {quote(self.options)}")
+        if self.source is not None and not isinstance(self.source, str):
+            raise UserError(f"the source of {quote(self.name)} must be a text, not {quote(self.source)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +173,16 @@ class Numerics:
         return {item.name: value for item in fields(self) if (value := getattr(self, item.name)) != item.default}
 
 
+SECTIONS: Mapping[str, type[Any]] = {
+    "task": Part,
+    "architecture": Part,
+    "optimization": Optimization,
+    "budget": Budget,
+    "numerics": Numerics,
+}
+"""Fields of an experiment that are groups of settings."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
     """One training run, resolved: nothing in it depends on a default elsewhere."""
@@ -178,6 +197,10 @@ class Experiment:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for item in fields(self):
+            kind, value = SECTIONS.get(item.name), getattr(self, item.name)
+            if kind is not None and not isinstance(value, kind):
+                raise UserError(f"{item.name} of an experiment must be a {kind.__name__}, not {quote(value)}")
         check_int("seed", self.seed, least=0, most=MAX_SEED, why="a seed has 63 bits")
         if self.embedding_size is not None:
             check_size("embedding_size", self.embedding_size)
@@ -212,20 +235,15 @@ class Experiment:
         """
         rest = dict(values)
         if rest.pop("schema", None) != SCHEMA:
-            raise UserError(f"the configuration is of schema {values.get('schema')!r}; this version reads {SCHEMA}")
-        sections: dict[str, type[Any]] = {
-            "task": Part,
-            "architecture": Part,
-            "optimization": Optimization,
-            "budget": Budget,
-            "numerics": Numerics,
-        }
+            raise UserError(
+                f"the configuration is of schema {quote(values.get('schema'))}; this version reads {SCHEMA}"
+            )
         try:
             json.dumps(rest | dict(values), allow_nan=False)
         except (TypeError, ValueError):
             raise UserError("the configuration holds a value that is not a number, string, list or mapping") from None
         nested: dict[str, Any] = {
-            key: from_mapping(section, rest.pop(key, {}), key) for key, section in sections.items()
+            key: from_mapping(section, rest.pop(key, {}), key) for key, section in SECTIONS.items()
         }
         return from_mapping(cls, {**rest, **nested}, "the configuration")
 

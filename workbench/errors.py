@@ -7,7 +7,14 @@ TAIL = 90
 
 
 class UserError(Exception):
-    """One line that says what was wrong and what would be right; the command line prints it and exits with status 2."""
+    """One line that says what was wrong and what would be right; the command line prints it and exits with status 2.
+
+    Args:
+        message: the line; whatever it quotes, it becomes short, and no terminal obeys it.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(one_line(message))
 
 
 def one_line(text: str) -> str:

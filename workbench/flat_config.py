@@ -32,10 +32,10 @@ def check_names(kind: PartKind, names: Sequence[str], options: Any, verb: str, *
     Raises:
         UserError: if one of these is the case.
     """
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{kind}s must be a list of names, not {quote(names)}")
     if not names:
         raise UserError(f"name at least one {kind}: --{kind}s NAME,NAME (workbench list shows them)")
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-        raise UserError(f"{kind}s must be a list of names, not {quote(names)}")
     for name, count in Counter(names).items():
         if count > 1:
             raise UserError(f"{kind} {quote(name)} is named {count} times; once is enough")
@@ -45,7 +45,7 @@ def check_names(kind: PartKind, names: Sequence[str], options: Any, verb: str, *
     for name, values in options.items():
         if name not in choices:
             raise UserError(
-                f"options are given for {kind} {quote(name)}, which is not {verb}{did_you_mean(str(name), choices)}"
+                f"options are given for {kind} {quote(name)}, which is not {verb}{did_you_mean(name, choices)}"
             )
         if not isinstance(values, Mapping):
             raise UserError(f"the options of {kind} {name} must be a mapping, not {quote(values)}")

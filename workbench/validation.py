@@ -28,7 +28,7 @@ def from_mapping(cls: type[T], values: Any, where: str) -> T:
     names = [item.name for item in fields(cls)]  # type: ignore[arg-type]
     for key in values:
         if key not in names:
-            raise UserError(f"{where} has no key {quote(key)}{did_you_mean(str(key), names)}")
+            raise UserError(f"{where} has no key {quote(key)}{did_you_mean(key, names)}")
     try:
         return cls(**values)
     except TypeError as error:
@@ -38,7 +38,7 @@ def from_mapping(cls: type[T], values: Any, where: str) -> T:
 def check_choice(name: str, value: Any, choices: Any) -> None:
     """Raises a `UserError` if a value is not among the choices of a `Literal`."""
     if value not in get_args(choices):
-        raise UserError(f"{name} {quote(value)} is unknown{did_you_mean(str(value), get_args(choices))}")
+        raise UserError(f"{name} {quote(value)} is unknown{did_you_mean(value, get_args(choices))}")
 
 
 def check_int(name: str, value: Any, *, least: int, most: int | None = None, why: str | None = None) -> None:

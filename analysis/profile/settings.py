@@ -1,20 +1,21 @@
 """Settings of a profile, validated."""
 
 import dataclasses
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import architectures
 from architectures.limits import MAX_STEPS, quote
-from architectures.suggest import did_you_mean
 from workbench.config import MAX_THREADS, Precision
 from workbench.devices import MatmulPrecision
 from workbench.errors import UserError
+from workbench.flat_config import check_names
 from workbench.validation import check_choice, check_int, check_size
 
 Device = Literal["auto", "cpu", "cuda"]
+MAX_LENGTHS = 100
+"""Most lengths of a profile."""
 MAX_REPEATS = 100_000
 """Most rounds of a measurement."""
 MemoryPolicy = Literal["kept", "returned"]
@@ -53,17 +54,17 @@ class ProfileSettings:
     """Options of single architectures, by name."""
 
     def __post_init__(self) -> None:
-        if not self.architectures:
-            raise UserError("name at least one architecture: --architectures NAME,NAME (workbench list shows them)")
+        check_names("architecture", self.architectures, self.architecture, "profiled")
+        if not isinstance(self.lengths, list | tuple):
+            raise UserError(f"lengths must be a list of whole numbers, not {quote(self.lengths)}")
         if not self.lengths:
             raise UserError("name at least one length: --lengths 200,1000")
-        lists: dict[str, tuple[Any, ...]] = {"architecture": self.architectures, "length": self.lengths}
-        for key, values in lists.items():
-            for value, count in Counter(values).items():
-                if count > 1:
-                    raise UserError(f"{key} {quote(value)} is named {count} times; once is enough")
+        if len(self.lengths) > MAX_LENGTHS:
+            raise UserError(f"a profile has at most {MAX_LENGTHS} lengths, not {len(self.lengths)}")
         for length in self.lengths:
             check_size("lengths", length, most=MAX_STEPS)
+            if self.lengths.count(length) > 1:
+                raise UserError(f"length {length} is named {self.lengths.count(length)} times; once is enough")
         for name in ("batch_size", "hidden_size", "input_size"):
             check_size(name, getattr(self, name))
         check_int("repeats", self.repeats, least=1, most=MAX_REPEATS, why="a median needs no more rounds")
@@ -72,10 +73,6 @@ class ProfileSettings:
         check_choice("precision", self.precision, Precision)
         check_choice("matmul_precision", self.matmul_precision, MatmulPrecision)
         check_choice("memory", self.memory, MemoryPolicy)
-        for name in self.architecture:
-            if name not in self.architectures:
-                suggestion = did_you_mean(name, self.architectures)
-                raise UserError(f"options are given for architecture {name!r}, which is not profiled{suggestion}")
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain values, as JSON can hold."""

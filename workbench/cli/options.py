@@ -50,6 +50,8 @@ class RunOptions:
     wandb_checkpoints: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.out, str):
+            raise UserError(f"out must be the path of a folder, not {quote(self.out)}")
         if not self.out:
             raise UserError("name a folder for the results: --out DIR")
         refuse_inside(self.folder)
@@ -203,9 +205,13 @@ def check_wandb_name(option: str, name: str | None) -> str | None:
         UserError: if W&B would not accept it.
     """
     if name is not None and (
-        not name.strip() or len(name) > MAX_NAME_LENGTH or name.startswith("-") or FORBIDDEN_CHARACTERS.search(name)
+        not isinstance(name, str)
+        or not name.strip()
+        or len(name) > MAX_NAME_LENGTH
+        or name.startswith("-")
+        or FORBIDDEN_CHARACTERS.search(name)
     ):
         raise UserError(
-            f"--{option} {name!r} is not a name for W&B: 1 to {MAX_NAME_LENGTH} characters, without / \\ # ? % :"
+            f"--{option} {quote(name)} is not a name for W&B: 1 to {MAX_NAME_LENGTH} characters, without / \\ # ? % :"
         )
     return name
