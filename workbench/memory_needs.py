@@ -56,6 +56,20 @@ def check_memory(experiment: Experiment, device: str = "cpu") -> None:
     refuse_beyond(needs, owner, device)
 
 
+def check_weights(experiment: Experiment) -> None:
+    """Refuses an experiment whose weights alone, untrained, are more than the machine has memory for.
+
+    Raises:
+        UserError: that says how much they take.
+    """
+    owner = f"{experiment.architecture.name} on {experiment.task.name}"
+    with user_errors(owner):
+        task = build_task(experiment.task.name, **experiment.task.options)
+        model = meta_model(task, experiment.architecture, experiment.embedding_size)
+        size = NUMBER * count_trainable_parameters(model)
+    refuse_beyond({f"the weights ({', '.join(size_options(experiment))})": size}, owner, "cpu")
+
+
 def refuse_beyond(needs: dict[str, int], owner: str, device: str) -> None:
     """Refuses what needs more memory than the machine has.
 

@@ -18,6 +18,8 @@ from architectures.registry import load_encoder_class
 from workbench.config import Precision
 from workbench.custom_parts import user_errors
 from workbench.devices import MatmulPrecision, autocast, matmul_precision
+from workbench.memory_needs import NUMBER, refuse_beyond
+from workbench.model import count_trainable_parameters
 
 BASELINE = "torch.nn.LSTM"
 """Name of the baseline, PyTorch's own LSTM."""
@@ -49,12 +51,14 @@ class BenchmarkCase:
         """Returns the module, on its device and in training mode."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(SEED)
-            module: nn.Module = (
-                nn.LSTM(self.input_size, self.hidden_size, batch_first=True)
-                if self.name == BASELINE
-                else architectures.build(self.name, self.input_size, **self.options)
-            )
+            module = self.make_module()
         return module.to(self.device).train()
+
+    def make_module(self) -> nn.Module:
+        """Returns the module, on PyTorch's default device."""
+        if self.name == BASELINE:
+            return nn.LSTM(self.input_size, self.hidden_size, batch_first=True)
+        return architectures.build(self.name, self.input_size, **self.options)
 
     def inputs(self, batch: int | None = None) -> Tensor:
         """Returns noise as data, (batch, time, input_size), without a gradient."""
@@ -105,6 +109,26 @@ class BenchmarkCase:
                 os.environ.update({} if before is None else {BACKEND_VARIABLE: before})
 
 
+def check_memory(case: BenchmarkCase) -> None:
+    """Refuses a case whose weights, gradients and data are more than the machine has memory for.
+
+    Raises:
+        UserError: that says how much it needs.
+    """
+    try:
+        with torch.device("meta"):
+            module = case.make_module()
+    except NotImplementedError:
+        # The constructor of a custom one that reads values.
+        return
+    numbers = case.batch * case.time * (case.input_size + getattr(module, "output_size", case.hidden_size))
+    needs = {
+        f"the weights and their gradients (hidden_size {case.hidden_size})": 2 * count_trainable_parameters(module),
+        f"a batch ({case.batch:,} sequences of {case.time:,} steps)": numbers,
+    }
+    refuse_beyond({name: NUMBER * count for name, count in needs.items()}, case.name, case.device)
+
+
 def build_cases(settings: ProfileSettings, time: int, device: str) -> list[BenchmarkCase]:
     """Returns the baseline, then each architecture; those with a finite reach cover the length, as in a comparison.
 
@@ -115,6 +139,7 @@ def build_cases(settings: ProfileSettings, time: int, device: str) -> list[Bench
     sizes |= {"hidden_size": settings.hidden_size, "device": device}
     sizes |= {"precision": settings.precision, "matmul_precision": settings.matmul_precision}
     cases = [BenchmarkCase(name=BASELINE, **sizes)]
+    check_memory(cases[0])
     for name in settings.architectures:
         with user_errors(f"architecture {name}"):
             accepted = architectures.options(name)
@@ -124,6 +149,7 @@ def build_cases(settings: ProfileSettings, time: int, device: str) -> list[Bench
             values = {key: value for key, value in widths.items() if key in accepted}
             values |= read_values(settings.architecture.get(name, {}), constructor, defaults)
             case = BenchmarkCase(name=name, options=write_values(values, constructor, defaults), **sizes)
+            check_memory(case)
             case.build()
         cases.append(case)
     return cases

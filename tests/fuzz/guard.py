@@ -215,6 +215,9 @@ def _watch(folder: Path, report: int) -> None:
                 address = arguments[1]
                 if not isinstance(address, str | bytes):
                     refuse(f"{event} {address!r}")
+            elif event == "subprocess.Popen" and arguments[0] == "git":
+                # W&B asks it where it is.
+                return
             elif event in NETWORK or event in PROGRAMS:
                 refuse(f"{event} {arguments[:2]!r}")
         finally:

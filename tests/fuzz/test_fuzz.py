@@ -13,6 +13,8 @@ QUICK_VALUES = 120
 QUICK_KERNELS = 25
 QUICK_COMMANDS = 8
 COMMANDS, VALUES, KERNELS = 2000, 3000, 400
+PARTS = 2
+"""Processes that share the command lines."""
 
 
 def fuzz_command_lines(*arguments):
@@ -42,8 +44,10 @@ def test_command_lines_end_without_a_traceback(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_thousands_of_command_lines_end_without_a_traceback(tmp_path):
-    run_commands(tmp_path, "--count", str(COMMANDS), seconds=3500)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_thousands_of_command_lines_end_without_a_traceback(part, tmp_path):
+    count = COMMANDS // PARTS
+    run_commands(tmp_path, "--first", str(part * count), "--count", str(count), seconds=3500)
 
 
 @pytest.mark.slow

@@ -89,3 +89,20 @@ def test_compare_refuses_what_no_machine_could_do_in_a_line_at_once(options, tmp
     assert line.startswith("workbench: ")
     assert len(line) <= 300
     assert not [*(tmp_path / "out").glob("runs/*")]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["profile", "--architectures", "gru", "--lengths", "3"], "of it are for the weights and their gradients"),
+        (["profile", "--architectures", "gru", "--lengths", "9999", "--hidden-size", "2"], "of it are for a batch"),
+        (["analyze", "--untrained", "gru", "--task", "addition", "--out", "new"], "of it are for the weights"),
+        (["train", "--task", "addition", "--architecture", "gru", "--wandb", "off", "--out", "new"], "needs at least"),
+    ],
+)
+def test_so_does_every_command_that_builds_a_model(command, said, kilobytes, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    kilobytes(10)
+    assert main(command) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line

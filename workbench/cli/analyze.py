@@ -168,6 +168,7 @@ def untrained_experiments(options: UntrainedOptions, named_options: Mapping[str,
         UserError: if something is not named, or a name or an option is unknown.
     """
     from workbench.comparison import Comparison
+    from workbench.memory_needs import check_weights
 
     if options.untrained is None:
         raise UserError("name what to probe: a folder of results, a run's folder, a checkpoint, or --untrained NAME")
@@ -184,7 +185,10 @@ def untrained_experiments(options: UntrainedOptions, named_options: Mapping[str,
         "task": named_options.get("task", {}),
         "architecture": named_options.get("architecture", {}),
     }
-    return Comparison.from_dict({key: value for key, value in values.items() if value is not None}).experiments()
+    experiments = Comparison.from_dict({key: value for key, value in values.items() if value is not None}).experiments()
+    for experiment in {experiment.identity: experiment for experiment in experiments}.values():
+        check_weights(experiment)
+    return experiments
 
 
 def build_parser() -> Parser:
