@@ -55,5 +55,5 @@ $(VENV)/use.stamp: pyproject.toml
 
 $(VENV)/dev.stamp: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -e ".[wandb,workspaces,sweeps,postgresql,ray,dashboard,dev]"
+	$(BIN)/pip install --quiet -e ".[wandb,workspaces,sweeps,postgresql,ray,dashboard,data,dev]"
 	touch $@ $(VENV)/use.stamp

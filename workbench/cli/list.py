@@ -1,6 +1,7 @@
 """`workbench list`: architectures and tasks, and their options."""
 
 import inspect
+import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING
@@ -14,6 +15,7 @@ from workbench import tasks
 from workbench.cli.parser import Parser
 from workbench.custom_parts import is_custom, user_errors
 from workbench.docstrings import argument_help
+from workbench.tasks.file_names import handle, is_file
 
 DESCRIPTION = "Show every architecture and every task; with a name, what it is and which options it takes."
 EXAMPLES = """examples:
@@ -45,9 +47,9 @@ def describe(name: str) -> str:
         UserError: if nothing has that name.
     """
     with user_errors(name):
-        if name not in ARCHITECTURES and name not in tasks.names() and not is_custom(name):
+        if name not in ARCHITECTURES and name not in tasks.names() and not is_custom(name) and not is_file(name):
             raise ValueError(f"unknown name {name!r}{did_you_mean(name, [*ARCHITECTURES, *tasks.names()])}")
-        if name in tasks.names() or (is_custom(name) and is_task(name)):
+        if name in tasks.names() or is_file(name) or (is_custom(name) and is_task(name)):
             cls: type = tasks.load(name)
             defaults = {key: item.default for key, item in tasks.options(name).items()}
             hints, kind = typing.get_type_hints(cls), "task"
@@ -56,8 +58,9 @@ def describe(name: str) -> str:
             defaults = {key: item.default for key, item in architectures.options(name).items()}
             hints = typing.get_type_hints(cls.__init__)
     texts = argument_help(cls)
+    called = handle(name) if is_file(name) else name
     entries = {
-        f"--{kind}.{name}.{key}": f"{texts.get(key, '')} ({format_type(hints.get(key))}{format_default(default)})"
+        f"--{kind}.{called}.{key}": f"{texts.get(key, '')} ({format_type(hints.get(key))}{format_default(default)})"
         for key, default in defaults.items()
     }
     about = (inspect.getdoc(cls) or name).split("Args:")[0].rstrip()
@@ -83,6 +86,8 @@ def format_type(hint: Any) -> str:
     """Returns the type of an option as users read it."""
     if typing.get_origin(hint) is typing.Literal:
         return " | ".join(map(str, typing.get_args(hint)))
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return " | ".join("None" if part is type(None) else format_type(part) for part in typing.get_args(hint))
     return str(getattr(hint, "__name__", hint)) if isinstance(hint, type) else str(hint)
 
 

@@ -75,7 +75,10 @@ def options(name: str) -> dict[str, dataclasses.Field[Any]]:
     """Returns the options of a task by name: the fields of its dataclass that its constructor takes."""
     cls = load(name)
     assert dataclasses.is_dataclass(cls)
-    return {field.name: field for field in dataclasses.fields(cls) if field.init}
+    # The path of a file is part of its name.
+    return {
+        item.name: item for item in dataclasses.fields(cls) if item.init and not (is_file(name) and item.name == "path")
+    }
 
 
 def build(name: str, /, **arguments: Any) -> Task:
@@ -83,7 +86,8 @@ def build(name: str, /, **arguments: Any) -> Task:
 
     Args:
         name: one of `names()`, file:PATH, or a dotted path "package.module:Class" to a subclass of `Task`.
-        arguments: the task's options, such as `length`, also in their written form: a list for a tuple.
+        arguments: the task's options, such as `length`, also in their written form: a list for a tuple; and for a file
+            `path`, if it does not lie where its name says.
 
     Raises:
         ValueError, TypeError: if the name or an option is unknown, or a value is invalid.
@@ -92,9 +96,9 @@ def build(name: str, /, **arguments: Any) -> Task:
         >>> build("copy", length=1000).steps
         1020
     """
-    fields = options(name)
+    fields, path = options(name), {}
     if is_file(name):
-        arguments = {"path": path_of(name), **arguments}
+        path = {"path": arguments.pop("path", path_of(name))}
     for key in arguments:
         if key not in fields:
             raise ValueError(f"{name} has no option {quote(key)}{did_you_mean(key, fields)}")
@@ -102,7 +106,7 @@ def build(name: str, /, **arguments: Any) -> Task:
         if field.default is field.default_factory is dataclasses.MISSING and key not in arguments:
             raise ValueError(f"{name} needs {key}=")
     cls = load(name)
-    return cls(**read_values(arguments, cls, defaults(name)))
+    return cls(**path, **read_values(arguments, cls, defaults(name)))
 
 
 def defaults(name: str) -> dict[str, Any]:
