@@ -10,8 +10,9 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
+from sweeps.metrics import Direction
 from sweeps.studies import VERSIONS, LoadedStudy
-from sweeps.trial_budget import DIVERGED, DUPLICATE, ERROR, IDENTITY, OUTCOME, slot_of
+from sweeps.trial_budget import DIVERGED, DUPLICATE, ERROR, IDENTITY, OUTCOME, is_enqueued, slot_of
 from workbench import study_files
 from workbench.study_files import Study, Trial, TrialStatus
 
@@ -45,7 +46,7 @@ def export_study(study: LoadedStudy, seeds: int) -> Study:
     spec = study.spec
     default = study.default_identity
     trials = [trial for trial in study.trials if trial.user_attrs.get(OUTCOME) != DUPLICATE and slot_of(trial) >= 0]
-    best = best_trial(trials)
+    best = best_trial(trials, spec.direction)
     settings = spec.to_dict()
     space = settings.pop("space")
     return Study(
@@ -55,6 +56,7 @@ def export_study(study: LoadedStudy, seeds: int) -> Study:
         architecture=spec.architecture,
         asked=study.num_trials,
         objectives=spec.objectives,
+        direction=spec.direction,
         settings={**settings, "versions": study.optuna_study.user_attrs.get(VERSIONS, {})},
         space=space,
         trials=tuple(export_trial(trial, default) for trial in trials),
@@ -66,13 +68,18 @@ def export_study(study: LoadedStudy, seeds: int) -> Study:
     )
 
 
-def best_trial(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
-    """Returns the complete trial with the lowest validation loss, the earlier of two equal ones; `None` if none is.
+def best_trial(trials: Sequence[FrozenTrial], direction: Direction = "minimize") -> FrozenTrial | None:
+    """Returns the complete trial that is best on the validation set, the earlier of two equal ones; `None` if none is.
 
     A trial without a slot, which something else put into the store, does not count.
+
+    Args:
+        trials: of a study.
+        direction: of its first objective; of a second one less is better.
     """
+    sign = 1 if direction == "minimize" else -1
     complete = [trial for trial in trials if trial.state is TrialState.COMPLETE and slot_of(trial) >= 0]
-    return min(complete, key=lambda trial: (*trial.values, trial.number), default=None)
+    return min(complete, key=lambda trial: (sign * trial.values[0], *trial.values[1:], trial.number), default=None)
 
 
 def export_trial(trial: FrozenTrial, default_identity: str | None) -> Trial:
@@ -97,6 +104,7 @@ def export_trial(trial: FrozenTrial, default_identity: str | None) -> Trial:
         ended=None if trial.datetime_complete is None else trial.datetime_complete.isoformat(timespec="seconds"),
         default=default_identity is not None and trial.user_attrs.get(IDENTITY) == default_identity,
         error=trial.user_attrs.get(ERROR),
+        enqueued=is_enqueued(trial),
     )
 
 
@@ -110,12 +118,12 @@ def export_state(trial: FrozenTrial) -> TrialStatus:
 
 
 def param_importances(study: LoadedStudy) -> dict[str, float] | None:
-    """Returns each parameter's share of the differences between the losses of complete trials.
+    """Returns each parameter's share of the differences between complete trials, by the study's first objective.
 
-    The method is PED-ANOVA (Watanabe, Bansal and Hutter 2023).
+    The method is PED-ANOVA (Watanabe, Bansal and Hutter 2023); it asks what the best trials have in common.
 
     Returns:
-        Shares that add up to 1, by parameter; `None` if there are too few trials, or their losses are all equal.
+        Shares that add up to 1, by parameter; `None` if there are too few trials, or all are equally good.
     """
     complete = [trial for trial in study.trials if trial.state is TrialState.COMPLETE]
     if len(complete) < MIN_TRIALS_FOR_IMPORTANCE or len({trial.values[0] for trial in complete}) < 2:

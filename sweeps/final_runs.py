@@ -31,7 +31,7 @@ def winner_and_default(study: LoadedStudy) -> list[Mapping[str, Any]]:
 
 def winning_params(study: LoadedStudy) -> dict[str, Any] | None:
     """Returns the winner's parameters, including fixed values; `None` if no trial is complete."""
-    best = best_trial(study.trials)
+    best = best_trial(study.trials, study.spec.direction)
     return None if best is None else study.spec.search_space().with_fixed(best.params)
 
 

@@ -51,7 +51,7 @@ class WorkerUnusableError(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class Objective:
-    """The function that Optuna minimizes: trains a trial's run, and reports the validation loss of each row.
+    """The function that Optuna optimizes: trains a trial's run, and reports its metric on each row.
 
     Args:
         study: the study.
@@ -106,6 +106,8 @@ class Objective:
             return self._read_values(trial, self._train(trial, experiment))
         except (optuna.TrialPruned, InterruptedTrialError, TrialLostError):
             raise
+        except FailedTrialError as error:
+            raise self._failure(trial, str(error)) from None
         except (UserError, OSError):
             # The disk or the store is at fault, not the parameters; it may not even be possible to record that.
             with suppress(UserError):
@@ -153,28 +155,31 @@ class Objective:
             # However good its losses were before: the estimator ranks trials that break a constraint below all others.
             self._call_store(lambda: trial.set_constraint(DIVERGED, 1.0))
             raise optuna.TrialPruned
-        values = {
-            "loss": (finished.result.get("validation") or {}).get("loss"),
-            "seconds": finished.timing.get("seconds"),
-            "parameters": finished.result["parameters"],
-        }
-        for name in self.study.spec.objectives:
-            if values[name] is None:
+        metric, *costs = self.study.spec.objectives
+        validation = finished.result.get("validation") or {}
+        if metric not in validation:
+            raise UserError(f"{finished.folder} says nothing of the {metric}; move it away and run again")
+        if validation[metric] is None:
+            raise FailedTrialError(f"{self.study.spec.metric} is not a finite number at the end")
+        values = [validation[metric]]
+        for name in costs:
+            values.append(finished.timing.get("seconds") if name == "seconds" else finished.result["parameters"])
+            if values[-1] is None:
                 raise UserError(f"{finished.folder} says nothing of the {name}; move it away and run again")
         # This process may have been taken for dead while the last files were written.
         self._call_store(lambda: self._check_running(trial))
-        return tuple(float(values[name]) for name in self.study.spec.objectives)
+        return tuple(map(float, values))
 
     def _report(self, trial: optuna.Trial, row: dict[str, float]) -> None:
-        """Reports a row's validation loss, and asks the pruner whether to give the trial up."""
+        """Reports a row's value of the metric, and asks the pruner whether to give the trial up."""
         if len(self.study.spec.objectives) > 1:
             # Optuna takes no reports of trials with two objectives.
             return
-        step, loss = int(row["step"]), row.get("val/loss", math.nan)
-        if step in self._reported_steps or not math.isfinite(loss):
+        step, value = int(row["step"]), row.get(self.study.spec.metric, math.nan)
+        if step in self._reported_steps or not math.isfinite(value):
             return
         self._reported_steps.add(step)
-        self._call_store(lambda: trial.report(loss, step))
+        self._call_store(lambda: trial.report(value, step))
         if step < self.study.spec.budget.steps:
             self._pruned = self._pruned or bool(self._call_store(trial.should_prune))
 

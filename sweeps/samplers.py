@@ -1,15 +1,14 @@
 """Samplers, which propose the parameters of trials, and pruners, which give trials up early."""
 
-import warnings
 from typing import Any
 
 from optuna.distributions import BaseDistribution
-from optuna.exceptions import ExperimentalWarning
-from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from sweeps.search_methods import build_method
 from sweeps.study_spec import StudySpec
 from sweeps.trial_budget import SlotNumberedStudy, SlotOrderedStudy, attempt_of, slot_of, with_slot_number
 from workbench.seeding import derive_seed
@@ -55,9 +54,25 @@ class SlotSampler(BaseSampler):
         return sampler.sample_independent(sampler_view(study), with_slot_number(trial), param_name, param_distribution)
 
     def _seeded_sampler(self, trial: FrozenTrial, *param_name: str) -> BaseSampler:
-        slot, attempt = slot_of(trial), attempt_of(trial)
-        seed = derive_seed("sampler", self.spec.sampler_seed, self.spec.name, slot, attempt, *param_name)
-        return make_sampler(self.spec, seed % 2**32)
+        return make_sampler(self.spec, trial_seed(self.spec, trial, *param_name))
+
+
+def trial_seed(spec: StudySpec, trial: FrozenTrial, *param_name: str) -> int:
+    """Returns the seed of a trial's proposals, a function of the study's seed, the slot and the attempt.
+
+    Args:
+        spec: the study; its seed is the option `seed` of its sampler, or else `sampler_seed`.
+        trial: the trial.
+        param_name: the parameter that is sampled separately, if one is.
+    """
+    slot, attempt = slot_of(trial), attempt_of(trial)
+    return derive_seed("sampler", study_seed(spec), spec.name, slot, attempt, *param_name) % 2**32
+
+
+def study_seed(spec: StudySpec) -> int:
+    """Returns the seed from which those of all of a study's trials are derived."""
+    seed = spec.sampler_options.get("seed")
+    return spec.sampler_seed if seed is None else int(seed)
 
 
 def sampler_view(study: Study) -> Study:
@@ -66,21 +81,24 @@ def sampler_view(study: Study) -> Study:
 
 
 def make_sampler(spec: StudySpec, seed: int) -> BaseSampler:
-    """Returns the sampler that a study names."""
-    if spec.sampler == "random":
-        return RandomSampler(seed=seed)
-    with warnings.catch_warnings():
-        # Groups are still called experimental; without them, conditional parameters are drawn one by one.
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        return TPESampler(n_startup_trials=spec.startup_trials, multivariate=True, group=True, seed=seed)
+    """Returns the sampler that a study names by a short name, with its options and this seed."""
+    defaults: dict[str, Any] = {}
+    if spec.sampler == "tpe":
+        defaults = {"n_startup_trials": spec.startup_trials, "multivariate": True, "group": True}
+    # Without groups, conditional parameters are drawn one by one.
+    options = {**defaults, **spec.sampler_options, "seed": seed}
+    sampler: BaseSampler = build_method("sampler", spec.sampler, options, seed)
+    return sampler
 
 
 def make_pruner(spec: StudySpec) -> BasePruner:
-    """Returns the pruner that a study names."""
+    """Returns the pruner that a study names, by a short name with defaults for its steps, or by a dotted path."""
     steps = spec.budget.steps
+    defaults: dict[str, Any] = {}
     if spec.pruner == "median":
-        return MedianPruner(n_startup_trials=PRUNER_STARTUP_TRIALS, n_warmup_steps=steps // WARMUP_DIVISOR)
-    if spec.pruner == "hyperband":
+        defaults = {"n_startup_trials": PRUNER_STARTUP_TRIALS, "n_warmup_steps": steps // WARMUP_DIVISOR}
+    elif spec.pruner == "hyperband":
         shortest = max(1, steps // 3**HYPERBAND_HALVINGS)
-        return HyperbandPruner(min_resource=shortest, max_resource=steps, reduction_factor=3)
-    return NopPruner()
+        defaults = {"min_resource": shortest, "max_resource": steps, "reduction_factor": 3}
+    pruner: BasePruner = build_method("pruner", spec.pruner, {**defaults, **spec.pruner_options}, study_seed(spec))
+    return pruner

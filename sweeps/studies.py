@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
+from optuna.pruners import NopPruner
+from optuna.samplers import RandomSampler
 from optuna.storages import BaseStorage
-from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
 
 from architectures.suggest import did_you_mean
 from sweeps.samplers import SlotSampler, make_pruner
+from sweeps.search_methods import is_short
 from sweeps.study_spec import StudySpec
 from sweeps.trial_budget import SlotOrderedStudy
 from workbench.config import TUNING_SEED
@@ -85,11 +88,17 @@ def check_same_study(study: Study, spec: StudySpec, num_trials: int) -> None:
     """
     attributes = study.user_attrs
     if SPEC not in attributes:
-        half_created = not (
-            attributes.keys() - {VERSIONS, NUM_TRIALS, DEFAULT_IDENTITY} or study.get_trials(deepcopy=False)
-        )
-        if not half_created or study.directions != [StudyDirection.MINIMIZE] * len(spec.objectives):
+        # A user may have made it to enqueue trials.
+        only_waiting = all(trial.state is TrialState.WAITING for trial in study.get_trials(deepcopy=False))
+        if attributes.keys() - {VERSIONS, NUM_TRIALS, DEFAULT_IDENTITY} or not only_waiting:
             raise UserError(f"study {spec.name!r} in this store was not made by the workbench; choose another --name")
+        directions = [direction.name.lower() for direction in study.directions]
+        if directions != list(spec.directions):
+            raise UserError(
+                f"study {spec.name!r} in this store is to {' and '.join(directions)}, but its objectives are to "
+                f"{' and '.join(spec.directions)}; make it with directions={list(spec.directions)!r}, or choose "
+                "another --name"
+            )
         return
     stored_spec, stored_trials = parse_attributes(study.study_name, attributes)
     differences = stored_spec.differences(spec)
@@ -106,7 +115,7 @@ def check_same_study(study: Study, spec: StudySpec, num_trials: int) -> None:
 def create_or_load_study(storage: BaseStorage, spec: StudySpec, num_trials: int) -> LoadedStudy:
     """Creates a study, completes one whose creation was interrupted, or loads it."""
     study = optuna.create_study(
-        storage=storage, study_name=spec.name, directions=["minimize"] * len(spec.objectives), load_if_exists=True
+        storage=storage, study_name=spec.name, directions=list(spec.directions), load_if_exists=True
     )
     # Another sweep may have created it meanwhile.
     check_same_study(study, spec, num_trials)
@@ -144,13 +153,16 @@ def load_studies(storage: BaseStorage, names: tuple[str, ...] = ()) -> list[Load
 
 
 def load_study(storage: BaseStorage, name: str, attributes: Mapping[str, Any]) -> LoadedStudy:
-    """Returns a study with its sampler and its pruner.
+    """Returns a study with its sampler and its pruner, if they have short names.
 
     Raises:
         UserError: if it was not created by the workbench.
     """
     spec, num_trials = parse_attributes(name, attributes)
-    study = SlotOrderedStudy(study_name=name, storage=storage, sampler=SlotSampler(spec), pruner=make_pruner(spec))
+    # Those of a dotted path are not imported here, where a study may only be looked at: see `sweeps.own_sampler`.
+    sampler = SlotSampler(spec) if is_short("sampler", spec.sampler) else RandomSampler()
+    pruner = make_pruner(spec) if is_short("pruner", spec.pruner) else NopPruner()
+    study = SlotOrderedStudy(study_name=name, storage=storage, sampler=sampler, pruner=pruner)
     return LoadedStudy(optuna_study=study, spec=spec, num_trials=num_trials)
 
 

@@ -3,8 +3,10 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, Self
+from typing import Any, Self
 
+from sweeps.metrics import Direction
+from sweeps.search_methods import SearchMethod, build_method, check_method_name, is_object, method_source
 from sweeps.search_space import SearchSpace, check_corners
 from sweeps.setting_names import Match, normalize_options, settings_by_name
 from workbench.config import Budget, Experiment, Numerics, Optimization, Part
@@ -15,12 +17,8 @@ from workbench.resolve import resolve_again, resolve_architecture
 from workbench.tasks import Task
 from workbench.validation import check_choice, check_int, from_mapping
 
-ObjectiveName = Literal["loss", "seconds", "parameters"]
-SamplerName = Literal["tpe", "random"]
-PrunerName = Literal["median", "hyperband", "none"]
-
 OBJECTIVES = (("loss",), ("loss", "seconds"), ("loss", "parameters"))
-"""Objectives that a study may have."""
+"""Objectives that a study may have, beside any single metric of the validation set."""
 CHANGE_REMEDY = "put it back, or begin another study (--name)"
 
 
@@ -40,10 +38,15 @@ class StudySpec:
         optimization: settings of the default configuration, and of every trial if they are not searched.
         budget, numerics: those of every trial.
         space: the complete search space, as plain data.
-        objectives: what is minimized on the validation set: the loss, alone or with a second objective.
+        objectives: what trials are judged by on the validation set: the loss or another metric, by its plain name, or
+            the loss with a second objective.
+        direction: whether less or more of the first objective is better; of a second one less is.
         sampler, startup_trials, sampler_seed: what proposes parameters, how many trials are proposed at random before
-            that, and the seed of the proposals.
-        pruner: what gives trials up early.
+            that, and the seed of the proposals. A sampler is a short name, the dotted path of a class, or says that it
+            was an object.
+        sampler_options: keyword arguments of the sampler's class.
+        pruner, pruner_options: what gives trials up early, likewise.
+        sampler_source, pruner_source: hash of the code of the user's own class, if it is one.
         source: hash of the code of a custom architecture; by default that of the code as it is now.
     """
 
@@ -60,10 +63,15 @@ class StudySpec:
     numerics: Numerics = field(default_factory=Numerics)
     space: Mapping[str, Any]
     objectives: tuple[str, ...] = ("loss",)
-    sampler: SamplerName = "tpe"
+    direction: Direction = "minimize"
+    sampler: str = "tpe"
+    sampler_options: Mapping[str, Any] = field(default_factory=dict)
     startup_trials: int = 10
     sampler_seed: int = 0
-    pruner: PrunerName = "median"
+    pruner: str = "median"
+    pruner_options: Mapping[str, Any] = field(default_factory=dict)
+    sampler_source: str | None = None
+    pruner_source: str | None = None
     source: str | None = None
 
     def __post_init__(self) -> None:
@@ -74,17 +82,24 @@ class StudySpec:
             raise UserError(f"a study cannot be called {self.name!r}")
         for key, least in (("hidden_size", 1), ("startup_trials", 0), ("sampler_seed", 0)):
             check_int(key, getattr(self, key), least=least)
-        for key, choices in (("match", Match), ("sampler", SamplerName), ("pruner", PrunerName)):
-            check_choice(key, getattr(self, key), choices)
+        check_choice("match", self.match, Match)
+        check_choice("direction", self.direction, Direction)
+        check_method_name("sampler", self.sampler, self.sampler_options)
+        check_method_name("pruner", self.pruner, self.pruner_options)
         for key in ("embedding_size", "parameters"):
             if getattr(self, key) is not None:
                 check_int(key, getattr(self, key), least=1)
         if (self.parameters is None) == (self.match == "parameters"):
             raise UserError(f"study {self.name}: parameters is {self.parameters}, but match is {self.match}")
         object.__setattr__(self, "objectives", tuple(self.objectives))
-        if self.objectives not in OBJECTIVES:
+        is_metric = len(self.objectives) == 1 and self.objectives[0] not in ("seconds", "parameters")
+        if self.objectives not in OBJECTIVES and not is_metric:
             given = ",".join(map(str, self.objectives))
-            raise UserError(f"objectives must be loss, alone or with seconds or parameters, not {given}")
+            raise UserError(
+                f"objectives must be loss or another metric, or loss with seconds or parameters, not {given}"
+            )
+        if self.objectives[0] == "loss" and self.direction != "minimize":
+            raise UserError("the loss is minimized; its direction cannot be maximize")
         if len(self.objectives) > 1 and self.pruner != "none":
             raise UserError("trials with two objectives cannot be pruned; drop one, or the pruner (--pruner none)")
         if self.match == "parameters" and "hidden_size" in self.options:
@@ -99,6 +114,24 @@ class StudySpec:
     def names_custom_code(self) -> bool:
         """True if the task or the architecture is custom, so that its code is imported to build a run."""
         return is_custom(self.task.name) or is_custom(self.architecture)
+
+    @property
+    def metric(self) -> str:
+        """The metric of the validation set by which trials are judged and given up, such as val/loss."""
+        return f"val/{self.objectives[0]}"
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """Direction of each objective."""
+        return (self.direction, *["minimize" for _ in self.objectives[1:]])  # type: ignore[return-value]
+
+    @property
+    def methods(self) -> tuple[SearchMethod, SearchMethod]:
+        """The sampler and the pruner."""
+        return (
+            SearchMethod("sampler", self.sampler, self.sampler_options, self.sampler_source),
+            SearchMethod("pruner", self.pruner, self.pruner_options, self.pruner_source),
+        )
 
     def _read_options_and_space(self) -> None:
         """Checks the options and the space, and writes them in one way; custom code is imported for it.
@@ -183,13 +216,14 @@ class StudySpec:
         return self.experiment(space.with_fixed(params), 0).identity == self.experiment({}, 0).identity
 
     def check(self) -> None:
-        """Builds the default configuration, and one with each choice and each end of a range.
+        """Builds the sampler, the pruner, the default configuration, and one with each choice and each end of a range.
 
         The other parameters are at their defaults, unless conditions need others.
 
         Raises:
             UserError: if one cannot be built.
         """
+        self.check_methods()
         part, task = resolve_again(self.task)
         default = self._build_experiment(part, task, {}, 0)
         check_corners(
@@ -206,6 +240,22 @@ class StudySpec:
         """
         check_unchanged("task", self.task, f"study {self.name}", CHANGE_REMEDY)
         self._check_architecture()
+
+    def check_methods(self) -> None:
+        """Builds the sampler and the pruner unless they are objects, which imports the code that a dotted path names.
+
+        Raises:
+            UserError: if there is no such class, an option is wrong, or the code has changed.
+        """
+        for method in self.methods:
+            if is_object(method.name):
+                continue
+            build_method(method.kind, method.name, method.options, seed=0)
+            if method_source(method.kind, method.name) != method.source:
+                raise UserError(
+                    f"the code of {method.kind} {method.name} is not what study {self.name} was made with; "
+                    f"{CHANGE_REMEDY}"
+                )
 
     def _check_architecture(self) -> None:
         part = Part(name=self.architecture, source=self.source)

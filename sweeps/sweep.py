@@ -2,13 +2,18 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Self
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Self
+
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
 
 from sweeps.default_space import ALL_ARCHITECTURES, check_shared_changes, study_space
+from sweeps.metrics import LOSS, Direction, check_metric, find_direction
+from sweeps.search_methods import SearchObjects, check_method_name, is_object, method_name, method_source
 from sweeps.setting_names import Match
 from sweeps.studies import MAX_TRIALS
-from sweeps.study_spec import ObjectiveName, PrunerName, SamplerName, StudySpec
+from sweeps.study_spec import StudySpec
 from workbench.comparison import MAX_PARAMETERS
 from workbench.config import TUNING_SEED, Budget, Numerics, Optimization
 from workbench.custom_parts import user_errors
@@ -21,6 +26,7 @@ from workbench.tasks import Task
 from workbench.tasks.file_names import short_name
 from workbench.validation import check_choice, check_int, check_size
 
+ObjectiveName = Literal["loss", "seconds", "parameters"]
 NAME_PATTERN = re.compile(r"(?![. ]+$)[\w.-]+( [\w.-]+)*")
 """A sweep's name is a part of its studies' names, and so a folder; dots alone would name another folder."""
 LIST_KEYS = ("tasks", "architectures", "objectives")
@@ -36,12 +42,19 @@ class Sweep:
         architectures: names, separated by commas; a custom one is named package.module:Class.
         trials: finished trials of each architecture on each task; pruned and diverged ones count.
         seeds: fresh runs of each winner, and of each default configuration, with seeds 0, 1, 2, ...
-        objectives: what a trial is judged by on the validation set: loss, or two, of which the second is seconds or
-            parameters. With two there is a Pareto front, and nothing is pruned.
-        sampler: what proposes parameters: a tree-structured Parzen estimator (tpe), or chance (random).
+        metric: what a trial is judged by, and its winner chosen by: a metric of the validation set that the tasks have,
+            such as val/accuracy.
+        direction: minimize or maximize; by default known from the task's metric.
+        objectives: loss, or two, of which the second is seconds or parameters. With two there is a Pareto front, and
+            nothing is pruned.
+        sampler: what proposes parameters: a tree-structured Parzen estimator (tpe), chance (random), or the dotted path
+            of a class, such as optuna.samplers.CmaEsSampler or package.module:Class.
+        sampler_options: options of the sampler's class, such as --sampler_options.seed 1.
         startup_trials: trials proposed at random before the estimator has enough to go by.
         sampler_seed: seed of the proposals.
-        pruner: what gives trials up early: median, hyperband or none; by default median, with two objectives none.
+        pruner: what gives trials up early: median, hyperband, none, or the dotted path of a class; by default median,
+            with two objectives none.
+        pruner_options: options of the pruner's class, such as --pruner_options.percentile 25.
         hidden_size: units where they are not searched, and of the default configuration.
         match: none: widths are searched; width: all have hidden_size units; parameters: widths solved so that the
             numbers of parameters are equal.
@@ -54,11 +67,15 @@ class Sweep:
     architectures: tuple[str, ...]
     trials: int = 40
     seeds: int = 3
+    metric: str = LOSS
+    direction: Direction | None = None
     objectives: tuple[str, ...] = ("loss",)
-    sampler: SamplerName = "tpe"
+    sampler: str | BaseSampler = "tpe"
+    sampler_options: Mapping[str, Any] = field(default_factory=dict)
     startup_trials: int = 10
     sampler_seed: int = 0
-    pruner: PrunerName | None = None
+    pruner: str | BasePruner | None = None
+    pruner_options: Mapping[str, Any] = field(default_factory=dict)
     hidden_size: int = 64
     match: Match = "none"
     parameters: int | None = None
@@ -81,12 +98,17 @@ class Sweep:
         check_size("hidden_size", self.hidden_size)
         check_int("startup_trials", self.startup_trials, least=1, most=MAX_TRIALS)
         check_int("sampler_seed", self.sampler_seed, least=0, most=MAX_SEED, why="a seed has 63 bits")
-        check_choice("sampler", self.sampler, SamplerName)
+        check_method_name("sampler", method_name("sampler", self.sampler), self.sampler_options)
+        check_method_name("pruner", self.pruner_name, self.pruner_options)
         check_choice("match", self.match, Match)
-        if self.pruner is not None:
-            check_choice("pruner", self.pruner, PrunerName)
         for objective in self.objectives:
             check_choice("objectives", objective, ObjectiveName)
+        if check_metric(self.metric, self.direction) != "loss" and self.objectives != ("loss",):
+            raise UserError(
+                f"metric {self.metric!r} goes with one objective, not {','.join(self.objectives)}; drop one"
+            )
+        if len(self.objectives) > 1 and self.direction == "maximize":
+            raise UserError("direction is maximize, but both objectives are minimized; drop --direction")
         if self.parameters is not None:
             check_size("parameters", self.parameters, most=MAX_PARAMETERS)
             if self.match != "parameters":
@@ -95,6 +117,19 @@ class Sweep:
             raise UserError(
                 f"name {self.name!r} must be of letters, digits, dots and dashes, not dots alone, such as --name march"
             )
+
+    @property
+    def pruner_name(self) -> str:
+        """Name of the pruner; the default is that of the number of objectives."""
+        if self.pruner is None:
+            return "median" if len(self.objectives) == 1 else "none"
+        return method_name("pruner", self.pruner)
+
+    @property
+    def objects(self) -> SearchObjects:
+        """The sampler and the pruner, of those that are objects."""
+        sampler, pruner = (None if isinstance(each, str) else each for each in (self.sampler, self.pruner))
+        return SearchObjects(sampler=sampler, pruner=pruner)  # type: ignore[arg-type]
 
     @property
     def study_names(self) -> tuple[str, ...]:
@@ -108,8 +143,17 @@ class Sweep:
         """Returns the complete specifications of the studies, by task and architecture.
 
         Raises:
-            UserError: if a name, an option or a space is invalid.
+            UserError: if a name, an option, a metric or a space is invalid.
         """
+        sampler, pruner = method_name("sampler", self.sampler), self.pruner_name
+        for kind, name, given in (("sampler", sampler, self.sampler), ("pruner", pruner, self.pruner)):
+            if is_object(name) and isinstance(given, str):
+                raise UserError(
+                    f"the {kind} was an {name}, which only a call from Python can give; name another --{kind}, such as "
+                    f"{name.removeprefix('object of ')}"
+                )
+        sources = method_source("sampler", sampler), method_source("pruner", pruner)
+        metric = check_metric(self.metric, self.direction)
         tasks = {name: resolve_task(name, self.task.get(name, {})) for name in self.tasks}
         has_symbols = any(task.symbols is not None for _, task in tasks.values())
         if self.embedding_size is not None and not has_symbols:
@@ -120,6 +164,7 @@ class Sweep:
         for task_name, (part, task) in tasks.items():
             embedding_size = self.embedding_size if task.symbols is not None else None
             target = self._target_parameters(task, embedding_size)
+            direction = find_direction(task, task_name, metric, self.direction)
             for name in self.architectures:
                 options = self.architecture.get(name, {})
                 space = study_space(
@@ -148,11 +193,16 @@ class Sweep:
                         budget=self.budget,
                         numerics=self.numerics,
                         space=space,
-                        objectives=self.objectives,
-                        sampler=self.sampler,
+                        objectives=(metric, *self.objectives[1:]),
+                        direction=direction,
+                        sampler=sampler,
+                        sampler_options=self.sampler_options,
                         startup_trials=self.startup_trials,
                         sampler_seed=self.sampler_seed,
-                        pruner=self.pruner or ("median" if len(self.objectives) == 1 else "none"),
+                        pruner=pruner,
+                        pruner_options=self.pruner_options,
+                        sampler_source=sources[0],
+                        pruner_source=sources[1],
                     )
                 )
         return specs
@@ -168,8 +218,10 @@ class Sweep:
             return count_parameters(task, part, embedding_size)
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns plain values, as in the YAML file that `from_dict` reads back."""
-        return to_flat(self, LIST_KEYS)
+        """Returns plain values, as in the YAML file that `from_dict` reads back; an object is named by its class."""
+        sampler = method_name("sampler", self.sampler)
+        pruner = None if self.pruner is None else self.pruner_name
+        return to_flat(replace(self, sampler=sampler, pruner=pruner), LIST_KEYS)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

@@ -19,13 +19,17 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 SLOT, ATTEMPT, OUTCOME, ERROR, WORKER, IDENTITY = "place", "draw", "ended", "error", "worker", "identity"
+ENQUEUED = "enqueued"
 """User attributes of trials, as they are stored in Optuna's database.
 
 The slot of a trial; the number of earlier attempts of that slot, each with other parameters; the outcome, if Optuna's
-state does not tell it; the error; the worker; the identity of the trial's configuration.
+state does not tell it; the error; the worker; the identity of the trial's configuration; whether the user enqueued it.
 """
 DUPLICATE, INTERRUPTED, DIVERGED = "surplus", "interrupted", "diverged"
 """Values of `OUTCOME`, as they are stored."""
+
+FIXED_PARAMS = "fixed_params"
+"""Optuna's system attribute with the parameters of an enqueued trial."""
 
 ACTIVE_STATES = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
 """States of a trial that occupies its slot."""
@@ -44,6 +48,16 @@ def attempt_of(trial: FrozenTrial) -> int:
     """Returns the number of attempts, each with other parameters, that the trial's slot had before."""
     attempt = trial.user_attrs.get(ATTEMPT, 0)
     return attempt if isinstance(attempt, int) else 0
+
+
+def is_enqueued(trial: FrozenTrial) -> bool:
+    """Returns whether the user enqueued the trial, and it has a slot."""
+    return trial.user_attrs.get(ENQUEUED) is True
+
+
+def fixed_params(trial: FrozenTrial) -> dict[str, Any]:
+    """Returns the parameters with which a trial was enqueued."""
+    return dict(trial.system_attrs.get(FIXED_PARAMS, {}))
 
 
 def is_duplicate(trials: Sequence[FrozenTrial], trial: FrozenTrial) -> bool:
@@ -88,7 +102,7 @@ def enqueue_missing(study: Study, num_trials: int, default: Mapping[str, Any], r
     Args:
         study: the study.
         num_trials: the number of slots.
-        default: parameters of the first trial.
+        default: parameters of the first trial that the user did not enqueue.
         retries: how often a trial whose process died is tried again with the same parameters. The limit is needed
             because some parameters kill every process that tries them.
     """
@@ -99,6 +113,7 @@ def enqueue_missing(study: Study, num_trials: int, default: Mapping[str, Any], r
     for trial in trials:
         if trial.user_attrs.get(OUTCOME) != DUPLICATE:
             by_slot[slot_of(trial)].append(trial)
+    first = min((slot for slot in range(num_trials) if not any(map(is_enqueued, by_slot[slot]))), default=None)
     for slot in range(num_trials):
         earlier = by_slot[slot]
         if any(trial.state in ACTIVE_STATES for trial in earlier):
@@ -111,8 +126,14 @@ def enqueue_missing(study: Study, num_trials: int, default: Mapping[str, Any], r
             # One that died before all its parameters were chosen, or before it was seen to be a duplicate, has fewer.
             study.add_trial(make_retry(max(latest, key=lambda trial: len(trial.params))))
             continue
-        params = default if slot == 0 and attempt == 0 else {}
-        study.enqueue_trial(dict(params), user_attrs={SLOT: slot, ATTEMPT: attempt})
+        attributes: dict[str, Any] = {SLOT: slot, ATTEMPT: attempt}
+        params = dict(default) if slot == first and attempt == 0 else {}
+        if latest and is_enqueued(latest[0]) and attempt_of(latest[0]) == attempt:
+            # It died before its parameters were taken over.
+            params, attributes = fixed_params(latest[0]), {**attributes, ENQUEUED: True}
+        # Without parameters it is not marked as having some, which some samplers would take for a trial of the user.
+        system_attrs = {FIXED_PARAMS: params} if params else {}
+        study.add_trial(create_trial(state=TrialState.WAITING, system_attrs=system_attrs, user_attrs=attributes))
 
 
 def is_exhausted(trials: Sequence[FrozenTrial], retries: int) -> bool:
@@ -124,12 +145,13 @@ def is_exhausted(trials: Sequence[FrozenTrial], retries: int) -> bool:
 def make_retry(trial: FrozenTrial) -> FrozenTrial:
     """Returns a waiting trial with the same parameters; it resumes the same run, as its folder follows from them."""
     # The rest of the parameters that were enqueued, in case the trial died while its parameters were being chosen.
-    system_attrs = {key: value for key, value in trial.system_attrs.items() if key == "fixed_params"}
+    system_attrs = {key: value for key, value in trial.system_attrs.items() if key == FIXED_PARAMS}
+    enqueued = {ENQUEUED: True} if is_enqueued(trial) else {}
     return create_trial(
         state=TrialState.WAITING,
         params=trial.params,
         distributions=trial.distributions,
-        user_attrs={SLOT: slot_of(trial), ATTEMPT: attempt_of(trial)},
+        user_attrs={SLOT: slot_of(trial), ATTEMPT: attempt_of(trial), **enqueued},
         system_attrs=system_attrs,
     )
 
@@ -168,15 +190,16 @@ def fail_trial(study: Study, number: int) -> None:
 
 
 class SlotOrderedStudy(Study):
-    """A study whose waiting trials start in the order of their slots, not of their creation.
+    """A study whose waiting trials start in the order of their slots, not of their creation; the user's come first.
 
-    A retried trial has a new number, but starts before trials of later slots. The trials of an interrupted sweep are
+    A trial without a slot, which the user has just enqueued, does not start. A retried trial has a new number, but starts before trials of later slots. The trials of an interrupted sweep are
     thus in the same order as those of an uninterrupted one.
     """
 
     def _pop_waiting_trial_id(self) -> int | None:
         waiting = self._storage.get_all_trials(self._study_id, deepcopy=False, states=(TrialState.WAITING,))
-        for trial in sorted(waiting, key=lambda trial: (slot_of(trial), trial.number)):
+        waiting = [trial for trial in waiting if slot_of(trial) >= 0]
+        for trial in sorted(waiting, key=lambda trial: (not is_enqueued(trial), slot_of(trial), trial.number)):
             try:
                 is_ours = self._storage.set_trial_state_values(trial._trial_id, state=TrialState.RUNNING)
             except UpdateFinishedTrialError:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import optuna
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from sweeps.objective import (
     DuplicateTrialError,
@@ -24,11 +24,20 @@ from sweeps.objective import (
     TrialLostError,
     WorkerUnusableError,
 )
+from sweeps.own_sampler import equip
+from sweeps.search_methods import SearchObjects
 from sweeps.search_space import SearchSpace
 from sweeps.storage import QueueEmptyError, connect
 from sweeps.storage_retry import with_retries
 from sweeps.studies import LoadedStudy, load_studies, refresh
-from sweeps.trial_budget import UnstartedTrials, count_finished, enqueue_missing, failure_reasons, is_abandoned
+from sweeps.trial_budget import (
+    UnstartedTrials,
+    count_finished,
+    enqueue_missing,
+    failure_reasons,
+    is_abandoned,
+    slot_of,
+)
 from workbench.config import Experiment
 from workbench.run import RunDevice
 
@@ -54,6 +63,8 @@ class WorkerConfig:
     """Seconds without a heartbeat after which a trial is taken for dead."""
     retries: int = 5
     """How often a trial whose process died is tried again with the same parameters."""
+    objects: SearchObjects = field(default_factory=SearchObjects)
+    """The sampler and the pruner, if they are objects."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +115,8 @@ class TrialWorker:
         self._studies = with_retries(lambda: load_studies(storage, config.study_names), log)
         for study in self._studies:
             study.spec.check_source()
+            study.spec.check_methods()
+            equip(study, config.objects)
             self._spaces[study.spec.name] = study.spec.search_space()
         refreshed_at = -math.inf
         while not self.listener.stop():
@@ -186,10 +199,15 @@ def next_study(studies: Sequence[LoadedStudy]) -> LoadedStudy | None:
     progress = {}
     for index, study in enumerate(studies):
         trials = study.trials
-        if any(trial.state is TrialState.WAITING for trial in trials) and not is_abandoned(trials, study.num_trials):
+        if any(map(can_start, trials)) and not is_abandoned(trials, study.num_trials):
             running = sum(trial.state is TrialState.RUNNING for trial in trials)
             progress[index] = (count_finished(trials, study.num_trials) + running) / study.num_trials
     return studies[min(progress, key=lambda index: (progress[index], index))] if progress else None
+
+
+def can_start(trial: FrozenTrial) -> bool:
+    """Returns whether a trial waits for a worker. One without a slot waits for a place among the trials."""
+    return trial.state is TrialState.WAITING and slot_of(trial) >= 0
 
 
 def is_done(study: LoadedStudy) -> bool:

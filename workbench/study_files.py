@@ -18,6 +18,7 @@ STUDIES_FOLDER = "sweep"
 OUT/sweep/<name>/<task>/<architecture>.json."""
 
 TrialStatus = Literal["waiting", "running", "complete", "pruned", "diverged", "interrupted", "failed"]
+Direction = Literal["minimize", "maximize"]
 FINISHED_STATES: tuple[TrialStatus, ...] = ("complete", "pruned", "diverged")
 """States that count against a study's budget of trials. An interrupted or failed trial is replaced by another."""
 
@@ -36,7 +37,7 @@ class Trial:
     values: tuple[float, ...] | None = None
     """The objectives, in the study's order, on the validation set; `None` unless it is complete."""
     intermediate: tuple[tuple[int, float], ...] = ()
-    """Validation losses by training step; that of a diverged trial's last step is missing."""
+    """The first objective by training step; that of a diverged trial's last step is missing."""
     identity: str | None = None
     """Identity of the run's experiment; `None` if none was resolved."""
     seconds: float | None = None
@@ -47,6 +48,8 @@ class Trial:
     """True if it is the configuration that an untuned comparison would have."""
     error: str | None = None
     """Error of a failed trial, in one line."""
+    enqueued: bool = False
+    """True if the user enqueued it, with parameters that no sampler proposed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,15 +63,17 @@ class Study:
     asked: int
     """Number of finished trials that were requested."""
     objectives: tuple[str, ...]
-    """`loss`, alone or with `seconds` or `parameters`; all are minimised."""
+    """A metric of the validation set, or `loss` with `seconds` or `parameters`; a second one is minimised."""
     settings: Mapping[str, Any]
     """Everything that the study was made with: budget, base optimisation, sampler, pruner, seed, space, versions."""
     space: Mapping[str, Any]
     """The search space by parameter, as in docs/sweeps.md."""
     trials: tuple[Trial, ...]
     """In order of their numbers."""
+    direction: Direction = "minimize"
+    """Whether less or more of the first objective is better."""
     winner: int | None = None
-    """Number of the complete trial with the lowest validation loss."""
+    """Number of the complete trial that is best on the validation set, by the first objective."""
     winner_identity: str | None = None
     """Identity of the winner's configuration, under which its runs on fresh seeds are."""
     default_identity: str | None = None
@@ -110,7 +115,10 @@ class Study:
             raise UserError("a study must have a list of trials")
         rest["trials"] = tuple(parse_trial(trial) for trial in rest["trials"])
         rest["objectives"] = tuple(rest.get("objectives", ()))
-        return from_mapping(cls, rest, "the study")
+        study = from_mapping(cls, rest, "the study")
+        if study.direction not in get_args(Direction):
+            raise UserError(f"a study's direction is invalid: {study.direction!r}")
+        return study
 
 
 def dominates(one: Sequence[float], other: Sequence[float]) -> bool:

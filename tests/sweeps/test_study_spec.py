@@ -192,7 +192,10 @@ def test_differences_are_named_with_both_values():
         ({"pruner": "medium"}, "pruner 'medium' is unknown; did you mean 'median'"),
         ({"match": "parameters"}, "parameters is None, but match is parameters"),
         ({"parameters": 5}, "parameters is 5, but match is none"),
-        ({"objectives": ["seconds"]}, "objectives must be loss, alone or with seconds or parameters, not seconds"),
+        (
+            {"objectives": ["seconds"]},
+            "objectives must be loss or another metric, or loss with seconds or parameters, not seconds",
+        ),
         ({"objectives": "loss"}, "not l,o,s,s"),
         ({"objectives": []}, "objectives must be loss"),
         ({"objectives": None}, "the study cannot be read"),

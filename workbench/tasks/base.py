@@ -97,6 +97,8 @@ class Task(ABC):
     stateful: ClassVar[bool] = False
     """True if a training batch continues the sequences of the last one, with the state that it left, detached; fixed
     examples, of a multiple of `steps` steps, are then read in pieces of `steps` in the same way."""
+    directions: ClassVar[Mapping[str, Literal["minimize", "maximize"]]] = {}
+    """By metric, whether less or more of it is better, for a sweep that is judged by one whose name does not say so."""
     revision: ClassVar[int] = 1
     """Raised whenever the same options come to mean other numbers, so that old results are not taken for new ones."""
     symbols: int | None = None

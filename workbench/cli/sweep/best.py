@@ -1,20 +1,19 @@
 """`workbench sweep best`: the winner of each study."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sweeps.final_runs import winning_params
-from sweeps.storage_retry import with_retries
-from sweeps.studies import LoadedStudy
 from workbench.cli.output import warn
 from workbench.cli.parser import Parser
-from workbench.cli.sweep.open_sweep import LoadedSweep, add_location_options, load_sweep
-from workbench.cli.sweep.output import best_table
 from workbench.custom_code import ALLOW_CODE_HELP, check_code_allowed
 from workbench.errors import UserError
 from workbench.files import write_yaml
 
-DESCRIPTION = """Show the winner of each study: its validation loss and its parameters.
+if TYPE_CHECKING:
+    from sweeps.studies import LoadedStudy
+    from workbench.cli.sweep.open_sweep import LoadedSweep
+
+DESCRIPTION = """Show the winner of each study: its score on the validation set and its parameters.
 
 With --yaml FOLDER, a file for each, FOLDER/<task>-<architecture>.yaml, which workbench compare --config takes."""
 
@@ -27,6 +26,10 @@ EXAMPLES = """examples:
 
 def main(arguments: list[str]) -> int:
     """Runs the command; returns the exit status."""
+    from sweeps.storage_retry import with_retries
+    from workbench.cli.sweep.open_sweep import load_sweep
+    from workbench.cli.sweep.output import best_table
+
     values = build_parser().parse_args(arguments)
     sweep = load_sweep(values.dir, values.storage)
     print(with_retries(lambda: best_table(sweep.snapshots()), warn))
@@ -38,7 +41,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def write_winners(sweep: LoadedSweep, folder: Path) -> list[Path]:
+def write_winners(sweep: "LoadedSweep", folder: Path) -> list[Path]:
     """Writes a file for the winner of each study, and returns the files.
 
     Raises:
@@ -56,8 +59,10 @@ def write_winners(sweep: LoadedSweep, folder: Path) -> list[Path]:
     return paths
 
 
-def winner_comparison(study: LoadedStudy) -> dict[str, Any] | None:
+def winner_comparison(study: "LoadedStudy") -> dict[str, Any] | None:
     """Returns the winner of a study as the options of a comparison; `None` if no trial is complete."""
+    from sweeps.final_runs import winning_params
+
     params = winning_params(study)
     if params is None:
         return None
@@ -78,6 +83,8 @@ def winner_comparison(study: LoadedStudy) -> dict[str, Any] | None:
 
 def build_parser() -> Parser:
     """Returns the parser of the command."""
+    from workbench.cli.sweep.open_sweep import add_location_options
+
     parser = add_location_options(Parser(prog="workbench sweep best", description=DESCRIPTION, examples=EXAMPLES))
     parser.add_argument("--yaml", type=str | None, default=None, help="folder for a file of each winner's options")
     parser.add_argument("--allow-code", action="store_true", help=ALLOW_CODE_HELP)

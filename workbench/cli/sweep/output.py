@@ -17,7 +17,7 @@ from workbench.study_files import FINISHED_STATES, Study, Trial, TrialStatus
 RECENT_TRIALS = 10
 """Finished trials from whose times the time left is estimated."""
 COUNTED_STATES: tuple[TrialStatus, ...] = ("running", "waiting", "pruned", "diverged", "failed")
-HEADINGS = ("study", "finished", "of", *COUNTED_STATES, "best loss", "time left")
+HEADINGS = ("study", "finished", "of", *COUNTED_STATES)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class SweepProgress(ProgressBar):
         self.best: dict[str, float] = {}
         """The best value so far of each study's first objective, by name."""
         for study in studies:
-            if (best := best_trial(study.trials)) is not None:
+            if (best := best_trial(study.trials, study.spec.direction)) is not None:
                 self.best[study.spec.name] = best.values[0]
         self.running: dict[int, RunningTrial] = {}
         """By the slot of the worker."""
@@ -81,7 +81,8 @@ class SweepProgress(ProgressBar):
         """Shows how a trial ended."""
         name = study.spec.name
         if trial.values is not None:
-            self.best[name] = min(self.best.get(name, math.inf), trial.values[0])
+            choose = min if study.spec.direction == "minimize" else max
+            self.best[name] = choose(self.best.get(name, trial.values[0]), trial.values[0])
         done = self.done + 1 if trial.state in FINISHED_STATES else self.done
         line = f"[{done}/{self.num_trials}] {name} trial {trial.number}: {describe_outcome(study, trial, self.best)}"
         if trial.state == "failed":
@@ -102,16 +103,18 @@ def describe_outcome(study: LoadedStudy, trial: Trial, best: dict[str, float]) -
     if trial.values is not None:
         values = zip(study.spec.objectives, trial.values, strict=True)
         scores = ", ".join(f"{name} {value:.4g}" for name, value in values)
-        return f"validation {scores}" + (", the best so far" if trial.values[0] <= best[study.spec.name] else "")
+        return f"validation {scores}" + (", the best so far" if trial.values[0] == best[study.spec.name] else "")
     if trial.state == "pruned" and trial.intermediate:
-        step, loss = trial.intermediate[-1]
-        return f"pruned at step {step}, loss {loss:.4g}"
+        step, value = trial.intermediate[-1]
+        return f"pruned at step {step}, {study.spec.objectives[0]} {value:.4g}"
     return f"failed: {trial.error}" if trial.error else trial.state
 
 
 def status_table(studies: Sequence[Study]) -> str:
     """Returns a table of the progress of each study, a line each."""
-    rows: list[tuple[str, ...]] = [HEADINGS]
+    metrics = {study.objectives[0] for study in studies if study.objectives}
+    best = f"best {metrics.pop()}" if len(metrics) == 1 else "best"
+    rows: list[tuple[str, ...]] = [(*HEADINGS, best, "time left")]
     for study in studies:
         winner = find_winner(study)
         rows.append(
@@ -124,13 +127,16 @@ def status_table(studies: Sequence[Study]) -> str:
                 format_time_left(study),
             )
         )
-    return align_columns(rows, left=(0, len(HEADINGS) - 1))
+    return align_columns(rows, left=(0, len(rows[0]) - 1))
 
 
 def best_table(studies: Sequence[Study]) -> str:
     """Returns a table of the winner of each study and its parameters, a line each."""
-    # The same for all studies of a sweep.
-    objectives: tuple[str, ...] = max((study.objectives for study in studies), key=len, default=())
+    # The same for all studies of a sweep; a store may have several.
+    named = {study.objectives for study in studies}
+    objectives: tuple[str, ...] = max(named, key=len, default=())
+    if len({each[0] for each in named}) > 1:
+        objectives = ("value", *objectives[1:])
     rows: list[tuple[str, ...]] = [("study", "trial", *objectives, "chosen")]
     for study in studies:
         winner = find_winner(study)
@@ -139,6 +145,7 @@ def best_table(studies: Sequence[Study]) -> str:
             continue
         values = [f"{value:.4g}" for value in winner.values]
         params = ", ".join(f"{name}={format_value(value)}" for name, value in winner.params.items())
+        values += [""] * (len(objectives) - len(values))
         rows.append((study.name, str(winner.number), *values, params))
     return align_columns(rows, left=(0, len(rows[0]) - 1))
 

@@ -11,6 +11,13 @@ from workbench.cli.habits import check_task_names
 from workbench.cli.options import RunOptions, check_required, take_options
 from workbench.cli.output import warn
 from workbench.cli.parser import Parser, merge_options, parse_arguments
+from workbench.cli.sweep.method_options import (
+    METHOD_FIELDS,
+    METHOD_OPTIONS,
+    add_method_options,
+    merge_method_options,
+    split_method_options,
+)
 from workbench.cli.sweep.storage_options import StorageOptions
 from workbench.config import Budget, Numerics, Optimization
 from workbench.custom_parts import PART_KINDS
@@ -22,7 +29,7 @@ from workbench.validation import check_choice
 DESCRIPTION = """Tune every architecture on every task with the same number of trials, on the validation set alone; then
 train each winner, and each default configuration, on fresh seeds, test them, and write the report.
 
-Trials are kept in a store that workers share. A trial whose process is killed is tried again with its parameters and
+Trials that were enqueued with Optuna (study.enqueue_trial) run first, and count. Trials are kept in a store that workers share. A trial whose process is killed is tried again with its parameters and
 resumed from its checkpoint; the same command resumes an interrupted sweep, and with more --trials it asks for more.
 The search space is each architecture's default space, changed or narrowed with --space.ARCHITECTURE.PARAMETER, or for
 all of them with --space.all.PARAMETER: a range, a list of choices, one fixed value, or null to leave it alone."""
@@ -31,6 +38,8 @@ EXAMPLES = """examples:
   workbench sweep run --tasks addition --architectures lstm,gru,rda,tcn,han --trials 40 --steps 2000 --out tuned
   workbench sweep run --tasks digits --architectures lstm,rda --match parameters --parameters 50000 \\
       --space.all.learning_rate '{low: 0.0003, high: 0.003}' --space.rda.attention '[exp, sigmoid]' --out tuned
+  workbench sweep run --tasks digits --architectures lstm,gru --metric val/accuracy \\
+      --sampler optuna.samplers.CmaEsSampler --sampler_options.n_startup_trials 5 --out tuned
   workbench sweep run --config tuned/sweep.yaml --trials 60 --out tuned
   workbench sweep run --tasks addition --architectures lstm,gru --storage postgresql+psycopg://me@host/sweeps \\
       --launcher print --out shared-folder
@@ -62,6 +71,7 @@ class LaunchOptions:
 
 def main(arguments: list[str]) -> int:
     """Runs the command; returns the exit status."""
+    arguments, method_options = split_method_options(arguments)
     values, named_options = parse_arguments(build_parser(), arguments, (*PART_KINDS, SPACE))
     check_required(values, "tasks", "architectures", "out")
     check_task_names(values["tasks"], "--tasks")
@@ -70,6 +80,8 @@ def main(arguments: list[str]) -> int:
     del values["config"]
     for kind in (*PART_KINDS, SPACE):
         values[kind] = merge_options(kind, values[kind], named_options.get(kind, {}))
+    for key in METHOD_OPTIONS:
+        values[key] = merge_method_options(values[key], method_options.get(key, {}))
     sweep = Sweep.from_dict({key: value for key, value in values.items() if value is not None})
     specs = sweep.specs()
     for spec in specs:
@@ -79,8 +91,10 @@ def main(arguments: list[str]) -> int:
     tell_about_data([spec.experiment({}, 0) for spec in specs], Path(run_options.out))
 
     # Imported only now, as it takes seconds: a mistake is answered at once.
-    from workbench.cli.sweep.tune import tune
+    from workbench.cli.sweep.tune import check_surroundings, tune
 
+    # Before the folder is made.
+    check_surroundings(run_options, storage_options)
     with sweep_lock(Path(run_options.out)):
         return tune(sweep, specs, run_options, storage_options, launch_options.launcher, launch_options.ray_address)
 
@@ -89,7 +103,8 @@ def build_parser() -> Parser:
     """Returns the parser of the command."""
     parser = Parser(prog="workbench sweep run", description=DESCRIPTION, examples=EXAMPLES)
     parser.add_argument("--config", action="config", help="a YAML file with any of these options; flags override it")
-    parser.add_fields(Sweep, "what to tune")
+    parser.add_fields(Sweep, "what to tune", skip=METHOD_FIELDS)
+    add_method_options(parser)
     parser.add_fields(Budget, "what a run may use")
     parser.add_fields(Optimization, "how it is trained where that is not searched")
     parser.add_fields(Numerics, "how it is computed")

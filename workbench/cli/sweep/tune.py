@@ -3,9 +3,12 @@
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sweeps.enqueued_trials import Adoption, adopt_enqueued
 from sweeps.final_runs import final_experiments, final_run_names
+from sweeps.in_process_launcher import InProcessLauncher, unpicklable
 from sweeps.local_launcher import LocalLauncher
 from sweeps.manual_launcher import ManualLauncher
 from sweeps.monitor import Monitor
@@ -25,12 +28,15 @@ from workbench.cli.sweep.storage_options import SWEEP_FILE, StorageOptions
 from workbench.cli.sweep.wandb_mirror import TrialMirror
 from workbench.cli.wandb_mirror import publish
 from workbench.devices import resolve_device
+from workbench.errors import UserError
 from workbench.files import write_yaml
 from workbench.run_folder import check_writable
 from workbench.study_files import Trial
 
 if TYPE_CHECKING:
     from sweeps.ray_launcher import RayLauncher
+
+    Launcher = ManualLauncher | RayLauncher | InProcessLauncher | LocalLauncher
 
 
 def tune(
@@ -55,18 +61,39 @@ def tune(
         UserError: if the store or the folder cannot be used, or there are studies with other settings.
     """
     device = resolve_device(run_options.device)
+    if sweep.objects and launcher == "print":
+        raise UserError(
+            "the launcher is print, whose workers are started elsewhere, without the objects of this call; name the "
+            "sampler and the pruner by dotted paths instead"
+        )
     out, url = check_writable(run_options.folder), storage_options.url(run_options.folder)
     silence_optuna()
     storage = connect(url, heartbeat=storage_options.heartbeat, grace=storage_options.grace, log=warn)
     studies = with_retries(lambda: create_studies(storage, specs, sweep.trials), warn)
     recorded_storage = {} if url == default_url(out) else {"storage": without_password(url)}
     write_yaml(out / SWEEP_FILE, {**sweep.to_dict(), **recorded_storage})
+    for line in with_retries(lambda: adopt_enqueued(studies), warn):
+        warn(f"warning: {line}")
     with_retries(lambda: enqueue_all(studies, storage_options.retries), warn)
     config = storage_options.worker_config(url, [spec.name for spec in specs], run_options, device)
+    config = replace(config, objects=sweep.objects)
     if run_trials(config, studies, sweep, run_options, launcher, ray_address):
         warn("interrupted: nothing is lost; run the same command again to resume")
         return INTERRUPTED
     return finish(studies, sweep, run_options)
+
+
+def check_surroundings(run_options: RunOptions, storage_options: StorageOptions) -> None:
+    """Checks the device and the store, unless that is the file in the folder of results; writes nothing in the folder.
+
+    Raises:
+        UserError: if one of them cannot be used.
+    """
+    resolve_device(run_options.device)
+    url = storage_options.url(run_options.folder)
+    if url != default_url(run_options.folder):
+        silence_optuna()
+        connect(url, heartbeat=storage_options.heartbeat, grace=storage_options.grace, log=warn).close()
 
 
 def run_trials(
@@ -94,8 +121,11 @@ def run_trials(
             progress.print_line(f"{study} trial {number}: {reason}; it is tried again")
             with_retries(lambda: fail_trial(by_name[study].optuna_study, number), warn)
 
+        adoption = Adoption(studies=studies, log=lambda line: progress.print_line(f"warning: {line}"))
+
         def poll() -> None:
             with_retries(monitor.poll, warn)
+            with_retries(adoption.poll, warn)
 
         monitor = Monitor(studies=studies, out=config.out, seeds=sweep.seeds, on_trial_end=on_trial_end)
         for snapshot in with_retries(monitor.start, warn):
@@ -103,15 +133,20 @@ def run_trials(
                 trial_mirror.add(by_name[snapshot.name], trial)
         if with_retries(lambda: all(is_done(study) for study in studies), warn):
             return False
-        launcher = remote_launcher(
+        launcher: Launcher | None = remote_launcher(
             launcher_name, config, studies, options, ray_address, idle=poll, log=progress.print_line
-        ) or LocalLauncher(
-            config=config,
-            workers=options.worker_count(config.device),
-            on_event=progress.on_event,
-            on_lost_trial=on_lost_trial,
-            idle=poll,
         )
+        if launcher is None and (reason := unpicklable(config.objects)):
+            progress.print_line(f"{reason}, so it cannot reach other processes: trials run in this one, one at a time")
+            launcher = InProcessLauncher(config=config, on_event=progress.on_event, idle=poll)
+        elif launcher is None:
+            launcher = LocalLauncher(
+                config=config,
+                workers=options.worker_count(config.device),
+                on_event=progress.on_event,
+                on_lost_trial=on_lost_trial,
+                idle=poll,
+            )
         with stop_on_interrupt(launcher):
             try:
                 launcher.run()
