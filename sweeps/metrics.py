@@ -92,8 +92,8 @@ def find_direction(task: Task, name: str, metric: str, given: str | None) -> Dir
         )
     if known is not None and given not in (None, known):
         raise UserError(
-            f"direction is {given}, but {'less' if known == 'minimize' else 'more'} of '{PREFIX}{metric}' of task {name} "
-            "is better; drop --direction"
+            f"direction is {given}, but {'less' if known == 'minimize' else 'more'} of '{PREFIX}{metric}' of task "
+            f"{name} is better; drop --direction"
         )
     return known or ("minimize" if given == "minimize" else "maximize")
 

@@ -190,10 +190,11 @@ def fail_trial(study: Study, number: int) -> None:
 
 
 class SlotOrderedStudy(Study):
-    """A study whose waiting trials start in the order of their slots, not of their creation; the user's come first.
+    """A study whose waiting trials start in the order of their slots, but for a user's, which come first.
 
-    A trial without a slot, which the user has just enqueued, does not start. A retried trial has a new number, but starts before trials of later slots. The trials of an interrupted sweep are
-    thus in the same order as those of an uninterrupted one.
+    A trial without a slot, which the user has just enqueued, does not start. A retried trial has a new number, but
+    starts before trials of later slots. The trials of an interrupted sweep are thus in the same order as those of an
+    uninterrupted one.
     """
 
     def _pop_waiting_trial_id(self) -> int | None:

@@ -1,6 +1,7 @@
 """Comparison of a section's rows by their test losses: means, order, letters, and the best if there is one."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from analysis.comparison.intervals import Scale, from_scale, loss_interval, loss_scale, to_scale
 from analysis.comparison.pairs import Groups, display_letters, is_best, tell_apart
 from analysis.grouping import Row, Section
+from workbench.results import Run
 
 MIN_SEEDS = 4
 """Fewer seeds than this are shown one by one, and what is said of them is indicative."""
@@ -123,24 +125,36 @@ class LossComparison:
         return None if not values or None in values else max(value for value in values if value is not None)
 
 
+def test_loss(run: Run) -> float:
+    """Returns the test loss of a run; NaN if it diverged."""
+    return run.test_metric("loss")
+
+
 def _effect_size(difference: float, scale: Scale) -> float:
     """Returns a difference on the scale as a factor or a difference."""
     return from_scale(min(difference, 700.0), scale) if scale == "log" else difference
 
 
-def compare_losses(section: Section) -> LossComparison | None:
+def compare_losses(section: Section, costs: Callable[[Run], float] | None = None) -> LossComparison | None:
     """Compares the rows of a section by their test losses; `None` if every run diverged.
 
     Losses are compared on a log scale, unless one is negative. Diverged seeds are not left out, which would flatter a
     row that diverges: each counts as the largest loss of the section, or as the trivial loss if that is larger.
+
+    Args:
+        section: the rows.
+        costs: what is compared in place of the test loss, on a linear scale: of a run, a number of which less is
+            better, NaN for a diverged one. Then there is no trivial answer to compare with.
     """
-    losses = {row.label: [run.test_metric("loss") for run in row.runs] for row in section.rows}
+    trivial_loss = section.trivial_loss if costs is None else None
+    cost = costs or test_loss
+    losses = {row.label: [cost(run) for run in row.runs] for row in section.rows}
     finite = [loss for values in losses.values() for loss in values if math.isfinite(loss)]
     if not finite:
         return None
     has_diverged = any(not math.isfinite(loss) for values in losses.values() for loss in values)
-    worst = max([*finite, *([section.trivial_loss] if section.trivial_loss is not None else [])])
-    scale = loss_scale(finite)
+    worst = max([*finite, *([trivial_loss] if trivial_loss is not None else [])])
+    scale = loss_scale(finite) if costs is None else "linear"
     counted = {label: [loss if math.isfinite(loss) else worst for loss in values] for label, values in losses.items()}
     intervals = {label: loss_interval(values, scale) for label, values in counted.items()}
     rows = sorted(section.rows, key=lambda row: (intervals[row.label].mean, row.label))
@@ -168,7 +182,7 @@ def compare_losses(section: Section) -> LossComparison | None:
     comparison = LossComparison(
         standings=tuple(standings),
         scale=scale,
-        trivial_loss=section.trivial_loss,
+        trivial_loss=trivial_loss,
         best=None,
         apart=apart,
         groups=groups,

@@ -1,7 +1,7 @@
 """Any validation metric as what trials are judged by: its direction, the best trial, and one line for mistakes."""
 
 from dataclasses import dataclass
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 
 import optuna
 import pandas as pd
@@ -28,7 +28,7 @@ DIGITS = {"tasks": ("digits",), "task": {}}
 class Scored(Digits):
     """Digits with metrics whose names say nothing of their directions."""
 
-    directions = {"score": "maximize"}
+    directions = MappingProxyType({"score": "maximize"})
 
     def metrics(self, prediction, batch):
         """Returns three metrics."""

@@ -168,7 +168,7 @@ def test_objects_are_copied_for_each_study_and_named_by_their_classes(tmp_path, 
         equip(study, SearchObjects())
     # sweep.yaml can be looked at, and not be begun again without the object.
     again = Sweep.from_dict(sweep.to_dict())
-    with pytest.raises(UserError, match="name another --sampler, such as optuna.samplers.RandomSampler"):
+    with pytest.raises(UserError, match=r"name another --sampler, such as optuna\.samplers\.RandomSampler"):
         again.specs()
 
 

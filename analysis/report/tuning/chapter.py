@@ -7,6 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure as Drawing
 
+from analysis.comparison.losses import LossComparison
 from analysis.formatting import format_number, join_names, pluralize
 from analysis.report.blocks import Block, Chapter, Heading, Text
 from analysis.report.output_files import save_and_inline
@@ -20,6 +21,7 @@ from analysis.report.tuning import (
     tables,
     tuned_vs_default,
 )
+from analysis.report.tuning.measure import Measure
 from analysis.report.tuning.rank_changes import (
     RankChange,
     Rankings,
@@ -59,7 +61,7 @@ def chapter(task: TunedTask, folder: Path) -> Chapter:
     add_figure(
         optimization_history.draw_history(task),
         "history",
-        optimization_history.CAPTION,
+        optimization_history.caption(task),
         partial(optimization_history.alt_text, task),
     )
     add_figure(pareto_front.draw_fronts(task), "pareto", pareto_front.CAPTION, partial(pareto_front.alt_text, task))
@@ -78,17 +80,19 @@ def chapter(task: TunedTask, folder: Path) -> Chapter:
         add_figure(
             slice_plot.draw_slices(architecture),
             f"slices-{architecture.slug}",
-            slice_plot.CAPTION,
+            slice_plot.caption(architecture),
             partial(slice_plot.alt_text, architecture),
         )
         add_figure(
             parallel_coordinate.draw_parallel(architecture),
             f"parallel-{architecture.slug}",
-            parallel_coordinate.CAPTION,
+            parallel_coordinate.caption(architecture),
             partial(parallel_coordinate.alt_text, architecture),
         )
         if isinstance(blocks[-1], Heading):
-            blocks.append(Text(sentences=("No trial has a loss, and nothing was searched.",)))
+            blocks.append(
+                Text(sentences=(f"No trial has a validation {architecture.measure.words}, and nothing was searched.",))
+            )
     return Chapter(anchor=task.anchor, title=f"Tuning: {task.title}", blocks=tuple(blocks), outline=sentences[0])
 
 
@@ -104,6 +108,7 @@ def summary(task: TunedTask) -> tuple[str, ...]:
         *describe_counted_losses(task, rankings),
         describe_unranked(task.architectures, changes),
         describe_trials(architecture.study for architecture in task.architectures),
+        describe_enqueued(task.architectures),
         describe_unfinished(task.architectures),
     )
     return tuple(sentence for sentence in sentences if sentence)
@@ -112,9 +117,10 @@ def summary(task: TunedTask) -> tuple[str, ...]:
 def describe_order(rankings: Rankings) -> str:
     """Says whether tuning changes the order of the architectures, and who moves how far."""
     changes = rankings.changes
+    measure = changes[0].architecture.measure
     if len(changes) == 1:
         name = changes[0].architecture.name
-        return f"Only {name} has test losses both before and after, so there is no order to change."
+        return f"Only {name} has a test {measure.words} both before and after, so there is no order to change."
     if not rankings.are_learned:
         return describe_unlearned(rankings)
     moved = sorted(
@@ -123,15 +129,15 @@ def describe_order(rankings: Rankings) -> str:
     )
     if not moved:
         return (
-            f"Tuning does not change the order of the {len(changes)} architectures by mean test loss: "
-            f"{name_in_order(changes)}."
+            f"Tuning does not change the order of the {len(changes)} architectures by mean test "
+            f"{measure.words}: {name_in_order(changes)}."
         )
     moves = [
         f"{change.architecture.name} {'gains' if change.places_gained > 0 else 'loses'} "
         f"{pluralize(abs(change.places_gained), 'place')} ({change.before} to {change.after})"
         for change in moved
     ]
-    return f"Tuning changes the order of the architectures by mean test loss: {join_names(moves)}."
+    return f"Tuning changes the order of the architectures by mean test {measure.words}: {join_names(moves)}."
 
 
 def describe_unlearned(rankings: Rankings) -> str:
@@ -157,15 +163,19 @@ def describe_validation(task: TunedTask) -> str:
     architectures = task.architectures
     if any(architecture.tuned is not None and architecture.default is not None for architecture in architectures):
         return "Every run of the defaults, or every run of the winners, diverged, so that the two cannot be compared."
-    losses = sorted(
-        (best, architecture.name) for architecture in architectures if (best := architecture.best) is not None
+    measure = task.measure
+    costs = sorted(
+        (measure.sign * best, architecture.name)
+        for architecture in architectures
+        if (best := architecture.best) is not None and architecture.measure == measure
     )
-    if not losses:
+    if not costs:
         return "No study has a complete trial, so there is no winner to be trained."
-    best, name = losses[0]
+    best, name = measure.sign * costs[0][0], costs[0][1]
     return (
         "No winner has been trained on fresh seeds beside its default yet, so that the two cannot be compared. The "
-        f"lowest validation loss of all trials is {name}'s, {format_number(best)}; chosen as the lowest of many, "
+        f"{measure.best} validation {measure.words} of all trials is {name}'s, {format_number(best)}; chosen as the "
+        f"{measure.best} of many, "
         "it flatters."
     )
 
@@ -193,17 +203,22 @@ def describe_certainty(rankings: Rankings) -> str:
 def describe_gains(rankings: Rankings) -> str:
     """Names the architecture that gains most by tuning, with the ratio of its losses, and counts those that gain."""
     changes = rankings.changes
+    measure = changes[0].architecture.measure
     gaining = [change for change in changes if change.is_gain]
     if not rankings.after.learned:
         return ""
     if not gaining:
-        return "No architecture gains: on fresh seeds, no winner has a lower mean test loss than its default."
+        return (
+            f"No architecture gains: on fresh seeds, no winner has a {measure.better} mean test {measure.words} than "
+            "its default."
+        )
     most = max(gaining, key=lambda change: (change.gain.size, change.architecture.name))
     verb = "gains" if len(changes) == 1 else "gains most"
     by = "by a factor of " if most.gain.scale == "log" else "by "
     text = (
-        f"{most.architecture.name} {verb}: its test loss falls {by}{format_gain(most)}, "
-        f"from {format_standing(most.default)} to {format_standing(most.tuned)}"
+        f"{most.architecture.name} {verb}: its test {measure.words} {'rises' if measure.maximize else 'falls'} {by}"
+        f"{format_gain(most)}, from {format_standing(measure.restore(most.default))} to "
+        f"{format_standing(measure.restore(most.tuned))}"
     )
     if most.is_indicative or most.gain.p is None:
         text += f", with {pluralize(most.num_seeds, 'seed')} an indication only"
@@ -213,7 +228,7 @@ def describe_gains(rankings: Rankings) -> str:
         text += f", but the two are not told apart, {format_p(most.gain.p)}"
     if len(changes) == 1:
         return f"{text}."
-    text += f"; {len(gaining)} of {len(changes)} have a lower mean loss than untuned"
+    text += f"; {len(gaining)} of {len(changes)} have a {measure.better} mean {measure.words} than untuned"
     if all(change.is_indicative for change in changes):
         return f"{text}."
     certain = sum(change.is_certain for change in gaining)
@@ -225,17 +240,43 @@ def describe_best_tuned(task: TunedTask) -> str:
     rows = {row.label: row for architecture in task.architectures if (row := architecture.tuned) is not None}
     if task.section is None or not rows:
         return ""
-    return f"Among the tuned: {headline(replace(task.section, rows=tuple(rows.values())))}"
+    by = "" if task.measure.is_loss else ", by test loss"
+    return f"Among the tuned{by}: {headline(replace(task.section, rows=tuple(rows.values())))}"
 
 
 def describe_counted_losses(task: TunedTask, rankings: Rankings | None) -> tuple[str, ...]:
     """Names the rows that have diverged seeds, and says at which loss defaults and winners are counted then."""
     if rankings is None or task.section is None:
         return ()
+    if not task.measure.is_loss:
+        return tuple(describe_counted(comparison, task.measure) for comparison in (rankings.before, rankings.after))
     return tuple(
         describe_diverged(replace(task.section, rows=tuple(standing.row for standing in comparison.standings)))
         for comparison in (rankings.before, rankings.after)
     )
+
+
+def describe_counted(comparison: LossComparison, measure: Measure) -> str:
+    """Names the rows of a comparison by another metric that have diverged seeds, and says how these are counted."""
+    rows = [
+        f"{standing.row.label} {standing.num_diverged} of {standing.n}"
+        for standing in comparison.standings
+        if standing.num_diverged
+    ]
+    if not rows or comparison.diverged_as is None:
+        return ""
+    counted = format_number(measure.sign * comparison.diverged_as)
+    return f"Diverged, and counted at the worst {measure.words}, {counted}: {', '.join(rows)}."
+
+
+def describe_enqueued(architectures: Sequence[TunedArchitecture]) -> str:
+    """Names the trials that the user enqueued, by architecture."""
+    parts = []
+    for architecture in architectures:
+        numbers = [str(trial.number) for trial in architecture.study.trials if trial.enqueued]
+        if numbers:
+            parts.append(f"{architecture.name} {'trials' if len(numbers) > 1 else 'trial'} {join_names(numbers)}")
+    return f"Enqueued by the user, and counted among the trials: {'; '.join(parts)}." if parts else ""
 
 
 def describe_unranked(architectures: Sequence[TunedArchitecture], changes: Sequence[RankChange]) -> str:

@@ -19,6 +19,7 @@ from analysis.report.fairness import (
     setting_rules,
     size_gaps,
 )
+from analysis.report.tuning.measure import study_measure
 from analysis.report.tuning.search_space import Domain, format_domain, searched_domains
 from workbench.study_files import Study
 
@@ -93,8 +94,10 @@ def setting_differences(studies: Sequence[Study]) -> list[str]:
         "trials requested": [format_count(study.asked) for study in studies],
         "finished trials": [format_count(len(study.finished_trials)) for study in studies],
         "objectives": [" and ".join(study.objectives) for study in studies],
+        "direction": [study.direction for study in studies],
+        "trials enqueued by the user": [format_count(count_enqueued(study)) for study in studies],
     }
-    for key in sorted({key for flat in settings for key in flat} - {"objectives"}):
+    for key in sorted({key for flat in settings for key in flat} - {"objectives", "direction"}):
         values[make_printable(key.replace("_", " ").replace(".", " "))] = [
             make_printable(format_option(flat.get(key)))[:24] for flat in settings
         ]
@@ -135,9 +138,31 @@ def describe_common_settings(studies: Sequence[Study]) -> str:
     parts = [f"{pluralize(len(first.finished_trials), 'finished trial')}{' each' if several else ''}"]
     if "budget.steps" in settings:
         parts.append(f"{pluralize(settings['budget.steps'], 'step')} a trial")
-    parts += [f"{'the same ' if several else ''}{key} ({settings[key]})" for key in SEARCH_METHODS if key in settings]
+    parts += [
+        f"{'the same ' if several else ''}{key} ({describe_method(key, settings)})"
+        for key in SEARCH_METHODS
+        if key in settings
+    ]
+    measure = study_measure(first)
+    more = ", of which more is better" if measure.maximize else ""
     subject = "All architectures were" if several else f"{make_printable(first.architecture)} was"
-    return f"{subject} tuned with {join_names(parts)}, by the loss on the validation set only."
+    return f"{subject} tuned with {join_names(parts)}, by the {measure.words} on the validation set only{more}."
+
+
+def describe_method(kind: str, settings: Mapping[str, Any]) -> str:
+    """Returns the name of a sampler or a pruner with its options, such as `optuna.samplers.CmaEsSampler, seed 1`."""
+    prefix = f"{kind}_options."
+    options = [
+        f"{make_printable(key.removeprefix(prefix))} {make_printable(format_option(value))}"
+        for key, value in settings.items()
+        if key.startswith(prefix)
+    ]
+    return ", ".join([make_printable(str(settings[kind])), *options])
+
+
+def count_enqueued(study: Study) -> int:
+    """Returns how many finished trials the user enqueued."""
+    return sum(trial.enqueued for trial in study.finished_trials)
 
 
 def describe_unequal_ranges(studies: Sequence[Study]) -> list[str]:

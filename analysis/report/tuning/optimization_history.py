@@ -1,4 +1,4 @@
-"""Optimisation history of studies: the best validation loss so far against the number of finished trials."""
+"""Optimisation history of studies: the best validation score so far against the number of finished trials."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,10 +10,14 @@ from analysis.formatting import format_number
 from analysis.report.tuning.tuned_tasks import TunedTask, best_so_far
 from analysis.style import theme
 
-CAPTION = (
-    "The lowest validation loss of the complete trials so far; pruned and diverged trials count as finished and lower "
-    "nothing."
-)
+
+def caption(task: TunedTask) -> str:
+    """Returns the caption."""
+    measure = task.measure
+    return (
+        f"The {measure.best} validation {measure.words} of the complete trials so far; pruned and diverged trials "
+        f"count as finished and {'raise' if measure.maximize else 'lower'} nothing."
+    )
 
 
 def draw_history(task: TunedTask) -> Figure | None:
@@ -21,15 +25,17 @@ def draw_history(task: TunedTask) -> Figure | None:
     lines = history_lines(task)
     if not lines:
         return None
-    trivial = None if task.section is None else task.section.trivial_loss
+    measure = task.measure
+    trivial = task.section.trivial_loss if task.section is not None and measure.is_loss else None
     if trivial is not None:
         x = np.array([1.0, max(len(line.x) for line in lines)])
         label = f"trivial {format_number(trivial)}"
         lines.append(Line(label=label, x=x, y=np.full(2, trivial), plot_keywords=REFERENCE_LINE))
+    label = f"best validation {measure.words} so far"
+    # That of losses is found by the figure, together with the trivial one.
+    scale = None if measure.is_loss else measure.fit_scale(y for line in lines for y in line.y)
     with theme():
-        figure = panels.draw_panels(
-            [Panel(lines=lines, x_label="finished trials", y_label="best validation loss so far")]
-        )
+        figure = panels.draw_panels([Panel(lines=lines, x_label="finished trials", y_label=label, scale=scale)])
         figure.axes[0].xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], integer=True))
     return figure
 
@@ -39,7 +45,7 @@ def alt_text(task: TunedTask) -> str:
     ends = "; ".join(
         f"{line.label} {format_number(float(line.y[-1]))} after {len(line.x)}" for line in history_lines(task)
     )
-    return f"Optimisation history on {task.title}. Best validation loss at the end: {ends}."
+    return f"Optimisation history on {task.title}. Best validation {task.measure.words} at the end: {ends}."
 
 
 def history_lines(task: TunedTask) -> list[Line]:

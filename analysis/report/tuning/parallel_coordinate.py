@@ -14,7 +14,7 @@ from analysis.figures import labels
 from analysis.figures.labels import TEXT_GAP, TICK_FONT_SIZE, fit_text, max_text_width
 from analysis.formatting import ABSENT, make_printable
 from analysis.report.tuning.search_space import Axis, domain_axis, format_choice, searched_domains, values_axis
-from analysis.report.tuning.tuned_tasks import TunedArchitecture, final_loss
+from analysis.report.tuning.tuned_tasks import TunedArchitecture, final_score
 from analysis.style import AID_COLOR, TEXT_COLOR, theme
 
 WIDTH, RIGHT, TOP, BOTTOM, AXIS_DISTANCE = 440.0, 30.0, 22.0, 14.0, 38.0
@@ -28,27 +28,33 @@ ABSENT_POSITION = 1.08
 RASTER_ABOVE = 400
 """Number of trials above which the lines are drawn as one image."""
 COLOR_MAP = colormaps["viridis"]
-CAPTION = (
-    "Each line is a complete trial; the darker, the lower its loss; the thick one is the winner. A trial whose line "
-    "passes an axis at the dash did not have the parameter."
-)
+
+
+def caption(architecture: TunedArchitecture) -> str:
+    """Returns the caption."""
+    measure = architecture.measure
+    return (
+        f"Each line is a complete trial; the darker, the {measure.better} its {measure.words}; the thick one is the "
+        "winner. A trial whose line passes an axis at the dash did not have the parameter."
+    )
 
 
 def draw_parallel(architecture: TunedArchitecture) -> Figure | None:
-    """Draws an axis for each searched parameter and the loss; `None` with fewer than two complete trials."""
+    """Draws an axis for each searched parameter and the metric; `None` with fewer than two complete trials."""
     study = architecture.study
-    complete = [(trial, loss) for trial in study.trials if (loss := final_loss(study, trial)) is not None]
+    complete = [(trial, score) for trial in study.trials if (score := final_score(study, trial)) is not None]
     domains = [
         domain for domain in searched_domains(study) if any(domain.name in trial.params for trial, _ in complete)
     ]
     if len(complete) < 2 or not domains:
         return None
-    losses = [loss for _, loss in complete]
+    measure = architecture.measure
+    scores = [score for _, score in complete]
     axes = [
         domain_axis(domain, [trial.params[domain.name] for trial, _ in complete if domain.name in trial.params])
         for domain in domains
     ]
-    axes.append(values_axis(losses))
+    axes.append(values_axis(scores) if measure.is_loss else Axis(low=min(scores), high=max(scores)))
     positions = np.array(
         [
             [
@@ -56,15 +62,15 @@ def draw_parallel(architecture: TunedArchitecture) -> Figure | None:
                     axis.position(trial.params[domain.name]) if domain.name in trial.params else math.nan
                     for axis, domain in zip(axes[:-1], domains, strict=True)
                 ),
-                axes[-1].position(loss),
+                axes[-1].position(score),
             ]
-            for trial, loss in complete
+            for trial, score in complete
         ]
     )
     absent = ~np.isfinite(positions)
     has_absent = absent.any(0)
     names = [f"{make_printable(domain.name)}{' (log)' if domain.log else ''}" for domain in domains]
-    wrapped = [labels.wrap_text(name, NAME_LENGTH)[:2] for name in (*names, "validation loss")]
+    wrapped = [labels.wrap_text(name, NAME_LENGTH)[:2] for name in (*names, f"validation {measure.words}")]
     left = NAME_GAP + 6 + max_text_width((line for lines in wrapped for line in lines), labels.FONT_SIZE)
     height = TOP + AXIS_DISTANCE * (len(axes) - 1) + BOTTOM
     with theme():
@@ -75,7 +81,9 @@ def draw_parallel(architecture: TunedArchitecture) -> Figure | None:
         panel.set_xlim(0, 1)
         panel.set_ylim(len(axes) - 1, 0)
         is_winner = [trial.number == study.winner for trial, _ in complete]
-        draw_lines(panel, np.where(absent, ABSENT_POSITION, positions), losses, is_winner)
+        draw_lines(
+            panel, np.where(absent, ABSENT_POSITION, positions), [measure.sign * score for score in scores], is_winner
+        )
         for index, (axis, lines) in enumerate(zip(axes, wrapped, strict=True)):
             draw_axis(panel, index, axis, "\n".join(lines), has_absent=bool(has_absent[index]))
     return figure
@@ -86,23 +94,23 @@ def alt_text(architecture: TunedArchitecture) -> str:
     return f"Parallel coordinates of the complete trials of {architecture.name}."
 
 
-def draw_lines(panel: Axes, positions: np.ndarray, losses: list[float], is_winner: list[bool]) -> None:
-    """Draws a line for each trial: the lower its loss ranks, the darker, and the lowest on top.
+def draw_lines(panel: Axes, positions: np.ndarray, costs: list[float], is_winner: list[bool]) -> None:
+    """Draws a line for each trial: the lower its cost ranks, the darker, and the lowest on top.
 
     Args:
         panel: axes to draw in.
         positions: (trials, axes), position of each trial on each axis.
-        losses: loss of each trial.
+        costs: of each trial, its loss or what else is better the lower it is.
         is_winner: whether each trial is the winner, whose line is thick.
     """
-    ranks = rankdata(losses, method="average")
-    share = (ranks - 1) / max(1, len(losses) - 1)
-    order = sorted(range(len(losses)), key=lambda index: (-share[index], index))
+    ranks = rankdata(costs, method="average")
+    share = (ranks - 1) / max(1, len(costs) - 1)
+    order = sorted(range(len(costs)), key=lambda index: (-share[index], index))
     rows = np.arange(positions.shape[1])
     segments = [np.column_stack([positions[index], rows]) for index in order]
     colors = [COLOR_MAP(0.92 * float(share[index])) for index in order]
     lines = LineCollection(segments, colors=colors, linewidths=0.9, alpha=0.75, clip_on=False, zorder=2)
-    lines.set_rasterized(len(losses) > RASTER_ABOVE)
+    lines.set_rasterized(len(costs) > RASTER_ABOVE)
     panel.add_collection(lines, autolim=False)
     for index in np.flatnonzero(is_winner):
         panel.plot(positions[index], rows, color=COLOR_MAP(0.0), linewidth=2.6, marker="", clip_on=False, zorder=3)

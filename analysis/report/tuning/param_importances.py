@@ -78,8 +78,8 @@ def caption(task: TunedTask) -> str:
     if min(complete, default=ENOUGH_TRIALS) < ENOUGH_TRIALS:
         warning = f" With fewer than {ENOUGH_TRIALS} they are a hint, no more."
     return (
-        "How much of the differences in loss each parameter accounts for, by PED-ANOVA; the importances of an "
-        "architecture add up to 1. Empty where it was not searched. From "
+        f"How much of the differences in {task.measure.words} each parameter accounts for, by PED-ANOVA; the "
+        "importances of an architecture add up to 1. Empty where it was not searched. From "
         f"{format_range(complete)} complete trials of each.{warning}"
     )
 

@@ -1,4 +1,8 @@
-"""Test losses before and after tuning: the two rankings, who moves, and what each architecture gains."""
+"""Test scores before and after tuning: the two rankings, who moves, and what each architecture gains.
+
+Scores are compared as costs, of which less is better: losses as they are, and an accuracy times -1, for example. What
+is shown are the values themselves (`Measure.restore`).
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -123,7 +127,9 @@ def rank_changes(task: TunedTask) -> Rankings | None:
 def compare_rows(task: TunedTask, rows: Sequence[Row]) -> LossComparison | None:
     """Compares some rows of a task, each once; `None` without rows, or if all of their runs diverged."""
     distinct = tuple({row.label: row for row in rows}.values())
-    return compare_losses(replace(task.section, rows=distinct)) if task.section is not None and distinct else None
+    if task.section is None or not distinct:
+        return None
+    return compare_losses(replace(task.section, rows=distinct), task.measure.costs)
 
 
 def place_of(comparison: LossComparison, row: Row) -> int:

@@ -1,4 +1,4 @@
-"""Slice plot of a study: the validation loss of every trial against each searched parameter, a panel for each."""
+"""Slice plot of a study: the validation score of every trial against each searched parameter, a panel for each."""
 
 import math
 from typing import Any
@@ -7,11 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures import labels
-from analysis.figures.axes import AxisScale, fit_scale
+from analysis.figures.axes import AxisScale
 from analysis.figures.labels import TEXT_GAP, TICK_FONT_SIZE, fit_text
 from analysis.formatting import make_printable
 from analysis.report.tuning.search_space import Axis, Domain, domain_axis, format_choice, searched_domains
-from analysis.report.tuning.tuned_tasks import TunedArchitecture, plotted_loss
+from analysis.report.tuning.tuned_tasks import TunedArchitecture, plotted_score
 from analysis.style import AID_COLOR, TEXT_COLOR, theme
 from workbench.study_files import Trial, TrialStatus
 
@@ -37,22 +37,28 @@ WINNER_STYLE: dict[str, Any] = {
     "zorder": 5,
 }
 """Changes to the marker of a complete trial for the winner: larger, with a dark edge."""
-CAPTION = (
-    "Each point is a finished trial, at the value that it had of the parameter. Thin crosses were pruned, at the last "
-    "loss they reported; thick crosses at the upper edge diverged; the winner is the large point with a dark rim."
-)
+
+
+def caption(architecture: TunedArchitecture) -> str:
+    """Returns the caption."""
+    measure = architecture.measure
+    return (
+        "Each point is a finished trial, at the value that it had of the parameter. Thin crosses were pruned, at the "
+        f"last {measure.words} they reported; thick crosses at the {'lower' if measure.maximize else 'upper'} edge "
+        "diverged; the winner is the large point with a dark rim."
+    )
 
 
 def draw_slices(architecture: TunedArchitecture) -> Figure | None:
     """Draws a panel for each searched parameter that a trial with a loss has; `None` if there are none."""
     study = architecture.study
-    losses = [(trial, loss) for trial in study.finished_trials if (loss := plotted_loss(study, trial)) is not None]
+    losses = [(trial, loss) for trial in study.finished_trials if (loss := plotted_score(study, trial)) is not None]
     domains = [domain for domain in searched_domains(study) if any(domain.name in trial.params for trial, _ in losses)]
     if not domains:
         return None
     num_rows = math.ceil(len(domains) / COLUMNS)
     height = TOP + num_rows * PANEL_HEIGHT + (num_rows - 1) * ROW_GAP + BOTTOM
-    scale = fit_scale(loss for _, loss in losses)
+    scale = architecture.measure.fit_scale(loss for _, loss in losses)
     rasterized = len(losses) * len(domains) > RASTER_ABOVE
     with theme():
         figure = Figure(figsize=(WIDTH / 72, height / 72))
@@ -65,14 +71,16 @@ def draw_slices(architecture: TunedArchitecture) -> Figure | None:
             panel.tick_params(labelleft=column == 0, labelsize=TICK_FONT_SIZE)
             set_label(panel, domain, PANEL_WIDTH)
         middle = (BOTTOM + height - TOP) / 2 / height
-        figure.text(11 / WIDTH, middle, "validation loss", rotation=90, ha="center", va="center")
+        figure.text(
+            11 / WIDTH, middle, f"validation {architecture.measure.words}", rotation=90, ha="center", va="center"
+        )
     return figure
 
 
 def alt_text(architecture: TunedArchitecture) -> str:
     """Describes the figure for screen readers."""
     names = ", ".join(make_printable(domain.name) for domain in searched_domains(architecture.study))
-    return f"Slices of {architecture.name}: validation loss against {names}."
+    return f"Slices of {architecture.name}: validation {architecture.measure.words} against {names}."
 
 
 def draw_panel(
@@ -84,17 +92,18 @@ def draw_panel(
         panel: axes to draw in.
         architecture: the architecture with its study.
         domain: domain of the parameter.
-        scale: scale of the loss.
+        scale: scale of the metric.
         rasterized: whether points are drawn as an image.
     """
     study, name = architecture.study, domain.name
     axis = domain_axis(domain, [trial.params[name] for trial in study.finished_trials if name in trial.params])
+    worst = architecture.measure.worst_end(scale)
     scale.apply(panel)
     set_ticks(panel, axis, PANEL_WIDTH)
     for state in DRAW_ORDER:
         trials = [trial for trial in study.trials_in(state) if name in trial.params]
         points = [
-            (spread_position(axis, trial, name), scale.high if state == "diverged" else plotted_loss(study, trial))
+            (spread_position(axis, trial, name), worst if state == "diverged" else plotted_score(study, trial))
             for trial in trials
             if not (state == "complete" and trial.number == study.winner)
         ]
@@ -103,7 +112,7 @@ def draw_panel(
             style = marker_style(architecture, state)
             panel.plot(*clip_points(drawable, scale), rasterized=rasterized, clip_on=False, **style)
     winner = architecture.winner
-    loss = None if winner is None else plotted_loss(study, winner)
+    loss = None if winner is None else plotted_score(study, winner)
     if winner is not None and loss is not None and name in winner.params:
         point = (spread_position(axis, winner, name), loss)
         style = {**marker_style(architecture, "complete"), **WINNER_STYLE}
@@ -111,7 +120,7 @@ def draw_panel(
 
 
 def clip_points(points: list[tuple[float, float]], scale: AxisScale) -> tuple[list[float], Any]:
-    """Returns the coordinates of points, with losses clipped to the scale."""
+    """Returns the coordinates of points, with their heights clipped to the scale."""
     return [x for x, _ in points], scale.clip([y for _, y in points])
 
 

@@ -16,14 +16,15 @@ from analysis.formatting import (
 from analysis.grouping import Row, flatten_config
 from analysis.report.blocks import Cell, Column, Table
 from analysis.report.summary import format_p, format_standing
+from analysis.report.tuning.measure import study_measure
 from analysis.report.tuning.rank_changes import RankChange, compare_rows, format_gain, format_rank, rank_changes
 from analysis.report.tuning.search_space import format_domain, format_value, study_domains
 from analysis.report.tuning.tuned_tasks import (
     TunedArchitecture,
     TunedTask,
     default_trial,
-    final_loss,
-    last_loss,
+    final_score,
+    last_score,
     total_seconds,
 )
 from workbench.study_files import Study, Trial
@@ -32,10 +33,11 @@ MINUS_SIGN = "\u2212"
 
 
 def tuning_table(task: TunedTask) -> Table:
-    """Returns the losses and ranks of each architecture before and after tuning, and the cost of the search."""
+    """Returns the scores and ranks of each architecture before and after tuning, and the cost of the search."""
     rankings = rank_changes(task)
     changes = {} if rankings is None else {change.architecture.slug: change for change in rankings.changes}
     losses = format_test_losses(task)
+    measure = task.measure
 
     def table_row(architecture: TunedArchitecture) -> tuple[Cell, ...]:
         study, change = architecture.study, changes.get(architecture.slug)
@@ -45,8 +47,8 @@ def tuning_table(task: TunedTask) -> Table:
             compared = (*(ABSENT if row is None else losses.get(row.label, ABSENT) for row in rows), *[ABSENT] * 4)
         else:
             compared = (
-                format_standing(change.default),
-                format_standing(change.tuned),
+                format_standing(measure.restore(change.default)),
+                format_standing(measure.restore(change.tuned)),
                 format_gain(change),
                 format_gain_p(change),
                 format_rank(change.before, change.default, rankings.before),
@@ -54,7 +56,7 @@ def tuning_table(task: TunedTask) -> Table:
             )
         texts = (
             *compared,
-            format_number(None if untuned is None else final_loss(study, untuned)),
+            format_number(None if untuned is None else final_score(study, untuned)),
             format_number(architecture.best),
             f"{len(study.finished_trials)} of {study.asked}",
             *(format_count(len(study.trials_in(state))) for state in ("pruned", "diverged")),
@@ -69,10 +71,13 @@ def tuning_table(task: TunedTask) -> Table:
 
     # Losses of which one is negative have no ratio.
     is_ratio = not changes or all(change.gain.scale == "log" for change in changes.values())
+    difference = f"default\n{'/' if is_ratio else MINUS_SIGN} tuned"
+    if measure.maximize:
+        difference = f"tuned\n{MINUS_SIGN} default"
     columns = (
-        ("test loss", ("default", "tuned", f"default\n{'/' if is_ratio else MINUS_SIGN} tuned", "p")),
+        (f"test {measure.words}", ("default", "tuned", difference, "p")),
         ("rank", ("default", "tuned")),
-        ("validation loss", ("default", "best\ntrial")),
+        (f"validation {measure.words}", ("default", "best\ntrial")),
         ("trials", ("finished", "pruned", "diverged", "failed,\ninterrupted")),
         ("", ("parameters\nof the winner", "seconds of\nthe search")),
     )
@@ -94,7 +99,7 @@ def format_gain_p(change: RankChange) -> str:
 
 
 def format_test_losses(task: TunedTask) -> dict[str, str]:
-    """Returns the mean test loss of each default and winner with its interval, by the label of the row."""
+    """Returns the mean test score of each default and winner with its interval, by the label of the row."""
     rows = [
         row
         for architecture in task.architectures
@@ -104,7 +109,7 @@ def format_test_losses(task: TunedTask) -> dict[str, str]:
     comparison = compare_rows(task, rows)
     if comparison is None:
         return {}
-    return {standing.row.label: format_standing(standing) for standing in comparison.standings}
+    return {standing.row.label: format_standing(task.measure.restore(standing)) for standing in comparison.standings}
 
 
 def format_parameters(architecture: TunedArchitecture) -> str:
@@ -206,12 +211,15 @@ def trials_table(studies: Sequence[Study]) -> pd.DataFrame:
     """Returns a row for each trial, by task, architecture and number.
 
     Every objective has a column of its own, such as `values/loss`; `last/loss` is the last validation loss that was
-    reported, also by a pruned trial. Values that a trial does not have are missing.
+    reported, also by a pruned trial, and `last/accuracy` the last accuracy of a study that is judged by that. Values
+    that a trial does not have are missing.
     """
     objectives = sorted({name for study in studies for name in study.objectives})
+    metrics = sorted({study_measure(study).name for study in studies} - {"loss"})
     records = [trial_record(study, trial, objectives) for study in studies for trial in study.trials]
     # Integer columns stay integer even if some trials have no value.
-    return pd.DataFrame(records, columns=list(trial_columns(objectives))).convert_dtypes()
+    columns = [*trial_columns(objectives), *(f"last/{name}" for name in metrics), "enqueued"]
+    return pd.DataFrame(records, columns=columns).convert_dtypes()
 
 
 def trial_columns(objectives: Sequence[str]) -> tuple[str, ...]:
@@ -236,10 +244,11 @@ def trial_record(study: Study, trial: Trial, objectives: Sequence[str]) -> dict[
         "winner": trial.number == study.winner,
         **{f"values/{name}": values.get(name) for name in objectives},
         "last/step": trial.intermediate[-1][0] if trial.intermediate else None,
-        "last/loss": last_loss(trial),
+        f"last/{study_measure(study).name}": last_score(trial),
         "params": json.dumps(dict(trial.params), sort_keys=True),
         "seconds": trial.seconds,
         "ended": trial.ended,
         "identity": trial.identity,
         "error": trial.error,
+        "enqueued": trial.enqueued,
     }

@@ -1,4 +1,4 @@
-"""Tuned architectures: the studies of a task with the runs trained from them, and the losses of their trials."""
+"""Tuned architectures: the studies of a task with the runs trained from them, and the scores of their trials."""
 
 import json
 import math
@@ -19,6 +19,7 @@ from analysis.grouping import (
     variant_key,
     variant_titles,
 )
+from analysis.report.tuning.measure import LOSS, Measure, study_measure
 from analysis.style import LineStyle, line_styles
 from workbench.study_files import Study, Trial, TrialStatus
 
@@ -46,14 +47,19 @@ class TunedArchitecture:
     """The same row as `tuned` if the default configuration is also the best."""
 
     @property
+    def measure(self) -> Measure:
+        """What its trials are judged by."""
+        return study_measure(self.study)
+
+    @property
     def winner(self) -> Trial | None:
-        """The trial with the lowest validation loss."""
+        """The trial that is best on the validation set."""
         return next((trial for trial in self.study.trials if trial.number == self.study.winner), None)
 
     @property
     def best(self) -> float | None:
-        """The validation loss of the winner."""
-        return None if self.winner is None else final_loss(self.study, self.winner)
+        """The winner's value of the metric on the validation set."""
+        return None if self.winner is None else final_score(self.study, self.winner)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +72,11 @@ class TunedTask:
     """In the catalogue's order, followed by custom architectures."""
     section: Section | None = None
     """The runs on fresh seeds; `None` if there are none yet."""
+
+    @property
+    def measure(self) -> Measure:
+        """What trials are judged by; that of the first study, if studies differ, which the fairness line says."""
+        return self.architectures[0].measure if self.architectures else LOSS
 
 
 def tuned_tasks(studies: Sequence[Study], sections: Sequence[Section]) -> tuple[TunedTask, ...]:
@@ -148,33 +159,34 @@ def tuned_architectures(
         )
 
 
-def final_loss(study: Study, trial: Trial) -> float | None:
-    """Returns the validation loss at the end of a complete trial; `None` for all others."""
+def final_score(study: Study, trial: Trial) -> float | None:
+    """Returns the metric on the validation set at the end of a complete trial; `None` for all others."""
     if trial.values is None or trial.state != "complete":
         return None
-    loss = trial.values[study.objectives.index("loss") if "loss" in study.objectives else 0]
-    return loss if math.isfinite(loss) else None
+    score = trial.values[study.objectives.index("loss") if "loss" in study.objectives else 0]
+    return score if math.isfinite(score) else None
 
 
-def last_loss(trial: Trial) -> float | None:
-    """Returns the last finite validation loss that a trial reported, in whatever state it ended."""
+def last_score(trial: Trial) -> float | None:
+    """Returns the last finite value of the metric that a trial reported, in whatever state it ended."""
     finite = [value for _, value in trial.intermediate if math.isfinite(value)]
     return finite[-1] if finite else None
 
 
-def plotted_loss(study: Study, trial: Trial) -> float | None:
-    """Returns the loss at which a trial is drawn: the last one if it was pruned, else the final one."""
-    return last_loss(trial) if trial.state == "pruned" else final_loss(study, trial)
+def plotted_score(study: Study, trial: Trial) -> float | None:
+    """Returns the value at which a trial is drawn: the last one if it was pruned, else the final one."""
+    return last_score(trial) if trial.state == "pruned" else final_score(study, trial)
 
 
 def best_so_far(study: Study) -> np.ndarray:
-    """Returns the lowest validation loss up to each finished trial, in order of number.
+    """Returns the best value of the metric up to each finished trial, in order of number.
 
     Returns:
         (finished,); NaN before the first complete trial.
     """
-    losses = [final_loss(study, trial) for trial in study.finished_trials]
-    return np.fmin.accumulate(np.array([math.nan if loss is None else loss for loss in losses], dtype=float))
+    scores = [final_score(study, trial) for trial in study.finished_trials]
+    best = np.fmax if study_measure(study).maximize else np.fmin
+    return best.accumulate(np.array([math.nan if score is None else score for score in scores], dtype=float))
 
 
 def default_trial(study: Study) -> Trial | None:

@@ -1,4 +1,4 @@
-"""Figure of tuned against default: test losses on fresh seeds, and beside them the validation losses of all trials."""
+"""Figure of tuned against default: test scores on fresh seeds, and beside them the validation scores of all trials."""
 
 import math
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 
 from analysis.comparison.losses import MIN_SEEDS, Standing
 from analysis.figures import labels
-from analysis.figures.axes import AxisScale, fit_scale
+from analysis.figures.axes import AxisScale
 from analysis.figures.labels import TICK_FONT_SIZE, max_text_width
 from analysis.report.summary import format_standing
 from analysis.report.tuning.rank_changes import compare_rows
 from analysis.report.tuning.search_space import Axis
 from analysis.report.tuning.slice_plot import DRAW_ORDER, WINNER_STYLE, marker_style, spread_offset
-from analysis.report.tuning.tuned_tasks import TunedArchitecture, TunedTask, plotted_loss
+from analysis.report.tuning.tuned_tasks import TunedArchitecture, TunedTask, plotted_score
 from analysis.style import AID_COLOR, theme
 
 WIDTH, RIGHT, TOP, BOTTOM, PANEL_GAP = 440.0, 12.0, 8.0, 38.0, 22.0
@@ -35,13 +35,14 @@ TestLosses = list[tuple[TunedArchitecture, str, Standing]]
 
 def draw_tuned_vs_default(task: TunedTask) -> Figure | None:
     """Draws a row for each architecture; `None` if there is neither a test loss nor a trial with a loss."""
+    measure = task.measure
     names = [labels.wrap_text(architecture.name, NAME_LENGTH) for architecture in task.architectures]
     test_losses = compared_losses(task)
     trial_losses = [
         loss
         for architecture in task.architectures
         for trial in architecture.study.finished_trials
-        if (loss := plotted_loss(architecture.study, trial)) is not None
+        if (loss := plotted_score(architecture.study, trial)) is not None
     ]
     panels = [name for name, losses in (("test", test_losses), ("trials", trial_losses)) if losses]
     if not panels:
@@ -60,12 +61,12 @@ def draw_tuned_vs_default(task: TunedTask) -> Figure | None:
             panel.tick_params(axis="y", length=0, labelleft=index == 0)
             panel.spines["left"].set_visible(False)
             if name == "test":
-                scale = fit_scale(axis_values(test_losses))
-                set_scale(panel, scale, "test loss, fresh seeds")
+                scale = measure.fit_scale(axis_values(test_losses))
+                set_scale(panel, scale, f"test {measure.words}, fresh seeds")
                 draw_test_losses(panel, task, test_losses, scale)
             else:
-                scale = fit_scale(trial_losses)
-                set_scale(panel, scale, "validation loss, trials")
+                scale = measure.fit_scale(trial_losses)
+                set_scale(panel, scale, f"validation {measure.words}, trials")
                 draw_trials(panel, task.architectures, scale)
     return figure
 
@@ -78,11 +79,12 @@ def caption(task: TunedTask) -> str:
     if any(interval_ends(standing) for _, _, standing in losses):
         markers += f"Bars are 95 % intervals, from {MIN_SEEDS} seeds on. "
     if any(standing.num_diverged for _, _, standing in losses):
-        markers += "Crosses are diverged seeds, at the loss that they are counted at. "
+        markers += f"Crosses are diverged seeds, at the {task.measure.words} that they are counted at. "
     subject = "On the right, every" if has_test_losses else "Every"
+    words = task.measure.words
     return (
-        f"{markers}{subject} point is a finished trial's validation loss; thin crosses were pruned, at the last loss "
-        "they reported; thick crosses diverged; the winner is the large point with a dark rim."
+        f"{markers}{subject} point is a finished trial's validation {words}; thin crosses were pruned, at the last "
+        f"{words} they reported; thick crosses diverged; the winner is the large point with a dark rim."
     )
 
 
@@ -92,7 +94,7 @@ def alt_text(task: TunedTask) -> str:
         f"{architecture.name} {kind} {format_standing(standing)}"
         for architecture, kind, standing in compared_losses(task)
     )
-    return f"Tuned against default on {task.title}. Test losses: {losses or 'none yet'}."
+    return f"Tuned against default on {task.title}. Test {task.measure.words}: {losses or 'none yet'}."
 
 
 def compared_losses(task: TunedTask) -> TestLosses:
@@ -106,7 +108,7 @@ def compared_losses(task: TunedTask) -> TestLosses:
     comparison = compare_rows(task, [row for _, _, row in rows])
     if comparison is None:
         return []
-    standings = {standing.row.label: standing for standing in comparison.standings}
+    standings = {standing.row.label: task.measure.restore(standing) for standing in comparison.standings}
     return [(architecture, kind, standings[row.label]) for architecture, kind, row in rows]
 
 
@@ -175,7 +177,7 @@ def draw_seeds(
     panel: Axes, architecture: TunedArchitecture, standing: Standing, height: float, scale: AxisScale
 ) -> None:
     """Draws each seed below the mean: a dot, or a thick cross if it diverged, at the loss that it is counted at."""
-    diverged = [not math.isfinite(run.test_metric("loss")) for run in standing.row.runs]
+    diverged = [not math.isfinite(run.test_metric(architecture.measure.name)) for run in standing.row.runs]
     for state, style in (
         (False, {**SEED_STYLE, "color": architecture.line_style.color}),
         (True, marker_style(architecture, "diverged")),
@@ -191,7 +193,7 @@ def draw_trials(panel: Axes, architectures: Sequence[TunedArchitecture], scale: 
         study = architecture.study
         for state in DRAW_ORDER:
             losses = [
-                (scale.high if state == "diverged" else plotted_loss(study, trial), trial)
+                (architecture.measure.worst_end(scale) if state == "diverged" else plotted_score(study, trial), trial)
                 for trial in study.trials_in(state)
                 if trial.number != study.winner
             ]

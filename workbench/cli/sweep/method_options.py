@@ -14,7 +14,7 @@ from workbench.files import describe_error, parse_yaml
 METHOD_OPTION = re.compile(r"--(?P<kind>sampler|pruner)[-_]options\.(?P<name>[\w-]+)$")
 METHOD_OPTIONS = ("sampler_options", "pruner_options")
 METHOD_FIELDS = ("sampler", "pruner", *METHOD_OPTIONS)
-"""Fields of a sweep that are options of its command only as text: a class that they name is imported when it is used."""
+"""Fields of a sweep that are options of its command only as text; a class is imported where it is used."""
 
 
 def split_method_options(arguments: list[str]) -> tuple[list[str], dict[str, dict[str, Any]]]:

@@ -29,8 +29,9 @@ from workbench.validation import check_choice
 DESCRIPTION = """Tune every architecture on every task with the same number of trials, on the validation set alone; then
 train each winner, and each default configuration, on fresh seeds, test them, and write the report.
 
-Trials that were enqueued with Optuna (study.enqueue_trial) run first, and count. Trials are kept in a store that workers share. A trial whose process is killed is tried again with its parameters and
-resumed from its checkpoint; the same command resumes an interrupted sweep, and with more --trials it asks for more.
+Trials are kept in a store that workers share; what you enqueue there with Optuna runs first and counts. A trial whose
+process is killed is tried again with its parameters and resumed from its checkpoint; the same command resumes an
+interrupted sweep, and with more --trials it asks for more.
 The search space is each architecture's default space, changed or narrowed with --space.ARCHITECTURE.PARAMETER, or for
 all of them with --space.all.PARAMETER: a range, a list of choices, one fixed value, or null to leave it alone."""
 

@@ -16,9 +16,9 @@ from analysis.report.tuning.tuned_tasks import (
     best_so_far,
     default_trial,
     describe_trials,
-    final_loss,
-    last_loss,
-    plotted_loss,
+    final_score,
+    last_score,
+    plotted_score,
     total_seconds,
     tuned_tasks,
 )
@@ -109,8 +109,8 @@ def test_losses_and_counts_of_trials() -> None:
         asked=5,
     )
     assert np.array_equal(best_so_far(mixed), [math.nan, 0.5, 0.5, 0.5, 0.2], equal_nan=True)
-    assert [final_loss(mixed, trial) for trial in mixed.trials] == [None, 0.5, None, None, 0.7, 0.2, None]
-    assert plotted_loss(mixed, mixed.trials[2]) == last_loss(mixed.trials[2]) == 0.1
+    assert [final_score(mixed, trial) for trial in mixed.trials] == [None, 0.5, None, None, 0.7, 0.2, None]
+    assert plotted_score(mixed, mixed.trials[2]) == last_score(mixed.trials[2]) == 0.1
     assert default_trial(mixed) is mixed.trials[1]
     assert total_seconds(mixed) == 53.0
     assert describe_trials([mixed, mixed]) == (
@@ -122,7 +122,7 @@ def test_losses_and_counts_of_trials() -> None:
 
 def test_the_loss_is_found_by_its_name() -> None:
     timed = study(trials=[trial(0, 30.0, 0.5)], objectives=("seconds", "loss"))
-    assert final_loss(timed, timed.trials[0]) == 0.5
+    assert final_score(timed, timed.trials[0]) == 0.5
 
 
 def test_the_table(sweep_folder: Path) -> None:
