@@ -139,7 +139,7 @@ def test_a_sweep_with_a_wrong_storage_changes_nothing_in_it(tmp_path, capsys):
     assert main(["sweep", "run", *settings, "--storage", storage, "--out", str(tmp_path / "out")]) == 2
     assert "is a database of another program" in capsys.readouterr().err.splitlines()[-1]
     assert (tmp_path / "mine.db").read_bytes() == before
-    assert not (tmp_path / "out" / "sweep.yaml").exists()
+    assert not (tmp_path / "out").exists(), "nothing is made before the store is known to be one"
 
 
 # Code
@@ -233,3 +233,31 @@ def test_a_store_cannot_have_code_imported_by_leaving_its_hash_out(on_path):
 def test_the_names_of_studies_are_those_of_their_specifications():
     sweep = small_sweep(architectures=("rnn", "gru"), space={}, name="march")
     assert sweep.study_names == tuple(spec.name for spec in sweep.specs())
+
+
+@pytest.mark.parametrize("kind", ["sampler", "pruner"])
+def test_a_sampler_or_a_pruner_that_a_folder_names_is_not_imported_to_look_at_it(tmp_path, monkeypatch, capsys, kind):
+    """Their module lies in the folder and in the current one, where it would be found."""
+    from sweeps.study_spec import StudySpec
+
+    out = tmp_path / "theirs"
+    out.mkdir()
+    monkeypatch.chdir(out)
+    monkeypatch.syspath_prepend(str(out))
+    (out / "their_search.py").write_text("raise SystemExit('imported')\n")
+    (spec,) = small_sweep().specs()
+    named = {kind: "their_search:Mine", f"{kind}_options": {"width": 1}, f"{kind}_source": "0" * 12}
+    spec = StudySpec.from_dict({**spec.to_dict(), **named})
+    storage = connect(default_url(out), heartbeat=10, grace=30, log=print)
+    create_studies(storage, [spec], 3)
+    values = {**small_sweep().to_dict(), kind: "their_search:Mine", f"{kind}_options": {"width": 1}}
+    write_yaml(out / "sweep.yaml", values)
+    for command in (["status", "."], ["best", "."], ["best", ".", "--yaml", "winners"], ["report", "."]):
+        main(["sweep", *command])
+        assert "imported" not in capsys.readouterr().err
+    (read,) = read_studies(out)
+    assert read.settings[kind] == "their_search:Mine"
+    assert "their_search" not in sys.modules
+    # Training is another matter: it runs the code that is named.
+    with pytest.raises(SystemExit, match="imported"):
+        load_studies(storage)[0].spec.check_methods()

@@ -161,6 +161,14 @@ def test_a_store_that_was_lost_is_made_again_from_the_runs(sweep_copy, capsys, m
         (["--space.lstm.dropout", "0.1"], "'lstm', which is not tuned"),
         (["--storage", "postgresql+psycopg://me:hush@@host/x"], "is not a URL"),
         (["--storage", "mongo://me:hush@host/x"], "no store is called"),
+        (["--sampler", "tpee"], "sampler 'tpee' is unknown; did you mean 'tpe'"),
+        (["--sampler", "optuna.samplers.CmaEsSamplr"], "no class 'CmaEsSamplr'; did you mean 'CmaEsSampler'"),
+        (["--sampler_options.sed", "1"], "sampler tpe has no option 'sed'; did you mean 'seed'"),
+        (["--sampler-options.seed"], "--sampler-options.seed needs a value"),
+        (["--sampler-options", "7"], "sampler_options must be a mapping"),
+        (["--pruner", "optuna.pruners.PercentilePruner"], "needs an option 'percentile'"),
+        (["--metric", "val/accuracy"], "task addition has no metric 'val/accuracy'; did you mean|known: val/loss"),
+        (["--direction", "maximize"], "less of 'val/loss' of task addition is better; drop --direction"),
         (["--heartbeat", "20"], "grace must be at least twice"),
         (["--ray-address", "auto"], "add --launcher ray"),
         (["--workers", "0"], "workers must be at least 1"),
@@ -173,7 +181,23 @@ def test_a_users_mistake_is_a_line_and_nothing_is_begun(tmp_path, capsys, argume
     assert (status, err.count("\n")) == (2, 1), err
     assert re.search(match, err), err
     assert "hush" not in err
-    assert not list(tmp_path.glob("out/runs/*/*"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_options_of_a_sampler_on_the_command_line_go_before_those_of_the_file(tmp_path):
+    from workbench.cli.sweep.method_options import merge_method_options, split_method_options
+    from workbench.cli.sweep.run import build_parser
+
+    arguments = ["--sampler_options.seed", "1", "--trials", "3", "--pruner-options.percentile=25.5"]
+    plain, options = split_method_options(arguments)
+    assert plain == ["--trials", "3"]
+    assert options == {"sampler_options": {"seed": 1}, "pruner_options": {"percentile": 25.5}}
+    assert merge_method_options({"seed": 2, "width": 3}, options["sampler_options"]) == {"seed": 1, "width": 3}
+    file = tmp_path / "sweep.yaml"
+    file.write_text("sampler: optuna.samplers.CmaEsSampler\nsampler_options: {seed: 2}\npruner: mine:Mine\n")
+    values = build_parser().parse_args(["--config", str(file)])
+    assert (values.sampler, values.sampler_options) == ("optuna.samplers.CmaEsSampler", {"seed": 2})
+    assert values.pruner == "mine:Mine", "it is text, and nothing is imported"
 
 
 def test_a_comparison_has_no_space(tmp_path, capsys):
