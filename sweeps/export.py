@@ -10,11 +10,10 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeps.metrics import Direction
 from sweeps.studies import VERSIONS, LoadedStudy
 from sweeps.trial_budget import DIVERGED, DUPLICATE, ERROR, IDENTITY, OUTCOME, is_enqueued, slot_of
 from workbench import study_files
-from workbench.study_files import Study, Trial, TrialStatus
+from workbench.study_files import Direction, Study, Trial, TrialStatus
 
 MIN_TRIALS_FOR_IMPORTANCE = 4
 """Complete trials below which no importances are computed."""

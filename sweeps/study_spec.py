@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
-from sweeps.metrics import Direction
 from sweeps.search_methods import SearchMethod, build_method, check_method_name, is_object, method_source
 from sweeps.search_space import SearchSpace, check_corners
 from sweeps.setting_names import Match, normalize_options, settings_by_name
@@ -14,6 +13,7 @@ from workbench.custom_parts import architecture_source, check_unchanged, is_cust
 from workbench.errors import UserError
 from workbench.parameter_matching import match_parameters
 from workbench.resolve import resolve_again, resolve_architecture
+from workbench.study_files import Direction
 from workbench.tasks import Task
 from workbench.validation import check_choice, check_int, from_mapping
 
@@ -123,7 +123,8 @@ class StudySpec:
     @property
     def directions(self) -> tuple[Direction, ...]:
         """Direction of each objective."""
-        return (self.direction, *["minimize" for _ in self.objectives[1:]])  # type: ignore[return-value]
+        costs: list[Direction] = ["minimize" for _ in self.objectives[1:]]
+        return (self.direction, *costs)
 
     @property
     def methods(self) -> tuple[SearchMethod, SearchMethod]:

@@ -9,7 +9,7 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
 from sweeps.default_space import ALL_ARCHITECTURES, check_shared_changes, study_space
-from sweeps.metrics import LOSS, Direction, check_metric, find_direction
+from sweeps.metrics import LOSS, check_metric, find_direction
 from sweeps.search_methods import SearchObjects, check_method_name, is_object, method_name, method_source
 from sweeps.setting_names import Match
 from sweeps.studies import MAX_TRIALS
@@ -22,6 +22,7 @@ from workbench.flat_config import check_names, from_flat, name_in_full, to_flat
 from workbench.model import count_parameters
 from workbench.resolve import resolve_architecture, resolve_task
 from workbench.seeding import MAX_SEED
+from workbench.study_files import Direction
 from workbench.tasks import Task
 from workbench.tasks.file_names import short_name
 from workbench.validation import check_choice, check_int, check_size
@@ -128,8 +129,10 @@ class Sweep:
     @property
     def objects(self) -> SearchObjects:
         """The sampler and the pruner, of those that are objects."""
-        sampler, pruner = (None if isinstance(each, str) else each for each in (self.sampler, self.pruner))
-        return SearchObjects(sampler=sampler, pruner=pruner)  # type: ignore[arg-type]
+        return SearchObjects(
+            sampler=None if isinstance(self.sampler, str) else self.sampler,
+            pruner=None if isinstance(self.pruner, str) else self.pruner,
+        )
 
     @property
     def study_names(self) -> tuple[str, ...]:

@@ -112,7 +112,7 @@ def test_those_without_a_place_wait_for_more_trials(tmp_path):
     assert lines == [
         "addition/rnn: 2 enqueued trials cannot start, since all of its 2 trials have begun; ask for more --trials"
     ]
-    told = []
+    told: list[str] = []
     adoption = Adoption(studies=[study], log=told.append)
     for _ in range(2):
         adoption._polled_at = -100.0

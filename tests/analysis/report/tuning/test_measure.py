@@ -49,6 +49,7 @@ def by_accuracy(tmp_path_factory):
 def test_ranks_and_gains_of_an_accuracy_go_by_its_direction(by_accuracy):
     _, task = by_accuracy
     rankings = rank_changes(task)
+    assert rankings is not None
     by_name = {change.architecture.name: change for change in rankings.changes}
     assert {name: (change.before, change.after) for name, change in by_name.items()} == {
         "lstm": (3, 3),
