@@ -20,24 +20,22 @@ from random import Random
 from typing import Any
 
 import architectures
+from tests import fork_server
 from tests.fuzz import results, texts
 from tests.fuzz.guard import Outcome, run_guarded
 from workbench import tasks
 from workbench.cli.main import COMMANDS, main
 
 PRELOADED = (
+    *(*fork_server.PRELOADED, "sklearn.model_selection", "workbench.cli.sweep.tune", "optuna_dashboard", "wandb"),
+    *("analysis.report.build", "analysis.report.side_by_side", "analysis.probes.runner", "analysis.profile.profiler"),
     *(
-        "lightning.pytorch",
-        "workbench.lightning_module",
-        "workbench.recorder",
-        "workbench.run_pool",
-        "sklearn.datasets",
+        "analysis.profile.output",
+        "analysis.papers.page",
+        "analysis.papers.claims_page",
+        "matplotlib.backends.backend_svg",
     ),
-    *("sklearn.model_selection", "sqlalchemy.orm", "alembic.command", "sweeps.worker", "sweeps.local_launcher"),
-    *("analysis.report.build", "analysis.report.side_by_side", "analysis.probes.runner", "analysis.probes.parallel"),
-    *("analysis.profile.profiler", "analysis.profile.output", "analysis.papers.page", "analysis.papers.claims_page"),
-    *("analysis.dashboards.server.app", "analysis.dashboards.mirror.mirror", "matplotlib.backends.backend_svg"),
-    *("workbench.cli.sweep.tune", "optuna_dashboard", "wandb"),
+    *("analysis.dashboards.server.app", "analysis.dashboards.mirror.mirror"),
 )
 """Modules that commands import, some after they have begun; each case is forked from a process that has them."""
 
@@ -354,6 +352,7 @@ def find_faults(
     commands: Sequence[str] = tuple(RIGHT),
     *,
     full: bool = True,
+    given: Path | None = None,
     report: Callable[[Case, Outcome], None] = lambda case, outcome: None,
 ) -> Iterator[str]:
     """Yields what is wrong with the cases of some seeds, with the command that repeats each.
@@ -362,6 +361,7 @@ def find_faults(
         seeds: of the cases.
         commands: those to choose from.
         full: as in `results.prepare`.
+        given: a folder that has, or is to have, what cases are given, for the next time; by default it is made anew.
         report: called with every case and what it did.
     """
     for name in PRELOADED if full else LIGHT_PRELOADED:
@@ -371,9 +371,10 @@ def find_faults(
         importlib.import_module("analysis.profile.memory").peak_on_cpu = lambda cases, threads: [None] * len(cases)
     with tempfile.TemporaryDirectory(prefix="workbench-fuzz-") as name:
         workplace = Path(name)
-        source = workplace / "source"
-        source.mkdir()
-        results.prepare(source, full=full)
+        source = given or workplace / "source"
+        if not source.exists():
+            source.mkdir()
+            results.prepare(source, full=full)
         # What is there is not looked at again, and so not copied, by every process that is forked.
         gc.collect()
         gc.freeze()
@@ -398,6 +399,7 @@ def run_fuzzer(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.command_lines")
     add_seed_options(parser)
     parser.add_argument("--light", action="store_true", help="commands that import little")
+    parser.add_argument("--given", type=Path, default=None, help="a folder to keep the results that cases are given")
     values = parser.parse_args(arguments)
     seeds = range(values.first, values.first + values.count) if values.seed is None else [values.seed]
     slowest: list[tuple[float, int]] = []
@@ -410,7 +412,8 @@ def run_fuzzer(arguments: Sequence[str] | None = None) -> int:
             print(f"{case}\nstatus {outcome.status} after {outcome.seconds:.2f} s\n{outcome.output}{outcome.errors}")
 
     found = 0
-    for fault in find_faults(seeds, LIGHT if values.light else tuple(RIGHT), full=not values.light, report=report):
+    commands = LIGHT if values.light else tuple(RIGHT)
+    for fault in find_faults(seeds, commands, full=not values.light, given=values.given, report=report):
         found += 1
         print(f"{fault}\n", flush=True)
     print(f"{len(seeds)} command lines, {found} with faults; statuses {statuses}")
