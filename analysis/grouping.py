@@ -395,7 +395,7 @@ def study_labels(studies: Sequence[Study]) -> list[str]:
 
 
 def identity_columns(experiment: Experiment) -> dict[str, Any]:
-    """Returns the columns of a table that identify a run."""
+    """Returns the columns of a table that identify a run; the sources tell changed code or data from what it was."""
     return {
         "task": experiment.task.name,
         "task_options": json.dumps(dict(experiment.task.options), sort_keys=True),
@@ -403,4 +403,6 @@ def identity_columns(experiment: Experiment) -> dict[str, Any]:
         "architecture_options": json.dumps(dict(experiment.architecture.options), sort_keys=True),
         "identity": experiment.identity,
         "seed": experiment.seed,
+        "task_source": experiment.task.source,
+        "architecture_source": experiment.architecture.source,
     }

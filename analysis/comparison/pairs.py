@@ -95,6 +95,24 @@ def correct_by_holm(p_values: np.ndarray) -> np.ndarray:
     return result
 
 
+def fewest_discoveries(p_values: np.ndarray, level: float) -> int:
+    """Returns the least number of hypotheses that are false, with an error of at most `level`.
+
+    The bound of closed testing by Simes' test (Goeman and Solari 2011, section 4, by Hommel's shortcut): with m
+    hypotheses at most h of them are true, h the largest number i such that the j-th smallest of the i largest p-values
+    is above j level / i for every j. It says how many there are, and may count more than can be named.
+
+    Args:
+        p_values: (hypotheses,) p-value of each, not corrected.
+        level: between 0 and 1.
+    """
+    ordered = np.sort(p_values)
+    for size in range(len(ordered), 0, -1):
+        if (ordered[len(ordered) - size :] > level * np.arange(1, size + 1) / size).all():
+            return len(ordered) - size
+    return len(ordered)
+
+
 def is_best(p_values: np.ndarray, first: int) -> bool:
     """Returns whether the row with the best mean is told apart from each of the others.
 

@@ -17,9 +17,9 @@ RULE = (
     "than three seeds, or in between, there are too few seeds to say. Ratios are of losses, steps and errors (1 less "
     "the accuracy), on a log scale; steps to a goal that some seeds miss are compared by their median. The order of "
     "the architectures is compared by the pairs that the source tells apart: the rank correlation is the share of "
-    "pairs in its order less the share in the other (Somers' d), with a bootstrap interval over the seeds. Two "
-    "architectures are told apart here by the log-rank test of their steps or Welch's of their logarithms, with Holm's "
-    "correction. Losses of 95 % of the trivial one and more are not told apart."
+    "pairs in its order less the share in the other (Somers' d); its 95 % interval leaves open every pair whose order "
+    "the seeds do not settle. Two architectures are told apart here by the log-rank test of their steps or Welch's of "
+    "their logarithms, with Holm's correction. Losses of 95 % of the trivial one and more are not told apart."
 )
 """The rule, as every page prints it."""
 LATE_SHARE = 0.2

@@ -201,7 +201,6 @@ def run_record(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
     """Returns a run as one flat row, with a column for each of the metrics in every split."""
     experiment = run.experiment
     record = identity_columns(experiment)
-    record |= {"task_source": experiment.task.source, "architecture_source": experiment.architecture.source}
     record |= {key: value for key, value in run.result.items() if key not in SPLITS}
     record |= {f"{split}/{name}": (run.result.get(split) or {}).get(name) for split in SPLITS for name in metrics}
     record |= run.timing

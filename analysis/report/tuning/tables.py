@@ -13,7 +13,7 @@ from analysis.formatting import (
     format_range,
     make_printable,
 )
-from analysis.grouping import Row, flatten_config
+from analysis.grouping import Row, flatten_config, study_task
 from analysis.report.blocks import Cell, Column, Table
 from analysis.report.summary import format_p, format_standing
 from analysis.report.tuning.measure import study_measure
@@ -30,6 +30,8 @@ from analysis.report.tuning.tuned_tasks import (
 from workbench.study_files import Study, Trial
 
 MINUS_SIGN = "\u2212"
+SOURCES = ("task_source", "architecture_source")
+"""Columns of the hashes of code and data that are no part of the bench."""
 
 
 def tuning_table(task: TunedTask) -> Table:
@@ -226,7 +228,7 @@ def trial_columns(objectives: Sequence[str]) -> tuple[str, ...]:
     """Returns the columns of the table of trials, in order."""
     identity = ("task", "task_options", "architecture", "study", "number", "place", "state", "default", "winner")
     values = (f"values/{name}" for name in objectives)
-    return (*identity, *values, "last/step", "last/loss", "params", "seconds", "ended", "identity", "error")
+    return (*identity, *values, "last/step", "last/loss", "params", "seconds", "ended", "identity", "error", *SOURCES)
 
 
 def trial_record(study: Study, trial: Trial, objectives: Sequence[str]) -> dict[str, Any]:
@@ -251,4 +253,6 @@ def trial_record(study: Study, trial: Trial, objectives: Sequence[str]) -> dict[
         "identity": trial.identity,
         "error": trial.error,
         "enqueued": trial.enqueued,
+        "task_source": study_task(study).source,
+        "architecture_source": study.settings.get("source"),
     }

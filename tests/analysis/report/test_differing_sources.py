@@ -6,12 +6,16 @@ from pathlib import Path
 import pytest
 
 from analysis.grouping import build_sections
+from analysis.probes.aggregate import metric_table
+from analysis.probes.records import ProbeRecord
+from analysis.probes.result import Metric, ProbeResult
 from analysis.report import ranking, tables
 from analysis.report.blocks import Heading
 from analysis.report.build import report_title
 from analysis.report.summary import headline
+from analysis.report.tuning.tables import trials_table
 from tests.analysis.report_runs import experiment, write_run
-from tests.analysis.tuning_studies import SETTINGS, study
+from tests.analysis.tuning_studies import SETTINGS, study, trial
 from workbench.config import Experiment
 from workbench.results import Run, finished_runs
 
@@ -52,6 +56,26 @@ def test_the_table_of_all_runs_has_the_sources(runs: list[Run]) -> None:
     counts = table.groupby(["task", "task_options", "task_source"]).size()
     assert counts.to_dict() == {("mnist", "{}", OLD): 6, ("mnist", "{}", NEW): 6}
     assert table["architecture_source"].isna().all()
+
+
+def test_the_tables_of_probes_and_of_trials_have_the_sources(runs: list[Run]) -> None:
+    metric = Metric(value=1.0, unit="steps", what="how far")
+    records = {
+        run.folder: {
+            "memory_length": ProbeRecord(settings={}, weights="", result=ProbeResult(metrics={"horizon": metric}))
+        }
+        for run in runs
+    }
+    table = metric_table(runs, records)
+    assert table.groupby(["architecture", "task_source"]).size().to_dict() == {
+        (architecture, source): 3 for architecture in ("gru", "lstm") for source in (NEW, OLD)
+    }
+    task = {"name": "mnist", "options": {}, "source": OLD}
+    custom = study("leaky:Leaky", trials=[trial(0, 0.5)], settings={"task": task, "source": NEW})
+    trials = trials_table([custom, study("gru", trials=[trial(0, 0.5)])])
+    assert trials["task_source"].tolist()[0] == OLD
+    assert trials["architecture_source"].tolist()[0] == NEW
+    assert trials[["task_source", "architecture_source"]].iloc[1].isna().all()
 
 
 def test_the_table_names_custom_code(tmp_path: Path) -> None:
