@@ -11,9 +11,11 @@ from filelock import FileLock, Timeout
 
 from workbench.archive_contents import PATTERNS, Manifest
 from workbench.archive_reader import unpack
+from workbench.checkpoints import LAST
 from workbench.errors import UserError
 from workbench.files import read_json
-from workbench.run_folder import check_writable, run_lock
+from workbench.run_folder import BusyError, check_free, check_writable, run_lock
+from workbench.store_contents import STORE_FILE, copy_store, is_same_store
 
 STAGING_FOLDER = ".import"
 LOCK_FILE = ".import.lock"
@@ -42,6 +44,8 @@ class MergePlan:
 
     new_runs: tuple[str, ...]
     known_runs: tuple[str, ...]
+    lacking_runs: tuple[str, ...]
+    """Those of the known runs to which something is added."""
     moves: tuple[tuple[str, str], ...]
     """Files outside of runs that are to be placed, each with the path that it is to have."""
     report: bool
@@ -52,33 +56,39 @@ class MergePlan:
 def import_archive(archive: Path, out: Path) -> Import:
     """Merges an archive into a folder of results. Nothing is changed unless all of it can be merged.
 
+    Whoever locks a run after that was found, or kills the import, leaves the rest of the runs to the next import.
+
     Args:
         archive: written by `workbench.archive_writer`.
         out: the folder of results, which is made if it is missing.
 
     Raises:
         UserError: if the archive is damaged, or something finished in the folder differs from it.
-        BusyError: if one of its runs is being trained there.
+        BusyError: if another process is at work on one of its runs there.
     """
     with staging_folder(out) as staging:
         manifest = unpack(archive, staging)
         plan = plan_merge(manifest, staging, out)
-        for folder in plan.new_runs:
-            place_run(staging / folder, out / folder)
-        kept, completed = [*plan.kept], 0
-        for folder in plan.known_runs:
-            added, others = complete_run(staging / folder, out / folder)
-            completed += bool(added)
-            kept += [f"{folder}/{name}" for name in others]
+        done = 0
+        try:
+            for folder in plan.new_runs:
+                place_run(staging / folder, out / folder)
+                done += 1
+            for folder in plan.lacking_runs:
+                complete_run(staging / folder, out / folder)
+                done += 1
+        except BusyError as error:
+            left = len(plan.new_runs) + len(plan.lacking_runs) - done
+            raise BusyError(f"{error}; the same command then imports the {left} runs that are left") from None
         for path, target in plan.moves:
             (out / target).parent.mkdir(parents=True, exist_ok=True)
             (staging / path).replace(out / target)
     return Import(
         placed=len(plan.new_runs),
         present=len(plan.known_runs),
-        completed=completed,
+        completed=len(plan.lacking_runs),
         report_placed=plan.report,
-        kept=tuple(kept),
+        kept=plan.kept,
     )
 
 
@@ -119,7 +129,7 @@ def plan_merge(manifest: Manifest, staging: Path, out: Path) -> MergePlan:
 
     Raises:
         UserError: if a finished run or a sweep in the folder differs from the archive's, or a link is in the way.
-        BusyError: if one of its runs is being trained there.
+        BusyError: if another process is at work on a run that something is to be written to.
     """
     for file in manifest.files:
         refuse_links(out, file.path)
@@ -140,7 +150,7 @@ def plan_merge(manifest: Manifest, staging: Path, out: Path) -> MergePlan:
                 moves.append((file.path, name))
         elif not (out / file.path).exists():
             moves.append((file.path, file.path))
-        elif not is_same_file(staging / file.path, out / file.path):
+        elif not is_same_content(file.path, staging, out):
             (conflicts if file.kind == "study" else kept).append(file.path)
     if conflicts:
         more = f" and {len(conflicts) - 1} more" if len(conflicts) > 1 else ""
@@ -148,12 +158,20 @@ def plan_merge(manifest: Manifest, staging: Path, out: Path) -> MergePlan:
             f"{out / conflicts[0]}{more} differs from what the archive has there; import into another folder, or "
             "remove it first (workbench rm removes runs); nothing was changed"
         )
-    for folder in new_runs:
-        if (out / folder).exists():
-            with run_lock(out / folder):
-                pass
+    lacking_runs = [folder for folder in known_runs if missing_files(staging / folder, out / folder)]
+    for folder in known_runs:
+        probes, own = staging / folder / "analysis.json", out / folder / "analysis.json"
+        if probes.exists() and own.exists() and not is_same_file(probes, own):
+            kept.append(f"{folder}/analysis.json")
+    for folder in (*new_runs, *lacking_runs):
+        check_free(out / folder)
     return MergePlan(
-        new_runs=tuple(new_runs), known_runs=tuple(known_runs), moves=tuple(moves), report=report, kept=tuple(kept)
+        new_runs=tuple(new_runs),
+        known_runs=tuple(known_runs),
+        lacking_runs=tuple(lacking_runs),
+        moves=tuple(moves),
+        report=report,
+        kept=tuple(kept),
     )
 
 
@@ -183,6 +201,18 @@ def is_same_run(one: Path, other: Path) -> bool:
 def is_same_file(one: Path, other: Path) -> bool:
     """Returns whether two files hold the same bytes."""
     return one.stat().st_size == other.stat().st_size and one.read_bytes() == other.read_bytes()
+
+
+def is_same_content(path: str, staging: Path, out: Path) -> bool:
+    """Returns whether a file of the archive holds what is in its place; a sweep's store is compared by its tables.
+
+    Raises:
+        UserError: if what is there is no store.
+    """
+    if path != STORE_FILE:
+        return is_same_file(staging / path, out / path)
+    # A copy as of one moment, as the archive's is.
+    return is_same_store(staging / path, copy_store(out / path, staging / "store-of-the-folder"))
 
 
 def free_comparison_name(path: Path, out: Path, taken: set[str]) -> str | None:
@@ -220,25 +250,25 @@ def place_run(source: Path, target: Path) -> None:
             path.replace(target / path.name)
 
 
-def complete_run(source: Path, target: Path) -> tuple[list[str], list[str]]:
-    """Adds to a finished run what only the archive has of it: results of probes, trained weights.
+def missing_files(source: Path, target: Path) -> list[Path]:
+    """Returns the files that a finished run lacks, and the archive has: results of probes, trained weights.
 
-    Returns:
-        The names of the files that were added; and of those that are others here, and were kept. How long a run took
-        is never the same, and is not named.
+    What both have is kept: how long a run took, for one, is never the same.
+    """
+    has_weights = next(target.glob(f"{LAST}*"), None) is not None
+    return [
+        path
+        for path in sorted(source.iterdir())
+        if not (target / path.name).exists() and not (has_weights and path.name.startswith(LAST))
+    ]
+
+
+def complete_run(source: Path, target: Path) -> None:
+    """Adds to a finished run what it lacks.
 
     Raises:
         BusyError: if another process is at work on it.
     """
-    added, kept = [], []
     with run_lock(target):
-        has_weights = next(target.glob("last.ckpt*"), None) is not None
-        for path in sorted(source.iterdir()):
-            place = target / path.name
-            if place.exists():
-                if path.name == "analysis.json" and not is_same_file(path, place):
-                    kept.append(path.name)
-            elif not (has_weights and path.name.startswith("last.ckpt")):
-                path.replace(place)
-                added.append(path.name)
-    return added, kept
+        for path in missing_files(source, target):
+            path.replace(target / path.name)

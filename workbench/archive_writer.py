@@ -3,10 +3,8 @@
 import gzip
 import hashlib
 import io
-import sqlite3
 import tarfile
 import tempfile
-from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,10 +13,10 @@ from workbench.archive_contents import MANIFEST, ArchiveFile, Manifest, iter_fil
 from workbench.errors import UserError
 from workbench.files import atomic_path
 from workbench.results import read_run
+from workbench.store_contents import STORE_FILE, copy_store
 
 COMPRESSION = 6
 """Level of gzip."""
-STORE_FILE = "sweep.db"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,23 +116,6 @@ def describe_member(path: str, size: int) -> tarfile.TarInfo:
     member = tarfile.TarInfo(path)
     member.size, member.mode = size, 0o644
     return member
-
-
-def copy_store(path: Path, copy: Path) -> Path:
-    """Copies a sweep's store as of one moment, even while workers write to it; returns the copy.
-
-    Raises:
-        UserError: if it is not a store.
-    """
-    try:
-        with (
-            closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source,
-            closing(sqlite3.connect(copy)) as target,
-        ):
-            source.backup(target)
-    except sqlite3.Error as error:
-        raise UserError(f"{path} cannot be read as a sweep's store: {error}") from None
-    return copy
 
 
 def bench_version() -> str:

@@ -14,10 +14,11 @@ import pytest
 
 from tests.workbench.cli.stored_runs import read_files, start_run, store_results, store_run
 from tests.workbench.experiments import small
+from workbench import archive_merge
 from workbench.cli.main import main
 from workbench.files import read_json, write_json
 from workbench.results import read_run
-from workbench.run_folder import run_lock
+from workbench.run_folder import BusyError, run_lock
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +177,72 @@ def test_nor_one_that_is_being_trained(archive, tmp_path, capsys):
     begun = start_run(there, small("gru"))
     with run_lock(begun):
         assert f"another process is at work on {begun}" in refused(archive, there, capsys)
+
+
+def test_a_known_run_that_is_locked_is_found_before_anything_is_placed(archive, tmp_path, capsys):
+    there = tmp_path / "there"
+    known = store_run(there, small("gru", seed=1))
+    (known / "analysis.json").unlink()
+    with run_lock(known):
+        assert f"another process is at work on {known}" in refused(archive, there, capsys)
+    assert main(["import", str(archive), "--out", str(there)]) == 0
+    assert "3 runs placed, 1 were there already (1 of them got what they lacked)" in capsys.readouterr().out
+
+
+def test_a_run_that_lacks_nothing_is_not_waited_for(archive, tmp_path, capsys):
+    there = tmp_path / "there"
+    with run_lock(store_run(there, small("gru", seed=1))):
+        assert main(["import", str(archive), "--out", str(there)]) == 0
+    assert "3 runs placed, 1 were there already;" in capsys.readouterr().out
+
+
+def test_a_run_that_is_locked_meanwhile_leaves_the_rest_to_the_next_import(archive, tmp_path, capsys, monkeypatch):
+    there, place = tmp_path / "there", archive_merge.place_run
+    placed = []
+
+    def place_two(source, target):
+        if len(placed) == 2:
+            raise BusyError(f"another process is at work on {target}")
+        placed.append(target)
+        place(source, target)
+
+    monkeypatch.setattr(archive_merge, "place_run", place_two)
+    assert main(["import", str(archive), "--out", str(there)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("; the same command then imports the 2 runs that are left")
+    monkeypatch.undo()
+    assert main(["import", str(archive), "--out", str(there)]) == 0
+    assert "2 runs placed, 2 were there already" in capsys.readouterr().out
+    assert read_files(there).items() >= {name: text for name, text in members(archive).items() if "runs" in name}.items()
+
+
+def test_a_sweep_comes_back_into_the_folder_it_came_from(archive, out, capsys):
+    with closing(sqlite3.connect(out / "sweep.db")) as store:
+        # The same rows in other bytes.
+        store.execute("PRAGMA page_size = 8192")
+        store.execute("VACUUM")
+    before = read_files(out)
+    assert before["sweep.db"] != members(archive)["sweep.db"]
+    assert main(["import", str(archive), "--out", str(out)]) == 0
+    assert "0 runs placed, 4 were there already" in capsys.readouterr().out
+    assert read_files(out) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["UPDATE trials SET number = 8", "INSERT INTO trials VALUES (8)", "CREATE TABLE other (number)", "DELETE FROM trials"],
+)
+def test_a_sweep_that_differs_is_refused(change, archive, out, capsys):
+    with closing(sqlite3.connect(out / "sweep.db")) as store, store:
+        store.execute(change)
+    assert f"{out / 'sweep.db'} differs from what the archive has there" in refused(archive, out, capsys)
+
+
+def test_what_is_no_store_is_one_line(archive, out, tmp_path, capsys):
+    repack(archive, edit("sweep.db", b"SQLite format 3\x00 but not one"))
+    assert f"{out / 'sweep.db'} differs" in refused(archive, out, capsys)
+    (out / "sweep.db").write_bytes(b"text")
+    assert f"{out / 'sweep.db'} cannot be read as a sweep's store" in refused(archive, out, capsys)
 
 
 def test_nothing_is_written_through_a_link(archive, tmp_path, capsys):
