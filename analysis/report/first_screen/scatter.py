@@ -15,6 +15,11 @@ LETTER_WIDTH, LINE_HEIGHT = 6.1, 13.0
 SHIFTS = (0, 13, -13, 26, -26, 39, -39, 52, -52)
 """Vertical shifts of a label that are tried in turn."""
 
+DODGES = (0, 8, -8, 16, -16, 24, -24, 32, -32)
+"""Horizontal shifts that are tried in turn for dots that would lie on those of another row of about the same cost."""
+DOT = 4.0
+"""Half of what a dot takes, with some room."""
+
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom."""
 
@@ -80,18 +85,32 @@ def place_marks(rows: Sequence[ScreenRow], x_axis: Axis, y_axis: Axis) -> list[M
     """Returns the marks of all rows, with labels that overlap neither each other nor a dot."""
     dots = {row.label: tuple(place_y(y_axis, seed.loss) for seed in row.seeds) for row in rows}
     taken: list[Box] = []
+    places: dict[str, float] = {}
     for row in rows:
-        x, ys = place_x(x_axis, row.parameters), dots[row.label]
-        taken.append((x - 4, min(ys) - 4, x + 4, max(ys) + 4))
+        ys = dots[row.label]
+        places[row.label] = find_place(place_x(x_axis, row.parameters), min(ys), max(ys), taken)
+        taken.append(dot_box(places[row.label], min(ys), max(ys)))
     marks = []
     for row in rows:
-        x, y = place_x(x_axis, row.parameters), place_y(y_axis, row.center)
+        x, y = places[row.label], place_y(y_axis, row.center)
         place = find_label_place(row.label, x, y, taken)
         if place is not None:
             taken.append(label_box(row.label, *place))
         label_x, label_y, anchor = place or (None, y, "start")
         marks.append(Mark(row=row, x=x, dots=dots[row.label], label_x=label_x, label_y=label_y, anchor=anchor))
     return marks
+
+
+def find_place(x: float, top: float, bottom: float, taken: Sequence[Box]) -> float:
+    """Returns where the dots of a row stand, beside those that are there already; at `x` if there is no room."""
+    shifts = (x + dodge for dodge in DODGES if LEFT + DOT <= x + dodge <= WIDTH - RIGHT - DOT or not dodge)
+    free = (place for place in shifts if not any(overlap(dot_box(place, top, bottom), other) for other in taken))
+    return round(next(free, x), 1)
+
+
+def dot_box(x: float, top: float, bottom: float) -> Box:
+    """Returns the box of a row's dots."""
+    return x - DOT, top - DOT, x + DOT, bottom + DOT
 
 
 def find_label_place(text: str, x: float, y: float, taken: Sequence[Box]) -> tuple[float, float, str] | None:

@@ -15,6 +15,7 @@ from analysis.grouping import Row, Section
 from analysis.probes.aggregate import RowResults, SectionResults
 from analysis.report.first_screen.axis import Axis, fit_axis
 from analysis.report.first_screen.colors import lighten
+from analysis.report.first_screen.cost import describe_cost
 from analysis.report.first_screen.doubts import Doubt, find_doubts
 from analysis.report.summary import headline
 from analysis.statistics import mean_interval
@@ -136,6 +137,25 @@ class Screen:
     """Label of the row that times are multiples of."""
     memory: tuple[MemoryColumn, ...]
     has_criterion: bool
+
+    @property
+    def cost(self) -> str:
+        """What the best rows cost, in a sentence; empty without rows."""
+        return describe_cost(self.rows, self.base)
+
+    @property
+    def legend(self) -> tuple[tuple[str, str], ...]:
+        """Headings of the matrix that need it, with what they mean."""
+        entries = [("mean", "over the seeds, geometric on a logarithmic axis")]
+        if any(row.letters for row in self.rows):
+            entries.append(("letter", "rows that share one are not told apart"))
+        if self.has_criterion:
+            entries.append(("solved", "seeds that solved the task, by the mean of 50 batches"))
+            entries.append(("at step", "the step by which half of the seeds had solved it"))
+        entries += [(column.heading, column.meaning) for column in self.memory]
+        if any(row.time is not None for row in self.rows):
+            entries.append((f"time / {self.base}", f"time of a training step, as a multiple of {self.base}'s"))
+        return tuple(entries)
 
     @property
     def axis(self) -> Axis:

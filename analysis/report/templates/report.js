@@ -181,12 +181,16 @@
         text(right, y(screen.trivial) - 4, "without memory", "end");
       }
       const overlap = (first, second) => first[0] < second[2] && second[0] < first[2] && first[1] < second[3] && second[1] < first[3];
-      const taken = rows.map((row) => {
-        const ys = row.seeds.map((seed) => y(seed.loss));
-        return [x(row[cost]) - 4, Math.min(...ys) - 4, x(row[cost]) + 4, Math.max(...ys) + 4];
-      });
+      const taken = [], places = new Map();
       for (const row of rows) {
-        const group = colors(element("svg:g", { "data-label": row.label }), row), rowX = x(row[cost]);
+        const ys = row.seeds.map((seed) => y(seed.loss)), exact = x(row[cost]);
+        const box = (at) => [at - 4, Math.min(...ys) - 4, at + 4, Math.max(...ys) + 4];
+        const shifts = [0, 8, -8, 16, -16, 24, -24, 32, -32].map((dodge) => exact + dodge).filter((at) => at === exact || (at >= left + 4 && at <= right - 4));
+        places.set(row, shifts.find((at) => !taken.some((other) => overlap(box(at), other))) ?? exact);
+        taken.push(box(places.get(row)));
+      }
+      for (const row of rows) {
+        const group = colors(element("svg:g", { "data-label": row.label }), row), rowX = places.get(row);
         const ys = row.seeds.map((seed) => y(seed.loss));
         group.append(element("svg:line", { class: "span", x1: rowX, x2: rowX, y1: Math.min(...ys), y2: Math.max(...ys) }));
         row.seeds.forEach((seed, index) => {

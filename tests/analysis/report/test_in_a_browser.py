@@ -107,6 +107,21 @@ def test_the_answer_stands_above_the_fold(page: Any) -> None:
         assert box["y"] + box["height"] <= 700, query
 
 
+def test_a_phone_shows_the_answer_its_cost_and_what_to_distrust_first(browser: Any, page_path: Path) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(page_path.as_uri())
+    page.locator("#task").select_option(label="addition, length=2000")
+    cost = page.locator("article.task:visible .cost")
+    assert cost.inner_text().startswith("Cost. gru has 30,000 parameters and 1.00 times the time of lstm; lstm 90,000")
+    for query in (".headline", ".cost", ".doubts"):
+        box = page.locator(f"article.task:visible {query}").bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= 844, query
+    legend = page.locator("article.task:visible .legend").inner_text()
+    assert "at step the step by which half of the seeds had solved it" in legend
+    page.close()
+
+
 def test_rows_are_sorted_by_a_click_on_a_heading(page: Any) -> None:
     assert names(page) == ["gru", "lstm", "tcn"]
     heading = page.get_by_role("columnheader", name="parameters")

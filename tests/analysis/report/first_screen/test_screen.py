@@ -40,6 +40,11 @@ def test_rows_are_in_order_with_times_of_the_lstm(tmp_path: Path) -> None:
     assert [row.family for row in screen.rows] == ["gated", "gated", "recurrent"]
     assert screen.base == "lstm"
     assert all((tmp_path / row.folder / "seed-0/result.json").exists() for row in screen.rows)
+    assert screen.cost == (
+        "gru has 17,000 parameters and 1.50 times the time of lstm; lstm 17,000 parameters; the quickest is rnn, 0.250 "
+        "times the time of lstm."
+    )
+    assert dict(screen.legend)["time / lstm"] == "time of a training step, as a multiple of lstm's"
     axis = screen.axis
     assert (axis.place(0.001), axis.place(0.4)) == pytest.approx((0.04 / 1.08, 1.04 / 1.08))
 
@@ -101,6 +106,8 @@ def test_marks_of_the_scatter_are_where_their_values_are(tmp_path: Path) -> None
     x = {mark.row.label: mark.x for mark in drawing.marks}
     # Equal steps on a logarithmic axis.
     assert x["lstm"] - x["rnn"] == pytest.approx(x["rda"] - x["lstm"], abs=0.2)
+    # About equal costs stand side by side.
+    assert abs(x["gru"] - x["lstm"]) >= 7.9
     dots = {mark.row.label: mark.dots for mark in drawing.marks}
     assert all(first > second for first, second in dots.values())
     boxes = [
