@@ -18,7 +18,7 @@ from analysis.probes.aggregate import RecordsByFolder
 from analysis.report import across_tasks, glossary, latex, ranking, tables
 from analysis.report.blocks import Block, Cell, Chapter, Column, Listing, Table, Text
 from analysis.report.fairness import check_fairness, format_used_seeds
-from analysis.report.first_screen.curves import CurvePanel, curve_panels
+from analysis.report.first_screen.curves import CurvePanel, curve_panels, thin_panels
 from analysis.report.first_screen.screen import build_screen, memory_by_anchor
 from analysis.report.output_files import replace_files, save_and_inline
 from analysis.report.page import Page, render_page
@@ -86,7 +86,7 @@ def write_report(out: Path) -> Path:
         overview=overview(sections, records, studies),
         chapters=chapters,
         screens=[build_screen(section, out, memory.get(section.anchor)) for section in sections],
-        curves={section.anchor: panels for section in sections if (panels := load_curves(section))},
+        curves=thin_panels({section.anchor: panels for section in sections if (panels := load_curves(section))}),
         figure_files=figure_files,
         table_files=[f"{name}.tex" for name in table_names(chapters)],
     )

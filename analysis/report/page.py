@@ -76,8 +76,9 @@ def render_page(page: Page) -> str:
     drawn = [screen for screen in page.screens if screen.rows]
     data = {
         "screens": [screen.to_dict() for screen in drawn],
-        "curves": {anchor: [asdict(panel) for panel in panels] for anchor, panels in page.curves.items()},
+        "curves": {anchor: len(panels) for anchor, panels in page.curves.items()},
     }
+    curves = {anchor: [asdict(panel) for panel in panels] for anchor, panels in page.curves.items()}
     return (
         environment.get_template("report.html.j2").render(
             page=page,
@@ -86,6 +87,7 @@ def render_page(page: Page) -> str:
             figure_css=budget.styles.css,
             packed=pack(budget.drawings),
             library=pack([library]) if library else "",
+            curves=pack([to_json(curves)]) if curves else "",
             css=Markup(read_styles(STYLES if page.screens else STYLES[:1])),
             table_files=table_files,
             scatters={screen.anchor: draw_scatter(screen) for screen in drawn},
@@ -140,8 +142,12 @@ def hash_script(text: str) -> str:
 
 def to_script_json(value: Any) -> Markup:
     """Returns a value as JSON that may stand in a `script` element; numbers that are not finite become `null`."""
-    text = json.dumps(replace_infinite(value), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    return Markup(text.translate(UNSAFE_IN_SCRIPT))
+    return Markup(to_json(value).translate(UNSAFE_IN_SCRIPT))
+
+
+def to_json(value: Any) -> str:
+    """Returns a value as JSON without blanks; numbers that are not finite become `null`."""
+    return json.dumps(replace_infinite(value), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
 def replace_infinite(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """Learning curves as data for the script of the page, thinned."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,6 +10,10 @@ from analysis.grouping import Section
 
 MAX_POINTS = 200
 """Points of a curve in the page; `metrics.csv` has all of them."""
+MAX_VALUES = 60_000
+"""Values of all curves in the page, about: of many curves each has fewer points."""
+MIN_POINTS = 20
+"""Points that a curve has even so."""
 SIGNIFICANT_DIGITS = 4
 
 Series = list[float | None]
@@ -57,12 +61,33 @@ def curve_panels(section: Section, histories: Histories) -> list[CurvePanel]:
     return panels
 
 
+def thin_panels(panels: Mapping[str, Sequence[CurvePanel]]) -> dict[str, list[CurvePanel]]:
+    """Returns the panels of a page, by the anchors of the tasks, with as few points as keep all within `MAX_VALUES`."""
+    curves = sum(len(panel.labels) for drawn in panels.values() for panel in drawn)
+    points = max(MIN_POINTS, MAX_VALUES // max(1, curves))
+
+    def thin(panel: CurvePanel) -> CurvePanel:
+        kept = evenly(len(panel.steps), points)
+        return replace(
+            panel,
+            steps=[panel.steps[index] for index in kept],
+            values=[[series[index] for index in kept] for series in panel.values],
+        )
+
+    return {anchor: [thin(panel) for panel in drawn] for anchor, drawn in panels.items()}
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """Returns indices below `count`, at most `most` of them, evenly many, first and last included."""
+    if count <= most:
+        return list(range(count))
+    return [int(index) for index in np.unique(np.linspace(0, count - 1, most).round())]
+
+
 def thin_steps(histories: Sequence[History]) -> list[float]:
     """Returns the steps at which any history has a value; of more than 200, evenly many, first and last included."""
     steps = np.unique(np.concatenate([history.step for history in histories])) if histories else np.empty(0)
-    if len(steps) > MAX_POINTS:
-        steps = steps[np.unique(np.linspace(0, len(steps) - 1, MAX_POINTS).round().astype(int))]
-    return [float(step) for step in steps]
+    return [float(steps[index]) for index in evenly(len(steps), MAX_POINTS)]
 
 
 def align(history: History, steps: Sequence[float]) -> Series:

@@ -385,12 +385,13 @@
   };
   let library = null;
   const loadLibrary = () => (library ??= readPacked("#library").then(([text]) => document.head.append(element("script", {}, text))));
+  let curves = null;
+  const loadCurves = () => (curves ??= readPacked("#curves").then(([text]) => JSON.parse(text)));
   for (const box of all(".curves")) {
-    const panels = data.curves[box.dataset.task] ?? [];
     const rows = new Map((screens.get(box.dataset.task)?.rows ?? []).map((row) => [row.label, row]));
     let finders = null;
-    const draw = () => (finders ??= loadLibrary().then(() => panels.map((panel) => drawPanel(box, panel, rows))));
-    box.style.minHeight = `${panels.length * 22}rem`;
+    const draw = () => (finders ??= Promise.all([loadCurves(), loadLibrary()]).then(([found]) => found[box.dataset.task].map((panel) => drawPanel(box, panel, rows))));
+    box.style.minHeight = `${(data.curves[box.dataset.task] ?? 0) * 22}rem`;
     const observer = new IntersectionObserver((entries) => {
       if (!entries.some((entry) => entry.isIntersecting)) return;
       observer.disconnect();

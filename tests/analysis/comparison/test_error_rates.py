@@ -9,9 +9,13 @@ import pytest
 
 from analysis.comparison.intervals import loss_interval, share_interval
 from analysis.comparison.losses import LossComparison, compare_losses
+from analysis.comparison.pairs import Groups
 from analysis.comparison.solve_times import median_time
 from analysis.grouping import build_sections
-from analysis.statistics import mean_interval
+from analysis.probes.aggregate import RowResults
+from analysis.probes.result import Metric, ProbeResult
+from analysis.report.changes import loss_effect
+from analysis.statistics import Estimate, mean_interval
 from architectures import names
 from tests.analysis.report_runs import experiment, write_run
 from workbench.files import read_json
@@ -97,7 +101,7 @@ def covered(low: float | None, value: float, high: float | None) -> bool:
 @pytest.mark.parametrize("seeds", [5, 10])
 def test_intervals_hold_the_true_value_in_95_of_100(seeds: int) -> None:
     generator = np.random.default_rng(seeds)
-    hits = dict.fromkeys(("loss", "mean", "share", "test set", "median", "censored median"), 0)
+    hits = dict.fromkeys(("loss", "mean", "share", "share alone", "test set", "median", "censored median"), 0)
     trials = 4000
     for _ in range(trials):
         logs = generator.normal(-5, 1.3, size=seeds)
@@ -109,6 +113,8 @@ def test_intervals_hold_the_true_value_in_95_of_100(seeds: int) -> None:
         shares = 1 / (1 + np.exp(-generator.normal(2, 0.8, size=seeds)))
         share = share_interval((np.round(shares * 10_000) / 10_000).tolist(), answers=10_000)
         hits["share"] += covered(share.low, 1 / (1 + np.exp(-2)), share.high)
+        alone = share_interval(generator.normal(0.8, 0.03, size=seeds).tolist())
+        hits["share alone"] += covered(alone.low, 0.8, alone.high)
         share = share_interval([generator.binomial(200, 0.8) / 200] * seeds, answers=200)
         hits["test set"] += covered(share.low, 0.8, share.high)
         times = np.exp(generator.normal(6, 0.5, size=seeds))
@@ -124,6 +130,66 @@ def median_holds(times: Sequence[float | None], truth: float) -> bool:
     """Returns whether the interval of a median holds the true one."""
     time = median_time(times)
     return covered(time.low, truth, time.high)
+
+
+@pytest.mark.parametrize("seeds", [5, 10])
+@pytest.mark.parametrize("spreads", [[1.0] * 7, [1.0, 3.0, 1.0, 0.3, 1.0, 2.0, 0.5]], ids=["alike", "unlike"])
+def test_intervals_of_the_distance_of_two_rows(spreads: Sequence[float], seeds: int) -> None:
+    generator, trials, held = np.random.default_rng(seeds), 2000, 0
+    for _ in range(trials):
+        samples = [generator.normal(-place, spread, size=seeds) for place, spread in enumerate(spreads)]
+        difference = Groups.of(samples).difference(0, 1)
+        held += covered(difference.low, -1.0, difference.high)
+    # Of rows that spread unlike each other none has a smaller variance than its own: the interval may be wider.
+    assert LIMITS[0] <= held / trials <= (LIMITS[1] if len(set(spreads)) == 1 else 0.98)
+
+
+@pytest.mark.parametrize("seeds", [5, 10])
+def test_intervals_of_what_changed_between_two_folders(seeds: int) -> None:
+    generator, trials, held = np.random.default_rng(seeds), 2000, {"paired": 0, "unpaired": 0}
+
+    def runs(logs: np.ndarray, first: int) -> list[Run]:
+        return [
+            Run(
+                folder=Path(),
+                experiment=experiment(seed=first + seed),
+                result={"test": {"loss": float(np.exp(log))}, "status": "finished"},
+                timing={},
+            )
+            for seed, log in enumerate(logs)
+        ]
+
+    for _ in range(trials):
+        shared = generator.normal(0, 1, size=seeds)
+        before, after = (shared + generator.normal(mean, 0.5, size=seeds) for mean in (-3, -4))
+        paired = loss_effect(runs(before, 0), runs(after, 0))
+        apart = loss_effect(runs(before, 0), runs(after - shared + generator.normal(0, 1, size=seeds), 100))
+        for name, effect in (("paired", paired), ("unpaired", apart)):
+            assert effect is not None
+            held[name] += covered(effect.low, float(np.exp(-1)), effect.high)
+    assert all(LIMITS[0] <= count / trials <= LIMITS[1] for count in held.values()), held
+
+
+@pytest.mark.parametrize("seeds", [5, 10])
+def test_intervals_of_what_probes_measure(seeds: int, tmp_path: Path) -> None:
+    write_run(tmp_path, experiment())
+    ((row,),) = (section.rows for section in build_sections(finished_runs(tmp_path)))
+    generator, trials, held = np.random.default_rng(seeds), 2000, {"seeds": 0, "sequences": 0}
+
+    def estimate(values: np.ndarray, half: float, shared: bool) -> Estimate:
+        metrics = [Metric(value=value, low=value - half, high=value + half, unit="steps", what="it") for value in values]
+        results = tuple(ProbeResult(metrics={"it": metric}) for metric in metrics)
+        found = RowResults(row=row, results=results, shared_error=shared).metric("it")
+        assert found is not None
+        return found
+
+    for _ in range(trials):
+        # Seeds differ, and the probe is exact; or seeds are alike, and all err with the sequences that they share.
+        spread = estimate(generator.normal(50, 5, size=seeds), 0.01, shared=False)
+        held["seeds"] += covered(spread.low, 50, spread.high)
+        alike = estimate(50 + generator.normal() + generator.normal(0, 1e-3, size=seeds), 1.96, shared=True)
+        held["sequences"] += covered(alike.low, 50, alike.high)
+    assert all(LIMITS[0] <= count / trials <= LIMITS[1] for count in held.values()), held
 
 
 @pytest.mark.parametrize("seeds", [5, 10])

@@ -1,5 +1,7 @@
 """Tests between rows, Holm's correction and letters, against SciPy and the definitions."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +13,7 @@ from analysis.comparison.pairs import (
     Groups,
     correct_by_holm,
     display_letters,
+    fewest_discoveries,
     is_best,
     letter,
     tell_apart,
@@ -42,6 +45,19 @@ def test_a_row_of_one_seed_has_no_test() -> None:
     difference = groups.difference(0, 1)
     assert (difference.value, difference.low, difference.high, difference.p) == (1.5, None, None, None)
     assert groups.p_values().tolist() == [[1, 1], [1, 1]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from([0.001, 0.004, 0.01, 0.012, 0.02, 0.025, 0.03, 0.2, 0.99]), max_size=6))
+def test_the_fewest_discoveries_are_those_of_closed_testing(values: list[float]) -> None:
+    def simes(chosen: tuple[float, ...]) -> bool:
+        """Returns whether Simes' test rejects that all of these hypotheses are true."""
+        return any(p <= (rank + 1) * 0.025 / len(chosen) for rank, p in enumerate(sorted(chosen)))
+
+    sets = [chosen for size in range(1, len(values) + 1) for chosen in combinations(values, size)]
+    # As many hypotheses may be true together as are in the largest set that is not rejected.
+    most_true = max((len(chosen) for chosen in sets if not simes(chosen)), default=0)
+    assert fewest_discoveries(np.array(values), 0.025) == len(values) - most_true
 
 
 def test_seeds_without_any_spread_differ_or_do_not() -> None:

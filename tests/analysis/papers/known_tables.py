@@ -24,9 +24,9 @@ def table_row(
     return TableRow(architecture=name, runs=(), ours=our_result(values, seeds, **rest), published=figure)
 
 
-def comparison_table(*rows: TableRow, of: str = STEPS, variant: str = "") -> ComparisonTable:
+def comparison_table(*rows: TableRow, of: str = STEPS, variant: str = "", factor: float = 1.5) -> ComparisonTable:
     """Returns a table of some rows."""
-    return ComparisonTable(metric=Metric.parse(of), variant=variant, source=None, rows=rows, trivial_loss=None)
+    return ComparisonTable(metric=Metric.parse(of), variant=variant, source=None, rows=rows, trivial_loss=None, factor=factor)
 
 
 def example_preset(**rest: Any) -> Preset:

@@ -183,7 +183,7 @@ def test_the_same_runs_give_the_same_bytes(out: Path) -> None:
 
 def test_names_are_text_and_never_elements(out: Path, page: Page) -> None:
     assert "script" not in page.tags
-    assert len(page.scripts) == 3
+    assert len(page.scripts) == 4
     source = (out / "report.html").read_text(encoding="utf-8")
     assert "<script>alert" not in source
     data = read_data(source)
