@@ -65,6 +65,31 @@ ARCHITECTURES: Mapping[str, RegistryEntry] = {
 }
 
 
+_defined: dict[tuple[str, str], type] = {}
+"""Classes that no module has, by kind and name."""
+
+
+def define(kind: str, name: str, cls: type) -> None:
+    """Makes a class that no module has, such as one of a notebook's cell, known in this process under a name.
+
+    Args:
+        kind: what the class implements: architecture or task.
+        name: that it is built by. It cannot be one of the catalogue, or a path.
+        cls: the class, as `load_class` checks it.
+
+    Raises:
+        ValueError: if the name is taken by the catalogue.
+    """
+    if name in ARCHITECTURES or ":" in name:
+        raise ValueError(f"{name!r} is an architecture of the catalogue; give the class another name")
+    _defined[kind, name] = cls
+
+
+def is_defined(kind: str, name: str) -> bool:
+    """Returns whether a class was given this name by `define`."""
+    return (kind, name) in _defined
+
+
 def names() -> tuple[str, ...]:
     """Returns the names of all registered architectures. `build` also accepts paths "package.module:Class"."""
     return tuple(ARCHITECTURES)
@@ -122,7 +147,7 @@ def get_entry(name: str) -> RegistryEntry:
         raise TypeError(f"an architecture is named by a text, not {quote(name)}")
     if name in ARCHITECTURES:
         return ARCHITECTURES[name]
-    if ":" in name:
+    if ":" in name or is_defined("architecture", name):
         return RegistryEntry(path=name, summary="custom architecture")
     raise ValueError(
         f"unknown architecture {quote(name)} (a custom one is named package.module:Class)"
@@ -144,13 +169,15 @@ def load_class(path: str, kind: str, base: Any) -> Any:
     """Imports and returns the class "package.module:Class", a complete subclass of `base`.
 
     Args:
-        path: "package.module:Class".
-        kind: what the class implements, for error messages: architecture or task.
+        path: "package.module:Class", or a name that `define` gave.
+        kind: what the class implements: architecture or task.
         base: the abstract base class.
 
     Raises:
         ValueError: if the module or class does not exist, or the class does not implement the interface.
     """
+    if is_defined(kind, path):
+        return _check_class(_defined[kind, path], path, kind, base)
     module_name, _, class_name = path.partition(":")
     if not all(part.isidentifier() for part in module_name.split(".")):
         raise ValueError(f"{quote(module_name)} is not a module name; a custom {kind} is named package.module:Class")
@@ -169,6 +196,10 @@ def load_class(path: str, kind: str, base: Any) -> Any:
         raise ValueError(
             f"module {quote(module_name)} has no class {quote(class_name)}{did_you_mean(class_name, public)}"
         )
+    return _check_class(candidate, path, kind, base)
+
+
+def _check_class(candidate: type, path: str, kind: str, base: Any) -> Any:
     if not issubclass(candidate, base):
         interface = f"{base.__module__.removesuffix('.base')}.{base.__name__}"
         raise ValueError(f"{quote(path)} is not a subclass of {interface}")

@@ -289,7 +289,7 @@ class StudySpec:
         # Studies from before there was a choice have none.
         parts["numerics"] = from_mapping(Numerics, rest.pop("numerics", {}), "the study's numerics")
         architecture = rest.get("architecture")
-        if isinstance(architecture, str) and is_custom(architecture) and not isinstance(rest.get("source"), str):
+        if isinstance(architecture, str) and ":" in architecture and not isinstance(rest.get("source"), str):
             raise UserError(f"the hash of the code of {architecture} is missing")
         return from_mapping(cls, {**rest, **parts}, "the study")
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from workbench import process_pool
+from workbench.spawned import pack, run_packed
 
 SPAWN_PROCESS = process_pool.start_process
 """The function that the package itself uses."""
@@ -32,18 +33,18 @@ def start_process(target: Callable[..., None], *arguments: Any, threads: int) ->
     """Starts a process as `process_pool.start_process` does, from the server."""
     ours, theirs = CONTEXT.Pipe()
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    process = CONTEXT.Process(target=run, args=(environment, target, theirs, arguments), daemon=True)
+    process = CONTEXT.Process(target=run, args=(environment, theirs, pack(target, arguments)), daemon=True)
     resource_tracker.ensure_running()
     process.start()
     theirs.close()
     return ours, process
 
 
-def run(environment: Mapping[str, str], target: Callable[..., None], connection: Connection, arguments: Any) -> None:
-    """Calls the target in the environment of the process that asked for it."""
+def run(environment: Mapping[str, str], connection: Connection, packed: bytes) -> None:
+    """Makes a packed call in the environment of the process that asked for it."""
     os.environ.clear()
     os.environ.update(environment)
-    target(connection, *arguments)
+    run_packed(connection, packed)
 
 
 @contextmanager

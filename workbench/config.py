@@ -40,6 +40,8 @@ Clip = Literal["value", "norm", "none"]
 Schedule = Literal["constant", "linear", "cosine"]
 Precision = Literal["float32", "bf16"]
 Draw = Literal["cpu", "device"]
+Mode = Literal["off", "offline", "online"]
+"""Of a W&B mirror: no records, records on this machine alone, or records that are sent, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal, get_args
 
-from architectures.registry import get_entry, load_encoder_class
+from architectures.registry import ARCHITECTURES, get_entry, load_encoder_class
 from workbench import tasks
 from workbench.config import Part
 from workbench.custom_code import BUILT_IN, hash_files, written_hash
 from workbench.custom_files import hash_data, says_its_data
 from workbench.errors import UserError
 from workbench.files import describe_error
+from workbench.given_classes import GIVEN, given_source
 from workbench.tasks import Task
 from workbench.tasks.file_names import is_file, path_of
 from workbench.tasks.own_data import data_hash
@@ -28,8 +29,16 @@ REVISION = "revision "
 
 
 def is_custom(name: str) -> bool:
-    """Returns whether a name is a dotted path package.module:Class, not a name of the catalogue or of a file."""
-    return ":" in name and not is_file(name)
+    """Returns whether a name is that of a user's class, by its path package.module:Class or given as an object.
+
+    It is not if it is a name of the catalogue, or of a file.
+    """
+    return (":" in name and not is_file(name)) or is_given(name)
+
+
+def is_given(name: str) -> bool:
+    """Returns whether a name is that of a class which was given as an object, now or when results were made."""
+    return ":" not in name and name not in ARCHITECTURES and name not in tasks.CATALOGUE
 
 
 def check_unchanged(kind: PartKind, part: Part, owner: str, remedy: str) -> None:
@@ -49,7 +58,12 @@ def check_unchanged(kind: PartKind, part: Part, owner: str, remedy: str) -> None
     changed = "data" if is_file(part.name) else "code or the data" if kind == "task" else "code"
     refusal = UserError(f"the {changed} of {kind} {part.name} is not what {owner} was made with; {remedy}")
     hashes = split_revision(part.source)[1]
-    if is_custom(part.name) and hashes is not None:
+    if is_given(part.name) and hashes is not None and (kind, part.name) not in GIVEN:
+        raise UserError(
+            f"{kind} {part.name} is a class that {owner} was given as an object, of a notebook or a script; give it "
+            f"again, as in workbench.analyze(folder, parts=[{part.name}])"
+        )
+    if is_custom(part.name) and hashes is not None and not is_given(part.name):
         written = written_hash(part.name)
         if written is not None and written not in hashes.split("-"):
             raise refusal
@@ -121,14 +135,23 @@ def class_source(cls: type, name: str) -> str | None:
         cls: the task's or the architecture's class.
         name: its name in the experiment.
     """
-    return hash_files(class_files_of(cls)) if is_custom(name) else None
+    if not is_custom(name):
+        return None
+    return given_source(cls) or hash_files(class_files_of(cls))
 
 
 def class_files_of(cls: type) -> set[str]:
     """Returns the files that define a class and its base classes, except those of the bench and of PyTorch."""
     custom = [base for base in cls.__mro__ if base.__module__.partition(".")[0] not in BUILT_IN]
-    files = {inspect.getsourcefile(base) for base in custom}
-    return {path for path in files if path is not None}
+    return {path for base in custom if (path := source_file(base)) is not None}
+
+
+def source_file(cls: type) -> str | None:
+    """Returns the file that a class is written in; `None` for one of a notebook."""
+    try:
+        return inspect.getsourcefile(cls)
+    except (OSError, TypeError):
+        return None
 
 
 @contextmanager

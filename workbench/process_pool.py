@@ -19,6 +19,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from workbench.spawned import pack, run_packed, without_main
+
 SPAWN = multiprocessing.get_context("spawn")
 STOP = "stop"
 """The message that asks a process to save its work and end."""
@@ -224,14 +226,15 @@ def start_process(target: Callable[..., None], *arguments: Any, threads: int) ->
     """
     ours, theirs = SPAWN.Pipe()
     with _environment(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads)):
-        process = SPAWN.Process(target=target, args=(theirs, *arguments), daemon=True)
+        process = SPAWN.Process(target=run_packed, args=(theirs, pack(target, arguments)), daemon=True)
         # Ctrl-C, and the signals of timeout and batch systems, reach the whole group of processes, and what they mean
         # is for the parent to decide. A worker must not see them, not even while it starts: the mask is inherited.
         # (Starting the tracker would lift the mask again.)
         resource_tracker.ensure_running()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_SIGNALS)
         try:
-            process.start()
+            with without_main():
+                process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
     theirs.close()

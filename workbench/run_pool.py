@@ -4,6 +4,7 @@ import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Literal
@@ -104,31 +105,94 @@ class RunPool(ProcessPool):
             self._listen(worker.task, event)
 
 
+class SameProcessPool:
+    """Runs experiments one after another in this process, for what cannot be sent to another one.
+
+    Args:
+        out: the folder of results.
+        device: `cpu` or `cuda`.
+        threads: threads to compute with.
+    """
+
+    def __init__(self, *, out: Path, device: str = "cpu", threads: int = 1) -> None:
+        self.out, self.device, self.threads = out, device, threads
+        self.stopping = False
+
+    def run(self, experiments: Sequence[Experiment], listen: Listener) -> None:
+        """Runs them all, or, once stopped, as many as were finished by then.
+
+        Args:
+            experiments: what to run.
+            listen: called with each event of each run.
+        """
+        import torch
+
+        before = torch.get_num_threads()
+        try:
+            for index, experiment in enumerate(experiments):
+                if self.stopping:
+                    listen(index, RunEvent(kind="stopped"))
+                    continue
+                send = partial(listen, index)
+                send(run_one(experiment, self.out, self.device, self.threads, send, stop=lambda: self.stopping))
+        finally:
+            torch.set_num_threads(before)
+
+    def stop(self) -> None:
+        """Asks the run under way to save its work and end. Safe to call from a signal handler."""
+        self.stopping = True
+
+    def kill(self) -> None:
+        """Does nothing: whoever calls it raises an exception in this process."""
+
+
 def run_worker(connection: Connection, out: Path, device: str, threads: int) -> None:
     """Runs the experiments that come over the connection until something else comes. A process's target."""
     end_with_parent()
     # Before PyTorch takes its first memory.
     keep_memory()
-    from workbench.run import RunDevice, run
-
     pool = WorkerConnection(connection)
     while isinstance(experiment := connection.recv(), Experiment):
-        try:
-            run_or_none = run(
-                experiment,
-                out,
-                RunDevice(device=device, threads=threads),
-                stop=pool.stopped,
-                on_progress=lambda step: pool.send(RunEvent(kind="step", step=step)),
-                log=lambda text: pool.send(RunEvent(kind="note", text=text)),
-            )
-            pool.send(RunEvent(kind="stopped" if run_or_none is None else "finished"))
-        except BusyError as error:
-            pool.send(RunEvent(kind="busy", text=str(error)))
-        except UserError as error:
-            pool.send(RunEvent(kind="refused", text=str(error)))
-        except Exception as error:
-            pool.send(RunEvent(kind="failed", text=f"{describe_failure(error)}{write_traceback(experiment, out)}"))
+        pool.send(run_one(experiment, out, device, threads, pool.send, stop=pool.stopped))
+
+
+def run_one(
+    experiment: Experiment,
+    out: Path,
+    device: str,
+    threads: int,
+    send: Callable[[RunEvent], None],
+    *,
+    stop: Callable[[], bool],
+) -> RunEvent:
+    """Runs an experiment in this process, and returns how it ended.
+
+    Args:
+        experiment: what to run.
+        out: the folder of results.
+        device: `cpu` or `cuda`.
+        threads: threads to compute with.
+        send: receives what happens until then.
+        stop: asked after every step whether to stop there.
+    """
+    from workbench.run import RunDevice, run
+
+    try:
+        run_or_none = run(
+            experiment,
+            out,
+            RunDevice(device=device, threads=threads),
+            stop=stop,
+            on_progress=lambda step: send(RunEvent(kind="step", step=step)),
+            log=lambda text: send(RunEvent(kind="note", text=text)),
+        )
+        return RunEvent(kind="stopped" if run_or_none is None else "finished")
+    except BusyError as error:
+        return RunEvent(kind="busy", text=str(error))
+    except UserError as error:
+        return RunEvent(kind="refused", text=str(error))
+    except Exception as error:
+        return RunEvent(kind="failed", text=f"{describe_failure(error)}{write_traceback(experiment, out)}")
 
 
 def describe_failure(error: Exception) -> str:

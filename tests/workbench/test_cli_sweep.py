@@ -91,7 +91,7 @@ def test_the_winners_file_is_a_comparison_that_reads_the_winners_runs(sweep_copy
     assert status == 0
     files = [sweep_copy / "best" / f"addition-{name}.yaml" for name in ("rnn", "gru")]
     assert out.splitlines()[-2:] == list(map(str, files))
-    monkeypatch.setattr("workbench.cli.execution.RunPool.run", lambda self, experiments, listen: expected(experiments))
+    monkeypatch.setattr("workbench.execution.RunPool.run", lambda self, experiments, listen: expected(experiments))
     for file in files:
         arguments = ["compare", "--config", str(file), "--seeds", "1", "--device", "cpu", "--wandb", "off"]
         assert main([*arguments, "--out", str(sweep_copy)]) == 0

@@ -47,7 +47,7 @@ def describe(name: str) -> str:
         UserError: if nothing has that name.
     """
     with user_errors(name):
-        if name not in ARCHITECTURES and name not in tasks.names() and not is_custom(name) and not is_file(name):
+        if name not in ARCHITECTURES and name not in tasks.names() and ":" not in name:
             raise ValueError(f"unknown name {name!r}{did_you_mean(name, [*ARCHITECTURES, *tasks.names()])}")
         if name in tasks.names() or is_file(name) or (is_custom(name) and is_task(name)):
             cls: type = tasks.load(name)

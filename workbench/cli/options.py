@@ -1,21 +1,32 @@
 """Options that several commands share: where to train, durations, names for W&B."""
 
-import os
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from analysis.dashboards.mirror.state import Mode, resolve_destination
 from architectures.limits import quote
-from workbench.config import MAX_SECONDS, MAX_THREADS, MAX_WORKERS
+from workbench.config import MAX_SECONDS, MAX_THREADS, MAX_WORKERS, Mode
 from workbench.errors import UserError
+from workbench.execution import default_workers
+from workbench.results_folder import existing_folder, refuse_inside
 from workbench.validation import check_choice, check_int
 
 if TYPE_CHECKING:
     from analysis.dashboards.mirror.mirror import Mirror
+
+__all__ = [
+    "Device",
+    "RunOptions",
+    "check_required",
+    "check_wandb_name",
+    "default_workers",
+    "existing_folder",
+    "parse_duration",
+    "refuse_inside",
+    "take_options",
+]
 
 T = TypeVar("T")
 Device = Literal["auto", "cpu", "cuda"]
@@ -69,6 +80,7 @@ class RunOptions:
             log: receives a line about each thing that goes wrong.
         """
         from analysis.dashboards.mirror.mirror import Mirror
+        from analysis.dashboards.mirror.state import resolve_destination
 
         destination, checkpoints = resolve_destination(self.folder, self.wandb_project), self.wandb_checkpoints
         return Mirror(self.folder, self.wandb, destination, log, checkpoints=checkpoints)
@@ -83,15 +95,6 @@ class RunOptions:
         return self.workers or default_workers(device, self.threads)
 
 
-def default_workers(device: str, threads: int) -> int:
-    """Returns how many processes of `threads` threads run at the same time unless an option says otherwise."""
-    return 1 if device == "cuda" else max(1, len(os.sched_getaffinity(0)) // threads)
-
-
-RESULT_FOLDERS = ("runs", "sweep", "untrained", "figures", "tables", "wandb")
-"""Folders that a folder of results has; one of the first three if there is any result in it."""
-RESULT_PATTERNS = ("runs/*/*/*/seed-*", "untrained/*/*/*/seed-*", "sweep.yaml")
-"""Paths by one of which a folder of results is recognised."""
 REQUIRED: Mapping[str, tuple[str, str]] = {
     "task": ("the task", "--task NAME"),
     "architecture": ("the architecture", "--architecture NAME"),
@@ -123,44 +126,6 @@ def check_required(values: Mapping[str, Any], *names: str) -> None:
     things, flags = [thing for thing, _ in missing], " ".join(flag for _, flag in missing)
     listed = " (workbench list shows the names)" if "NAME" in flags else ""
     raise UserError(f"name {' and '.join(filter(None, (', '.join(things[:-1]), things[-1])))}: {flags}{listed}")
-
-
-def existing_folder(path: str | Path) -> Path:
-    """Returns the folder of results that a user has named.
-
-    Raises:
-        UserError: if there is no such folder, or it is not the folder of results but something in one.
-    """
-    folder = Path(path)
-    refuse_inside(folder)
-    # Unlike the methods of Path, these never raise, whatever the path is.
-    if os.path.isdir(folder):
-        return folder
-    raise UserError(f"there is no folder {folder}; name the one that was given as --out")
-
-
-def refuse_inside(path: Path) -> None:
-    """Refuses a file or folder that lies in a folder of results, where that folder itself is due.
-
-    Raises:
-        UserError: that names the folder of results.
-    """
-    if (owner := find_owner(path)) is not None:
-        raise UserError(f"{path} lies in the folder of results {owner}; name that one")
-
-
-def find_owner(path: Path) -> Path | None:
-    """Returns the folder of results that a file or folder lies in; `None` if it is itself one, or lies in none."""
-    if not os.path.exists(path) or any(os.path.isdir(path / name) for name in RESULT_FOLDERS[:3]):
-        return None
-    absolute = path.absolute()
-    for depth, parent in enumerate(absolute.parents):
-        if absolute.parts[-depth - 1] not in RESULT_FOLDERS and not (depth == 0 and os.path.isfile(path)):
-            continue
-        with suppress(OSError):
-            if any(next(parent.glob(pattern), None) is not None for pattern in RESULT_PATTERNS):
-                return parent if path.is_absolute() else Path(os.path.relpath(parent))
-    return None
 
 
 def take_options(cls: type[T], values: dict[str, Any]) -> T:

@@ -6,7 +6,7 @@ from typing import Any
 
 from architectures.limits import quote
 from architectures.option_values import UNKNOWN, read_values
-from architectures.registry import load_class
+from architectures.registry import is_defined, load_class
 from architectures.suggest import did_you_mean
 from workbench.tasks.base import Task
 from workbench.tasks.file_names import is_file, path_of
@@ -60,7 +60,7 @@ def load(name: str) -> type[Task]:
     """
     if not isinstance(name, str):
         raise TypeError(f"a task is named by a text, not {quote(name)}")
-    if name not in CATALOGUE and ":" not in name:
+    if name not in CATALOGUE and ":" not in name and not is_defined("task", name):
         raise ValueError(
             f"unknown task {quote(name)} (a custom task is named package.module:Class){did_you_mean(name, CATALOGUE)}"
         )

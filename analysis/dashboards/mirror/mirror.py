@@ -25,7 +25,6 @@ from analysis.dashboards.mirror.state import (
     RECORDS_FOLDER,
     STATE_FILE,
     Destination,
-    Mode,
     SyncState,
     iter_states,
     read_state,
@@ -33,6 +32,7 @@ from analysis.dashboards.mirror.state import (
     records_lock,
     write_state,
 )
+from workbench.config import Mode
 from workbench.files import describe_error
 from workbench.results import Run
 

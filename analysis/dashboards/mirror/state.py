@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 from filelock import FileLock
 
@@ -15,8 +14,6 @@ from workbench.errors import UserError
 from workbench.files import read_json, write_json
 from workbench.validation import from_mapping
 
-Mode = Literal["off", "offline", "online"]
-"""No records, records on this machine alone, or records that are sent, too."""
 DEFAULT_PROJECT = "sequence-workbench"
 """The default W&B project."""
 STATE_FILE = "wandb.json"

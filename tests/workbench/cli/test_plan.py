@@ -7,10 +7,10 @@ import pytest
 from tests.workbench.cli.stored_runs import store_run
 from tests.workbench.experiments import small
 from tests.workbench.test_cli_output import frames, use_terminal
-from workbench.cli import execution, output
+from workbench import execution, progress
 from workbench.cli.execution import execute
 from workbench.cli.options import RunOptions
-from workbench.cli.output import RunProgress
+from workbench.progress import RunProgress
 from workbench.run_pool import RunEvent
 
 
@@ -71,7 +71,7 @@ def test_the_plan_of_a_comparison_counts_its_runs(monkeypatch, tmp_path):
 def clock(monkeypatch):
     """A clock that a test moves."""
     time = [100.0]
-    monkeypatch.setattr(output, "time", type("Time", (), {"monotonic": staticmethod(lambda: time[0])}))
+    monkeypatch.setattr(progress, "time", type("Time", (), {"monotonic": staticmethod(lambda: time[0])}))
     return time
 
 
@@ -81,14 +81,14 @@ def progress_of(experiments, **options):
 
 def test_the_time_left_is_told_once_after_the_first_run(clock, capsys):
     # Of 400 steps, 60 were made before: resumed ones took no time now, and say nothing of the speed.
-    with progress_of([small("gru", steps=100)] * 4, tell_time=True) as progress:
-        progress.on_step(0, 60)
+    with progress_of([small("gru", steps=100)] * 4, tell_time=True) as bar:
+        bar.on_step(0, 60)
         clock[0] += 3
-        progress.on_step(1, 20)
+        bar.on_step(1, 20)
         clock[0] += 5
-        progress.on_end(0, "test loss 1")
+        bar.on_end(0, "test loss 1")
         clock[0] += 500
-        progress.on_end(1, "test loss 2")
+        bar.on_end(1, "test loss 2")
     # 40 steps were timed, in 8 seconds, and 280 are left: 56 seconds.
     assert capsys.readouterr().err.splitlines() == [
         "[1/4] run 0: test loss 1",
@@ -98,23 +98,23 @@ def test_the_time_left_is_told_once_after_the_first_run(clock, capsys):
 
 
 def test_it_is_not_told_before_anything_was_timed_nor_at_the_end(clock, capsys):
-    with progress_of([small("gru", steps=10)] * 2, tell_time=True) as progress:
-        progress.on_end(0, "failed")
+    with progress_of([small("gru", steps=10)] * 2, tell_time=True) as bar:
+        bar.on_end(0, "failed")
         clock[0] += 5
-        progress.on_step(1, 5)
+        bar.on_step(1, 5)
         clock[0] += 5
-        progress.on_end(1, "test loss 2")
+        bar.on_end(1, "test loss 2")
     assert capsys.readouterr().err.splitlines() == ["[1/2] run 0: failed", "[2/2] run 1: test loss 2"]
 
 
 def test_on_a_terminal_the_line_lives(monkeypatch, clock):
     terminal = use_terminal(monkeypatch)
-    with progress_of([small("gru", steps=100)] * 3, tell_time=True) as progress:
-        progress.on_step(0, 60)
-        progress.on_step(1, 20)
+    with progress_of([small("gru", steps=100)] * 3, tell_time=True) as bar:
+        bar.on_step(0, 60)
+        bar.on_step(1, 20)
         clock[0] += 8
-        progress.on_end(0, "test loss 1")
-        progress.on_step(1, 20)
+        bar.on_end(0, "test loss 1")
+        bar.on_step(1, 20)
         assert "120/300 steps" in frames(terminal)[-1]
         assert frames(terminal)[-1].rstrip().endswith("1/3 runs, 1 under way; run 1")
     assert "at the speed so far" not in terminal.getvalue()

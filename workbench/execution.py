@@ -1,0 +1,175 @@
+"""Running experiments: finished runs are read, the others trained, with progress and a clean stop."""
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+from architectures.kernels import build_native_kernels
+from architectures.registry import load_encoder_class
+from workbench.config import Experiment
+from workbench.errors import UserError
+from workbench.given_classes import find_unpicklable
+from workbench.interrupts import stop_on_interrupt
+from workbench.memory_needs import check_memory
+from workbench.progress import RunProgress, run_label, run_summary
+from workbench.results import Run, read_run
+from workbench.run_folder import check_free, claim, run_folder
+from workbench.run_pool import RunEvent, RunPool, SameProcessPool
+
+
+class RunMirror(Protocol):
+    """Receives every finished run, and is open while runs are trained."""
+
+    def add(self, run: Run) -> object:
+        """Takes a run."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> object: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """What has become of experiments."""
+
+    runs: tuple[Run, ...]
+    """The finished runs, in the order of the experiments."""
+    failures: tuple[str, ...]
+    """A line for each run that failed."""
+    asked: int
+    """The number of experiments."""
+    timed_out: bool = False
+    """True if the time was up before all were finished."""
+
+    @property
+    def stopped(self) -> bool:
+        """True if it ended before all experiments did."""
+        return len(self.runs) + len(self.failures) < self.asked
+
+    def describe_stop(self) -> str:
+        """Returns why it ended before all experiments did, and how many are finished."""
+        reason = "the time is up" if self.timed_out else "interrupted"
+        return f"{reason}: {len(self.runs)} of {self.asked} runs are finished"
+
+
+def default_workers(device: str, threads: int) -> int:
+    """Returns how many processes of `threads` threads run at the same time unless an option says otherwise."""
+    return 1 if device == "cuda" else max(1, len(os.sched_getaffinity(0)) // threads)
+
+
+def execute_runs(
+    experiments: Sequence[Experiment],
+    *,
+    out: Path,
+    device: str,
+    workers: int,
+    threads: int,
+    say: Callable[[str], None],
+    warn: Callable[[str], None],
+    on_start: Callable[[], None] = lambda: None,
+    label: Callable[[Experiment], str] = run_label,
+    mirror: RunMirror | None = None,
+    deadline: float | None = None,
+    plan: str | None = None,
+    quiet: bool = False,
+) -> Execution:
+    """Runs the experiments that have not been run yet.
+
+    Args:
+        experiments: what to run.
+        out: the folder of results, which can be written.
+        device: cpu or cuda.
+        workers: how many run at the same time.
+        threads: of each.
+        say: receives lines about what is done.
+        warn: receives lines about what went wrong.
+        on_start: called before anything is trained, once the folder and the finished runs have been checked.
+        label: returns the name of an experiment in messages.
+        mirror: receives every finished run.
+        deadline: when to save what is under way and end, by `time.monotonic`; by default when all is done.
+        plan: what the experiments are, in words; then it is said before anything is trained, with how many are left
+            and how many run at a time, and once the first has ended, how long the others will take.
+        quiet: whether no progress is shown.
+
+    Raises:
+        UserError: if one of them is refused. Nothing more is started then; what was under way can be resumed.
+    """
+    runs: dict[int, Run] = {}
+    for index, experiment in enumerate(experiments):
+        folder = run_folder(out, experiment)
+        if (folder / "result.json").exists():
+            claim(folder, experiment)
+            runs[index] = read_run(folder)
+    pending = [index for index in range(len(experiments)) if index not in runs]
+    for index in pending:
+        # Before anything is started, so that this command takes no lock from one that is under way.
+        check_free(run_folder(out, experiments[index]))
+    for experiment in {experiments[index].identity: experiments[index] for index in pending}.values():
+        check_memory(experiment, device)
+    on_start()
+    if (unpicklable := find_unpicklable()) is not None and pending:
+        warn(f"{unpicklable}; so the runs are trained one after another in this process")
+        workers = 1
+    reading = f"{len(runs)} of {len(experiments)} runs are finished already and are read" if runs else ""
+    if plan is not None:
+        training = f"{min(workers, len(pending))} at a time on {device}" if pending else ""
+        say("; ".join(filter(None, (plan, reading or "none is finished yet", training))))
+    elif reading:
+        say(reading)
+    if device == "cpu" and any(load_encoder_class(experiments[index].architecture.name).compiled for index in pending):
+        build_native_kernels(warn)
+    pool: RunPool | SameProcessPool = RunPool(out=out, workers=workers, device=device, threads=threads)
+    if unpicklable is not None:
+        pool = SameProcessPool(out=out, device=device, threads=threads)
+    refusals: list[str] = []
+    failures: list[str] = []
+
+    labels = [label(experiments[index]) for index in pending]
+    add: Callable[[Run], object] = (lambda run: None) if mirror is None else mirror.add
+    opened: AbstractContextManager[object] = nullcontext() if mirror is None else mirror
+    with (
+        opened,
+        RunProgress(
+            [experiments[index] for index in pending], labels, tell_time=plan is not None, quiet=quiet
+        ) as progress,
+        stop_on_interrupt(pool, deadline) as stop_reason,
+    ):
+
+        def on_event(position: int, event: RunEvent) -> None:
+            index = pending[position]
+            match event.kind:
+                case "step":
+                    progress.on_step(position, event.step)
+                case "note":
+                    progress.print_line(f"{labels[position]}: {event.text}")
+                case "finished":
+                    run = read_run(run_folder(out, experiments[index]))
+                    runs[index] = run
+                    progress.on_end(position, run_summary(run))
+                    add(run)
+                case "stopped" | "busy":
+                    pass
+                case "refused":
+                    refusals.append(event.text)
+                    pool.stop()
+                case "failed":
+                    failures.append(f"{labels[position]} failed: {event.text}")
+                    progress.on_end(position, "failed")
+
+        for run in list(runs.values()):
+            add(run)
+        pool.run([experiments[index] for index in pending], on_event)
+
+    if refusals:
+        raise UserError(refusals[0])
+    for line in failures:
+        warn(line)
+    return Execution(
+        runs=tuple(runs[index] for index in sorted(runs)),
+        failures=tuple(failures),
+        asked=len(experiments),
+        timed_out=stop_reason.timed_out,
+    )
