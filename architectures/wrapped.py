@@ -2,7 +2,7 @@
 
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -40,6 +40,8 @@ class WrappedModule(Encoder):
     make: ClassVar[Callable[..., nn.Module]]
     """Makes the module from `input_size=` and the options."""
     reach: ClassVar[int | None] = None
+    texts: ClassVar[Mapping[str, str]] = {}
+    """The code that the class stands for, by name."""
 
     def __init__(self, input_size: int, **options: Any) -> None:
         super().__init__(input_size)

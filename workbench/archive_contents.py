@@ -29,7 +29,8 @@ PATTERNS: dict[Kind, re.Pattern[str]] = {
         "untrained": rf"untrained/{_SEED}/(?:config\.yaml|analysis\.json)",
         "study": rf"sweep\.(?:yaml|db)|sweep/(?:{_NAME}/)*{_NAME}\.json",
         "comparison": r"comparison(?:-[0-9]+)?\.yaml",
-        "report": rf"report\.html|(?:comparison|analysis|tuning)\.csv|figures/{_NAME}\.(?:svg|png)|tables/{_NAME}\.tex|"
+        "report": rf"report\.html|(?:comparison|curves|analysis|tuning)\.csv|figures/{_NAME}\.(?:svg|png)|"
+        rf"tables/{_NAME}\.tex|"
         rf"(?:figures|tables)/\.made-by-report|results/{_NAME}\.(?:md|json)|results/figures/{_NAME}\.(?:svg|png)",
     }.items()
 }

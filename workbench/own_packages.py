@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import FrameType, ModuleType
@@ -109,6 +110,11 @@ def imported_from_here() -> bool:
             return file.startswith(FOLDERS)
         frame = frame.f_back
     return False
+
+
+def call(module: str, function: str) -> None:
+    """Calls a function of this project in a process that was started for it, whatever lies on its path."""
+    getattr(import_module(module), function)()
 
 
 def install() -> None:

@@ -45,6 +45,23 @@ def load_probe(name: str) -> Probe:
     return cast(Probe, importlib.import_module(f"analysis.probes.{name}"))
 
 
+def select_probes(text: str | None) -> list[str]:
+    """Returns the probes that are named, with commas between them, in the order of the list; all if it is `None`.
+
+    Raises:
+        UserError: if one of them is unknown, or none is named.
+    """
+    if text is None:
+        return list(PROBES)
+    names = [name.strip().replace("-", "_") for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in PROBES:
+            raise UserError(f"unknown probe {name!r}{did_you_mean(name, PROBES)}")
+    if not names:
+        raise UserError(f"name at least one probe: --probes {','.join(PROBES)}")
+    return [name for name in PROBES if name in names]
+
+
 def probe_revision(name: str) -> int:
     """Returns the revision of a probe, `REVISION` of its module, or 1.
 

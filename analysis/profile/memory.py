@@ -45,7 +45,7 @@ def peak_on_cpu(cases: Sequence[BenchmarkCase], threads: int) -> list[int | None
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
     # NumPy would start threads on import, and they do not survive a fork.
     environment["OPENBLAS_NUM_THREADS"] = "1"
-    code = "from analysis.profile.memory import measure_requested_cases; measure_requested_cases()"
+    code = "from workbench.own_packages import call; call('analysis.profile.memory', 'measure_requested_cases')"
     request = json.dumps({"threads": threads, "cases": [asdict(case) for case in cases]})
     process = subprocess.run(
         [sys.executable, "-c", code], input=request, capture_output=True, text=True, env=environment

@@ -27,6 +27,7 @@ from analysis.report.tuning import chapter as tuning
 from analysis.report.tuning.fairness import check_tuning_fairness
 from analysis.report.tuning.tables import trials_table
 from analysis.report.tuning.tuned_tasks import tuned_tasks
+from analysis.run_tables import comparison_table, curves_table
 from workbench import study_files
 from workbench.errors import UserError
 from workbench.files import write_text
@@ -40,7 +41,7 @@ LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib", "seaborn")
 
 
 def write_report(out: Path) -> Path:
-    """Writes `report.html`, `comparison.csv`, `figures/` and `tables/` into the folder of a comparison.
+    """Writes `report.html`, `comparison.csv`, `curves.csv`, `figures/` and `tables/` into a comparison's folder.
 
     `analysis.csv` is written if some runs were probed, and `tuning.csv` if architectures were tuned. The same runs
     give the same bytes, except for the PNG files. Figures and tables that only an earlier report had are removed.
@@ -79,7 +80,8 @@ def write_report(out: Path) -> Path:
     if studies:
         write_text(out / "tuning.csv", trials_table(studies).to_csv(index=False, lineterminator="\n"))
     if runs:
-        write_text(out / "comparison.csv", tables.comparison_table(runs).to_csv(index=False, lineterminator="\n"))
+        write_text(out / "comparison.csv", comparison_table(runs).to_csv(index=False, lineterminator="\n"))
+        write_text(out / "curves.csv", curves_table(runs).to_csv(index=False, lineterminator="\n"))
     memory = memory_by_anchor(results)
     page = Page(
         title=report_title(sections, studies),

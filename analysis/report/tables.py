@@ -1,29 +1,23 @@
-"""Tables of a task's chapter, and the table of all runs that is written to `comparison.csv`."""
+"""Tables of a task's chapter."""
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from string import ascii_lowercase
-from typing import Any
-
-import pandas as pd
 
 from analysis.comparison.intervals import loss_interval, loss_scale, share_interval
 from analysis.comparison.losses import MIN_SEEDS, compare_losses
 from analysis.comparison.solve_times import median_time
 from analysis.formatting import ABSENT, format_count, format_number, format_range
-from analysis.grouping import Row, Section, flatten_config, identity_columns
+from analysis.grouping import Row, Section
 from analysis.published_figures import PublishedSource, catalogue_name, find_published
 from analysis.report.blocks import Cell, Column, Table
 from analysis.report.summary import best_rows, format_standing
 from analysis.statistics import mean_interval
 from analysis.style import LINE_STYLES
 from workbench.custom_parts import split_revision
-from workbench.results import Run
 
 ACCURACY_DECIMALS = 4
-SPLITS = ("test", "validation")
-"""Keys of `result.json` that hold a mapping of metrics."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,25 +179,3 @@ def published_table(section: Section) -> Table | None:
             for letter, source in zip(ascii_lowercase, sources, strict=False)
         ),
     )
-
-
-def comparison_table(runs: Sequence[Run]) -> pd.DataFrame:
-    """Returns a row for each run: its identity, its results, its timing and its training settings.
-
-    Nested values have columns of their own, such as `test/loss`. Values that a run does not have are missing.
-    """
-    metrics = sorted({name for run in runs for split in SPLITS for name in run.result.get(split) or {}})
-    # Integer columns stay integer even if some runs have no value.
-    return pd.DataFrame([run_record(run, metrics) for run in runs]).convert_dtypes()
-
-
-def run_record(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
-    """Returns a run as one flat row, with a column for each of the metrics in every split."""
-    experiment = run.experiment
-    record = identity_columns(experiment)
-    record |= {key: value for key, value in run.result.items() if key not in SPLITS}
-    record |= {f"{split}/{name}": (run.result.get(split) or {}).get(name) for split in SPLITS for name in metrics}
-    record |= run.timing
-    prefixes = ("optimization.", "budget.", "embedding_size")
-    settings = flatten_config(experiment).items()
-    return record | {key.replace(".", "/"): value for key, value in settings if key.startswith(prefixes)}

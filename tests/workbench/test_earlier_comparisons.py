@@ -2,8 +2,8 @@
 
 import yaml
 
-from workbench.cli.compare import write_comparison
 from workbench.comparison import Comparison
+from workbench.comparison_file import write_comparison
 from workbench.files import read_yaml
 
 

@@ -91,12 +91,13 @@ def main(arguments: list[str]) -> int:
     # Imported only now, as it takes seconds: a mistake is answered at once.
     from analysis.probes import registry, runner
     from analysis.probes.parallel import run_all
+    from analysis.probes.progress import ProbeProgress, describe_problems
     from analysis.probes.runner import ProbeOptions
     from analysis.probes.settings import ProbeSettings
-    from workbench.cli.analyze_output import AnalyzeProgress, describe_problems, result_table
+    from workbench.cli.analyze_output import result_table
     from workbench.devices import resolve_device
 
-    names, device = parse_probe_names(options.probes), resolve_device(options.device)
+    names, device = registry.select_probes(options.probes), resolve_device(options.device)
     probe_options = ProbeOptions(
         names=names, settings=ProbeSettings(**values), again=again, threads=options.threads, device=device
     )
@@ -115,7 +116,7 @@ def main(arguments: list[str]) -> int:
         warn(line)
     if not jobs:
         return 2
-    with AnalyzeProgress(jobs, names) as progress:
+    with ProbeProgress(jobs, names) as progress:
         records = run_all(
             jobs,
             probe_options,
@@ -135,26 +136,6 @@ def main(arguments: list[str]) -> int:
         if out is not None:
             update_mirror(out)
     return 1 if progress.failed else 0
-
-
-def parse_probe_names(text: str | None) -> list[str]:
-    """Returns the probes that are named, in the order of the catalogue; all if `text` is `None`.
-
-    Raises:
-        UserError: if one of them is unknown.
-    """
-    from analysis.probes.registry import PROBES
-    from architectures.suggest import did_you_mean
-
-    if text is None:
-        return list(PROBES)
-    names = [name.strip().replace("-", "_") for name in text.split(",") if name.strip()]
-    for name in names:
-        if name not in PROBES:
-            raise UserError(f"unknown probe {name!r}{did_you_mean(name, PROBES)}")
-    if not names:
-        raise UserError(f"name at least one probe: --probes {','.join(PROBES)}")
-    return [name for name in PROBES if name in names]
 
 
 def untrained_experiments(options: UntrainedOptions, named_options: Mapping[str, NamedOptions]) -> list[Experiment]:

@@ -1,105 +1,21 @@
-"""Terminal output of `workbench analyze`: progress, problems, and the metrics that the report ranks by."""
+"""Terminal output of `workbench analyze`: the metrics that the report ranks by."""
 
-import sys
 from collections.abc import Mapping, Sequence
-from types import TracebackType
+from typing import TYPE_CHECKING
 
-from analysis.formatting import ABSENT, AT_LEAST, HIDDEN_UNITS, format_number, format_plain, pluralize
-from analysis.probes.errors import OUT_OF_MEMORY
-from analysis.probes.records import ProbeRecord
-from analysis.probes.runner import ProbeEvent, ProbeJob, out_of_memory_measures, unavailable_probes
-from analysis.report.ranking import QUESTIONS
-from workbench.cli.output import ProgressBar, align_columns, run_label
+from workbench.cli.output import align_columns
 
-
-class AnalyzeProgress(ProgressBar):
-    """Progress of probes: a bar over all probes of all models, or a line for each probe that ends.
-
-    Args:
-        jobs: the models.
-        names: the probes that are applied to each.
-    """
-
-    def __init__(self, jobs: Sequence[ProbeJob], names: Sequence[str]) -> None:
-        self.count = len(jobs) * len(names)
-        super().__init__("probes", self.count)
-        self.labels = model_labels(jobs)
-        self.read = 0
-        """Probes whose results were there already."""
-        self.failed: dict[tuple[str, str], list[int]] = {}
-        """The jobs that a probe failed on, by the probe and the reason."""
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
-        super().__exit__(kind, value, tb)
-        if kind is None and self.read:
-            print(f"{self.read} of {pluralize(self.count, 'probe')} known already", file=sys.stderr)
-
-    def on_event(self, event: ProbeEvent) -> None:
-        """Shows what has happened to a probe of a model."""
-        label = f"{self.labels[event.job]}, {event.probe}"
-        if event.kind == "begun":
-            self.update(self.done, status=label)
-            return
-        done = self.done + 1
-        if event.kind == "read":
-            self.read += 1
-            self.update(done, instant=True)
-            return
-        outcome = f"{format_number(event.seconds)} s"
-        if event.kind == "failed":
-            self.failed.setdefault((event.probe, event.text), []).append(event.job)
-            outcome = "failed"
-        if event.record is not None and event.record.result is None:
-            outcome = "not available"
-        self.update(done, line=f"[{done}/{self.count}] {label}: {outcome}")
+if TYPE_CHECKING:
+    from analysis.probes.records import ProbeRecord
+    from analysis.probes.runner import ProbeJob
 
 
-def model_labels(jobs: Sequence[ProbeJob]) -> list[str]:
-    """Returns a short name of each model, with its identity if the name alone is not unique."""
-    names = [run_label(job.experiment) for job in jobs]
-    return [
-        f"{name} ({job.experiment.identity})" if names.count(name) > 1 else name
-        for name, job in zip(names, jobs, strict=True)
-    ]
-
-
-def describe_problems(
-    jobs: Sequence[ProbeJob],
-    records: Sequence[Mapping[str, ProbeRecord]],
-    failed: Mapping[tuple[str, str], Sequence[int]],
-) -> list[str]:
-    """Returns a line for each probe and reason for which something is not available, is incomplete or has failed.
-
-    Args:
-        jobs: the models.
-        records: the results of each, by probe.
-        failed: the indices of the jobs that a probe failed on, by the probe and the reason.
-    """
-    lines = []
-    for (probe, reason), indices in unavailable_probes(records).items():
-        lines.append(f"{probe} is not available for {_describe_models(jobs, indices)}: {reason}")
-    for (probe, measures), indices in out_of_memory_measures(records).items():
-        missing = ", ".join(measure.replace("_", " ") for measure in measures)
-        lines.append(f"{probe} of {_describe_models(jobs, indices)} is without {missing}: {OUT_OF_MEMORY}")
-    by_reason: dict[tuple[str, tuple[int, ...]], list[str]] = {}
-    for (probe, reason), failed_jobs in failed.items():
-        by_reason.setdefault((reason, tuple(failed_jobs)), []).append(probe)
-    for (reason, jobs_of_reason), probes in by_reason.items():
-        lines.append(f"{', '.join(probes)} failed for {_describe_models(jobs, jobs_of_reason)}: {reason}")
-    return lines
-
-
-def _describe_models(jobs: Sequence[ProbeJob], indices: Sequence[int]) -> str:
-    if len(indices) == 1:
-        return run_label(jobs[indices[0]].experiment)
-    if len(indices) == len(jobs):
-        return f"any of the {len(jobs)} models"
-    names = dict.fromkeys(f"{jobs[i].experiment.task.name} {jobs[i].experiment.architecture.name}" for i in indices)
-    return f"{', '.join(names)} ({pluralize(len(indices), 'model')})"
-
-
-def result_table(jobs: Sequence[ProbeJob], records: Sequence[Mapping[str, ProbeRecord]]) -> str:
+def result_table(jobs: "Sequence[ProbeJob]", records: "Sequence[Mapping[str, ProbeRecord]]") -> str:
     """Returns a table with a line for each model and a column for each ranked metric that some of them have."""
+    from analysis.formatting import ABSENT, AT_LEAST, HIDDEN_UNITS, format_plain
+    from analysis.probes.progress import model_labels
+    from analysis.report.ranking import QUESTIONS
+
     rows = []
     for label, by_probe in zip(model_labels(jobs), records, strict=True):
         cells = {}

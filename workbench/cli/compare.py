@@ -1,15 +1,7 @@
 """`workbench compare`: architectures on tasks, with several seeds, and a report."""
 
-import re
 from argparse import SUPPRESS
-from collections.abc import Mapping
-from math import prod
-from pathlib import Path
-from typing import Any
 
-import yaml
-
-from analysis.formatting import pluralize
 from workbench.cli.data_lines import tell_about_data
 from workbench.cli.execution import INTERRUPTED, execute
 from workbench.cli.habits import check_task_names
@@ -18,10 +10,9 @@ from workbench.cli.output import warn
 from workbench.cli.parser import Parser, merge_options, parse_arguments
 from workbench.cli.wandb_mirror import publish
 from workbench.comparison import Comparison
+from workbench.comparison_file import write_comparison
 from workbench.config import Budget, Numerics, Optimization
 from workbench.custom_parts import PART_KINDS
-from workbench.errors import UserError
-from workbench.files import read_yaml, write_yaml
 from workbench.resolve import find_warnings
 
 DESCRIPTION = """Train every architecture on every task under the same rules, and write a report.
@@ -36,8 +27,6 @@ EXAMPLES = """examples:
       --match parameters --seeds 5 --steps 5000 --workers 2 --out results
   workbench compare --config results/comparison.yaml --seeds 10 --out results
 """
-COMPARISON_FILE = "comparison.yaml"
-EARLIER_FILE = re.compile(r"comparison-(\d+)\.yaml")
 
 
 def main(arguments: list[str]) -> int:
@@ -50,6 +39,8 @@ def main(arguments: list[str]) -> int:
     for kind in PART_KINDS:
         values[kind] = merge_options(kind, values[kind], named_options.get(kind, {}))
     comparison = Comparison.from_dict({key: value for key, value in values.items() if value is not None})
+    from analysis.plans import describe_plan
+
     experiments = comparison.experiments()
     for line in dict.fromkeys(line for experiment in experiments for line in find_warnings(experiment)):
         warn(f"warning: {line}")
@@ -65,49 +56,6 @@ def main(arguments: list[str]) -> int:
         if status != INTERRUPTED:
             publish(options)
     return status
-
-
-def describe_plan(comparison: Comparison) -> str:
-    """Returns how many runs a comparison has, and why.
-
-    Example:
-        >>> describe_plan(Comparison(tasks=("copy",), architectures=("lstm", "gru"), seeds=3))
-        '6 runs: 2 architectures x 1 task x 3 seeds'
-    """
-    factors = [
-        (len(comparison.architectures), "architecture"),
-        (len(comparison.tasks), "task"),
-        (comparison.seeds, "seed"),
-    ]
-    runs = prod(amount for amount, _ in factors)
-    return f"{pluralize(runs, 'run')}: {' x '.join(pluralize(amount, noun) for amount, noun in factors)}"
-
-
-def write_comparison(out: Path, comparison: Comparison) -> None:
-    """Writes a comparison to `out/comparison.yaml`.
-
-    If another comparison is there, it becomes `comparison-1.yaml`, or has the next number that is free. One that
-    differs only in the number of its seeds is replaced.
-    """
-    path, values = out / COMPARISON_FILE, comparison.to_dict()
-    if path.exists() and (previous := read_comparison_key(path)) != comparison_key(values):
-        earlier = {int(match[1]): file for file in out.iterdir() if (match := EARLIER_FILE.fullmatch(file.name))}
-        if previous is None or previous not in map(read_comparison_key, earlier.values()):
-            path.rename(out / f"comparison-{max(earlier, default=0) + 1}.yaml")
-    write_yaml(path, values)
-
-
-def read_comparison_key(path: Path) -> str | None:
-    """Returns `comparison_key` of a file; `None` if it cannot be read."""
-    try:
-        return comparison_key(read_yaml(path))
-    except UserError:
-        return None
-
-
-def comparison_key(values: Mapping[str, Any]) -> str:
-    """Returns a text that is the same for the same comparison, whatever the number of its seeds."""
-    return yaml.safe_dump({**values, "seeds": None})
 
 
 def build_parser() -> Parser:

@@ -1,60 +1,20 @@
-"""The W&B mirror at the end of a command: brings it up to date, and sends it if the user wants that."""
+"""The W&B mirror at the end of a command."""
 
-from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 
-from analysis.dashboards.mirror import sources, state
-from analysis.dashboards.mirror.mirror import Mirror, remove_replaced_records
 from workbench.cli.options import RunOptions
 from workbench.cli.output import warn
-from workbench.errors import UserError
 
 
 def publish(options: RunOptions) -> None:
     """Mirrors the comparison as its report shows it and, with `--wandb online`, sends what has not been sent."""
-    if options.wandb == "off" or find_spec("wandb") is None:
-        return
-    with options.mirror(warn) as mirror:
-        mirror.add_comparison()
-    remove_replaced(options.folder)
-    if options.wandb == "online":
-        send_pending(options.folder)
+    from analysis.dashboards.mirror import publishing
 
-
-def send_pending(out: Path) -> None:
-    """Sends the records that have not been sent; a failure is one line, as the results are complete without it."""
-    from analysis.dashboards.mirror.account import fetch_account
-    from analysis.dashboards.mirror.sync import upload
-
-    pending: dict[state.Destination, list[Path]] = {}
-    for path, sync_state in state.iter_states(out):
-        # W&B could not find the files of a record that was written elsewhere.
-        if not sync_state.sent and sync_state.at == str(out.resolve()):
-            pending.setdefault(sync_state.place, []).append(path)
-    if not pending:
-        return
-    try:
-        account = fetch_account()
-        for destination, paths in pending.items():
-            upload(out, paths, destination, account)
-    except (UserError, OSError) as error:
-        warn(f"{error}; nothing is lost: workbench sync {out} sends what is left")
+    publishing.publish(options.folder, options.wandb, lambda: options.mirror(warn), warn)
 
 
 def update_mirror(out: Path) -> None:
     """Brings the records of a mirrored folder up to date, offline; a folder without a mirror is left alone."""
-    destination = state.mirrored_destination(out)
-    if destination is None:
-        return
-    with Mirror(out, "offline", destination, warn) as mirror:
-        for run, trial_info in sources.load_runs(out):
-            mirror.add(run, trial_info)
-        mirror.add_comparison()
-    remove_replaced(out)
+    from analysis.dashboards.mirror import publishing
 
-
-def remove_replaced(out: Path) -> None:
-    """Removes replaced records that are still there; if that fails, they only take up room."""
-    with suppress(OSError):
-        remove_replaced_records(out)
+    publishing.update_mirror(out, warn)

@@ -15,6 +15,7 @@ from analysis.probes.base import run_measures
 from analysis.probes.errors import OUT_OF_MEMORY, BrokenGpuError, failure_reason
 from analysis.probes.models import LoadedModel
 from analysis.probes.parallel import run_all
+from analysis.probes.progress import describe_problems, model_labels
 from analysis.probes.records import read_records
 from analysis.probes.result import Metric, ProbeResult
 from analysis.probes.runner import ProbeEvent, out_of_memory_measures
@@ -23,7 +24,6 @@ from tests.analysis.probe_doubles import SETTINGS, CountingProbe, fail_with, fai
 from tests.analysis.toy_probe import count_parameters, install_probes
 from tests.fork_server import start_process
 from tests.workbench.experiments import small
-from workbench.cli.analyze_output import describe_problems, model_labels
 from workbench.files import read_json
 
 OUT_OF_MEMORY_ERRORS = [

@@ -14,6 +14,7 @@ from analysis.report.blocks import Heading
 from analysis.report.build import report_title
 from analysis.report.summary import headline
 from analysis.report.tuning.tables import trials_table
+from analysis.run_tables import comparison_table
 from tests.analysis.report_runs import experiment, write_run
 from tests.analysis.tuning_studies import SETTINGS, study, trial
 from workbench.config import Experiment
@@ -52,7 +53,7 @@ def test_rankings_are_told_apart(runs: list[Run]) -> None:
 
 
 def test_the_table_of_all_runs_has_the_sources(runs: list[Run]) -> None:
-    table = tables.comparison_table(runs)
+    table = comparison_table(runs)
     counts = table.groupby(["task", "task_options", "task_source"]).size()
     assert counts.to_dict() == {("mnist", "{}", OLD): 6, ("mnist", "{}", NEW): 6}
     assert table["architecture_source"].isna().all()
@@ -82,7 +83,7 @@ def test_the_table_names_custom_code(tmp_path: Path) -> None:
     plain = experiment("leaky:Leaky")
     write_run(tmp_path, replace(plain, architecture=replace(plain.architecture, source=OLD)))
     write_run(tmp_path, experiment("gru"))
-    table = tables.comparison_table(list(finished_runs(tmp_path)))
+    table = comparison_table(list(finished_runs(tmp_path)))
     sources = table.set_index("architecture")["architecture_source"].dropna()
     assert sources.to_dict() == {"leaky:Leaky": OLD}
 

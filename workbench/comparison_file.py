@@ -1,0 +1,42 @@
+"""The file of a comparison in its folder, `comparison.yaml`, and the ones that were there before it."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from workbench.comparison import Comparison
+from workbench.errors import UserError
+from workbench.files import read_yaml, write_yaml
+
+COMPARISON_FILE = "comparison.yaml"
+EARLIER_FILE = re.compile(r"comparison-(\d+)\.yaml")
+
+
+def write_comparison(out: Path, comparison: Comparison) -> None:
+    """Writes a comparison to `out/comparison.yaml`.
+
+    If another comparison is there, it becomes `comparison-1.yaml`, or has the next number that is free. One that
+    differs only in the number of its seeds is replaced.
+    """
+    path, values = out / COMPARISON_FILE, comparison.to_dict()
+    if path.exists() and (previous := read_comparison_key(path)) != comparison_key(values):
+        earlier = {int(match[1]): file for file in out.iterdir() if (match := EARLIER_FILE.fullmatch(file.name))}
+        if previous is None or previous not in map(read_comparison_key, earlier.values()):
+            path.rename(out / f"comparison-{max(earlier, default=0) + 1}.yaml")
+    write_yaml(path, values)
+
+
+def read_comparison_key(path: Path) -> str | None:
+    """Returns `comparison_key` of a file; `None` if it cannot be read."""
+    try:
+        return comparison_key(read_yaml(path))
+    except UserError:
+        return None
+
+
+def comparison_key(values: Mapping[str, Any]) -> str:
+    """Returns a text that is the same for the same comparison, whatever the number of its seeds."""
+    return yaml.safe_dump({**values, "seeds": None})
