@@ -92,8 +92,8 @@ def curves_table(runs: Iterable[Run]) -> pd.DataFrame:
         if not path.exists():
             continue
         try:
-            # Every digit, as it was written.
-            metrics = pd.read_csv(path, float_precision="round_trip")
+            # By Python, to the last digit, as which version of pandas reads it depends.
+            metrics = pd.read_csv(path, dtype=str).map(float)
         except (OSError, ValueError, pd.errors.EmptyDataError) as error:
             raise UserError(f"{path} is not readable: {describe_error(error)}") from None
         columns = identity_columns(run.experiment)
@@ -101,7 +101,9 @@ def curves_table(runs: Iterable[Run]) -> pd.DataFrame:
         leading = {**{key: columns[key] for key in LEADING}, "hidden_size": width}
         for position, (key, value) in enumerate(leading.items()):
             metrics.insert(position, key, value)
-        tables.append(metrics.convert_dtypes(convert_floating=False))
+        tables.append(metrics.astype({"step": int}))
     if not tables:
         return pd.DataFrame(columns=[*LEADING, "hidden_size", "step"])
-    return pd.concat(tables, ignore_index=True)
+    table = pd.concat(tables, ignore_index=True)
+    # An architecture may have no width.
+    return table.astype({"hidden_size": "Int64"})

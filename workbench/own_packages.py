@@ -63,7 +63,8 @@ class OwnLoader(SourceFileLoader):
 def own_packages() -> Iterator[None]:
     """Puts this project's packages in the place of the user's modules of their names while it lasts.
 
-    Functions that a user calls, and that import inside, are called in it.
+    Functions that a user calls, and that import inside, are called in it. Afterwards the names are the user's again, if
+    the user has modules of these names on the path.
     """
     global _uses
     with _lock:
@@ -77,7 +78,7 @@ def own_packages() -> Iterator[None]:
         with _lock:
             _uses -= 1
             if _uses == 0:
-                hidden = {_top(name) for name in _theirs}
+                hidden = {_top(name) for name in _theirs} | find_hidden()
                 _ours.update({name: module for name, module in sys.modules.items() if _top(name) in hidden})
                 _exchange(_ours, _theirs)
 
@@ -96,17 +97,23 @@ def find_foreign() -> dict[str, ModuleType]:
     return {name: module for name, module in list(sys.modules.items()) if _top(name) in hidden} if hidden else {}
 
 
+def find_hidden() -> set[str]:
+    """Returns the imported packages of this project in whose place the user's code would find a module of its own."""
+    specs = {name: PathFinder.find_spec(name) for name in SHADOWED if name in sys.modules}
+    return {name for name, spec in specs.items() if spec is not None and not (spec.origin or "").startswith(FOLDERS)}
+
+
 def is_own(module: ModuleType) -> bool:
     """Returns whether a module is one of this project's."""
     return (getattr(module, "__file__", None) or "").startswith(FOLDERS)
 
 
 def imported_from_here() -> bool:
-    """Returns whether the import under way was begun by this project's code."""
-    frame: FrameType | None = sys._getframe(1)
+    """Returns whether the import under way was begun by this project's code; `find_spec` asks."""
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         file = frame.f_code.co_filename
-        if file != __file__ and not file.startswith(MACHINERY):
+        if not file.startswith(MACHINERY):
             return file.startswith(FOLDERS)
         frame = frame.f_back
     return False

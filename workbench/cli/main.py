@@ -65,6 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
 def run_command(arguments: list[str]) -> int:
     """Runs the command that is named first, and prints a user's mistake as one line; returns the exit status."""
     from workbench.errors import UserError, one_line
+    from workbench.own_packages import own_packages
 
     try:
         name = arguments[0]
@@ -76,7 +77,8 @@ def run_command(arguments: list[str]) -> int:
         # which an editable install does not find through the path.
         root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         sys.path += [path for path in (root, os.getcwd()) if path not in sys.path]
-        status: int = importlib.import_module(COMMANDS[name][0]).main(arguments[1:])
+        with own_packages():
+            status: int = importlib.import_module(COMMANDS[name][0]).main(arguments[1:])
         return status
     except UserError as error:
         print(one_line(f"workbench: {error}"), file=sys.stderr)
