@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from workbench.api.training import compare, train
     from workbench.api.wrapping import wrap
     from workbench.errors import UserError
+    from workbench.training import SequenceModule, TaskDataModule
 
 __all__ = [
     "Results",
+    "SequenceModule",
+    "TaskDataModule",
     "UserError",
     "analyze",
     "build",
@@ -40,6 +43,8 @@ __all__ = [
 
 _MODULES = {
     "Results": "workbench.api.results",
+    "SequenceModule": "workbench.training",
+    "TaskDataModule": "workbench.training",
     "UserError": "workbench.errors",
     "analyze": "workbench.api.probing",
     "build": "workbench.api.building",
