@@ -43,6 +43,8 @@ class WrappedModule(Encoder):
     texts: ClassVar[Mapping[str, str]] = {}
     """The code that the class stands for, by name."""
 
+    module: nn.Module
+
     def __init__(self, input_size: int, **options: Any) -> None:
         super().__init__(input_size)
         self.module = type(self).make(input_size=input_size, **options)

@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Protocol, Self
 
 from architectures.kernels import build_native_kernels
@@ -28,7 +29,9 @@ class RunMirror(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(self, *error: object) -> object: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None, /
+    ) -> bool | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,9 +132,8 @@ def execute_runs(
 
     labels = [label(experiments[index]) for index in pending]
     add: Callable[[Run], object] = (lambda run: None) if mirror is None else mirror.add
-    opened: AbstractContextManager[object] = nullcontext() if mirror is None else mirror
     with (
-        opened,
+        nullcontext() if mirror is None else mirror,
         RunProgress(
             [experiments[index] for index in pending], labels, tell_time=plan is not None, quiet=quiet
         ) as progress,

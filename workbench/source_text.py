@@ -113,7 +113,8 @@ def cut_class(lines: list[str], qualified_name: str, inside: int | None = None) 
 
 def first_line(node: ast.ClassDef) -> int:
     """Returns the number of the first line of a class, its decorators included."""
-    return min(part.lineno for part in (node, *node.decorator_list))
+    parts: list[ast.stmt | ast.expr] = [node, *node.decorator_list]
+    return min(part.lineno for part in parts)
 
 
 def iter_functions(cls: type) -> Iterator[FunctionType]:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from workbench.api.calls import api, warn
 from workbench.api.parts import ArchitectureLike, Options, TaskLike, name_part, name_parts, option_pairs
-from workbench.api.places import choose_place
+from workbench.api.places import Device, choose_place
 from workbench.api.results import Results
 from workbench.api.settings import Settings
 from workbench.config import Mode
@@ -125,7 +125,7 @@ def sweep(
         warn(f"warning: {line}")
     place = choose_place(out, device=device, workers=workers, threads=threads, wandb=wandb)
     options = RunOptions(
-        out=str(place.folder), device=place.device, workers=place.workers, threads=threads, wandb=wandb
+        out=str(place.folder), device=cast(Device, place.device), workers=place.workers, threads=threads, wandb=wandb
     )
     with sweep_lock(place.folder):
         status = tune(chosen, specs, options, StorageOptions(storage=storage))

@@ -13,6 +13,7 @@ from architectures.base import Encoder
 from architectures.wrapped import (
     RECURRENT,
     RECURRENT_OPTIONS,
+    WrappedModule,
     draw_again,
     fixed_weights,
     wrap_class,
@@ -35,7 +36,7 @@ def wrap(
     causal: bool | None = None,
     receptive_field: int | None = None,
     weights: Weights = "drawn",
-) -> type[Encoder]:
+) -> type[WrappedModule]:
     """Returns an architecture around a module that maps (batch, time, features) to (batch, time, units).
 
     A class, or a function that makes a module, is called with the features of a step as its first argument, or as

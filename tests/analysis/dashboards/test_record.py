@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from analysis.dashboards.mirror import mirror, sources
+from analysis.dashboards.mirror import mirror, publishing, sources
 from analysis.dashboards.mirror.mirror import Mirror, comparison_item, is_current, remove_replaced_records, run_item
 from analysis.dashboards.mirror.naming import RunColumns, best_direction, curve_tables, slug
 from analysis.dashboards.mirror.record import Record, TrialInfo, run_record
@@ -29,7 +29,7 @@ from analysis.probes.result import Curve, Metric, ProbeResult
 from tests.analysis.report_runs import experiment, write_run
 from tests.analysis.tuning_studies import study, trial
 from workbench import study_files
-from workbench.cli import wandb_mirror as publishing
+from workbench.cli.output import warn
 from workbench.config import TUNING_SEED
 from workbench.errors import UserError
 from workbench.results import Run, finished_runs
@@ -332,14 +332,14 @@ def test_what_waits_goes_where_it_was_written_for_and_trouble_is_one_line(tmp_pa
         "analysis.dashboards.mirror.sync.upload",
         lambda out, paths, destination, account: uploads.append((destination.project, paths)),
     )
-    publishing.send_pending(tmp_path)
+    publishing.send_pending(tmp_path, warn)
     assert sorted(uploads) == [("new", [second.folder / "wandb.json"]), ("old", [first.folder / "wandb.json"])]
 
     def full(*args):
         raise OSError("no space left")
 
     monkeypatch.setattr("analysis.dashboards.mirror.sync.upload", full)
-    publishing.send_pending(tmp_path)
+    publishing.send_pending(tmp_path, warn)
     assert capsys.readouterr().err == (
         f"workbench: no space left; nothing is lost: workbench sync {tmp_path} sends what is left\n"
     )

@@ -1,12 +1,21 @@
 """A small comparison through the API, shared by the tests that only look at it."""
 
+from typing import Any
+
 import pytest
 
 import workbench
 
-TINY = {"steps": 6, "batch_size": 3, "log_every": 2, "evaluation_size": 5, "progress": False, "device": "cpu"}
+TINY: dict[str, Any] = {
+    "steps": 6,
+    "batch_size": 3,
+    "log_every": 2,
+    "evaluation_size": 5,
+    "progress": False,
+    "device": "cpu",
+}
 """Settings of a run that takes a moment."""
-LENGTHS = {"addition": {"length": 6}, "copy": {"length": 4}}
+LENGTHS: dict[str, dict[str, Any]] = {"addition": {"length": 6}, "copy": {"length": 4}}
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -187,7 +188,7 @@ def test_a_comparison_runs_in_any_thread(tmp_path):
     results = []
 
     def work():
-        options = {"out": tmp_path, "hidden_size": 3, "task_options": LENGTHS["addition"]}
+        options: dict[str, Any] = {"out": tmp_path, "hidden_size": 3, "task_options": LENGTHS["addition"]}
         results.append(workbench.train("addition", "rnn", **options, **TINY))
 
     thread = threading.Thread(target=work)
@@ -213,7 +214,14 @@ def test_an_interrupt_saves_what_is_under_way_and_is_raised(tmp_path, monkeypatc
 
     monkeypatch.setattr(RunPool, "run", interrupted)
     lengths = {"addition": LENGTHS["addition"]}
-    options = {"out": tmp_path, "seeds": 3, "hidden_size": 3, "workers": 1, "task_options": lengths, **TINY}
+    options: dict[str, Any] = {
+        "out": tmp_path,
+        "seeds": 3,
+        "hidden_size": 3,
+        "workers": 1,
+        "task_options": lengths,
+        **TINY,
+    }
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt, match="interrupted: 1 of 3 runs are finished; the same call resumes them"):
         workbench.compare("addition", "rnn", **options)
@@ -239,7 +247,7 @@ def test_a_run_that_fails_is_told_and_the_others_are_there(tmp_path, capsys):
         """,
         namespace,
     )
-    options = {"out": tmp_path, "seeds": 1, "hidden_size": 3, "workers": 1, **TINY}
+    options: dict[str, Any] = {"out": tmp_path, "seeds": 1, "hidden_size": 3, "workers": 1, **TINY}
     results = workbench.compare("addition", ["rnn", namespace["Fails"]], **options)
     assert list(results.runs["architecture"]) == ["rnn"]
     assert len(results.failures) == 1

@@ -4,7 +4,7 @@ import csv
 import json
 import shutil
 from dataclasses import asdict, fields
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -169,7 +169,7 @@ def test_a_report_is_written_again(compared, tmp_path):
 def test_probes_are_measured_and_kept(compared, tmp_path):
     shutil.copytree(compared.folder, tmp_path / "out")
     loaded = workbench.load(tmp_path / "out")
-    looked = {"sequences": 2, "directions": 2, "workers": 1, "progress": False}
+    looked: dict[str, Any] = {"sequences": 2, "directions": 2, "workers": 1, "progress": False}
     table = workbench.analyze(loaded, probes=["gradient_decay"], **looked)
     assert set(table["probe"]) == {"gradient_decay"}
     assert len(set(zip(table["identity"], table["seed"], strict=True))) == 8
