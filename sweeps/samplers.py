@@ -69,10 +69,12 @@ def trial_seed(spec: StudySpec, trial: FrozenTrial, *param_name: str) -> int:
     return derive_seed("sampler", study_seed(spec), spec.name, slot, attempt, *param_name) % 2**32
 
 
-def study_seed(spec: StudySpec) -> int:
-    """Returns the seed from which those of all of a study's trials are derived."""
+def study_seed(spec: StudySpec) -> int | str:
+    """Returns the seed from which those of all of a study's trials are derived, whatever the sampler's class takes."""
     seed = spec.sampler_options.get("seed")
-    return spec.sampler_seed if seed is None else int(seed)
+    if seed is None:
+        return spec.sampler_seed
+    return seed if isinstance(seed, int) else repr(seed)
 
 
 def sampler_view(study: Study) -> Study:
@@ -100,5 +102,5 @@ def make_pruner(spec: StudySpec) -> BasePruner:
     elif spec.pruner == "hyperband":
         shortest = max(1, steps // 3**HYPERBAND_HALVINGS)
         defaults = {"min_resource": shortest, "max_resource": steps, "reduction_factor": 3}
-    pruner: BasePruner = build_method("pruner", spec.pruner, {**defaults, **spec.pruner_options}, study_seed(spec))
+    pruner: BasePruner = build_method("pruner", spec.pruner, {**defaults, **spec.pruner_options}, spec.sampler_seed)
     return pruner

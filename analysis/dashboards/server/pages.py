@@ -106,6 +106,6 @@ def newest_value(status: RunStatus, column: str) -> float | None:
 
 
 def best_loss(study: Study) -> float | None:
-    """Returns the lowest validation loss of a study's trials."""
+    """Returns the winner's score on the validation set, by the study's first objective."""
     winner: Trial | None = next((trial for trial in study.trials if trial.number == study.winner), None)
     return winner.values[0] if winner is not None and winner.values else None

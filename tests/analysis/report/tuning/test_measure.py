@@ -89,6 +89,7 @@ def test_tables_figures_and_captions_of_an_accuracy_name_it_and_are_linear(by_ac
         draw_slices(task.architectures[0]),
     )
     for drawing in drawings:
+        assert drawing is not None
         for axes in drawing.axes:
             assert axes.get_yscale() == "linear"
             assert "loss" not in axes.get_ylabel() + axes.get_xlabel()
