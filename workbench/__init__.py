@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from workbench.api.training import compare, train
     from workbench.api.wrapping import wrap
     from workbench.errors import UserError
+    from workbench.tasks.own_data import task_from
     from workbench.training import SequenceModule, TaskDataModule
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "profile",
     "report",
     "sweep",
+    "task_from",
     "train",
     "wrap",
 ]
@@ -53,6 +55,7 @@ _MODULES = {
     "profile": "workbench.api.profiling",
     "report": "workbench.api.reporting",
     "sweep": "workbench.api.sweeping",
+    "task_from": "workbench.tasks.own_data",
     "train": "workbench.api.training",
     "wrap": "workbench.api.wrapping",
 }

@@ -18,6 +18,7 @@ from workbench.custom_parts import PartKind
 from workbench.errors import UserError
 from workbench.given_classes import article, give
 from workbench.tasks import Task
+from workbench.tasks.own_data import OwnData
 
 ArchitectureLike = str | type[nn.Module] | nn.Module | Callable[..., nn.Module]
 """A name, an `Encoder` or a module by its class, a module, or a function that makes one; see `wrap`."""
@@ -99,8 +100,10 @@ def name_part(kind: PartKind, given: Any) -> tuple[str, dict[str, Any]]:
 
 def name_task(task: Task) -> tuple[str, dict[str, Any]]:
     """Returns the name of a task's class, and those of its options that differ from their defaults."""
-    name = getattr(task, "name", None)
-    name = name if isinstance(name, str) and ":" in name else name_class("task", type(task))
+    if isinstance(task, OwnData):
+        given = {item.name: getattr(task, item.name) for item in dataclasses.fields(task) if item.name != "path"}
+        return task.name, {key: value for key, value in given.items() if value is not None}
+    name = name_class("task", type(task))
     defaults = tasks.defaults(name)
     values = {item.name: getattr(task, item.name) for item in dataclasses.fields(task) if item.init}  # type: ignore[arg-type]
     return name, {key: value for key, value in values.items() if not is_default(value, defaults[key])}

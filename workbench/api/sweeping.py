@@ -5,12 +5,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
-from workbench.api.calls import api, warn
+from workbench.api.calls import api, say, warn
 from workbench.api.parts import ArchitectureLike, Options, TaskLike, name_part, name_parts, option_pairs
 from workbench.api.places import Device, choose_place
 from workbench.api.results import Results
 from workbench.api.settings import Settings
+from workbench.changed_data import describe_changes
 from workbench.config import Mode
+from workbench.data_lines import describe_data
 from workbench.errors import UserError
 from workbench.resolve import find_warnings
 from workbench.results import finished_runs
@@ -124,6 +126,11 @@ def sweep(
     for line in dict.fromkeys(line for spec in specs for line in find_warnings(spec.experiment({}, 0))):
         warn(f"warning: {line}")
     place = choose_place(out, device=device, workers=workers, threads=threads, wandb=wandb)
+    experiments = [spec.experiment({}, 0) for spec in specs]
+    for line in describe_data(experiments):
+        say(line)
+    for line in describe_changes(experiments, place.folder):
+        warn(line)
     options = RunOptions(
         out=str(place.folder), device=cast(Device, place.device), workers=place.workers, threads=threads, wandb=wandb
     )

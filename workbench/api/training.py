@@ -10,9 +10,11 @@ from workbench.api.parts import ArchitectureLike, Options, Parts, TaskLike, name
 from workbench.api.places import Place, choose_place
 from workbench.api.results import Results
 from workbench.api.settings import Settings
+from workbench.changed_data import describe_changes
 from workbench.comparison import Comparison, Match
 from workbench.comparison_file import write_comparison
 from workbench.config import TUNING_SEED, Experiment, Mode
+from workbench.data_lines import describe_data
 from workbench.errors import UserError
 from workbench.execution import execute_runs
 from workbench.resolve import find_warnings
@@ -191,6 +193,11 @@ def train_all(
     """
     for line in dict.fromkeys(line for experiment in experiments for line in find_warnings(experiment)):
         warn(f"warning: {line}")
+    if progress:
+        for line in describe_data(experiments):
+            say(line)
+    for line in describe_changes(experiments, place.folder):
+        warn(line)
     done = execute_runs(
         experiments,
         out=place.folder,

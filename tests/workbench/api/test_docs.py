@@ -1,5 +1,6 @@
 """Every snippet of docs/api.md is run, one after another, as in one notebook."""
 
+import json
 import re
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def quick_kernel(monkeypatch, tmp_path, short_measurements, no_memory_peaks):
 
 def test_the_snippets_do_what_they_say(quick_kernel, capsys):
     snippets = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    assert len(snippets) == 10
+    assert len(snippets) == 11
     for snippet in snippets:
         for pattern, replacement in QUICK.items():
             snippet = re.sub(pattern, replacement, snippet)
@@ -36,6 +37,9 @@ def test_the_snippets_do_what_they_say(quick_kernel, capsys):
     assert list(quick_kernel["costs"]["architecture"])[1:] == ["lstm", "GRU"]
     assert len(tuned.trials) == 4
     assert set(tuned.runs["architecture"]) == {"lstm", "gru"}
+    widths = [json.loads(params)["hidden_size"] for params in tuned.trials["params"]]
+    assert set(widths) <= {16, 64}
+    assert list(quick_kernel["mine"].runs["task"]) == ["file:mine.npz"] * 2
     assert "unknown task 'adition'" in capsys.readouterr().out
     assert Path("results.pdf").exists()
 
