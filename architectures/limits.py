@@ -4,6 +4,7 @@ Without them a size typed with too many digits builds modules for hours, overflo
 bound lies far beyond ten times what the papers train.
 """
 
+import reprlib
 from typing import Any
 
 MAX_WIDTH = 2**20
@@ -14,6 +15,11 @@ MAX_TAPS = 2**16
 """Most taps of a convolution's kernel."""
 MAX_STEPS = 10**9
 """Most steps of a sequence, of what an output sees, or of what a unit is to remember."""
+
+CONTAINERS = reprlib.Repr()
+"""Writes a list or a mapping without ever looking at more than its first items: one that holds another many times, in
+several places and at several depths, may stand for more than memory holds."""
+CONTAINERS.maxstring = CONTAINERS.maxother = 200
 
 MAX_QUOTE = 80
 """Most characters of a value in a message."""
@@ -27,7 +33,8 @@ def quote(value: Any) -> str:
         "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa ... aaaaaaaaaaaaaaaaaaaa'"
     """
     try:
-        text = " ".join(repr(value).split())
+        literal = repr(value) if isinstance(value, str | int | float) else CONTAINERS.repr(value)
+        text = " ".join(literal.split())
     except ValueError:
         # Python refuses to write whole numbers of more than 4,300 digits.
         text = "a value with a number of too many digits to be written"

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from architectures.limits import quote
 from workbench.errors import UserError
 
 STR, INT, FLOAT = "tag:yaml.org,2002:str", "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
@@ -22,6 +23,10 @@ NUMBERS = {
     ),
 }
 """The numbers of YAML 1.2's core schema, but for 0x10 and 0o17. Tried in this order: what is an int is no float."""
+
+MAX_VALUES = 1_000_000
+"""Most values that a file stands for, each alias counted as what it leads to: a few lines could stand for more than
+any memory holds."""
 
 UNQUOTED_HASH = re.compile(r"(?=.{12}\Z)(0[0-9]+|[0-9]+e[0-9]+)\Z")
 """A hash of 12 hexadecimal digits that YAML 1.1, which earlier versions wrote, takes for text without quotes."""
@@ -37,6 +42,17 @@ class PlainLoader(yaml.SafeLoader):
         first: [(tag, pattern) for tag, pattern in resolvers if tag not in (INT, FLOAT, TIMESTAMP)]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+
+    def get_single_node(self) -> yaml.Node | None:
+        """Returns the node of the document, checked; `None` if there is none.
+
+        Raises:
+            yaml.YAMLError: as `parse_yaml` does.
+        """
+        node: yaml.Node | None = super().get_single_node()
+        if node is not None:
+            _check_node(self, node, set(), {})
+        return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         """Returns the node of a mapping. A hash of code or data stays text, though earlier versions left out quotes."""
@@ -181,16 +197,12 @@ def parse_yaml(text: str) -> Any:
     """Returns the value of a YAML text, with `PlainLoader`.
 
     Raises:
-        yaml.YAMLError: if it is not YAML, or contains itself by an alias, or has a key twice in one mapping: the last
-            one would win silently.
+        yaml.YAMLError: if it is not YAML, contains itself by an alias, stands for millions of values by aliases of
+            aliases, or has a key twice in one mapping: the last one would win silently.
     """
     loader = PlainLoader(text)
     try:
-        node = loader.get_single_node()
-        if node is None:
-            return None
-        _check_node(loader, node, set(), set())
-        return loader.construct_document(node)
+        return loader.get_single_data()
     except yaml.MarkedYAMLError as error:
         # The caller names the file.
         raise yaml.YAMLError(str(error).replace('in "<unicode string>", ', "in ")) from None
@@ -208,27 +220,36 @@ def parse_yaml(text: str) -> Any:
         loader.dispose()
 
 
-def _check_node(loader: Any, node: yaml.Node, ancestors: set[int], checked: set[int]) -> None:
+def _check_node(loader: Any, node: yaml.Node, ancestors: set[int], sizes: dict[int, int]) -> int:
+    """Returns how many values a node stands for, each alias counted as what it leads to.
+
+    Args:
+        loader: what composed it.
+        node: the node.
+        ancestors: the nodes that contain it, by `id`.
+        sizes: of the nodes that were checked before, to which an alias may lead; filled.
+    """
     if id(node) in ancestors:
         raise yaml.YAMLError("an alias refers to a value that contains it")
-    # An alias may lead to a node that was checked before.
-    if id(node) in checked or isinstance(node, yaml.ScalarNode):
-        return
-    checked.add(id(node))
-    path = ancestors | {id(node)}
-    if isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            _check_node(loader, value, path, checked)
-        return
+    if isinstance(node, yaml.ScalarNode):
+        return 1
+    if id(node) in sizes:
+        return sizes[id(node)]
+    path, size = ancestors | {id(node)}, 1
     lines: dict[Any, int] = {}
-    for key, value in node.value:
-        _check_node(loader, key, path, checked)
-        _check_node(loader, value, path, checked)
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ((None, item) for item in node.value):
+        size += _check_node(loader, value, path, sizes)
+        if key is not None:
+            size += _check_node(loader, key, path, sizes)
+        if size > MAX_VALUES:
+            raise yaml.YAMLError(f"its aliases stand for more than {MAX_VALUES:,} values")
         if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
             continue
         # Compared as values: 1 and 01 are one key.
         name, line = loader.construct_object(key), key.start_mark.line + 1
         if name in lines:
             where = f"line {line}" if lines[name] == line else f"lines {lines[name]} and {line}"
-            raise yaml.YAMLError(f"the key {key.value!r} is there twice, in {where}")
+            raise yaml.YAMLError(f"the key {quote(key.value)} is there twice, in {where}")
         lines[name] = line
+    sizes[id(node)] = size
+    return size

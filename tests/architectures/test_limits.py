@@ -76,9 +76,17 @@ def test_a_quoted_value_is_short_and_clean() -> None:
         assert quote(value).isprintable()
 
 
+def test_a_value_that_holds_itself_many_times_is_quoted_at_once() -> None:
+    value: list[object] = [1]
+    for _ in range(60):
+        value = [value] * 10
+    assert quote(value).startswith("[[[[")
+
+
 def test_a_short_value_is_quoted_as_it_is() -> None:
     assert quote("abc") == "'abc'"
     assert quote(3) == "3"
+    assert quote({"a": [1, 2]}) == "{'a': [1, 2]}"
 
 
 @pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "rwa", "rda"])

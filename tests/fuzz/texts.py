@@ -188,4 +188,4 @@ def billion_laughs() -> bytes:
     lines = ["a: &a [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]"]
     for name, before in zip("bcdefghi", "abcdefgh", strict=True):
         lines.append(f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]")
-    return "\n".join(lines).encode()
+    return "\n".join([*lines, "steps: *i", "task: {addition: {length: *i}}"]).encode()

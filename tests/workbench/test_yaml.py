@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workbench import files
+from workbench.cli.main import main
 from workbench.errors import UserError
 from workbench.files import read_yaml, write_yaml
 
@@ -210,11 +211,27 @@ def typed(value: Any) -> Any:
     return type(value), repr(value)
 
 
-def test_aliases_of_aliases_are_looked_at_once():
-    """Otherwise there would be ten to the twelfth of them."""
-    lines = ["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 13))]
-    value = files.parse_yaml("\n".join(lines))
-    assert list(value) == [f"a{n}" for n in range(13)]
+def aliases_of_aliases(depth):
+    """Returns a text that stands for ten to that power of values."""
+    lines = ["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, depth + 1))]
+    return "\n".join(lines)
+
+
+def test_aliases_of_aliases_are_looked_at_once_and_refused_beyond_a_million_values():
+    assert list(files.parse_yaml(aliases_of_aliases(4))) == [f"a{n}" for n in range(5)]
+    with pytest.raises(yaml.YAMLError, match=r"^its aliases stand for more than 1,000,000 values$"):
+        files.parse_yaml(aliases_of_aliases(60))
+    merged = "\n".join(["a0: &a0 {x: 1}", *(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}" for n in range(1, 60))])
+    with pytest.raises(yaml.YAMLError, match=r"^its aliases stand for more than 1,000,000 values$"):
+        files.parse_yaml(merged)
+
+
+@pytest.mark.parametrize("place", ["steps: *a60", "task: {addition: {length: *a60}}", "tasks: *a60", "until: *a60"])
+def test_nor_does_any_command_choke_on_them(place, tmp_path, capsys):
+    path = tmp_path / "file.yaml"
+    path.write_text(f"{aliases_of_aliases(60)}\n{place}\n")
+    assert main(["compare", "--config", str(path), "--out", str(tmp_path / "out")]) == 2
+    assert "its aliases stand for more than" in capsys.readouterr().err
 
 
 def test_a_file_holds_a_mapping(tmp_path):
