@@ -47,6 +47,10 @@ pytestmark = pytest.mark.usefixtures("short_measurements")
         (["--json", "."], "is a folder; --json names a file"),
         (["--out", "there.json"], "there.json is a file; --out names a folder"),
         (["--out", "/proc/profile"], "cannot write to /proc/profile"),
+        (["--training", "--out", "cost"], "--training draws no roofline; save its numbers with --json FILE"),
+        (["--training", "--input-size", "3"], "--input-size has no effect on --training"),
+        (["--training", "--device", "cuda"], "PyTorch finds no CUDA|measures what the processor does"),
+        (["--training", "--lengths", "1"], "whose lengths are at least 2, not 1"),
     ],
 )
 def test_a_mistake_is_one_line_and_measures_nothing(arguments, message, capsys, tmp_path, monkeypatch):
@@ -179,3 +183,22 @@ def test_it_explains_itself_with_an_example(capsys):
         main(["profile", "--help"])
     assert raised.value.code == 0
     assert "workbench profile" in capsys.readouterr().out.split("examples:")[1]
+
+
+def test_a_training_step_is_measured_beside_a_bare_loop_that_does_the_same(tmp_path, capsys):
+    """Both end with the same weights; a clock that ticks at every reading makes each side take one tick a round."""
+    from analysis.profile import training
+    from analysis.profile.settings import ProfileSettings
+
+    path = tmp_path / "steps.json"
+    arguments = ["--architectures", "rnn,rda", "--lengths", "4", "--batch-size", "2", "--hidden-size", "4"]
+    assert main(["profile", "--training", *arguments, "--repeats", "2", "--json", str(path)]) == 0
+    rows = read_json(path)["training"]
+    assert [row["architecture"] for row in rows] == ["rnn", "rda"]
+    assert all(row[side]["median"] > 0 for row in rows for side in ("bare", "bench", "ratio"))
+    assert "a training step: batch 2, 4 steps, 4 units" in capsys.readouterr().out
+    ticks = iter(range(10_000))
+    settings = ProfileSettings(architectures=("gru",), lengths=(3,), batch_size=2, hidden_size=3, repeats=3)
+    (row,) = training.profile_training(settings, clock=lambda: float(next(ticks))).rows
+    assert row.ratio.median == pytest.approx(1)
+    assert row.bare.median == pytest.approx(1000 / training.ROUND_STEPS)

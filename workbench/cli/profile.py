@@ -2,24 +2,33 @@
 
 from argparse import SUPPRESS
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from workbench.cli.output import ProgressBar
+from architectures.kernels import build_native_kernels
+from workbench.cli.output import ProgressBar, warn
 from workbench.cli.parser import Parser, parse_arguments
 from workbench.errors import UserError
 from workbench.files import write_json
 from workbench.flat_config import parse_names
 from workbench.malloc import keep_memory
 
+if TYPE_CHECKING:
+    from analysis.profile.settings import ProfileSettings
+
 DESCRIPTION = """Time every architecture beside torch.nn.LSTM, in turns, and count what a step of it takes.
 
 Prints parameters, state, multiply-adds, bytes and peak memory; and milliseconds, forward and forward + backward, with
 their ratio to torch.nn.LSTM in the same rounds and their share of the machine's measured peak. Options of one
-architecture are given by its name: --architecture.tcn.kernel_size 5."""
+architecture are given by its name: --architecture.tcn.kernel_size 5.
+
+With --training, a step of a run, its trainer and callbacks included, beside a bare PyTorch loop of the same model, data
+and optimiser."""
 
 EXAMPLES = """examples:
   workbench profile
   workbench profile --architectures lstm,rwa,rda-exp-tanh --lengths 200,1000 --batch-size 100 --hidden-size 250
   workbench profile --lengths 200 --json profile.json --out profile
+  workbench profile --training --architectures rnn,lstm,rda --lengths 20 --hidden-size 32
 """
 
 
@@ -28,7 +37,7 @@ def main(arguments: list[str]) -> int:
     from analysis.profile.settings import ProfileSettings
 
     values, named_options = parse_arguments(build_parser(), arguments)
-    json, out = values.pop("json"), values.pop("out")
+    json, out, training = values.pop("json"), values.pop("out"), values.pop("training")
     if tasks := named_options.get("task"):
         raise UserError(f"options are given for task {next(iter(tasks))!r}, but a profile is of no task")
     values["architectures"] = parse_names(values["architectures"], "architectures")
@@ -43,10 +52,14 @@ def main(arguments: list[str]) -> int:
         output.check_file(Path(json))
     if out == "":
         raise UserError("name a folder for the files: --out DIR")
+    if training and out is not None:
+        raise UserError("--training draws no roofline; save its numbers with --json FILE")
     if out is not None:
         output.check_folder(Path(out))
     if settings.memory == "kept":
         keep_memory()
+    if training:
+        return profile_steps(settings, json)
     with ProgressBar("measurements", smoothing=0.05) as bar:
 
         def on_progress(stage: str, done: int, total: int) -> None:
@@ -62,6 +75,24 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def profile_steps(settings: "ProfileSettings", json: str | None) -> int:
+    """Measures training steps, prints their table and writes the file, if one is named; returns the exit status."""
+    from analysis.profile import training
+
+    training.check_settings(settings)
+    build_native_kernels(warn)
+    with ProgressBar("architectures", smoothing=0.05) as bar:
+
+        def on_progress(stage: str, done: int, total: int) -> None:
+            bar.update(done, total=total, status=stage, line=f"measuring: {stage}")
+
+        profile = training.profile_training(settings, progress=on_progress)
+    if json is not None:
+        write_json(Path(json), profile.to_dict())
+    print(training.format_training(profile), end="")
+    return 0
+
+
 def build_parser() -> Parser:
     """Returns the parser of the command."""
     from analysis.profile.settings import ProfileSettings
@@ -72,6 +103,11 @@ def build_parser() -> Parser:
     for name in lists:
         default = ",".join(map(str, getattr(ProfileSettings(), name)))
         parser.add_argument(f"--{name}", type=str, default=default, help=texts[name])
+    parser.add_argument(
+        "--training",
+        action="store_true",
+        help="a run's training step beside a bare PyTorch loop, one thread on the CPU",
+    )
     parser.add_fields(ProfileSettings, "what is measured, and where", skip=lists)
     parser.add_argument("--json", type=str, default=None, help="a file for all of it, every round included")
     parser.add_argument("--out", type=str, default=None, help="a folder for profile.json, profile.csv and the roofline")

@@ -52,7 +52,7 @@ def as_batch(value: Any, task: Task) -> Batch:
         names = [item.name for item in fields(Batch)]
         for key in value:
             if key not in names:
-                raise UserError(f"a batch has no {key!r}{did_you_mean(str(key), names)}; it is {KINDS}")
+                raise UserError(f"a batch is {KINDS}; it has no {key!r}{did_you_mean(str(key), names)}")
         if not {"x", "target"} <= value.keys():
             raise UserError(f"a batch needs x and target, and has {', '.join(map(str, value))}; it is {KINDS}")
         batch = Batch(**value)

@@ -1,11 +1,13 @@
 """The training loop of the bench's runs: Lightning's, without what such a run does not use."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.loops.fetchers import _DataFetcher
 from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
+
+from workbench.training.batches import TrainingBatch
 
 
 class StepLoop(_TrainingEpochLoop):
@@ -13,8 +15,8 @@ class StepLoop(_TrainingEpochLoop):
 
     Lightning asks every callback and the module at nine places of a step, under a profiler, collects what was logged,
     and decides whether to accumulate, to validate and to save loggers. On a small model that takes longer than the
-    step. A run of the bench has one optimiser and one loader on one device; its module logs nothing at a step; and its
-    callbacks look at the beginning and the end of a step. Anything else needs Lightning's loop.
+    step. A run of the bench has one optimiser and one endless loader on one device; its module logs nothing at a step;
+    and its callbacks look at the beginning and the end of a step. Anything else needs Lightning's loop.
 
     Args:
         trainer: the trainer.
@@ -25,15 +27,16 @@ class StepLoop(_TrainingEpochLoop):
         super().__init__(trainer, max_steps=max_steps)
         self._on_start = overriding(trainer, "on_train_batch_start")
         self._on_end = overriding(trainer, "on_train_batch_end")
+        self._batches: Iterator[TrainingBatch] = iter(())
+
+    def on_run_start(self, data_fetcher: _DataFetcher) -> None:
+        """Reads the loader from where training stands, without what joins several loaders."""
+        (loader,) = data_fetcher.combined_loader.flattened
+        self._batches = iter(loader)
 
     def advance(self, data_fetcher: _DataFetcher) -> None:
-        """Makes an optimiser step on the next batch.
-
-        Raises:
-            StopIteration: if there is none.
-        """
-        self.val_loop.restarting = False
-        batch, _, _ = next(data_fetcher)
+        """Makes an optimiser step on the next batch."""
+        batch = next(self._batches)
         trainer, batch_idx = self.trainer, self.batch_idx + 1
         module, optimizer = trainer.lightning_module, trainer.optimizers[0]
         device = trainer.strategy.root_device

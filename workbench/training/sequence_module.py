@@ -21,7 +21,7 @@ from workbench.errors import UserError
 from workbench.files import read_yaml
 from workbench.model import Model
 from workbench.resolve import resolve_architecture, resolve_task
-from workbench.seeding import seed_everything, seeded_apart
+from workbench.seeding import derive_seed, seed_everything, seed_torch, seeded_apart
 from workbench.tasks import Batch
 from workbench.training.batches import TrainingBatch, as_batch, as_inputs, check_target
 from workbench.training.data_module import EVALUATION_BATCH
@@ -111,6 +111,7 @@ class SequenceModule(pl.LightningModule):
         with user_errors(f"architecture {architecture}"), seeded_apart("weights", seed):
             self.model = Model(self.task, part, embedding_size)
         self.seed, self.precision, self.steps = seed, precision, steps
+        self._has_custom_parts = is_custom(architecture) or is_custom(task)
         self.carried_states: dict[int, State] = {}
         """The encoder's state after the last batch of each place in a step, for batches that continue from it."""
         self.logs_steps = True
@@ -204,7 +205,11 @@ class SequenceModule(pl.LightningModule):
 
     def seed_step(self, batch: TrainingBatch) -> None:
         """Seeds the global generators, from which dropout is drawn, for a batch."""
-        seed_everything("step", self.seed, batch.number)
+        if self._has_custom_parts:
+            seed_everything("step", self.seed, batch.number)
+        else:
+            # The bench's own parts draw from torch's generator alone.
+            seed_torch(derive_seed("step", self.seed, batch.number))
         if batch.random_state is not None:
             batch.random_state.restore()
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import lightning.pytorch as pl
 import pytest
 import torch
+import wandb
 from lightning.pytorch.callbacks import (
     EarlyStopping,
     LearningRateMonitor,
@@ -14,7 +15,7 @@ from lightning.pytorch.callbacks import (
     StochasticWeightAveraging,
 )
 from lightning.pytorch.cli import LightningCLI
-from lightning.pytorch.loggers import CSVLogger, Logger
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 from torch.nn.functional import mse_loss
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -30,6 +31,8 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:.*does not have many workers.*",
     "ignore:.*smaller than the logging interval.*",
     "ignore:.*exists and is not empty.*",
+    # Lightning says so of every schedule by steps.
+    "ignore:SWA is currently only supported every epoch.*",
 )
 
 ADDITION = {"task_options": {"length": 8}}
@@ -54,44 +57,33 @@ def assert_close(one, other, tolerance=1e-6):
         torch.testing.assert_close(left, right, rtol=0, atol=tolerance, msg=name)
 
 
-class MemoryLogger(Logger):
-    """Logger that keeps what it is given."""
-
-    name, version = "memory", 0
-
-    def __init__(self):
-        super().__init__()
-        self.rows, self.hyperparameters = [], {}
-
-    def log_metrics(self, metrics, step=None):
-        self.rows.append({**metrics, "step": step})
-
-    def log_hyperparams(self, params, *args, **kwargs):
-        self.hyperparameters = dict(params)
-
-
-def test_any_logger_and_the_usual_callbacks(tmp_path):
+def test_any_logger_and_the_usual_callbacks(tmp_path, monkeypatch):
     """Three loggers and four callbacks at once, then test and predict with the best weights."""
     module = make_module("lstm", "copy", task_options={"length": 4, "items": 2})
     data = make_data("copy", task_options={"length": 4, "items": 2})
     best = ModelCheckpoint(tmp_path / "best", monitor="val/loss", save_top_k=2, auto_insert_metric_name=False)
     swa = StochasticWeightAveraging(swa_lrs=1e-3, swa_epoch_start=2)
-    memory, csv, second = MemoryLogger(), CSVLogger(tmp_path, "csv"), CSVLogger(tmp_path, "again")
+    csv, board = CSVLogger(tmp_path, "csv"), TensorBoardLogger(tmp_path, "board")
+    # A run of W&B that starts no service; what it is given is kept.
+    wandb_run, logged = wandb.init(mode="disabled", dir=tmp_path), {}
+    monkeypatch.setattr(wandb_run, "log", lambda data, *_, **__: logged.update(data))
     trainer = make_trainer(
         max_epochs=3,
         log_every_n_steps=2,
-        logger=[memory, csv, second],
+        logger=[csv, board, WandbLogger(experiment=wandb_run)],
         enable_checkpointing=True,
         callbacks=[best, EarlyStopping("val/loss", patience=5), LearningRateMonitor("step"), swa],
     )
     trainer.fit(module, data)
     assert trainer.global_step == 12
     assert best.best_model_score is not None
-    columns = set().union(*memory.rows)
-    assert {"train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr-Adam"} <= columns
-    assert memory.hyperparameters["architecture"] == "lstm"
-    for logger in (csv, second):
-        assert "val/loss" in (tmp_path / logger.name / "version_0" / "metrics.csv").read_text().splitlines()[0]
+    names = {"train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr-Adam"}
+    csv.save()
+    assert names <= set((tmp_path / "csv" / "version_0" / "metrics.csv").read_text().splitlines()[0].split(","))
+    board.experiment.flush()
+    (events,) = (tmp_path / "board" / "version_0").glob("events*")
+    assert all(name.encode() in events.read_bytes() for name in names)
+    assert names <= logged.keys()
     (scores,) = trainer.test(module, data, verbose=False)
     assert scores["test/loss"] == pytest.approx(module.evaluate(data.fixed_set("test"))["loss"], rel=1e-6)
     predictions = torch.cat(trainer.predict(module, data))
@@ -239,7 +231,7 @@ def test_fit_trains_on_the_batches_of_any_loader(kind):
         ((torch.zeros(4, 8, 3), torch.zeros(4, 1)), r"x of a batch for Addition has to be \(batch, time, 2\)"),
         ((torch.zeros(4, 8, 2), torch.zeros(4)), r"the targets of Addition are of shape \(4,\) where the predictions"),
         ((torch.zeros(4, 8, 2), torch.zeros(3, 1)), "as target a tensor of shape"),
-        ({"x": torch.zeros(4, 8, 2), "targets": torch.zeros(4, 1)}, "a batch has no 'targets', did you mean 'target'"),
+        ({"x": torch.zeros(4, 8, 2), "targets": torch.zeros(4, 1)}, "it has no 'targets'; did you mean 'target'"),
         (torch.zeros(4, 8, 2), "a batch is a workbench.tasks.Batch, .* not a tensor of shape"),
     ],
 )
@@ -303,16 +295,24 @@ def test_code_that_only_a_checkpoint_names_is_not_imported(tmp_path):
     )
 
 
-def test_lightning_cli_takes_both_classes(tmp_path):
+def test_lightning_cli_takes_both_classes(monkeypatch):
     trainer = {"max_epochs": 1, "accelerator": "cpu", "logger": False, "enable_checkpointing": False}
-    arguments = ["fit", "--model.architecture=lstm", "--model.task=addition", "--model.task_options.length=8"]
+    arguments = [
+        "fit",
+        "--seed_everything=1",
+        "--model.architecture=lstm",
+        "--model.task=addition",
+        "--model.task_options.length=8",
+    ]
     arguments += ["--model.hidden_size=5", "--model.learning_rate=0.01", "--data.task=addition"]
     arguments += ["--data.task_options.length=8", "--data.batch_size=4", "--data.batches_per_epoch=3"]
     arguments += ["--data.evaluation_size=10"]
+    monkeypatch.setattr("sys.argv", ["train.py", *arguments])
+    # They are about how Lightning uses jsonargparse.
+    monkeypatch.setenv("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
     cli = LightningCLI(
         SequenceModule,
         TaskDataModule,
-        args=arguments,
         save_config_callback=None,
         trainer_defaults={**trainer, "enable_progress_bar": False, "enable_model_summary": False},
     )

@@ -1,6 +1,7 @@
 """The record of a run, which its callbacks share and its checkpoints hold."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
@@ -18,22 +19,26 @@ Row = dict[str, float]
 
 
 class TrainingClock:
-    """Clock of the seconds spent training; evaluation and writing are not part of what a step costs."""
+    """Clock of the seconds spent training; evaluation and writing are not part of what a step costs.
 
-    def __init__(self) -> None:
-        self.seconds_before = 0.0
+    Args:
+        now: returns seconds since some moment.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
+        self.seconds_before, self._now = 0.0, now
         self._started: float | None = None
 
     @property
     def seconds(self) -> float:
         """Training seconds so far."""
-        running = 0.0 if self._started is None else time.perf_counter() - self._started
+        running = 0.0 if self._started is None else self._now() - self._started
         return self.seconds_before + running
 
     def start(self) -> None:
         """Lets the clock run."""
         if self._started is None:
-            self._started = time.perf_counter()
+            self._started = self._now()
 
     def stop(self) -> None:
         """Stops the clock."""
