@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from analysis.report.blocks import Chapter, Figure, Table
+from analysis.report.blocks import Chapter, Figure, Heading, Table
 from analysis.report.figure_budget import FigureBudget, pack, place_figures
 from analysis.report.first_screen.axis import format_short
 from analysis.report.first_screen.curves import CurvePanel
@@ -94,6 +94,7 @@ def render_page(page: Page) -> str:
             families=sorted({row.family for screen in drawn for row in screen.rows}),
             labels=list(dict.fromkeys(row.label for screen in drawn for row in screen.rows)),
             swatches=number_swatches(tables),
+            short_captions=short_captions(page.chapters),
             data=to_script_json(data),
             script=Markup(script),
             # The library is packed, and run as a script element that the script makes.
@@ -103,11 +104,30 @@ def render_page(page: Page) -> str:
     )
 
 
+def short_captions(chapters: Sequence[Chapter]) -> dict[int, str]:
+    """Returns the captions that a chapter has under an earlier heading word for word, as references to it.
+
+    Returns:
+        The text that stands in place of the caption, by the identity of the figure.
+    """
+    short = {}
+    for chapter in chapters:
+        heading, first = "", dict[str, str]()
+        for block in chapter.blocks:
+            if isinstance(block, Heading):
+                heading = block.text
+            elif isinstance(block, Figure):
+                known = first.setdefault(block.caption, heading)
+                if known != heading and len(block.caption) > len(reference := f"As described under {known}."):
+                    short[id(block)] = reference
+    return short
+
+
 def number_swatches(tables: Sequence[Table]) -> dict[LineStyle, str]:
     """Returns an identifier for each line style that a cell of a table has."""
     cells = (cell for table in tables for row in (*table.rows, *table.footer) for cell in row)
     styles = dict.fromkeys(cell.line_style for cell in cells if cell.line_style is not None)
-    return {style: f"swatch-{index}" for index, style in enumerate(styles)}
+    return {style: f"w{index}" for index, style in enumerate(styles)}
 
 
 def read_script(name: str) -> str:

@@ -37,6 +37,11 @@ class Page(HTMLParser):
             self._script, self._is_data = "", values.get("type") in ("application/json", "text/plain")
             return
         self.tags.append(tag)
+        # The end tags of cells and rows may be left out: another cell or row, or the end of the table, ends them.
+        if tag in ("th", "td"):
+            self._leave("th", "td")
+        elif tag in ("tr", "tbody", "tfoot"):
+            self._leave("th", "td", "tr")
         if tag in ("p", "caption", "th", "td", "tr"):
             self._inside.append(tag)
         if tag == "caption":
@@ -56,7 +61,15 @@ class Page(HTMLParser):
             else:
                 self.tags.append("script")
             self._script = None
+        if tag == "tr":
+            self._leave("th", "td")
+        elif tag in ("thead", "tbody", "tfoot", "table"):
+            self._leave("th", "td", "tr")
         if self._inside and self._inside[-1] == tag:
+            self._inside.pop()
+
+    def _leave(self, *tags: str) -> None:
+        while self._inside and self._inside[-1] in tags:
             self._inside.pop()
 
     def handle_data(self, data: str) -> None:

@@ -2,8 +2,11 @@
 
 import json
 import math
+from dataclasses import replace
 
-from analysis.report.blocks import Chapter, Listing, Text
+from markupsafe import Markup
+
+from analysis.report.blocks import Cell, Chapter, Column, Figure, Heading, Listing, Table, Text
 from analysis.report.page import CURVE_LIBRARY, SCRIPT, Page, read_script, read_styles, render_page, to_script_json
 from tests.analysis.page import Page as ParsedPage
 
@@ -48,3 +51,29 @@ def test_a_page_without_tasks_has_chapters_only() -> None:
     assert len(page.scripts) == 2
     assert "b" not in page.tags
     assert "uPlot" not in source.partition("<script")[0]
+
+
+def test_a_caption_that_another_task_has_word_for_word_stands_once() -> None:
+    long, other = "What each of the many curves means, at length, and its band.", "Another."
+    figures = [Figure(svg=Markup("<svg viewBox='0 0 1 1'></svg>"), caption=text) for text in (long, other, long, other)]
+    blocks = (Heading(text="copy"), *figures[:2], Heading(text="digits"), *figures[2:])
+    one = Chapter(anchor="it", title="It", blocks=blocks)
+    two = replace(one, anchor="that", blocks=(Heading(text="text"), Figure(svg=figures[0].svg, caption=long)))
+    source = render_page(Page(title="t", overview="o", chapters=(one, two)))
+    assert source.count(long) == 2
+    assert source.count("As described under copy.") == 1
+    assert source.count(other) == 2
+
+
+def test_cells_and_rows_are_read_back_without_their_end_tags() -> None:
+    rows = (("lstm", "1 & 2"), ("gru", "<3>"))
+    table = Table(
+        caption="T",
+        columns=(Column(heading="name", kind="text"), Column(heading="a\nb")),
+        rows=tuple(tuple(Cell(text=text, strong=text == "<3>") for text in row) for row in rows),
+        footer=((Cell(text="trivial"), Cell(text="")),),
+    )
+    chapter = Chapter(anchor="it", title="It", blocks=(Text(sentences=("So.",), role="summary"), table))
+    page = ParsedPage(render_page(Page(title="t", overview="o", chapters=(chapter,))))
+    cells = [[cell.strip() for cell in row] for row in page.tables["T"]]
+    assert cells == [["name", "a\nb"], ["lstm", "1 & 2"], ["gru", "<3>"], ["trivial", ""]]
