@@ -96,7 +96,7 @@ def sweep(
     from workbench.cli.execution import INTERRUPTED
     from workbench.cli.options import RunOptions
     from workbench.cli.sweep.storage_options import StorageOptions
-    from workbench.cli.sweep.tune import tune
+    from workbench.cli.sweep.tune import check_surroundings, tune
 
     task_parts = name_parts("task", tasks, option_pairs("task", task_options))
     parts = name_parts("architecture", architectures, option_pairs("architecture", architecture_options))
@@ -134,8 +134,10 @@ def sweep(
     options = RunOptions(
         out=str(place.folder), device=cast(Device, place.device), workers=place.workers, threads=threads, wandb=wandb
     )
+    storage_options = StorageOptions(storage=storage)
+    check_surroundings(options, storage_options)
     with sweep_lock(place.folder):
-        status = tune(chosen, specs, options, StorageOptions(storage=storage))
+        status = tune(chosen, specs, options, storage_options)
     if status == INTERRUPTED:
         raise KeyboardInterrupt("interrupted: nothing is lost; the same call resumes the sweep")
     return Results(place.folder, list(finished_runs(place.folder)))
