@@ -1,14 +1,20 @@
 """Gradients of an encoder's last output by the lag of its input, and the effective receptive field."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from analysis.measures.passes import passes
 from analysis.statistics import BOOTSTRAP_RESAMPLES, CONFIDENCE
 from architectures.base import Encoder, eval_mode
 
 MAX_ELEMENTS = 1 << 23
 """Elements that one tensor of a pass may have; batches are cut accordingly, which bounds memory."""
+MAX_ELEMENTS_OF_REACH = 1 << 18
+"""The same for an encoder of finite reach, whose backward pass needs a dozen tensors of every layer, and the weights of
+attention, which are far more than its output."""
 
 
 def gradients_by_lag(
@@ -36,10 +42,8 @@ def gradients_by_lag(
     batch, time, _ = x.shape
     ends = torch.full((batch,), time) if lengths is None else lengths.cpu()
     v = torch.randn(directions, batch, encoder.output_size, generator=generator)
-    size = max(1, MAX_ELEMENTS // (time * max(encoder.output_size, x.shape[2])))
     chunks = []
-    for start in range(0, batch, size):
-        part = slice(start, start + size)
+    for part in gradient_passes(encoder, batch, time):
         part_ends = ends[part].to(x.device)
         leaf = x[part].detach().requires_grad_()
         with torch.enable_grad(), eval_mode(encoder), torch.backends.cudnn.flags(enabled=False):
@@ -52,6 +56,12 @@ def gradients_by_lag(
             ]
         chunks.append(torch.stack(norms))
     return by_lag(torch.cat(chunks, dim=1), ends)
+
+
+def gradient_passes(encoder: Encoder, count: int, time: int) -> Iterator[slice]:
+    """Yields the places of the sequences that go forward and backward at once, of so many with so many steps."""
+    most_of_part = None if encoder.receptive_field is None else MAX_ELEMENTS_OF_REACH
+    return passes(count, time * max(encoder.output_size, encoder.input_size), MAX_ELEMENTS, most_of_part)
 
 
 def by_lag(values: Tensor, ends: Tensor) -> Tensor:

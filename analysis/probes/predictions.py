@@ -7,12 +7,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from architectures.base import eval_mode
+from analysis.measures.passes import passes
+from architectures.base import Encoder, eval_mode
 from workbench.model import Model
 from workbench.tasks import Batch, Task
 
 MAX_STEPS = 1 << 17
 """Steps, over all sequences, that go through a model at once, which bounds memory."""
+MAX_STEPS_OF_REACH = 1 << 15
+"""The same for an encoder of finite reach. Its layers hold all steps at once, several times over, where a recurrence
+holds one; and with tensors of some megabytes a layer takes half the time, as glibc then keeps their memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +64,14 @@ def recalled_answers(model: Model, batch: Batch) -> tuple[np.ndarray, np.ndarray
     return lag.numpy(), right[sequence, step].numpy(), sequence.numpy()
 
 
+def passes_through(encoder: Encoder, count: int, steps: int) -> Iterator[slice]:
+    """Yields the places of the sequences that go through an encoder at once, of so many with so many steps."""
+    return passes(count, steps, MAX_STEPS, None if encoder.receptive_field is None else MAX_STEPS_OF_REACH)
+
+
 def iterate_predictions(model: Model, batch: Batch) -> Iterator[tuple[Batch, Tensor]]:
     """Yields a batch part by part, on the model's device, with the model's predictions."""
-    size = max(1, MAX_STEPS // batch.x.shape[1])
     with torch.no_grad(), eval_mode(model):
-        for start in range(0, len(batch.x), size):
-            part = batch[start : start + size].to(model.device)
+        for places in passes_through(model.encoder, *batch.x.shape[:2]):
+            part = batch[places].to(model.device)
             yield part, model(part.x, part.lengths)[0]

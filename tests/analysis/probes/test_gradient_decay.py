@@ -10,15 +10,8 @@ import torch
 from analysis.measures.decay_laws import Parameter
 from analysis.measures.lyapunov import state_jacobians
 from analysis.probes import gradient_decay
-from analysis.probes.gradient_decay import (
-    encoder_input,
-    fitted_curve,
-    half_life_metric,
-    log_mean_curve,
-    longest_sequences,
-    loss_gradients_by_lag,
-    probed_batch,
-)
+from analysis.probes.decay_metrics import fitted_curve, half_life_metric, log_mean_curve
+from analysis.probes.gradient_decay import encoder_input, longest_sequences, loss_gradients_by_lag, probed_batch
 from analysis.probes.models import LoadedModel, untrained_model
 from analysis.probes.result import NotAvailableError, ProbeResult
 from analysis.probes.settings import ProbeSettings
