@@ -142,9 +142,8 @@ def fit_decay(
     if len(bins) < MIN_BINS:
         return None
     weights = np.concatenate([equal_weights, bootstrap_weights(draws, clusters, generator)])
-    means = weighted_means(values[..., places], weights)
-    log_means = means if typical else np.log(np.maximum(means, SMALLEST))
-    log_g = np.stack([log_means[:, members].mean(1) for members in bins], axis=1)
+    # Bin by bin: the means of all lags in every bootstrap sample would be hundreds of times the curve.
+    log_g = np.stack([_mean_log(values[..., places[members]], weights, typical) for members in bins], axis=1)
     # A bootstrap sample that has drawn no sequence of sufficient length has NaN.
     resampled = log_g[1:][np.isfinite(log_g[1:]).all(1)]
     covariance = np.full((len(bins), len(bins)), np.nan)
@@ -159,6 +158,12 @@ def fit_decay(
         clusters=clusters,
     )
     return DecayFits(laws=tuple(fit_laws(profile)), points=len(bins), largest_lag=int(lags[-1]))
+
+
+def _mean_log(values: np.ndarray, weights: np.ndarray, typical: bool) -> np.ndarray:
+    """Returns the mean over a bin's lags of the mean of log g, or of the logarithm of the mean of g: (resamples,)."""
+    means = weighted_means(values, weights)
+    return np.asarray((means if typical else np.log(np.maximum(means, SMALLEST))).mean(1))
 
 
 def log_bins(lags: np.ndarray) -> list[np.ndarray]:

@@ -12,8 +12,11 @@ SHUFFLES = 200
 RIDGE = 1e-9
 """Relative to the variance of the states. Components of a few 10^-5 of the others still count; rounding errors do
 not."""
-MAX_ELEMENTS = 1 << 22
-"""Elements of one block of lagged inputs, which bounds memory whatever the number of lags."""
+MAX_ELEMENTS = 1 << 20
+"""Elements of one block of lagged inputs, 8 MiB, which bounds memory whatever the number of lags. Larger blocks are
+slower, too: glibc maps each of them anew, and the system clears it at the first touch."""
+MIN_BLOCK = 32
+"""Lags of a block, at least: the states are read once for each block, and many states are more than a block."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +56,7 @@ def memory_capacity(states: Tensor, inputs: Tensor, generator: Generator) -> Mem
     Raises:
         ValueError: if there are fewer than 50 N samples to fit, or a state is not finite.
     """
-    s, u = states.double(), inputs.double()
+    s, u = states.double(), inputs
     num_fitted, size = len(s) // 2, s.shape[2]
     num_held_out = len(s) - num_fitted
     samples = num_fitted * s.shape[1]
@@ -70,7 +73,7 @@ def memory_capacity(states: Tensor, inputs: Tensor, generator: Generator) -> Mem
 
     def squared_errors(targets: Tensor) -> tuple[Tensor, Tensor]:
         """Returns those of the readout and those of the mean, (held-out sequences, columns)."""
-        fit_targets, test_targets = targets[:samples], targets[samples:]
+        fit_targets, test_targets = targets.double().split([samples, len(targets) - samples])
         centre = fit_targets.mean(0)
         readout = test @ torch.cholesky_solve(fit.T @ (fit_targets - centre), factor)
         residuals = (test_targets - centre - readout, test_targets - centre)
@@ -81,14 +84,17 @@ def memory_capacity(states: Tensor, inputs: Tensor, generator: Generator) -> Mem
     # Nothing can be read of shuffled inputs, so their expected R^2 has to be 0.
     bias = (readout_errors.sum(0) / mean_errors.sum(0)).mean()
     noise_level = float((1 - readout_errors.sum(0) / mean_errors.sum(0) / bias).quantile(NOISE_QUANTILE))
-    blocks = [squared_errors(block) for block in lagged_inputs(u, s.shape[1])]
-    readout_errors, mean_errors = (torch.cat(errors, dim=1) for errors in zip(*blocks, strict=True))
-    r2 = 1 - readout_errors.sum(0) / mean_errors.sum(0) / bias
-    r2_by_sequence, counts = 1 - readout_errors / mean_errors / bias, r2 > noise_level
+    num_lags = u.shape[1] - s.shape[1] + 1
+    r2, r2_by_sequence = s.new_empty(num_lags), s.new_empty(num_held_out, num_lags)
+    first = 0
+    for block in lagged_inputs(u, s.shape[1]):
+        readout_errors, mean_errors = squared_errors(block)
+        lags = slice(first, first + block.shape[1])
+        r2[lags] = 1 - readout_errors.sum(0) / mean_errors.sum(0) / bias
+        r2_by_sequence[:, lags] = torch.where(r2[lags] > noise_level, 1 - readout_errors / mean_errors / bias, 0)
+        first = lags.stop
     return MemoryCapacity(
-        r2=torch.where(counts, r2, 0),
-        r2_by_sequence=torch.where(counts, r2_by_sequence, 0),
-        noise_level=noise_level,
+        r2=torch.where(r2 > noise_level, r2, 0), r2_by_sequence=r2_by_sequence, noise_level=noise_level
     )
 
 
@@ -103,6 +109,8 @@ def lagged_inputs(u: Tensor, samples: int) -> Iterator[Tensor]:
         Blocks of lags, (sequences * samples, lags).
     """
     # The last window of so many steps is that of lag 0; each one before it lags one step more.
-    windows = u.unfold(1, samples, 1).flip(1)
-    for block in windows.split(max(1, MAX_ELEMENTS // (len(u) * samples)), dim=1):
-        yield block.transpose(1, 2).flatten(0, 1)
+    windows = u.unfold(1, samples, 1)
+    size = max(MIN_BLOCK, MAX_ELEMENTS // (len(u) * samples))
+    for stop in range(windows.shape[1], 0, -size):
+        # Windows share the memory of u until they are reordered, so only one block of them is ever copied.
+        yield windows[:, max(0, stop - size) : stop].flip(1).transpose(1, 2).flatten(0, 1)

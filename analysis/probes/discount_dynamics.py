@@ -110,14 +110,22 @@ def iterate_traces(loaded: LoadedModel, task: Task, sequences: int) -> Iterator[
     """
     model = loaded.model
     batch = task.fixed("test", sequences, CPU)
-    size = max(1, MAX_ELEMENTS // (batch.x.shape[1] * model.encoder.output_size))
-    for start in range(0, len(batch.x), size):
+    per_sequence = batch.x.shape[1] * model.encoder.output_size
+    # The attention maps of finite reach may be far larger than the output: the first sequence shows by how much.
+    size = 1 if model.encoder.receptive_field is not None else max(1, MAX_ELEMENTS // per_sequence)
+    start = 0
+    while start < len(batch.x):
         part = batch[start : start + size].to(model.device)
         with torch.no_grad(), eval_mode(model):
             try:
-                yield model.encoder.trace(model.features(part.x, part.lengths), lengths=part.lengths), part.lengths
+                trace = model.encoder.trace(model.features(part.x, part.lengths), lengths=part.lengths)
             except NotImplementedError:
                 raise NotAvailableError(f"{loaded.name} has no trace") from None
+        yield trace, part.lengths
+        start += size
+        if start == 1:
+            largest = max([per_sequence, *(attention_map.numel() for attention_map in trace.maps or ())])
+            size = max(1, MAX_ELEMENTS // largest)
 
 
 def episode_result(parts: Sequence[EpisodeInfluence], layout: EpisodeLayout) -> ProbeResult:

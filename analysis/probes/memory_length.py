@@ -30,7 +30,7 @@ from analysis.probes.base import (
 )
 from analysis.probes.errors import OUT_OF_MEMORY, failure_reason
 from analysis.probes.models import LoadedModel
-from analysis.probes.predictions import MAX_STEPS, SequenceScores, recalled_answers, score_sequences
+from analysis.probes.predictions import SequenceScores, passes_through, recalled_answers, score_sequences
 from analysis.probes.result import Curve, Metric, NotAvailableError, ProbeResult
 from analysis.probes.settings import MAX_EXTRAPOLATION_STEPS, ProbeSettings
 from analysis.statistics import clustered_proportions, half_width, mean_interval
@@ -142,10 +142,11 @@ def measure_memory_capacity(loaded: LoadedModel, settings: ProbeSettings) -> Pro
     generator = make_generator(CPU, "memory capacity", settings.seed)
     x, u = random_input(task, task.fixed("test", 100, CPU), sequences, steps, generator)
     with torch.no_grad(), eval_mode(model):
+        # Copies: a view of the last steps would keep the outputs of all steps.
         states = torch.cat(
             [
-                encoder(model.features(part.to(model.device)))[0][:, num_lags - 1 :].cpu()
-                for part in x.split(max(1, MAX_STEPS // steps))
+                encoder(model.features(x[places].to(model.device)))[0][:, num_lags - 1 :].clone().cpu()
+                for places in passes_through(encoder, sequences, steps)
             ]
         )
     capacity = memory_capacity(states, u, generator)
@@ -166,7 +167,7 @@ def measure_memory_capacity(loaded: LoadedModel, settings: ProbeSettings) -> Pro
         ),
     }
     lags = lags_for_curve(num_lags)
-    r2, half_widths = capacity.r2.numpy()[lags], half_width(capacity.r2_by_sequence.numpy())[lags]
+    r2, half_widths = capacity.r2.numpy()[lags], half_width(capacity.r2_by_sequence[:, lags].numpy())
     curve = Curve.from_arrays(
         lags,
         r2,
@@ -217,12 +218,12 @@ def measure_receptive_field(loaded: LoadedModel, settings: ProbeSettings) -> Pro
     else:
         metrics["reach"] = Metric(value=reach, unit="steps", what="steps that an output can depend on at all")
     lags = lags_for_curve(shares.shape[1])
-    lower, upper = percentile_interval(samples)
+    lower, upper = percentile_interval(samples[:, lags])
     curve = Curve.from_arrays(
         lags,
         mean[lags],
-        low=lower[lags] if has_interval else None,
-        high=upper[lags] if has_interval else None,
+        low=lower if has_interval else None,
+        high=upper if has_interval else None,
         x_unit="steps",
         y_unit="share",
         what="share of the squared gradient of the last output within a lag",

@@ -2,11 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Generator, Tensor
 
-from analysis.measures.memory_capacity import memory_capacity
+from analysis.measures.memory_capacity import NOISE_QUANTILE, RIDGE, SHUFFLES, lagged_inputs, memory_capacity
 
 CPU = torch.device("cpu")
 
@@ -73,9 +74,55 @@ def test_no_lag_is_lost_between_blocks_and_none_taken_for_another(monkeypatch: p
     states, u = driven(delays(60)[:, [0, 17, 59]])
     whole = memory_capacity(states, u, seeded_generator())
     monkeypatch.setattr("analysis.measures.memory_capacity.MAX_ELEMENTS", 64 * 200 * 7)
+    monkeypatch.setattr("analysis.measures.memory_capacity.MIN_BLOCK", 1)
     cut = memory_capacity(states, u, seeded_generator())
-    assert torch.equal(cut.r2, whole.r2)
+    assert cut.r2 == pytest.approx(whole.r2, abs=1e-12)
+    assert cut.r2_by_sequence == pytest.approx(whole.r2_by_sequence, abs=1e-12)
     assert (whole.r2 > 0.5).nonzero().flatten().tolist() == [0, 17, 59]
+
+
+@pytest.mark.parametrize("block", [1, 7, 1000])
+def test_every_lag_is_the_input_of_so_many_steps_before(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    u, samples = torch.randn(3, 40, generator=seeded_generator()), 11
+    monkeypatch.setattr("analysis.measures.memory_capacity.MAX_ELEMENTS", 0)
+    monkeypatch.setattr("analysis.measures.memory_capacity.MIN_BLOCK", block)
+    lagged = torch.cat(list(lagged_inputs(u, samples)), dim=1)
+    expected = [u[:, 40 - samples - lag : 40 - lag].flatten() for lag in range(30)]
+    assert torch.equal(lagged, torch.stack(expected, dim=1))
+
+
+def test_it_is_the_definition_lag_by_lag() -> None:
+    """One least-squares fit for each lag, of its own residuals."""
+    states, u = driven(delays(6) + 0.1, sequences=20, samples=50, lags=30)
+    states = states + 0.5 * torch.randn(states.shape, generator=seeded_generator())
+    capacity = memory_capacity(states, u, seeded_generator())
+    s = states.double()
+    mean, scale = s[:10].mean((0, 1)), s[:10].std((0, 1))
+    fit, test = (((half - mean) / scale).flatten(0, 1).numpy() for half in (s[:10], s[10:]))
+    # The ridge as further rows, whose targets are 0.
+    ridge = np.sqrt(RIDGE * len(fit)) * np.eye(6)
+
+    def unexplained(target: np.ndarray) -> tuple[float, np.ndarray]:
+        """Returns the share that the readout leaves, over all held-out sequences and for each."""
+        centre = target[: len(fit)].mean()
+        weights = np.linalg.lstsq(
+            np.concatenate([fit, ridge]), np.concatenate([target[: len(fit)] - centre, np.zeros(6)]), rcond=None
+        )[0]
+        held_out = target[len(fit) :] - centre
+        left, whole = ((errors.reshape(10, 50) ** 2).sum(1) for errors in (held_out - test @ weights, held_out))
+        return left.sum() / whole.sum(), left / whole
+
+    generator = seeded_generator()
+    last = u[:, -50:].flatten().double().numpy()
+    shuffled = np.array([unexplained(last[torch.randperm(1000, generator=generator)])[0] for _ in range(SHUFFLES)])
+    level = np.quantile(1 - shuffled / shuffled.mean(), NOISE_QUANTILE)
+    assert capacity.noise_level == pytest.approx(level, abs=1e-9)
+    for lag in range(30):
+        share, by_sequence = unexplained(u[:, 30 - 1 - lag : 30 - 1 - lag + 50].flatten().double().numpy())
+        counts = 1 - share / shuffled.mean() > level
+        assert float(capacity.r2[lag]) == pytest.approx(counts * (1 - share / shuffled.mean()), abs=1e-9)
+        expected = counts * (1 - by_sequence / shuffled.mean())
+        assert capacity.r2_by_sequence[:, lag].numpy() == pytest.approx(expected, abs=1e-9)
 
 
 def test_many_states_and_few_samples_leave_no_bias() -> None:

@@ -281,3 +281,18 @@ def test_a_constant_feature_cannot_be_driven() -> None:
     task = build("alternation")
     with pytest.raises(NotAvailableError, match="constant"):
         random_input(task, task.fixed("test", 3, CPU), 2, 10, make_generator(CPU, 0))
+
+
+@pytest.mark.parametrize("name", ["tcn", "han"])
+def test_the_size_of_a_pass_changes_no_bit_of_a_model_of_finite_reach(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = toy_model("copy", {"length": 300}, name=name)
+    results = []
+    for sequences in (1, 5, 10**6):
+        monkeypatch.setattr("analysis.probes.predictions.MAX_STEPS_OF_REACH", sequences * loaded.task.steps)
+        monkeypatch.setattr("analysis.measures.gradients.MAX_ELEMENTS_OF_REACH", sequences * loaded.task.steps * 12)
+        results.append(
+            [measure(loaded, FEW) for measure in (memory_length.measure_recall, memory_length.measure_receptive_field)]
+        )
+    assert results[0] == results[1] == results[2]
