@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from architectures.forking import check_threads
 from architectures.limits import check_width, quote
 from architectures.recording import is_recording
 from architectures.state import State, StateSpec, check_tree, find_mismatch, strip_names
@@ -123,6 +124,8 @@ class Encoder(nn.Module, ABC):
         Raises:
             ValueError, TypeError: if x, lengths or state do not fit this encoder.
         """
+        if not is_recording():
+            check_threads()
         self.check(x, lengths, state)
         if lengths is None:
             return x
