@@ -5,15 +5,18 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage
-from optuna.trial import FrozenTrial
-from sqlalchemy import event, exc
+from optuna.storages._rdb.models import TrialHeartbeatModel, TrialModel
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import event, exc, func, select
 from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.orm import Session
 
 from sweeps.driver_options import engine_options
 from sweeps.storage_retry import with_retries
@@ -79,6 +82,24 @@ class QueueStorage(RDBStorage):
             super().record_heartbeat(trial_id)
         except (StorageInternalError, exc.SQLAlchemyError):
             return
+
+    def _get_stale_trial_ids(self, study_id: int) -> list[int]:
+        """Returns the running trials without a heartbeat for the grace period, and those with one from the future.
+
+        The latter are of workers that died before the clock was set back; one that is alive has written another.
+        """
+        stale = super()._get_stale_trial_ids(study_id)
+        with Session(self.engine) as session:
+            # SQLite has times without a zone, and PostgreSQL one of them with.
+            now = session.scalars(select(func.now())).one().replace(tzinfo=None)
+            latest = now + timedelta(seconds=self.grace_period or 2 * (self.heartbeat_interval or 0))
+            future = session.scalars(
+                select(TrialHeartbeatModel.trial_id)
+                .join(TrialModel, TrialModel.trial_id == TrialHeartbeatModel.trial_id)
+                .where(TrialModel.study_id == study_id, TrialModel.state == TrialState.RUNNING)
+                .where(TrialHeartbeatModel.heartbeat > latest)
+            )
+            return [*stale, *future]
 
     def close(self) -> None:
         """Closes the connections of this thread, and those that no thread uses. New ones are opened when needed."""

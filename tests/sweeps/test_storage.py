@@ -8,14 +8,18 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 
 import optuna
 import pytest
+from optuna.storages._rdb.models import TrialHeartbeatModel
 from optuna.trial import TrialState
-from sqlalchemy import event
+from sqlalchemy import event, select
 from sqlalchemy.engine import make_url
+from sqlalchemy.orm import Session
 
 from sweeps import storage as storage_module
 from sweeps.storage import QueueEmptyError, QueueStorage, connect
@@ -401,3 +405,26 @@ def test_waiting_takes_no_longer_than_the_lock(sqlite, open_store):
     assert time.monotonic() - locked_at >= 0.3
     release.join()
     other.close()
+
+
+def test_a_heartbeat_from_before_the_clock_was_set_back_is_none(store, open_store):
+    """Of three running trials, one has a heartbeat of now, one of an hour ago, one of an hour ahead."""
+    study = optuna.create_study(storage=open_store(store))
+    for _ in range(3):
+        study.enqueue_trial({})
+    storage = study._storage._backend
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Optuna would rather have heartbeats from `optimize` alone.
+        trials = [study.ask() for _ in range(3)]
+    for hours, trial in zip((0, -1, 1), trials, strict=True):
+        storage.record_heartbeat(trial._trial_id)
+        with Session(storage.engine) as session, session.begin():
+            row = session.scalars(select(TrialHeartbeatModel).filter_by(trial_id=trial._trial_id)).one()
+            row.heartbeat += timedelta(hours=hours)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        optuna.storages.fail_stale_trials(study)
+    assert [trial.state for trial in study.trials] == [TrialState.RUNNING, TrialState.FAIL, TrialState.FAIL]
+    # What is alive says so again, whatever the clock.
+    storage.record_heartbeat(study.trials[0]._trial_id)
+    assert storage._get_stale_trial_ids(study._study_id) == []

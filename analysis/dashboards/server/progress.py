@@ -135,7 +135,8 @@ class FolderWatcher:
         if metrics is not None:
             rows = max(1, (folder / "metrics.csv").read_bytes().count(b"\n") - 1)
             seconds, newest = (metrics[0] - config[0]) / 1e9, metrics[0] / 1e9
-        return time.time() - newest < min(MAX_SILENCE, max(MIN_SILENCE, SILENT_ROWS * seconds / rows))
+        # Either way: if the clock was set back, a row from the future says no more than an old one.
+        return abs(time.time() - newest) < min(MAX_SILENCE, max(MIN_SILENCE, SILENT_ROWS * seconds / rows))
 
     def _with_labels(self, runs: Sequence[RunStatus], studies: Sequence[Study]) -> list[RunStatus]:
         by_identity = {status.identity: status.run for status in runs if status.identity is not None}
