@@ -2,9 +2,10 @@
 
 import json
 import os
+import platform
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +107,12 @@ def _check_number(node: yaml.ScalarNode, tag: str) -> str:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path` to write to; renames it to `path` once it is on disk, or removes it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Yields a temporary path beside `path` to write to; renames it to `path` once it is on disk, or removes it.
+
+    What processes of this machine that were killed had begun to write to `path` is removed, too.
+    """
+    temporary = _temporary_path(path)
+    _remove_abandoned(path)
     try:
         yield temporary
         with temporary.open("rb") as file:
@@ -115,6 +120,25 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _temporary_path(path: Path) -> Path:
+    # With the machine's name: a folder may be shared with others, on which the process has another number.
+    return path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.tmp")
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Removes the temporary files for a path of processes that ran on this machine and are gone."""
+    prefix = f".{path.name}.{platform.node()}."
+    with suppress(OSError):
+        for name in os.listdir(path.parent):
+            process = name[len(prefix) : -len(".tmp")]
+            if not (name.startswith(prefix) and name.endswith(".tmp") and process.isdecimal()):
+                continue
+            try:
+                os.kill(int(process), 0)
+            except ProcessLookupError:
+                path.with_name(name).unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -183,9 +207,10 @@ def ensure_writable(folder: Path) -> None:
     Raises:
         UserError: if they cannot.
     """
-    probe = folder / f".writable.{os.getpid()}"
+    probe = _temporary_path(folder / "writable")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(folder / "writable")
         probe.touch()
         probe.unlink()
     except (OSError, ValueError) as error:

@@ -65,8 +65,8 @@ def main(arguments: list[str]) -> int:
         return 0
     from analysis.dashboards.mirror.account import fetch_account
 
-    account = fetch_account()
     ensure_writable(out / "wandb")
+    account = fetch_account()
     return write_and_send(out, account, destination, checkpoints=values.checkpoints)
 
 
