@@ -17,6 +17,7 @@ from workbench.custom_parts import is_custom, split_revision
 from workbench.errors import UserError
 from workbench.results import Run
 from workbench.study_files import Study
+from workbench.tasks.file_names import title_options
 
 Role = Literal["tuned", "default", "both"]
 """Role of a configuration in a tuning study: its best trial, its default, or a default that is also the best."""
@@ -243,7 +244,8 @@ def variant_titles(tasks: Iterable[Part]) -> dict[str, str]:
     titles = {}
     for title, variants in same_title.items():
         revisions, codes, data = zip(*(split_source(task) for task in variants.values()), strict=True)
-        differences = (name_revisions(revisions), name_hashes("code", codes), name_hashes("data", data))
+        hidden = name_hidden_options(list(variants.values()))
+        differences = (hidden, name_revisions(revisions), name_hashes("code", codes), name_hashes("data", data))
         for key, *texts in zip(variants, *differences, strict=True):
             titles[key] = "".join([title, *texts])
     return titles
@@ -301,6 +303,17 @@ def split_source(task: Part) -> tuple[str | None, str | None, str | None]:
     return revision, code, data or None
 
 
+def name_hidden_options(tasks: Sequence[Part]) -> list[str]:
+    """Returns a text such as `, split=time` for each task of one title: the options that differ and are not in it."""
+    shown = {key for task in tasks for key in title_options(task.name, task.options)}
+    keys = sorted({key for task in tasks for key in task.options} - shown)
+    differing = [key for key in keys if len({json.dumps(task.options.get(key)) for task in tasks}) > 1]
+    return [
+        make_printable("".join(f", {key}={format_option(task.options.get(key))}" for key in differing))
+        for task in tasks
+    ]
+
+
 def name_revisions(revisions: Sequence[str | None]) -> list[str]:
     """Returns a text such as `, revision 2` for each revision, none for the first; all are empty unless they differ."""
     differ = len(set(revisions)) > 1
@@ -327,7 +340,8 @@ def task_title(name: str, options: Mapping[str, Any]) -> str:
         >>> task_title("addition", {"length": 100})
         'addition, length=100'
     """
-    return make_printable(", ".join([name, *(f"{key}={format_option(value)}" for key, value in options.items())]))
+    shown = title_options(name, options)
+    return make_printable(", ".join([name, *(f"{key}={format_option(value)}" for key, value in shown.items())]))
 
 
 def format_option(value: Any) -> str:

@@ -27,7 +27,7 @@ class Comparison:
     """Architectures and tasks to compare, and the rules that hold for all of them.
 
     Args:
-        tasks: names, separated by commas; a custom task is named package.module:Class.
+        tasks: names, separated by commas; file:PATH for a file of yours, package.module:Class for a custom task.
         architectures: names, separated by commas; a custom one is named package.module:Class.
         seeds: runs of each, with seeds 0, 1, 2, ...
         hidden_size: units of every architecture, unless its own options say otherwise.

@@ -10,6 +10,7 @@ import yaml
 from workbench.comparison import Comparison
 from workbench.errors import UserError
 from workbench.files import read_yaml, write_yaml
+from workbench.tasks.file_names import with_absolute_paths
 
 COMPARISON_FILE = "comparison.yaml"
 EARLIER_FILE = re.compile(r"comparison-(\d+)\.yaml")
@@ -21,7 +22,7 @@ def write_comparison(out: Path, comparison: Comparison) -> None:
     If another comparison is there, it becomes `comparison-1.yaml`, or has the next number that is free. One that
     differs only in the number of its seeds is replaced.
     """
-    path, values = out / COMPARISON_FILE, comparison.to_dict()
+    path, values = out / COMPARISON_FILE, with_absolute_paths(comparison.to_dict())
     if path.exists() and (previous := read_comparison_key(path)) != comparison_key(values):
         earlier = {int(match[1]): file for file in out.iterdir() if (match := EARLIER_FILE.fullmatch(file.name))}
         if previous is None or previous not in map(read_comparison_key, earlier.values()):

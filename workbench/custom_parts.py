@@ -67,6 +67,7 @@ def check_unchanged(kind: PartKind, part: Part, owner: str, remedy: str) -> None
         written = written_hash(part.name)
         if written is not None and written not in hashes.split("-"):
             raise refusal
+    source: str | None
     data = None
     if kind == "task" and is_file(part.name):
         # Before it is read: what does not fit the options any more has changed.

@@ -12,7 +12,7 @@ from workbench.config import Experiment, Part
 from workbench.custom_parts import architecture_source, task_source, user_errors
 from workbench.model import count_parameters, meta_model
 from workbench.tasks import Task
-from workbench.tasks.file_names import is_file, short_name
+from workbench.tasks.file_names import PREFIX, absolute, is_file, path_of, short_name
 from workbench.validation import check_int
 
 
@@ -36,7 +36,8 @@ def resolve_task(name: str, user_options: Mapping[str, Any]) -> tuple[Part, Task
         task = tasks.build(name, **options)
         path = None
         if is_file(name):
-            path = options.pop("path")
+            # Absolute, so that probes find it from everywhere.
+            path = path_of(absolute(PREFIX + options.pop("path")))
             # Only what applies to the data; the rest is `None` because it was inferred that it does not.
             options = {key: value for key, value in options.items() if value is not None}
         return Part(name=short_name(name), options=options, source=task_source(name, task), path=path), task

@@ -362,4 +362,6 @@ def test_each_slot_has_one_trial_at_first_and_only_the_first_has_the_default(num
     study, _ = random_study(num_trials=num_trials)
     fill_slots(study)
     assert [slot_of(trial) for trial in study.trials] == list(range(num_trials))
-    assert [bool(trial.system_attrs.get("fixed_params")) for trial in study.trials] == [True] + [False] * (num_trials - 1)
+    assert [bool(trial.system_attrs.get("fixed_params")) for trial in study.trials] == [True] + [False] * (
+        num_trials - 1
+    )

@@ -34,7 +34,7 @@ class TrainOptions:
     """The experiment to train.
 
     Args:
-        task: a name, or package.module:Class for a custom task.
+        task: a name, or file:PATH for a file of yours, or package.module:Class for a custom task.
         architecture: a name, or package.module:Class for a custom architecture.
         seed: of the initial weights and of the training data.
         hidden_size: units, unless the architecture's own options say otherwise.

@@ -158,24 +158,25 @@ def check_types(batch: Batch, label: str, task: Task) -> None:
                 f"is {type_name(value)} of shape {tuple(value.shape)}",
                 f"it has to be {str(dtype).removeprefix('torch.')} of shape {shape}",
             )
-    if task.symbols is not None and x.ndim == 2:
+    if (symbols := task.symbols) is not None and x.ndim == 2:
         valid = x
         if batch.lengths is not None and batch.lengths.shape == x.shape[:1]:
             valid = x[~padding_mask(x, batch.lengths)]
-        refuse_outside(valid, task.symbols, lambda found: refuse("x", found, f"symbols are 0 .. {task.symbols - 1}"))
+        if (found := describe_outside(valid, symbols)) is not None:
+            refuse("x", found, f"symbols are 0 .. {symbols - 1}")
     if target.dtype == torch.int64 and task.output_size > 1:
         scored = target if batch.recall is None or batch.recall.shape != target.shape else target[batch.recall]
         # PyTorch's cross-entropy leaves these out.
-        scored = scored[scored != IGNORED]
-        refuse_outside(
-            scored, task.output_size, lambda found: refuse("target", found, f"classes are 0 .. {task.output_size - 1}")
-        )
+        found = describe_outside(scored[scored != IGNORED], task.output_size)
+        if found is not None:
+            refuse("target", found, f"classes are 0 .. {task.output_size - 1}")
 
 
-def refuse_outside(values: torch.Tensor, count: int, refuse: Callable[[str], NoReturn]) -> None:
-    """Calls `refuse` with what was found if whole numbers do not all lie in 0 .. count - 1."""
-    if values.numel() and not 0 <= int(values.min()) <= int(values.max()) < count:
-        refuse(f"holds {int(values.min())} .. {int(values.max())}")
+def describe_outside(values: torch.Tensor, count: int) -> str | None:
+    """Returns the range of whole numbers as part of a message; `None` if they all lie in 0 .. count - 1."""
+    if not values.numel() or 0 <= int(values.min()) <= int(values.max()) < count:
+        return None
+    return f"holds {int(values.min())} .. {int(values.max())}"
 
 
 def type_name(tensor: torch.Tensor) -> str:

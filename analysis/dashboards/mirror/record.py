@@ -24,7 +24,7 @@ from workbench.errors import UserError
 from workbench.files import describe_error, read_yaml
 from workbench.results import Run
 from workbench.study_files import Trial
-from workbench.tasks.file_names import short_name
+from workbench.tasks.file_names import without_folders
 
 MAX_TAG_LENGTH = 64
 """Characters that W&B allows in a tag."""
@@ -169,14 +169,6 @@ def comparison_record(out: Path, id: str) -> Record | None:  # noqa: A002
         images={f"figure/{path.stem}": path for path in sorted((out / "figures").glob("*.png")) if path.is_file()},
         pages={"report/page": report},
     )
-
-
-def without_folders(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the settings of a comparison or a sweep in which files are named without the folders that they lie in."""
-    names = [short_name(name) for name in parse_names(settings.get("tasks"))]
-    task = settings.get("task")
-    options = {short_name(str(name)): values for name, values in task.items()} if isinstance(task, Mapping) else task
-    return {**settings, "tasks": names, **({} if task is None else {"task": options})}
 
 
 def run_id(run: Run) -> str:

@@ -12,6 +12,7 @@ from analysis.formatting import DASH, format_count, join_names, pluralize
 from analysis.grouping import Row, Section, format_option
 from analysis.report.fairness import broken_rules, describe_short_reach, setting_rules, size_gaps
 from analysis.report.summary import format_factor, format_minutes, settle
+from workbench.tasks.file_names import is_file, title_options
 
 COMPARE = "workbench compare --config comparison.yaml"
 """Beginning of a command that is run in the folder of results."""
@@ -89,9 +90,13 @@ def doubt_learning_rate(section: Section) -> Doubt | None:
     task = experiment.task
     names = ",".join(dict.fromkeys(row.experiment.architecture.name for row in section.rows))
     options = [
-        part for key, value in task.options.items() for part in (f"--task.{task.name}.{key}", format_option(value))
+        part
+        for key, value in title_options(task.name, task.options).items()
+        for part in (f"--task.{task.name}.{key}", format_option(value))
     ]
     command = ["workbench", "sweep", "run", "--tasks", task.name, *options, "--architectures", names]
+    # A report does not say where a file lies.
+    command += ["--data-dir", "FOLDER"] if is_file(task.name) else []
     command += ["--steps", str(experiment.budget.steps), "--out", "../tuned"]
     return Doubt(
         text=f"one learning rate, {rates.pop():g}, for all", option="workbench sweep run", command=shlex.join(command)

@@ -177,7 +177,9 @@ def test_intervals_of_what_probes_measure(seeds: int, tmp_path: Path) -> None:
     generator, trials, held = np.random.default_rng(seeds), 2000, {"seeds": 0, "sequences": 0}
 
     def estimate(values: np.ndarray, half: float, shared: bool) -> Estimate:
-        metrics = [Metric(value=value, low=value - half, high=value + half, unit="steps", what="it") for value in values]
+        metrics = [
+            Metric(value=value, low=value - half, high=value + half, unit="steps", what="it") for value in values
+        ]
         results = tuple(ProbeResult(metrics={"it": metric}) for metric in metrics)
         found = RowResults(row=row, results=results, shared_error=shared).metric("it")
         assert found is not None

@@ -26,7 +26,9 @@ def table_row(
 
 def comparison_table(*rows: TableRow, of: str = STEPS, variant: str = "", factor: float = 1.5) -> ComparisonTable:
     """Returns a table of some rows."""
-    return ComparisonTable(metric=Metric.parse(of), variant=variant, source=None, rows=rows, trivial_loss=None, factor=factor)
+    return ComparisonTable(
+        metric=Metric.parse(of), variant=variant, source=None, rows=rows, trivial_loss=None, factor=factor
+    )
 
 
 def example_preset(**rest: Any) -> Preset:

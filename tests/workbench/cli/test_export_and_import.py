@@ -213,7 +213,9 @@ def test_a_run_that_is_locked_meanwhile_leaves_the_rest_to_the_next_import(archi
     monkeypatch.undo()
     assert main(["import", str(archive), "--out", str(there)]) == 0
     assert "2 runs placed, 2 were there already" in capsys.readouterr().out
-    assert read_files(there).items() >= {name: text for name, text in members(archive).items() if "runs" in name}.items()
+    assert (
+        read_files(there).items() >= {name: text for name, text in members(archive).items() if "runs" in name}.items()
+    )
 
 
 def test_a_sweep_comes_back_into_the_folder_it_came_from(archive, out, capsys):
@@ -230,7 +232,12 @@ def test_a_sweep_comes_back_into_the_folder_it_came_from(archive, out, capsys):
 
 @pytest.mark.parametrize(
     "change",
-    ["UPDATE trials SET number = 8", "INSERT INTO trials VALUES (8)", "CREATE TABLE other (number)", "DELETE FROM trials"],
+    [
+        "UPDATE trials SET number = 8",
+        "INSERT INTO trials VALUES (8)",
+        "CREATE TABLE other (number)",
+        "DELETE FROM trials",
+    ],
 )
 def test_a_sweep_that_differs_is_refused(change, archive, out, capsys):
     with closing(sqlite3.connect(out / "sweep.db")) as store, store:

@@ -1,6 +1,7 @@
 """Files of sequences for tests."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,7 @@ def write_csv(folder: Path, table: pd.DataFrame, name: str = "mydata.csv") -> st
     return str(folder / name)
 
 
-def write_npz(folder: Path, name: str = "mydata.npz", **arrays: object) -> str:
+def write_npz(folder: Path, name: str = "mydata.npz", **arrays: Any) -> str:
     """Writes arrays as .npz; returns the path."""
     np.savez(folder / name, **arrays)
     return str(folder / name)

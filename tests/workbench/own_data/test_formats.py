@@ -1,6 +1,7 @@
 """Every kind of file gives the sequences that were written to it."""
 
 import sys
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -159,7 +160,7 @@ def test_ts_that_comes_in_two_files(tmp_path):
 
 
 def test_arrays_that_are_split_already(tmp_path):
-    arrays = {"x_train": X[:20], "y_train": Y[:20], "x_val": X[20:24], "y_val": Y[20:24]}
+    arrays: dict[str, Any] = {"x_train": X[:20], "y_train": Y[:20], "x_val": X[20:24], "y_val": Y[20:24]}
     task = own(write_npz(tmp_path, **arrays, x_test=X[24:], y_test=Y[24:]), scale="none")
     check(task, lengths=[7] * 30)
     np.testing.assert_allclose(task.fixed("test", 50, CPU).x.numpy(), X[24:], rtol=1e-6)

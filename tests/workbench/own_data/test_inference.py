@@ -26,7 +26,7 @@ def test_a_long_table_in_a_line(tmp_path):
 
 
 def test_what_was_inferred_is_part_of_the_configuration(tmp_path):
-    part, task = resolve_task("file:" + write_csv(tmp_path, long_table()), {})
+    part, _ = resolve_task("file:" + write_csv(tmp_path, long_table()), {})
     assert part.options == {
         "target": "label",
         "features": "u,v",
@@ -44,7 +44,7 @@ def test_what_was_inferred_is_part_of_the_configuration(tmp_path):
         "missing": "refuse",
     }
     # Said in full, it is the same experiment.
-    again, _ = resolve_task("file:" + task.path, part.options)
+    again, _ = resolve_task(part.full_name, part.options)
     assert again == part
 
 

@@ -1,5 +1,7 @@
 """Data in memory: written once, by its content, and found again by every process."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -36,7 +38,7 @@ class HuggingFaceLike:
         return self.columns[key] if isinstance(key, str) else {name: self.columns[name][key] for name in self.columns}
 
 
-class Items(Dataset):
+class Items(Dataset[Any]):
     """A torch Dataset of sequences of unequal length."""
 
     def __len__(self):
@@ -104,7 +106,7 @@ def test_a_table_is_what_its_csv_file_is(tmp_path):
     assert task.data == stored.data
     forecast = task_from(series().set_index("date"), target="price", horizon=2)
     assert (forecast.time, forecast.features, forecast.answer) == ("date", "price,volume", "forecast")
-    plain = HuggingFaceLike(**{name: table[name].tolist() for name in table})
+    plain = HuggingFaceLike(**{str(name): table[name].tolist() for name in table})
     assert task_from(plain).data == stored.data
 
 

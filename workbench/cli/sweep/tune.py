@@ -32,6 +32,7 @@ from workbench.errors import UserError
 from workbench.files import write_yaml
 from workbench.run_folder import check_writable
 from workbench.study_files import Trial
+from workbench.tasks.file_names import with_absolute_paths
 
 if TYPE_CHECKING:
     from sweeps.ray_launcher import RayLauncher
@@ -71,7 +72,7 @@ def tune(
     storage = connect(url, heartbeat=storage_options.heartbeat, grace=storage_options.grace, log=warn)
     studies = with_retries(lambda: create_studies(storage, specs, sweep.trials), warn)
     recorded_storage = {} if url == default_url(out) else {"storage": without_password(url)}
-    write_yaml(out / SWEEP_FILE, {**sweep.to_dict(), **recorded_storage})
+    write_yaml(out / SWEEP_FILE, {**with_absolute_paths(sweep.to_dict()), **recorded_storage})
     for line in with_retries(lambda: adopt_enqueued(studies), warn):
         warn(f"warning: {line}")
     with_retries(lambda: enqueue_all(studies, storage_options.retries), warn)

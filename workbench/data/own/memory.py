@@ -212,8 +212,8 @@ def join_parts(data: Mapping[Any, Any], y: Any, lengths: Any, options: DataOptio
     for word, part in data.items():
         if str(word).lower() not in PART_NAMES:
             raise UserError(f"data has the part {word!r}; parts are train, validation and test")
-        pair = part if isinstance(part, tuple) and len(part) == 2 else (part, None)
-        arrays = find_arrays(*pair, None, options)
+        x, own_y = part if isinstance(part, tuple) and len(part) == 2 else (part, None)
+        arrays = find_arrays(x, own_y, None, options)
         if "lengths" not in arrays:
             shape = arrays["x"].shape
             if len(shape) < 2:

@@ -7,9 +7,9 @@ import numpy as np
 PARTS = ("train", "validation", "test")
 """The parts of a split, in the order in which they are trained on and used."""
 PART_NAMES = {
-    **dict.fromkeys(("train", "training", "tr"), "train"),
+    **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing", "te", "eval", "evaluation"), "test"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
 }
 """What files call the parts of a split."""
 

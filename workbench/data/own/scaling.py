@@ -19,7 +19,7 @@ class Scaling:
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """Returns values (rows, columns) scaled."""
-        return (values - self.offset) / self.factor
+        return np.asarray((values - self.offset) / self.factor)
 
 
 def fit_scaling(values: np.ndarray, way: Scale) -> Scaling:

@@ -66,7 +66,7 @@ def read_csv(path: Path) -> pd.DataFrame:
     # A name that is there twice is told, not renamed.
     header = pd.read_csv(path, sep=delimiter, header=None, nrows=1, dtype=str, encoding="utf-8-sig", na_filter=False)
     try:
-        table = pd.read_csv(
+        table: pd.DataFrame = pd.read_csv(
             path, sep=delimiter, header=None, skiprows=1, encoding="utf-8-sig", low_memory=False, **EXACT
         )
     except pd.errors.EmptyDataError:

@@ -78,7 +78,9 @@ def read_one(path: Path, speaker: Speaker) -> RawData:
     labelled = any((tags.get(tag) or ["false"])[0].lower() == "true" for tag in ("classlabel", "targetlabel"))
     is_class = (tags.get("classlabel") or ["false"])[0].lower() == "true"
     known = tags.get("classlabel", [])[1:]
-    values, lengths, labels = [], [], []
+    values: list[np.ndarray] = []
+    lengths: list[int] = []
+    labels: list[str] = []
     for number, text in rows:
         dimensions = text.split(":")
         if labelled:
