@@ -9,7 +9,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb.models import TrialHeartbeatModel, TrialModel
@@ -24,6 +23,7 @@ from sweeps.storage_url import read_only_url, read_url, redact
 from sweeps.store_tables import check_tables
 from workbench.errors import UserError
 from workbench.files import describe_error, ensure_writable
+from workbench.locks import file_lock
 
 BUSY_TIMEOUT_SECONDS = 60
 """Seconds for which an SQLite transaction waits for those of other processes."""
@@ -186,7 +186,7 @@ def schema_lock(file: Path | None) -> Iterator[None]:
     if file is None:
         yield
         return
-    with FileLock(file.with_name(f".{file.name}.lock"), timeout=CONNECT_TIMEOUT_SECONDS):
+    with file_lock(file.with_name(f".{file.name}.lock"), timeout=CONNECT_TIMEOUT_SECONDS):
         yield
 
 

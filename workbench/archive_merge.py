@@ -3,17 +3,18 @@
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from workbench.archive_contents import PATTERNS, Manifest
 from workbench.archive_reader import unpack
 from workbench.checkpoints import LAST
 from workbench.errors import UserError
 from workbench.files import read_json
+from workbench.locks import file_lock
 from workbench.run_folder import BusyError, check_free, check_writable, run_lock
 from workbench.store_contents import STORE_FILE, copy_store, is_same_store
 
@@ -102,9 +103,9 @@ def staging_folder(out: Path) -> Iterator[Path]:
     made = [folder for folder in (out / "runs", out) if not folder.exists()]
     check_writable(out)
     staging = out / STAGING_FOLDER
-    lock = FileLock(out / LOCK_FILE, blocking=False)
+    lock = ExitStack()
     try:
-        lock.acquire()
+        lock.enter_context(file_lock(out / LOCK_FILE, timeout=0))
     except Timeout:
         raise UserError(f"another import into {out} is under way; wait until it has ended") from None
     try:
@@ -116,8 +117,10 @@ def staging_folder(out: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(staging, ignore_errors=True)
         # Nobody waits for it: a second import is refused at once.
-        (out / LOCK_FILE).unlink(missing_ok=True)
-        lock.release()
+        with suppress(PermissionError):
+            # Windows keeps a file that is open.
+            (out / LOCK_FILE).unlink(missing_ok=True)
+        lock.close()
         for folder in made:
             with suppress(OSError):
                 # This fails, as it should, if something is in it by now.

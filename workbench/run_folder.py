@@ -2,14 +2,15 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from workbench.config import Experiment
 from workbench.errors import UserError
 from workbench.files import ensure_writable, read_yaml, write_yaml
+from workbench.locks import check_locks, file_lock
 
 LOCK_SECONDS = 0.5
 """Seconds to wait for the lock of a run: `workbench view` holds it for a moment to see whether the run is under way."""
@@ -55,6 +56,8 @@ def check_writable(out: Path) -> Path:
         ensure_writable(out / "runs")
     except UserError as error:
         raise UserError(f"{error}; {advice}") from None
+    # Before anything is started, so that what a file system lacks is said by the command, and not by its processes.
+    check_locks(out / "runs")
     return out
 
 
@@ -66,30 +69,30 @@ def run_lock(folder: Path) -> Iterator[None]:
         BusyError: if another process has locked it.
         UserError: if the folder cannot be created.
     """
-    lock = FileLock(folder / ".lock", timeout=LOCK_SECONDS, poll_interval=LOCK_SECONDS / 25)
-    for attempt in range(LOCK_TRIES):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(
-                f"cannot create the folder {folder}: {error.strerror}; move the file that is in the way"
-            ) from None
-        try:
-            lock.acquire()
-            break
-        except Timeout:
-            raise BusyError(f"another process is at work on {folder}; wait until it has ended, or stop it") from None
-        except FileNotFoundError:
-            # The folder was removed in between, by `workbench rm`.
-            if attempt == LOCK_TRIES - 1:
-                raise
-    try:
+    with ExitStack() as stack:
+        for attempt in range(LOCK_TRIES):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UserError(
+                    f"cannot create the folder {folder}: {error.strerror}; move the file that is in the way"
+                ) from None
+            try:
+                lock = file_lock(folder / ".lock", timeout=LOCK_SECONDS, poll_seconds=LOCK_SECONDS / 25)
+                stack.enter_context(lock)
+                break
+            except Timeout:
+                raise BusyError(
+                    f"another process is at work on {folder}; wait until it has ended, or stop it"
+                ) from None
+            except FileNotFoundError:
+                # The folder was removed in between, by `workbench rm`.
+                if attempt == LOCK_TRIES - 1:
+                    raise
         # Files that a killed process had begun to write: with the lock held, no other process writes them now.
         for unfinished in folder.glob(".*.tmp"):
             unfinished.unlink()
         yield
-    finally:
-        lock.release()
 
 
 def check_free(folder: Path) -> None:
@@ -110,15 +113,13 @@ def sweep_lock(out: Path) -> Iterator[None]:
     Raises:
         UserError: if another sweep is running there, or nothing can be written.
     """
-    lock = FileLock(check_writable(out) / ".sweep.lock", blocking=False)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise UserError(f"another sweep is being run in {out}; join it with workbench sweep worker") from None
-    try:
+    path = check_writable(out) / ".sweep.lock"
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(file_lock(path, timeout=0))
+        except Timeout:
+            raise UserError(f"another sweep is being run in {out}; join it with workbench sweep worker") from None
         yield
-    finally:
-        lock.release()
 
 
 def claim(folder: Path, experiment: Experiment) -> None:

@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 from workbench.errors import UserError
 from workbench.files import read_json, write_json
+from workbench.locks import file_lock
 from workbench.validation import from_mapping
 
 DEFAULT_PROJECT = "sequence-workbench"
@@ -80,7 +79,7 @@ def write_state(path: Path, state: SyncState) -> None:
 def records_lock(out: Path) -> Iterator[None]:
     """Limits records and sync states to one writer at a time."""
     (out / RECORDS_FOLDER).mkdir(exist_ok=True)
-    with FileLock(out / RECORDS_FOLDER / ".lock"):
+    with file_lock(out / RECORDS_FOLDER / ".lock"):
         yield
 
 

@@ -8,11 +8,11 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from analysis.dashboards.mirror.account import Account
 from analysis.dashboards.mirror.state import (
@@ -27,6 +27,7 @@ from analysis.dashboards.mirror.state import (
 )
 from analysis.dashboards.mirror.sync_process import OUTPUT_FILE, failure_reason, kill_sync, lost_records, start_sync
 from workbench.errors import UserError
+from workbench.locks import file_lock
 
 BATCH_SIZE = 20
 """Records per process: starting one takes a second, and after a crash its unmarked records are sent again."""
@@ -64,15 +65,13 @@ def sync_lock(out: Path) -> Iterator[None]:
         UserError: if another process is syncing the folder.
     """
     (out / RECORDS_FOLDER).mkdir(exist_ok=True)
-    lock = FileLock((out / RECORDS_FOLDER).resolve() / LOCK_FILE, blocking=False, is_singleton=True)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise UserError(f"another sync of {out} is under way; wait until it has ended, or stop it") from None
-    try:
+    path = (out / RECORDS_FOLDER).resolve() / LOCK_FILE
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(file_lock(path, timeout=0, shared=True))
+        except Timeout:
+            raise UserError(f"another sync of {out} is under way; wait until it has ended, or stop it") from None
         yield
-    finally:
-        lock.release()
 
 
 def upload(
