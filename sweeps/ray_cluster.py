@@ -20,6 +20,7 @@ from typing import Any
 
 from sweeps.objective import WorkerUnusableError
 from sweeps.worker import TrialListener, TrialWorker, WorkerConfig
+from workbench.cores import available_cores
 from workbench.errors import UserError
 from workbench.files import describe_error
 from workbench.malloc import keep_memory
@@ -221,7 +222,7 @@ def join_cluster(address: str | None, config: WorkerConfig, workers: int | None)
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         # The paths of its sockets must be short, and no other cluster must be mistaken for it.
         folder = tempfile.mkdtemp(prefix="ray-")
-        cores = len(os.sched_getaffinity(0))
+        cores = available_cores()
         options = {
             "address": "local",
             "num_cpus": max(config.threads, workers * config.threads if workers else cores),

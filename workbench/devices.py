@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from architectures.kernels.double_precision import float64_device
 from workbench.config import Precision
 from workbench.errors import UserError
 
@@ -16,7 +17,7 @@ MatmulPrecision = Literal["highest", "high", "medium"]
 
 
 def resolve_device(name: str) -> str:
-    """Returns the device that auto, cpu or cuda stands for.
+    """Returns the device that auto, cpu, cuda or mps (the GPU of a Mac) stands for.
 
     Raises:
         UserError: if this machine has no such device.
@@ -26,16 +27,18 @@ def resolve_device(name: str) -> str:
         return "cuda" if has_cuda else "cpu"
     if name == "cuda" and not has_cuda:
         raise UserError("--device cuda: PyTorch finds no CUDA device here; use --device cpu")
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise UserError("--device mps: PyTorch finds no GPU of a Mac here; use --device cpu")
     return name
 
 
 def release_memory(device: str) -> None:
     """Releases the GPU memory that PyTorch keeps for later, as other processes cannot use it meanwhile."""
-    if device == "cuda":
+    if device in ("cuda", "mps"):
         gc.collect()
         # A GPU that has failed raises its error again here, and would hide the first one.
         with suppress(RuntimeError):
-            torch.cuda.empty_cache()
+            (torch.mps if device == "mps" else torch.cuda).empty_cache()
 
 
 def to_floats(scores: Sequence[Mapping[str, Tensor]]) -> list[dict[str, float]]:
@@ -47,7 +50,8 @@ def to_floats(scores: Sequence[Mapping[str, Tensor]]) -> list[dict[str, float]]:
     values = [value.detach() for tensors in scores for value in tensors.values()]
     fetched = {}
     for device in {value.device for value in values}:
-        on_device = [value.reshape(()).double() for value in values if value.device == device]
+        on_device = [value.reshape(()) for value in values if value.device == device]
+        on_device = [value.to(float64_device(device)).double() for value in on_device]
         fetched[device] = iter(torch.stack(on_device).tolist())
     floats = iter([next(fetched[value.device]) for value in values])
     return [{name: next(floats) for name in tensors} for tensors in scores]

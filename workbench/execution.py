@@ -1,6 +1,5 @@
 """Running experiments: finished runs are read, the others trained, with progress and a clean stop."""
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Protocol, Self
 from architectures.kernels import build_native_kernels
 from architectures.registry import load_encoder_class
 from workbench.config import Experiment
+from workbench.cores import available_cores
 from workbench.errors import UserError
 from workbench.given_classes import find_unpicklable
 from workbench.interrupts import stop_on_interrupt
@@ -60,7 +60,7 @@ class Execution:
 
 def default_workers(device: str, threads: int) -> int:
     """Returns how many processes of `threads` threads run at the same time unless an option says otherwise."""
-    return 1 if device == "cuda" else max(1, len(os.sched_getaffinity(0)) // threads)
+    return max(1, available_cores() // threads) if device == "cpu" else 1
 
 
 def execute_runs(

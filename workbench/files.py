@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,6 +29,10 @@ NUMBERS = {
 MAX_VALUES = 1_000_000
 """Most values that a file stands for, each alias counted as what it leads to: a few lines could stand for more than
 any memory holds."""
+IN_USE = (5, 32)
+"""Windows' numbers of the errors by which it refuses to replace a file that is open: access denied, sharing violation."""
+REPLACE_SECONDS = 2.0
+"""Seconds for which a file may be kept open by whoever reads it."""
 
 UNQUOTED_HASH = re.compile(r"(?=.{12}\Z)(0[0-9]+|[0-9]+e[0-9]+)\Z")
 """A hash of 12 hexadecimal digits that YAML 1.1, which earlier versions wrote, takes for text without quotes."""
@@ -115,9 +120,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     _remove_abandoned(path)
     try:
         yield temporary
-        with temporary.open("rb") as file:
+        # Windows writes out only files that are open for writing.
+        with temporary.open("r+b") as file:
             os.fsync(file.fileno())
-        temporary.replace(path)
+        _replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -129,6 +135,9 @@ def _temporary_path(path: Path) -> Path:
 
 def _remove_abandoned(path: Path) -> None:
     """Removes the temporary files for a path of processes that ran on this machine and are gone."""
+    if os.name != "posix":
+        # Elsewhere a signal of 0 is not a question.
+        return
     prefix = f".{path.name}.{platform.node()}."
     with suppress(OSError):
         for name in os.listdir(path.parent):
@@ -139,6 +148,20 @@ def _remove_abandoned(path: Path) -> None:
                 os.kill(int(process), 0)
             except ProcessLookupError:
                 path.with_name(name).unlink(missing_ok=True)
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Renames a file to the place of another; on Windows it waits until nobody has that one open, for a while."""
+    until = time.monotonic() + REPLACE_SECONDS
+    while True:
+        try:
+            temporary.replace(path)
+        except PermissionError as error:
+            if getattr(error, "winerror", None) not in IN_USE or time.monotonic() > until:
+                raise
+            time.sleep(REPLACE_SECONDS / 100)
+        else:
+            return
 
 
 def write_text(path: Path, text: str) -> None:

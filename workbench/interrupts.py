@@ -10,6 +10,13 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Protocol
 
+from workbench.signals import alarm, available_signals
+
+REPEATED_INTERRUPT_SECONDS = 1 / 3
+"""Seconds after a first signal within which Ctrl-C is not a second one; nobody who means it twice is as quick."""
+REPEATED_SIGNAL_SECONDS = 1.0
+"""The same for signals that programs send."""
+
 
 class StoppablePool(Protocol):
     """Processes that can save what is under way and end."""
@@ -37,8 +44,9 @@ class StopReason:
 def stop_on_interrupt(pool: StoppablePool, deadline: float | None = None) -> Iterator[StopReason]:
     """Stops a pool on Ctrl-C, SIGTERM, SIGHUP or SIGUSR1, or when the time is up: it saves what is under way and ends.
 
-    A second signal ends it at once, unless it follows within a second: `timeout` and batch systems send several. In a
-    thread other than the main one, where there are no signals, nothing is changed.
+    A second signal ends it at once, unless it follows so soon that it means the same: a batch system sends several, and
+    of one Ctrl-C a launcher may pass on what the terminal has sent already. In a thread other than the main one, where
+    there are no signals, nothing is changed.
 
     Args:
         pool: what to stop.
@@ -50,14 +58,15 @@ def stop_on_interrupt(pool: StoppablePool, deadline: float | None = None) -> Ite
         return
     interrupted, interrupted_at = False, 0.0
 
-    def on_alarm(number: int, frame: FrameType | None) -> None:
+    def on_alarm() -> None:
         if not pool.stopping:
             reason.timed_out = True
             pool.stop()
 
     def on_interrupt(number: int, frame: FrameType | None) -> None:
         nonlocal interrupted, interrupted_at
-        if interrupted and number != signal.SIGINT and time.monotonic() - interrupted_at < 1:
+        repeated_within = REPEATED_INTERRUPT_SECONDS if number == signal.SIGINT else REPEATED_SIGNAL_SECONDS
+        if interrupted and time.monotonic() - interrupted_at < repeated_within:
             return
         if interrupted:
             pool.kill()
@@ -69,16 +78,12 @@ def stop_on_interrupt(pool: StoppablePool, deadline: float | None = None) -> Ite
             pool.stop()
 
     # A batch system warns by SIGUSR1, a closed terminal by SIGHUP, unless nohup has it ignored.
-    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        numbers.append(signal.SIGHUP)
-    handlers = {**dict.fromkeys(numbers, on_interrupt), signal.SIGALRM: on_alarm}
-    previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    if deadline is not None:
-        signal.setitimer(signal.ITIMER_REAL, max(1e-3, deadline - time.monotonic()))
+    numbers = available_signals("SIGINT", "SIGTERM", "SIGUSR1", "SIGBREAK")
+    numbers |= {number for number in available_signals("SIGHUP") if signal.getsignal(number) != signal.SIG_IGN}
+    previous = {number: signal.signal(number, on_interrupt) for number in numbers}
     try:
-        yield reason
+        with alarm(deadline, on_alarm):
+            yield reason
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -7,18 +7,18 @@ on is a subclass's matter: training runs (`workbench.run_pool`), trials of a swe
 
 import multiprocessing
 import os
-import signal
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import parent_process, resource_tracker
+from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from workbench.signals import KILL, available_signals, ignore_interrupts, signals_blocked
 from workbench.spawned import pack, run_packed, without_main
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -28,7 +28,7 @@ POLL_SECONDS = 0.1
 """Seconds between two looks of a process for that message."""
 IDLE_SECONDS = 0.5
 """Seconds without a message after which a pool calls `on_idle`."""
-GROUP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1})
+GROUP_SIGNALS = available_signals("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
 """Signals that a terminal or a batch system sends to a whole group, and that only the parent of a pool obeys."""
 EXIT_SECONDS = 10.0
 """Seconds that a process without work may take to end before it is killed."""
@@ -228,21 +228,16 @@ def start_process(target: Callable[..., None], *arguments: Any, threads: int) ->
     with _environment(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads)):
         process = SPAWN.Process(target=run_packed, args=(theirs, pack(target, arguments)), daemon=True)
         # Ctrl-C, and the signals of timeout and batch systems, reach the whole group of processes, and what they mean
-        # is for the parent to decide. A worker must not see them, not even while it starts: the mask is inherited.
-        # (Starting the tracker would lift the mask again.)
-        resource_tracker.ensure_running()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_SIGNALS)
-        try:
-            with without_main():
-                process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        # is for the parent to decide. A worker must not see them, not even while it starts.
+        with signals_blocked(GROUP_SIGNALS), without_main():
+            process.start()
     theirs.close()
     return ours, process
 
 
 def end_with_parent() -> None:
-    """Lets this process end with the one that started it, which cannot say so if it is killed."""
+    """Lets this process end with the one that started it, which cannot say so if it is killed, and not by Ctrl-C."""
+    ignore_interrupts()
     threading.Thread(target=_wait_for_parent, daemon=True).start()
 
 
@@ -253,7 +248,7 @@ def describe_exit(status: int) -> str:
         status: its exit status; minus the signal's number if a signal ended it.
     """
     how = f"status {status}" if status >= 0 else f"signal {-status}"
-    why = ", perhaps because memory ran out" if status == -signal.SIGKILL else ""
+    why = ", perhaps because memory ran out" if status == -KILL else ""
     return f"its process ended with {how}{why}"
 
 

@@ -25,7 +25,7 @@ class RunDevice:
     """Device and threads that a run is computed with. They change its speed, and the last digits of its numbers."""
 
     device: str = "cpu"
-    """cpu or cuda."""
+    """cpu, cuda or mps."""
     threads: int = 1
     """Threads on the CPU."""
 

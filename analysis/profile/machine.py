@@ -12,6 +12,7 @@ from analysis.profile.settings import ProfileSettings
 from analysis.profile.timing import Workload
 from architectures.kernels import pick_backend
 from workbench import malloc
+from workbench.cores import available_cores
 from workbench.devices import matmul_precision, operand_dtype
 from workbench.run import processor_name
 
@@ -73,7 +74,7 @@ def machine_info(device: str, settings: ProfileSettings) -> dict[str, Any]:
     info: dict[str, Any] = {
         "device": device,
         "processor": torch.cuda.get_device_name() if device == "cuda" else processor_name(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": available_cores(),
         "threads": settings.threads,
         "torch": torch.__version__,
         "python": platform.python_version(),

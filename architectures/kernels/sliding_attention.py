@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad, scaled_dot_product_attention
 
+from architectures.kernels.double_precision import float64_device
+
 MAX_ATTENTION_BATCH = 65_535
 """The largest batch that every backend of PyTorch's attention accepts."""
 
@@ -94,10 +96,11 @@ def apply_rotary(x: Tensor, positions: Tensor) -> Tensor:
         positions: (time,) whole numbers.
     """
     half = x.shape[3] // 2
-    exponent = torch.arange(half, device=x.device, dtype=torch.float64) / max(half, 1)
     # In double precision: a late position is a large angle, whose last digits count.
-    angle = positions.to(torch.float64).unsqueeze(1) * 10_000.0**-exponent
-    cos, sin = angle.cos().to(x.dtype).unsqueeze(1), angle.sin().to(x.dtype).unsqueeze(1)
+    device = float64_device(x.device)
+    exponent = torch.arange(half, device=device, dtype=torch.float64) / max(half, 1)
+    angle = positions.to(device).to(torch.float64).unsqueeze(1) * 10_000.0**-exponent
+    cos, sin = (part.to(x.dtype).to(x.device).unsqueeze(1) for part in (angle.cos(), angle.sin()))
     a, b, rest = x[..., :half], x[..., half : 2 * half], x[..., 2 * half :]
     return torch.cat([a * cos - b * sin, a * sin + b * cos, rest], dim=-1)
 

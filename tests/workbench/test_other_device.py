@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import architectures
+from architectures.kernels import double_precision
 from architectures.state import detach, map_state
 from tests.other_device import OTHER_DEVICE, OtherDeviceTensor
 from tests.workbench.experiments import module_and_data, small
@@ -107,3 +108,25 @@ def test_the_carried_state_of_a_checkpoint_moves_to_the_device(request):
     there.logs_steps = False
     there.carried_states = {0: carried}
     assert there.training_step(batch.to(OTHER_DEVICE), 1)["loss"].item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", architectures.names())
+def test_training_on_a_device_without_float64_gives_the_same_numbers(name, request, monkeypatch):
+    """As the GPU of a Mac is: scores are read, and late positions encoded, in float64 nevertheless."""
+    experiment = make_experiment(name, "copy")
+    (here, data), (there, other_data) = module_and_data(experiment), module_and_data(experiment)
+    expected = losses_and_scores(here, data)
+    monkeypatch.setattr(double_precision, "WITHOUT_FLOAT64", {OTHER_DEVICE.type})
+    create = OtherDeviceTensor.__new__
+
+    def refuse_float64(cls, cpu_tensor):
+        if cpu_tensor.dtype == torch.float64:
+            raise TypeError("there is no float64 on this device")
+        return create(cls, cpu_tensor)
+
+    monkeypatch.setattr(OtherDeviceTensor, "__new__", staticmethod(refuse_float64))
+    request.getfixturevalue("other_device")
+    with pytest.raises(TypeError, match="no float64"):
+        torch.zeros(1, device=OTHER_DEVICE).double()
+    there.to(OTHER_DEVICE)
+    assert losses_and_scores(there, other_data) == pytest.approx(expected, rel=1e-4, abs=1e-5)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.cli.habits import check_task_names
-from workbench.cli.options import Device, check_required, default_workers, refuse_inside, take_options
+from workbench.cli.options import ProbeDevice, check_required, default_workers, refuse_inside, take_options
 from workbench.cli.output import warn
 from workbench.cli.parser import NamedOptions, Parser, parse_arguments
 from workbench.cli.wandb_mirror import update_mirror
@@ -66,12 +66,12 @@ class AnalyzeOptions:
     """
 
     probes: str | None = None
-    device: Device = "auto"
+    device: ProbeDevice = "auto"
     workers: int | None = None
     threads: int = 1
 
     def __post_init__(self) -> None:
-        check_choice("device", self.device, Device)
+        check_choice("device", self.device, ProbeDevice)
         check_int("threads", self.threads, least=1, most=MAX_THREADS)
         if self.workers is not None:
             check_int("workers", self.workers, least=1, most=MAX_WORKERS)

@@ -29,7 +29,10 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-Device = Literal["auto", "cpu", "cuda"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+"""Devices that can be trained on."""
+ProbeDevice = Literal["auto", "cpu", "cuda"]
+"""Devices that can be probed on, which takes float64."""
 
 DURATION = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?$")
 UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
@@ -44,7 +47,7 @@ class RunOptions:
 
     Args:
         out: folder of the results; finished runs in it are read, interrupted ones are resumed.
-        device: auto takes a GPU if there is one.
+        device: auto takes an NVIDIA GPU if there is one, or else the CPU; mps is the GPU of a Mac.
         workers: experiments at the same time, each in its own process; by default one per core, or one on a GPU.
         threads: threads of each; results are the same for any number of workers, not for any number of threads.
         wandb: a Weights & Biases mirror of every finished run in OUT/wandb: off, offline, or sent (online).

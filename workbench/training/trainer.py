@@ -51,18 +51,22 @@ def run_callbacks(
     ]
 
 
+ACCELERATORS = {"cuda": "gpu", "mps": "mps"}
+"""Lightning's names of the devices that are not the CPU."""
+
+
 def make_trainer(callbacks: Sequence[pl.Callback], *, steps: int, device: str, folder: Path) -> pl.Trainer:
     """Returns the trainer of a run, in one process.
 
     Args:
         callbacks: of the run.
         steps: optimiser steps.
-        device: cpu or cuda.
+        device: cpu, cuda or mps.
         folder: the run's.
     """
     silence_lightning()
     trainer = pl.Trainer(
-        accelerator="gpu" if device == "cuda" else "cpu",
+        accelerator=ACCELERATORS.get(device, "cpu"),
         devices=1,
         max_steps=steps,
         max_epochs=-1,

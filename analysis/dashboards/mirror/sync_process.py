@@ -16,7 +16,9 @@ import os, runpy, signal, threading
 def watch():
     # Ends when the parent has closed the pipe, or is gone; W&B's service ends with its parent.
     os.read(0, 1)
-    os.killpg(0, signal.SIGKILL)
+    if hasattr(os, "killpg"):
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
 
 threading.Thread(target=watch, daemon=True).start()
 runpy.run_module("wandb", run_name="__main__")
@@ -93,7 +95,10 @@ def sync_environment(work: Path) -> dict[str, str]:
 def kill_sync(process: subprocess.Popen[bytes]) -> None:
     """Ends `wandb sync` and its service at once."""
     with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
     process.wait()
     if process.stdin is not None:
         process.stdin.close()

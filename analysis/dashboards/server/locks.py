@@ -4,9 +4,16 @@ Holding an exclusive lock conflicts with a shared one, which needs read access a
 nobody holds the other is released at once, and `workbench.run_folder.run_lock` waits long enough for that.
 """
 
-import fcntl
 import os
 from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+try:
+    import fcntl
+except ImportError:
+    # Windows has locks of its own.
+    fcntl = None  # type: ignore[assignment]
 
 
 def is_locked(path: Path) -> bool | None:
@@ -20,6 +27,8 @@ def is_locked(path: Path) -> bool | None:
     Returns:
         `None` if the file cannot be opened, or its file system has no locks.
     """
+    if fcntl is None:
+        return _is_exclusively_locked(path)
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -36,3 +45,16 @@ def is_locked(path: Path) -> bool | None:
         # This releases the lock, too.
         os.close(file)
     return False
+
+
+def _is_exclusively_locked(path: Path) -> bool | None:
+    """Does what `is_locked` does where no lock is shared; the file must be writable for it."""
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return None
