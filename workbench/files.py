@@ -30,7 +30,7 @@ MAX_VALUES = 1_000_000
 """Most values that a file stands for, each alias counted as what it leads to: a few lines could stand for more than
 any memory holds."""
 IN_USE = (5, 32)
-"""Windows' numbers of the errors by which it refuses to replace a file that is open: access denied, sharing violation."""
+"""Numbers of the errors by which Windows refuses to replace an open file: access denied, sharing violation."""
 REPLACE_SECONDS = 2.0
 """Seconds for which a file may be kept open by whoever reads it."""
 

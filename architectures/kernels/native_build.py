@@ -16,6 +16,9 @@ import shlex
 import shutil
 import stat
 import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -24,6 +27,12 @@ from filelock import FileLock
 SOURCES = Path(__file__).parent / "native"
 MAIN_SOURCE = "recurrence.cpp"
 FLAGS = ("-std=c++20", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared", "-fopenmp")
+OPTIONAL_FLAGS: Mapping[str, str] = {
+    "-march=native": "int main() { return 0; }\n",
+    # Apple's clang has no OpenMP; the kernels then run in one thread.
+    "-fopenmp": "#include <omp.h>\nint main() { return omp_get_max_threads() < 1; }\n",
+}
+"""Those that some compilers lack, each with a program that it is tried on."""
 CACHE_VARIABLE = "WORKBENCH_CACHE"
 """The environment variable that names another folder for the built library."""
 
@@ -49,8 +58,9 @@ def find_or_build_library() -> Path:
                 if not is_complete(path):
                     compile_library(compiler, path)
             check_private(path)
-    except OSError as error:
-        reason = error.strerror or error
+    except (OSError, NotImplementedError) as error:
+        # The second is what some versions of filelock raise where files cannot be locked.
+        reason = getattr(error, "strerror", None) or error
         raise BuildError(f"cannot build in {path.parent}: {reason}; {CACHE_VARIABLE} may name another folder") from None
     return path
 
@@ -79,9 +89,26 @@ def find_compiler() -> str:
 
 
 def library_path(compiler: str) -> Path:
-    """Returns the path of the library, whether it is built or not."""
-    folder = os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "sequence-workbench"
-    return Path(folder) / f"recurrences-{build_key(compiler)}.so"
+    """Returns the path of the library, whether it is built or not.
+
+    Raises:
+        BuildError: if there is no folder for it.
+    """
+    return cache_folder() / f"recurrences-{build_key(compiler)}.so"
+
+
+def cache_folder() -> Path:
+    """Returns the folder of the library: that which WORKBENCH_CACHE names, or one in the user's home.
+
+    Raises:
+        BuildError: if neither is known, as in a container whose user is only a number.
+    """
+    if folder := os.environ.get(CACHE_VARIABLE):
+        return Path(folder)
+    try:
+        return Path.home() / ".cache" / "sequence-workbench"
+    except RuntimeError:
+        raise BuildError(f"this user has no home to keep them in; {CACHE_VARIABLE} may name a folder") from None
 
 
 def build_key(compiler: str) -> str:
@@ -166,21 +193,26 @@ def compile_library(compiler: str, path: Path) -> None:
     for leftover in path.parent.glob(f".{path.name}.*"):
         leftover.unlink()
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    folders = library_paths()
+    arguments = [
+        *(f"-isystem{folder}" for folder in include_paths()),
+        *shlex.split(os.environ.get("CXXFLAGS", "")),
+        str(SOURCES / MAIN_SOURCE),
+        "-o",
+        str(temporary),
+        *(f"-L{folder}" for folder in folders),
+        *(f"-Wl,-rpath,{folder}" for folder in folders if sys.platform == "darwin"),
+        "-ltorch_cpu",
+        "-lc10",
+    ]
     try:
-        run_compiler(
-            [
-                compiler,
-                *FLAGS,
-                *(f"-isystem{folder}" for folder in include_paths()),
-                *shlex.split(os.environ.get("CXXFLAGS", "")),
-                str(SOURCES / MAIN_SOURCE),
-                "-o",
-                str(temporary),
-                *(f"-L{folder}" for folder in library_paths()),
-                "-ltorch_cpu",
-                "-lc10",
-            ]
-        )
+        try:
+            run_compiler([compiler, *FLAGS, *arguments])
+        except BuildError:
+            accepted = [flag for flag in FLAGS if accepts_flag(compiler, flag)]
+            if len(accepted) == len(FLAGS):
+                raise
+            run_compiler([compiler, *accepted, *arguments])
         path.with_suffix(".sha256").unlink(missing_ok=True)
         # The umask of some systems lets the group write.
         temporary.chmod(0o700)
@@ -191,6 +223,20 @@ def compile_library(compiler: str, path: Path) -> None:
         hash_file.replace(path.with_suffix(".sha256"))
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def accepts_flag(compiler: str, flag: str) -> bool:
+    """Returns whether a compiler has a flag: one that it needs, or an optional one with which it builds a program."""
+    if flag not in OPTIONAL_FLAGS:
+        return True
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "program.cpp")
+        source.write_text(OPTIONAL_FLAGS[flag], encoding="utf-8")
+        try:
+            run_compiler([compiler, flag, str(source), "-o", str(Path(folder, "program"))])
+        except BuildError:
+            return False
+    return True
 
 
 def run_compiler(command: list[str]) -> str:

@@ -3,6 +3,7 @@
 import logging
 import multiprocessing
 import os
+import pwd
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -214,3 +215,51 @@ def test_a_folder_that_cannot_be_made_private_costs_only_speed(
     assert len(caplog.messages) == 1
     assert f"{sandbox.cache} can be written by others" in caplog.messages[0]
     assert sandbox.build_count == 0
+
+
+NO_OPENMP = """for argument; do
+    if [ "$argument" = -fopenmp ]; then echo "clang: error: unsupported option '-fopenmp'" >&2; exit 1; fi
+done
+echo "$@" >> {arguments}
+"""
+
+
+def test_a_compiler_without_openmp_builds_kernels_for_one_thread(sandbox: BuildSandbox) -> None:
+    """As Apple's clang does. What it does have is used."""
+    arguments = sandbox.folder / "arguments"
+    sandbox.install_compiler(body=NO_OPENMP.format(arguments=arguments) + SUCCEED)
+    assert find_or_build_library().read_text() == "a library\n"
+    built = arguments.read_text().splitlines()[-1].split()
+    assert "-march=native" in built
+    assert "-O3" in built
+    assert "-fopenmp" not in built
+
+
+def test_a_program_that_fails_for_another_reason_is_not_built_without_flags(sandbox: BuildSandbox) -> None:
+    """What every flag works with is not a matter of the flags."""
+    body = 'case "$*" in *recurrence.cpp*) echo "recurrence.cpp:1: error: broken" >&2; exit 1;; esac\n'
+    sandbox.install_compiler(body=body + SUCCEED)
+    with pytest.raises(BuildError, match="broken"):
+        find_or_build_library()
+    # The library once, and a program for each optional flag.
+    assert sandbox.build_count == 1 + len(native_build.OPTIONAL_FLAGS)
+
+
+def test_a_user_without_a_home_runs_the_eager_kernels(
+    sandbox: BuildSandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in a container that runs as a number without a name."""
+    monkeypatch.delenv("WORKBENCH_CACHE")
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: {}[uid])
+    with pytest.raises(BuildError, match=r"no home to keep them in; WORKBENCH_CACHE may name a folder$"):
+        native_build.is_built()
+    x = torch.zeros(1)
+    with caplog.at_level(logging.WARNING):
+        assert [pick_backend(x), pick_backend(x)] == ["eager", "eager"]
+    assert len(caplog.messages) == 1
+    assert "this user has no home to keep them in; WORKBENCH_CACHE may name a folder" in caplog.messages[0]
+    lines: list[str] = []
+    build_native_kernels(lines.append)
+    assert len(lines) == 1
+    assert "no home" in lines[0]

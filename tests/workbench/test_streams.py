@@ -2,6 +2,7 @@
 
 import io
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -76,3 +77,52 @@ def test_a_message_is_one_short_line() -> None:
     assert len(long) == MAX_LINE
     assert long.endswith("xthe end")
     assert one_line("y" * MAX_LINE) == "y" * MAX_LINE
+
+
+class FullAtTheEnd(io.StringIO):
+    """A stream on a full disk, behind a buffer."""
+
+    def flush(self) -> None:
+        raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["list"], ["list", "rnn"], ["--help"], ["--version"], ["train", "--help"], ["sweep", "run", "--help"]]
+)
+@pytest.mark.parametrize("stream", [Full, FullAtTheEnd, lambda: None], ids=["full", "full at the end", "closed"])
+def test_what_is_printed_for_its_own_sake_must_be_written(
+    arguments: list[str], stream: type[io.StringIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stream())
+    monkeypatch.setattr(sys, "stderr", errors)
+    assert main(arguments) == 1
+    assert errors.getvalue().startswith("workbench: the output could not be written: ")
+    assert errors.getvalue().count("\n") == 1
+
+
+def test_a_list_is_not_asked_to_be_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in `workbench list | head -1`."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        assert main(["list"]) == 0
+
+
+def test_results_in_files_do_not_need_the_output(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "stdout", Full())
+    assert main([*COMPARE, "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "report.html").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_ends_a_list_with_status_1() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "workbench", "list"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "workbench: the output could not be written: No space left on device\n",
+    )

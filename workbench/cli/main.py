@@ -3,6 +3,8 @@
 import importlib
 import os
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 COMMANDS = {
     "list": ("workbench.cli.list", "architectures and tasks, and their options"),
@@ -39,6 +41,14 @@ examples:
 """
 
 
+PRINTING = frozenset({"list", "profile", "completion", "sweep status", "sweep best"})
+"""Commands whose output is their result."""
+SHOWING = frozenset({"-h", "--help", "--dry-run"})
+"""Options with which any command only shows something."""
+BACKEND_VARIABLE = "MPLBACKEND"
+"""The environment variable that names matplotlib's backend."""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command.
 
@@ -50,16 +60,56 @@ def main(arguments: list[str] | None = None) -> int:
         130 interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    from workbench.cli.streams import lasting_streams
+
+    with lasting_streams() as output, drawing_into_files():
+        try:
+            status = answer(arguments)
+        except SystemExit as end:
+            # As jsonargparse ends after --help.
+            output.flush()
+            if end.code or output.failure is None:
+                raise
+            status = 0
+        output.flush()
+        if output.failure is not None and status == 0 and prints_result(arguments):
+            print(f"workbench: the output could not be written: {output.failure}", file=sys.stderr)
+            status = 1
+    return status
+
+
+def prints_result(arguments: Sequence[str]) -> bool:
+    """Returns whether what a command prints is all that it is for; the results of others are in files."""
+    name = " ".join(arguments[:2]) if arguments[:1] == ["sweep"] else "".join(arguments[:1])
+    return name.partition(" ")[0] not in COMMANDS or name in PRINTING or bool(SHOWING & {*arguments})
+
+
+@contextmanager
+def drawing_into_files() -> Iterator[None]:
+    """Lets matplotlib draw into files, as all commands do.
+
+    The environment of a notebook names a backend for cells, which may not even be installed here.
+    """
+    before = os.environ.get(BACKEND_VARIABLE)
+    os.environ[BACKEND_VARIABLE] = "agg"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[BACKEND_VARIABLE]
+        else:
+            os.environ[BACKEND_VARIABLE] = before
+
+
+def answer(arguments: list[str]) -> int:
+    """Shows the help or the version, or runs a command; returns the exit status."""
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(HELP.format(commands="\n".join(f"  {name:<11}{text}" for name, (_, text) in COMMANDS.items())), end="")
         return 0 if arguments else 2
     if arguments[0] == "--version":
         print(f"workbench {installed_version()}")
         return 0
-    from workbench.cli.streams import lasting_streams
-
-    with lasting_streams():
-        return run_command(arguments)
+    return run_command(arguments)
 
 
 def run_command(arguments: list[str]) -> int:

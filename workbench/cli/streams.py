@@ -1,4 +1,7 @@
-"""Output streams that last as long as a command: closed, full or narrow ones never end or hide its work."""
+"""Output streams that last as long as a command: closed, full or narrow ones never end or hide its work.
+
+Where the output itself is the work, as with a list, the command says at its end that it could not be written.
+"""
 
 import os
 import sys
@@ -20,6 +23,8 @@ class LastingStream:
     def __init__(self, stream: Any) -> None:
         self._stream = stream
         self._broken = stream is None
+        self.failure: str | None = "the stream is closed" if stream is None else None
+        """Why something could not be printed; `None` if all was, or its reader had enough of it."""
 
     def write(self, text: str) -> int:
         """Prints a text, with escapes for characters that the stream cannot encode; returns its length."""
@@ -31,8 +36,8 @@ class LastingStream:
             except UnicodeEncodeError:
                 encoding = self._stream.encoding or "ascii"
                 self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
-        except (OSError, ValueError):
-            self._give_up()
+        except (OSError, ValueError) as error:
+            self._give_up(error)
         return len(text)
 
     def flush(self) -> None:
@@ -40,8 +45,8 @@ class LastingStream:
         if not self._broken:
             try:
                 self._stream.flush()
-            except (OSError, ValueError):
-                self._give_up()
+            except (OSError, ValueError) as error:
+                self._give_up(error)
 
     def isatty(self) -> bool:
         """Returns whether the stream is a terminal."""
@@ -49,9 +54,11 @@ class LastingStream:
             return not self._broken and bool(self._stream.isatty())
         return False
 
-    def _give_up(self) -> None:
+    def _give_up(self, error: Exception) -> None:
         """Lets the rest of the output go nowhere, also what Python flushes at its end."""
         self._broken = True
+        if not isinstance(error, BrokenPipeError):
+            self.failure = getattr(error, "strerror", None) or str(error)
         with suppress(OSError, ValueError):
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, self._stream.fileno())
@@ -62,12 +69,13 @@ class LastingStream:
 
 
 @contextmanager
-def lasting_streams() -> Iterator[None]:
-    """Makes stdout and stderr last while a command runs."""
+def lasting_streams() -> Iterator[LastingStream]:
+    """Makes stdout and stderr last while a command runs; yields stdout."""
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = LastingStream(sys.stdout), LastingStream(sys.stderr)
+    output = LastingStream(sys.stdout)
+    sys.stdout, sys.stderr = output, LastingStream(sys.stderr)
     try:
-        yield
+        yield output
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
