@@ -4,12 +4,14 @@ import importlib
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from architectures.base import Encoder
 from architectures.limits import quote
 from architectures.option_values import read_values
 from architectures.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from architectures.base import Encoder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +108,7 @@ def options(name: str) -> dict[str, inspect.Parameter]:
     }
 
 
-def build(name: str, input_size: int, **kwargs: Any) -> Encoder:
+def build(name: str, input_size: int, **kwargs: Any) -> "Encoder":
     """Builds an encoder, freshly initialised from torch's random generator.
 
     Args:
@@ -155,12 +157,15 @@ def get_entry(name: str) -> RegistryEntry:
     )
 
 
-def load_encoder_class(name: str) -> type[Encoder]:
+def load_encoder_class(name: str) -> "type[Encoder]":
     """Imports and returns the class of an architecture.
 
     Raises:
         ValueError: if the name, its module or its class does not exist, or the class is not a complete `Encoder`.
     """
+    # It imports torch.
+    from architectures.base import Encoder
+
     encoder_class: type[Encoder] = load_class(get_entry(name).path, "architecture", Encoder)
     return encoder_class
 

@@ -28,7 +28,7 @@ from sweeps.study_spec import StudySpec
 from sweeps.trial_budget import with_slot_number
 from workbench.custom_parts import user_errors
 from workbench.errors import UserError
-from workbench.seeding import derive_seed
+from workbench.seeds import derive_seed
 
 T = TypeVar("T")
 

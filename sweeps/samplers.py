@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial
 from sweeps.search_methods import build_method
 from sweeps.study_spec import StudySpec
 from sweeps.trial_budget import SlotNumberedStudy, SlotOrderedStudy, attempt_of, slot_of, with_slot_number
-from workbench.seeding import derive_seed
+from workbench.seeds import derive_seed
 
 PRUNER_STARTUP_TRIALS = 5
 """Trials that run to their end before the median of their losses is used to give others up."""

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sweeps.search_methods import SearchMethod, build_method, check_method_name, is_object, method_source
 from sweeps.search_space import SearchSpace, check_corners
@@ -14,8 +14,10 @@ from workbench.errors import UserError
 from workbench.parameter_matching import match_parameters
 from workbench.resolve import resolve_again, resolve_architecture
 from workbench.study_files import Direction
-from workbench.tasks import Task
 from workbench.validation import check_choice, check_int, from_mapping
+
+if TYPE_CHECKING:
+    from workbench.tasks import Task
 
 OBJECTIVES = (("loss",), ("loss", "seconds"), ("loss", "parameters"))
 """Objectives that a study may have, beside any single metric of the validation set."""
@@ -171,7 +173,7 @@ class StudySpec:
         """
         return self._build_experiment(*resolve_again(self.task), params, seed)
 
-    def _build_experiment(self, part: Part, task: Task, params: Mapping[str, Any], seed: int) -> Experiment:
+    def _build_experiment(self, part: Part, task: "Task", params: Mapping[str, Any], seed: int) -> Experiment:
         values = self.search_space().split_by_owner(params)
         embedding_size = values["model"].get("embedding_size", self.embedding_size)
         if embedding_size is not None and task.symbols is None:

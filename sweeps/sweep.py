@@ -21,7 +21,7 @@ from workbench.errors import UserError
 from workbench.flat_config import check_names, from_flat, name_in_full, to_flat
 from workbench.model import count_parameters
 from workbench.resolve import resolve_architecture, resolve_task
-from workbench.seeding import MAX_SEED
+from workbench.seeds import MAX_SEED
 from workbench.study_files import Direction
 from workbench.tasks import Task
 from workbench.tasks.file_names import short_name

@@ -8,7 +8,6 @@ from workbench.config import TUNING_SEED, Budget, Experiment, Numerics, Optimiza
 from workbench.custom_parts import user_errors
 from workbench.errors import UserError
 from workbench.flat_config import check_names, from_flat, name_in_full, to_flat
-from workbench.model import count_parameters
 from workbench.parameter_matching import match_parameters
 from workbench.resolve import resolve_architecture, resolve_task
 from workbench.validation import check_choice, check_int, check_size
@@ -112,6 +111,8 @@ class Comparison:
             ]
             if self.match == "parameters":
                 with user_errors(f"architecture {architectures[0].name}"):
+                    from workbench.model import count_parameters
+
                     target = self.parameters or count_parameters(task, architectures[0], embedding_size)
                 architectures = [match_parameters(part, task, target, embedding_size) for part in architectures]
             for architecture in architectures:

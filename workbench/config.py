@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from architectures.limits import quote
 from workbench.errors import UserError
-from workbench.seeding import MAX_SEED
+from workbench.seeds import MAX_SEED
 from workbench.stopping import SOLVED, Goal
 from workbench.validation import check_choice, check_int, check_number, check_size, from_mapping
 

@@ -24,6 +24,11 @@ def available_cores(root: Path = Path("/")) -> int:
     return usable_cores() if quota is None else max(1, min(usable_cores(), math.floor(quota)))
 
 
+def default_workers(device: str, threads: int) -> int:
+    """Returns how many processes of `threads` threads run at the same time unless an option says otherwise."""
+    return max(1, available_cores() // threads) if device == "cpu" else 1
+
+
 def usable_cores() -> int:
     """Returns the number of cores that this process may run on; those of the machine, where a system does not tell."""
     if count := getattr(os, "process_cpu_count", None):

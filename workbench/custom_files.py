@@ -12,21 +12,26 @@ import os
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench.data.content import content_hash, stamp
 from workbench.data.downloads import data_folder
-from workbench.tasks import Task
+
+if TYPE_CHECKING:
+    from workbench.tasks import Task
 
 MAX_PATH = 1024
 """Characters of the longest text that is taken for a path."""
 
 
-def says_its_data(task: Task) -> bool:
+def says_its_data(task: "Task") -> bool:
     """Returns whether a task says by itself what belongs to its data."""
+    from workbench.tasks import Task
+
     return type(task).data is not Task.data
 
 
-def hash_data(task: Task, sources: Iterable[str]) -> str | None:
+def hash_data(task: "Task", sources: Iterable[str]) -> str | None:
     """Returns a hash of the contents of the files that a task reads; `None` if none are found.
 
     Args:
@@ -40,7 +45,7 @@ def hash_data(task: Task, sources: Iterable[str]) -> str | None:
     return hashlib.sha256("".join(digests).encode()).hexdigest()[:12] if digests else None
 
 
-def find_files(task: Task, sources: Iterable[str]) -> set[Path]:
+def find_files(task: "Task", sources: Iterable[str]) -> set[Path]:
     """Returns the files that a task reads, as far as its options and the texts in its code name them.
 
     Args:

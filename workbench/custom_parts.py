@@ -6,7 +6,7 @@ Their code belongs to an experiment as much as their options do, so its hash is 
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from architectures.registry import ARCHITECTURES, get_entry, load_encoder_class
 from workbench import tasks
@@ -16,9 +16,10 @@ from workbench.custom_files import hash_data, says_its_data
 from workbench.errors import UserError
 from workbench.files import describe_error
 from workbench.given_classes import GIVEN, given_source
-from workbench.tasks import Task
 from workbench.tasks.file_names import is_file, path_of
-from workbench.tasks.own_data import data_hash
+
+if TYPE_CHECKING:
+    from workbench.tasks import Task
 
 PartKind = Literal["task", "architecture"]
 PART_KINDS: tuple[PartKind, ...] = get_args(PartKind)
@@ -72,6 +73,9 @@ def check_unchanged(kind: PartKind, part: Part, owner: str, remedy: str) -> None
     if kind == "task" and is_file(part.name):
         # Before it is read: what does not fit the options any more has changed.
         with user_errors(f"task {part.name}"):
+            # It imports NumPy and pandas.
+            from workbench.tasks.own_data import data_hash
+
             source = data_hash(part.path or path_of(part.name), part.options.get("split"))
         if source != hashes:
             raise refusal
@@ -98,7 +102,7 @@ def split_revision(source: str | None) -> tuple[str | None, str | None]:
     return revision, hashes or None
 
 
-def task_source(name: str, task: Task) -> str | None:
+def task_source(name: str, task: "Task") -> str | None:
     """Returns a hash of what a task depends on beside its name and options; `None` if that is the same everywhere.
 
     It joins its revision, if it is not the first, the hash of its code, if it is custom, and the hash of the files that

@@ -10,7 +10,6 @@ from typing import Protocol, Self
 from architectures.kernels import build_native_kernels
 from architectures.registry import load_encoder_class
 from workbench.config import Experiment
-from workbench.cores import available_cores
 from workbench.errors import UserError
 from workbench.given_classes import find_unpicklable
 from workbench.interrupts import stop_on_interrupt
@@ -56,11 +55,6 @@ class Execution:
         """Returns why it ended before all experiments did, and how many are finished."""
         reason = "the time is up" if self.timed_out else "interrupted"
         return f"{reason}: {len(self.runs)} of {self.asked} runs are finished"
-
-
-def default_workers(device: str, threads: int) -> int:
-    """Returns how many processes of `threads` threads run at the same time unless an option says otherwise."""
-    return max(1, available_cores() // threads) if device == "cpu" else 1
 
 
 def execute_runs(

@@ -1,10 +1,13 @@
 """The width at which an architecture has a given number of parameters, for comparisons at equal size."""
 
+from typing import TYPE_CHECKING
+
 from workbench.config import Part
 from workbench.custom_parts import user_errors
 from workbench.errors import UserError
-from workbench.model import count_parameters
-from workbench.tasks import Task
+
+if TYPE_CHECKING:
+    from workbench.tasks import Task
 
 MAX_WIDTH_MULTIPLE = 128
 """Largest number of which the widths of an architecture may have to be multiples."""
@@ -14,7 +17,7 @@ MAX_WIDTH = 2**17
 """Largest width that is tried when parameters are matched; far beyond what would fit anywhere."""
 
 
-def match_parameters(part: Part, task: Task, target: int, embedding_size: int | None = None) -> Part:
+def match_parameters(part: Part, task: "Task", target: int, embedding_size: int | None = None) -> Part:
     """Returns the architecture at the width whose number of parameters, read-out included, is nearest to the target.
 
     Args:
@@ -28,6 +31,8 @@ def match_parameters(part: Part, task: Task, target: int, embedding_size: int | 
     """
     if "hidden_size" not in part.options:
         raise UserError(f"architecture {part.name} has no hidden_size, so its parameters cannot be matched")
+
+    from workbench.model import count_parameters
 
     def with_width(width: int) -> Part:
         return Part(name=part.name, options={**part.options, "hidden_size": width}, source=part.source)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import architectures
 from architectures.option_values import UNKNOWN, read_values, write_values
@@ -10,13 +10,14 @@ from architectures.registry import load_encoder_class
 from workbench import tasks
 from workbench.config import Experiment, Part
 from workbench.custom_parts import architecture_source, task_source, user_errors
-from workbench.model import count_parameters, meta_model
-from workbench.tasks import Task
 from workbench.tasks.file_names import PREFIX, absolute, is_file, path_of, short_name
 from workbench.validation import check_int
 
+if TYPE_CHECKING:
+    from workbench.tasks import Task
 
-def resolve_task(name: str, user_options: Mapping[str, Any]) -> tuple[Part, Task]:
+
+def resolve_task(name: str, user_options: Mapping[str, Any]) -> "tuple[Part, Task]":
     """Returns a task with all of its options, and the task itself.
 
     Args:
@@ -43,7 +44,7 @@ def resolve_task(name: str, user_options: Mapping[str, Any]) -> tuple[Part, Task
         return Part(name=short_name(name), options=options, source=task_source(name, task), path=path), task
 
 
-def resolve_again(part: Part) -> tuple[Part, Task]:
+def resolve_again(part: Part) -> "tuple[Part, Task]":
     """Returns a task that was resolved before, as it is now: with the hash of its code and its data as they are.
 
     Raises:
@@ -55,7 +56,7 @@ def resolve_again(part: Part) -> tuple[Part, Task]:
 def resolve_architecture(
     name: str,
     user_options: Mapping[str, Any],
-    task: Task,
+    task: "Task",
     *,
     hidden_size: int,
     embedding_size: int | None = None,
@@ -92,6 +93,8 @@ def resolve_architecture(
         options = write_values(given, constructor, defaults)
         part = Part(name=name, options=options, source=architecture_source(name))
         if buildable:
+            from workbench.model import count_parameters
+
             count_parameters(task, part, embedding_size)
         return part
 
@@ -100,6 +103,8 @@ def find_warnings(experiment: Experiment) -> list[str]:
     """Returns a line for each thing in an experiment that is allowed, but probably not intended."""
     task = tasks.build(experiment.task.name, **experiment.task.arguments)
     lines = [f"the data of {experiment.task.name}: {note}" for note in task.notes]
+    from workbench.model import meta_model
+
     reach = meta_model(task, experiment.architecture, experiment.embedding_size).encoder.receptive_field
     if reach is not None and reach < task.steps:
         lines.append(

@@ -1,6 +1,5 @@
 """Random numbers as functions of a key, so that the order in which they are drawn changes nothing."""
 
-import hashlib
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,18 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from workbench.seeds import derive_seed
+
 CPU = torch.device("cpu")
 """Device that data is drawn on unless an experiment says otherwise: each device has its own random numbers."""
-
-
-MAX_SEED = 2**63 - 1
-"""Largest seed; folders are named by it."""
-
-
-def derive_seed(*key: int | str) -> int:
-    """Returns a 63-bit seed derived from the key; different keys give unrelated seeds."""
-    digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
 
 
 def make_generator(device: torch.device, *key: int | str) -> torch.Generator:

@@ -4,11 +4,13 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from architectures.limits import quote
 from workbench.errors import UserError
-from workbench.tasks import Criterion, Task
+
+if TYPE_CHECKING:
+    from workbench.tasks import Criterion, Task
 
 SOLVED = "solved"
 """Name of the goal that a task itself states: its criterion, on one training batch."""
@@ -32,7 +34,7 @@ class Goal:
 
     split: Literal["train", "val"]
     """train: checked on every training batch; val: on the validation set, at every row of metrics."""
-    criterion: Criterion
+    criterion: "Criterion"
     times: int = 1
     """Number of times in a row that it has to be met."""
 
@@ -57,11 +59,13 @@ class Goal:
             raise UserError(f"until has to be met at least once, not {times} times")
         if len(match["times"] or "") >= MAX_DIGITS:
             raise UserError(f"until can be met no more often than a run has steps, not {quote(match['times'])} times")
+        from workbench.tasks import Criterion
+
         criterion = Criterion(metric=match["metric"], bound=bound, above=sign[0] == ">", or_equal=len(sign) == 2)
         return cls(split="train" if match["split"] == "train" else "val", criterion=criterion, times=times)
 
     @classmethod
-    def for_task(cls, text: str | None, task: Task) -> Self | None:
+    def for_task(cls, text: str | None, task: "Task") -> Self | None:
         """Returns the goal of a run on a task; `None` if it has none.
 
         Args:
@@ -117,7 +121,7 @@ class GoalTracker:
 class Milestones:
     """Steps at which a task is solved, found from its metric on one fresh training batch after another."""
 
-    criterion: Criterion | None
+    criterion: "Criterion | None"
     """Criterion of the task; `None` if it has none."""
     solved_at: int | None = None
     """First step whose batch met the criterion."""

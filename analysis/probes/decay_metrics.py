@@ -9,7 +9,7 @@ from analysis.measures.decay_laws import Parameter
 from analysis.probes.result import Curve, Metric, ProbeResult
 from analysis.probes.settings import ProbeSettings
 from analysis.statistics import half_width
-from workbench.seeding import derive_seed
+from workbench.seeds import derive_seed
 
 
 def fitted_curve(

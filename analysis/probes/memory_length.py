@@ -36,7 +36,8 @@ from analysis.probes.settings import MAX_EXTRAPOLATION_STEPS, ProbeSettings
 from analysis.statistics import clustered_proportions, half_width, mean_interval
 from architectures.base import eval_mode
 from workbench.files import describe_error
-from workbench.seeding import CPU, derive_seed, make_generator
+from workbench.seeding import CPU, make_generator
+from workbench.seeds import derive_seed
 from workbench.tasks import Batch, Task
 
 REVISION = 2

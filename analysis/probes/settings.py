@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from workbench.config import MAX_SEQUENCES
-from workbench.seeding import MAX_SEED
+from workbench.seeds import MAX_SEED
 from workbench.validation import check_int
 
 MAX_EXTRAPOLATION_STEPS = 20_000

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from workbench.seeding import derive_seed, seed_everything, seed_torch, seeded_apart
+from workbench.seeding import seed_everything, seed_torch, seeded_apart
+from workbench.seeds import derive_seed
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2**40 + 3, 2**63 - 1])

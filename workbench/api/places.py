@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from workbench.api.calls import say, warn
 from workbench.config import MAX_THREADS, Mode
+from workbench.cores import default_workers
 from workbench.devices import resolve_device
-from workbench.execution import default_workers
 from workbench.results_folder import refuse_inside
 from workbench.run_folder import check_writable
 from workbench.validation import check_choice, check_int

@@ -11,11 +11,11 @@ from workbench.api.parts import split
 from workbench.api.places import Device
 from workbench.api.results import Results
 from workbench.config import MAX_THREADS
+from workbench.cores import default_workers
 from workbench.custom_code import check_code_allowed
 from workbench.custom_parts import PART_KINDS
 from workbench.devices import resolve_device
 from workbench.errors import UserError
-from workbench.execution import default_workers
 from workbench.files import ensure_writable
 from workbench.run_folder import results_folder
 from workbench.tasks import Task

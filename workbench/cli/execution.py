@@ -2,15 +2,17 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from workbench.cli.options import RunOptions
 from workbench.cli.output import run_label, warn
 from workbench.config import Experiment
 from workbench.devices import resolve_device
-from workbench.execution import execute_runs
 from workbench.interrupts import StoppablePool, StopReason, stop_on_interrupt
-from workbench.results import Run
 from workbench.run_folder import check_writable
+
+if TYPE_CHECKING:
+    from workbench.results import Run
 
 __all__ = ["INTERRUPTED", "OUT_OF_TIME", "StopReason", "StoppablePool", "execute", "stop_on_interrupt"]
 
@@ -27,7 +29,7 @@ def execute(
     label: Callable[[Experiment], str] = run_label,
     deadline: float | None = None,
     plan: str | None = None,
-) -> tuple[list[Run], int]:
+) -> "tuple[list[Run], int]":
     """Runs the experiments that have not been run yet, as `execute_runs` does.
 
     Args:
@@ -45,6 +47,9 @@ def execute(
     Raises:
         UserError: if one of them is refused. Nothing more is started then; what was under way can be resumed.
     """
+    # Not before there is something to run: it takes seconds to import, and a mistake is answered at once.
+    from workbench.execution import execute_runs
+
     device = resolve_device(options.device)
     done = execute_runs(
         experiments,

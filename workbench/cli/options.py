@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from architectures.limits import quote
 from workbench.config import MAX_SECONDS, MAX_THREADS, MAX_WORKERS, Mode
+from workbench.cores import default_workers
 from workbench.errors import UserError
-from workbench.execution import default_workers
 from workbench.results_folder import existing_folder, refuse_inside
 from workbench.validation import check_choice, check_int
 

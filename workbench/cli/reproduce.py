@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from workbench import checkpoints
 from workbench.cli.execution import execute
 from workbench.cli.options import Device, RunOptions, parse_duration
 from workbench.cli.output import warn
@@ -170,6 +169,9 @@ def train(
 
 def split_checkpoints(out: Path, experiments: Sequence[Experiment]) -> None:
     """Splits every checkpoint that is too large to be carried, except those of runs that are being trained now."""
+    # It imports torch.
+    from workbench import checkpoints
+
     for experiment in experiments:
         folder = run_folder(out, experiment)
         if folder.exists():

@@ -2,14 +2,16 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from architectures.limits import quote
 from architectures.option_values import UNKNOWN, read_values
 from architectures.registry import is_defined, load_class
 from architectures.suggest import did_you_mean
-from workbench.tasks.base import Task
 from workbench.tasks.file_names import is_file, path_of
+
+if TYPE_CHECKING:
+    from workbench.tasks.base import Task
 
 CATALOGUE: Mapping[str, str] = {
     "addition": "workbench.tasks.addition:Addition",
@@ -49,7 +51,7 @@ def names() -> tuple[str, ...]:
     return tuple(CATALOGUE)
 
 
-def load(name: str) -> type[Task]:
+def load(name: str) -> "type[Task]":
     """Returns the class of a task.
 
     Args:
@@ -65,6 +67,9 @@ def load(name: str) -> type[Task]:
             f"unknown task {quote(name)} (a custom task is named package.module:Class){did_you_mean(name, CATALOGUE)}"
         )
     path = FILE_CLASS if is_file(name) else CATALOGUE.get(name, name)
+    # It imports torch.
+    from workbench.tasks.base import Task
+
     cls: type[Task] = load_class(path, "task", Task)
     if not dataclasses.is_dataclass(cls):
         raise ValueError(f"{quote(name)} is not a dataclass, so its options are not known")
@@ -81,7 +86,7 @@ def options(name: str) -> dict[str, dataclasses.Field[Any]]:
     }
 
 
-def build(name: str, /, **arguments: Any) -> Task:
+def build(name: str, /, **arguments: Any) -> "Task":
     """Builds a task.
 
     Args:

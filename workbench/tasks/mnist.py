@@ -11,7 +11,8 @@ from torch.nn.functional import avg_pool2d
 
 from architectures.limits import check_whole, check_width, quote
 from workbench.data import mnist
-from workbench.seeding import CPU, MAX_SEED, make_generator
+from workbench.seeding import CPU, make_generator
+from workbench.seeds import MAX_SEED
 from workbench.tasks.base import Batch, Split, Task
 from workbench.tasks.classification import accuracy, cross_entropy
 from workbench.tasks.epochs import batch_indices
