@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 .PHONY: demo test pytest test-slow test-asan test-gpu lint types docs format clean
 
 demo: $(VENV)/use.stamp  ## every architecture on real digits and on addition, and the report
-	$(BIN)/workbench compare --config examples/demo.yaml --out demo
+	$(BIN)/workbench demo
 	@echo "open demo/report.html in a browser"
 
 test: $(VENV)/dev.stamp  ## what every change has to pass
@@ -48,12 +48,13 @@ format: $(VENV)/dev.stamp
 clean:
 	rm -rf $(VENV) demo site
 
-$(VENV)/use.stamp: pyproject.toml
+# Without the constraints pip may replace a CPU build of PyTorch by a newer CUDA build of several GB.
+$(VENV)/use.stamp: pyproject.toml setup.py constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -e ".[wandb,sweeps]"
+	$(BIN)/pip install --quiet -c constraints.txt -e ".[wandb,sweeps]"
 	touch $@
 
-$(VENV)/dev.stamp: pyproject.toml
+$(VENV)/dev.stamp: pyproject.toml setup.py constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -e ".[wandb,workspaces,sweeps,postgresql,ray,dashboard,data,dev]"
+	$(BIN)/pip install --quiet -c constraints.txt -e ".[all,dev]"
 	touch $@ $(VENV)/use.stamp

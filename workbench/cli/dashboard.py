@@ -1,6 +1,6 @@
 """`workbench dashboard`: the W&B workspace of a folder of results, as a file and in W&B."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +55,7 @@ def main(arguments: list[str]) -> int:
 
 def build(arguments: list[str]) -> int:
     """Runs `workbench dashboard build`; returns the exit status."""
-    parser = build_parser("build", BUILD, BUILD_EXAMPLES)
-    parser.add_argument("--out", type=str, default=None, help="the file to write; DIR/dashboard.json by default")
-    values = parser.parse_args(arguments)
+    values = PARSERS["build"]().parse_args(arguments)
     out, tasks = check_selection(values)
     path = out / "dashboard.json" if values.out is None else Path(values.out)
     from analysis.dashboards.mirror.state import resolve_destination
@@ -75,7 +73,7 @@ def build(arguments: list[str]) -> int:
 
 def push(arguments: list[str]) -> int:
     """Runs `workbench dashboard push`; returns the exit status."""
-    values = build_parser("push", PUSH, PUSH_EXAMPLES).parse_args(arguments)
+    values = PARSERS["push"]().parse_args(arguments)
     out, tasks = check_selection(values)
     from analysis.dashboards.workspace.panels import load_library
 
@@ -105,6 +103,20 @@ def build_parser(name: str, description: str, examples: str) -> Parser:
     parser.add_argument("--project", type=str, default=None, help="the W&B project; that of the mirror by default")
     parser.add_argument("--task", type=str, default=None, help="show these tasks alone: NAME,NAME", metavar="NAME,NAME")
     return parser
+
+
+def build_parser_of_build() -> Parser:
+    """Returns the parser of `workbench dashboard build`."""
+    parser = build_parser("build", BUILD, BUILD_EXAMPLES)
+    parser.add_argument("--out", type=str, default=None, help="the file to write; DIR/dashboard.json by default")
+    return parser
+
+
+PARSERS: Mapping[str, Callable[[], Parser]] = {
+    "build": build_parser_of_build,
+    "push": lambda: build_parser("push", PUSH, PUSH_EXAMPLES),
+}
+"""The parser of each command."""
 
 
 def check_selection(values: Any) -> tuple[Path, tuple[str, ...]]:

@@ -27,11 +27,16 @@ EXAMPLES = """examples:
 
 def main(arguments: list[str]) -> int:
     """Runs the command; returns the exit status."""
-    parser = Parser(prog="workbench list", description=DESCRIPTION, examples=EXAMPLES)
-    parser.add_argument("name", nargs="?", default=None, type=str, help="one of them", metavar="NAME")
-    name = parser.parse_args(arguments).name
+    name = build_parser().parse_args(arguments).name
     print(list_all() if name is None else describe(name))
     return 0
+
+
+def build_parser() -> Parser:
+    """Returns the parser of the command."""
+    parser = Parser(prog="workbench list", description=DESCRIPTION, examples=EXAMPLES)
+    parser.add_argument("name", nargs="?", default=None, type=str, help="one of them", metavar="NAME")
+    return parser
 
 
 def list_all() -> str:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 COMMANDS = {
     "list": ("workbench.cli.list", "architectures and tasks, and their options"),
     "train": ("workbench.cli.train", "one architecture on one task"),
+    "demo": ("workbench.cli.demo", "ten architectures on two tasks in some minutes, and the report"),
     "compare": ("workbench.cli.compare", "architectures on tasks, with several seeds, and a report"),
     "sweep": ("workbench.cli.sweep", "architectures tuned with as many trials each, on one machine or many"),
     "reproduce": ("workbench.cli.reproduce", "a table of a paper, trained in its setting, with our columns beside it"),
@@ -21,6 +22,7 @@ COMMANDS = {
     "export": ("workbench.cli.export", "pack results into one file, to carry them to another machine"),
     "import": ("workbench.cli.import_archive", "unpack such a file, and merge it into a folder of results"),
     "rm": ("workbench.cli.rm", "remove runs from the results"),
+    "completion": ("workbench.cli.completion", "a script for bash, zsh or tcsh that completes what is typed"),
 }
 
 HELP = """usage: workbench COMMAND [options]
@@ -35,6 +37,7 @@ options:
   --version      show the version
 
 examples:
+  workbench demo
   workbench list
   workbench compare --tasks digits,addition --architectures lstm,rda-exp-tanh,tcn --out results
   workbench report results

@@ -1,0 +1,104 @@
+"""The wheel and the source archive: complete, and used from a folder that has nothing to do with the project."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BUILD = """
+import sys
+from setuptools import build_meta
+print(getattr(build_meta, sys.argv[1])(sys.argv[2]))
+"""
+PACKAGES = ("architectures", "workbench", "sweeps", "analysis")
+UNWANTED = ("tests/", "docs/results/", ".git")
+
+
+def build(kind: str, source: Path, folder: Path) -> Path:
+    """Builds a wheel or a source archive in a folder, with the setuptools that are installed."""
+    folder.mkdir(exist_ok=True)
+    done = subprocess.run(
+        [sys.executable, "-c", BUILD, f"build_{kind}", str(folder)], cwd=source, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return folder / done.stdout.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The source archive of a copy of the project, and the wheel of what is in that archive."""
+    folder = tmp_path_factory.mktemp("archives")
+    ignored = shutil.ignore_patterns(".*", "*.egg-info", "__pycache__", "tests", "docs", "build")
+    shutil.copytree(ROOT, folder / "project", ignore=ignored)
+    sdist = build("sdist", folder / "project", folder / "sdist")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder / "source", filter="data")
+    (source,) = (folder / "source").iterdir()
+    return sdist, build("wheel", source, folder / "wheel")
+
+
+@pytest.fixture(scope="module")
+def installed(archives: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the wheel is installed in."""
+    folder = tmp_path_factory.mktemp("installed")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(folder)]
+    done = subprocess.run([*pip, str(archives[1])], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.slow
+def test_the_archives_hold_every_file_of_the_packages(archives: tuple[Path, Path]) -> None:
+    sdist, wheel = archives
+    wanted = {
+        path.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    examples = {path.name for path in (ROOT / "examples").iterdir()}
+    with zipfile.ZipFile(wheel) as archive:
+        names = {*archive.namelist()}
+    assert wanted - names == set()
+    assert {f"workbench/examples/{name}" for name in examples} <= names
+    assert [name for name in names if name.startswith(UNWANTED)] == []
+    with tarfile.open(sdist) as archive:
+        inside = {name.partition("/")[2] for name in archive.getnames()}
+    assert wanted - inside == set()
+    assert {f"examples/{name}" for name in examples} | {"constraints.txt", "LICENSE", "README.md"} <= inside
+
+
+@pytest.mark.slow
+def test_the_wheel_works_in_another_folder(installed: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(installed), "WORKBENCH_BACKEND": "eager"}
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "workbench", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    code = f"import {', '.join(PACKAGES)}; print(*({', '.join(f'{name}.__file__' for name in PACKAGES)},), sep='\\n')"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert [Path(line).parents[1] for line in done.stdout.splitlines()] == [installed] * len(PACKAGES), done.stderr
+    assert "rda-exp-tanh" in run("list")
+    assert "rda-table-1" in run("reproduce", "--list")
+    assert run("demo", "--copy", "examples").split() == ["examples/demo.yaml", "examples/sweep.yaml"]
+    quick = ["--steps", "2", "--batch-size", "2", "--log-every", "1", "--evaluation-size", "3", "--seeds", "1"]
+    quick += ["--hidden-size", "4", "--wandb", "off"]
+    assert run("demo", *quick).split() == ["demo/report.html"]
+    assert len(list(tmp_path.glob("demo/runs/*/*/*/seed-0/result.json"))) == 20
+    # Templates, published figures and scripts of the page are in the wheel.
+    assert "</html>" in (tmp_path / "demo/report.html").read_text(encoding="utf-8")
