@@ -212,6 +212,18 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return value
 
 
+def expand_home(path: str) -> Path:
+    """Returns a path in which ~ and ~name stand for homes.
+
+    Raises:
+        UserError: if nobody has that name, or this user has no home.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise UserError(f"there is no home for {path}; name the whole path") from None
+
+
 def describe_error(error: BaseException) -> str:
     """Returns an exception's message as one line, or the name of its type if it has none."""
     try:

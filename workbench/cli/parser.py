@@ -176,7 +176,7 @@ def parse_arguments(
     values = read_arguments(parser, plain)
     if (folder := values.pop("data_dir", None)) is not None:
         # In the environment, so that every process that is started finds it.
-        os.environ[DATA_VARIABLE] = str(Path(folder).expanduser().absolute())
+        os.environ[DATA_VARIABLE] = str(files.expand_home(folder).absolute())
     return values, named
 
 

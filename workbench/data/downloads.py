@@ -5,13 +5,14 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from workbench.errors import UserError
-from workbench.files import describe_error
+from workbench.files import describe_error, expand_home
 
 DATA_VARIABLE = "WORKBENCH_DATA"
 """Environment variable that names the user's folder of data files; processes that are started inherit it."""
@@ -44,17 +45,28 @@ def data_folder() -> Path | None:
     path = os.environ.get(DATA_VARIABLE)
     if not path:
         return None
-    folder = Path(path).expanduser()
+    folder = expand_home(path)
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; --data-dir (or {DATA_VARIABLE}) names the folder of data files")
     return folder
 
 
 def cache_folder() -> Path:
-    """Returns the folder in which downloads are kept."""
+    """Returns the folder in which downloads are kept.
+
+    Raises:
+        UserError: if this user has no home, as in a container that runs as a number.
+    """
     import pooch
 
-    return Path(pooch.os_cache("sequence-workbench"))
+    with suppress(RuntimeError):
+        folder = Path(pooch.os_cache("sequence-workbench"))
+        # Earlier versions of platformdirs return a folder of that name, later ones raise.
+        if folder.parts[:1] != ("~",):
+            return folder
+    raise UserError(
+        f"this user has no home to keep downloads in; --data-dir (or {DATA_VARIABLE}) names a folder of data"
+    )
 
 
 def locate(file: RemoteFile) -> Path:

@@ -8,7 +8,7 @@ import numpy as np
 
 from workbench.data.downloads import RemoteFile, data_folder, locate, md5
 from workbench.errors import UserError
-from workbench.files import describe_error
+from workbench.files import describe_error, expand_home
 
 ENWIK8 = RemoteFile(
     name="enwik8",
@@ -58,7 +58,7 @@ def locate_text(name: str) -> Path:
         UserError: if there is no such file.
     """
     folder = data_folder()
-    paths = [Path(name).expanduser(), *([] if folder is None else [folder / name, folder / "text" / name])]
+    paths = [expand_home(name), *([] if folder is None else [folder / name, folder / "text" / name])]
     for path in paths:
         if path.is_file():
             return path
