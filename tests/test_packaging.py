@@ -1,14 +1,19 @@
-"""The wheel and the source archive: complete, and used from a folder that has nothing to do with the project."""
+"""What is installed: the wheel and the source archive, used far from the project, and what they ask for."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parent.parent
 BUILD = """
@@ -103,3 +108,35 @@ def test_the_wheel_works_in_another_folder(installed: Path, tmp_path: Path) -> N
     assert len(list(tmp_path.glob("demo/runs/*/*/*/seed-0/result.json"))) == 10
     # Templates, published figures and scripts of the page are in the wheel.
     assert "</html>" in (tmp_path / "demo/report.html").read_text(encoding="utf-8")
+
+
+def test_what_is_installed_is_said_once_and_agrees() -> None:
+    """PyTorch's newest tested release is a constraint of our own environments, and not a demand on those of others."""
+    metadata = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (torch,) = [item for item in map(Requirement, metadata["dependencies"]) if item.name == "torch"]
+    assert [bound.operator for bound in torch.specifier] == [">="]
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    (constraint,) = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    assert (constraint.name, [bound.operator for bound in constraint.specifier]) == ("torch", ["<"])
+    assert version("torch").partition("+")[0] in constraint.specifier & torch.specifier
+    installs = re.findall(r"pip install .*", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    assert installs
+    assert [line for line in installs if "-c constraints.txt" not in line] == []
+
+
+def test_the_extra_all_has_every_other_that_users_have() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    (everything,) = map(Requirement, extras["all"])
+    assert everything.name == "sequence-workbench"
+    assert everything.extras == {*extras} - {"all", "dev"}
+
+
+def test_the_versions_of_python_are_those_that_may_be_installed_with() -> None:
+    metadata = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = {
+        match[1]
+        for line in metadata["classifiers"]
+        if (match := re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", line))
+    }
+    allowed = SpecifierSet(metadata["requires-python"])
+    assert named == {f"3.{minor}" for minor in range(20) if f"3.{minor}.9" in allowed} == {"3.11", "3.12", "3.13"}
