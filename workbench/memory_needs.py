@@ -124,7 +124,8 @@ def device_memory(device: str) -> int | None:
     if device == "cuda":
         return int(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
     sizes = []
-    with suppress(ValueError, OSError):
+    # Windows has no sysconf.
+    with suppress(ValueError, OSError, AttributeError):
         sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     for path in CGROUP_LIMITS:
         # "max" where there is no limit.

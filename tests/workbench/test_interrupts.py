@@ -5,11 +5,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
-from workbench.cli import execution
-from workbench.cli.execution import stop_on_interrupt
+from workbench import interrupts
+from workbench.interrupts import stop_on_interrupt
 from workbench.signals import alarm, available_signals, ignore_interrupts, signals_blocked
 
 
@@ -31,7 +32,7 @@ class Pool:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Sets the time that signals are told apart by."""
     now = [0.0]
-    monkeypatch.setattr(execution.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(interrupts, "time", SimpleNamespace(monotonic=lambda: now[0]))
     return lambda seconds: now.__setitem__(0, seconds)
 
 

@@ -15,7 +15,9 @@ from workbench.validation import check_choice, check_int
 if TYPE_CHECKING:
     from analysis.dashboards.mirror.mirror import Mirror
 
-Device = Literal["auto", "cpu", "cuda"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+ProbeDevice = Literal["auto", "cpu", "cuda"]
+"""Devices that have float64, which probes need."""
 DEFAULT_FOLDER = "workbench-results"
 """Folder of results, below the current one, where none is named."""
 
@@ -58,7 +60,7 @@ def choose_place(
 
     Args:
         out: folder of results; `None` for `workbench-results` in the current folder, which is said then.
-        device: auto, cpu or cuda.
+        device: auto, cpu, cuda or mps.
         workers: processes; `None` for one a core, or one on a GPU.
         threads: of each.
         wandb: off, offline or online.

@@ -8,7 +8,7 @@ import pandas as pd
 
 from workbench.api.calls import api, warn
 from workbench.api.parts import split
-from workbench.api.places import Device
+from workbench.api.places import ProbeDevice
 from workbench.api.results import Results
 from workbench.config import MAX_THREADS
 from workbench.cores import default_workers
@@ -77,7 +77,7 @@ def analyze(
     from analysis.probes.runner import ProbeOptions
     from analysis.probes.settings import ProbeSettings
 
-    check_choice("device", device, Device)
+    check_choice("device", device, ProbeDevice)
     check_int("threads", threads, least=1, most=MAX_THREADS)
     if workers is not None:
         check_int("workers", workers, least=1)

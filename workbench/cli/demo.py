@@ -14,7 +14,7 @@ same command goes on where it was stopped, and with more seeds only the missing 
 EXAMPLES = """examples:
   workbench demo
   workbench demo --seeds 5 --out demo
-  workbench demo --copy examples               (demo.yaml and sweep.yaml, to be edited)
+  workbench demo --copy examples               (the configurations and a notebook, to be edited)
   workbench compare --config examples/demo.yaml --steps 2000 --out longer
 """
 CONFIGURATION = "demo.yaml"

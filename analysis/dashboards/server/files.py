@@ -21,6 +21,10 @@ CONTENT_TYPES = {
 REPORT_FILE = "report.html"
 """The only HTML file that is served."""
 PRIVATE_FOLDER = "wandb"
+# O_NONBLOCK: a pipe must not block. O_NOFOLLOW: the file may have become a link since. Windows has neither.
+READ_FLAGS = os.O_RDONLY
+for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
+    READ_FLAGS |= getattr(os, _name, 0)
 RUN_FILES = ("config.yaml", "metrics.csv", "result.json", "timing.json", "analysis.json", "error.log")
 
 
@@ -64,8 +68,7 @@ def open_file(root: Path, name: str) -> Response | None:
         # A link may lead to another file of the folder, but not to one that would not be served by its own name.
         if not path.is_relative_to(root) or path.suffix != Path(name).suffix or is_hidden(path.relative_to(root)):
             return None
-        # O_NONBLOCK: a pipe must not block. O_NOFOLLOW: the file may have become a link since.
-        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+        file = os.fdopen(os.open(path, READ_FLAGS), "rb")
     except (OSError, ValueError, RuntimeError):
         return None
     status = os.fstat(file.fileno())
