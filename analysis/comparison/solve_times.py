@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -69,14 +70,10 @@ def median_time(steps: Sequence[float | None]) -> SolveTime:
 
 def _median_ends(times: Sequence[float]) -> tuple[float | None, float | None]:
     """Returns the ends of the interval of the median of times in order, infinite if not reached."""
-    from scipy.stats import binom
-
     n = len(times)
     if n < MIN_SEEDS_FOR_INTERVAL:
         return None, None
-    # The k-th and the k-th last hold the median with probability 1 - 2 P(Bin(n, 1/2) < k).
-    ranks = range(1, n // 2 + 1)
-    coverage = [1 - 2 * float(binom.cdf(k - 1, n, 0.5)) for k in ranks]
+    ranks, coverage = range(1, n // 2 + 1), _rank_coverage(n)
     k = max((rank for rank, held in zip(ranks, coverage, strict=True) if held >= CONFIDENCE), default=1)
     weight = 0.0
     if k < len(coverage) and coverage[k - 1] > CONFIDENCE:
@@ -84,6 +81,15 @@ def _median_ends(times: Sequence[float]) -> tuple[float | None, float | None]:
         share = (outer - CONFIDENCE) / (outer - inner)
         weight = (n - k) * share / (k + (n - 2 * k) * share)
     return _between(times[k - 1], times[k], weight), _between(times[n - k], times[n - k - 1], weight)
+
+
+@cache
+def _rank_coverage(n: int) -> list[float]:
+    """Returns how probably the k-th and the k-th last of n times hold the median, k from 1 to n / 2."""
+    from scipy.stats import binom
+
+    # 1 - 2 P(Bin(n, 1/2) < k)
+    return [1 - 2 * float(binom.cdf(k - 1, n, 0.5)) for k in range(1, n // 2 + 1)]
 
 
 def _between(outer: float, inner: float, weight: float) -> float:

@@ -16,7 +16,7 @@ PLAIN_BYTES = 50_000
 
 All others are seen without a script only beside their files.
 """
-PACKED_BYTES = 700_000
+PACKED_BYTES = 500_000
 """Bytes of figures that stand in the page packed, in a third of them, for its script to unpack.
 
 All others are in their files only.

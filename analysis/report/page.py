@@ -18,7 +18,7 @@ from analysis.report.figure_budget import FigureBudget, pack, place_figures
 from analysis.report.first_screen.axis import format_short
 from analysis.report.first_screen.curves import CurvePanel
 from analysis.report.first_screen.scatter import draw_scatter
-from analysis.report.first_screen.screen import Screen
+from analysis.report.first_screen.screen import SCRIPT_FIELDS, Screen
 from analysis.report.fold import fold_chapter
 from analysis.style import LineStyle
 
@@ -75,6 +75,7 @@ def render_page(page: Page) -> str:
     library, script = read_script(CURVE_LIBRARY) if page.curves else "", read_script(SCRIPT)
     drawn = [screen for screen in page.screens if screen.rows]
     data = {
+        "fields": [*SCRIPT_FIELDS, "seeds"],
         "screens": [screen.to_dict() for screen in drawn],
         "curves": {anchor: len(panels) for anchor, panels in page.curves.items()},
     }

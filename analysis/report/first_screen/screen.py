@@ -164,10 +164,12 @@ class Screen:
         return fit_axis([*losses, *([] if self.trivial is None else [self.trivial])])
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns what the script of the page needs."""
+        """Returns what the script of the page needs; of each row the values of `SCRIPT_FIELDS`, then its seeds."""
         rows = [
-            {name: getattr(row, name) for name in SCRIPT_FIELDS}
-            | {"seeds": [[seed.seed, seed.loss, *([1] if seed.diverged else [])] for seed in row.seeds]}
+            [
+                *(getattr(row, name) for name in SCRIPT_FIELDS),
+                [[seed.seed, seed.loss, *([1] if seed.diverged else [])] for seed in row.seeds],
+            ]
             for row in self.rows
         ]
         return {"anchor": self.anchor, "title": self.title, "trivial": self.trivial, "rows": rows}

@@ -7,6 +7,7 @@
   const one = (query, within = document) => within.querySelector(query);
   const all = (query, within = document) => [...within.querySelectorAll(query)];
   const data = JSON.parse(one("#report-data").textContent);
+  for (const screen of data.screens) screen.rows = screen.rows.map((values) => Object.fromEntries(data.fields.map((field, index) => [field, values[index]])));
   for (const row of data.screens.flatMap((screen) => screen.rows)) row.seeds = row.seeds.map(([seed, loss, diverged = 0]) => ({ seed, loss, diverged: diverged === 1 }));
   const screens = new Map(data.screens.map((screen) => [screen.anchor, screen]));
   const hidden = new Set(); // labels of rows that are not shown

@@ -203,6 +203,8 @@ def read_data(source: str) -> dict[str, Any]:
     found = re.search(r'<script type="application/json" id="report-data">(.*?)</script>', source, re.DOTALL)
     assert found is not None
     data: dict[str, Any] = json.loads(found[1])
+    for screen in data["screens"]:
+        screen["rows"] = [dict(zip(data["fields"], values, strict=True)) for values in screen["rows"]]
     return data
 
 
