@@ -368,7 +368,8 @@ def find_faults(
         importlib.import_module(name)
     if full:
         # It starts a Python of its own, whose import of PyTorch takes seconds.
-        importlib.import_module("analysis.profile.memory").peak_on_cpu = lambda cases, threads: [None] * len(cases)
+        memory: Any = importlib.import_module("analysis.profile.memory")
+        memory.peak_on_cpu = lambda cases, threads: [None] * len(cases)
     with tempfile.TemporaryDirectory(prefix="workbench-fuzz-") as name:
         workplace = Path(name)
         source = given or workplace / "source"

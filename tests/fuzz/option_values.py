@@ -98,28 +98,25 @@ def list_targets() -> dict[str, Target]:
     targets: dict[str, Target] = {}
     for name in architectures.names():
         known = [*architectures.options(name)]
-        base = {"hidden_size": 4}
-        refusals = (ValueError, TypeError)
-        targets[name] = Target(options=[*known, "input_size"], build=_build_encoder(name), refusals=refusals, base=base)
+        targets[name] = Target(
+            options=[*known, "input_size"],
+            build=_build_encoder(name),
+            refusals=(ValueError, TypeError),
+            base={"hidden_size": 4},
+        )
         targets[f"{name} of an experiment"] = Target(options=known, build=_resolve_encoder(name))
     for name in tasks.names():
         known = [*tasks.options(name), "lenght"]
         targets[name] = Target(options=known, build=_build_task(name), refusals=(ValueError, TypeError))
         targets[f"{name} of an experiment"] = Target(options=known, build=_resolve_task(name))
-    for cls, base in (
-        (Optimization, {}),
-        (Budget, {}),
-        (Numerics, {}),
-        (ProbeSettings, {}),
-        (ProfileSettings, {}),
-        (Comparison, {"tasks": ("addition",), "architectures": ("gru",)}),
-        (Sweep, {"tasks": ("addition",), "architectures": ("gru",)}),
-        (Experiment, {"task": Part(name="addition"), "architecture": Part(name="gru", options={"hidden_size": 3})}),
-        (RunOptions, {"out": "somewhere"}),
-        (AnalyzeOptions, {}),
-        (StorageOptions, {}),
-        (LaunchOptions, {}),
-    ):
+    settings: dict[Any, Mapping[str, Any]] = {
+        **{key: {} for key in (Optimization, Budget, Numerics, ProbeSettings, ProfileSettings)},
+        **{key: {} for key in (AnalyzeOptions, StorageOptions, LaunchOptions)},
+        **{key: {"tasks": ("addition",), "architectures": ("gru",)} for key in (Comparison, Sweep)},
+        Experiment: {"task": Part(name="addition"), "architecture": Part(name="gru", options={"hidden_size": 3})},
+        RunOptions: {"out": "somewhere"},
+    }
+    for cls, base in settings.items():
         names = [item.name for item in dataclasses.fields(cls)]
         # Sections are dataclasses of their own, each a target.
         plain = [name for name in names if name not in ("optimization", "budget", "numerics")]

@@ -85,8 +85,8 @@ def damage(folder: Path, rng: Random) -> str:
         path.mkdir()
         return f"{label} a folder"
     if how == 2:
-        content = path.read_bytes()
-        path.write_bytes(content[: rng.randint(0, max(0, len(content) - 1))])
+        whole = path.read_bytes()
+        path.write_bytes(whole[: rng.randint(0, max(0, len(whole) - 1))])
         return f"{label} cut short"
     if how == 3:
         content = bytearray(path.read_bytes() or b"x")
@@ -110,7 +110,8 @@ def _change_value(path: Path, rng: Random) -> str:
         path.write_bytes("\n".join(rows).encode(errors="surrogatepass"))
         return f"row {row}, column {column}"
     whole = yaml.safe_load(path.read_text(encoding="utf-8"))
-    node, keys = whole, []
+    keys: list[Any] = []
+    node = whole
     while isinstance(node, dict | list) and node and (not keys or rng.random() < 0.7):
         parent, key = node, rng.choice([*node] if isinstance(node, dict) else range(len(node)))
         keys.append(key)
