@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
+from architectures.limits import quote
 from sweeps.default_space import ALL_ARCHITECTURES, check_shared_changes, study_space
 from sweeps.metrics import LOSS, check_metric, find_direction
 from sweeps.search_methods import SearchObjects, check_method_name, is_object, method_name, method_source
@@ -102,6 +103,8 @@ class Sweep:
         check_method_name("sampler", method_name("sampler", self.sampler), self.sampler_options)
         check_method_name("pruner", self.pruner_name, self.pruner_options)
         check_choice("match", self.match, Match)
+        if not isinstance(self.objectives, list | tuple):
+            raise UserError(f"objectives must be a list of names, not {quote(self.objectives)}")
         for objective in self.objectives:
             check_choice("objectives", objective, ObjectiveName)
         if check_metric(self.metric, self.direction) != "loss" and self.objectives != ("loss",):

@@ -63,6 +63,7 @@ def test_options_of_an_architecture_that_are_given_are_not_searched():
     [
         ({"trials": 0}, "trials must be at least 1"),
         ({"trials": "many"}, "trials must be a whole number"),
+        ({"objectives": {}}, "objectives must be a list of names, not {}"),
         ({"seeds": TUNING_SEED + 1}, "seeds must be at most"),
         ({"tasks": ()}, "name at least one task"),
         ({"architectures": ("rnn", "rnn")}, "named 2 times"),
