@@ -16,11 +16,15 @@ PLAIN_BYTES = 50_000
 
 All others are seen without a script only beside their files.
 """
-PACKED_BYTES = 500_000
+PACKED_BYTES = 700_000
 """Bytes of figures that stand in the page packed, in a third of them, for its script to unpack.
 
 All others are in their files only.
 """
+FEW_TASKS = 4
+"""Tasks up to which a page has the whole budget."""
+PACKED_BYTES_OF_MANY = 150_000
+"""Bytes of packed figures in a page of more tasks, whose tables take the room."""
 SUFFIXES = ("svg", "png", "pdf")
 
 

@@ -14,7 +14,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis.report.blocks import Chapter, Figure, Heading, Table
-from analysis.report.figure_budget import FigureBudget, pack, place_figures
+from analysis.report.figure_budget import (
+    FEW_TASKS,
+    PACKED_BYTES,
+    PACKED_BYTES_OF_MANY,
+    FigureBudget,
+    pack,
+    place_figures,
+)
 from analysis.report.first_screen.axis import format_short
 from analysis.report.first_screen.curves import CurvePanel
 from analysis.report.first_screen.scatter import draw_scatter
@@ -63,7 +70,7 @@ def render_page(page: Page) -> str:
     )
     environment.filters |= {"short": format_short, "identity": id}
     folded = [fold_chapter(chapter) for chapter in page.chapters]
-    budget = FigureBudget()
+    budget = FigureBudget(packed=PACKED_BYTES if len(page.screens) <= FEW_TASKS else PACKED_BYTES_OF_MANY)
     figures = place_figures(
         [block for chapter in folded for block in chapter.head if isinstance(block, Figure)],
         [block for chapter in folded for block in chapter.rest if isinstance(block, Figure)],

@@ -70,7 +70,9 @@ class Page(HTMLParser):
 
     def _leave(self, *tags: str) -> None:
         while self._inside and self._inside[-1] in tags:
-            self._inside.pop()
+            if self._inside.pop() in ("th", "td"):
+                # The end of the row's line.
+                self.tables[self._caption][-1][-1] = self.tables[self._caption][-1][-1].removesuffix("\n")
 
     def handle_data(self, data: str) -> None:
         if self._script is not None:
