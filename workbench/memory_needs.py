@@ -40,7 +40,7 @@ def check_memory(experiment: Experiment, device: str = "cpu") -> None:
     owner = f"{experiment.architecture.name} on {experiment.task.name}"
     optimization, budget = experiment.optimization, experiment.budget
     with user_errors(owner):
-        task = build_task(experiment.task.name, **experiment.task.options)
+        task = build_task(experiment.task.name, **experiment.task.arguments)
         model = meta_model(task, experiment.architecture, experiment.embedding_size)
         copies = 2 + AVERAGES[optimization.optimizer] + (optimization.momentum > 0)
         weights = NUMBER * copies * count_trainable_parameters(model)
@@ -64,7 +64,7 @@ def check_weights(experiment: Experiment) -> None:
     """
     owner = f"{experiment.architecture.name} on {experiment.task.name}"
     with user_errors(owner):
-        task = build_task(experiment.task.name, **experiment.task.options)
+        task = build_task(experiment.task.name, **experiment.task.arguments)
         model = meta_model(task, experiment.architecture, experiment.embedding_size)
         size = NUMBER * count_trainable_parameters(model)
     refuse_beyond({f"the weights ({', '.join(size_options(experiment))})": size}, owner, "cpu")
