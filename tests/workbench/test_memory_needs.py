@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from tests.workbench.experiments import small
@@ -106,3 +107,11 @@ def test_so_does_every_command_that_builds_a_model(command, said, kilobytes, tmp
     assert main(command) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert said in line
+
+
+def test_a_file_is_looked_for_where_it_was_named(tmp_path, monkeypatch):
+    path = tmp_path / "elsewhere" / "mine.npz"
+    path.parent.mkdir()
+    np.savez(path, x=np.arange(40.0).reshape(20, 2, 1), y=np.arange(20) % 2)
+    monkeypatch.chdir(tmp_path)
+    check_memory(small(task="file:elsewhere/mine.npz"))
