@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from architectures.state import State, detach, map_state
 from workbench.config import Clip, Experiment, Optimization, Optimizer, Precision, Schedule
-from workbench.custom_parts import PART_KINDS, is_custom, user_errors
+from workbench.custom_parts import PART_KINDS, is_custom
 from workbench.devices import to_floats
 from workbench.errors import UserError
 from workbench.files import read_yaml
@@ -106,9 +106,8 @@ class SequenceModule(pl.LightningModule):
             self.task,
             hidden_size=hidden_size,
             embedding_size=embedding_size,
-            buildable=False,
         )
-        with user_errors(f"architecture {architecture}"), seeded_apart("weights", seed):
+        with seeded_apart("weights", seed):
             self.model = Model(self.task, part, embedding_size)
         self.seed, self.precision, self.steps = seed, precision, steps
         self._has_custom_parts = is_custom(architecture) or is_custom(task)
@@ -191,8 +190,7 @@ class SequenceModule(pl.LightningModule):
         if isinstance(batch, TrainingBatch):
             examples: Batch = batch
             self.seed_step(batch)
-            carried = None if batch.begins else self.carried_states.get(batch.part)
-            before = map_state(lambda part: part.to(self.device), carried)
+            before = None if batch.begins else self.carried_state(batch.part)
         else:
             examples, before = as_batch(batch, self.task), None
             seed_everything("step", self.seed, self.batches_before())
@@ -202,6 +200,19 @@ class SequenceModule(pl.LightningModule):
         if self.logs_steps:
             self.log_scores("train", scores, examples)
         return scores
+
+    def carried_state(self, part: int) -> State:
+        """Returns the encoder's state after the last batch in a place of a step, on the module's device.
+
+        Raises:
+            UserError: if there was no batch in this place.
+        """
+        if part not in self.carried_states:
+            raise UserError(
+                f"a batch of {type(self.task).__name__} continues the one before, whose state is not there; train with "
+                "the same accumulate_grad_batches and number of ranks from beginning to end"
+            )
+        return map_state(lambda tensor: tensor.to(self.device), self.carried_states[part])
 
     def seed_step(self, batch: TrainingBatch) -> None:
         """Seeds the global generators, from which dropout is drawn, for a batch."""

@@ -135,6 +135,25 @@ def test_training_goes_on_where_a_checkpoint_stopped_also_within_an_epoch_and_a_
         assert torch.equal(left, right), name
 
 
+def test_a_stateful_task_is_resumed_as_it_began_or_not_at_all(tmp_path):
+    """Four steps of two batches with a checkpoint after the second; with one batch a step it is refused."""
+    text = {"task_options": {"length": 6}}
+    options = {"accumulate_grad_batches": 2, "limit_val_batches": 0}
+    whole, part = make_module("lstm", "text", **text), make_module("lstm", "text", **text)
+    make_trainer(max_steps=4, **options).fit(whole, make_data("text", **text))
+    trainer = make_trainer(max_steps=2, **options)
+    trainer.fit(part, make_data("text", **text))
+    trainer.save_checkpoint(tmp_path / "a.ckpt")
+    arguments = {"ckpt_path": tmp_path / "a.ckpt", "weights_only": True}
+    resumed = make_module("lstm", "text", **text)
+    make_trainer(max_steps=4, **options).fit(resumed, make_data("text", **text), **arguments)
+    assert_close(whole.state_dict(), resumed.state_dict(), 0)
+    with pytest.raises(UserError, match="the same accumulate_grad_batches"):
+        make_trainer(max_steps=6, **options | {"accumulate_grad_batches": 3}).fit(
+            make_module("lstm", "text", **text), make_data("text", **text), **arguments
+        )
+
+
 def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
