@@ -31,9 +31,9 @@ class TrainingBatch(Batch):
     def to(self, device: torch.device) -> "TrainingBatch":
         """Returns the same batch on another device, without waiting for a GPU."""
         moved = Batch.to(self, device)
-        values = {item.name: getattr(moved, item.name) for item in fields(Batch)}
-        place = {"number": self.number, "begins": self.begins, "part": self.part, "random_state": self.random_state}
-        return TrainingBatch(**values, **place)
+        values: dict[str, Any] = {item.name: getattr(moved, item.name) for item in fields(Batch)}
+        values |= {"number": self.number, "begins": self.begins, "part": self.part, "random_state": self.random_state}
+        return TrainingBatch(**values)
 
 
 def as_batch(value: Any, task: Task) -> Batch:

@@ -71,8 +71,9 @@ class StepLoop(_TrainingEpochLoop):
 
 def overriding(trainer: pl.Trainer, hook: str) -> list[Callable[..., Any]]:
     """Returns the callbacks' methods of a name, without those that do nothing."""
+    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
     return [
         getattr(callback, hook)
-        for callback in trainer.callbacks
+        for callback in callbacks
         if getattr(type(callback), hook) is not getattr(pl.Callback, hook)
     ]

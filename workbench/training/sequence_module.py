@@ -136,7 +136,7 @@ class SequenceModule(pl.LightningModule):
         return cls(**experiment_arguments(experiment))
 
     @classmethod
-    def load_from_checkpoint(  # type: ignore[override]
+    def load_from_checkpoint(
         cls,
         checkpoint_path: Any,
         map_location: Any = None,
@@ -274,7 +274,8 @@ class SequenceModule(pl.LightningModule):
             batch_idx: its number.
             dataloader_idx: which loader it comes from.
         """
-        return self(*as_inputs(batch, self.task))
+        prediction: Tensor = self(*as_inputs(batch, self.task))
+        return prediction
 
     def log_scores(self, prefix: str, scores: Mapping[str, Tensor], batch: Batch) -> None:
         """Logs the scores of a batch under the bench's names, such as val/accuracy; on all ranks, their mean."""

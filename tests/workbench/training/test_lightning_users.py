@@ -3,6 +3,7 @@
 import multiprocessing
 import socket
 from dataclasses import replace
+from typing import Any
 
 import lightning.pytorch as pl
 import pytest
@@ -35,21 +36,29 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:SWA is currently only supported every epoch.*",
 )
 
-ADDITION = {"task_options": {"length": 8}}
+ADDITION: dict[str, Any] = {"task_options": {"length": 8}}
+MODULE: dict[str, Any] = {"hidden_size": 5, **ADDITION}
+DATA: dict[str, Any] = {"batch_size": 4, "evaluation_size": 12, "batches_per_epoch": 4, **ADDITION}
+TRAINER: dict[str, Any] = {
+    "accelerator": "cpu",
+    "devices": 1,
+    "logger": False,
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+}
 
 
 def make_module(architecture="gru", task="addition", **more):
-    return SequenceModule(architecture, task, **({"hidden_size": 5, **ADDITION} | more))
+    return SequenceModule(architecture, task, **MODULE | more)
 
 
 def make_data(task="addition", **more):
-    return TaskDataModule(task, **({"batch_size": 4, "evaluation_size": 12, "batches_per_epoch": 4} | ADDITION | more))
+    return TaskDataModule(task, **DATA | more)
 
 
 def make_trainer(**options):
-    silent = {"logger": False, "enable_checkpointing": False}
-    silent |= {"enable_progress_bar": False, "enable_model_summary": False}
-    return pl.Trainer(**({"accelerator": "cpu", "devices": 1, **silent} | options))
+    return pl.Trainer(**TRAINER | options)
 
 
 def assert_close(one, other, tolerance=1e-6):
@@ -101,7 +110,8 @@ def test_accumulation_equals_the_larger_batch(task, options):
     for size, parts in ((12, 1), (3, 4)):
         module = make_module("gru", task, task_options=options)
         data = make_data(task, task_options=options, batch_size=size, batches_per_epoch=8)
-        original, batches = module.training_step, []
+        original = module.training_step
+        batches: list[torch.Tensor] = []
 
         def recorded(batch, batch_idx, original=original, batches=batches):
             batches.append(batch.x.clone())
@@ -140,17 +150,17 @@ def test_a_stateful_task_is_resumed_as_it_began_or_not_at_all(tmp_path):
     text = {"task_options": {"length": 6}}
     options = {"accumulate_grad_batches": 2, "limit_val_batches": 0}
     whole, part = make_module("lstm", "text", **text), make_module("lstm", "text", **text)
-    make_trainer(max_steps=4, **options).fit(whole, make_data("text", **text))
+    make_trainer(max_steps=4, **options).fit(whole, make_data("text", batches_per_epoch=6, **text))
     trainer = make_trainer(max_steps=2, **options)
-    trainer.fit(part, make_data("text", **text))
+    trainer.fit(part, make_data("text", batches_per_epoch=6, **text))
     trainer.save_checkpoint(tmp_path / "a.ckpt")
     arguments = {"ckpt_path": tmp_path / "a.ckpt", "weights_only": True}
     resumed = make_module("lstm", "text", **text)
-    make_trainer(max_steps=4, **options).fit(resumed, make_data("text", **text), **arguments)
+    make_trainer(max_steps=4, **options).fit(resumed, make_data("text", batches_per_epoch=6, **text), **arguments)
     assert_close(whole.state_dict(), resumed.state_dict(), 0)
     with pytest.raises(UserError, match="the same accumulate_grad_batches"):
         make_trainer(max_steps=6, **options | {"accumulate_grad_batches": 3}).fit(
-            make_module("lstm", "text", **text), make_data("text", **text), **arguments
+            make_module("lstm", "text", **text), make_data("text", batches_per_epoch=6, **text), **arguments
         )
 
 
@@ -164,7 +174,7 @@ def train_on_a_rank(rank, port, task, options, folder):
     """Trains two steps with DDP as one of two ranks; the first saves the weights."""
     import os
 
-    from lightning.fabric.plugins.environments import LightningEnvironment
+    from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
     torch.set_num_threads(1)
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "NODE_RANK": "0", "LOCAL_RANK": str(rank)}
@@ -225,11 +235,10 @@ def test_fit_trains_on_the_batches_of_any_loader(kind):
     pairs = TensorDataset(x, target)
     loader = DataLoader(pairs, batch_size=4)
     batches = [(x, target) for x, target in loader]
-    given = loader if kind == "pair" else [{"x": x, "target": target} for x, target in batches]
+    mappings: Any = [{"x": x, "target": target} for x, target in batches]
     module, by_hand = make_module(), make_module()
-    # A list would be taken for several loaders.
     trainer = make_trainer(max_epochs=2)
-    trainer.fit(module, loader if kind == "pair" else DataLoader(given, batch_size=None), loader)
+    trainer.fit(module, loader if kind == "pair" else DataLoader(mappings, batch_size=None), loader)
     optimizer = torch.optim.Adam(by_hand.parameters(), lr=0.001)
     for x_batch, wanted in batches * 2:
         optimizer.zero_grad()
