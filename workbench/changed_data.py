@@ -51,7 +51,12 @@ def what_differs(task: Part, source: str | None) -> str | None:
 
 def same_but_for_source(task: Part, out: Path) -> Iterator[tuple[str | None, int]]:
     """Yields the source of every configuration of a task with the same options, and the number of its finished runs."""
-    for identity in sorted(run_path(out, task.name, "*", "*", 0).parents[2].glob("*/*")):
+    try:
+        identities = sorted(run_path(out, task.name, "*", "*", 0).parents[2].glob("*/*"))
+    except OSError:
+        # A folder that cannot be read is refused where results are written.
+        return
+    for identity in identities:
         finished = sorted(identity.glob("seed-*/result.json"))
         if not finished:
             continue

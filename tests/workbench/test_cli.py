@@ -81,7 +81,7 @@ def error_line(arguments, capsys):
         (["train", "--task", "addition"], "name the architecture: --architecture NAME"),
         (["train", "--task", "addition", "--architecture", "gru", "--seed", "-1"], "seed must be at least 0"),
         ([*COMPARE, "--task.addition.length", "2020-01-01"], "length must be a whole number"),
-        ([*COMPARE, "--hidden-size", "10000000000"], "architecture gru: "),
+        ([*COMPARE, "--hidden-size", "10000000000"], "hidden_size must be at most 1048576"),
         ([*COMPARE, "--device", "cuda"], "PyTorch finds no CUDA device"),
         (["list", "addtion"], "unknown name 'addtion'; did you mean 'addition'"),
         (["list", "lstn"], "unknown name 'lstn'; did you mean 'lstm'"),

@@ -4,7 +4,6 @@ from argparse import SUPPRESS
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from architectures.kernels import build_native_kernels
 from workbench.cli.output import ProgressBar, warn
 from workbench.cli.parser import Parser, parse_arguments
 from workbench.errors import UserError
@@ -80,6 +79,8 @@ def profile_steps(settings: "ProfileSettings", json: str | None) -> int:
     from analysis.profile import training
 
     training.check_settings(settings)
+    from architectures.kernels import build_native_kernels
+
     build_native_kernels(warn)
     with ProgressBar("architectures", smoothing=0.05) as bar:
 
