@@ -412,7 +412,7 @@ def test_a_heartbeat_from_before_the_clock_was_set_back_is_none(store, open_stor
     study = optuna.create_study(storage=open_store(store))
     for _ in range(3):
         study.enqueue_trial({})
-    storage = study._storage._backend
+    storage = study._storage._backend  # type: ignore[attr-defined]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Optuna would rather have heartbeats from `optimize` alone.
         trials = [study.ask() for _ in range(3)]

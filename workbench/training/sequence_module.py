@@ -21,7 +21,8 @@ from workbench.errors import UserError
 from workbench.files import read_yaml
 from workbench.model import Model
 from workbench.resolve import resolve_architecture, resolve_task
-from workbench.seeding import derive_seed, seed_everything, seed_torch, seeded_apart
+from workbench.seeding import seed_everything, seed_torch, seeded_apart
+from workbench.seeds import derive_seed
 from workbench.tasks import Batch
 from workbench.training.batches import TrainingBatch, as_batch, as_inputs, check_target
 from workbench.training.data_module import EVALUATION_BATCH

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from markupsafe import Markup
 
-from analysis.report.blocks import Cell, Chapter, Column, Figure, Heading, Listing, Table, Text
+from analysis.report.blocks import Block, Cell, Chapter, Column, Figure, Heading, Listing, Table, Text
 from analysis.report.page import CURVE_LIBRARY, SCRIPT, Page, read_script, read_styles, render_page, to_script_json
 from tests.analysis.page import Page as ParsedPage
 
@@ -56,7 +56,7 @@ def test_a_page_without_tasks_has_chapters_only() -> None:
 def test_a_caption_that_another_task_has_word_for_word_stands_once() -> None:
     long, other = "What each of the many curves means, at length, and its band.", "Another."
     figures = [Figure(svg=Markup("<svg viewBox='0 0 1 1'></svg>"), caption=text) for text in (long, other, long, other)]
-    blocks = (Heading(text="copy"), *figures[:2], Heading(text="digits"), *figures[2:])
+    blocks: tuple[Block, ...] = (Heading(text="copy"), *figures[:2], Heading(text="digits"), *figures[2:])
     one = Chapter(anchor="it", title="It", blocks=blocks)
     two = replace(one, anchor="that", blocks=(Heading(text="text"), Figure(svg=figures[0].svg, caption=long)))
     source = render_page(Page(title="t", overview="o", chapters=(one, two)))

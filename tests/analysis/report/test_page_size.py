@@ -57,7 +57,8 @@ def vary(record: ProbeRecord, generator: np.random.Generator) -> ProbeRecord:
     for name, curve in record.result.curves.items():
         factor = float(np.exp(-0.3 * abs(generator.normal())))
         sides = {key: getattr(curve, key) for key in ("y", "low", "high") if getattr(curve, key) is not None}
-        curves[name] = replace(curve, **{key: tuple(scaled(v, factor) for v in side) for key, side in sides.items()})
+        moved: dict[str, Any] = {key: tuple(scaled(v, factor) for v in side) for key, side in sides.items()}
+        curves[name] = replace(curve, **moved)
     return replace(record, result=replace(record.result, metrics=metrics, curves=curves))
 
 

@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import tarfile
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -198,7 +199,7 @@ def test_a_run_that_lacks_nothing_is_not_waited_for(archive, tmp_path, capsys):
 
 def test_a_run_that_is_locked_meanwhile_leaves_the_rest_to_the_next_import(archive, tmp_path, capsys, monkeypatch):
     there, place = tmp_path / "there", archive_merge.place_run
-    placed = []
+    placed: list[Path] = []
 
     def place_two(source, target):
         if len(placed) == 2:
