@@ -117,8 +117,8 @@ def resolve_handles(names: Sequence[str], options: Mapping[Any, Any]) -> dict[An
         found = [name for name in names if is_file(name) and key not in names and key in handles(name)]
         if len(found) > 1:
             raise UserError(
-                f"options are given for task {key!r}, which may be {' or '.join(found)}; name it in full: "
-                f"--task.{found[0]}.OPTION VALUE"
+                f"options are given for task {key!r}, and {len(found)} files are called so; name the file in full: "
+                f"--task.{PREFIX}PATH.OPTION VALUE"
             )
         name = found[0] if found else key
         earlier = resolved.get(name)

@@ -128,7 +128,9 @@ def test_two_files_of_one_name_are_told_apart(tmp_path, capsys):
     assert one.task.name == two.task.name == "file:mydata.csv"
     assert one.identity != two.identity
     assert [one.task.path, two.task.path] == [name.removeprefix("file:") for name in names]
-    with pytest.raises(UserError, match=r"options are given for task 'mydata', which may be .*; name it in full"):
+    with pytest.raises(
+        UserError, match=r"for task 'mydata', and 2 files are called so; name the file in full: --task.file:PATH"
+    ):
         Comparison(tasks=tuple(names), architectures=("gru",), task={"mydata": {"scale": "none"}})
     chosen = Comparison(tasks=tuple(names), architectures=("gru",), seeds=1, task={names[1]: {"scale": "none"}})
     assert [part.task.options["scale"] for part in chosen.experiments()] == ["standard", "none"]
