@@ -46,11 +46,11 @@ class OwnPackages(MetaPathFinder):
             return None
         spec = PathFinder.find_spec(fullname, path)
         if spec is not None and spec.origin is not None and spec.origin.startswith(FOLDERS):
-            spec.loader = OwnLoader(fullname, spec.origin)
+            spec.loader = PackageLoader(fullname, spec.origin)
         return spec
 
 
-class OwnLoader(SourceFileLoader):
+class PackageLoader(SourceFileLoader):
     """Executes a module of this project among its own packages."""
 
     def exec_module(self, module: ModuleType) -> None:

@@ -40,7 +40,7 @@ def test_the_snippets_do_what_they_say(quick_kernel, capsys):
     widths = [json.loads(params)["hidden_size"] for params in tuned.trials["params"]]
     assert set(widths) <= {16, 64}
     assert list(quick_kernel["mine"].runs["task"]) == ["file:mine.npz"] * 2
-    assert "unknown task 'adition'" in capsys.readouterr().out
+    assert "unknown task 'adding'" in capsys.readouterr().out
     assert Path("results.pdf").exists()
 
 
