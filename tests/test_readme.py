@@ -115,7 +115,8 @@ def test_a_command_does_what_it_says(command, desk, tmp_path, monkeypatch, capsy
         named = arguments[arguments.index("--architectures") + 1].split(",")
         assert set(named) <= set(architectures.names())
         tiny += ["--architectures", named[-1]]
-    extra = {"train": QUICK[:-2], "compare": [*QUICK, "--seeds", "1"], "profile": tiny}.get(arguments[0], [])
+    quick = [*QUICK, "--seeds", "1"]
+    extra = {"train": QUICK[:-2], "compare": quick, "demo": quick, "profile": tiny}.get(arguments[0], [])
     if "results/comparison.yaml" in arguments and not Path("results/comparison.yaml").exists():
         given = ["--tasks", "addition", "--architectures", "gru", *QUICK, "--seeds", "1"]
         assert main(["compare", *given, "--out", "results"]) == 0
@@ -199,8 +200,8 @@ def test_what_the_readme_links_is_there():
 
 
 @pytest.mark.parametrize("text", [text for kind, text in BLOCKS if kind == "python" and not text.startswith("# ")])
-def test_an_example_runs(text):
-    done = subprocess.run([sys.executable, "-W", "error", "-c", text], capture_output=True, text=True)
+def test_an_example_runs(text, tmp_path):
+    done = subprocess.run([sys.executable, "-W", "error", "-c", text], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
 
