@@ -18,6 +18,20 @@ from architectures.trace import Trace
 Activation = Literal["tanh", "identity"]
 
 
+def lacks_bfloat16(core: nn.Module, x: Tensor) -> bool:
+    """Returns whether PyTorch has no layer of bfloat16 for x (batch, time, features) where autocast asks for it.
+
+    On a GPU, cuDNN would compute in float16, in which gradients of unscaled losses are lost; on a processor without
+    instructions for bfloat16 (AVX-512 or newer), oneDNN's LSTM raises an error.
+    """
+    kind = x.device.type
+    if not torch.is_autocast_enabled(kind) or torch.get_autocast_dtype(kind) != torch.bfloat16:
+        return False
+    if kind == "cpu" and isinstance(core, nn.LSTM):
+        return not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return kind == "cuda"
+
+
 class RecurrentLayer(nn.Module, ABC):
     """A recurrent layer: (batch, time, input_size) -> (batch, time, hidden_size).
 
@@ -184,10 +198,8 @@ class TorchLayer(RecurrentLayer):
         """Runs all steps, by a C++ kernel if there is one, else by PyTorch."""
         if not has_hooks(self.core) and (result := self.run_native(x, state[0])) is not None:
             return result[0], self.state_class(result[1])
-        kind = x.device.type
-        if kind == "cuda" and torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.bfloat16:
-            # PyTorch has cuDNN compute in float16 then, in which gradients of unscaled losses are lost.
-            with torch.autocast(kind, enabled=False):
+        if lacks_bfloat16(self.core, x):
+            with torch.autocast(x.device.type, enabled=False):
                 return self.forward(x.float(), tuple(value.float() for value in state))
         before = tuple(value.unsqueeze(0).contiguous() for value in state)
         y, after = self.core(x, before if len(before) > 1 else before[0])

@@ -14,7 +14,7 @@ from sweeps.metrics import LOSS, check_metric, find_direction
 from sweeps.search_methods import SearchObjects, check_method_name, is_object, method_name, method_source
 from sweeps.setting_names import Match
 from sweeps.studies import MAX_TRIALS
-from sweeps.study_spec import StudySpec
+from sweeps.study_spec import OBJECTIVES, StudySpec
 from workbench.comparison import MAX_PARAMETERS
 from workbench.config import TUNING_SEED, Budget, Numerics, Optimization
 from workbench.custom_parts import user_errors
@@ -107,6 +107,9 @@ class Sweep:
             raise UserError(f"objectives must be a list of names, not {quote(self.objectives)}")
         for objective in self.objectives:
             check_choice("objectives", objective, ObjectiveName)
+        if tuple(self.objectives) not in OBJECTIVES:
+            given = ",".join(self.objectives)
+            raise UserError(f"objectives must be loss, alone or with seconds or parameters, not {quote(given)}")
         if check_metric(self.metric, self.direction) != "loss" and self.objectives != ("loss",):
             raise UserError(
                 f"metric {self.metric!r} goes with one objective, not {','.join(self.objectives)}; drop one"

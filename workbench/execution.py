@@ -10,6 +10,7 @@ from typing import Protocol, Self
 from architectures.kernels import build_native_kernels
 from architectures.registry import load_encoder_class
 from workbench.config import Experiment
+from workbench.custom_parts import user_errors
 from workbench.errors import UserError
 from workbench.given_classes import find_unpicklable
 from workbench.interrupts import stop_on_interrupt
@@ -105,7 +106,8 @@ def execute_runs(
         # Before anything is started, so that this command takes no lock from one that is under way.
         check_free(run_folder(out, experiments[index]))
     for experiment in {experiments[index].identity: experiments[index] for index in pending}.values():
-        check_memory(experiment, device)
+        with user_errors(f"{experiment.architecture.name} on {experiment.task.name}"):
+            check_memory(experiment, device)
     on_start()
     if (unpicklable := find_unpicklable()) is not None and pending:
         warn(f"{unpicklable}; so the runs are trained one after another in this process")

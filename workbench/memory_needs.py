@@ -36,23 +36,23 @@ def check_memory(experiment: Experiment, device: str = "cpu") -> None:
 
     Raises:
         UserError: that says how much it needs, what for, and which options decide it.
+        Exception: whatever the architecture or the task raises, if one of them cannot be built.
     """
     owner = f"{experiment.architecture.name} on {experiment.task.name}"
     optimization, budget = experiment.optimization, experiment.budget
-    with user_errors(owner):
-        task = build_task(experiment.task.name, **experiment.task.arguments)
-        model = meta_model(task, experiment.architecture, experiment.embedding_size)
-        copies = 2 + AVERAGES[optimization.optimizer] + (optimization.momentum > 0)
-        weights = NUMBER * copies * count_trainable_parameters(model)
-        needs = {
-            f"the weights and what their optimiser keeps of them ({', '.join(size_options(experiment))})": weights,
-            f"a batch ({budget.batch_size:,} sequences of {task.steps:,} steps)": (
-                batch_bytes(task, budget.batch_size, model.encoder)
-            ),
-            f"validation and test sets ({budget.evaluation_size:,} sequences of {task.steps:,} steps each)": (
-                fixed_set_bytes(task, budget)
-            ),
-        }
+    task = build_task(experiment.task.name, **experiment.task.arguments)
+    model = meta_model(task, experiment.architecture, experiment.embedding_size)
+    copies = 2 + AVERAGES[optimization.optimizer] + (optimization.momentum > 0)
+    weights = NUMBER * copies * count_trainable_parameters(model)
+    needs = {
+        f"the weights and what their optimiser keeps of them ({', '.join(size_options(experiment))})": weights,
+        f"a batch ({budget.batch_size:,} sequences of {task.steps:,} steps)": (
+            batch_bytes(task, budget.batch_size, model.encoder)
+        ),
+        f"validation and test sets ({budget.evaluation_size:,} sequences of {task.steps:,} steps each)": (
+            fixed_set_bytes(task, budget)
+        ),
+    }
     refuse_beyond(needs, owner, device)
 
 
@@ -121,6 +121,8 @@ def fixed_set_bytes(task: Task, budget: Budget) -> int:
 
 def device_memory(device: str) -> int | None:
     """Returns the bytes of memory of a device, free or not; `None` if the system does not say."""
+    if device == "cuda" and not torch.cuda.is_available():
+        return None
     if device == "cuda":
         return int(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
     sizes = []

@@ -291,7 +291,7 @@ def test_only_what_is_not_available_is_nothing_done(results, capsys):
 
 def test_ctrl_c_leaves_what_is_done(results, tmp_path):
     command = ["analyze", str(results), "--probes", "memory_length,signal_survival"]
-    command += ["--length", "8", "--sequences", "2", "--directions", "2", "--longest", "20000000", "--workers", "2"]
+    command += ["--length", "8", "--sequences", "2", "--directions", "2", "--longest", "10000000", "--workers", "2"]
     with forked_command(run_command, command, folder=tmp_path) as process:
         process.wait_until(lambda: len(list(results.rglob("analysis.json"))) == 2)
         process.signal_group(signal.SIGINT)

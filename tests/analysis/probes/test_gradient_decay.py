@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from analysis.measures import gradients
 from analysis.measures.decay_laws import Parameter
 from analysis.measures.lyapunov import state_jacobians
 from analysis.probes import gradient_decay
@@ -210,7 +211,7 @@ def test_the_loss_gradient_is_that_of_each_sequence_by_itself(name, options, mon
     task = build(name, **options)
     model = Model(task, Part(name="gru", options={"hidden_size": 4})).eval()
     batch = task.fixed("test", 6, torch.device("cpu"))
-    monkeypatch.setattr(gradient_decay, "MAX_ELEMENTS", 4 * task.steps * max(4, task.input_size))
+    monkeypatch.setattr(gradients, "MAX_ELEMENTS", 4 * task.steps * max(4, task.input_size))
     norms = loss_gradients_by_lag(model, task, batch)
     for index in range(6):
         sequence = batch[index : index + 1]

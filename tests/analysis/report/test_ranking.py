@@ -444,6 +444,8 @@ def test_a_report_of_probed_runs_has_the_summary_the_chapters_and_the_numbers(ou
         "unit": "steps",
         "what": "largest lag",
         "device": "cuda",
+        "task_source": None,
+        "architecture_source": None,
     }
     assert not (folder / "analysis.json").exists()
     assert (out / "tables/addition-ranks.tex").exists()
