@@ -43,6 +43,7 @@ def test_it_has_less_than_thirty_lines_of_code():
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 @pytest.mark.timeout(900)
+@pytest.mark.slow
 def test_it_runs_beside_a_file_called_analysis(tmp_path, kernel_environment):
     desk = tmp_path / "desk"
     desk.mkdir()

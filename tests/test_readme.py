@@ -116,6 +116,8 @@ def test_a_command_does_what_it_says(command, desk, tmp_path, monkeypatch, capsy
         assert set(named) <= set(architectures.names())
         tiny += ["--architectures", named[-1]]
     quick = [*QUICK, "--seeds", "1"]
+    if arguments[0] == "demo":
+        quick += ["--tasks", "addition"]
     extra = {"train": QUICK[:-2], "compare": quick, "demo": quick, "profile": tiny}.get(arguments[0], [])
     if "results/comparison.yaml" in arguments and not Path("results/comparison.yaml").exists():
         given = ["--tasks", "addition", "--architectures", "gru", *QUICK, "--seeds", "1"]

@@ -95,7 +95,7 @@ def test_a_changed_configuration_is_told(tmp_path):
     assert "config.yaml was changed" in status.message
 
 
-@pytest.mark.parametrize("text", ["tasks: 3", "[", "tasks: [addition]\narchitectures: [nosuch]", "x: !!python/none 1"])
+@pytest.mark.parametrize("text", ["tasks: 3", "[", "tasks: [nosuch]\narchitectures: [lstm]\nmatch: x", "x: !!python/none 1"])
 def test_a_damaged_comparison_is_a_line(tmp_path, text):
     write_unfinished_run(tmp_path, experiment("lstm"), [0.3])
     (tmp_path / "comparison.yaml").write_text(text)
@@ -103,6 +103,13 @@ def test_a_damaged_comparison_is_a_line(tmp_path, text):
     (problem,) = progress.problems
     assert problem.startswith("comparison.yaml cannot be read: ")
     assert [status.state for status in progress.runs] == ["interrupted"]
+
+
+def test_a_name_that_is_not_in_the_catalogue_may_be_a_class_of_a_notebook_and_waits(tmp_path):
+    (tmp_path / "comparison.yaml").write_text("tasks: [addition]\narchitectures: [Leaky]\nseeds: 1")
+    progress = FolderWatcher(tmp_path).current()
+    assert not progress.problems
+    assert [(status.architecture, status.state) for status in progress.runs] == [("Leaky", "waiting")]
 
 
 def test_more_runs_than_a_page_holds_are_a_line(tmp_path):
