@@ -95,7 +95,9 @@ def test_a_changed_configuration_is_told(tmp_path):
     assert "config.yaml was changed" in status.message
 
 
-@pytest.mark.parametrize("text", ["tasks: 3", "[", "tasks: [nosuch]\narchitectures: [lstm]\nmatch: x", "x: !!python/none 1"])
+@pytest.mark.parametrize(
+    "text", ["tasks: 3", "[", "tasks: [nosuch]\narchitectures: [lstm]\nmatch: x", "x: !!python/none 1"]
+)
 def test_a_damaged_comparison_is_a_line(tmp_path, text):
     write_unfinished_run(tmp_path, experiment("lstm"), [0.3])
     (tmp_path / "comparison.yaml").write_text(text)
