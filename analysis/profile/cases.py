@@ -31,12 +31,13 @@ SEED = 0
 class PlainLSTM(nn.LSTM):
     """`torch.nn.LSTM`, in float32 where its processor has no LSTM of bfloat16; tables say the type of the output."""
 
-    def forward(self, x: Tensor, state: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Returns the outputs and the last state."""
+    def forward(self, *inputs: Any) -> Any:
+        """Returns the outputs and the last state of what `torch.nn.LSTM` takes: x, or x and a state."""
+        x: Tensor = inputs[0]
         if x.device.type == "cpu" and lacks_bfloat16(self, x):
             with torch.autocast("cpu", enabled=False):
-                return super().forward(x, state)  # type: ignore[no-any-return]
-        return super().forward(x, state)  # type: ignore[no-any-return]
+                return super().forward(*inputs)
+        return super().forward(*inputs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
