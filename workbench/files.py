@@ -188,6 +188,8 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise UserError(f"{path} is not readable JSON: it is nested too deeply") from None
     except (ValueError, OSError) as error:
         raise UserError(f"{path} is not readable JSON: {describe_error(error)}") from None
     if not isinstance(value, dict):

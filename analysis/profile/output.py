@@ -97,7 +97,7 @@ def is_profile(path: Path) -> bool:
     """Returns whether a file holds a profile."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError):
+    except (ValueError, OSError, RecursionError):
         return False
     return isinstance(content, dict) and content.get("kind") == KIND
 

@@ -95,7 +95,11 @@ def damage(folder: Path, rng: Random) -> str:
         path.write_bytes(content)
         return f"{label} with other bytes"
     if how <= 8 and path.suffix in (".json", ".yaml", ".csv"):
-        return f"{label}: {_change_value(path, rng)}"
+        try:
+            return f"{label}: {_change_value(path, rng)}"
+        except (ValueError, RecursionError, yaml.YAMLError):
+            # An earlier damage has left nothing to be read.
+            pass
     path.write_bytes(texts.document(rng))
     return f"{label} replaced"
 

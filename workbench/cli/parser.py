@@ -68,6 +68,19 @@ class Parser(ArgumentParser):
         self.named: dict[str, list[str]] = {}
         """The names of tasks and architectures that were given, by the kinds whose options the command takes."""
 
+    def parse_args(self, args: Sequence[str] | None = None, *others: Any, **named: Any) -> Any:
+        """Returns the values of a command line, as jsonargparse does.
+
+        Raises:
+            UserError: if it cannot be read, whatever jsonargparse or a conversion raises.
+        """
+        try:
+            return super().parse_args(args, *others, **named)
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(describe_unreadable(self, args or (), error)) from None
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raises `UserError` with a message of jsonargparse, reworded."""
         raise UserError(self._reword(" ".join(message.split())))
@@ -184,26 +197,26 @@ def read_arguments(parser: Parser, arguments: list[str]) -> dict[str, Any]:
     """Returns the values of a command line.
 
     Raises:
-        UserError: if it cannot be read, whatever jsonargparse or a conversion raises.
+        UserError: if it cannot be read.
     """
-    try:
-        return dict(parser.parse_args(arguments).as_dict())
-    except UserError:
-        raise
-    except Exception as error:
-        reason = describe_error(error)
-        for flag, text in pairwise([*arguments, ""]):
-            name, equals, value = flag.partition("=")
-            if not name.startswith("--") or not is_unreadable(parser, [flag] if equals else [flag, text]):
-                continue
-            raise UserError(f"{name}: {one_line(value if equals else text)!r} cannot be read: {reason}") from None
-        raise UserError(f"the options cannot be read: {reason}") from None
+    return dict(parser.parse_args(arguments).as_dict())
+
+
+def describe_unreadable(parser: Parser, arguments: Sequence[str], error: Exception) -> str:
+    """Returns a message for arguments that a parser broke at: the option to blame, if one is, and the reason."""
+    reason = "it is nested too deeply" if isinstance(error, RecursionError) else describe_error(error)
+    for flag, text in pairwise([*arguments, ""]):
+        name, equals, value = flag.partition("=")
+        if not name.startswith("--") or not is_unreadable(parser, [flag] if equals else [flag, text]):
+            continue
+        return f"{name}: {one_line(value if equals else text)!r} cannot be read: {reason}"
+    return f"the options cannot be read: {reason}"
 
 
 def is_unreadable(parser: Parser, arguments: list[str]) -> bool:
     """Returns whether a parser breaks at some arguments, other than by a message."""
     try:
-        parser.parse_args(arguments)
+        ArgumentParser.parse_args(parser, arguments)
     except UserError:
         return False
     except Exception:
