@@ -68,7 +68,7 @@ class Parser(ArgumentParser):
         self.named: dict[str, list[str]] = {}
         """The names of tasks and architectures that were given, by the kinds whose options the command takes."""
 
-    def parse_args(self, args: Sequence[str] | None = None, *others: Any, **named: Any) -> Any:
+    def parse_args(self, args: Sequence[str] | None = None, *others: Any, **named: Any) -> Any:  # type: ignore[override]
         """Returns the values of a command line, as jsonargparse does.
 
         Raises:
