@@ -344,7 +344,7 @@ RUN = "runs/addition/gru/0123456789ab/seed-0"
         (drop("seed-0/config.yaml"), True, "cannot be imported: there is no file runs/.*config.yaml"),
         (drop("seed-0/metrics.csv"), True, "has no metrics.csv"),
         (edit("seed-0/result.json", b"{}"), True, "was not written by this bench"),
-        (edit("seed-0/result.json", b"[" * 100_000), True, "damaged"),
+        (edit("seed-0/result.json", b"[" * 100_000), True, "it is nested too deeply"),
         (edit("seed-0/config.yaml", b"!!python/object/apply:os.getcwd []"), True, "not readable YAML"),
         (add(f"{RUN}/last.ckpt"), True, "belongs to no run in it"),
         (add("sweep/addition/gru.json", b"{}"), True, "was not written by this bench"),
