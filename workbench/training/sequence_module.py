@@ -1,9 +1,7 @@
 """One LightningModule for every architecture and every task."""
 
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from pathlib import Path
 from typing import Any, Self
 
 import lightning.pytorch as pl
@@ -15,10 +13,9 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from architectures.state import State, detach, map_state
 from workbench.config import Clip, Experiment, Optimization, Optimizer, Precision, Schedule
-from workbench.custom_parts import PART_KINDS, is_custom
+from workbench.custom_parts import is_custom
 from workbench.devices import to_floats
 from workbench.errors import UserError
-from workbench.files import read_yaml
 from workbench.model import Model
 from workbench.resolve import resolve_architecture, resolve_task
 from workbench.seeding import seed_everything, seed_torch, seeded_apart
@@ -26,6 +23,7 @@ from workbench.seeds import derive_seed
 from workbench.tasks import Batch
 from workbench.training.batches import TrainingBatch, as_batch, as_inputs, check_target
 from workbench.training.data_module import EVALUATION_BATCH
+from workbench.training.module_arguments import experiment_arguments, read_arguments
 from workbench.training.optimizers import learning_rate_factor, make_optimizer
 from workbench.validation import check_choice, check_int
 
@@ -407,58 +405,3 @@ class SequenceModule(pl.LightningModule):
         if gradient_clip_val is None and self.hparams["clip"] != "none":
             gradient_clip_val, gradient_clip_algorithm = self.hparams["clip_at"], self.hparams["clip"]
         self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
-
-
-def experiment_arguments(experiment: Experiment) -> dict[str, Any]:
-    """Returns the arguments of the module of an experiment."""
-    return {
-        "architecture": experiment.architecture.name,
-        "task": experiment.task.full_name,
-        "architecture_options": dict(experiment.architecture.options),
-        "task_options": dict(experiment.task.options),
-        "embedding_size": experiment.embedding_size,
-        **asdict(experiment.optimization),
-        "steps": experiment.budget.steps,
-        "precision": experiment.numerics.precision,
-        "seed": experiment.seed,
-    }
-
-
-def read_arguments(checkpoint_path: Any, named: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the arguments of the module that a checkpoint holds.
-
-    Args:
-        checkpoint_path: the file, or a file-like object.
-        named: arguments that the caller gives, and whose code may be imported.
-
-    Raises:
-        UserError: if there are none, or they name custom code that the caller does not.
-    """
-    checkpoint = torch.load(checkpoint_path, map_location="cpu", weights_only=True)
-    if hasattr(checkpoint_path, "seek"):
-        checkpoint_path.seek(0)
-    arguments = checkpoint.get(SequenceModule.CHECKPOINT_HYPER_PARAMS_KEY)
-    if arguments is None:
-        config = None if hasattr(checkpoint_path, "seek") else Path(checkpoint_path).parent / "config.yaml"
-        if config is not None and config.exists():
-            arguments = experiment_arguments(Experiment.from_dict(read_yaml(config)))
-        elif set(PART_KINDS) <= named.keys():
-            arguments = {}
-        else:
-            raise UserError(
-                f"{checkpoint_path} does not say what it holds, and no config.yaml lies beside it; name the "
-                "architecture and the task: load_from_checkpoint(path, architecture=..., task=...)"
-            )
-    for kind in PART_KINDS:
-        name = str(arguments.get(kind, ""))
-        if kind not in named and is_custom(name) and not is_imported(name):
-            raise UserError(
-                f"the {kind} of {checkpoint_path} is {name}, code that a file alone does not import; name it: "
-                f"load_from_checkpoint(path, {kind}={name!r})"
-            )
-    return dict(arguments)
-
-
-def is_imported(name: str) -> bool:
-    """Returns whether the module of a dotted path has been imported already."""
-    return name.partition(":")[0] in sys.modules
