@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from analysis.report.blocks import Chapter, Figure, Heading, Table
 from analysis.report.figure_budget import (
@@ -68,7 +68,7 @@ def render_page(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"short": format_short, "identity": id}
+    environment.filters |= {"short": format_short, "identity": id, "commands": mark_commands}
     folded = [fold_chapter(chapter) for chapter in page.chapters]
     budget = FigureBudget(packed=PACKED_BYTES if len(page.screens) <= FEW_TASKS else PACKED_BYTES_OF_MANY)
     figures = place_figures(
@@ -136,6 +136,11 @@ def number_swatches(tables: Sequence[Table]) -> dict[LineStyle, str]:
     cells = (cell for table in tables for row in (*table.rows, *table.footer) for cell in row)
     styles = dict.fromkeys(cell.line_style for cell in cells if cell.line_style is not None)
     return {style: f"w{index}" for index, style in enumerate(styles)}
+
+
+def mark_commands(text: str) -> Markup:
+    """Returns a sentence as HTML, escaped, with what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def read_script(name: str) -> str:

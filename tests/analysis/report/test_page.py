@@ -7,7 +7,16 @@ from dataclasses import replace
 from markupsafe import Markup
 
 from analysis.report.blocks import Block, Cell, Chapter, Column, Figure, Heading, Listing, Table, Text
-from analysis.report.page import CURVE_LIBRARY, SCRIPT, Page, read_script, read_styles, render_page, to_script_json
+from analysis.report.page import (
+    CURVE_LIBRARY,
+    SCRIPT,
+    Page,
+    mark_commands,
+    read_script,
+    read_styles,
+    render_page,
+    to_script_json,
+)
 from tests.analysis.page import Page as ParsedPage
 
 HOSTILE = "</script><!-- <script>alert(1)</script> & \u2028 '\""
@@ -27,6 +36,13 @@ def test_scripts_lose_only_indentation_and_comments() -> None:
     assert "//" not in "".join(line for line in text.splitlines() if line.startswith("//"))
     assert "innerHTML" not in text
     assert read_script(CURVE_LIBRARY).startswith("/*! https://github.com/leeoniya/uPlot")
+
+
+def test_commands_in_sentences_are_code_and_the_rest_is_escaped() -> None:
+    assert mark_commands("`a <b>` on <c>, `d`") == "<code>a &lt;b&gt;</code> on &lt;c&gt;, <code>d</code>"
+    assert mark_commands("one ` alone") == "one ` alone"
+    page = Page(title="", overview="`workbench analyze` adds", chapters=[])
+    assert "<code>workbench analyze</code> adds" in render_page(page)
 
 
 def test_styles_are_without_comments() -> None:
