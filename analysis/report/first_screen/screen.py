@@ -13,7 +13,7 @@ from analysis.comparison.solve_times import solve_time
 from analysis.formatting import AT_LEAST, format_count, format_estimate
 from analysis.grouping import Row, Section
 from analysis.probes.aggregate import RowResults, SectionResults
-from analysis.report.first_screen.axis import Axis, fit_axis
+from analysis.report.first_screen.axis import Axis, fit_axis, format_short
 from analysis.report.first_screen.colors import lighten
 from analysis.report.first_screen.cost import describe_cost
 from analysis.report.first_screen.doubts import Doubt, find_doubts
@@ -121,6 +121,13 @@ class ScreenRow:
     """The same as a multiple of that of the base row."""
     memory: tuple[Memory, ...]
 
+    @property
+    def mean(self) -> str:
+        """The mean as text; a diverged seed has no loss and counts as the worst of all, which is the least it is."""
+        if all(seed.diverged for seed in self.seeds):
+            return "diverged"
+        return f"{AT_LEAST if any(seed.diverged for seed in self.seeds) else ''}{format_short(self.center)}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Screen:
@@ -146,7 +153,9 @@ class Screen:
     @property
     def legend(self) -> tuple[tuple[str, str], ...]:
         """Headings of the matrix that need it, with what they mean."""
-        entries = [("mean", "over the seeds, geometric on a logarithmic axis")]
+        diverged = any(seed.diverged for row in self.rows for seed in row.seeds)
+        counted = "; a diverged seed counts as the worst loss of all" if diverged else ""
+        entries = [("mean", f"over the seeds, geometric on a logarithmic axis{counted}")]
         if any(row.letters for row in self.rows):
             entries.append(("letter", "rows that share one are not told apart"))
         if self.has_criterion:

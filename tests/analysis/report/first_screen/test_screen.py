@@ -70,6 +70,17 @@ def test_a_task_of_which_all_runs_diverged_has_no_rows(tmp_path: Path) -> None:
     assert screen.headline == "No row has a test loss: every run diverged."
 
 
+def test_the_mean_of_diverged_seeds_is_not_given_as_a_loss(tmp_path: Path) -> None:
+    for architecture, losses in {"lstm": (0.01, 0.01), "gru": (0.02, None), "rnn": (None, None)}.items():
+        for seed, loss in enumerate(losses):
+            write_run(tmp_path, experiment(architecture, seed=seed), loss=loss, diverged_at=None if loss else 3)
+    screen = build_screen(read_section(tmp_path), tmp_path)
+    texts = {row.label: row.mean for row in screen.rows}
+    assert (texts["lstm"], texts["rnn"]) == ("0.01", "diverged")
+    assert texts["gru"].startswith("≥ 0.0")
+    assert dict(screen.legend)["mean"].endswith("; a diverged seed counts as the worst loss of all")
+
+
 def test_memory_has_the_measures_that_tell_most(tmp_path: Path) -> None:
     write_run(tmp_path, experiment("lstm"), loss=0.01)
     write_run(tmp_path, experiment("gru"), loss=0.02)
