@@ -8,6 +8,7 @@ import torch
 
 from tests import fork_server, idx_files, text_files
 from tests.other_device import other_device  # noqa: F401
+from tests.wheel import archives, installed  # noqa: F401
 from workbench import process_pool
 
 # How long an example takes says nothing on a busy machine.

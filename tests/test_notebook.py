@@ -1,4 +1,4 @@
-"""The example notebook is executed in an empty folder, beside a file that has the name of one of our packages."""
+"""The example notebook, from a wheel, in an empty folder, beside a file that has the name of one of our packages."""
 
 import re
 import sys
@@ -44,25 +44,28 @@ def test_it_has_less_than_thirty_lines_of_code():
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 @pytest.mark.timeout(900)
 @pytest.mark.slow
-def test_it_runs_beside_a_file_called_analysis(tmp_path, kernel_environment):
+def test_it_runs_from_a_wheel_beside_a_file_called_analysis(tmp_path, kernel_environment, installed):
     desk = tmp_path / "desk"
     desk.mkdir()
     (desk / "analysis.py").write_text("answer = 42\n")
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook = nbformat.read(installed / "workbench" / "examples" / NOTEBOOK.name, as_version=4)
     for cell in notebook.cells:
         for pattern, replacement in QUICK.items():
             cell.source = re.sub(pattern, replacement, cell.source)
     # As after an installation: behind the user's folder.
-    path = f"import sys\nsys.path.insert(sys.path.index('') + 1, {str(ROOT)!r})"
+    path = f"import sys\nsys.path.insert(sys.path.index('') + 1, {str(installed)!r})"
     # The user's own module stays theirs.
     own = "import analysis\nprint(analysis.answer)"
+    where = "import workbench\nprint(workbench.__file__)"
     notebook.cells = [nbformat.v4.new_code_cell(text) for text in (path, own)] + [
         *notebook.cells,
         nbformat.v4.new_code_cell(own),
+        nbformat.v4.new_code_cell(where),
     ]
     NotebookClient(notebook, timeout=800, kernel_name="python3", resources={"metadata": {"path": str(desk)}}).execute()
-    _, before, *cells, after = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    _, before, *cells, after, location = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert outputs(before, "stdout") == outputs(after, "stdout") == "42\n"
+    assert Path(outputs(location, "stdout").strip()).parents[1] == installed
     first, again = cells[2], cells[-1]
     plan = "6 runs: 3 architectures x 1 task x 2 seeds; none is finished yet; 2 at a time on cpu"
     assert plan in outputs(first, "stderr")
