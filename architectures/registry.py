@@ -22,6 +22,8 @@ class RegistryEntry:
     """The class, as "package.module:Class"."""
     summary: str
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    causal: bool = True
+    """As in its class, which takes seconds to import. One that is not carries no state from step to step."""
     revision: int = 1
     """Raised whenever the same options come to mean other numbers, so that old results are not taken for new ones."""
 
@@ -63,6 +65,7 @@ ARCHITECTURES: Mapping[str, RegistryEntry] = {
     "han-bidirectional": RegistryEntry(
         path="architectures.han_bidirectional:BidirectionalHAN",
         summary="two hierarchical attention encoders, one from each end",
+        causal=False,
     ),
 }
 

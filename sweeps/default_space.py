@@ -13,6 +13,7 @@ from sweeps.setting_names import Match, check_searchable, find_setting, has_sett
 from workbench.config import Optimization
 from workbench.custom_parts import user_errors
 from workbench.errors import UserError
+from workbench.size_matching import SIZE_OPTIONS
 
 OPTIMIZATION_SPACE: Mapping[str, Any] = {
     # A decade below and one above the workbench's default, which is Adam's own.
@@ -67,7 +68,7 @@ def study_space(
             "model": {"embedding_size": embedding_size},
         },
     )
-    if match == "parameters":
+    if match in SIZE_OPTIONS:
         # The width is solved for each trial, so that no condition on it can be resolved beforehand.
         constants = {name: value for name, value in constants.items() if name.rpartition(".")[2] != "hidden_size"}
     applicable = applicable_changes(shared_changes, architecture, has_symbols=has_symbols)

@@ -13,9 +13,11 @@ from architectures.suggest import did_you_mean
 from workbench.config import Budget, Numerics, Optimization
 from workbench.custom_parts import user_errors
 from workbench.errors import UserError
+from workbench.size_matching import SIZE_OPTIONS
 
-Match = Literal["none", "width", "parameters"]
-"""Widths are free (`none`), the same for all architectures, or solved so that the numbers of parameters are equal."""
+Match = Literal["none", "width", "parameters", "state"]
+"""Widths are free (`none`), the same for all architectures, or solved so that numbers of parameters, or sizes of the
+state, are equal."""
 
 SET_BY_TASK = dict.fromkeys(("input_size", "reach"), "it follows from the task")
 SAME_FOR_ALL_TRIALS = {
@@ -23,9 +25,11 @@ SAME_FOR_ALL_TRIALS = {
     **dict.fromkeys((field.name for field in fields(Numerics)), "every trial has the same one"),
     "seed": "every trial has the same one",
     "parameters": "a target is the same for every trial; give it with --match parameters",
+    "state_size": "a target is the same for every trial; give it with --match state",
 }
 """Settings of the whole sweep. An architecture's own option of such a name is written as `architecture.NAME`."""
-SET_BY_MATCH = {"width": "--match width makes it the same for all", "parameters": "--match parameters solves for it"}
+SET_BY_MATCH: dict[str, str] = {"width": "--match width makes it the same for all"}
+SET_BY_MATCH |= {name: f"--match {name} solves for it" for name in SIZE_OPTIONS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

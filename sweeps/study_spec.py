@@ -11,8 +11,8 @@ from sweeps.setting_names import Match, normalize_options, settings_by_name
 from workbench.config import Budget, Experiment, Numerics, Optimization, Part
 from workbench.custom_parts import architecture_source, check_unchanged, is_custom
 from workbench.errors import UserError
-from workbench.parameter_matching import match_parameters
 from workbench.resolve import resolve_again, resolve_architecture
+from workbench.size_matching import SIZE_OPTIONS, check_free_width, choose_target, match_size
 from workbench.study_files import Direction
 from workbench.validation import check_choice, check_int, from_mapping
 
@@ -34,8 +34,9 @@ class StudySpec:
         architecture: a name, or a dotted path.
         options: options of the architecture that the user gave; they are not searched.
         hidden_size: units of the default configuration, and of every trial if they are not searched.
-        match: none: widths are free; width: they are `hidden_size`; parameters: they are solved for.
+        match: none: widths are free; width: they are `hidden_size`; parameters, state: they are solved for.
         parameters: the number of parameters to match, if that is matched.
+        state_size: the size of the state to match, if that is matched.
         embedding_size: as in `Experiment`.
         optimization: settings of the default configuration, and of every trial if they are not searched.
         budget, numerics: those of every trial.
@@ -59,6 +60,7 @@ class StudySpec:
     hidden_size: int = 64
     match: Match = "none"
     parameters: int | None = None
+    state_size: int | None = None
     embedding_size: int | None = None
     optimization: Optimization = field(default_factory=Optimization)
     budget: Budget = field(default_factory=Budget)
@@ -88,11 +90,12 @@ class StudySpec:
         check_choice("direction", self.direction, Direction)
         check_method_name("sampler", self.sampler, self.sampler_options)
         check_method_name("pruner", self.pruner, self.pruner_options)
-        for key in ("embedding_size", "parameters"):
-            if getattr(self, key) is not None:
-                check_int(key, getattr(self, key), least=1)
-        if (self.parameters is None) == (self.match == "parameters"):
-            raise UserError(f"study {self.name}: parameters is {self.parameters}, but match is {self.match}")
+        if self.embedding_size is not None:
+            check_int("embedding_size", self.embedding_size, least=1)
+        for name, key in SIZE_OPTIONS.items():
+            if (getattr(self, key) is None) == (self.match == name):
+                raise UserError(f"study {self.name}: {key} is {getattr(self, key)}, but match is {self.match}")
+        choose_target(self.match, self.parameters, self.state_size)
         object.__setattr__(self, "objectives", tuple(self.objectives))
         is_metric = len(self.objectives) == 1 and self.objectives[0] not in ("seconds", "parameters")
         if self.objectives not in OBJECTIVES and not is_metric:
@@ -104,9 +107,7 @@ class StudySpec:
             raise UserError("the loss is minimized; its direction cannot be maximize")
         if len(self.objectives) > 1 and self.pruner != "none":
             raise UserError("trials with two objectives cannot be pruned; drop one, or the pruner (--pruner none)")
-        if self.match == "parameters" and "hidden_size" in self.options:
-            name = self.architecture
-            raise UserError(f"{name} is given a hidden_size, but --match parameters solves for it; drop one")
+        check_free_width(self.match, self.architecture, self.options)
         if not isinstance(self.space, Mapping):
             raise UserError(f"the space of {self.architecture} must be a mapping, not {self.space!r}")
         if self.source is None or not is_custom(self.architecture):
@@ -178,16 +179,17 @@ class StudySpec:
         embedding_size = values["model"].get("embedding_size", self.embedding_size)
         if embedding_size is not None and task.symbols is None:
             raise UserError(f"embedding_size is given, but {self.task.name} has no symbols to embed")
+        target = choose_target(self.match, self.parameters, self.state_size)
         architecture = resolve_architecture(
             self.architecture,
             {**self.options, **values["architecture"]},
             task,
             hidden_size=self.hidden_size,
             embedding_size=embedding_size,
-            buildable=self.parameters is None,
+            buildable=target is None,
         )
-        if self.parameters is not None:
-            architecture = match_parameters(architecture, task, self.parameters, embedding_size)
+        if target is not None and self.match in SIZE_OPTIONS:
+            architecture = match_size(architecture, task, self.match, target, embedding_size)
         return Experiment(
             task=part,
             architecture=architecture,

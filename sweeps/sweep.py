@@ -15,14 +15,13 @@ from sweeps.search_methods import SearchObjects, check_method_name, is_object, m
 from sweeps.setting_names import Match
 from sweeps.studies import MAX_TRIALS
 from sweeps.study_spec import OBJECTIVES, StudySpec
-from workbench.comparison import MAX_PARAMETERS
 from workbench.config import TUNING_SEED, Budget, Numerics, Optimization
 from workbench.custom_parts import user_errors
 from workbench.errors import UserError
 from workbench.flat_config import check_names, from_flat, name_in_full, to_flat
-from workbench.model import count_parameters
 from workbench.resolve import resolve_architecture, resolve_task
 from workbench.seeds import MAX_SEED
+from workbench.size_matching import SIZE_OPTIONS, choose_target, count_size
 from workbench.study_files import Direction
 from workbench.tasks import Task
 from workbench.tasks.file_names import short_name
@@ -58,9 +57,10 @@ class Sweep:
             with two objectives none.
         pruner_options: options of the pruner's class, such as --pruner_options.percentile 25.
         hidden_size: units where they are not searched, and of the default configuration.
-        match: none: widths are searched; width: all have hidden_size units; parameters: widths solved so that the
-            numbers of parameters are equal.
+        match: none: widths are searched; width: all have hidden_size units; parameters, or state: widths solved
+            so that the numbers of parameters, or those that are carried from step to step, are equal.
         parameters: the number to match; by default that of the first architecture at hidden_size.
+        state_size: likewise, of the state.
         embedding_size: learned vectors of this size for tasks of symbols; by default symbols are one-hot.
         name: put before the names of the studies, so that a store can hold several sweeps.
     """
@@ -81,6 +81,7 @@ class Sweep:
     hidden_size: int = 64
     match: Match = "none"
     parameters: int | None = None
+    state_size: int | None = None
     embedding_size: int | None = None
     name: str | None = None
     optimization: Optimization = field(default_factory=Optimization)
@@ -116,10 +117,7 @@ class Sweep:
             )
         if len(self.objectives) > 1 and self.direction == "maximize":
             raise UserError("direction is maximize, but both objectives are minimized; drop --direction")
-        if self.parameters is not None:
-            check_size("parameters", self.parameters, most=MAX_PARAMETERS)
-            if self.match != "parameters":
-                raise UserError(f"parameters is given, but match is {self.match}; add --match parameters")
+        choose_target(self.match, self.parameters, self.state_size)
         if self.name is not None and not (isinstance(self.name, str) and NAME_PATTERN.fullmatch(self.name)):
             raise UserError(
                 f"name {self.name!r} must be of letters, digits, dots and dashes, not dots alone, such as --name march"
@@ -172,7 +170,7 @@ class Sweep:
         specs = []
         for task_name, (part, task) in tasks.items():
             embedding_size = self.embedding_size if task.symbols is not None else None
-            target = self._target_parameters(task, embedding_size)
+            target = self._find_target(task, embedding_size)
             direction = find_direction(task, task_name, metric, self.direction)
             for name in self.architectures:
                 options = self.architecture.get(name, {})
@@ -196,7 +194,8 @@ class Sweep:
                         options=options,
                         hidden_size=self.hidden_size,
                         match=self.match,
-                        parameters=target,
+                        parameters=target if self.match == "parameters" else None,
+                        state_size=target if self.match == "state" else None,
                         embedding_size=embedding_size,
                         optimization=self.optimization,
                         budget=self.budget,
@@ -216,15 +215,16 @@ class Sweep:
                 )
         return specs
 
-    def _target_parameters(self, task: Task, embedding_size: int | None) -> int | None:
-        """Returns the number of parameters that every architecture has to have; `None` if it is not matched."""
-        if self.match != "parameters" or self.parameters is not None:
-            return self.parameters
+    def _find_target(self, task: Task, embedding_size: int | None) -> int | None:
+        """Returns the size that every architecture has to have; `None` if none is matched."""
+        given = choose_target(self.match, self.parameters, self.state_size)
+        if self.match not in SIZE_OPTIONS or given is not None:
+            return given
         first = self.architectures[0]
         options = self.architecture.get(first, {})
         part = resolve_architecture(first, options, task, hidden_size=self.hidden_size, embedding_size=embedding_size)
         with user_errors(f"architecture {first}"):
-            return count_parameters(task, part, embedding_size)
+            return count_size(self.match, task, part, embedding_size)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain values, as in the YAML file that `from_dict` reads back; an object is named by its class."""

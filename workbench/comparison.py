@@ -8,15 +8,14 @@ from workbench.config import TUNING_SEED, Budget, Experiment, Numerics, Optimiza
 from workbench.custom_parts import user_errors
 from workbench.errors import UserError
 from workbench.flat_config import check_names, from_flat, name_in_full, to_flat
-from workbench.parameter_matching import match_parameters
 from workbench.resolve import resolve_architecture, resolve_task
+from workbench.size_matching import SIZE_OPTIONS, check_free_width, choose_target, count_size, match_size
 from workbench.validation import check_choice, check_int, check_size
 
-Match = Literal["width", "parameters"]
+Match = Literal["width", "parameters", "state"]
+"""Widths are equal, or solved so that the numbers of parameters, or of what is carried from step to step, are equal."""
 MAX_RUNS = 100_000
 """Most runs of a comparison."""
-MAX_PARAMETERS = 10**18
-"""Most parameters that widths are solved for."""
 LIST_KEYS = ("tasks", "architectures")
 """Fields that are lists of names."""
 
@@ -30,8 +29,10 @@ class Comparison:
         architectures: names, separated by commas; a custom one is named package.module:Class.
         seeds: runs of each, with seeds 0, 1, 2, ...
         hidden_size: units of every architecture, unless its own options say otherwise.
-        match: equal widths, or widths solved so that the numbers of parameters are equal.
+        match: equal widths, or widths solved so that the numbers of parameters are equal, or the sizes of the state,
+            the numbers that are carried from step to step.
         parameters: the number to match; by default that of the first architecture at hidden_size.
+        state_size: likewise, of the state.
         embedding_size: learned vectors of this size for tasks of symbols; by default symbols are one-hot.
     """
 
@@ -41,6 +42,7 @@ class Comparison:
     hidden_size: int = 64
     match: Match = "width"
     parameters: int | None = None
+    state_size: int | None = None
     embedding_size: int | None = None
     optimization: Optimization = field(default_factory=Optimization)
     budget: Budget = field(default_factory=Budget)
@@ -55,14 +57,9 @@ class Comparison:
         check_int("seeds", self.seeds, least=1, most=TUNING_SEED)
         check_size("hidden_size", self.hidden_size)
         check_choice("match", self.match, Match)
-        if self.match == "parameters":
-            for name, options in self.architecture.items():
-                if "hidden_size" in options:
-                    raise UserError(f"{name} is given a hidden_size, but --match parameters solves for it; drop one")
-        if self.parameters is not None:
-            check_size("parameters", self.parameters, most=MAX_PARAMETERS)
-            if self.match != "parameters":
-                raise UserError("parameters is given, but match is width; add --match parameters")
+        for name, options in self.architecture.items():
+            check_free_width(self.match, name, options)
+        choose_target(self.match, self.parameters, self.state_size)
 
     def experiments(self) -> list[Experiment]:
         """Returns all runs, resolved, seed by seed, so that early results already compare everything.
@@ -109,12 +106,12 @@ class Comparison:
                 )
                 for name in self.architectures
             ]
-            if self.match == "parameters":
-                with user_errors(f"architecture {architectures[0].name}"):
-                    from workbench.model import count_parameters
-
-                    target = self.parameters or count_parameters(task, architectures[0], embedding_size)
-                architectures = [match_parameters(part, task, target, embedding_size) for part in architectures]
+            if self.match in SIZE_OPTIONS:
+                target = choose_target(self.match, self.parameters, self.state_size)
+                if target is None:
+                    with user_errors(f"architecture {architectures[0].name}"):
+                        target = count_size(self.match, task, architectures[0], embedding_size)
+                architectures = [match_size(part, task, self.match, target, embedding_size) for part in architectures]
             for architecture in architectures:
                 yield task_part, architecture, embedding_size
 

@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass
 
 from analysis.formatting import DASH, format_count, format_number, format_percent, format_seeds
 from analysis.grouping import Row, Section, flatten_config, format_option, natural_sort_key
+from architectures.registry import ARCHITECTURES
 from workbench.config import Numerics
-from workbench.parameter_matching import MATCH_TOLERANCE
+from workbench.size_matching import MATCH_TOLERANCE
 
 MAX_LISTED = 3
 """Largest number of rows with the same value that are listed one by one; more become "all others"."""
@@ -177,6 +178,10 @@ def describe_sizes(rows: Sequence[Row]) -> list[str]:
         return [f"Widths are equal (hidden size {widths.pop()}); parameters {counts}."]
     if spread <= MATCH_TOLERANCE:
         return [f"Parameters are matched, {counts}; widths differ."]
+    states = [size for row in rows for size in row.result_values("state_size")]
+    if 100 * (max(states) - min(states)) <= MATCH_TOLERANCE * min(states):
+        ends = f"from {format_count(min(states))} to {format_count(max(states))} numbers"
+        return [f"States are matched, {ends}; widths differ, and parameters {counts}."]
     hidden_sizes = ", ".join(sorted(widths, key=natural_sort_key))
     return [f"Neither widths nor parameters are equal: hidden size {hidden_sizes}; parameters {counts}."]
 
@@ -191,6 +196,8 @@ class SizeGap:
     low: float
     largest: Row
     high: float
+    mended_by: str
+    """The option that makes them equal; empty if a row reads whole sequences, so that its state cannot be."""
 
     @property
     def factor(self) -> float:
@@ -204,14 +211,22 @@ def size_gaps(rows: Sequence[Row]) -> list[SizeGap]:
     for name, key in (("parameters", "parameters"), ("state", "state_size")):
         sizes = [(max(row.result_values(key)), row) for row in rows]
         (low, smallest), (high, largest) = (chosen(sizes, key=lambda pair: pair[0]) for chosen in (min, max))
-        gaps.append(SizeGap(name=name, smallest=smallest, low=low, largest=largest, high=high))
+        names = [row.experiment.architecture.name for row in rows]
+        mended_by = f"--match {name}" if name == "parameters" or all(map(is_causal, names)) else ""
+        gaps.append(SizeGap(name=name, smallest=smallest, low=low, largest=largest, high=high, mended_by=mended_by))
     return sorted((gap for gap in gaps if gap.factor > MAX_SIZE_FACTOR), key=lambda gap: -gap.factor)
+
+
+def is_causal(architecture: str) -> bool:
+    """Returns false for a name of the catalogue that reads whole sequences; of other code it is not known."""
+    entry = ARCHITECTURES.get(architecture)
+    return entry is None or entry.causal
 
 
 def describe_size_gap(gap: SizeGap) -> str:
     """Says how far apart sizes are, and what mends it."""
     sizes = f"{gap.smallest.label} {format_count(gap.low)}, {gap.largest.label} {format_count(gap.high)}"
-    mended = "; --match parameters makes them equal" if gap.name == "parameters" else ""
+    mended = f"; {gap.mended_by} makes them equal" if gap.mended_by else ""
     noun = "numbers of parameters" if gap.name == "parameters" else "sizes of the state"
     return f"Unequal sizes: the {noun} differ by a factor of {format_number(gap.factor)} ({sizes}){mended}."
 

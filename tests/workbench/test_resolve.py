@@ -9,6 +9,7 @@ import torch
 import yaml
 
 import architectures
+from architectures.registry import ARCHITECTURES, load_encoder_class
 from tests.workbench.experiments import small
 from workbench.comparison import Comparison
 from workbench.config import Budget, Experiment
@@ -42,6 +43,11 @@ def test_the_count_of_an_lstm_is_the_textbook_one():
     assert count_parameters(task, part) == 4 * 10 * (2 + 10) + 2 * 4 * 10 + 10 + 1
 
 
+def test_the_catalogue_says_which_architectures_are_causal():
+    for name, entry in ARCHITECTURES.items():
+        assert entry.causal == load_encoder_class(name).causal, name
+
+
 @pytest.mark.parametrize("target", [500, 5_000, 50_000])
 def test_matched_widths_are_the_nearest_there_are(target):
     comparison = Comparison(
@@ -58,6 +64,36 @@ def test_matched_widths_are_the_nearest_there_are(target):
 
         assert off(width) <= off(width + 1), part.name
         assert width == 1 or off(width) <= off(width - 1), part.name
+
+
+@pytest.mark.parametrize("target", [2_000, 6_000])
+def test_widths_of_equal_state_are_the_nearest_there_are(target):
+    names = tuple(name for name, entry in ARCHITECTURES.items() if entry.causal)
+    values = {"tasks": ("addition",), "seeds": 1, "task": {"addition": {"length": 30}}}
+    comparison = Comparison(architectures=names, match="state", state_size=target, **values)
+    _, task = resolve_task("addition", {"length": 30})
+
+    def off(name, options):
+        with torch.device("meta"):
+            return abs(architectures.build(name, task.input_size, **options).state_size(30) - target)
+
+    for experiment in comparison.experiments():
+        name, options = experiment.architecture.name, experiment.architecture.options
+        width = options["hidden_size"]
+        assert off(name, options) < target / 10, name
+        assert off(name, options) <= off(name, {**options, "hidden_size": width + 1}), name
+        assert width == 1 or off(name, options) <= off(name, {**options, "hidden_size": width - 1}), name
+
+
+def test_the_first_architecture_sets_the_state_to_match():
+    values: dict[str, Any] = {"tasks": ("addition",), "hidden_size": 32, "match": "state", "seeds": 1}
+    lstm, rnn = Comparison(architectures=("lstm", "rnn"), **values).experiments()
+    # An LSTM carries its cells beside its outputs.
+    assert [part.architecture.options["hidden_size"] for part in (lstm, rnn)] == [32, 64]
+    with pytest.raises(UserError, match="han-bidirectional: it reads whole sequences and carries no state"):
+        Comparison(architectures=("rnn", "han-bidirectional"), **values).experiments()
+    with pytest.raises(UserError, match="han has 198 numbers of state at its smallest width, 1, and cannot be matched"):
+        Comparison(architectures=("han",), **values, state_size=9).experiments()
 
 
 def test_the_first_architecture_sets_the_number_to_match():
@@ -104,6 +140,9 @@ def test_whole_numbers_where_floats_are_meant_are_the_same_experiment():
         ({"seeds": 0}, "seeds must be at least 1"),
         ({"match": "size"}, "match 'size' is unknown"),
         ({"parameters": 100}, "add --match parameters"),
+        ({"state_size": 100}, "state_size is given, but match is width; add --match state"),
+        ({"state_size": 100, "match": "parameters"}, "match is parameters; add --match state"),
+        ({"state_size": 0, "match": "state"}, "state_size must be at least 1"),
         ({"match": "parameters", "architecture": {"tcn": {"hidden_size": 5}}}, "is given a hidden_size"),
         ({"architecture": {"tcn": {"input_size": 5}}}, "input_size follows from the task"),
         ({"embedding_size": 5}, "none of the tasks has symbols"),

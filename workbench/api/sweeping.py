@@ -44,6 +44,7 @@ def sweep(
     hidden_size: int = 64,
     match: str = "none",
     parameters: int | None = None,
+    state_size: int | None = None,
     task_options: Mapping[Any, Options] | None = None,
     architecture_options: Mapping[Any, Options] | None = None,
     storage: str | None = None,
@@ -72,8 +73,9 @@ def sweep(
         pruner: what gives trials up early: median, hyperband, none, a dotted path, or a pruner.
         pruner_options: options of a pruner that is named by its path.
         hidden_size: units where they are not searched, and of the default configuration.
-        match: none: widths are searched; width, or parameters, as in `compare`.
+        match: none: widths are searched; width, parameters or state, as in `compare`.
         parameters: the number to match.
+        state_size: likewise, of the state.
         task_options: options by task.
         architecture_options: options by architecture.
         storage: URL of the trials' store; by default the file sweep.db in the folder.
@@ -117,6 +119,7 @@ def sweep(
         "hidden_size": hidden_size,
         "match": match,
         "parameters": parameters,
+        "state_size": state_size,
         **settings,
     }
     chosen = Sweep.from_dict({key: value for key, value in values.items() if value is not None})

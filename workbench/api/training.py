@@ -31,6 +31,7 @@ def compare(
     hidden_size: int = 64,
     match: Match = "width",
     parameters: int | None = None,
+    state_size: int | None = None,
     task_options: Mapping[Any, Options] | None = None,
     architecture_options: Mapping[Any, Options] | None = None,
     device: str = "auto",
@@ -52,8 +53,10 @@ def compare(
         out: folder of the results; by default `workbench-results` in the current folder.
         seeds: runs of each, with seeds 0, 1, 2, ...
         hidden_size: units of every architecture, unless its own options say otherwise.
-        match: equal widths, or widths solved so that the numbers of `parameters` are equal.
+        match: equal widths (`"width"`), or widths solved so that the numbers of `"parameters"` are equal, or the sizes
+            of the `"state"`, the numbers that are carried from step to step.
         parameters: the number to match; by default that of the first architecture at `hidden_size`.
+        state_size: likewise, of the state.
         task_options: options by task, as in `{"addition": {"length": 50}}`.
         architecture_options: options by architecture.
         device: auto takes a GPU if there is one.
@@ -77,6 +80,7 @@ def compare(
         "hidden_size": hidden_size,
         "match": match,
         "parameters": parameters,
+        "state_size": state_size,
         **settings,
     }
     comparison = build_comparison(

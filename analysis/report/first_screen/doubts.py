@@ -76,8 +76,8 @@ def doubt_sizes(rows: Sequence[Row]) -> list[Doubt]:
     for gap in size_gaps(rows):
         ends = f"{gap.smallest.label} {format_count(gap.low)}, {gap.largest.label} {format_count(gap.high)}"
         text = f"{gap.name}: the most is {format_factor(gap.factor)} times the least ({ends})"
-        option = "--match parameters" if gap.name == "parameters" else ""
-        doubts.append(Doubt(text=text, option=option, command=elsewhere(option, "matched")))
+        command = elsewhere(gap.mended_by, "matched")
+        doubts.append(Doubt(text=text, option=gap.mended_by, command=command))
     return doubts
 
 

@@ -113,7 +113,7 @@ def test_matched_parameters(tmp_path: Path) -> None:
 
 
 def test_neither_widths_nor_parameters(tmp_path: Path) -> None:
-    write_run(tmp_path, experiment("lstm", hidden_size=200), parameters=10_000)
+    write_run(tmp_path, experiment("lstm", hidden_size=200), parameters=10_000, state_size=400)
     write_run(tmp_path, experiment("gru", hidden_size=58), parameters=20_000)
     assert "Neither widths nor parameters are equal: hidden size 58, 200; parameters from 10,000 to 20,000" in " ".join(
         check_fairness(read_section(tmp_path))[1]
@@ -143,6 +143,16 @@ def test_other_data(tmp_path: Path) -> None:
 def test_one_row(tmp_path: Path) -> None:
     write_run(tmp_path, experiment("lstm"))
     assert check_fairness(read_section(tmp_path)) == (True, ("There is one row, and nothing to compare it with.",))
+
+
+def test_equal_states_are_told(tmp_path: Path) -> None:
+    write_run(tmp_path, experiment("lstm", hidden_size=64), parameters=30_000)
+    write_run(tmp_path, experiment("gru", hidden_size=128), parameters=50_000)
+    sentences = check_fairness(read_section(tmp_path))[1]
+    assert any(
+        sentence.startswith("States are matched, from 128 to 128 numbers; widths differ, and parameters from 30,000")
+        for sentence in sentences
+    )
 
 
 def test_unequal_sizes_are_a_fault(tmp_path: Path) -> None:
