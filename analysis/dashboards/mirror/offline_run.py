@@ -38,30 +38,41 @@ def write_offline_run(record: Record, out: Path, destination: Destination) -> Pa
     Raises:
         UserError: if W&B's settings make it use another id or another folder.
     """
+    run = begin_run(record, out, destination, mode="offline")
+    folder = Path(run.dir).parent
+    with redirect_staging(out / RECORDS_FOLDER / STAGING_FOLDER / folder.name):
+        try:
+            check_place(run, record, out)
+            define_metrics(run, record)
+            for row in record.history:
+                run.log(dict(row))
+            if record.images or record.pages:
+                run.log(wandb_media(record))
+            # Not in the history, where W&B would plot the number of rows of a table against the training steps.
+            log_result(run, record)
+        finally:
+            # Otherwise the next run would write into this one.
+            run.finish()
+    hide_machine(folder)
+    return folder.resolve().relative_to(out.resolve())
+
+
+def begin_run(record: Record, out: Path, destination: Destination, **settings: Any) -> Any:
+    """Begins a W&B run that says nothing about this machine, whatever the environment was made for.
+
+    Args:
+        record: what it is; nothing of it is logged.
+        out: the folder of results.
+        destination: project and entity.
+        settings: W&B's settings, such as its mode, beside those that are the same for all.
+    """
     import wandb
 
     out.joinpath(RECORDS_FOLDER).mkdir(exist_ok=True)
-    settings = wandb.Settings(
-        mode="offline",
-        silent=True,
-        console="off",
-        disable_git=True,
-        disable_code=True,
-        disable_job_creation=True,
-        x_disable_stats=True,
-        x_disable_meta=True,
-        x_save_requirements=False,
-        # Otherwise the name of this machine is in the record.
-        host="",
-        # The environment may set these.
-        sagemaker_disable=True,
-        use_dot_wandb=False,
-        x_sync_dir_suffix="",
-    )
     session = load_session().settings
     for name, none in FOREIGN_SETTINGS.items():
         setattr(session, name, none)
-    run = wandb.init(
+    return wandb.init(
         project=destination.project,
         entity=destination.entity,
         # Absolute: W&B writes in another process, which may have another working directory.
@@ -72,33 +83,55 @@ def write_offline_run(record: Record, out: Path, destination: Destination) -> Pa
         job_type=record.job_type,
         tags=list(record.tags),
         config=dict(record.config),
-        settings=settings,
+        settings=wandb.Settings(
+            silent=True,
+            console="off",
+            disable_git=True,
+            disable_code=True,
+            disable_job_creation=True,
+            x_disable_stats=True,
+            x_disable_meta=True,
+            x_save_requirements=False,
+            # Otherwise the name of this machine is in the record.
+            host="",
+            # The environment may set these.
+            sagemaker_disable=True,
+            use_dot_wandb=False,
+            x_sync_dir_suffix="",
+            **settings,
+        ),
     )
+
+
+def check_place(run: Any, record: Record, out: Path) -> None:
+    """Makes sure that a W&B run has the id of its record, and its folder where records are.
+
+    Raises:
+        UserError: if W&B's settings make it use another one.
+    """
     folder = Path(run.dir).parent
-    with redirect_staging(out / RECORDS_FOLDER / STAGING_FOLDER / folder.name):
-        try:
-            if (run.id, folder.resolve().parent) != (record.id, (out / RECORDS_FOLDER).resolve()):
-                raise UserError(f"W&B would write {record.id} as {run.id} in {folder}")
-            run.define_metric(STEP, hidden=True)
-            # The summary keeps the best value of these metrics, and the last value of all others.
-            run.define_metric("*", step_metric=STEP)
-            for name, direction in record.best.items():
-                run.define_metric(name, step_metric=STEP, summary=direction)
-            for row in record.history:
-                run.log(dict(row))
-            if record.images or record.pages:
-                run.log(wandb_media(record))
-            # Not in the history, where W&B would plot the number of rows of a table against the training steps.
-            run.summary.update({**record.summary, **wandb_tables(record)})
-            for name, path in record.files.items():
-                artifact = wandb.Artifact(f"{Path(name).stem}-{record.id}", type="checkpoint")
-                artifact.add_file(str(path), name=name)
-                run.log_artifact(artifact)
-        finally:
-            # Otherwise the next run would write into this one.
-            run.finish()
-    hide_machine(folder)
-    return folder.resolve().relative_to(out.resolve())
+    if (run.id, folder.resolve().parent) != (record.id, (out / RECORDS_FOLDER).resolve()):
+        raise UserError(f"W&B would write {record.id} as {run.id} in {folder}")
+
+
+def define_metrics(run: Any, record: Record) -> None:
+    """Tells W&B what to draw metrics against, and which of their values count."""
+    run.define_metric(STEP, hidden=True)
+    # The summary keeps the best value of these metrics, and the last value of all others.
+    run.define_metric("*", step_metric=STEP)
+    for name, direction in record.best.items():
+        run.define_metric(name, step_metric=STEP, summary=direction)
+
+
+def log_result(run: Any, record: Record) -> None:
+    """Logs what a record has beside its rows: its summary with its tables, and its files."""
+    import wandb
+
+    run.summary.update({**record.summary, **wandb_tables(record)})
+    for name, path in record.files.items():
+        artifact = wandb.Artifact(f"{Path(name).stem}-{record.id}", type="checkpoint")
+        artifact.add_file(str(path), name=name)
+        run.log_artifact(artifact)
 
 
 def hide_machine(folder: Path) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from analysis.dashboards.mirror.naming import (
 )
 from analysis.probes import records
 from analysis.probes.result import ProbeResult
+from workbench.config import Experiment
 from workbench.errors import UserError
 from workbench.files import describe_error, read_yaml
 from workbench.results import Run
@@ -102,26 +103,23 @@ def run_record(run: Run, trial_info: TrialInfo | None = None, *, checkpoint: boo
         UserError: if a file cannot be read.
     """
     experiment = run.experiment
-    task, architecture = experiment.task.name, experiment.architecture.name
     state = run.result["status"] if trial_info is None else trial_info.trial.state
+    trial = None if trial_info is None else (trial_info.study, trial_info.trial.number)
+    heading = record_heading(experiment, state, trial)
     rows = read_history(run)
     validated = sorted({name for row in rows for name in row if name.startswith("val/")})
     best = {name: best_direction(name.removeprefix("val/"), run.result.get("criterion")) for name in validated}
     results = {
         name: record.result for name, record in records.read_records(run.folder).items() if record.result is not None
     }
-    name = f"{task}/{architecture}/seed-{experiment.seed}"
-    if trial_info is not None:
-        name = f"{trial_info.study}/trial-{trial_info.trial.number}"
-    run_columns: RunColumns = {"run": name, "architecture": architecture, "task": task, "seed": experiment.seed}
-    tags = (task, architecture, state, *(() if trial_info is None else ("trial",)))
-    return Record(
-        id=run_id(run),
-        name=name,
-        group=experiment.identity if trial_info is None else trial_info.study,
-        job_type=task,
-        tags=tuple(tag[:MAX_TAG_LENGTH] for tag in tags),
-        config=experiment.to_dict(),
+    run_columns: RunColumns = {
+        "run": heading.name,
+        "architecture": experiment.architecture.name,
+        "task": experiment.task.name,
+        "seed": experiment.seed,
+    }
+    return replace(
+        heading,
         best={name: direction for name, direction in best.items() if direction is not None},
         history=rows,
         summary={
@@ -135,6 +133,26 @@ def run_record(run: Run, trial_info: TrialInfo | None = None, *, checkpoint: boo
             for name, table in curve_tables(result.curves, run_columns).items()
         },
         files={CHECKPOINT: run.folder / CHECKPOINT} if checkpoint and (run.folder / CHECKPOINT).exists() else {},
+    )
+
+
+def record_heading(experiment: Experiment, state: str, trial: tuple[str, int] | None) -> Record:
+    """Returns the record of a run without anything that was logged.
+
+    Args:
+        experiment: of the run.
+        state: the state of the run or of its trial, such as finished.
+        trial: the study and the number of the trial that it belongs to.
+    """
+    task, architecture = experiment.task.name, experiment.architecture.name
+    tags = (task, architecture, state, *(() if trial is None else ("trial",)))
+    return Record(
+        id=f"{experiment.identity}-{experiment.seed}",
+        name=f"{task}/{architecture}/seed-{experiment.seed}" if trial is None else f"{trial[0]}/trial-{trial[1]}",
+        group=experiment.identity if trial is None else trial[0],
+        job_type=task,
+        tags=tuple(tag[:MAX_TAG_LENGTH] for tag in tags),
+        config=experiment.to_dict(),
     )
 
 
@@ -169,11 +187,6 @@ def comparison_record(out: Path, id: str) -> Record | None:  # noqa: A002
         images={f"figure/{path.stem}": path for path in sorted((out / "figures").glob("*.png")) if path.is_file()},
         pages={"report/page": report},
     )
-
-
-def run_id(run: Run) -> str:
-    """Returns the id of a run in its W&B project."""
-    return f"{run.experiment.identity}-{run.experiment.seed}"
 
 
 def read_history(run: Run) -> tuple[dict[str, float], ...]:

@@ -116,9 +116,9 @@ def lost_records(work: Path) -> dict[Path, str]:
     return lost
 
 
-def logged_errors(work: Path) -> Iterator[dict[str, object]]:
-    """Yields the errors in the logs below a folder."""
-    for path in sorted(work.rglob("debug-sync*.log")):
+def logged_errors(work: Path, pattern: str = "debug-sync*.log") -> Iterator[dict[str, object]]:
+    """Yields the errors in the logs below a folder whose names match a pattern."""
+    for path in sorted(work.rglob(pattern)):
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 entry = json.loads(line)

@@ -15,7 +15,8 @@ class LoggedRecord:
         output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         self.folder = folder
         self.records = [json.loads(line) for line in output.splitlines() if line.strip()]
-        (self.run,) = self.records_of("run")
+        # A live run has a second one, with its tags at the end.
+        *_, self.run = self.records_of("run")
         self.config = {key: value for key, value in self.run["config"]["update"].items() if key != "_wandb"}
         rows = [
             {key: value for key, value in record["item"].items() if not key.startswith("_")}
