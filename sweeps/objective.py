@@ -19,6 +19,7 @@ from sweeps.trial_budget import DIVERGED, DUPLICATE, ERROR, IDENTITY, INTERRUPTE
 from workbench.config import TUNING_SEED, Experiment
 from workbench.errors import UserError
 from workbench.files import write_text
+from workbench.logger_interface import LoggerSpec
 from workbench.memory_needs import check_memory
 from workbench.results import Run
 from workbench.run import RunDevice, run
@@ -59,6 +60,7 @@ class Objective:
         out: the folder of results.
         device: the device to train on.
         worker: name of the worker, as it is stored with the trial.
+        loggers: what the trial is logged to while it is trained.
         stop: asked after every step whether to stop there.
         on_begin: called with the trial's number and its run once the parameters are chosen.
         on_progress: called with the number of steps made.
@@ -70,6 +72,7 @@ class Objective:
     out: Path
     device: RunDevice
     worker: str
+    loggers: tuple[LoggerSpec, ...] = ()
     stop: Callable[[], bool] = lambda: False
     on_begin: Callable[[int, Experiment], None] = lambda number, experiment: None
     on_progress: Callable[[int], None] = lambda step: None
@@ -133,6 +136,8 @@ class Objective:
                     on_progress=self.on_progress,
                     on_row=lambda row: self._report(trial, row),
                     log=self.log,
+                    loggers=self.loggers,
+                    trial=(self.study.spec.name, trial.number),
                 )
             except BusyError:
                 # The run of the same configuration, or of a trial that was wrongly taken for dead. Once it is no longer

@@ -39,6 +39,7 @@ from sweeps.trial_budget import (
     slot_of,
 )
 from workbench.config import Experiment
+from workbench.logger_interface import LoggerSpec
 from workbench.run import RunDevice
 
 REFRESH_SECONDS = 5.0
@@ -63,6 +64,8 @@ class WorkerConfig:
     """Seconds without a heartbeat after which a trial is taken for dead."""
     retries: int = 5
     """How often a trial whose process died is tried again with the same parameters."""
+    loggers: tuple[LoggerSpec, ...] = ()
+    """What each trial is logged to while it is trained."""
     objects: SearchObjects = field(default_factory=SearchObjects)
     """The sampler and the pruner, if they are objects."""
 
@@ -149,6 +152,7 @@ class TrialWorker:
             space=self._spaces[study.spec.name],
             out=self.config.out,
             device=RunDevice(device=self.config.device, threads=self.config.threads),
+            loggers=self.config.loggers,
             worker=f"{platform.node()}:{os.getpid()}",
             stop=self.listener.stop,
             on_begin=lambda number, experiment: self.listener.on_begin(study.spec.name, number, experiment),

@@ -14,6 +14,8 @@ from workbench.custom_parts import user_errors
 from workbench.errors import UserError
 from workbench.given_classes import find_unpicklable
 from workbench.interrupts import stop_on_interrupt
+from workbench.logger_failures import FailureCount
+from workbench.logger_interface import LoggerSpec
 from workbench.memory_needs import check_memory
 from workbench.progress import RunProgress, run_label, run_summary
 from workbench.results import Run, read_run
@@ -73,6 +75,7 @@ def execute_runs(
     deadline: float | None = None,
     plan: str | None = None,
     quiet: bool = False,
+    loggers: Callable[[], Sequence[LoggerSpec]] = tuple,
 ) -> Execution:
     """Runs the experiments that have not been run yet.
 
@@ -91,6 +94,7 @@ def execute_runs(
         plan: what the experiments are, in words; then it is said before anything is trained, with how many are left
             and how many run at a time, and once the first has ended, how long the others will take.
         quiet: whether no progress is shown.
+        loggers: returns what each run is logged to; called if there is one to train, as it may ask a server.
 
     Raises:
         UserError: if one of them is refused. Nothing more is started then; what was under way can be resumed.
@@ -108,6 +112,7 @@ def execute_runs(
     for experiment in {experiments[index].identity: experiments[index] for index in pending}.values():
         with user_errors(f"{experiment.architecture.name} on {experiment.task.name}"):
             check_memory(experiment, device)
+    specs = loggers() if pending else ()
     on_start()
     if (unpicklable := find_unpicklable()) is not None and pending:
         warn(f"{unpicklable}; so the runs are trained one after another in this process")
@@ -120,11 +125,12 @@ def execute_runs(
         say(reading)
     if device == "cpu" and any(load_encoder_class(experiments[index].architecture.name).compiled for index in pending):
         build_native_kernels(warn)
-    pool: RunPool | SameProcessPool = RunPool(out=out, workers=workers, device=device, threads=threads)
+    pool: RunPool | SameProcessPool = RunPool(out=out, workers=workers, device=device, threads=threads, loggers=specs)
     if unpicklable is not None:
-        pool = SameProcessPool(out=out, device=device, threads=threads)
+        pool = SameProcessPool(out=out, device=device, threads=threads, loggers=specs)
     refusals: list[str] = []
     failures: list[str] = []
+    logger_failures = FailureCount()
 
     labels = [label(experiments[index]) for index in pending]
     add: Callable[[Run], object] = (lambda run: None) if mirror is None else mirror.add
@@ -142,7 +148,8 @@ def execute_runs(
                 case "step":
                     progress.on_step(position, event.step)
                 case "note":
-                    progress.print_line(f"{labels[position]}: {event.text}")
+                    if logger_failures.is_news(event.text):
+                        progress.print_line(f"{labels[position]}: {event.text}")
                 case "finished":
                     run = read_run(run_folder(out, experiments[index]))
                     runs[index] = run
@@ -163,7 +170,7 @@ def execute_runs(
 
     if refusals:
         raise UserError(refusals[0])
-    for line in failures:
+    for line in (*failures, *logger_failures.summaries()):
         warn(line)
     return Execution(
         runs=tuple(runs[index] for index in sorted(runs)),

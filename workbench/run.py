@@ -2,7 +2,7 @@
 
 import math
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from workbench.config import TUNING_SEED, Experiment
 from workbench.custom_parts import PART_KINDS, check_unchanged
 from workbench.devices import release_memory
 from workbench.files import write_json
+from workbench.logger_interface import LoggedRun, LoggerSpec
 from workbench.memory_needs import check_memory
 from workbench.results import Run, read_run
 from workbench.run_folder import claim, run_folder, run_lock
@@ -39,6 +40,8 @@ def run(
     on_progress: Callable[[int], None] = lambda step: None,
     on_row: Callable[[dict[str, float]], None] = lambda row: None,
     log: Callable[[str], None] = lambda line: None,
+    loggers: Sequence[LoggerSpec] = (),
+    trial: tuple[str, int] | None = None,
 ) -> Run | None:
     """Runs an experiment, resumes it if it was interrupted, or reads its result if it is finished.
 
@@ -50,6 +53,8 @@ def run(
         on_progress: called with the number of steps made, a few times a second.
         on_row: called with each row of metrics after it is written, first those of a checkpoint; `stop` is asked next.
         log: called with lines that a user should know, but need not act on.
+        loggers: what logs the run beside its own files; they are no part of it, and none of their failures is either.
+        trial: the study and the number of the trial that the run belongs to, for loggers.
 
     Returns:
         The finished run; `None` if it was stopped before.
@@ -67,26 +72,30 @@ def run(
         (folder / "error.log").unlink(missing_ok=True)
         machine = machine or RunDevice()
         try:
-            return _train(experiment, folder, machine, stop, on_progress, on_row, log)
+            return _train(experiment, out, machine, stop, on_progress, on_row, log, loggers, trial)
         finally:
             release_memory(machine.device)
 
 
 def _train(
     experiment: Experiment,
-    folder: Path,
+    out: Path,
     machine: RunDevice,
     stop: Callable[[], bool],
     on_progress: Callable[[int], None],
     on_row: Callable[[dict[str, float]], None],
     log: Callable[[str], None],
+    loggers: Sequence[LoggerSpec],
+    trial: tuple[str, int] | None,
 ) -> Run | None:
     from workbench.training.callbacks.record import RunRecord
+    from workbench.training.callbacks.run_loggers import build_run_loggers
     from workbench.training.data_module import TaskDataModule
     from workbench.training.sanity_checks import check_module, check_repeatable
     from workbench.training.sequence_module import SequenceModule
     from workbench.training.trainer import make_trainer, run_callbacks
 
+    folder = run_folder(out, experiment)
     torch.set_num_threads(machine.threads)
     # In this process, and before anything is built: another one may have imported what is edited by now.
     for kind in PART_KINDS:
@@ -99,19 +108,27 @@ def _train(
     check_repeatable(experiment)
     check_module(module, data, experiment.budget.until)
     record = RunRecord(experiment, data)
-    callbacks = run_callbacks(record, folder, stop, on_progress, on_row, log)
+    criterion = None if module.task.solved is None else str(module.task.solved)
+    logged = LoggedRun(experiment=experiment, out=out, folder=folder, criterion=criterion, trial=trial)
+    run_loggers = build_run_loggers(loggers, logged, log)
+    callbacks = run_callbacks(record, folder, stop, on_progress, on_row, log, run_loggers)
     trainer = make_trainer(callbacks, steps=experiment.budget.steps, device=machine.device, folder=folder)
     checkpoint, notes = checkpoints.find_newest(folder, experiment.identity)
     for line in notes:
         log(line)
-    trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
-    ended = trainer.global_step >= experiment.budget.steps or record.reached or record.diverged_at is not None
-    if record.interrupted and not ended:
-        return None
-    module.to(machine.device)
-    write_json(folder / "timing.json", build_timing(module, record.clock.seconds, trainer.global_step, machine))
-    write_json(folder / "result.json", build_result(experiment, module, record, trainer.global_step))
-    return read_run(folder)
+    try:
+        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+        ended = trainer.global_step >= experiment.budget.steps or record.reached or record.diverged_at is not None
+        if record.interrupted and not ended:
+            return None
+        module.to(machine.device)
+        write_json(folder / "timing.json", build_timing(module, record.clock.seconds, trainer.global_step, machine))
+        write_json(folder / "result.json", build_result(experiment, module, record, trainer.global_step))
+        finished = read_run(folder)
+        run_loggers.finish(finished)
+        return finished
+    finally:
+        run_loggers.stop()
 
 
 def build_result(experiment: Experiment, module: Any, record: Any, steps: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Literal
 from workbench.config import Experiment
 from workbench.errors import UserError
 from workbench.files import describe_error, write_text
+from workbench.logger_interface import LoggerSpec
 from workbench.malloc import keep_memory
 from workbench.process_pool import PoolWorker, ProcessPool, WorkerConnection, end_with_parent
 from workbench.run_folder import BusyError, run_folder
@@ -44,12 +45,15 @@ class RunPool(ProcessPool):
         workers: how many experiments run at the same time.
         device: `cpu` or `cuda`.
         threads: threads of each process.
+        loggers: of each run.
     """
 
     ends_silent_workers = True
 
-    def __init__(self, *, out: Path, workers: int, device: str = "cpu", threads: int = 1) -> None:
-        super().__init__(run_worker, out, device, threads, workers=workers, threads=threads)
+    def __init__(
+        self, *, out: Path, workers: int, device: str = "cpu", threads: int = 1, loggers: Sequence[LoggerSpec] = ()
+    ) -> None:
+        super().__init__(run_worker, out, device, threads, tuple(loggers), workers=workers, threads=threads)
         self.device = device
         self._experiments: Sequence[Experiment] = ()
         self._waiting: deque[int] = deque()
@@ -112,10 +116,11 @@ class SameProcessPool:
         out: the folder of results.
         device: `cpu` or `cuda`.
         threads: threads to compute with.
+        loggers: of each run.
     """
 
-    def __init__(self, *, out: Path, device: str = "cpu", threads: int = 1) -> None:
-        self.out, self.device, self.threads = out, device, threads
+    def __init__(self, *, out: Path, device: str = "cpu", threads: int = 1, loggers: Sequence[LoggerSpec] = ()) -> None:
+        self.out, self.device, self.threads, self.loggers = out, device, threads, loggers
         self.stopping = False
 
     def run(self, experiments: Sequence[Experiment], listen: Listener) -> None:
@@ -134,7 +139,8 @@ class SameProcessPool:
                     listen(index, RunEvent(kind="stopped"))
                     continue
                 send = partial(listen, index)
-                send(run_one(experiment, self.out, self.device, self.threads, send, stop=lambda: self.stopping))
+                options = (self.out, self.device, self.threads, send)
+                send(run_one(experiment, *options, stop=lambda: self.stopping, loggers=self.loggers))
         finally:
             torch.set_num_threads(before)
 
@@ -146,14 +152,16 @@ class SameProcessPool:
         """Does nothing: whoever calls it raises an exception in this process."""
 
 
-def run_worker(connection: Connection, out: Path, device: str, threads: int) -> None:
+def run_worker(
+    connection: Connection, out: Path, device: str, threads: int, loggers: Sequence[LoggerSpec] = ()
+) -> None:
     """Runs the experiments that come over the connection until something else comes. A process's target."""
     end_with_parent()
     # Before PyTorch takes its first memory.
     keep_memory()
     pool = WorkerConnection(connection)
     while isinstance(experiment := connection.recv(), Experiment):
-        pool.send(run_one(experiment, out, device, threads, pool.send, stop=pool.stopped))
+        pool.send(run_one(experiment, out, device, threads, pool.send, stop=pool.stopped, loggers=loggers))
 
 
 def run_one(
@@ -164,6 +172,7 @@ def run_one(
     send: Callable[[RunEvent], None],
     *,
     stop: Callable[[], bool],
+    loggers: Sequence[LoggerSpec] = (),
 ) -> RunEvent:
     """Runs an experiment in this process, and returns how it ended.
 
@@ -174,6 +183,7 @@ def run_one(
         threads: threads to compute with.
         send: receives what happens until then.
         stop: asked after every step whether to stop there.
+        loggers: of the run.
     """
     from workbench.run import RunDevice, run
 
@@ -185,6 +195,7 @@ def run_one(
             stop=stop,
             on_progress=lambda step: send(RunEvent(kind="step", step=step)),
             log=lambda text: send(RunEvent(kind="note", text=text)),
+            loggers=loggers,
         )
         return RunEvent(kind="stopped" if run_or_none is None else "finished")
     except BusyError as error:

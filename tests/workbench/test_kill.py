@@ -3,11 +3,14 @@
 import random
 import signal
 import time
+from importlib.util import find_spec
 
+import pandas as pd
 import pytest
 
 from tests.forked_command import forked_command
 from tests.workbench.test_run import assert_same
+from tests.workbench.training.test_loggers import read_scalars
 from workbench.cli.options import RunOptions, take_options
 from workbench.cli.parser import parse_arguments
 from workbench.cli.train import build_experiment, build_parser
@@ -30,17 +33,17 @@ def train(*arguments):
     values, parts = parse_arguments(build_parser(), list(arguments))
     options = take_options(RunOptions, values)
     print("ready", flush=True)
-    run(build_experiment(values, parts), options.folder)
+    run(build_experiment(values, parts), options.folder, loggers=options.loggers(print))
 
 
-def start(out, steps):
+def start(out, steps, *arguments):
     """Returns the process, not begun yet, that trains into a folder; what it prints is written beside the folder."""
     out.parent.mkdir(exist_ok=True)
-    return forked_command(train, *COMMAND, "--steps", str(steps), "--out", str(out), folder=out.parent)
+    return forked_command(train, *COMMAND, "--steps", str(steps), "--out", str(out), *arguments, folder=out.parent)
 
 
-def finish(out, steps):
-    with start(out, steps) as process:
+def finish(out, steps, *arguments):
+    with start(out, steps, *arguments) as process:
         assert process.wait() == 0, process.errors
     (result,) = out.glob("runs/*/*/*/seed-0/result.json")
     return result.parent
@@ -66,9 +69,15 @@ def test_ten_kills_at_random_moments_change_no_bit(tmp_path):
 
 def test_a_kill_between_two_checkpoints_changes_no_bit(tmp_path):
     whole = finish(tmp_path / "whole", 500)
-    with start(tmp_path / "killed", 500) as process:
+    loggers = ("--logger", "csv,tensorboard")
+    with start(tmp_path / "killed", 500, *loggers) as process:
         process.wait_until(lambda: list(tmp_path.glob("killed/runs/*/*/*/*/previous.ckpt")))
         kill(process)
     assert not list(tmp_path.glob("killed/runs/*/*/*/*/result.json"))
-    assert_same(whole, finish(tmp_path / "killed", 500))
+    killed = finish(tmp_path / "killed", 500, *loggers)
+    assert_same(whole, killed)
     assert list((tmp_path / "killed").glob("**/.*.tmp")) == []
+    steps = pd.read_csv(whole / "metrics.csv")["step"].tolist()
+    assert pd.read_csv(killed / "csv" / "metrics.csv")["step"].tolist() == [*steps, 500]
+    if find_spec("tensorboard") is not None:
+        assert [step for step, _ in read_scalars(killed / "tensorboard")["train/loss"]] == steps

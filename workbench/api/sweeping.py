@@ -52,6 +52,7 @@ def sweep(
     workers: int | None = None,
     threads: int = 1,
     wandb: Mode = "off",
+    loggers: str | Sequence[str] = (),
     **settings: Unpack[Settings],
 ) -> Results:
     """Tunes every architecture on every task, and trains the winners and the defaults on fresh seeds.
@@ -83,6 +84,7 @@ def sweep(
         workers: trials at the same time, each in its own process.
         threads: threads of each.
         wandb: as in `compare`.
+        loggers: as in `compare`; trials are logged, too.
         settings: how runs are trained, as in `compare`, where that is not searched.
 
     Returns:
@@ -128,14 +130,19 @@ def sweep(
         spec.check()
     for line in dict.fromkeys(line for spec in specs for line in find_warnings(spec.experiment({}, 0))):
         warn(f"warning: {line}")
-    place = choose_place(out, device=device, workers=workers, threads=threads, wandb=wandb)
+    place = choose_place(out, device=device, workers=workers, threads=threads, wandb=wandb, loggers=loggers)
     experiments = [spec.experiment({}, 0) for spec in specs]
     for line in describe_data(experiments):
         say(line)
     for line in describe_changes(experiments, place.folder):
         warn(line)
     options = RunOptions(
-        out=str(place.folder), device=cast(Device, place.device), workers=place.workers, threads=threads, wandb=wandb
+        out=str(place.folder),
+        device=cast(Device, place.device),
+        workers=place.workers,
+        threads=threads,
+        wandb=place.wandb,
+        logger=place.loggers,
     )
     storage_options = StorageOptions(storage=storage)
     check_surroundings(options, storage_options)

@@ -38,6 +38,7 @@ def compare(
     workers: int | None = None,
     threads: int = 1,
     wandb: Mode = "off",
+    loggers: str | Sequence[str] = (),
     progress: bool = True,
     **settings: Unpack[Settings],
 ) -> Results:
@@ -63,6 +64,8 @@ def compare(
         workers: runs at the same time, each in its own process; by default one per core, or one on a GPU.
         threads: threads of each; results are the same for any number of workers, not for any number of threads.
         wandb: a Weights & Biases mirror of every finished run in the folder: off, offline, or sent (online).
+        loggers: what each run is logged to while it is trained, one or several of csv, tensorboard, mlflow, and wandb,
+            which is live in W&B; with it, wandb is offline unless it is online.
         progress: whether what is done is shown.
         settings: how runs are trained, such as `steps=2000`, `learning_rate=0.001`: those of `workbench compare`.
 
@@ -89,7 +92,9 @@ def compare(
         values,
     )
     experiments = comparison.experiments()
-    place = choose_place(out, device=device, workers=workers, threads=threads, wandb=wandb, progress=progress)
+    place = choose_place(
+        out, device=device, workers=workers, threads=threads, wandb=wandb, loggers=loggers, progress=progress
+    )
     return train_all(
         experiments,
         place,
@@ -113,6 +118,7 @@ def train(
     device: str = "auto",
     threads: int = 1,
     wandb: Mode = "off",
+    loggers: str | Sequence[str] = (),
     progress: bool = True,
     **settings: Unpack[Settings],
 ) -> Results:
@@ -129,6 +135,7 @@ def train(
         device: auto takes a GPU if there is one.
         threads: threads of the run.
         wandb: as in `compare`.
+        loggers: as in `compare`.
         progress: whether what is done is shown.
         settings: as in `compare`.
 
@@ -146,7 +153,9 @@ def train(
     own = [] if architecture_options is None else [(architecture, architecture_options)]
     comparison = build_comparison(task_part, name_parts("architecture", [architecture], own), values)
     experiment = replace(comparison.experiments()[0], seed=seed)
-    place = choose_place(out, device=device, workers=1, threads=threads, wandb=wandb, progress=progress)
+    place = choose_place(
+        out, device=device, workers=1, threads=threads, wandb=wandb, loggers=loggers, progress=progress
+    )
     return train_all([experiment], place, progress=progress)
 
 
@@ -212,6 +221,7 @@ def train_all(
         warn=warn,
         on_start=on_start,
         mirror=place.mirror(),
+        loggers=place.run_loggers,
         plan=plan,
         quiet=not progress,
     )

@@ -26,6 +26,7 @@ EXAMPLES = """examples:
   workbench compare --tasks addition --task.addition.length 200 --architectures rnn,lstm,gru,rwa,tcn \\
       --match parameters --seeds 5 --steps 5000 --workers 2 --out results
   workbench compare --config results/comparison.yaml --seeds 10 --out results
+  workbench compare --tasks addition --architectures lstm,gru --logger tensorboard,wandb --out results
 """
 
 

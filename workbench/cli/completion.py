@@ -16,6 +16,7 @@ import architectures
 from workbench import tasks
 from workbench.cli.parser import Parser
 from workbench.errors import UserError
+from workbench.logger_interface import LoggerName
 
 SHELLS = ("bash", "zsh", "tcsh")
 DESCRIPTION = """Print a script by which a shell completes commands, options, their values, and names of tasks and
@@ -112,6 +113,8 @@ def find_choices(action: argparse.Action) -> list[str] | None:
         return list(architectures.names())
     if action.dest == "name" and not action.option_strings:
         return [*architectures.names(), *tasks.names()]
+    if action.dest == "logger":
+        return list(typing.get_args(LoggerName))
     hint = getattr(action, "_typehint", None)
     # A choice may also be left out: Literal[...] | None.
     for kind in (hint, *typing.get_args(hint)):

@@ -9,6 +9,7 @@ from workbench.cli.output import run_label, warn
 from workbench.config import Experiment
 from workbench.devices import resolve_device
 from workbench.interrupts import StoppablePool, StopReason, stop_on_interrupt
+from workbench.logger_interface import LoggerSpec
 from workbench.run_folder import check_writable
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def execute(
     label: Callable[[Experiment], str] = run_label,
     deadline: float | None = None,
     plan: str | None = None,
+    loggers: Sequence[LoggerSpec] | None = None,
 ) -> "tuple[list[Run], int]":
     """Runs the experiments that have not been run yet, as `execute_runs` does.
 
@@ -39,6 +41,7 @@ def execute(
         label: returns the name of an experiment in messages.
         deadline: when to save what is under way and end, by `time.monotonic`; by default when all is done.
         plan: what the experiments are, in words, to be printed before anything is trained.
+        loggers: of the runs; by default those that the options name.
 
     Returns:
         All runs that are finished, in the order of the experiments; and the exit status: 0 if all are finished, 1 if
@@ -64,6 +67,7 @@ def execute(
         mirror=options.mirror(warn),
         deadline=deadline,
         plan=plan,
+        loggers=lambda: options.loggers(warn) if loggers is None else loggers,
     )
     if done.stopped:
         warn(f"{done.describe_stop()}; run the same command again to resume")

@@ -10,7 +10,9 @@ from architectures.limits import quote
 from workbench.config import MAX_SECONDS, MAX_THREADS, MAX_WORKERS, Mode
 from workbench.cores import default_workers
 from workbench.errors import UserError
+from workbench.logger_interface import LoggerSpec
 from workbench.results_folder import existing_folder, refuse_inside
+from workbench.run_loggers import build_loggers, check_loggers, parse_loggers
 from workbench.validation import check_choice, check_int
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ class RunOptions:
         wandb: a Weights & Biases mirror of every finished run in OUT/wandb: off, offline, or sent (online).
         wandb_project: the W&B project; by default that which OUT is mirrored for, or sequence-workbench.
         wandb_checkpoints: whether the trained weights go along.
+        logger: what a run is logged to while it trains, separated by commas: csv, tensorboard, mlflow, wandb (live).
     """
 
     out: str
@@ -62,6 +65,7 @@ class RunOptions:
     wandb: Mode = "offline"
     wandb_project: str | None = None
     wandb_checkpoints: bool = False
+    logger: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.out, str):
@@ -75,6 +79,9 @@ class RunOptions:
         check_int("threads", self.threads, least=1, most=MAX_THREADS)
         if self.workers is not None:
             check_int("workers", self.workers, least=1, most=MAX_WORKERS)
+        loggers = parse_loggers(self.logger or ())
+        check_loggers(loggers, self.wandb)
+        object.__setattr__(self, "logger", loggers)
 
     def mirror(self, log: Callable[[str], None]) -> "Mirror":
         """Returns the W&B mirror of the results.
@@ -87,6 +94,25 @@ class RunOptions:
 
         destination, checkpoints = resolve_destination(self.folder, self.wandb_project), self.wandb_checkpoints
         return Mirror(self.folder, self.wandb, destination, log, checkpoints=checkpoints)
+
+    def loggers(self, log: Callable[[str], None]) -> tuple[LoggerSpec, ...]:
+        """Returns the loggers of the runs.
+
+        Args:
+            log: receives a line if W&B's is offline.
+
+        Raises:
+            UserError: if the environment turns W&B off.
+        """
+
+        def build_wandb() -> LoggerSpec:
+            from analysis.dashboards.mirror.live import choose_live_runs
+            from analysis.dashboards.mirror.state import resolve_destination
+
+            destination = resolve_destination(self.folder, self.wandb_project)
+            return choose_live_runs(self.folder, destination, log, checkpoints=self.wandb_checkpoints)
+
+        return build_loggers(parse_loggers(self.logger), build_wandb)
 
     @property
     def folder(self) -> Path:

@@ -92,7 +92,7 @@ class Parser(ArgumentParser):
         ]
         if match := re.search(r"[Uu]nrecognized arguments: (\S+)", message):
             return self._describe_unknown(match[1], options)
-        if match := re.match(r"argument (--[\w-]+): expected one argument", message):
+        if match := re.match(r"argument (--[\w-]+)(?:/--[\w-]+\+)?: expected one argument", message):
             return f"{match[1]} needs a value; one that begins with a dash is given as {match[1]}=VALUE"
         if match := re.search(r"Option '([^']+)' is not accepted|[Kk]ey '([^']+)' is not expected", message):
             key = match[1] or match[2]
@@ -165,7 +165,7 @@ class Parser(ArgumentParser):
         group = self.add_argument_group(title)
         for item in fields(cls):
             if item.name in texts and item.name not in skip:
-                default = None if item.default is MISSING else item.default
+                default = None if item.default is MISSING or item.default == () else item.default
                 kind = list[str] | str if hints[item.name] == tuple[str, ...] else hints[item.name]
                 group.add_argument(
                     "--" + item.name.replace("_", "-"), type=kind, default=default, help=texts[item.name]
@@ -185,12 +185,33 @@ def parse_arguments(
     """
     parser.named = {kind: find_names(arguments, kind) for kind in kinds}
     plain, named = split_named_options(arguments, kinds)
+    plain = join_repeated(plain, "--logger")
     check_config_files(plain)
     values = read_arguments(parser, plain)
     if (folder := values.pop("data_dir", None)) is not None:
         # In the environment, so that every process that is started finds it.
         os.environ[DATA_VARIABLE] = str(files.expand_home(folder).absolute())
     return values, named
+
+
+def join_repeated(arguments: Sequence[str], option: str) -> list[str]:
+    """Returns arguments in which an option that was given several times is given once, with commas between its values.
+
+    Only the last would count otherwise.
+    """
+    rest: list[str] = []
+    values: list[str] = []
+    remaining = iter(arguments)
+    for argument in remaining:
+        flag, equals, text = argument.partition("=")
+        if flag != option:
+            rest.append(argument)
+        elif equals or (text := next(remaining, "")):
+            values.append(text)
+        else:
+            # Without a value, which the parser tells the user.
+            return list(arguments)
+    return [*rest, f"{option}={','.join(values)}"] if len(values) > 1 else list(arguments)
 
 
 def read_arguments(parser: Parser, arguments: list[str]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ seed-<n>. A finished run is read, an interrupted one is resumed."""
 
 EXAMPLES = """examples:
   workbench train --task digits --architecture gru --out results
+  workbench train --task digits --architecture gru --logger csv,tensorboard --out results
   workbench train --task addition --task.addition.length 200 --architecture rda --architecture.rda.attention softplus \\
       --steps 5000 --seed 3 --out results
 """

@@ -14,6 +14,7 @@ from workbench.training.callbacks.milestones import MilestoneWatch
 from workbench.training.callbacks.progress import ProgressReport
 from workbench.training.callbacks.record import Row, RunRecord
 from workbench.training.callbacks.run_end import RunEnd
+from workbench.training.callbacks.run_loggers import RunLoggers
 from workbench.training.callbacks.time_budget import TimeBudget
 from workbench.training.callbacks.validation import Validation
 from workbench.training.loop import StepLoop
@@ -27,6 +28,7 @@ def run_callbacks(
     on_progress: Callable[[int], None] = lambda step: None,
     on_row: Callable[[Row], None] = lambda row: None,
     log: Callable[[str], None] = lambda line: None,
+    loggers: RunLoggers | None = None,
 ) -> list[pl.Callback]:
     """Returns the callbacks of a run, in the order in which they look at a step.
 
@@ -37,14 +39,23 @@ def run_callbacks(
         on_progress: called with the number of steps made, a few times a second.
         on_row: called with each row of metrics after it is written, first those of a checkpoint.
         log: called with lines that a user should know.
+        loggers: of the run, which get each row before `on_row` does.
     """
+    loggers = RunLoggers({}) if loggers is None else loggers
+
+    def pass_on(row: Row) -> None:
+        loggers.log_row(row)
+        on_row(row)
+
     return [
         TimeBudget(record),
         record,
         DivergenceGuard(record),
         Validation(record),
         MilestoneWatch(record),
-        MetricsFile(record, folder, on_row),
+        # There without loggers, too: Lightning warns of a state in a checkpoint that no callback takes.
+        loggers,
+        MetricsFile(record, folder, pass_on if loggers.loggers else on_row),
         RunEnd(record, stop),
         CheckpointFile(record, folder, log),
         ProgressReport(on_progress),

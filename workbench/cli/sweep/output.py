@@ -12,6 +12,7 @@ from sweeps.local_launcher import TrialEvent
 from sweeps.studies import LoadedStudy
 from sweeps.trial_budget import count_finished
 from workbench.cli.output import ProgressBar, align_columns
+from workbench.logger_failures import FailureCount
 from workbench.study_files import FINISHED_STATES, Study, Trial, TrialStatus
 
 RECENT_TRIALS = 10
@@ -52,6 +53,7 @@ class SweepProgress(ProgressBar):
                 self.best[study.spec.name] = best.values[0]
         self.running: dict[int, RunningTrial] = {}
         """By the slot of the worker."""
+        self.logger_failures = FailureCount()
 
     def __enter__(self) -> Self:
         if self.done:
@@ -73,7 +75,8 @@ class SweepProgress(ProgressBar):
             case "ended":
                 self.running.pop(slot, None)
             case "note":
-                self.print_line(event.text)
+                if self.logger_failures.is_news(event.text):
+                    self.print_line(event.text)
                 return
         self.update(self.done, status=", ".join(map(str, self.running.values())))
 

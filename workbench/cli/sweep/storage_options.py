@@ -14,6 +14,7 @@ from workbench.validation import check_int
 if TYPE_CHECKING:
     from sweeps.sweep import Sweep
     from sweeps.worker import WorkerConfig
+    from workbench.logger_interface import LoggerSpec
 
 SWEEP_FILE = "sweep.yaml"
 """File in the folder of results: the options of the sweep, and the URL of its store unless that is in the folder."""
@@ -69,7 +70,14 @@ class StorageOptions:
             raise UserError("name the store: --storage URL, or the folder of a sweep")
         return default_url(out)
 
-    def worker_config(self, url: str, names: Sequence[str], options: RunOptions, device: str) -> "WorkerConfig":
+    def worker_config(
+        self,
+        url: str,
+        names: Sequence[str],
+        options: RunOptions,
+        device: str,
+        loggers: "Sequence[LoggerSpec]" = (),
+    ) -> "WorkerConfig":
         """Returns the configuration of the workers.
 
         Args:
@@ -77,6 +85,7 @@ class StorageOptions:
             names: of the studies to work on.
             options: where to train.
             device: `cpu` or `cuda`.
+            loggers: of the trials.
         """
         from sweeps.worker import WorkerConfig
 
@@ -89,6 +98,7 @@ class StorageOptions:
             heartbeat=self.heartbeat,
             grace=self.grace,
             retries=self.retries,
+            loggers=tuple(loggers),
         )
 
 

@@ -30,6 +30,7 @@ from workbench.cli.wandb_mirror import publish
 from workbench.devices import resolve_device
 from workbench.errors import UserError
 from workbench.files import write_yaml
+from workbench.logger_interface import LoggerSpec
 from workbench.run_folder import check_writable
 from workbench.study_files import Trial
 from workbench.tasks.file_names import with_absolute_paths
@@ -76,12 +77,13 @@ def tune(
     for line in with_retries(lambda: adopt_enqueued(studies), warn):
         warn(f"warning: {line}")
     with_retries(lambda: enqueue_all(studies, storage_options.retries), warn)
-    config = storage_options.worker_config(url, [spec.name for spec in specs], run_options, device)
+    loggers = run_options.loggers(warn)
+    config = storage_options.worker_config(url, [spec.name for spec in specs], run_options, device, loggers)
     config = replace(config, objects=sweep.objects)
     if run_trials(config, studies, sweep, run_options, launcher, ray_address):
         warn("interrupted: nothing is lost; run the same command again to resume")
         return INTERRUPTED
-    return finish(studies, sweep, run_options)
+    return finish(studies, sweep, run_options, loggers)
 
 
 def check_surroundings(run_options: RunOptions, storage_options: StorageOptions) -> None:
@@ -176,13 +178,13 @@ def remote_launcher(
     return None
 
 
-def finish(studies: Sequence[LoadedStudy], sweep: Sweep, options: RunOptions) -> int:
+def finish(studies: Sequence[LoadedStudy], sweep: Sweep, options: RunOptions, loggers: Sequence[LoggerSpec]) -> int:
     """Trains the winners and the defaults on fresh seeds, and writes the report; returns the exit status."""
     reasons = [reason for study in studies if (reason := abandoned_reason(study))]
     experiments = final_experiments(studies, sweep.seeds)
     seeds = f"{sweep.seeds} fresh seed{'s' if sweep.seeds > 1 else ''}"
     print(f"tuned; now the winners and the default configurations are trained with {seeds}", file=sys.stderr)
-    runs, status = execute(experiments, options, label=final_run_names(studies))
+    runs, status = execute(experiments, options, label=final_run_names(studies), loggers=loggers)
     snapshots = Monitor(studies=studies, out=options.folder, seeds=sweep.seeds).finish()
     for reason in reasons:
         warn(reason)
@@ -205,4 +207,7 @@ def worker_command(config: WorkerConfig) -> str:
     words += ["--study", ",".join(config.study_names), "--out", str(config.out), "--workers", "1"]
     for name in ("threads", "heartbeat", "grace", "retries"):
         words += [f"--{name}", str(getattr(config, name))]
+    if config.loggers:
+        words += ["--logger", ",".join(spec.name for spec in config.loggers)]
+        words += [word for spec in config.loggers for word in spec.arguments]
     return shlex.join(words)

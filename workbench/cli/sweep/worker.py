@@ -45,7 +45,7 @@ class WorkerOptions:
 def main(arguments: list[str]) -> int:
     """Runs the command; returns the exit status."""
     values, _ = parse_arguments(build_parser(), arguments, ())
-    run_options = take_options(RunOptions, values | {"wandb": "off"})
+    run_options = take_options(RunOptions, values)
     storage_options, worker_options = take_options(StorageOptions, values), take_options(WorkerOptions, values)
     device = resolve_device(run_options.device)
     url = storage_options.url(run_options.folder)
@@ -56,7 +56,8 @@ def main(arguments: list[str]) -> int:
     studies = with_retries(lambda: load_studies(storage, names), warn)
     # Only now: a folder that was named by mistake is not made.
     check_writable(run_options.folder)
-    config = storage_options.worker_config(url, [study.spec.name for study in studies], run_options, device)
+    loggers = run_options.loggers(warn)
+    config = storage_options.worker_config(url, [study.spec.name for study in studies], run_options, device, loggers)
     by_name = {study.spec.name: study for study in studies}
     with SweepProgress(studies) as progress:
 
@@ -92,6 +93,6 @@ def build_parser() -> Parser:
     parser = Parser(prog="workbench sweep worker", description=DESCRIPTION, examples=EXAMPLES)
     parser.add_fields(WorkerOptions, "what to work on")
     parser.add_fields(StorageOptions, "where trials are kept")
-    parser.add_fields(RunOptions, "where", skip=("wandb", "wandb_project"))
+    parser.add_fields(RunOptions, "where", skip=("wandb",))
     parser.add_data_dir()
     return parser

@@ -1,0 +1,44 @@
+"""The logger `tensorboard`: Lightning's TensorBoardLogger, in the folder `tensorboard` of the run."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from workbench.logger_interface import STEP
+from workbench.results import Run
+from workbench.training.loggers.base import LightningRunLogger, flat_parameters, saved_step, test_scores
+
+FOLDER = "tensorboard"
+EVENT_FILES = "events.out.tfevents.*"
+
+
+class TensorBoardRunLogger(LightningRunLogger):
+    """Writes an event file, and `hparams.yaml`.
+
+    A resumed run writes another file beside it, which begins with a mark by which TensorBoard drops what the earlier
+    ones hold beyond the checkpoint (`purge_step`).
+    """
+
+    logger: TensorBoardLogger
+
+    def open(self, state: Mapping[str, Any]) -> int:
+        """Begins a file."""
+        folder = self.run.folder.absolute()
+        begun = any((folder / FOLDER).glob(EVENT_FILES))
+        self.last_step = saved_step(state) if begun else 0
+        options: dict[str, Any] = {}
+        if begun:
+            # tensorboardX names files by the second alone, and would replace one that was begun in the same.
+            options = {"purge_step": self.last_step + 1, "filename_suffix": f".{self.last_step:010}"}
+        self.logger = TensorBoardLogger(folder, name=FOLDER, version="", default_hp_metric=False, **options)
+        # To its hparams.yaml; TensorBoard itself shows them of a run with a result.
+        self.logger.log_hyperparams(flat_parameters(self.run.experiment))
+        self.logger.save()
+        return self.last_step
+
+    def finish(self, run: Run) -> None:
+        """Logs the scores on the test set, and the hyperparameters with them."""
+        scores = test_scores(run) or {STEP: run.result["steps"]}
+        self.logger.log_hyperparams(flat_parameters(self.run.experiment), scores, run.result["steps"])
+        self.logger.finalize("success")
