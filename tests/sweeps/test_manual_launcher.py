@@ -11,6 +11,8 @@ from typing import IO, cast
 
 import pytest
 
+from analysis.dashboards.mirror.live import LiveRuns
+from analysis.dashboards.mirror.state import Destination
 from sweeps import manual_launcher
 from sweeps.manual_launcher import ManualLauncher
 from sweeps.storage_url import absolute_url, default_url
@@ -19,6 +21,7 @@ from sweeps.worker import WorkerConfig
 from workbench.cli.sweep.storage_options import StorageOptions
 from workbench.cli.sweep.tune import worker_command
 from workbench.results import finished_runs
+from workbench.run_loggers import LightningLogger
 
 ODD = 'it\'s $HOME; 50% of "all" & more?'
 COMMAND = [
@@ -82,9 +85,16 @@ def test_a_sweep_is_ended_by_workers_that_the_printed_command_starts(tmp_path):
 
 @pytest.fixture
 def make_config(tmp_path):
-    def make(url):
+    def make(url, loggers=()):
         return WorkerConfig(
-            url=url, study_names=("a/b", "c/d"), out=tmp_path / ODD, threads=3, heartbeat=4, grace=9, retries=2
+            url=url,
+            study_names=("a/b", "c/d"),
+            out=tmp_path / ODD,
+            threads=3,
+            heartbeat=4,
+            grace=9,
+            retries=2,
+            loggers=loggers,
         )
 
     return make
@@ -103,6 +113,9 @@ def test_the_command_has_the_whole_configuration_of_a_worker(make_config, tmp_pa
         "--grace": "9",
         "--retries": "2",
     }
+    live = LiveRuns(mode="offline", destination=Destination(project="mine"))
+    with_loggers = make_config(default_url(tmp_path / ODD), (LightningLogger(name="csv"), live))
+    assert shlex.split(worker_command(with_loggers)) == [*words, "--logger", "csv,wandb", "--wandb-project", "mine"]
 
 
 def test_the_command_has_no_password_and_no_path_that_depends_on_the_folder(make_config, tmp_path, monkeypatch):

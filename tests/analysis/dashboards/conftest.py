@@ -10,7 +10,7 @@ from workbench.cli.main import main
 
 SMALL = [
     *("--steps", "20", "--batch-size", "4", "--log-every", "5", "--evaluation-size", "10", "--hidden-size", "4"),
-    *("--workers", "1", "--task.addition.length", "8", "--tasks", "addition", "--seeds", "1"),
+    *("--workers", "1", "--task.addition.length", "8", "--tasks", "addition", "--seeds", "1", "--logger", "csv"),
 ]
 
 

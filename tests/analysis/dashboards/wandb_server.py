@@ -21,6 +21,8 @@ from urllib.parse import unquote, urlsplit
 
 KEY = "0123456789" * 4
 HISTORY = "wandb-history.jsonl"
+STREAMS = {"historyLineCount": HISTORY, "eventsLineCount": "wandb-events.jsonl", "logLineCount": "output.log"}
+"""Streamed files by the names of their numbers of lines."""
 OPERATION = re.compile(r"\s*(?:query|mutation)\s+(\w+)")
 JsonObject = dict[str, Any]
 
@@ -112,6 +114,27 @@ class Backend:
             "historyLineCount": len(run.lines.get(HISTORY, {})) if self.reports_line_count else 0,
         }
         return {"upsertBucket": {"bucket": bucket, "inserted": inserted}}
+
+    def on_runresumestatus(self, variables: JsonObject) -> JsonObject:
+        """Answers what is known of a run that may be resumed."""
+        run = self.runs.get(f"{variables['project']}/{variables['name']}")
+        if run is None:
+            return {"model": {"bucket": None}}
+        counts = {name: len(run.lines.get(file, {})) for name, file in STREAMS.items()}
+        rows = [line for _, line in sorted(run.lines.get(HISTORY, {}).items())]
+        bucket = {
+            "id": f"B-{variables['name']}",
+            "name": variables["name"],
+            "summaryMetrics": rows[-1] if rows else "{}",
+            "displayName": run.variables.get("displayName"),
+            "historyTail": json.dumps(rows[-1:]),
+            "eventsTail": "[]",
+            "config": json.dumps({key: {"value": value} for key, value in run.config.items()}),
+            "tags": run.variables.get("tags") or [],
+            "wandbConfig": '{"t": 1}',
+            **counts,
+        }
+        return {"model": {"bucket": bucket}}
 
     def on_createrunfiles(self, variables: JsonObject) -> JsonObject:
         base = f"{self.url}/put/run/{variables['project']}/{variables['run']}"
