@@ -69,7 +69,7 @@ def test_matched_widths_are_the_nearest_there_are(target):
 @pytest.mark.parametrize("target", [2_000, 6_000])
 def test_widths_of_equal_state_are_the_nearest_there_are(target):
     names = tuple(name for name, entry in ARCHITECTURES.items() if entry.causal)
-    values = {"tasks": ("addition",), "seeds": 1, "task": {"addition": {"length": 30}}}
+    values: dict[str, Any] = {"tasks": ("addition",), "seeds": 1, "task": {"addition": {"length": 30}}}
     comparison = Comparison(architectures=names, match="state", state_size=target, **values)
     _, task = resolve_task("addition", {"length": 30})
 
