@@ -104,6 +104,8 @@ class LineStyle:
 LINE_STYLES: Mapping[str, LineStyle] = {
     "rnn": LineStyle(color="#6d6d6d", dash=DOTTED, marker="X"),
     "lstm": LineStyle(color="#003e7f", dash=SOLID, marker="s"),
+    "lstm-peephole": LineStyle(color="#003e7f", dash=DASHED, marker="1", hollow=True),
+    "lstm-coupled": LineStyle(color="#003e7f", dash=DASH_DOT, marker="2", hollow=True),
     "gru": LineStyle(color="#6d7aff", dash=DASHED, marker="D"),
     "rwa": LineStyle(color="#14a963", dash=SOLID, marker="^"),
     "rda": LineStyle(color="#af4721", dash=SOLID, marker="o"),
@@ -114,11 +116,12 @@ LINE_STYLES: Mapping[str, LineStyle] = {
     "han-bidirectional": LineStyle(color="#5f0cb3", dash=DASH_DOT, marker="h"),
 }
 """The architectures of the catalogue, in its order. Colors are far apart in CIELAB space, also for color-blind people,
-and have a contrast of 3:1 or more against white."""
+and have a contrast of 3:1 or more against white. Relatives of an architecture share its color, and differ in marker
+and dash: more colors could not be told apart. Markers of mere lines are hollow, as their edge is all there is."""
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "recurrent": ("rnn",),
-    "gated": ("lstm", "gru"),
+    "gated": ("lstm", "lstm-peephole", "lstm-coupled", "gru"),
     "averaging": ("rwa", "rda", "rda-exp-tanh", "rda-sigmoid-id"),
     "convolutional": ("tcn",),
     "attention": ("han", "han-bidirectional"),

@@ -68,15 +68,14 @@ class GRULayer(TorchLayer):
         else:
             chrono_(chrono, z)
 
-    def run_native(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor] | None:
+    def run_native(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, Tensor] | None:
         """Runs the GRU's C++ kernel where it is to be used."""
         weight_x, weight_h, bias_x, bias_h = self.weights()
         (r, z, n), (b_r, b_z, b_n), (c_r, c_z, c_n) = (value.chunk(3) for value in (weight_x, bias_x, bias_h))
         # The kernel keeps the two products of n apart: W x + b comes first, and U h + c, without W x, is the last gate.
         columns = torch.cat([n, r, z, torch.zeros_like(n)]).t()
         bias = torch.cat([b_n, b_r + c_r, b_z + c_z, c_n])
-        result = run_compiled_cell("gru", x, columns, bias, weight_h.t(), h.unsqueeze(0))
-        return None if result is None else (result[0], result[1][0])
+        return run_compiled_cell("gru", x, columns, bias, weight_h.t(), torch.stack(state))
 
     def trace(self, x: Tensor, state: tuple[Tensor, ...]) -> Trace:
         """Returns a trace with the gates r and z; n is the content."""

@@ -153,8 +153,8 @@ def stack_layers(
 class TorchLayer(RecurrentLayer):
     """An RNN, LSTM or GRU layer that PyTorch (on GPUs, cuDNN) runs.
 
-    Where PyTorch's implementation is slow, on the CPU for all but the LSTM, a C++ kernel runs the layer instead, unless
-    `core` has hooks, as pruning adds one: they run only if PyTorch's layer is called.
+    On the CPU, where PyTorch's implementation is slow, a C++ kernel runs the layer instead, unless `core` has hooks, as
+    pruning adds one: they run only if PyTorch's layer is called.
     """
 
     num_gates: ClassVar[int]
@@ -190,14 +190,18 @@ class TorchLayer(RecurrentLayer):
         core: Any = self.core
         return core.weight_ih_l0, core.weight_hh_l0, core.bias_ih_l0, core.bias_hh_l0
 
-    def run_native(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Returns the outputs and the last h as a C++ kernel computes them; `None` where PyTorch is to compute them."""
+    def run_native(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, Tensor] | None:
+        """Returns the outputs and the last state, (states, batch, hidden_size), as a C++ kernel computes them.
+
+        `None` where PyTorch is to compute them.
+        """
         return None
 
     def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Runs all steps, by a C++ kernel if there is one, else by PyTorch."""
-        if not has_hooks(self.core) and (result := self.run_native(x, state[0])) is not None:
-            return result[0], self.state_class(result[1])
+        if not has_hooks(self.core) and (result := self.run_native(x, state)) is not None:
+            # Copies, so that a state that keeps one part does not hold on to all.
+            return result[0], self.state_class(*(value.clone() for value in result[1]))
         if lacks_bfloat16(self.core, x):
             with torch.autocast(x.device.type, enabled=False):
                 return self.forward(x.float(), tuple(value.float() for value in state))

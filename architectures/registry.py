@@ -26,12 +26,39 @@ class RegistryEntry:
     """As in its class, which takes seconds to import. One that is not carries no state from step to step."""
     revision: int = 1
     """Raised whenever the same options come to mean other numbers, so that old results are not taken for new ones."""
+    later: Mapping[str, Any] = field(default_factory=dict)
+    """Options that came after the first results, with the values that these stand for; configurations leave them out
+    where they have them, so that results from before keep their identity."""
 
+
+LSTM_PARTS: Mapping[str, Any] = {
+    "peepholes": False,
+    "coupled": False,
+    "input_gate": True,
+    "forget_gate": True,
+    "output_gate": True,
+    "input_activation": True,
+    "output_activation": True,
+    "full_gate_recurrence": False,
+}
+"""What the LSTM has without further options."""
 
 ARCHITECTURES: Mapping[str, RegistryEntry] = {
     "rnn": RegistryEntry(path="architectures.rnn:RNN", summary="tanh recurrent network (Elman 1990)"),
     "lstm": RegistryEntry(
-        path="architectures.lstm:LSTM", summary="long short-term memory with forget gate (Gers et al. 2000)"
+        path="architectures.lstm:LSTM",
+        summary="long short-term memory with forget gate (Gers et al. 2000)",
+        later=LSTM_PARTS,
+    ),
+    "lstm-peephole": RegistryEntry(
+        path="architectures.lstm:LSTM",
+        summary="LSTM whose gates see its cell (Gers et al. 2002)",
+        fixed={"peepholes": True},
+    ),
+    "lstm-coupled": RegistryEntry(
+        path="architectures.lstm:LSTM",
+        summary="LSTM whose input gate is 1 - f (Greff et al. 2015)",
+        fixed={"coupled": True},
     ),
     "gru": RegistryEntry(
         path="architectures.gru:GRU",
@@ -131,7 +158,7 @@ def build(name: str, input_size: int, **kwargs: Any) -> "Encoder":
     fixed = get_entry(name).fixed
     for key in kwargs:
         if key in fixed:
-            raise ValueError(f"{name} fixes {key}={fixed[key]!r}; use rda to choose it")
+            raise ValueError(f"{name} fixes {key}={fixed[key]!r}; use {_general_name(name)} to choose it")
         if key not in parameters:
             raise ValueError(f"{name} has no option {quote(key)}{did_you_mean(key, parameters)}")
     for key, parameter in parameters.items():
@@ -140,6 +167,27 @@ def build(name: str, input_size: int, **kwargs: Any) -> "Encoder":
     encoder_class = load_encoder_class(name)
     defaults = {key: parameter.default for key, parameter in parameters.items()}
     return encoder_class(input_size, **fixed, **read_values(kwargs, encoder_class.__init__, defaults))
+
+
+def _general_name(name: str) -> str:
+    """Returns the name of the same class that fixes nothing."""
+    path = get_entry(name).path
+    return next((other for other, entry in ARCHITECTURES.items() if entry.path == path and not entry.fixed), path)
+
+
+def write_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns an architecture's options as a configuration has them: without later ones that change nothing."""
+    later = _later_of(name)
+    return {key: value for key, value in options.items() if key not in later or value != later[key]}
+
+
+def read_options(name: str, written: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns an architecture's options from a configuration, the later ones included that it leaves out."""
+    return {**written, **{key: value for key, value in _later_of(name).items() if key not in written}}
+
+
+def _later_of(name: str) -> Mapping[str, Any]:
+    return ARCHITECTURES[name].later if name in ARCHITECTURES else {}
 
 
 def get_entry(name: str) -> RegistryEntry:

@@ -1,5 +1,6 @@
 """The plain recurrent network."""
 
+import torch
 from torch import Tensor, nn
 
 from architectures.kernels import run_compiled_cell
@@ -42,11 +43,10 @@ class RNNLayer(TorchLayer):
     def __init__(self, input_size: int, hidden_size: int, learn_initial_state: bool) -> None:
         super().__init__(nn.RNN, input_size, hidden_size, learn_initial_state)
 
-    def run_native(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor] | None:
+    def run_native(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, Tensor] | None:
         """Runs the RNN's C++ kernel where it is to be used."""
         weight_x, weight_h, bias_x, bias_h = self.weights()
-        result = run_compiled_cell("rnn", x, weight_x.t(), bias_x + bias_h, weight_h.t(), h.unsqueeze(0))
-        return None if result is None else (result[0], result[1][0])
+        return run_compiled_cell("rnn", x, weight_x.t(), bias_x + bias_h, weight_h.t(), torch.stack(state))
 
     def trace(self, x: Tensor, state: tuple[Tensor, ...]) -> Trace:
         """Returns a trace without retention and write; `gates` holds the argument of the tanh, as `a`."""

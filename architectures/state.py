@@ -28,6 +28,16 @@ class LSTMState(NamedTuple):
     c: Any
 
 
+class FullGateState(NamedTuple):
+    """A layer of the LSTM whose gates see each other's last values."""
+
+    h: Any
+    c: Any
+    i: Any
+    f: Any
+    o: Any
+
+
 class GRUState(NamedTuple):
     """A layer of the GRU."""
 
@@ -62,7 +72,7 @@ class LevelState(NamedTuple):
     values: Any
 
 
-NAMED_STATES = (RNNState, LSTMState, GRUState, RWAState, RDAState, BlockState, LevelState)
+NAMED_STATES = (RNNState, LSTMState, FullGateState, GRUState, RWAState, RDAState, BlockState, LevelState)
 # Names and tensors alone, so that a checkpoint which holds them loads with weights only.
 torch.serialization.add_safe_globals(list(NAMED_STATES))
 

@@ -183,13 +183,15 @@ def test_a_make_target_exists(command):
     assert said.returncode == 0, said.stderr
 
 
-def test_the_demo_compares_every_architecture_on_digits_and_addition(tmp_path):
+def test_the_demo_compares_every_family_on_digits_and_addition(tmp_path):
     import yaml
 
+    from analysis.style import FAMILIES, family
     from workbench.comparison import Comparison
 
     demo = Comparison.from_dict(yaml.safe_load((ROOT / "examples/demo.yaml").read_text()))
-    assert set(demo.architectures) == set(architectures.names())
+    assert set(demo.architectures) <= set(architectures.names())
+    assert {family(name) for name in demo.architectures} == set(FAMILIES)
     assert {*demo.tasks} == {"digits", "addition"}
     assert demo.seeds >= 2
     assert len({e.identity for e in demo.experiments()}) == 20

@@ -3,10 +3,11 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, Self
 
 from architectures.limits import quote
+from architectures.registry import read_options, write_options
 from workbench.errors import UserError
 from workbench.seeds import MAX_SEED
 from workbench.stopping import SOLVED, Goal
@@ -212,10 +213,12 @@ class Experiment:
         values: dict[str, Any] = {"schema": SCHEMA, **json.loads(json.dumps(asdict(self)))}
         for part in ("task", "architecture"):
             del values[part]["path"]
+        # Results from before an option existed keep their identity,
+        values["architecture"]["options"] = write_options(self.architecture.name, values["architecture"]["options"])
         if self.budget.until is None:
-            # Results from before goals existed keep their identity.
+            # those from before goals existed,
             del values["budget"]["until"]
-        # So do those from before numerics could be chosen.
+        # and those from before numerics could be chosen.
         values["numerics"] = self.numerics.non_defaults
         if not values["numerics"]:
             del values["numerics"]
@@ -247,7 +250,9 @@ class Experiment:
         nested: dict[str, Any] = {
             key: from_mapping(section, rest.pop(key, {}), key) for key, section in SECTIONS.items()
         }
-        return from_mapping(cls, {**rest, **nested}, "the configuration")
+        experiment = from_mapping(cls, {**rest, **nested}, "the configuration")
+        part = experiment.architecture
+        return replace(experiment, architecture=replace(part, options=read_options(part.name, part.options)))
 
     @property
     def identity(self) -> str:

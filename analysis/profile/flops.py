@@ -109,9 +109,22 @@ def encoder_cost(encoder: Encoder, batch: int, time: int) -> StepCost | None:
         time: number of steps of each sequence.
     """
     kind = type(encoder)
-    if kind in GATE_SHAPES and isinstance(encoder, RecurrentEncoder):
-        return recurrent_cost(encoder, GATE_SHAPES[kind], batch, time)
+    if isinstance(encoder, RecurrentEncoder) and (gates := gate_shape(encoder)) is not None:
+        return recurrent_cost(encoder, gates, batch, time)
     return FORMULAS[kind](encoder, batch, time) if kind in FORMULAS else None
+
+
+def gate_shape(encoder: RecurrentEncoder) -> GateShape | None:
+    """Returns the shape of an encoder's recurrence; `None` for one that is not in the catalogue."""
+    kind = type(encoder)
+    if kind is LSTM and isinstance(encoder, LSTM):
+        maps, among = len(encoder.parts.maps), 9 if encoder.parts.full_gate_recurrence else 0
+        state = 5 if among else 2
+        # What the maps become, and c.
+        return GateShape(
+            input_matrices=maps, recurrent_matrices=maps + among, state_numbers=state, saved_numbers=maps + 1
+        )
+    return GATE_SHAPES.get(kind)
 
 
 def recurrent_cost(encoder: RecurrentEncoder, gates: GateShape, batch: int, time: int) -> StepCost:

@@ -199,9 +199,15 @@ def discounted_average_states(
 
 
 def run_compiled_cell(
-    cell: Literal["gru", "rnn"], x: Tensor, weight_x: Tensor, bias: Tensor, weight_h: Tensor, start: Tensor
+    cell: native.Cell,
+    x: Tensor,
+    weight_x: Tensor,
+    bias: Tensor,
+    weight_h: Tensor,
+    start: Tensor,
+    options: native.Options = native.NO_OPTIONS,
 ) -> tuple[Tensor, Tensor] | None:
-    """Runs the compiled recurrence of a cell that PyTorch has too, if the compiled backend is chosen.
+    """Runs the compiled recurrence of a cell that PyTorch can run too, if the compiled backend is chosen.
 
     Takes the arguments of `architectures.kernels.native.run_cell` and returns its results, or `None` where PyTorch's
     own implementation is to run: with another backend, on other devices, under autocast, and while PyTorch records.
@@ -210,7 +216,7 @@ def run_compiled_cell(
         return None
     if pick_backend(x) != "compiled":
         return None
-    return native.run_cell(cell, x, weight_x, bias, weight_h, start)
+    return native.run_cell(cell, x, weight_x, bias, weight_h, start, options)
 
 
 def _passes(name: AvailableBackend, x: Tensor, autocast_dtype: torch.dtype | None) -> Passes:

@@ -1,6 +1,7 @@
 """The recurrences in C++ (`native/`), built at first use (`native_build.py`)."""
 
 import functools
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -10,9 +11,19 @@ from torch.autograd.function import once_differentiable
 from architectures.kernels.native_build import BuildError, find_or_build_library
 from architectures.kernels.pointwise import ATTENTIONS, Attention
 
-Cell = Literal["rwa", "rda", "gru", "rnn"]
-NO_OPTIONS = (0, False, False)
-"""The options of a cell that has none: the attention function's index, hidden_tanh, output_tanh."""
+Cell = Literal["rwa", "rda", "gru", "rnn", "lstm", "lstm-3", "lstm-peephole", "lstm-peephole-3"]
+"""The names of the cells. The LSTM's have four maps of [x, h] or three, and with peepholes a longer state."""
+Options = tuple[int, bool, bool]
+"""The options of a cell. Averages: the attention function's index, whether f_h and f_o are tanh. LSTM: the sum of the
+flags of its parts, whether g and c pass through tanh."""
+NO_OPTIONS: Options = (0, False, False)
+"""The options of a cell that has none."""
+LSTM_FLAGS: Mapping[str, int] = {"i": 1, "f": 2, "o": 4}
+"""The flags of the LSTM's gates that have weights; one that is not there is 1."""
+LSTM_COUPLED = 8
+"""The flag of an input gate that is 1 - f."""
+LSTM_GATES = sum(LSTM_FLAGS.values())
+"""The flags of the LSTM with all its gates."""
 
 
 @functools.cache
@@ -37,7 +48,7 @@ def run_cell(
     bias: Tensor,
     weight_h: Tensor,
     start: Tensor,
-    options: tuple[int, bool, bool] = NO_OPTIONS,
+    options: Options = NO_OPTIONS,
 ) -> tuple[Tensor, Tensor]:
     """Runs a cell's recurrence over a batch of sequences; differentiable once.
 
@@ -45,11 +56,11 @@ def run_cell(
         cell: the cell's name.
         x: (batch, time, input_size).
         weight_x: (input_size, columns): a column a unit for the feature, which depends on x alone (u of the averages,
-            W x of the GRU's n; the RNN has none), then a column a unit for each gate.
+            W x of the GRU's n; RNN and LSTM have none), then a column a unit for each gate.
         bias: (columns,).
         weight_h: (units, gate columns), a column a unit for each gate.
         start: (states, batch, units), the state before the first step.
-        options: see `NO_OPTIONS`.
+        options: see `Options`.
 
     Returns:
         The outputs, (batch, time, units), and the state after the last step, (states, batch, units).

@@ -54,7 +54,7 @@ def test_every_architecture_of_the_catalogue_has_one_family() -> None:
 
 @pytest.mark.parametrize("seen", [np.eye(3), DEUTERANOPIA, PROTANOPIA], ids=["normal", "deuteranopia", "protanopia"])
 def test_colours_are_far_apart(seen: list[list[float]]) -> None:
-    colours = {name: lab(np.array(seen) @ linear(style.color)) for name, style in LINE_STYLES.items()}
+    colours = {color: lab(np.array(seen) @ linear(color)) for color in {style.color for style in LINE_STYLES.values()}}
     for one, other in combinations(colours, 2):
         assert np.linalg.norm(colours[one] - colours[other]) > 20, (one, other)
 
@@ -65,8 +65,16 @@ def test_colours_stand_out_on_white() -> None:
         assert 1.05 / (luminance + 0.05) >= 2.95, colour
 
 
-def test_in_grey_the_marker_tells_them_apart() -> None:
-    assert len({style.marker for style in LINE_STYLES.values()}) == len(LINE_STYLES)
+def test_only_relatives_share_a_colour() -> None:
+    for color in {style.color for style in LINE_STYLES.values()}:
+        assert len({family(name) for name, style in LINE_STYLES.items() if style.color == color}) == 1
+
+
+def test_in_grey_marker_and_dash_tell_them_apart() -> None:
+    """The marker alone, except among relatives of others, whose markers are mere lines."""
+    assert len({(style.marker, style.dash) for style in LINE_STYLES.values()}) == len(LINE_STYLES)
+    full = [style.marker for style in LINE_STYLES.values() if not style.hollow]
+    assert len(set(full)) == len(full)
 
 
 def test_own_architectures_collide_with_none() -> None:

@@ -26,8 +26,23 @@ from architectures.kernels.native import Cell
 
 SHAPES = 400
 SEED = 0
-BLOCKS: dict[Cell, tuple[int, int, int]] = {"rwa": (3, 2, 2), "rda": (4, 3, 2), "gru": (4, 3, 1), "rnn": (1, 1, 1)}
+BLOCKS: dict[Cell, tuple[int, int, int]] = {
+    "rwa": (3, 2, 2),
+    "rda": (4, 3, 2),
+    "gru": (4, 3, 1),
+    "rnn": (1, 1, 1),
+    "lstm": (4, 4, 2),
+    "lstm-3": (3, 3, 2),
+    "lstm-peephole": (4, 4, 5),
+    "lstm-peephole-3": (3, 3, 5),
+}
 """For each cell the blocks of columns in weight_x and in weight_h, and the tensors of its state."""
+NUMBERS: dict[Cell, tuple[int, ...]] = {
+    **dict.fromkeys(("rwa", "rda"), (0, 1, 2, 3)),
+    **dict.fromkeys(("lstm", "lstm-peephole"), (7,)),
+    **dict.fromkeys(("lstm-3", "lstm-peephole-3"), (0, 1, 3, 5, 6, 10, 14)),
+}
+"""For a cell that has options, the choices of the first: attention functions, or the LSTM's parts."""
 FLAGS = "-fsanitize=address -fno-omit-frame-pointer -g -O1"
 RUNTIMES = ("libasan.so", "libclang_rt.asan-x86_64.so", "libclang_rt.asan-aarch64.so")
 """AddressSanitizer's library, as GCC and as Clang call it."""
@@ -55,7 +70,7 @@ def draw_shapes(count: int, seed: int) -> Iterator[Shape]:
     rng = random.Random(seed)
     for _ in range(count):
         cell = rng.choice(list(BLOCKS))
-        averages = BLOCKS[cell][2] == 2
+        numbers = NUMBERS.get(cell)
         yield Shape(
             cell=cell,
             dtype=rng.choice([torch.float32, torch.float64]),
@@ -64,7 +79,7 @@ def draw_shapes(count: int, seed: int) -> Iterator[Shape]:
             inputs=rng.choice([1, 2, 3, 16, rng.randint(1, 40)]),
             units=rng.choice([1, 7, 8, 9, 15, 16, 17, 31, 32, 33, rng.randint(1, 80)]),
             threads=rng.choice([1, 2, 5]),
-            options=(rng.randrange(4), rng.random() < 0.5, rng.random() < 0.5) if averages else native.NO_OPTIONS,
+            options=(rng.choice(numbers), rng.random() < 0.5, rng.random() < 0.5) if numbers else native.NO_OPTIONS,
             strided=rng.random() < 0.5,
         )
 

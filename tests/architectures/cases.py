@@ -19,6 +19,10 @@ BIDIRECTIONAL = {"han-bidirectional"}
 """The names that may look ahead, and so cannot resume from a state."""
 
 
+STEPWISE: frozenset[str] = frozenset()
+"""The names whose layers PyTorch runs step by step."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Case:
     """An encoder under test: its name and options, and the properties that follow from them."""
@@ -35,14 +39,24 @@ class Case:
         return self.name not in BIDIRECTIONAL
 
     @property
+    def stepwise(self) -> bool:
+        """Whether every step is a dozen calls of PyTorch, so that sequences of thousands of steps take seconds."""
+        return self.name in STEPWISE or bool(self.options.get("full_gate_recurrence"))
+
+    @property
     def id(self) -> str:
         chosen = (f"{key}={value}" for key, value in self.options.items() if key != "hidden_size")
         return " ".join([self.name, *chosen]) if self.is_variant else self.name
 
 
 def _recurrent() -> Iterator[Case]:
-    for name in ("rnn", "lstm", "gru", "rwa", "rda", "rda-exp-tanh", "rda-sigmoid-id"):
+    for name in ("rnn", "lstm", "lstm-peephole", "lstm-coupled", "gru", "rwa", "rda", "rda-exp-tanh", "rda-sigmoid-id"):
         yield Case(name=name, options={"hidden_size": 5}, is_variant=False)
+    yield Case(
+        name="lstm-peephole", options={"hidden_size": 4, "num_layers": 2, "coupled": True, "learn_initial_state": True}
+    )
+    yield Case(name="lstm", options={"hidden_size": 5, "forget_gate": False, "output_gate": False})
+    yield Case(name="lstm", options={"hidden_size": 4, "full_gate_recurrence": True, "input_activation": False})
     for name in ("rnn", "lstm", "gru"):
         yield Case(name=name, options={"hidden_size": 5, "learn_initial_state": True})
         yield Case(name=name, options={"hidden_size": 4, "num_layers": 2, "learn_initial_state": True})

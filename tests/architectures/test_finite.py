@@ -1,22 +1,35 @@
 """Law 6: long sequences of large numbers give finite values and gradients."""
 
+import pytest
 import torch
 
 from tests.architectures.cases import CASES, INPUT_SIZE, Case, make_encoder, noise, parametrize_cases
 
 TIME = 20_000
+SHORTER = 600
+"""Steps of those that take a second for a thousand."""
 
 
-@parametrize_cases(CASES, slow=lambda case: case.name in ("rda", "rwa", "gru", "rnn"))
-def test_long_and_large_stays_finite(case: Case) -> None:
-    """The input is 20,000 steps in single precision, a thousand times larger than usual. Architectures with a `reach`
-    get the whole length."""
-    reach = {"reach": TIME} if "reach" in case.options else {}
+def check_finite(case: Case, time: int) -> None:
+    """Checks a sequence in single precision, a thousand times larger than usual. Architectures with a `reach` get the
+    whole length."""
+    reach = {"reach": time} if "reach" in case.options else {}
     encoder = make_encoder(case, dtype=torch.float32, fresh=True, **reach)
-    x = (1000 * noise(1, TIME, INPUT_SIZE, dtype=torch.float32)).requires_grad_()
+    x = (1000 * noise(1, time, INPUT_SIZE, dtype=torch.float32)).requires_grad_()
     y, _ = encoder(x)
     assert y.isfinite().all()
     (y * noise(*y.shape, seed=1, dtype=torch.float32)).sum().backward()
     for name, value in [("x", x), *encoder.named_parameters()]:
         assert value.grad is not None, name
         assert value.grad.isfinite().all(), name
+
+
+@parametrize_cases(CASES, slow=lambda case: case.name in ("rda", "rwa", "gru", "rnn"))
+def test_long_and_large_stays_finite(case: Case) -> None:
+    check_finite(case, SHORTER if case.stepwise else TIME)
+
+
+@pytest.mark.slow
+@parametrize_cases(case for case in CASES if case.stepwise)
+def test_as_long_stays_finite_step_by_step(case: Case) -> None:
+    check_finite(case, TIME)

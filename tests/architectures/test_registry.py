@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
         ("lstn", "did you mean 'lstm'?"),
         ("lstn", "unknown architecture 'lstn'"),
         ("rda_exp_tanh", "did you mean 'rda-exp-tanh'"),
-        ("HAN", "; known: rnn, lstm, gru"),
+        ("HAN", "; known: rnn, lstm, lstm-peephole"),
         ("zzz", "(a custom one is named package.module:Class)"),
         (":Thing", "'' is not a module name"),
         (".lstm:LSTM", "'.lstm' is not a module name"),

@@ -95,6 +95,8 @@ def test_a_search_space_is_plain_data(name: str, time: int) -> None:
         ("rnn", RECURRENT),
         ("rwa", RECURRENT),
         ("lstm", RECURRENT | {"chrono"}),
+        ("lstm-peephole", RECURRENT | {"chrono"}),
+        ("lstm-coupled", RECURRENT | {"chrono"}),
         ("gru", RECURRENT | {"chrono"}),
         ("rda", RECURRENT | {"chrono", "attention", "hidden", "output"}),
         ("rda-exp-tanh", RECURRENT | {"chrono"}),

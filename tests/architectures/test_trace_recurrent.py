@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from architectures import State, Trace, influence
+from architectures.state import iter_tensors
 from tests.architectures.cases import (
     CASES,
     INPUT_SIZE,
@@ -16,7 +17,6 @@ from tests.architectures.cases import (
     make_encoder,
     noise,
     parametrize_cases,
-    state_leaf,
 )
 from tests.architectures.definitions.averaging import activations
 from tests.architectures.definitions.common import initial_state, split_layers
@@ -56,7 +56,7 @@ def layer_runs(case: Case) -> Iterator[LayerRun]:
             if state is None:
                 start = expected_start(case, layer_parameters, layer.y)
             else:
-                start = tuple(state_leaf(state, index, part) for part in range(1 if case.name in ("rnn", "gru") else 2))
+                start = tuple(iter_tensors(state[index] if isinstance(state, tuple) else None))
             yield LayerRun(trace=layer, parameters=layer_parameters, x=layer_input, start=start)
             layer_input = layer.y
 
@@ -91,15 +91,19 @@ def test_rnn_is_the_tanh_of_its_trace(case: Case) -> None:
         assert_close(run.trace.gates["a"].tanh(), run.trace.y)
 
 
-@parametrize_cases(cases_named("lstm"))
+@parametrize_cases(cases_named("lstm", "lstm-peephole", "lstm-coupled"))
 def test_lstm_follows_from_its_gates(case: Case) -> None:
-    """c from f, i and g; then o tanh(c)."""
+    """c from f, i and g; then o tanh(c). A gate that is not there is 1, or 1 - f."""
     for run in layer_runs(case):
         trace = run.trace
         assert trace.gates is not None
         assert trace.gates["f"] is trace.retention
         assert trace.gates["i"] is trace.write
         assert_close(trace.gates["o"] * accumulate(trace, run.start[1]).tanh(), trace.y)
+        for gate, option in (("f", "forget_gate"), ("o", "output_gate")):
+            assert bool((trace.gates[gate] == 1).all()) is not case.options.get(option, True)
+        if case.name == "lstm-coupled" or case.options.get("coupled"):
+            assert_close(trace.gates["i"], 1 - trace.gates["f"])
 
 
 @parametrize_cases(cases_named("gru"))

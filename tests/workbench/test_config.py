@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from architectures.registry import get_entry
 from tests.workbench.experiments import small
 from workbench.comparison import Comparison
 from workbench.config import SCHEMA, TUNING_SEED, Budget, Experiment, Optimization, Part
@@ -42,6 +43,32 @@ def test_a_configuration_survives_being_written_and_read():
     again = Experiment.from_dict(experiment.to_dict())
     assert again == experiment
     assert again.identity == experiment.identity
+
+
+@pytest.mark.parametrize(
+    ("name", "identity"),
+    [
+        ("rnn", "8e5379f1aef1"),
+        ("lstm", "c44386d7462a"),
+        ("gru", "2a12f87c6d7f"),
+        ("rwa", "081e30232cf5"),
+        ("rda", "1795709d413f"),
+        ("rda-sigmoid-id", "e93c4e49c7db"),
+    ],
+)
+def test_results_from_before_an_option_existed_keep_their_identity(name, identity):
+    """An option that came later is part of it where it changes something."""
+    experiment = small(name)
+    assert experiment.identity == identity
+    again = Experiment.from_dict(experiment.to_dict())
+    assert again == experiment
+    for option, value in get_entry(name).later.items():
+        assert option not in experiment.to_dict()["architecture"]["options"]
+        assert again.architecture.options[option] == value
+    if name == "lstm":
+        other = small(name, architecture_options={"coupled": True})
+        assert other.identity != identity
+        assert Experiment.from_dict(other.to_dict()) == other
 
 
 @pytest.mark.parametrize(

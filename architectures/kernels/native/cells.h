@@ -1,5 +1,5 @@
 // The cells: the pointwise formulas of one step, forward and backward, for one vector of units. There are the averages
-// (RWA, RDA), the GRU and the plain RNN.
+// (RWA, RDA), the GRU and the plain RNN; the LSTM and its variants are in lstm.h.
 //
 // A cell has `gates` sums over [x | 1 | h] and, if `features` is 1, one over [x | 1]. Its state consists of `carried`
 // vectors, and `kept()` vectors of each step are saved for the backward pass. The weights of x are 0 in
@@ -10,12 +10,19 @@
 
 namespace workbench {
 
+// The attention function and activations of the averages. The LSTM has its own meanings for them (lstm.h).
 struct Options {
   int64_t attention;
   bool hidden_tanh, output_tanh;
 };
 
 enum Attention : int64_t { kExp, kSigmoid, kSoftplus, kRelu };
+
+template <class S>
+inline Vec<S> sigmoid(Vec<S> x) {
+  const Vec<S> e = exp_negative(-abs<S>(x)), keep = 1 / (1 + e);
+  return x < 0 ? e * keep : keep;
+}
 
 // Computes alpha = log f_a(p) and its slope.
 template <class S>
@@ -119,13 +126,8 @@ struct GRU {
   int kept() const { return 4; }
   Vec<S> start(const Vec<S>* state) const { return state[0]; }
 
-  static Vec<S> sigmoid(Vec<S> x) {
-    const Vec<S> e = exp_negative(-abs<S>(x)), keep = 1 / (1 + e);
-    return x < 0 ? e * keep : keep;
-  }
-
   void forward(const Vec<S>* sums, Vec<S> u, Vec<S>* state, Vec<S>* keep, Vec<S>& h, Vec<S>& y) const {
-    const Vec<S> r = sigmoid(sums[0]), z = sigmoid(sums[1]), n = tanh(u + r * sums[2]);
+    const Vec<S> r = sigmoid<S>(sums[0]), z = sigmoid<S>(sums[1]), n = tanh(u + r * sums[2]);
     state[0] = h = y = n + z * (state[0] - n);
     if (!keep) return;
     keep[0] = r;

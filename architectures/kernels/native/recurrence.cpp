@@ -1,4 +1,4 @@
-// The recurrences of the RWA, the RDA, the GRU and the RNN and their gradients, as PyTorch operators. The rows of a
+// The recurrences of the RWA, the RDA, the LSTM, the GRU and the RNN and their gradients, as PyTorch operators. The rows of a
 // batch are divided among threads, each of which runs its sequences from the first step to the last.
 
 #include <torch/library.h>
@@ -7,6 +7,7 @@
 
 #include "backward.h"
 #include "forward.h"
+#include "lstm.h"
 
 namespace workbench {
 
@@ -16,6 +17,10 @@ auto with_cell(std::string_view name, const Options& options, Work&& work) {
   if (name == "rwa") return work(Average<S, 2>{options});
   if (name == "rda") return work(Average<S, 3>{options});
   if (name == "gru") return work(GRU<S>{});
+  if (name == "lstm") return work(LSTM<S, 4, false>{options});
+  if (name == "lstm-3") return work(LSTM<S, 3, false>{options});
+  if (name == "lstm-peephole") return work(LSTM<S, 4, true>{options});
+  if (name == "lstm-peephole-3") return work(LSTM<S, 3, true>{options});
   TORCH_CHECK_VALUE(name == "rnn", "there is no cell ", name);
   return work(RNN<S>{});
 }

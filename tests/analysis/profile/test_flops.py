@@ -20,8 +20,9 @@ from tests.architectures.cases import INPUT_SIZE
 from tests.architectures.definitions import DEFINITIONS
 
 BATCH, TIME = 3, 12
-RECURRENT = ("rnn", "lstm", "gru", "rwa", "rda", "rda-exp-tanh", "rda-sigmoid-id")
+RECURRENT = ("rnn", "lstm", "lstm-peephole", "lstm-coupled", "gru", "rwa", "rda", "rda-exp-tanh", "rda-sigmoid-id")
 DEPTHS = [(name, {"hidden_size": 5, "num_layers": layers}) for name in RECURRENT for layers in (1, 2)]
+DEPTHS += [("lstm", {"hidden_size": 5, "full_gate_recurrence": True})]
 LEVELS = [
     ("han", {"hidden_size": 4, "window": 3, "num_layers": 2}),
     ("han", {"hidden_size": 4, "window": 20, "num_layers": 1}),

@@ -24,6 +24,8 @@ Definition = Callable[[Mapping[str, Tensor], Tensor, Mapping[str, Any], list[int
 DEFINITIONS: Mapping[str, Definition] = {
     "rnn": rnn,
     "lstm": lstm,
+    "lstm-peephole": partial(lstm, peepholes=True),
+    "lstm-coupled": partial(lstm, coupled=True),
     "gru": gru,
     "rwa": rwa,
     "rda": rda,

@@ -1,4 +1,4 @@
-"""Tests of the compiled GRU and RNN against PyTorch's own."""
+"""Tests of the compiled LSTM, GRU and RNN against PyTorch's own."""
 
 from typing import Literal
 
@@ -8,11 +8,12 @@ from torch import Tensor
 
 from architectures.gru import GRULayer
 from architectures.kernels import native
+from architectures.lstm import LSTMLayer
 from architectures.recurrent import TorchLayer
 from architectures.rnn import RNNLayer
 from tests.architectures.cases import assert_close, noise
 
-LAYERS: dict[str, type[TorchLayer]] = {"gru": GRULayer, "rnn": RNNLayer}
+LAYERS: dict[str, type[TorchLayer]] = {"gru": GRULayer, "rnn": RNNLayer, "lstm": LSTMLayer}
 Outcome = tuple[Tensor, Tensor, tuple[Tensor, ...]]
 each_cell = pytest.mark.parametrize("name", LAYERS)
 
@@ -32,12 +33,18 @@ def make_layer(name: str, units: int, inputs: int = 3, dtype: torch.dtype = torc
     return layer.to(dtype)
 
 
+def run_layer(layer: TorchLayer, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the outputs and the last state; the LSTM's c starts as its h does, reversed."""
+    y, after = layer(x, (h, h.flip(1))[: layer.num_states])
+    return y, torch.cat(after, dim=1)
+
+
 def run_with_gradients(
     layer: TorchLayer, x: Tensor, h: Tensor, backend: Literal["compiled", "eager"], monkeypatch: pytest.MonkeyPatch
 ) -> Outcome:
-    """Returns the outputs, the last h, and the gradients of x, h and every parameter."""
+    """Returns the outputs, the last state, and the gradients of x, h and every parameter."""
     monkeypatch.setenv("WORKBENCH_BACKEND", backend)
-    y, (last,) = layer(x, (h,))
+    y, last = run_layer(layer, x, h)
     score = (y * noise(*y.shape, seed=7).to(y)).sum() + (last * noise(*last.shape, seed=8).to(y)).sum()
     return y.detach(), last.detach(), torch.autograd.grad(score, [x, h, *layer.parameters()])
 
@@ -70,8 +77,7 @@ def test_gradients_are_those_of_finite_differences(name: str, monkeypatch: pytes
     inputs = (noise(2, 4, 3, seed=9).requires_grad_(), noise(2, 3, seed=10).requires_grad_())
 
     def run(x: Tensor, h: Tensor, *_: Tensor) -> tuple[Tensor, Tensor]:
-        y, (last,) = layer(x, (h,))
-        return y, last
+        return run_layer(layer, x, h)
 
     assert torch.autograd.gradcheck(run, (*inputs, *layer.parameters()))
 
@@ -90,12 +96,12 @@ def test_pytorch_runs_what_the_kernel_does_not_support(name: str, monkeypatch: p
 
     monkeypatch.setattr(type(layer.core), "forward", recorded_forward)
     monkeypatch.setenv("WORKBENCH_BACKEND", "auto")
-    expected, _ = layer(x, (h,))
+    expected, _ = run_layer(layer, x, h)
     assert not calls
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert_close(layer(x, (h,))[0].float(), expected, 0.05)
+        assert_close(run_layer(layer, x, h)[0].float(), expected, 0.05)
     monkeypatch.setenv("WORKBENCH_BACKEND", "eager")
-    assert_close(layer(x, (h,))[0], expected, 1e-6)
+    assert_close(run_layer(layer, x, h)[0], expected, 1e-6)
     assert calls == [name, name]
 
 
@@ -104,11 +110,11 @@ def test_operands_that_do_not_fit_are_refused(name: str) -> None:
     """PyTorch's own layers would refuse them too; the kernel's loops do not check sizes."""
     layer, x = make_layer(name, 4), noise(2, 5, 3)
     with pytest.raises(ValueError, match="the state must be of shape"):
-        layer(x, (torch.zeros(3, 4, dtype=torch.float64),))
+        run_layer(layer, x, torch.zeros(3, 4, dtype=torch.float64))
     with pytest.raises(ValueError, match="the state must be of shape"):
-        layer(x, (torch.zeros(2, 5, dtype=torch.float64),))
+        run_layer(layer, x, torch.zeros(2, 5, dtype=torch.float64))
     with pytest.raises(TypeError, match="must be"):
-        layer(x, (torch.zeros(2, 4),))
+        run_layer(layer, x, torch.zeros(2, 4))
 
 
 @each_cell
@@ -127,10 +133,10 @@ def test_infinity_spreads_no_further_than_in_pytorch(
     outcomes = []
     for backend in ("compiled", "eager"):
         monkeypatch.setenv("WORKBENCH_BACKEND", backend)
-        y, (last,) = layer(x, (h,))
+        y, last = run_layer(layer, x, h)
         (of_h,) = torch.autograd.grad(y[:, :2].sum() + y[0].sum(), h)
         outcomes.append((y.detach(), last.detach(), of_h))
     torch.testing.assert_close(outcomes[0], outcomes[1], rtol=1e-5, atol=1e-5, equal_nan=True)
     assert bool(outcomes[0][0][1, 2:].isfinite().all()) is (value == value)
     monkeypatch.setenv("WORKBENCH_BACKEND", "compiled")
-    assert torch.equal(outcomes[0][0][[0, 2]], layer(clean, (h,))[0][[0, 2]])
+    assert torch.equal(outcomes[0][0][[0, 2]], run_layer(layer, clean, h)[0][[0, 2]])
