@@ -106,7 +106,17 @@ LINE_STYLES: Mapping[str, LineStyle] = {
     "lstm": LineStyle(color="#003e7f", dash=SOLID, marker="s"),
     "lstm-peephole": LineStyle(color="#003e7f", dash=DASHED, marker="1", hollow=True),
     "lstm-coupled": LineStyle(color="#003e7f", dash=DASH_DOT, marker="2", hollow=True),
+    "lstm-layernorm": LineStyle(color="#003e7f", dash=LONG, marker="3", hollow=True),
+    "lstm-mi": LineStyle(color="#003e7f", dash=DOTTED, marker="4", hollow=True),
+    "depth-gated-lstm": LineStyle(color="#003e7f", dash=SOLID, marker="+", hollow=True),
+    "grid-lstm": LineStyle(color="#003e7f", dash=LONG, marker="+", hollow=True),
     "gru": LineStyle(color="#6d7aff", dash=DASHED, marker="D"),
+    "mut1": LineStyle(color="#6d7aff", dash=SOLID, marker="1", hollow=True),
+    "mut2": LineStyle(color="#6d7aff", dash=SOLID, marker="2", hollow=True),
+    "mut3": LineStyle(color="#6d7aff", dash=SOLID, marker="3", hollow=True),
+    "rhn": LineStyle(color="#6d7aff", dash=DASH_DOT, marker="+", hollow=True),
+    "mrnn": LineStyle(color="#6d6d6d", dash=DASHED, marker="+", hollow=True),
+    "clockwork-rnn": LineStyle(color="#6d6d6d", dash=SOLID, marker="4", hollow=True),
     "rwa": LineStyle(color="#14a963", dash=SOLID, marker="^"),
     "rda": LineStyle(color="#af4721", dash=SOLID, marker="o"),
     "rda-exp-tanh": LineStyle(color="#571f07", dash=DASHED, marker="v"),
@@ -120,8 +130,11 @@ and have a contrast of 3:1 or more against white. Relatives of an architecture s
 and dash: more colors could not be told apart. Markers of mere lines are hollow, as their edge is all there is."""
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {
-    "recurrent": ("rnn",),
-    "gated": ("lstm", "lstm-peephole", "lstm-coupled", "gru"),
+    "recurrent": ("rnn", "mrnn", "clockwork-rnn"),
+    "gated": (
+        *("lstm", "lstm-peephole", "lstm-coupled", "lstm-layernorm", "lstm-mi", "depth-gated-lstm", "grid-lstm"),
+        *("gru", "mut1", "mut2", "mut3", "rhn"),
+    ),
     "averaging": ("rwa", "rda", "rda-exp-tanh", "rda-sigmoid-id"),
     "convolutional": ("tcn",),
     "attention": ("han", "han-bidirectional"),

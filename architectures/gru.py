@@ -1,21 +1,28 @@
 """The gated recurrent unit."""
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from architectures.gru_reset_before import ResetBeforeLayer
 from architectures.initialisation import chrono_, chrono_choices
 from architectures.kernels import run_compiled_cell
-from architectures.recurrent import RecurrentEncoder, TorchLayer, stack_layers
+from architectures.limits import quote
+from architectures.recurrent import RecurrentEncoder, RecurrentLayer, TorchLayer, stack_layers
 from architectures.state import GRUState
 from architectures.trace import Trace
 
+Reset = Literal["behind", "before"]
+
 
 class GRU(RecurrentEncoder):
-    """The gated recurrent unit h_t = z_t h_{t-1} + (1 - z_t) n_t, with the reset gate behind the recurrent product.
+    """The gated recurrent unit h_t = z_t h_{t-1} + (1 - z_t) n_t.
 
-    Source: Cho et al. 2014, arXiv 1406.1078v1, section 2.3, whose z this is; the place of the reset gate is cuDNN's.
+        behind: n_t = tanh(W x_t + b + r_t (U h_{t-1} + c))        before: n_t = tanh(W x_t + b + U (r_t h_{t-1}))
+
+    Source: Cho et al. 2014, arXiv 1406.1078v1, section 2.3, whose z this is; their reset gate stands before the
+    recurrent product, cuDNN's, the default here, behind it.
     The biases of z, which retains, start at 1, as those of the LSTM's forget gate and of the RDA's discount do (RDA
     paper, section 6.1, which names no gate of the GRU); the other biases start at 0. The published GRU figures of that
     paper are likely those of TensorFlow 1, whose `GRUCell` has the reset gate before the recurrent product and starts
@@ -31,6 +38,7 @@ class GRU(RecurrentEncoder):
         dropout: rate between layers.
         learn_initial_state: whether h_0 is learned, or 0.
         chrono: longest span T, in steps, that units are to remember at the start.
+        reset: where the reset gate stands: behind the recurrent product, or before it. Only the first has kernels.
     """
 
     compiled = True
@@ -43,8 +51,12 @@ class GRU(RecurrentEncoder):
         dropout: float = 0.0,
         learn_initial_state: bool = False,
         chrono: int | None = None,
+        reset: Reset = "behind",
     ) -> None:
-        layers = stack_layers(GRULayer, input_size, hidden_size, num_layers, learn_initial_state, chrono)
+        if reset not in get_args(Reset):
+            raise ValueError(f"reset must be behind or before, not {quote(reset)}")
+        kind: type[RecurrentLayer] = GRULayer if reset == "behind" else ResetBeforeLayer
+        layers = stack_layers(kind, input_size, hidden_size, num_layers, learn_initial_state, chrono)
         super().__init__(input_size, layers, hidden_size, dropout)
 
     @classmethod

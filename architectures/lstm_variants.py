@@ -1,5 +1,6 @@
 """Layers of the LSTM's variants: with peepholes, and with parts left out (Greff et al. 2015, arXiv 1503.04069)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -62,14 +63,24 @@ class LSTMVariantLayer(StepwiseLayer):
         """Returns (h, c), and i, f, g and o."""
         weight_h, peepholes = weights
         h, c = state
+        return self.finish_step(self.add_products(given, h, weight_h), c, peepholes)
+
+    def add_products(self, given: Sequence[Tensor], h: Tensor, weight_h: Tensor) -> dict[str, Tensor]:
+        """Returns the sums of the maps, by name, from their products with x and the state h before."""
         products = (h @ weight_h).split(self.hidden_size, dim=1)
-        sums = {name: a + b for name, a, b in zip(self.parts.maps, given, products, strict=True)}
-        return self.finish_step(sums, c, peepholes)
+        return {name: a + b for name, a, b in zip(self.parts.maps, given, products, strict=True)}
 
     def finish_step(
-        self, sums: dict[str, Tensor], c: Tensor, peepholes: dict[str, Tensor]
+        self, sums: dict[str, Tensor], c: Tensor, peepholes: dict[str, Tensor], entering: Tensor | None = None
     ) -> tuple[tuple[Tensor, ...], Seen]:
-        """Returns (h, c) after a step, and i, f, g and o, from the sums of the maps and c before it."""
+        """Returns (h, c) after a step, and i, f, g and o.
+
+        Args:
+            sums: of the maps, by name.
+            c: before the step.
+            peepholes: by gate.
+            entering: what c gets besides.
+        """
 
         def gate(name: str, cell: Tensor) -> Tensor:
             if name not in sums:
@@ -79,7 +90,7 @@ class LSTMVariantLayer(StepwiseLayer):
         f = gate("f", c)
         i = 1 - f if self.parts.coupled else gate("i", c)
         g = sums["g"].tanh() if self.parts.input_activation else sums["g"]
-        c = f * c + i * g
+        c = f * c + i * g if entering is None else f * c + i * g + entering
         o = gate("o", c)
         h = o * (c.tanh() if self.parts.output_activation else c)
         return (h, c), {"i": i, "f": f, "g": g, "o": o}
@@ -162,8 +173,7 @@ class FullGateRecurrenceLayer(LSTMVariantLayer):
         """Returns (h, c, i, f, o), and i, f, g and o."""
         weight_h, peepholes, weight_gates = weights
         h, c, *gates = state
-        products = (h @ weight_h).split(self.hidden_size, dim=1)
-        sums = {name: a + b for name, a, b in zip(self.parts.maps, given, products, strict=True)}
+        sums = self.add_products(given, h, weight_h)
         among = linear(torch.cat(gates, dim=1), weight_gates).split(self.hidden_size, dim=1)
         for name, product in zip(PEEPHOLES, among, strict=True):
             sums[name] = sums[name] + product

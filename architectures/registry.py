@@ -60,11 +60,42 @@ ARCHITECTURES: Mapping[str, RegistryEntry] = {
         summary="LSTM whose input gate is 1 - f (Greff et al. 2015)",
         fixed={"coupled": True},
     ),
+    "lstm-layernorm": RegistryEntry(
+        path="architectures.lstm_layernorm:LayerNormLSTM", summary="LSTM with layer normalisation (Ba et al. 2016)"
+    ),
+    "lstm-mi": RegistryEntry(
+        path="architectures.lstm_mi:MultiplicativeLSTM", summary="LSTM with multiplicative integration (Wu et al. 2016)"
+    ),
+    "depth-gated-lstm": RegistryEntry(
+        path="architectures.depth_gated_lstm:DepthGatedLSTM",
+        summary="LSTMs whose cells a gate lets into the layer above (Yao et al. 2015)",
+    ),
+    "grid-lstm": RegistryEntry(
+        path="architectures.grid_lstm:GridLSTM",
+        summary="LSTM with a memory along depth, too (Kalchbrenner et al. 2016)",
+    ),
     "gru": RegistryEntry(
         path="architectures.gru:GRU",
         summary="gated recurrent unit (Cho et al. 2014)",
         # The bias of its update gate started at 0.
         revision=2,
+        later={"reset": "behind"},
+    ),
+    **{
+        f"mut{variant}": RegistryEntry(
+            path="architectures.mut:MUT",
+            summary=f"MUT{variant}, a gated unit found by search (Jozefowicz et al. 2015)",
+            fixed={"variant": variant},
+        )
+        for variant in (1, 2, 3)
+    },
+    "rhn": RegistryEntry(path="architectures.rhn:RHN", summary="recurrent highway network (Zilly et al. 2017)"),
+    "mrnn": RegistryEntry(
+        path="architectures.mrnn:MRNN", summary="multiplicative recurrent network (Sutskever et al. 2011)"
+    ),
+    "clockwork-rnn": RegistryEntry(
+        path="architectures.clockwork_rnn:ClockworkRNN",
+        summary="recurrent network in modules of different speed (Koutnik et al. 2014)",
     ),
     "rwa": RegistryEntry(path="architectures.rwa:RWA", summary="recurrent weighted average (Ostmeyer and Cowell 2017)"),
     "rda": RegistryEntry(

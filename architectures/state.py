@@ -44,6 +44,45 @@ class GRUState(NamedTuple):
     h: Any
 
 
+class MUTState(NamedTuple):
+    """A layer of MUT1, MUT2 or MUT3."""
+
+    h: Any
+
+
+class DepthGatedState(NamedTuple):
+    """A layer of the depth-gated LSTM."""
+
+    h: Any
+    c: Any
+
+
+class ClockworkState(NamedTuple):
+    """A layer of the clockwork network: h, and the step's number modulo the slowest period, (batch, 1)."""
+
+    h: Any
+    clock: Any
+
+
+class RHNState(NamedTuple):
+    """A layer of the recurrent highway network."""
+
+    y: Any
+
+
+class MRNNState(NamedTuple):
+    """A layer of the multiplicative recurrent network."""
+
+    h: Any
+
+
+class GridState(NamedTuple):
+    """A layer of the grid LSTM: h and the memory m along time."""
+
+    h: Any
+    m: Any
+
+
 class RWAState(NamedTuple):
     """A layer of the RWA: r = n / d and l = log d."""
 
@@ -72,7 +111,22 @@ class LevelState(NamedTuple):
     values: Any
 
 
-NAMED_STATES = (RNNState, LSTMState, FullGateState, GRUState, RWAState, RDAState, BlockState, LevelState)
+NAMED_STATES = (
+    RNNState,
+    LSTMState,
+    FullGateState,
+    GRUState,
+    MUTState,
+    DepthGatedState,
+    ClockworkState,
+    RHNState,
+    MRNNState,
+    GridState,
+    RWAState,
+    RDAState,
+    BlockState,
+    LevelState,
+)
 # Names and tensors alone, so that a checkpoint which holds them loads with weights only.
 torch.serialization.add_safe_globals(list(NAMED_STATES))
 

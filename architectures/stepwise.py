@@ -1,7 +1,7 @@
 """Recurrent layers that PyTorch runs one step after another, for architectures that it has no layer of."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -10,11 +10,9 @@ from torch.nn.functional import linear
 
 from architectures.initialisation import xavier_
 from architectures.limits import check_flag
-from architectures.recurrent import RecurrentLayer
+from architectures.recurrent import RecurrentLayer, has_hooks
 from architectures.trace import Trace
 
-Steps = tuple[tuple[Tensor, ...], ...]
-"""For each step the slices (batch, units) of what is known before the first one."""
 Seen = Mapping[str, Tensor]
 """Quantities of a step by name, each (batch, units)."""
 
@@ -31,11 +29,16 @@ class StepwiseLayer(RecurrentLayer):
         check_flag(learn_initial_state=learn_initial_state)
         self.input_size, self.hidden_size = input_size, hidden_size
         self.initial = (
-            nn.ParameterList(torch.zeros(hidden_size) for _ in range(self.num_states)) if learn_initial_state else None
+            nn.ParameterList(torch.zeros(hidden_size) for _ in range(self.num_learned)) if learn_initial_state else None
         )
 
-    def add_weights(self, inputs: int, recurrent: int) -> None:
-        """Adds `weight_x` and `bias` of that many matrices of the input, and `weight_h` of the recurrence.
+    @property
+    def num_learned(self) -> int:
+        """The number of tensors of the state that may be learned, which come first: by default all."""
+        return self.num_states
+
+    def add_weights(self, inputs: int, recurrent: int, biases: int | None = None) -> None:
+        """Adds `weight_x` of that many matrices of the input, `weight_h` of the recurrence, and `bias`.
 
         They start as the RDA paper has it (section 6.1): Xavier weights, each matrix with the fan of its whole gate,
         and zero biases.
@@ -43,7 +46,7 @@ class StepwiseLayer(RecurrentLayer):
         units, fan_in = self.hidden_size, self.input_size + self.hidden_size
         self.weight_x = nn.Parameter(torch.empty(inputs * units, self.input_size))
         self.weight_h = nn.Parameter(torch.empty(recurrent * units, units))
-        self.bias = nn.Parameter(torch.zeros(inputs * units))
+        self.bias = nn.Parameter(torch.zeros((inputs if biases is None else biases) * units))
         xavier_(self.weight_x, fan_in, units)
         xavier_(self.weight_h, fan_in, units)
 
@@ -82,29 +85,37 @@ class StepwiseLayer(RecurrentLayer):
     def make_trace(self, y: Tensor, seen: Seen) -> Trace:
         """Returns the trace, from the outputs and the quantities of all steps, (batch, time, units) each."""
 
+    def run(
+        self, x: Tensor, state: tuple[Tensor, ...], traced: bool = False
+    ) -> Iterator[tuple[tuple[Tensor, ...], Seen]]:
+        """Yields what `step` returns for each step.
+
+        Args:
+            x: the input.
+            state: before the first step.
+            traced: whether the quantities of the steps are read.
+        """
+        weights, state = self.weights(), tuple(state)
+        # One operation for all steps, whose gradient is one, too; that of a slice would be as large as the whole.
+        for given in zip(*(part.unbind(1) for part in self.before_steps(x)), strict=True):
+            after, seen = self.step(given, state, weights)
+            state = after[: self.num_states]
+            yield after, seen
+
+    def make_output(self, states: list[tuple[Tensor, ...]]) -> Tensor:
+        """Returns the output, (batch, time, units), from what every step returned: by default the first of it."""
+        return torch.stack([state[0] for state in states], dim=1)
+
     def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Runs all steps."""
-        weights, outputs = self.weights(), []
-        state = tuple(state)
-        for given in self._steps(x):
-            state, _ = self.step(given, state, weights)
-            outputs.append(state[0])
-        return torch.stack(outputs, dim=1), self.state_class(*state)
+        states = [after for after, _ in self.run(x, state)]
+        return self.make_output(states), self.state_class(*states[-1][: self.num_states])
 
     def trace(self, x: Tensor, state: tuple[Tensor, ...]) -> Trace:
         """Returns a trace of what every step has seen."""
-        if self._forward_pre_hooks:
+        if has_hooks(self):
             # Pruning computes the weights in one, which only a call of the layer runs.
             self(x, state)
-        weights, outputs, all_seen = self.weights(), [], []
-        state = tuple(state)
-        for given in self._steps(x):
-            state, seen = self.step(given, state, weights)
-            outputs.append(state[0])
-            all_seen.append(seen)
+        states, all_seen = zip(*self.run(x, state, traced=True), strict=True)
         stacked = {name: torch.stack([seen[name] for seen in all_seen], dim=1) for name in all_seen[0]}
-        return self.make_trace(torch.stack(outputs, dim=1), stacked)
-
-    def _steps(self, x: Tensor) -> Steps:
-        # One operation for all steps, whose gradient is one, too; a slice of each would write as much as the whole.
-        return tuple(zip(*(part.unbind(1) for part in self.before_steps(x)), strict=True))
+        return self.make_trace(self.make_output(list(states)), stacked)

@@ -18,13 +18,22 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from analysis.profile.gate_shapes import GateShape, layer_shape
 from architectures.base import Encoder, typed_children
+from architectures.clockwork_rnn import ClockworkRNN
+from architectures.depth_gated_lstm import DepthGatedLSTM
+from architectures.grid_lstm import GridLSTM
 from architectures.gru import GRU
 from architectures.han import HAN
 from architectures.han_bidirectional import BidirectionalHAN
 from architectures.lstm import LSTM
+from architectures.lstm_layernorm import LayerNormLSTM
+from architectures.lstm_mi import MultiplicativeLSTM
+from architectures.mrnn import MRNN
+from architectures.mut import MUT
 from architectures.rda import RDA
-from architectures.recurrent import RecurrentEncoder
+from architectures.recurrent import RecurrentEncoder, RecurrentLayer
+from architectures.rhn import RHN
 from architectures.rnn import RNN
 from architectures.rwa import RWA
 from architectures.tcn import TCN, ResidualBlock
@@ -75,29 +84,15 @@ class StepCost:
         return self.forward + self.backward
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateShape:
-    """Shape of a recurrence: its number of matrices, and of numbers that each unit holds."""
-
-    input_matrices: int
-    """Matrices of H x I."""
-    recurrent_matrices: int
-    """Matrices of H x H."""
-    state_numbers: int
-    """Numbers per unit in the state."""
-    saved_numbers: int
-    """Numbers per unit and step that are saved for backward, beside the output."""
-
-
-GATE_SHAPES: Mapping[type[Encoder], GateShape] = {
-    RNN: GateShape(input_matrices=1, recurrent_matrices=1, state_numbers=1, saved_numbers=0),
-    LSTM: GateShape(input_matrices=4, recurrent_matrices=4, state_numbers=2, saved_numbers=5),  # i f g o, c
-    GRU: GateShape(
-        input_matrices=3, recurrent_matrices=3, state_numbers=1, saved_numbers=4
-    ),  # r z n, and what r resets
-    RWA: GateShape(input_matrices=3, recurrent_matrices=2, state_numbers=2, saved_numbers=5),  # u g p, r l
-    RDA: GateShape(input_matrices=4, recurrent_matrices=3, state_numbers=2, saved_numbers=6),  # u g p q, r l
-}
+RECURRENT: frozenset[type[Encoder]] = frozenset(
+    [
+        *(RNN, MRNN, ClockworkRNN),
+        *(LSTM, LayerNormLSTM, MultiplicativeLSTM, DepthGatedLSTM, GridLSTM),
+        *(GRU, MUT, RHN),
+        *(RWA, RDA),
+    ]
+)
+"""The recurrent encoders of the catalogue."""
 
 
 def encoder_cost(encoder: Encoder, batch: int, time: int) -> StepCost | None:
@@ -109,30 +104,23 @@ def encoder_cost(encoder: Encoder, batch: int, time: int) -> StepCost | None:
         time: number of steps of each sequence.
     """
     kind = type(encoder)
-    if isinstance(encoder, RecurrentEncoder) and (gates := gate_shape(encoder)) is not None:
-        return recurrent_cost(encoder, gates, batch, time)
+    if kind in RECURRENT and isinstance(encoder, RecurrentEncoder):
+        return recurrent_cost(encoder, batch, time)
     return FORMULAS[kind](encoder, batch, time) if kind in FORMULAS else None
 
 
-def gate_shape(encoder: RecurrentEncoder) -> GateShape | None:
-    """Returns the shape of an encoder's recurrence; `None` for one that is not in the catalogue."""
-    kind = type(encoder)
-    if kind is LSTM and isinstance(encoder, LSTM):
-        maps, among = len(encoder.parts.maps), 9 if encoder.parts.full_gate_recurrence else 0
-        state = 5 if among else 2
-        # What the maps become, and c.
-        return GateShape(
-            input_matrices=maps, recurrent_matrices=maps + among, state_numbers=state, saved_numbers=maps + 1
-        )
-    return GATE_SHAPES.get(kind)
-
-
-def recurrent_cost(encoder: RecurrentEncoder, gates: GateShape, batch: int, time: int) -> StepCost:
-    """Returns the cost of all layers of a recurrence."""
-    below, total = encoder.input_size, StepCost(forward=NO_COST, backward=NO_COST)
-    for layer in range(len(encoder.layers)):
-        total += recurrent_step_cost(gates, below, encoder.output_size, batch, time, data=layer == 0)
-        below = encoder.output_size
+def recurrent_cost(encoder: RecurrentEncoder, batch: int, time: int) -> StepCost | None:
+    """Returns the cost of all layers of a recurrence; `None` if one is not in the catalogue."""
+    below, total, data = encoder.input_size, StepCost(forward=NO_COST, backward=NO_COST), True
+    if isinstance(encoder, GridLSTM):
+        total += linear_cost(below, 2 * encoder.output_size, batch * time, data=True)
+        below, data = encoder.output_size, False
+    for layer in typed_children(encoder.layers, RecurrentLayer):
+        gates = layer_shape(layer, time)
+        if gates is None:
+            return None
+        total += recurrent_step_cost(gates, below, encoder.output_size, batch, time, data=data)
+        below, data = encoder.output_size, False
     return total
 
 

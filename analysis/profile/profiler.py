@@ -11,19 +11,18 @@ from analysis.formatting import pluralize
 from analysis.profile import machine, memory
 from analysis.profile.cases import BASELINE, BenchmarkCase, build_cases
 from analysis.profile.flops import (
-    GATE_SHAPES,
     PassCost,
     StepCost,
     count_with_pytorch,
     encoder_cost,
     recurrent_step_cost,
 )
+from analysis.profile.gate_shapes import LSTM_SHAPE
 from analysis.profile.machine import Peak
 from analysis.profile.settings import ProfileSettings
 from analysis.profile.timing import Meter, Workload, cuda_events, measure_rounds, wall_clock
 from analysis.statistics import MedianInterval, median_interval, paired_ratio
 from architectures.base import Encoder
-from architectures.lstm import LSTM
 from workbench.custom_parts import user_errors
 from workbench.devices import resolve_device
 from workbench.model import count_trainable_parameters
@@ -257,7 +256,7 @@ def case_cost(case: BenchmarkCase, module: nn.Module) -> tuple[StepCost | None, 
     """Returns the cost of a step, and where it comes from, as in `ProfileRow.cost_source`."""
     if not isinstance(module, Encoder):
         sizes = (case.input_size, case.hidden_size, case.batch, case.time)
-        return recurrent_step_cost(GATE_SHAPES[LSTM], *sizes, data=True), "formula"
+        return recurrent_step_cost(LSTM_SHAPE, *sizes, data=True), "formula"
     if (cost := encoder_cost(module, case.batch, case.time)) is not None:
         return cost, "formula"
     cost = count_with_pytorch(module, case.inputs(1))

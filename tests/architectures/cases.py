@@ -19,7 +19,11 @@ BIDIRECTIONAL = {"han-bidirectional"}
 """The names that may look ahead, and so cannot resume from a state."""
 
 
-STEPWISE: frozenset[str] = frozenset()
+STACKED = frozenset({"depth-gated-lstm", "grid-lstm"})
+"""The names that have two layers by default."""
+STEPWISE = STACKED | {
+    *("lstm-layernorm", "lstm-mi", "mut1", "mut2", "mut3", "rhn", "mrnn", "clockwork-rnn"),
+}
 """The names whose layers PyTorch runs step by step."""
 
 
@@ -41,7 +45,7 @@ class Case:
     @property
     def stepwise(self) -> bool:
         """Whether every step is a dozen calls of PyTorch, so that sequences of thousands of steps take seconds."""
-        return self.name in STEPWISE or bool(self.options.get("full_gate_recurrence"))
+        return self.name in STEPWISE or "reset" in self.options or "full_gate_recurrence" in self.options
 
     @property
     def id(self) -> str:
@@ -52,6 +56,15 @@ class Case:
 def _recurrent() -> Iterator[Case]:
     for name in ("rnn", "lstm", "lstm-peephole", "lstm-coupled", "gru", "rwa", "rda", "rda-exp-tanh", "rda-sigmoid-id"):
         yield Case(name=name, options={"hidden_size": 5}, is_variant=False)
+    for name in sorted(STEPWISE - STACKED):
+        yield Case(name=name, options={"hidden_size": 5}, is_variant=False)
+    for name in sorted(STACKED):
+        yield Case(name=name, options={"hidden_size": 4, "num_layers": 2}, is_variant=False)
+    for name in ("mut1", "mut2", "rhn", "clockwork-rnn", "grid-lstm"):
+        # Upper layers have as many inputs as units.
+        yield Case(name=name, options={"hidden_size": 4, "num_layers": 3, "learn_initial_state": True})
+    yield Case(name="gru", options={"hidden_size": 4, "num_layers": 2, "reset": "before", "learn_initial_state": True})
+    yield Case(name="clockwork-rnn", options={"hidden_size": 7, "num_modules": 3})
     yield Case(
         name="lstm-peephole", options={"hidden_size": 4, "num_layers": 2, "coupled": True, "learn_initial_state": True}
     )

@@ -43,9 +43,7 @@ def test_encoder_is_its_definition(case: Case, time: int) -> None:
     assert_close(gradients((y * probe).sum(), encoder, x), gradients((expected * probe).sum(), encoder, x))
 
 
-@parametrize_cases(
-    case for case in CASES if case.name.startswith("r") and case.name != "rnn" and "num_layers" not in case.options
-)
+@parametrize_cases(case for case in CASES if case.name.startswith(("rwa", "rda")) and "num_layers" not in case.options)
 def test_the_averages_are_a_loop_over_single_numbers(case: Case) -> None:
     """The naive recurrence is itself written with tensors, so one written without them confirms it."""
     encoder, x = make_encoder(case), noise(2, 9, INPUT_SIZE)

@@ -19,7 +19,7 @@ def num_maps(name: str, parameter: Tensor, case: Case) -> int:
     """Returns how many maps are stored side by side in a parameter of that name: each has to learn separately."""
     if case.field is None:
         # One for each row of units, of the gates that there are.
-        return len(parameter) // int(case.options["hidden_size"])
+        return max(1, len(parameter) // int(case.options["hidden_size"]))
     # A window of one step leaves nothing to choose: its query and key have no effect.
     return 3 if "qkv" in name and case.options.get("window") != 1 else 1
 

@@ -7,11 +7,14 @@ import pytest
 import torch
 
 import architectures
+from architectures.clockwork_rnn import MAX_MODULES
 from architectures.limits import MAX_LAYERS, MAX_QUOTE, MAX_STEPS, MAX_WIDTH, quote
 
 SIZES = {
     "hidden_size": MAX_WIDTH,
     "num_layers": MAX_LAYERS,
+    "recurrence_depth": MAX_LAYERS,
+    "num_modules": MAX_MODULES,
     "kernel_size": 2**16,
     "reach": MAX_STEPS,
     "window": MAX_STEPS,

@@ -16,7 +16,7 @@ def test_trace_shows_what_forward_gives(case: Case) -> None:
         assert_close(encoder.trace(x[:, 6:], state).y, encoder(x)[0][:, 6:])
 
 
-UNGATED = ("rnn",)
+UNGATED = ("rnn", "mrnn")
 """Recurrent architectures in which nothing is kept and written by gates."""
 
 

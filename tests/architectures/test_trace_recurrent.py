@@ -106,6 +106,57 @@ def test_lstm_follows_from_its_gates(case: Case) -> None:
             assert_close(trace.gates["i"], 1 - trace.gates["f"])
 
 
+@parametrize_cases(cases_named("lstm-layernorm", "lstm-mi", "depth-gated-lstm", "grid-lstm"))
+def test_relatives_of_the_lstm_follow_from_their_gates(case: Case) -> None:
+    """The memory along time from f, i and g, and from what a depth gate lets in; the output from it, normalised or not,
+    or from the memory along depth."""
+    for run in layer_runs(case):
+        trace, gate = run.trace, run.trace.gates
+        assert gate is not None
+        assert gate["f"] is trace.retention
+        assert gate["i"] is trace.write
+        assert trace.content is not None
+        before = torch.cat([run.start[1].unsqueeze(1), torch.zeros_like(trace.y[:, 1:])], dim=1)
+        for t in range(TIME if trace.y.shape[1] == TIME else trace.y.shape[1]):
+            c = gate["f"][:, t] * before[:, t] + gate["i"][:, t] * trace.content[:, t]
+            c = c + gate["entering"][:, t] if "entering" in gate else c
+            if t + 1 < before.shape[1]:
+                before[:, t + 1] = c
+            if case.name == "grid-lstm":
+                assert_close(gate["m"][:, t], c)
+                c = gate["m_depth"][:, t]
+                assert_close(gate["o_depth"][:, t] * c.tanh(), trace.y[:, t])
+            else:
+                c = gate["n"][:, t] if case.name == "lstm-layernorm" else c
+                assert_close(gate["o"][:, t] * c.tanh(), trace.y[:, t])
+
+
+@parametrize_cases(cases_named("mut1", "mut2", "mut3", "rhn", "clockwork-rnn"))
+def test_what_is_kept_and_written_is_the_output(case: Case) -> None:
+    """Shares of what was there and of the content, which sum to 1."""
+    for run in layer_runs(case):
+        assert run.trace.retention is not None
+        assert run.trace.write is not None
+        assert_close(accumulate(run.trace, run.start[0]), run.trace.y)
+        assert_close(run.trace.retention + run.trace.write, torch.ones_like(run.trace.y))
+        if case.name == "clockwork-rnn":
+            steps = torch.arange(run.trace.y.shape[1]) + (TIME - run.trace.y.shape[1])
+            fastest, slowest = run.trace.write[0, :, 0], run.trace.write[0, :, -1]
+            modules = min(case.options.get("num_modules", 8), case.options["hidden_size"])
+            assert_close(fastest, torch.ones_like(fastest))
+            assert_close(slowest, (steps % 2 ** (modules - 1) == 0).to(slowest))
+
+
+@parametrize_cases(cases_named("mrnn"))
+def test_mrnn_is_the_tanh_of_its_trace(case: Case) -> None:
+    """And its argument is that of h, x and the factors m."""
+    for run in layer_runs(case):
+        assert run.trace.gates is not None
+        assert_close(run.trace.gates["a"].tanh(), run.trace.y)
+        W_hx, W_hm = run.parameters["weight_x"].chunk(2)[1], run.parameters["weight_h"].chunk(2)[1]
+        assert_close(run.trace.gates["a"], run.x @ W_hx.T + run.trace.gates["m"] @ W_hm.T + run.parameters["bias"])
+
+
 @parametrize_cases(cases_named("gru"))
 def test_gru_follows_from_its_gates(case: Case) -> None:
     """h from z and n; r, which acts inside n, is the definition's."""

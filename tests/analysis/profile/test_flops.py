@@ -1,5 +1,7 @@
 """Closed forms of cost, against counts of the definitions' own products."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -7,13 +9,13 @@ from torch.utils.flop_counter import FlopCounterMode
 import architectures
 from analysis.profile.cases import BASELINE, BenchmarkCase
 from analysis.profile.flops import (
-    GATE_SHAPES,
     count_with_pytorch,
     encoder_cost,
     linear_cost,
     mean_attended_steps,
     recurrent_step_cost,
 )
+from analysis.profile.gate_shapes import LSTM_SHAPE
 from architectures import Encoder
 from architectures.lstm import LSTM
 from tests.architectures.cases import INPUT_SIZE
@@ -21,8 +23,18 @@ from tests.architectures.definitions import DEFINITIONS
 
 BATCH, TIME = 3, 12
 RECURRENT = ("rnn", "lstm", "lstm-peephole", "lstm-coupled", "gru", "rwa", "rda", "rda-exp-tanh", "rda-sigmoid-id")
-DEPTHS = [(name, {"hidden_size": 5, "num_layers": layers}) for name in RECURRENT for layers in (1, 2)]
-DEPTHS += [("lstm", {"hidden_size": 5, "full_gate_recurrence": True})]
+DEPTHS: list[tuple[str, dict[str, Any]]] = [
+    (name, {"hidden_size": 5, "num_layers": layers}) for name in RECURRENT for layers in (1, 2)
+]
+DEPTHS += [
+    ("lstm", {"hidden_size": 5, "full_gate_recurrence": True}),
+    ("gru", {"hidden_size": 5, "reset": "before"}),
+    ("depth-gated-lstm", {"hidden_size": 5, "num_layers": 3}),
+    ("grid-lstm", {"hidden_size": 5, "num_layers": 2}),
+    ("clockwork-rnn", {"hidden_size": 7, "num_modules": 4, "num_layers": 2}),
+    *((name, {"hidden_size": 5, "num_layers": 2}) for name in ("lstm-layernorm", "lstm-mi", "rhn", "mrnn")),
+    *((f"mut{variant}", {"hidden_size": 5, "num_layers": 2}) for variant in (1, 2, 3)),
+]
 LEVELS = [
     ("han", {"hidden_size": 4, "window": 3, "num_layers": 2}),
     ("han", {"hidden_size": 4, "window": 20, "num_layers": 1}),
@@ -103,12 +115,12 @@ def test_the_recurrent_products_are_those_of_the_paper():
 
 def test_traffic_of_a_recurrent_step_by_hand():
     # I = 2, H = 3, four gates: 24 + 36 weights, shared by 4 sequences. In: x, h, c, weights; out: h, c, y.
-    cost = recurrent_step_cost(GATE_SHAPES[LSTM], 2, 3, 4, 5, data=True)
+    cost = recurrent_step_cost(LSTM_SHAPE, 2, 3, 4, 5, data=True)
     assert cost.forward.numbers_moved == 2 + 6 + 6 + 3 + 60 / 4
     # In: x, h before, dy, adjoints of h and c, i f g o c, recurrent weights; out: adjoints, and (in forward) i f g o c,
     # and once after the last of 5 steps dW.
     assert cost.backward.numbers_moved == 2 + 3 + 3 + 6 + 15 + 36 / 4 + 6 + 15 + 60 / (4 * 5)
-    upper = recurrent_step_cost(GATE_SHAPES[LSTM], 2, 3, 4, 5, data=False)
+    upper = recurrent_step_cost(LSTM_SHAPE, 2, 3, 4, 5, data=False)
     assert upper.backward.numbers_moved == cost.backward.numbers_moved + 2 + 24 / 4
     assert cost.total.bytes == 4 * (32 + 62)
     assert cost.total.intensity == pytest.approx(2 * (60 + 60 + 36) / (4 * 94))

@@ -16,6 +16,9 @@ from tests.architectures.definitions.gru import gru
 from tests.architectures.definitions.han import han
 from tests.architectures.definitions.han_bidirectional import han_bidirectional
 from tests.architectures.definitions.lstm import lstm
+from tests.architectures.definitions.lstm_relatives import depth_gated_lstm, grid_lstm, layernorm_lstm, mi_lstm
+from tests.architectures.definitions.mut import mut
+from tests.architectures.definitions.recurrent_relatives import clockwork_rnn, mrnn, rhn
 from tests.architectures.definitions.rnn import rnn
 from tests.architectures.definitions.tcn import tcn
 
@@ -26,7 +29,17 @@ DEFINITIONS: Mapping[str, Definition] = {
     "lstm": lstm,
     "lstm-peephole": partial(lstm, peepholes=True),
     "lstm-coupled": partial(lstm, coupled=True),
+    "lstm-layernorm": layernorm_lstm,
+    "lstm-mi": mi_lstm,
+    "depth-gated-lstm": depth_gated_lstm,
+    "grid-lstm": grid_lstm,
     "gru": gru,
+    "mut1": partial(mut, variant=1),
+    "mut2": partial(mut, variant=2),
+    "mut3": partial(mut, variant=3),
+    "rhn": rhn,
+    "mrnn": mrnn,
+    "clockwork-rnn": clockwork_rnn,
     "rwa": rwa,
     "rda": rda,
     "rda-exp-tanh": partial(rda, attention="exp", hidden="identity", output="tanh"),
