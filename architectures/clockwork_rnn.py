@@ -36,6 +36,7 @@ class ClockworkRNN(RecurrentEncoder):
         num_layers: layers, each reading the one below.
         dropout: rate between layers.
         learn_initial_state: whether h_0 is learned, or 0.
+        zoneout: rate at which units of h hold their value for a step (Krueger et al. 2017).
     """
 
     def __init__(
@@ -46,10 +47,11 @@ class ClockworkRNN(RecurrentEncoder):
         num_layers: int = 1,
         dropout: float = 0.0,
         learn_initial_state: bool = False,
+        zoneout: float = 0.0,
     ) -> None:
         check_whole("num_modules", num_modules, most=MAX_MODULES, why="slower ones would hardly ever act")
         layers = stack_layers(ClockworkLayer, input_size, hidden_size, num_layers, num_modules, learn_initial_state)
-        super().__init__(input_size, layers, hidden_size, dropout)
+        super().__init__(input_size, layers, hidden_size, dropout, zoneout)
         self.periods: list[int] = [2**g for g in range(min(num_modules, hidden_size))]
 
     def path_length(self, lag: int) -> int:

@@ -35,6 +35,8 @@ class DepthGatedLSTM(RecurrentEncoder):
         chrono: longest span T, in steps, that units are to remember at the start; forget biases are then drawn as
             log U(1, T - 1), and input biases are their negatives.
         peepholes: whether i and f see c_{t-1}, and o sees c_t, as the paper has it.
+        zoneout: rate at which units of h hold their value for a step (Krueger et al. 2017).
+        zoneout_cell: the same of c.
     """
 
     def __init__(
@@ -46,6 +48,8 @@ class DepthGatedLSTM(RecurrentEncoder):
         learn_initial_state: bool = False,
         chrono: int | None = None,
         peepholes: bool = True,
+        zoneout: float = 0.0,
+        zoneout_cell: float = 0.0,
     ) -> None:
         check_width(input_size=input_size, hidden_size=hidden_size)
         check_layers(num_layers=num_layers)
@@ -55,13 +59,13 @@ class DepthGatedLSTM(RecurrentEncoder):
         options = (parts, learn_initial_state, chrono)
         layers: list[RecurrentLayer] = [FirstLayer(input_size, hidden_size, *options)]
         layers += [DepthGatedLayer(hidden_size, hidden_size, *options) for _ in range(1, num_layers)]
-        super().__init__(input_size, layers, hidden_size, dropout)
+        super().__init__(input_size, layers, hidden_size, dropout, zoneout, zoneout_cell)
 
     def encode(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
         """Runs the layers one upon another, each with the cells of the one below."""
         new_states, given = [], x
         for index, (layer, layer_state) in enumerate(self._layers_and_states(x, state)):
-            both, new_state = layer(given, layer_state)
+            both, new_state = self.run_layer(layer, given, layer_state)
             new_states.append(new_state)
             y, c = both.split(self.output_size, dim=2)
             given = (
@@ -74,7 +78,7 @@ class DepthGatedLSTM(RecurrentEncoder):
         x = self.prepare(x, lengths, state)
         traces: list[Trace] = []
         for layer, layer_state in self._layers_and_states(x, state):
-            trace = layer.trace(x, layer_state)
+            trace = self.trace_layer(layer, x, layer_state)
             x = trace.y
             traces.append(replace(trace, y=x[..., : self.output_size]))
         return replace(traces[-1], layers=tuple(traces))
@@ -101,6 +105,10 @@ class FirstLayer(LSTMVariantLayer):
         return replace(
             trace, gates={**(trace.gates or {}), **{name: seen[name] for name in ("d", "entering") if name in seen}}
         )
+
+    def output_of(self, state: tuple[Tensor, ...], y: Tensor) -> Tensor:
+        """Returns [h | c], (batch, 1, 2 hidden_size)."""
+        return torch.cat(state, dim=1).unsqueeze(1)
 
     def make_output(self, states: list[tuple[Tensor, ...]]) -> Tensor:
         """Returns [h | c] of all steps."""

@@ -31,6 +31,8 @@ class GridLSTM(RecurrentEncoder):
         num_layers: layers.
         dropout: rate between layers, of h_depth alone.
         learn_initial_state: whether h_time and m_time are learned at the start, or 0.
+        zoneout: rate at which units of h_time hold their value for a step (Krueger et al. 2017).
+        zoneout_cell: the same of m_time.
     """
 
     def __init__(
@@ -40,9 +42,11 @@ class GridLSTM(RecurrentEncoder):
         num_layers: int = 2,
         dropout: float = 0.0,
         learn_initial_state: bool = False,
+        zoneout: float = 0.0,
+        zoneout_cell: float = 0.0,
     ) -> None:
         layers = stack_layers(GridLayer, input_size, hidden_size, num_layers, learn_initial_state)
-        super().__init__(input_size, layers, hidden_size, dropout)
+        super().__init__(input_size, layers, hidden_size, dropout, zoneout, zoneout_cell)
         self.enter = nn.Linear(input_size, 2 * hidden_size)
         xavier_(self.enter.weight, input_size, hidden_size)
         nn.init.zeros_(self.enter.bias)
@@ -51,7 +55,7 @@ class GridLSTM(RecurrentEncoder):
         """Runs the layers one upon another, each with h and m of the one below."""
         new_states, both = [], self.enter(x)
         for index, (layer, layer_state) in enumerate(self._layers_and_states(x, state)):
-            both, new_state = layer(both, layer_state)
+            both, new_state = self.run_layer(layer, both, layer_state)
             new_states.append(new_state)
             if index + 1 < len(self.layers):
                 h, m = both.split(self.output_size, dim=2)
@@ -64,7 +68,7 @@ class GridLSTM(RecurrentEncoder):
         traces: list[Trace] = []
         both = self.enter(x)
         for layer, layer_state in self._layers_and_states(x, state):
-            trace = layer.trace(both, layer_state)
+            trace = self.trace_layer(layer, both, layer_state)
             both = trace.y
             traces.append(replace(trace, y=both[..., : self.output_size]))
         return replace(traces[-1], layers=tuple(traces))
@@ -108,6 +112,10 @@ class GridLayer(StepwiseLayer):
             after += [o * memory.tanh(), memory]
             seen |= {f"i{axis}": i, f"f{axis}": f, f"g{axis}": g, f"o{axis}": o, f"m{axis}": memory}
         return tuple(after), seen
+
+    def output_of(self, state: tuple[Tensor, ...], y: Tensor) -> Tensor:
+        """Returns y: what goes up is not held."""
+        return y
 
     def make_output(self, states: list[tuple[Tensor, ...]]) -> Tensor:
         """Returns [h_depth | m_depth] of all steps."""

@@ -39,6 +39,7 @@ class GRU(RecurrentEncoder):
         learn_initial_state: whether h_0 is learned, or 0.
         chrono: longest span T, in steps, that units are to remember at the start.
         reset: where the reset gate stands: behind the recurrent product, or before it. Only the first has kernels.
+        zoneout: rate at which units of h hold their value for a step (Krueger et al. 2017).
     """
 
     compiled = True
@@ -52,12 +53,13 @@ class GRU(RecurrentEncoder):
         learn_initial_state: bool = False,
         chrono: int | None = None,
         reset: Reset = "behind",
+        zoneout: float = 0.0,
     ) -> None:
         if reset not in get_args(Reset):
             raise ValueError(f"reset must be behind or before, not {quote(reset)}")
         kind: type[RecurrentLayer] = GRULayer if reset == "behind" else ResetBeforeLayer
         layers = stack_layers(kind, input_size, hidden_size, num_layers, learn_initial_state, chrono)
-        super().__init__(input_size, layers, hidden_size, dropout)
+        super().__init__(input_size, layers, hidden_size, dropout, zoneout)
 
     @classmethod
     def search_space(cls, time: int) -> dict[str, Any]:

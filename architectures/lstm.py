@@ -44,6 +44,8 @@ class LSTM(RecurrentEncoder):
         input_activation: false leaves the tanh of g out.
         output_activation: false leaves the tanh of c out; without a forget gate, outputs then grow with time.
         full_gate_recurrence: whether the gates see i, f and o of the step before, too; they are 0 at the start.
+        zoneout: rate at which units of h hold their value for a step (Krueger et al. 2017).
+        zoneout_cell: the same of c.
     """
 
     compiled = True
@@ -64,6 +66,8 @@ class LSTM(RecurrentEncoder):
         input_activation: bool = True,
         output_activation: bool = True,
         full_gate_recurrence: bool = False,
+        zoneout: float = 0.0,
+        zoneout_cell: float = 0.0,
     ) -> None:
         self.parts = LSTMParts(
             peepholes=peepholes,
@@ -81,7 +85,7 @@ class LSTM(RecurrentEncoder):
         else:
             kind = FullGateRecurrenceLayer if full_gate_recurrence else LSTMVariantLayer
             layers = stack_layers(kind, input_size, hidden_size, num_layers, self.parts, learn_initial_state, chrono)
-        super().__init__(input_size, layers, hidden_size, dropout)
+        super().__init__(input_size, layers, hidden_size, dropout, zoneout, zoneout_cell)
 
     @classmethod
     def search_space(cls, time: int) -> dict[str, Any]:

@@ -31,6 +31,8 @@ class LayerNormLSTM(RecurrentEncoder):
         learn_initial_state: whether h_0 and c_0 are learned, or 0.
         chrono: longest span T, in steps, that units are to remember at the start; forget biases are then drawn as
             log U(1, T - 1), and input biases are their negatives.
+        zoneout: rate at which units of h hold their value for a step (Krueger et al. 2017).
+        zoneout_cell: the same of c.
     """
 
     def __init__(
@@ -41,9 +43,11 @@ class LayerNormLSTM(RecurrentEncoder):
         dropout: float = 0.0,
         learn_initial_state: bool = False,
         chrono: int | None = None,
+        zoneout: float = 0.0,
+        zoneout_cell: float = 0.0,
     ) -> None:
         layers = stack_layers(LayerNormLSTMLayer, input_size, hidden_size, num_layers, learn_initial_state, chrono)
-        super().__init__(input_size, layers, hidden_size, dropout)
+        super().__init__(input_size, layers, hidden_size, dropout, zoneout, zoneout_cell)
 
     @classmethod
     def search_space(cls, time: int) -> dict[str, Any]:

@@ -24,6 +24,7 @@ class MRNN(RecurrentEncoder):
         num_layers: layers, each reading the one below.
         dropout: rate between layers.
         learn_initial_state: whether h_0 is learned, or 0.
+        zoneout: rate at which units of h hold their value for a step (Krueger et al. 2017).
     """
 
     def __init__(
@@ -33,9 +34,10 @@ class MRNN(RecurrentEncoder):
         num_layers: int = 1,
         dropout: float = 0.0,
         learn_initial_state: bool = False,
+        zoneout: float = 0.0,
     ) -> None:
         layers = stack_layers(MRNNLayer, input_size, hidden_size, num_layers, learn_initial_state)
-        super().__init__(input_size, layers, hidden_size, dropout)
+        super().__init__(input_size, layers, hidden_size, dropout, zoneout)
 
 
 class MRNNLayer(StepwiseLayer):

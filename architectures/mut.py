@@ -37,6 +37,7 @@ class MUT(RecurrentEncoder):
         dropout: rate between layers.
         learn_initial_state: whether h_0 is learned, or 0.
         chrono: longest span T, in steps, that units are to remember at the start.
+        zoneout: rate at which units of h hold their value for a step (Krueger et al. 2017).
     """
 
     def __init__(
@@ -48,11 +49,12 @@ class MUT(RecurrentEncoder):
         dropout: float = 0.0,
         learn_initial_state: bool = False,
         chrono: int | None = None,
+        zoneout: float = 0.0,
     ) -> None:
         if variant not in get_args(Variant):
             raise ValueError(f"variant must be 1, 2 or 3, not {quote(variant)}")
         layers = stack_layers(MUTLayer, input_size, hidden_size, num_layers, variant, learn_initial_state, chrono)
-        super().__init__(input_size, layers, hidden_size, dropout)
+        super().__init__(input_size, layers, hidden_size, dropout, zoneout)
 
     @classmethod
     def search_space(cls, time: int) -> dict[str, Any]:

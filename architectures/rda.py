@@ -45,6 +45,7 @@ class RDA(RecurrentEncoder):
         dropout: rate between layers.
         learn_initial_state: whether h_0 is learned, as f_h(s), or 0.
         chrono: longest span T, in steps, that units are to remember at the start.
+        zoneout: rate at which units of r hold their value for a step (Krueger et al. 2017).
     """
 
     compiled = True
@@ -60,6 +61,7 @@ class RDA(RecurrentEncoder):
         dropout: float = 0.0,
         learn_initial_state: bool = False,
         chrono: int | None = None,
+        zoneout: float = 0.0,
     ) -> None:
         layers = stack_layers(
             AveragingLayer,
@@ -73,7 +75,7 @@ class RDA(RecurrentEncoder):
             learn_initial_state=learn_initial_state,
             chrono=chrono,
         )
-        super().__init__(input_size, layers, hidden_size, dropout)
+        super().__init__(input_size, layers, hidden_size, dropout, zoneout)
 
     @classmethod
     def search_space(cls, time: int) -> dict[str, Any]:
@@ -161,6 +163,11 @@ class AveragingLayer(RecurrentLayer):
             output_tanh=self.output_tanh,
         )
         return y, self.state_class(r, l)
+
+    def output_of(self, state: tuple[Tensor, ...], y: Tensor) -> Tensor:
+        """Returns o = f_o(f_h(r)), (batch, 1, units)."""
+        h = state[0].tanh() if self.hidden_tanh else state[0]
+        return (h.tanh() if self.output_tanh else h).unsqueeze(1).to(y.dtype)
 
     def trace(self, x: Tensor, state: tuple[Tensor, ...]) -> Trace:
         """Returns a trace with write w and retention 1 - w = gamma_t d_{t-1} / d_t; `gates` holds u, g, r and l."""

@@ -14,6 +14,7 @@ from architectures.initialisation import xavier_
 from architectures.limits import check_flag, check_layers, check_width, quote
 from architectures.state import State, StateSpec, TensorSpec
 from architectures.trace import Trace
+from architectures.zoneout import run_with_zoneout, trace_with_zoneout
 
 Activation = Literal["tanh", "identity"]
 
@@ -68,15 +69,33 @@ class RecurrentLayer(nn.Module, ABC):
     def trace(self, x: Tensor, state: tuple[Tensor, ...]) -> Trace:
         """Returns the internal quantities of each of these steps."""
 
+    def output_of(self, state: tuple[Tensor, ...], y: Tensor) -> Tensor:
+        """Returns the output of a step that ended with this state, (batch, 1, units), for zoneout.
+
+        Args:
+            state: after the step.
+            y: what the layer has computed. By default the first part of the state stands for it.
+        """
+        return state[0].unsqueeze(1)
+
 
 class RecurrentEncoder(Encoder):
     """A stack of recurrent layers with dropout between them. Its state is the tuple of the layers' states."""
 
     needs_dtype_of_weights = True
 
-    def __init__(self, input_size: int, layers: list[RecurrentLayer], hidden_size: int, dropout: float) -> None:
+    def __init__(
+        self,
+        input_size: int,
+        layers: list[RecurrentLayer],
+        hidden_size: int,
+        dropout: float,
+        zoneout: float = 0.0,
+        zoneout_cell: float = 0.0,
+    ) -> None:
         super().__init__(input_size)
-        check_dropout(dropout=dropout)
+        check_dropout(dropout=dropout, zoneout=zoneout, zoneout_cell=zoneout_cell)
+        self.zoneout = (zoneout, zoneout_cell)
         self.layers = nn.ModuleList(layers)
         self.output_size = hidden_size
         self.dropout = dropout
@@ -85,7 +104,7 @@ class RecurrentEncoder(Encoder):
         """Runs the layers one upon another, each from its own state."""
         new_states = []
         for index, (layer, layer_state) in enumerate(self._layers_and_states(x, state)):
-            y, new_state = layer(x, layer_state)
+            y, new_state = self.run_layer(layer, x, layer_state)
             new_states.append(new_state)
             x = dropout(y, self.dropout, self.training) if index + 1 < len(self.layers) else y
         return y, tuple(new_states)
@@ -95,9 +114,24 @@ class RecurrentEncoder(Encoder):
         x = self.prepare(x, lengths, state)
         traces: list[Trace] = []
         for layer, layer_state in self._layers_and_states(x, state):
-            traces.append(layer.trace(x, layer_state))
+            traces.append(self.trace_layer(layer, x, layer_state))
             x = traces[-1].y
         return replace(traces[-1], layers=tuple(traces))
+
+    def run_layer(
+        self, layer: RecurrentLayer, x: Tensor, state: tuple[Tensor, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Runs a layer, step by step where units hold their values."""
+        if not any(self.zoneout):
+            y, after = layer(x, state)
+            return y, after
+        return run_with_zoneout(layer, x, state, self.zoneout, self.training)
+
+    def trace_layer(self, layer: RecurrentLayer, x: Tensor, state: tuple[Tensor, ...]) -> Trace:
+        """Returns a layer's trace; of units that hold their values, by their mean."""
+        if not any(self.zoneout):
+            return layer.trace(x, state)
+        return trace_with_zoneout(layer, x, state, self.zoneout)
 
     def path_length(self, lag: int) -> int:
         """Returns one hop into the first layer, one for every step of the lag, and one for every layer above."""

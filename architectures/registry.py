@@ -42,13 +42,14 @@ LSTM_PARTS: Mapping[str, Any] = {
     "full_gate_recurrence": False,
 }
 """What the LSTM has without further options."""
+ZONEOUT: Mapping[str, Any] = {"zoneout": 0.0}
 
 ARCHITECTURES: Mapping[str, RegistryEntry] = {
-    "rnn": RegistryEntry(path="architectures.rnn:RNN", summary="tanh recurrent network (Elman 1990)"),
+    "rnn": RegistryEntry(path="architectures.rnn:RNN", summary="tanh recurrent network (Elman 1990)", later=ZONEOUT),
     "lstm": RegistryEntry(
         path="architectures.lstm:LSTM",
         summary="long short-term memory with forget gate (Gers et al. 2000)",
-        later=LSTM_PARTS,
+        later={**LSTM_PARTS, **ZONEOUT, "zoneout_cell": 0.0},
     ),
     "lstm-peephole": RegistryEntry(
         path="architectures.lstm:LSTM",
@@ -79,7 +80,7 @@ ARCHITECTURES: Mapping[str, RegistryEntry] = {
         summary="gated recurrent unit (Cho et al. 2014)",
         # The bias of its update gate started at 0.
         revision=2,
-        later={"reset": "behind"},
+        later={"reset": "behind", **ZONEOUT},
     ),
     **{
         f"mut{variant}": RegistryEntry(
@@ -97,19 +98,25 @@ ARCHITECTURES: Mapping[str, RegistryEntry] = {
         path="architectures.clockwork_rnn:ClockworkRNN",
         summary="recurrent network in modules of different speed (Koutnik et al. 2014)",
     ),
-    "rwa": RegistryEntry(path="architectures.rwa:RWA", summary="recurrent weighted average (Ostmeyer and Cowell 2017)"),
+    "rwa": RegistryEntry(
+        path="architectures.rwa:RWA", summary="recurrent weighted average (Ostmeyer and Cowell 2017)", later=ZONEOUT
+    ),
     "rda": RegistryEntry(
-        path="architectures.rda:RDA", summary="recurrent discounted attention (Maginnis and Richemond 2017)"
+        path="architectures.rda:RDA",
+        summary="recurrent discounted attention (Maginnis and Richemond 2017)",
+        later=ZONEOUT,
     ),
     "rda-exp-tanh": RegistryEntry(
         path="architectures.rda:RDA",
         summary="RDA with exponential attention and tanh output, the paper's first",
         fixed={"attention": "exp", "hidden": "identity", "output": "tanh"},
+        later=ZONEOUT,
     ),
     "rda-sigmoid-id": RegistryEntry(
         path="architectures.rda:RDA",
         summary="RDA with sigmoid attention and identity output, the paper's second",
         fixed={"attention": "sigmoid", "hidden": "identity", "output": "identity"},
+        later=ZONEOUT,
     ),
     "tcn": RegistryEntry(
         path="architectures.tcn:TCN",

@@ -29,6 +29,7 @@ class RHN(RecurrentEncoder):
         num_layers: recurrent layers, each reading the one below.
         dropout: rate between layers.
         learn_initial_state: whether y_0 is learned, or 0.
+        zoneout: rate at which units of y hold their value for a step (Krueger et al. 2017).
     """
 
     def __init__(
@@ -39,10 +40,11 @@ class RHN(RecurrentEncoder):
         num_layers: int = 1,
         dropout: float = 0.0,
         learn_initial_state: bool = False,
+        zoneout: float = 0.0,
     ) -> None:
         check_layers(recurrence_depth=recurrence_depth)
         layers = stack_layers(RHNLayer, input_size, hidden_size, num_layers, recurrence_depth, learn_initial_state)
-        super().__init__(input_size, layers, hidden_size, dropout)
+        super().__init__(input_size, layers, hidden_size, dropout, zoneout)
 
     @classmethod
     def search_space(cls, time: int) -> dict[str, Any]:

@@ -18,6 +18,7 @@ class RWA(RecurrentEncoder):
         num_layers: layers, each reading the one below.
         dropout: rate between layers.
         learn_initial_state: whether h_0 = tanh(s) is learned, or 0.
+        zoneout: rate at which units of r hold their value for a step (Krueger et al. 2017).
     """
 
     compiled = True
@@ -29,6 +30,7 @@ class RWA(RecurrentEncoder):
         num_layers: int = 1,
         dropout: float = 0.0,
         learn_initial_state: bool = True,
+        zoneout: float = 0.0,
     ) -> None:
         layers = stack_layers(
             AveragingLayer,
@@ -41,4 +43,4 @@ class RWA(RecurrentEncoder):
             discounted=False,
             learn_initial_state=learn_initial_state,
         )
-        super().__init__(input_size, layers, hidden_size, dropout)
+        super().__init__(input_size, layers, hidden_size, dropout, zoneout)
