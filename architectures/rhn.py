@@ -85,7 +85,7 @@ class RHNLayer(StepwiseLayer):
         for index, weight in enumerate(matrices):
             a, t = torch.addmm(biases[index] if index else given[0], s, weight).split(self.hidden_size, dim=1)
             a, t = a.tanh(), t.sigmoid()
-            s = s + t * (a - s)
+            s = torch.addcmul(s, t, a - s)
             seen[f"a{index + 1}"], seen[f"t{index + 1}"] = a, t
         return (s,), seen
 
