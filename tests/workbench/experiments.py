@@ -3,11 +3,43 @@
 from pathlib import Path
 from typing import Any
 
+import architectures
+from workbench import tasks
 from workbench.comparison import Comparison
 from workbench.config import Budget, Experiment, Optimization
 from workbench.results import Run
 from workbench.run import run
 from workbench.training import SequenceModule, TaskDataModule
+
+TASK_OPTIONS: dict[str, dict[str, Any]] = {
+    "multicopy": {"copies": 2},
+    "mnist": {"pool": 4},
+    "mnist-permuted": {"pool": 4},
+    "digits": {},
+    "word-problem": {"group": "S3", "length": 8},
+    "mqar": {"pairs": 2, "noise": 1, "length": 10},
+    "forgetting-recall": {"keys": 2, "length": 12},
+    "selective-copy": {"items": 2, "length": 6},
+    "agreement": {"attractors": 1, "length": 25},
+    "phone": {"length": 2},
+    "stills": {"frames": 2, "features": 2, "length": 8},
+}
+"""Options with which a task is small; for all others it is their length, 8."""
+
+
+def task_architecture_pairs() -> list[tuple[str, str]]:
+    """Returns each architecture with two tasks, and each task with two architectures.
+
+    What goes wrong in training is an architecture's or a task's fault, so that their product would test little more.
+    """
+    tasks_in_order, names = tasks.names(), architectures.names()
+    count = max(len(tasks_in_order), len(names))
+    pairs = (
+        (tasks_in_order[(index + shift) % len(tasks_in_order)], names[index % len(names)])
+        for shift in (0, 3)
+        for index in range(count)
+    )
+    return list(dict.fromkeys(pairs))
 
 
 def small(

@@ -9,12 +9,10 @@ import architectures
 from architectures.kernels import double_precision
 from architectures.state import detach, map_state
 from tests.other_device import OTHER_DEVICE, OtherDeviceTensor
-from tests.workbench.experiments import module_and_data, small
+from tests.workbench.experiments import TASK_OPTIONS, module_and_data, small, task_architecture_pairs
 from workbench import tasks
 from workbench.config import Numerics
 from workbench.training import SequenceModule
-
-TASK_OPTIONS = {"multicopy": {"copies": 2}, "mnist": {"pool": 4}, "mnist-permuted": {"pool": 4}, "digits": {}}
 
 
 @pytest.fixture(autouse=True)
@@ -26,21 +24,6 @@ def _plain(monkeypatch):
 def make_experiment(name, task, draw="cpu"):
     experiment = small(name, task, task_options=TASK_OPTIONS.get(task, {"length": 8}))
     return replace(experiment, budget=replace(experiment.budget, evaluation_size=4), numerics=Numerics(draw=draw))
-
-
-def task_architecture_pairs():
-    """Returns each architecture with two tasks, and each task with two architectures.
-
-    A tensor that stays behind is an architecture's or a task's fault, so that their product would test little more.
-    """
-    tasks_in_order, names = tasks.names(), architectures.names()
-    count = max(len(tasks_in_order), len(names))
-    pairs = (
-        (tasks_in_order[(index + shift) % len(tasks_in_order)], names[index % len(names)])
-        for shift in (0, 3)
-        for index in range(count)
-    )
-    return list(dict.fromkeys(pairs))
 
 
 def batch_of(data, step, device):

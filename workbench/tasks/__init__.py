@@ -13,13 +13,14 @@ from workbench.tasks.catalogue import CATALOGUE, SUMMARIES, build, defaults, loa
 if TYPE_CHECKING:
     from workbench.seeding import make_generator
     from workbench.seeding import make_generator as seeded
-    from workbench.tasks.base import Batch, Criterion, Split, Task
+    from workbench.tasks.base import Batch, Criterion, Floor, Split, Task
 
 __all__ = [
     "CATALOGUE",
     "SUMMARIES",
     "Batch",
     "Criterion",
+    "Floor",
     "Split",
     "Task",
     "build",
@@ -32,7 +33,7 @@ __all__ = [
 ]
 
 _PLACES = {
-    **{name: ("workbench.tasks.base", name) for name in ("Batch", "Criterion", "Split", "Task")},
+    **{name: ("workbench.tasks.base", name) for name in ("Batch", "Criterion", "Floor", "Split", "Task")},
     "make_generator": ("workbench.seeding", "make_generator"),
     # Under this name custom tasks of version 0.1 import it.
     "seeded": ("workbench.seeding", "make_generator"),

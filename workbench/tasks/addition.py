@@ -1,5 +1,6 @@
 """The task `addition`: the sum of two marked numbers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -7,7 +8,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from architectures.limits import check_steps
-from workbench.tasks.base import Batch, Criterion, Task
+from workbench.tasks.base import Batch, Criterion, Floor, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,10 +19,11 @@ class Addition(Task):
         target  = sum_t m_t v_t
         loss    = (answer - target)^2
         trivial = 2 Var U(0, 1) = 1/6, the loss of the answer 1
+        floors  : present step, 1/6 - 1 / (6 T), of the best answer from the last step, where a mark may be
+                  sum of the numbers, (1 - 2 / T) / 6, of the best linear answer from the sum of all
         solved  : loss < 0.001
 
-    An answer from the last step alone could gain 1 / (6 T) on this, if a mark happens to be there; the baseline leaves
-    that out, as the papers do.
+    The trivial loss leaves out what the last step alone could gain, as the papers do.
 
     Source: Maginnis and Richemond (2017), section 6.3 and table 1; Bai, Kolter and Koltun (2018), section 4 and
     table 1; after Hochreiter and Schmidhuber (1997).
@@ -48,6 +50,15 @@ class Addition(Task):
     def trivial_loss(self) -> float:
         """1/6, whatever the length."""
         return 1 / 6
+
+    @property
+    def floors(self) -> Mapping[str, Floor]:
+        """What one reaches who knows the last step, or the sum of all numbers without the marks."""
+        floors = {"present step": Floor(loss=(1 - 1 / self.length) / 6)}
+        # Of two numbers, the sum is the answer.
+        if self.length > 2:
+            floors["sum of the numbers"] = Floor(loss=(1 - 2 / self.length) / 6)
+        return floors
 
     @property
     def solved(self) -> Criterion:

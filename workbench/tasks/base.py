@@ -84,6 +84,16 @@ class Criterion:
         return f"{self.metric} {sign} {self.bound:.6g}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Floor:
+    """What a cheap strategy reaches on a task, so that a model that has learned no more than it can be told by it."""
+
+    loss: float
+    """The strategy's expected loss, with the best probabilities for what it knows."""
+    accuracy: float | None = None
+    """The expected share of right answers of its likeliest answer, or `None` if the task has no accuracy."""
+
+
 class Task(ABC):
     """Sequences with something to remember in them, and the answers that are wanted.
 
@@ -117,6 +127,15 @@ class Task(ABC):
     @abstractmethod
     def trivial_loss(self) -> float:
         """The expected loss of the best answer that remembers nothing, in closed form."""
+
+    @property
+    def floors(self) -> Mapping[str, Floor]:
+        """What cheap strategies reach, by their names, such as `bag of values`; empty if none is known.
+
+        They know less than a solution needs: the present step and the time, which values were shown but not where, or
+        the value that was seen last. The strategy of `trivial_loss` is not among them.
+        """
+        return {}
 
     @property
     def data(self) -> str | None:

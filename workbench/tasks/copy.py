@@ -51,6 +51,16 @@ class Copy(RecallTask):
         return self.items
 
     @property
+    def look_alikes(self) -> int:
+        """The other blanks, T - 1."""
+        return self.length - 1
+
+    @property
+    def together(self) -> int:
+        """The symbols of a sequence, S."""
+        return self.items
+
+    @property
     def solved(self) -> Criterion:
         """An accuracy above 0.999."""
         return Criterion(metric="accuracy", bound=0.999, above=True)

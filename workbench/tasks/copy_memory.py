@@ -51,6 +51,16 @@ class CopyMemory(RecallTask):
         return self.items
 
     @property
+    def look_alikes(self) -> int:
+        """The first mark."""
+        return 1
+
+    @property
+    def together(self) -> int:
+        """The symbols of a sequence, S."""
+        return self.items
+
+    @property
     def solved(self) -> Criterion:
         """A loss below a tenth of the trivial one."""
         return Criterion(metric="loss", bound=self.trivial_loss / 10, above=False)

@@ -57,6 +57,16 @@ class MultiCopy(RecallTask):
         return self.copies * self.items
 
     @property
+    def look_alikes(self) -> int:
+        """The blanks before the marks, N G."""
+        return self.copies * self.gap
+
+    @property
+    def together(self) -> int:
+        """The symbols of a unit, S."""
+        return self.items
+
+    @property
     def solved(self) -> Criterion:
         """An accuracy above 0.99."""
         return Criterion(metric="accuracy", bound=0.99, above=True)

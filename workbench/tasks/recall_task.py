@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from workbench.tasks.base import Batch, Task
+from workbench.tasks.base import Batch, Floor, Task
 from workbench.tasks.classification import accuracy, cross_entropy
+from workbench.tasks.guessing import bag_floor
 
 
 class RecallTask(Task):
@@ -25,6 +26,10 @@ class RecallTask(Task):
     10 ln 8 / (T + 20) (Arjovsky, Shah and Bengio 2016). No answer without memory of the symbols does better, however
     well it keeps time; so a loss below it proves that symbols were remembered. An answer from the present step alone
     may be worse, but to beat that would prove no more than a clock.
+
+        floors   : present step, that answer from the present step alone, if `look_alikes` is known
+                   bag of values, who knows when to recall and how often each symbol was shown, but not where, if
+                   `together` is known
     """
 
     readout = "every"
@@ -61,6 +66,31 @@ class RecallTask(Task):
     def mark(self) -> int:
         """The symbol that calls for recall; never an answer."""
         return self.categories + 1
+
+    @property
+    def look_alikes(self) -> int | None:
+        """The number of steps with the input of one that recalls, but a blank answer; `None` if it is not known."""
+        return None
+
+    @property
+    def together(self) -> int | None:
+        """The number of independent symbols that are shown and recalled together; `None` if it is not known."""
+        return None
+
+    @property
+    def floors(self) -> Mapping[str, Floor]:
+        """What one reaches who knows the present step alone, or which symbols were shown but not where."""
+        floors, recalled = {}, self.recalled / self.steps
+        if self.look_alikes is not None:
+            alike = self.look_alikes + self.recalled
+            blank, symbol = self.look_alikes / alike, self.recalled / alike / self.categories
+            surprise = -(blank * math.log(blank) if blank else 0) - self.categories * symbol * math.log(symbol)
+            guessed = 1 / self.categories if symbol > blank else 0.0
+            floors["present step"] = Floor(loss=alike / self.steps * surprise, accuracy=guessed)
+        if self.together is not None and self.together > 1:
+            bag = bag_floor(self.together, (1 / self.categories,) * self.categories)
+            floors["bag of values"] = Floor(loss=recalled * bag.loss, accuracy=bag.accuracy)
+        return floors
 
     @property
     def trivial_loss(self) -> float:

@@ -92,7 +92,10 @@ def test_a_custom_task(own: str) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("adition", "unknown task 'adition' (a custom task is named package.module:Class); did you mean 'addition'?"),
+        (
+            "adition",
+            "'adition' (a custom task is named package.module:Class); did you mean 'addition' or 'induction'?",
+        ),
         ("zzz", "package.module:Class); known: addition, classify-length, copy"),
         ("no_such_module:Task", "no module 'no_such_module'"),
         ("workbench.no_such:Task", "no module 'workbench.no_such'"),
@@ -155,22 +158,67 @@ SIZES = [
     ("multicopy", "items", 1),
     ("multicopy", "gap", 1),
     ("multicopy", "categories", 2),
+    ("parity", "length", 2),
+    ("word-problem", "length", 2),
+    ("flip-flop", "length", 3),
+    ("cycle", "length", 2),
+    ("cycle", "places", 3),
+    ("even-pairs", "length", 2),
+    ("modular", "length", 4),
+    ("modular", "modulus", 2),
+    ("mqar", "length", 4 * 8),
+    ("mqar", "pairs", 1),
+    ("mqar", "vocabulary", 2 * 8 + 2),
+    ("mqar", "noise", 0),
+    ("forgetting-recall", "length", 2 * 4 * 3),
+    ("forgetting-recall", "keys", 1),
+    ("forgetting-recall", "writes", 2),
+    ("forgetting-recall", "vocabulary", 2 * 4 * 2 + 2),
+    ("selective-copy", "length", 16),
+    ("selective-copy", "items", 1),
+    ("selective-copy", "categories", 2),
+    ("induction", "length", 3),
+    ("induction", "vocabulary", 3),
+    ("needle", "length", 2),
+    ("needle", "features", 1),
+    ("agreement", "length", 2 * (9 + 3 * 3)),
+    ("agreement", "attractors", 0),
+    ("agreement", "sentences", 1),
+    ("phone", "length", 1),
+    ("stills", "length", 8),
+    ("stills", "frames", 2),
+    ("stills", "features", 1),
 ]
+CHOICES = [
+    ("classify-length", "elements"),
+    ("parity", "readout"),
+    ("word-problem", "group"),
+    ("word-problem", "letters"),
+    ("word-problem", "readout"),
+    ("cycle", "readout"),
+    ("phone", "recall"),
+]
+NUMBERS = [
+    ("alternation", "amplitude", "lie between 0 and 1, both excluded", [0, 1, 0.0, 1.0, -0.5, 1.5]),
+    ("flip-flop", "ignore", "be at least 0 and below 1", [-0.1, 1, 1.5]),
+    ("mqar", "power", "be above 0 and at most 1", [0, -1, 1.01]),
+    ("forgetting-recall", "power", "be above 0 and at most 1", [0, -1, 1.01]),
+    ("needle", "depth", "lie between 0 and 1", [-0.01, 1.5]),
+    ("stills", "noise", "be at least 0 and finite", [-0.1]),
+]
+FLAGS = [("mqar", "random_non_queries"), ("phone", "separators")]
 
 
 def test_every_option_is_tried_with_wrong_values() -> None:
-    tried = {(name, key) for name, key, _ in SIZES} | {
-        ("alternation", "amplitude"),
-        ("text", "file"),
-        ("classify-length", "elements"),
-    }
+    tried = {(name, key) for name, key, *_ in [*SIZES, *NUMBERS, *CHOICES, *FLAGS]}
+    tried |= {("text", "file"), ("phone", "segments")}
     assert tried == {(name, key) for name in names() for key in options(name)}
 
 
 @pytest.mark.parametrize(("name", "key", "least"), SIZES)
 def test_a_wrong_size(name: str, key: str, least: int) -> None:
     assert getattr(build(name, **{key: least}), key) == least
-    for value in (least - 1, 0, -3):
+    for value in (least - 1, min(least - 1, 0), -3):
         with pytest.raises(ValueError, match=f"^{key} must be at least {least}, not {value}$"):
             build(name, **{key: value})
     for bad_value in (True, "5", 5.0, None, float("nan")):
@@ -178,13 +226,37 @@ def test_a_wrong_size(name: str, key: str, least: int) -> None:
             build(name, **{key: bad_value})
 
 
-@pytest.mark.parametrize("value", [0, 1, 0.0, 1.0, -0.5, 1.5, float("nan"), float("inf")])
-def test_a_wrong_amplitude(value: float) -> None:
-    with pytest.raises(ValueError, match=r"^amplitude must lie between 0 and 1, both excluded, not "):
-        build("alternation", amplitude=value)
+@pytest.mark.parametrize(("name", "key", "bounds", "values"), NUMBERS)
+def test_a_wrong_number(name: str, key: str, bounds: str, values: list[float]) -> None:
+    for value in (*values, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=f"^{key} must {bounds}, not "):
+            build(name, **{key: value})
+    for bad_value in (True, "0.5", [0.5]):
+        with pytest.raises(TypeError, match=f"^{key} must be a number, not "):
+            build(name, **{key: bad_value})
 
 
-@pytest.mark.parametrize("value", [True, "0.5", None])
-def test_an_amplitude_of_a_wrong_type(value: object) -> None:
-    with pytest.raises(TypeError, match=r"^amplitude must be a number, not "):
-        build("alternation", amplitude=value)
+@pytest.mark.parametrize(("name", "key"), CHOICES)
+def test_a_wrong_choice(name: str, key: str) -> None:
+    for value in ("none of them", 3, None, ["every"]):
+        with pytest.raises(ValueError, match=f"^{key} must be one of "):
+            build(name, **{key: value})
+
+
+@pytest.mark.parametrize(("name", "key"), FLAGS)
+def test_a_wrong_flag(name: str, key: str) -> None:
+    for value in ("no", 1, None):
+        with pytest.raises(TypeError, match=f"^{key} must be true or false, not "):
+            build(name, **{key: value})
+
+
+@pytest.mark.parametrize("value", [(), 3, "3-3", (3, 0), (3, "3"), (2.0,), None])
+def test_wrong_segments(value: object) -> None:
+    with pytest.raises((TypeError, ValueError), match=r"^segments must be "):
+        build("phone", segments=value)
+
+
+def test_a_task_whose_table_would_be_too_large() -> None:
+    for name, key in (("cycle", "places"), ("modular", "modulus")):
+        with pytest.raises(ValueError, match=f"^{key} must be at most "):
+            build(name, **{key: 10**5})

@@ -14,6 +14,9 @@ EXAMPLES = 20_000
 
 def test_every_task_is_here() -> None:
     here = {"addition", "classify-length", "copy", "copy-memory", "multicopy", "alternation", "digits"}
+    # Tested with their floors: test_automata, test_floors.
+    here |= {"parity", "word-problem", "flip-flop", "cycle", "even-pairs", "modular"}
+    here |= {"mqar", "forgetting-recall", "selective-copy", "induction", "needle", "agreement", "phone", "stills"}
     # Tested with files that the tests write: test_mnist, test_text.
     here |= {"mnist", "mnist-permuted", "text"}
     assert set(names()) == here
