@@ -18,6 +18,7 @@ from workbench.errors import UserError
 from workbench.results import Run
 from workbench.study_files import Study
 from workbench.tasks.file_names import title_options
+from workbench.tasks.floors import Floor
 
 Role = Literal["tuned", "default", "both"]
 """Role of a configuration in a tuning study: its best trial, its default, or a default that is also the best."""
@@ -99,6 +100,18 @@ class Section:
         if None in values or max(values) - min(values) > 1e-9 * abs(max(values)):
             return None
         return float(values[0])
+
+    @property
+    def floors(self) -> dict[str, Floor]:
+        """What cheap strategies reach, by their names; empty if no run says so, or the runs disagree."""
+        known = [run.floors for run in self.runs if run.result.get("floors") is not None]
+        if not known or any(other.keys() != known[0].keys() for other in known):
+            return {}
+        for name, floor in known[0].items():
+            losses = [other[name].loss for other in known]
+            if max(losses) - min(losses) > 1e-9 * abs(floor.loss):
+                return {}
+        return known[0]
 
     @property
     def metrics(self) -> tuple[str, ...]:

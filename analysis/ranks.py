@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from analysis.comparison.floors import format_reached_floor
 from analysis.comparison.losses import compare_losses
 from analysis.grouping import Section
 from analysis.statistics import mean_interval
@@ -16,7 +17,8 @@ def rank_table(sections: Iterable[Section]) -> pd.DataFrame:
     """Returns a row for each variant of a task and each row of its report, the lowest mean test loss first.
 
     `loss` is the report's: the geometric mean over the seeds where losses are compared on a log scale, with its 95 %
-    interval, `low` to `high`. Metrics such as `accuracy` are means over the seeds that did not diverge. Rows of which
+    interval, `low` to `high`; `floor` is the cheap strategy that its runs are no better than, where the task has
+    such. Metrics such as `accuracy` are means over the seeds that did not diverge. Rows of which
     every run diverged come last, without a rank.
     """
     rows = []
@@ -38,6 +40,7 @@ def rank_table(sections: Iterable[Section]) -> pd.DataFrame:
                     "low": None if standing is None else standing.low,
                     "high": None if standing is None else standing.high,
                     "trivial_loss": section.trivial_loss,
+                    **({"floor": format_reached_floor(row, section) or None} if section.floors else {}),
                     **{name: row.test_mean(name).mean for name in section.metrics},
                     "seconds_per_step": mean_interval(
                         time for run in row.runs if (time := run.timing.get("seconds_per_step")) is not None

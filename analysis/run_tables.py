@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.comparison.floors import reached_floor
 from analysis.grouping import identity_columns
 from workbench.config import Experiment
 from workbench.errors import UserError
@@ -50,11 +51,17 @@ def run_record(run: Run, metrics: Sequence[str]) -> tuple[dict[str, Any], ...]:
         option_columns("task", experiment.task.options),
         option_columns("architecture", without_width(experiment)),
         setting_columns(experiment),
-        {key: value for key, value in run.result.items() if key not in (*SPLITS, *leading)}
+        {key: value for key, value in run.result.items() if key not in (*SPLITS, *leading, "floors")}
+        | floor_columns(run)
         | {f"{split}/{name}": (run.result.get(split) or {}).get(name) for split in SPLITS for name in metrics},
         run.timing,
         identity,
     )
+
+
+def floor_columns(run: Run) -> dict[str, Any]:
+    """Returns the floors of the task as JSON, and the name of the one that the run is at; nothing if there are none."""
+    return {"floors": to_cell(run.result["floors"]), "floor": reached_floor(run)} if run.floors else {}
 
 
 def without_width(experiment: Experiment) -> dict[str, Any]:

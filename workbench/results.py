@@ -11,6 +11,7 @@ import pandas as pd
 from workbench.config import TUNING_SEED, Experiment
 from workbench.errors import UserError
 from workbench.files import read_json, read_yaml
+from workbench.tasks.floors import Floor, read_floors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +21,7 @@ class Run:
     folder: Path
     experiment: Experiment
     result: dict[str, Any]
-    """`result.json`: status, steps, parameters, state_size, trivial_loss, solved, test and so on."""
+    """`result.json`: status, steps, parameters, state_size, trivial_loss, floors, solved, test and so on."""
     timing: dict[str, Any]
     """`timing.json`: seconds, seconds_per_step, and the machine; separate, because it differs from run to run."""
 
@@ -28,6 +29,11 @@ class Run:
     def diverged(self) -> bool:
         """True if the loss became NaN or infinite."""
         return bool(self.result["status"] == "diverged")
+
+    @property
+    def floors(self) -> dict[str, Floor]:
+        """What cheap strategies reach on the task, by their names; empty in results from before there were any."""
+        return read_floors(self.result.get("floors"))
 
     def metrics(self) -> pd.DataFrame:
         """Returns `metrics.csv`, a row every `log_every` steps: step, train/loss, val/loss, val/accuracy, ..."""
@@ -77,6 +83,10 @@ def read_run(folder: Path) -> Run:
         )
     wrong = [key for key, kinds in REQUIRED_KEYS.items() if not isinstance(result[key], kinds)]
     wrong += [key for key in ("test", "validation") if not are_scores(result.get(key))]
+    try:
+        read_floors(result.get("floors"))
+    except ValueError:
+        wrong.append("floors")
     if wrong:
         raise UserError(
             f"{folder / 'result.json'} was not written by this bench: its {', '.join(wrong)} is invalid; "

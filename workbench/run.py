@@ -19,6 +19,7 @@ from workbench.logger_interface import LoggedRun, LoggerSpec
 from workbench.memory_needs import check_memory
 from workbench.results import Run, read_run
 from workbench.run_folder import claim, run_folder, run_lock
+from workbench.tasks.floors import write_floors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +159,7 @@ def build_result(experiment: Experiment, module: Any, record: Any, steps: int) -
         "receptive_field": encoder.receptive_field,
         "time": task.steps,
         "trivial_loss": task.trivial_loss,
+        "floors": write_floors(task.floors),
         "criterion": None if task.solved is None else str(task.solved),
         "solved_at": record.milestones.solved_at,
         "solved_at_mean50": record.milestones.solved_at_mean50,

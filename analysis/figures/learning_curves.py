@@ -1,6 +1,7 @@
 """Learning curves of a section: validation loss, and accuracy if there is one, against the training step."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -53,6 +54,7 @@ MAX_ROWS = 8
 MARKER_COUNT = 6
 """Markers along a curve."""
 TRIVIAL_LINE: Mapping[str, Any] = {"color": TEXT_COLOR, "linestyle": (0, (4, 2)), "linewidth": 1.1, "marker": ""}
+FLOOR_LINE: Mapping[str, Any] = {"color": TEXT_COLOR, "linestyle": (0, (1, 2)), "linewidth": 1.1, "marker": ""}
 SEED_LINE: Mapping[str, Any] = {"linewidth": 0.7, "alpha": 0.55, "marker": "", "linestyle": "-"}
 UNDER_WAY_LINE: Mapping[str, Any] = {"linewidth": 0.9, "alpha": 0.75, "marker": ""}
 FAMILY_LINES: Any = {"lines.linewidth": 1.4, "lines.markersize": 4.5}
@@ -92,7 +94,7 @@ def draw_columns(section: Section, histories: Histories, scales: Mapping[str, Ax
         axes = figure.add_axes((LEFT / WIDTH, bottom / total, 1 - (LEFT + right) / WIDTH, height / total))
         set_step_axis(axes, last_logged_step(histories), numbered=column == list(histories)[-1])
         set_value_axis(axes, COLUMNS[column], scales[column], WIDTH - LEFT - right)
-        draw_trivial_loss(axes, section, column)
+        draw_references(axes, section, column)
         for order, history in enumerate(rows):
             plot_history(axes, history, scales[column], order / len(rows))
         add_labels(axes, labels[column])
@@ -111,7 +113,7 @@ def draw_families(
     """
     last = list(histories)[-1]
     labels = {
-        name: build_labels(section, last, rows[last], scales[last], with_trivial=index == 0)
+        name: build_labels(section, last, rows[last], scales[last], with_references=index == 0)
         for index, (name, rows) in enumerate(families.items())
     }
     right = max(map(labels_margin, labels.values()))
@@ -130,7 +132,7 @@ def draw_families(
             set_value_axis(axes, COLUMNS[column] if index == len(families) // 2 else "", scales[column], width)
             if place:
                 axes.yaxis.set_label_coords(-INNER_LABEL / width, 0.5)
-            draw_trivial_loss(axes, section, column, named=index == 0 and column != last)
+            draw_references(axes, section, column, named=index == 0 and column != last)
             if place == 0:
                 axes.set_title(name, loc="left", fontsize=9.5, fontweight="bold", pad=4)
             for history in rows:
@@ -166,23 +168,55 @@ def last_logged_step(histories: Histories) -> float:
     return max((step for history in all_histories(histories) for step in end_steps(history)), default=0) or 1
 
 
-def draw_trivial_loss(axes: Axes, section: Section, column: str, *, named: bool = False) -> None:
-    """Draws the trivial loss across a panel of the loss, with its name above it if there is no label."""
-    if column != "val/loss" or section.trivial_loss is None:
-        return
-    axes.axhline(section.trivial_loss, zorder=1.5, **TRIVIAL_LINE)
-    if named:
-        axes.annotate(
-            f"trivial {format_number(section.trivial_loss)}",
-            xy=(1, section.trivial_loss),
-            xycoords=axes.get_yaxis_transform(),
-            xytext=(-2, 2),
-            textcoords="offset points",
-            ha="right",
-            va="bottom",
-            fontsize=8,
-            color=TEXT_COLOR,
-        )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A level that curves are compared with."""
+
+    name: str
+    value: float
+    plot_keywords: Mapping[str, Any]
+
+    @property
+    def text(self) -> str:
+        """The name with the value."""
+        return f"{self.name} {format_number(self.value)}"
+
+
+def reference_levels(section: Section, column: str) -> tuple[Reference, ...]:
+    """Returns the trivial loss and the floors of a panel of the loss, or the floors of one of the accuracy.
+
+    Args:
+        section: the section.
+        column: of `metrics.csv`.
+    """
+    floors = section.floors
+    if column == "val/accuracy":
+        known = {name: floor.accuracy for name, floor in floors.items() if floor.accuracy is not None}
+        return tuple(Reference(name=name, value=value, plot_keywords=FLOOR_LINE) for name, value in known.items())
+    if column != "val/loss":
+        return ()
+    levels = [Reference(name=name, value=floor.loss, plot_keywords=FLOOR_LINE) for name, floor in floors.items()]
+    if section.trivial_loss is not None:
+        levels.insert(0, Reference(name="trivial", value=section.trivial_loss, plot_keywords=TRIVIAL_LINE))
+    return tuple(levels)
+
+
+def draw_references(axes: Axes, section: Section, column: str, *, named: bool = False) -> None:
+    """Draws the trivial loss and the floors across a panel, with their names above them if there are no labels."""
+    for level in reference_levels(section, column):
+        axes.axhline(level.value, zorder=1.5, **level.plot_keywords)
+        if named:
+            axes.annotate(
+                level.text,
+                xy=(1, level.value),
+                xycoords=axes.get_yaxis_transform(),
+                xytext=(-2, 2),
+                textcoords="offset points",
+                ha="right",
+                va="bottom",
+                fontsize=8,
+                color=TEXT_COLOR,
+            )
 
 
 def plot_history(axes: Axes, history: History, scale: AxisScale, phase: float, *, with_leader: bool = True) -> None:
@@ -230,7 +264,8 @@ def plot_history(axes: Axes, history: History, scale: AxisScale, phase: float, *
 def history_scale(section: Section, column: str, histories: Sequence[History]) -> AxisScale:
     """Returns the scale of a panel.
 
-    It shows the means, the seeds that are drawn and the trivial loss, and diverged runs only if there is nothing else.
+    It shows the means, the seeds that are drawn, the trivial loss and the floors, and diverged runs only if there is
+    nothing else.
     """
     if column != "val/loss":
         return SHARE_SCALE
@@ -239,13 +274,13 @@ def history_scale(section: Section, column: str, histories: Sequence[History]) -
     values += [float(value) for seed in seeds for value in seed.value]
     values += [value for history in histories for _, value in history.early_ends]
     values = values or [float(value) for history in histories for run in history.diverged for value in run.value]
-    return fit_scale([*values, *([] if section.trivial_loss is None else [section.trivial_loss])])
+    return fit_scale([*values, *(level.value for level in reference_levels(section, column))])
 
 
 def build_labels(
-    section: Section, column: str, histories: Sequence[History], scale: AxisScale, *, with_trivial: bool = True
+    section: Section, column: str, histories: Sequence[History], scale: AxisScale, *, with_references: bool = True
 ) -> list[Label]:
-    """Returns a label for each row, and for the trivial loss."""
+    """Returns a label for each row, for the trivial loss and for each floor."""
     labels = [
         Label(
             text=history.row.label,
@@ -254,14 +289,18 @@ def build_labels(
         )
         for history in histories
     ]
-    if with_trivial and column == "val/loss" and section.trivial_loss is not None:
-        text = f"trivial {format_number(section.trivial_loss)}"
-        labels.append(Label(text=text, y=scale.fraction(section.trivial_loss), plot_keywords=dict(TRIVIAL_LINE)))
+    for level in reference_levels(section, column) if with_references else ():
+        labels.append(Label(text=level.text, y=scale.fraction(level.value), plot_keywords=dict(level.plot_keywords)))
     return labels
 
 
-def caption(histories: Histories) -> str:
-    """Returns the caption of the figure: what its lines, bands and marks are."""
+def caption(histories: Histories, floors: Sequence[str] = ()) -> str:
+    """Returns the caption of the figure: what its lines, bands and marks are.
+
+    Args:
+        histories: what is drawn.
+        floors: the names of the section's floors.
+    """
     rows = list(all_histories(histories))
     num_seeds = max((len(history.seeds) for history in rows), default=0)
     sentences = []
@@ -281,6 +320,8 @@ def caption(histories: Histories) -> str:
         sentences.append("An upright bar marks where a seed ended early; from there on, the mean has its last value.")
     if any(history.diverged for history in rows):
         sentences.append("A thin line that ends with a cross is a run that diverged there.")
+    if floors:
+        sentences.append(f"Dotted: what cheap strategies reach ({', '.join(floors)}).")
     if split_families(histories):
         sentences.append("Each row of panels has one family in color, and all others in grey.")
     return " ".join(sentences)

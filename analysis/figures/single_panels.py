@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from analysis.figures.axes import SHARE_SCALE, fit_scale, set_step_axis
 from analysis.figures.histories import COLUMNS, load_history
-from analysis.figures.learning_curves import TRIVIAL_LINE, draw_trivial_loss, history_scale, plot_history
+from analysis.figures.learning_curves import draw_references, history_scale, plot_history, reference_levels
 from analysis.grouping import Section
 from analysis.statistics import mean_interval
 from architectures.suggest import did_you_mean
@@ -33,7 +33,7 @@ def draw_curves(section: Section, column: str, axes: Axes | None = None) -> Axes
     scale = SHARE_SCALE if column.endswith("/accuracy") else history_scale(section, "val/loss", histories)
     scale.apply(axes)
     set_step_axis(axes, max(history.end[0] for history in histories if history.end is not None))
-    draw_trivial_loss(axes, section, column, named=True)
+    draw_references(axes, section, column, named=True)
     for index, history in enumerate(histories):
         plot_history(axes, history, scale, index / len(histories), with_leader=False)
         axes.plot([], [], label=history.row.label, **history.row.line_style.plot_keywords())
@@ -64,12 +64,13 @@ def draw_results(section: Section, metric: str, axes: Axes | None = None) -> Axe
         known = ["loss", *section.metrics]
         raise UserError(f"no run on {section.title} has a test {metric}{did_you_mean(metric, known)}")
     axes = new_axes() if axes is None else axes
-    trivial = section.trivial_loss if metric == "loss" else None
-    scale = fit_scale([*shown, *([] if trivial is None else [trivial])])
+    levels = reference_levels(section, f"val/{metric}")
+    scale = fit_scale([*shown, *(level.value for level in levels)])
     if scale.log:
         axes.set_xscale("log")
-    if trivial is not None:
-        axes.axvline(trivial, label="trivial", **TRIVIAL_LINE)
+    for level in levels:
+        axes.axvline(level.value, label=level.name, **level.plot_keywords)
+    if levels:
         axes.legend()
     for index, row in enumerate(section.rows):
         style = row.line_style.plot_keywords()

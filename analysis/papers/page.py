@@ -138,7 +138,7 @@ def draw_figures(sections: Sequence[Section], pages: Path, name: str) -> Iterato
         figure = f"{name}-{section.anchor}"
         save_svg(learning_curves.draw_learning_curves(section, histories), pages / FIGURES, figure)
         image = f"![{escape(learning_curves.alt_text(section, histories))}]({FIGURES}/{figure}.svg)"
-        yield f"{image}\n\n{escape(section.title)}. {learning_curves.caption(histories)}"
+        yield f"{image}\n\n{escape(section.title)}. {learning_curves.caption(histories, tuple(section.floors))}"
 
 
 def format_table(table: ComparisonTable, scale: Scale) -> str:

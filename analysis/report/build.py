@@ -159,7 +159,10 @@ def task_chapter(section: Section, folder: Path) -> Chapter:
     blocks: list[Block] = [Text(sentences=summary(section), role="summary")]
     if histories := learning_curves.load_histories(section):
         drawing = learning_curves.draw_learning_curves(section, histories)
-        caption, text = learning_curves.caption(histories), learning_curves.alt_text(section, histories)
+        caption, text = (
+            learning_curves.caption(histories, tuple(section.floors)),
+            learning_curves.alt_text(section, histories),
+        )
         name = f"{section.anchor}-learning-curves"
         blocks.append(save_and_inline(drawing, folder, name, caption=caption, alt_text=text))
     blocks.append(tables.results_table(section))

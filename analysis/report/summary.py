@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from analysis.comparison.floors import count_reached
 from analysis.comparison.losses import MIN_SEEDS, Effect, LossComparison, Standing, compare_losses
 from analysis.comparison.power import MAX_SEEDS, POWER, seeds_to_settle
 from analysis.comparison.solve_times import SolveTime, solve_time
@@ -25,11 +26,12 @@ SENSIBLE_SEEDS = 5
 
 
 def summary(section: Section) -> tuple[str, ...]:
-    """Returns the sentences on the answer, the trivial loss, the first to solve the task, divergence, what settles."""
+    """Returns the sentences on the answer, trivial loss, floors, the first to solve it, divergence, what settles."""
     settlement = settle(section)
     sentences = (
         headline(section),
         describe_trivial(section),
+        describe_floors(section),
         describe_first_solved(section),
         describe_diverged(section),
         "" if settlement is None else settlement.sentence,
@@ -196,6 +198,23 @@ def describe_trivial(section: Section) -> str:
         return f"All {pluralize(len(rows), 'row')} are below {baseline}." if len(rows) > 1 else ""
     named = join_names(above) if len(above) <= MAX_NAMED else f"{len(above)} of {pluralize(len(rows), 'row')}"
     return f"Not clearly below {baseline}: {named}."
+
+
+def describe_floors(section: Section) -> str:
+    """Says which rows have learned no more than a cheap strategy knows: their runs are at its floor."""
+    floors, reached = section.floors, dict[str, list[str]]()
+    for row in section.rows:
+        for name, count in count_reached(row, floors).items():
+            runs = "" if count == len(row.runs) else f" ({count} of {pluralize(len(row.runs), 'seed')})"
+            reached.setdefault(name, []).append(f"{row.label}{runs}")
+    sentences = []
+    for name, floor in floors.items():
+        if name in reached:
+            rows = reached[name]
+            named = join_names(rows) if len(rows) <= MAX_NAMED else pluralize(len(rows), "row")
+            share = "" if floor.accuracy is None else f", accuracy {format_number(floor.accuracy)}"
+            sentences.append(f"At the floor of {name} (loss {format_number(floor.loss)}{share}): {named}.")
+    return " ".join(sentences)
 
 
 def describe_first_solved(section: Section) -> str:

@@ -4,7 +4,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from string import ascii_lowercase
+from typing import Any
 
+from analysis.comparison.floors import format_reached_floor
 from analysis.comparison.intervals import loss_interval, loss_scale, share_interval
 from analysis.comparison.losses import MIN_SEEDS, compare_losses
 from analysis.comparison.solve_times import median_time
@@ -16,6 +18,7 @@ from analysis.report.summary import best_rows, format_standing
 from analysis.statistics import mean_interval
 from analysis.style import LINE_STYLES
 from workbench.custom_parts import split_revision
+from workbench.tasks.floors import Floor
 
 ACCURACY_DECIMALS = 4
 
@@ -28,6 +31,8 @@ class ColumnSpec:
     text: Callable[[Row], str]
     trivial: str = ""
     """Text in the row of the trivial baseline."""
+    floor: Callable[[Floor], str] = lambda floor: ""
+    """Returns the text in the row of a floor."""
 
 
 def results_table(section: Section) -> Table:
@@ -35,6 +40,10 @@ def results_table(section: Section) -> Table:
     specs = result_columns(section)
     best = best_rows(section) if len(section.rows) > 1 else []
     baseline = (Cell(text="trivial baseline"), *(Cell(text=spec.trivial) for spec in specs))
+    floors = tuple(
+        (Cell(text=f"floor: {name}"), *(Cell(text=spec.floor(floor)) for spec in specs))
+        for name, floor in section.floors.items()
+    )
     return Table(
         caption=f"Results on {section.title}",
         columns=(Column(heading="architecture", kind="text"), *(spec.column for spec in specs)),
@@ -45,7 +54,7 @@ def results_table(section: Section) -> Table:
             )
             for row in section.rows
         ),
-        footer=() if section.trivial_loss is None else (baseline,),
+        footer=floors if section.trivial_loss is None else (baseline, *floors),
     )
 
 
@@ -55,8 +64,11 @@ def result_columns(section: Section) -> list[ColumnSpec]:
     comparison = compare_losses(section)
     losses = {} if comparison is None else {each.row.label: format_standing(each) for each in comparison.standings}
 
-    def spec(group: str, heading: str, text: Callable[[Row], str], trivial: str = "") -> ColumnSpec:
-        return ColumnSpec(column=Column(heading=heading, group=group), text=text, trivial=trivial)
+    def spec(group: str, heading: str, text: Callable[[Row], str], trivial: str = "", **rest: Any) -> ColumnSpec:
+        return ColumnSpec(column=Column(heading=heading, group=group), text=text, trivial=trivial, **rest)
+
+    def accuracy_of(name: str) -> dict[str, Any]:
+        return {"floor": lambda floor: format_accuracy(floor.accuracy)} if name == "accuracy" else {}
 
     specs = [
         spec("model", "hidden\nsize", format_hidden_size),
@@ -70,9 +82,17 @@ def result_columns(section: Section) -> list[ColumnSpec]:
         spec("training", "s a\nstep", format_seconds_per_step),
         spec("training", "seeds", lambda row: format_count(len(row.runs))),
         spec("training", "diverged", lambda row: format_count(row.num_diverged)),
-        spec("test", "loss", lambda row: losses.get(row.label, ABSENT), format_number(section.trivial_loss)),
-        *(spec("test", name, metric_formatter(name)) for name in section.metrics),
+        spec(
+            "test",
+            "loss",
+            lambda row: losses.get(row.label, ABSENT),
+            format_number(section.trivial_loss),
+            floor=lambda floor: format_number(floor.loss),
+        ),
+        *(spec("test", name, metric_formatter(name), **accuracy_of(name)) for name in section.metrics),
     ]
+    if any(format_reached_floor(row, section) for row in section.rows):
+        specs.append(spec("test", "at floor", lambda row: format_reached_floor(row, section) or ABSENT))
     if section.common_result("criterion") is not None:
         specs += [
             spec("solved", "seeds", lambda row: format_reached(row, "solved_at")),

@@ -9,11 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from workbench.tasks.catalogue import CATALOGUE, SUMMARIES, build, defaults, load, names, options
+from workbench.tasks.floors import Floor
 
 if TYPE_CHECKING:
     from workbench.seeding import make_generator
     from workbench.seeding import make_generator as seeded
-    from workbench.tasks.base import Batch, Criterion, Floor, Split, Task
+    from workbench.tasks.base import Batch, Criterion, Split, Task
 
 __all__ = [
     "CATALOGUE",
@@ -33,7 +34,7 @@ __all__ = [
 ]
 
 _PLACES = {
-    **{name: ("workbench.tasks.base", name) for name in ("Batch", "Criterion", "Floor", "Split", "Task")},
+    **{name: ("workbench.tasks.base", name) for name in ("Batch", "Criterion", "Split", "Task")},
     "make_generator": ("workbench.seeding", "make_generator"),
     # Under this name custom tasks of version 0.1 import it.
     "seeded": ("workbench.seeding", "make_generator"),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Generator, Tensor
+from torch.nn import functional
 
 from workbench.tasks.base import Batch, Floor, Task
 from workbench.tasks.classification import accuracy, cross_entropy
@@ -115,10 +116,14 @@ class Monoid:
 
 @lru_cache(maxsize=64)
 def _tables(machine: Machine, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns the products, the letters and the states of a machine's monoid on a device; not to be written to."""
+    """Returns the products, the letters and the states of a machine's monoid on a device; not to be written to.
+
+    A product is given by the beginning of its row in the table.
+    """
     monoid = machine.monoid
-    table, letters, states = (torch.from_numpy(part) for part in (monoid.table.ravel(), monoid.letters, monoid.states))
-    return table.to(device), letters.to(device), states.to(device)
+    parts = (monoid.table.ravel() * len(monoid.states), monoid.letters, monoid.states)
+    table, letters, states = (torch.from_numpy(part).to(device) for part in parts)
+    return table, letters, states
 
 
 def run_machine(machine: Machine, letters: Tensor) -> Tensor:
@@ -132,20 +137,21 @@ def run_machine(machine: Machine, letters: Tensor) -> Tensor:
         letters: (batch, time) letters.
     """
     table, of_letter, state_of = _tables(machine, letters.device)
-    count, (batch, steps) = machine.monoid.table.shape[0], letters.shape
+    batch, steps = letters.shape
     width = max(1, int(steps**0.5))
     blocks = -(-steps // width)
-    elements = torch.zeros((batch, blocks * width), dtype=torch.int64, device=letters.device)
-    elements[:, :steps] = of_letter[letters]
+    elements = functional.pad(of_letter.take(letters), (0, blocks * width - steps))
     # (width, blocks, batch): the steps of the loops are contiguous in memory.
-    products = elements.view(batch, blocks, width).permute(2, 1, 0).contiguous()
-    for step in range(1, width):
-        products[step] = table[products[step - 1] * count + products[step]]
-    before = torch.zeros_like(products[0])
-    for block in range(1, blocks):
-        before[block] = table[before[block - 1] * count + products[-1, block - 1]]
-    products = table[before * count + products]
-    return state_of[products].permute(2, 1, 0).reshape(batch, -1)[:, :steps]
+    factors = elements.view(batch, blocks, width).permute(2, 1, 0).contiguous()
+    # Products are kept as the beginning of their row in the table.
+    rows, products = len(machine.monoid.states), [factors[0] * len(machine.monoid.states)]
+    for factor in factors[1:]:
+        products.append(table.take(products[-1] + factor))
+    before = [torch.zeros_like(factors[0, 0])]
+    for whole in (products[-1][:-1] // rows).unbind(0):
+        before.append(table.take(before[-1] + whole))
+    last = table.take(torch.stack(before) + torch.stack(products) // rows)
+    return state_of.take(last // rows).permute(2, 1, 0).reshape(batch, -1)[:, :steps]
 
 
 def draw_letters(machine: Machine, shape: tuple[int, int], generator: Generator) -> Tensor:

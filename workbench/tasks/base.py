@@ -9,6 +9,9 @@ import torch
 from torch import Generator, Tensor
 
 from workbench.seeding import make_generator
+from workbench.tasks.floors import Floor
+
+__all__ = ["Batch", "Criterion", "Floor", "Split", "Task", "to_device"]
 
 Split = Literal["train", "validation", "test"]
 
@@ -82,16 +85,6 @@ class Criterion:
     def __str__(self) -> str:
         sign = (">" if self.above else "<") + ("=" if self.or_equal else "")
         return f"{self.metric} {sign} {self.bound:.6g}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Floor:
-    """What a cheap strategy reaches on a task, so that a model that has learned no more than it can be told by it."""
-
-    loss: float
-    """The strategy's expected loss, with the best probabilities for what it knows."""
-    accuracy: float | None = None
-    """The expected share of right answers of its likeliest answer, or `None` if the task has no accuracy."""
 
 
 class Task(ABC):

@@ -20,7 +20,7 @@ class Cycle(Automaton):
         trivial  = H(place | x_T), which comes to ln n in long sequences
         solved   : accuracy >= 0.9
 
-    Source: Deletang et al. (2023, arXiv 2207.02098), section 3 and table 2, cycle navigation with n = 5; their score
+    Source: Deletang et al. (2023, arXiv 2207.02098), table 2, cycle navigation with n = 5; their score
     is the mean accuracy over lengths up to 500, after training on lengths up to 40, and 0.9 counts as solved.
 
     Args:

@@ -27,7 +27,7 @@ class EvenPairs(Automaton):
     The answer is the same as whether the first symbol equals the last, so to remember one bit is enough: a model that
     solves this has not shown that it can count.
 
-    Source: Deletang et al. (2023, arXiv 2207.02098), section 3 and table 2.
+    Source: Deletang et al. (2023, arXiv 2207.02098), table 2, even pairs.
 
     Args:
         length: T, the number of steps, at least 2.

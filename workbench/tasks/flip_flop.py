@@ -43,7 +43,7 @@ class FlipFlop(QueryTask, Automaton):
     Published tests have dense (p = 0.1) and sparse (p = 0.98) sequences beside those of training, p = 0.8, and ask for
     no error in any: recurrent networks make none, transformers do.
 
-    Source: Liu et al. (2023, arXiv 2306.00946), section 3 and figure 2, with 512 steps.
+    Source: Liu et al. (2023, arXiv 2306.00946), definition 1, with 512 steps.
 
     Args:
         length: T, the number of steps, at least 3; an instruction at every second one, from the first on.

@@ -28,7 +28,7 @@ class Modular(Automaton):
 
     Symbols 0 .. m - 1 are the digits, then +, -, * and =.
 
-    Source: Deletang et al. (2023, arXiv 2207.02098), section 3 and table 2, modular arithmetic (simple), with m = 5.
+    Source: Deletang et al. (2023, arXiv 2207.02098), table 2, modular arithmetic (simple), with m = 5.
 
     Args:
         length: T, the number of steps, at least 4.

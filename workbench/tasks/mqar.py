@@ -30,9 +30,9 @@ class Mqar(QueryTask):
         floors  : bag of values, who knows the K values but not their keys: ln K, accuracy 1 / K
         solved  : accuracy > 0.99
 
-    Source: Arora et al. (2024, arXiv 2312.04927), section 3 and figure 2 (V = 8,192; lengths and pairs 64 and 4, 128
+    Source: Arora et al. (2024, arXiv 2312.04927), figure 2 (V = 8,192; lengths and pairs 64 and 4, 128
     and 8, 256 and 16, 512 and 64), whose code this follows; noise as in the noisy recall of Poli et al. (2024, arXiv
-    2403.17844), section 3.1, with 16 symbols of its own.
+    2403.17844), with 16 symbols of its own.
 
     Args:
         length: T, the number of steps, at least 4 K + N.

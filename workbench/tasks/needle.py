@@ -26,7 +26,7 @@ class Needle(VectorRecall):
     grid of depths and lengths shows where in its input a model finds anything.
 
     Source: the needle in a haystack of Kamradt (2023) for language models, as a regression; its grid as in Lin et al.
-    (2025, arXiv 2503.02130), section 4.3.
+    (2025, arXiv 2503.02130).
 
     Args:
         length: T, the number of steps, at least 2.

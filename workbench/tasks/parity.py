@@ -33,7 +33,7 @@ class Parity(Automaton):
     shows on longer sequences than those of training: published are lengths of training up to 40, and of test up to
     500.
 
-    Source: Deletang et al. (2023, arXiv 2207.02098), section 3 and table 2, parity check; Grazzi et al. (2025, arXiv
+    Source: Deletang et al. (2023, arXiv 2207.02098), table 2, parity check; Grazzi et al. (2025, arXiv
     2411.12537).
 
     Args:

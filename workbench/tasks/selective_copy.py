@@ -28,7 +28,7 @@ class SelectiveCopy(QueryTask):
     As the places change, a fixed delay does not help, as it does in copy-memory.
 
     Source: Gu and Dao (2023, arXiv 2312.00752), section 4.1.1 and table 1, with T = 4,096, S = 16 and 16 symbols, two
-    of them the blank and the mark; Poli et al. (2024, arXiv 2403.17844), section 3.1, with T = 256.
+    of them the blank and the mark; Poli et al. (2024, arXiv 2403.17844), with T = 256.
 
     Args:
         length: T, the number of steps among which the symbols are, at least S.

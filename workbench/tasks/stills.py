@@ -87,10 +87,12 @@ class Stills(VectorRecall):
         film_steps = torch.arange(self.length, device=device).expand(size, -1).contiguous()
         shown = torch.searchsorted(starts, film_steps, right=True)
         example = torch.arange(size, device=device)
-        x = torch.zeros((size, self.steps, self.input_size), device=device)
+        x = torch.empty((size, self.steps, self.input_size), device=device)
+        x[:, :-1, self.features :] = 0
+        x[:, -1] = 0
         film = x[:, :-1, : self.features]
         noise = torch.randn(film.shape, generator=generator, device=device)
-        film.copy_(frames[example.unsqueeze(1), shown].add_(noise, alpha=self.noise))
+        torch.add(frames[example.unsqueeze(1), shown], noise, alpha=self.noise, out=film)
         asked = torch.randint(count, (size,), generator=generator, device=device)
         x[example, -1, self.features + asked] = 1
         ends = torch.cat([starts, torch.full((size, 1), self.length, device=device)], dim=1) - 1

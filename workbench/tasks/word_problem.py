@@ -30,7 +30,7 @@ class WordProblem(Automaton):
     a given depth computes products of no more than bounded length in A5 (Barrington 1989), while two recurrent matrices
     suffice for any. S3 and S5 are the symmetric groups of 6 and 120 elements.
 
-    Source: Merrill, Petty and Sabharwal (2024, arXiv 2404.08819), section 5, who ask how deep a model has to be for an
+    Source: Merrill, Petty and Sabharwal (2024, arXiv 2404.08819), who ask how deep a model has to be for an
     accuracy above 0.9 at each length; Liu et al. (2023, arXiv 2210.10749).
 
     Args:

@@ -22,6 +22,7 @@ from analysis.report import output_files
 from analysis.style import NO_METADATA, theme
 from workbench import tasks
 from workbench.results import Run
+from workbench.tasks.floors import write_floors
 
 REST_FACTOR = 10.0
 """Pause after drawing, in multiples of the time that it took: drawing uses at most a tenth of one core."""
@@ -51,7 +52,7 @@ class LiveCurves:
         self._drawn: tuple[DrawnFigure, ...] = ()
         self._key: Any = None
         self._next = 0.0
-        self._trivial: dict[str, float | None] = {}
+        self._references: dict[str, dict[str, Any]] = {}
 
     @property
     def has_drawn(self) -> bool:
@@ -80,7 +81,7 @@ class LiveCurves:
         runs = [status.run for statuses in drawable.values() for status in statuses]
         try:
             # In one call, so that an architecture has the same line style in all figures.
-            all_sections = build_sections(self._with_trivial_loss(runs), progress.studies)
+            all_sections = build_sections(self._with_references(runs), progress.studies)
             sections = {group_key(section.runs[0]): section for section in all_sections}
         except Exception as error:
             return (DrawnFigure(title="", svg=None, caption=f"The curves cannot be drawn: {error}"),)
@@ -105,16 +106,16 @@ class LiveCurves:
             why = describe_problem(error, statuses[0].run.folder)
             return key, DrawnFigure(title=section.title, svg=None, caption=f"The curves cannot be drawn: {why}")
 
-    def _with_trivial_loss(self, runs: Sequence[Run]) -> list[Run]:
-        """Adds the loss of the best answer without memory, which only finished runs have in their results."""
+    def _with_references(self, runs: Sequence[Run]) -> list[Run]:
+        """Adds the trivial loss and the floors, which only finished runs have in their results."""
         for run in runs:
             if run.result["trivial_loss"] is not None:
-                self._trivial[group_key(run)] = run.result["trivial_loss"]
+                self._references[group_key(run)] = {key: run.result.get(key) for key in ("trivial_loss", "floors")}
         for run in runs:
-            if group_key(run) not in self._trivial:
-                self._trivial[group_key(run)] = trivial_loss(run)
+            if group_key(run) not in self._references:
+                self._references[group_key(run)] = find_references(run)
         return [
-            replace(run, result={**run.result, "trivial_loss": self._trivial[group_key(run)]})
+            replace(run, result={**run.result, **self._references[group_key(run)]})
             if run.result["trivial_loss"] is None
             else run
             for run in runs
@@ -148,15 +149,17 @@ def drawable_runs(statuses: Sequence[RunStatus]) -> list[RunStatus]:
     ]
 
 
-def trivial_loss(run: Run) -> float | None:
-    """Returns the loss of the best answer without memory to a run's task; `None` for a custom task."""
-    task = run.experiment.task
-    if task.name not in tasks.names():
-        return None
-    try:
-        return tasks.build(task.name, **task.options).trivial_loss
-    except Exception:
-        return None
+def find_references(run: Run) -> dict[str, Any]:
+    """Returns the trivial loss and the floors of a run's task as results hold them; `None` for a custom task."""
+    part = run.experiment.task
+    if part.name in tasks.names():
+        try:
+            task = tasks.build(part.name, **part.options)
+            return {"trivial_loss": task.trivial_loss, "floors": write_floors(task.floors)}
+        except Exception:
+            # Its data may be missing on this machine.
+            pass
+    return {"trivial_loss": None, "floors": None}
 
 
 def draw_section(section: Section, statuses: Sequence[RunStatus]) -> DrawnFigure:
@@ -185,7 +188,7 @@ def draw_section(section: Section, statuses: Sequence[RunStatus]) -> DrawnFigure
     text = io.StringIO()
     with theme(), mpl.rc_context({"svg.hashsalt": section.anchor}):
         figure.savefig(text, format="svg", metadata=NO_METADATA)
-    caption = learning_curves.caption(histories)
+    caption = learning_curves.caption(histories, tuple(section.floors))
     if any(unfinished.values()):
         caption += " Thin lines without an end mark are seeds under way; they join the mean when they are finished."
     image = output_files.inline_svg(text.getvalue(), section.anchor, learning_curves.alt_text(means, histories))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.figures.learning_curves import COLUMNS, Histories, History
+from analysis.figures.learning_curves import COLUMNS, Histories, History, reference_levels
 from analysis.grouping import Section
 
 MAX_POINTS = 200
@@ -27,6 +27,8 @@ class CurvePanel:
     log: bool
     """True if a logarithmic axis is possible and usual."""
     trivial: float | None
+    floors: list[tuple[str, float]]
+    """Names and values of what cheap strategies reach."""
     steps: list[float]
     labels: list[str]
     values: list[Series]
@@ -53,6 +55,11 @@ def curve_panels(section: Section, histories: Histories) -> list[CurvePanel]:
                     title=COLUMNS[column],
                     log=is_loss and min(finite) > 0,
                     trivial=section.trivial_loss if is_loss else None,
+                    floors=[
+                        (level.name, float(f"{level.value:.{SIGNIFICANT_DIGITS}g}"))
+                        for level in reference_levels(section, column)
+                        if level.name != "trivial"
+                    ],
                     steps=steps,
                     labels=[history.row.label for history in drawn],
                     values=values,

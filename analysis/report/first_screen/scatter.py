@@ -48,6 +48,8 @@ class Scatter:
     y_ticks: tuple[tuple[float, str], ...]
     trivial: float | None
     """Vertical position of the loss of the best answer without memory."""
+    floors: tuple[tuple[str, float], ...]
+    """Names of cheap strategies, and the vertical positions of their losses."""
     width: float = WIDTH
     height: float = HEIGHT
     left: float = LEFT
@@ -68,6 +70,7 @@ def draw_scatter(screen: Screen) -> Scatter:
         x_ticks=tuple((place_x(x_axis, value), text) for value, text in x_axis.ticks()),
         y_ticks=tuple((place_y(y_axis, value), text) for value, text in y_axis.ticks()),
         trivial=None if screen.trivial is None else place_y(y_axis, screen.trivial),
+        floors=tuple((name, place_y(y_axis, loss)) for name, loss in screen.floors),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from analysis.comparison.floors import format_reached_floor
 from analysis.comparison.losses import Standing, compare_losses
 from analysis.comparison.solve_times import solve_time
 from analysis.formatting import AT_LEAST, format_count, format_estimate
@@ -120,6 +121,8 @@ class ScreenRow:
     time: float | None
     """The same as a multiple of that of the base row."""
     memory: tuple[Memory, ...]
+    floor: str
+    """The cheap strategies that its runs are no better than; empty if there are none."""
 
     @property
     def mean(self) -> str:
@@ -140,6 +143,8 @@ class Screen:
     rows: tuple[ScreenRow, ...]
     """The best first; empty if no run has a test loss."""
     trivial: float | None
+    floors: tuple[tuple[str, float], ...]
+    """Names and losses of what cheap strategies reach."""
     base: str
     """Label of the row that times are multiples of."""
     memory: tuple[MemoryColumn, ...]
@@ -158,6 +163,8 @@ class Screen:
         entries = [("mean", f"over the seeds, geometric on a logarithmic axis{counted}")]
         if any(row.letters for row in self.rows):
             entries.append(("letter", "rows that share one are not told apart"))
+        if any(row.floor for row in self.rows):
+            entries.append(("=", "no better than this cheap strategy, whose loss is below the table"))
         if self.has_criterion:
             entries.append(("solved", "seeds that solved the task, by the mean of 50 batches"))
             entries.append(("at step", "the step by which half of the seeds had solved it"))
@@ -170,7 +177,12 @@ class Screen:
     def axis(self) -> Axis:
         """The axis of the losses, which all rows of the task share."""
         losses = [seed.loss for row in self.rows for seed in row.seeds]
-        return fit_axis([*losses, *([] if self.trivial is None else [self.trivial])])
+        return fit_axis([*losses, *self.levels])
+
+    @property
+    def levels(self) -> list[float]:
+        """The losses of the best answer without memory, if it is known, and of the cheap strategies."""
+        return [*([] if self.trivial is None else [self.trivial]), *(loss for _, loss in self.floors)]
 
     def to_dict(self) -> dict[str, Any]:
         """Returns what the script of the page needs; of each row the values of `SCRIPT_FIELDS`, then its seeds."""
@@ -181,7 +193,13 @@ class Screen:
             ]
             for row in self.rows
         ]
-        return {"anchor": self.anchor, "title": self.title, "trivial": self.trivial, "rows": rows}
+        return {
+            "anchor": self.anchor,
+            "title": self.title,
+            "trivial": self.trivial,
+            "floors": self.floors,
+            "rows": rows,
+        }
 
 
 def build_screen(section: Section, out: Path, results: SectionResults | None = None) -> Screen:
@@ -210,10 +228,11 @@ def build_screen(section: Section, out: Path, results: SectionResults | None = N
         headline=headline(section),
         doubts=find_doubts(section, comparison),
         rows=tuple(
-            build_row(standing, out, base_seconds, memory_results.get(standing.row.label), columns)
+            build_row(standing, section, out, base_seconds, memory_results.get(standing.row.label), columns)
             for standing in standings
         ),
         trivial=section.trivial_loss,
+        floors=tuple((name, round_value(floor.loss)) for name, floor in section.floors.items()),
         base=base.label,
         memory=tuple(columns),
         has_criterion=section.common_result("criterion") is not None,
@@ -222,6 +241,7 @@ def build_screen(section: Section, out: Path, results: SectionResults | None = N
 
 def build_row(
     standing: Standing,
+    section: Section,
     out: Path,
     base_seconds: float | None,
     results: RowResults | None,
@@ -231,6 +251,7 @@ def build_row(
 
     Args:
         standing: the row's place in the comparison of losses.
+        section: the section.
         out: folder of the report.
         base_seconds: seconds a step of the base row, if known.
         results: what a probe found of the row's memory.
@@ -260,6 +281,7 @@ def build_row(
         seconds=None if seconds is None else round_value(seconds),
         time=round_value(seconds / base_seconds) if seconds and base_seconds else None,
         memory=tuple(memory_cell(results, column) for column in columns),
+        floor=format_reached_floor(row, section),
     )
 
 

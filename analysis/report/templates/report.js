@@ -98,7 +98,8 @@
   const lossAxis = (screen) => {
     const rows = visibleRows(screen).length ? visibleRows(screen) : screen.rows;
     const losses = rows.flatMap((row) => row.seeds.map((seed) => seed.loss));
-    return fitAxis(screen.trivial === null ? losses : [...losses, screen.trivial], isLog());
+    const levels = screen.floors.map(([, loss]) => loss);
+    return fitAxis([...losses, ...(screen.trivial === null ? [] : [screen.trivial]), ...levels], isLog());
   };
 
   // Dots of a matrix, moved to where the axis has them.
@@ -110,6 +111,9 @@
     span.setAttribute("x1", at(ends[0]));
     span.setAttribute("x2", at(ends[1]));
     if (trivial) for (const end of ["x1", "x2"]) trivial.setAttribute(end, at(screen.trivial));
+    all(".floor", drawing).forEach((line, index) => {
+      for (const end of ["x1", "x2"]) line.setAttribute(end, at(screen.floors[index][1]));
+    });
     all("circle, .cross", drawing).forEach((mark, index) => {
       if (mark.matches("circle")) mark.setAttribute("cx", at(losses[index]));
       else mark.setAttribute("transform", `translate(${at(losses[index])} 8)`);
@@ -180,6 +184,10 @@
       if (screen.trivial !== null) {
         parts.push(element("svg:line", { class: "trivial", x1: left, x2: right, y1: y(screen.trivial), y2: y(screen.trivial) }));
         text(right, y(screen.trivial) - 4, "without memory", "end");
+      }
+      for (const [name, loss] of screen.floors) {
+        parts.push(element("svg:line", { class: "floor", x1: left, x2: right, y1: y(loss), y2: y(loss) }));
+        text(right, y(loss) - 4, name, "end");
       }
       const overlap = (first, second) => first[0] < second[2] && second[0] < first[2] && first[1] < second[3] && second[1] < first[3];
       const taken = [], places = new Map();
@@ -331,6 +339,10 @@
       if (panel.trivial !== null) {
         values.push(steps.map(() => panel.trivial));
         series.push({ label: "without memory", stroke: ink, width: 1.2, dash: [5, 3], points: { show: false } });
+      }
+      for (const [name, value] of panel.floors) {
+        values.push(steps.map(() => value));
+        series.push({ label: name, stroke: ink, width: 1.2, dash: [1, 3], points: { show: false } });
       }
       chart = new uPlot({
         width: target.clientWidth || 600, height: 300, series, legend: { show: false }, focus: { alpha: 0.25 },

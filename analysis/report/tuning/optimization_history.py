@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.figures import panels
+from analysis.figures.learning_curves import reference_levels
 from analysis.figures.panels import REFERENCE_LINE, Line, Panel
 from analysis.formatting import format_number
 from analysis.report.tuning.tuned_tasks import TunedTask, best_so_far
@@ -21,16 +22,16 @@ def caption(task: TunedTask) -> str:
 
 
 def draw_history(task: TunedTask) -> Figure | None:
-    """Draws the curves with the trivial loss; `None` if no trial is complete."""
+    """Draws the curves with the trivial loss and the floors; `None` if no trial is complete."""
     lines = history_lines(task)
     if not lines:
         return None
     measure = task.measure
-    trivial = task.section.trivial_loss if task.section is not None and measure.is_loss else None
-    if trivial is not None:
-        x = np.array([1.0, max(len(line.x) for line in lines)])
-        label = f"trivial {format_number(trivial)}"
-        lines.append(Line(label=label, x=x, y=np.full(2, trivial), plot_keywords=REFERENCE_LINE))
+    levels = () if task.section is None else reference_levels(task.section, f"val/{measure.name}")
+    x = np.array([1.0, max(len(line.x) for line in lines)])
+    for level in levels:
+        keywords = REFERENCE_LINE if level.name == "trivial" else dict(level.plot_keywords)
+        lines.append(Line(label=level.text, x=x, y=np.full(2, level.value), plot_keywords=keywords))
     label = f"best validation {measure.words} so far"
     # That of losses is found by the figure, together with the trivial one.
     scale = None if measure.is_loss else measure.fit_scale(y for line in lines for y in line.y)

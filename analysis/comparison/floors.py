@@ -1,0 +1,85 @@
+"""Runs that are at a floor: they have learned no more than a cheap strategy knows."""
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from analysis.grouping import Row, Section
+from analysis.statistics import wilson_interval
+from workbench.results import Run
+from workbench.tasks.floors import Floor
+
+WORSE = 0.05
+"""Share of a floor's loss by which a run at the floor may be above it, as training is finite."""
+BETTER = 0.02
+"""Share by which it may be below it, as the test set is."""
+WITHOUT_MEMORY = "without memory"
+"""Name of the best answer without memory, which is a floor too."""
+
+
+def reached_floor(run: Run, floors: dict[str, Floor] | None = None) -> str | None:
+    """Returns the name of the floor that a run is at; `None` if it is at none.
+
+    A run is at a floor if its test loss is at most 5 % above the floor's and at most 2 % below it, and if its accuracy,
+    where the floor has one too, is not clearly above the floor's: the lower end of Wilson's 95 % interval, for as many
+    answers as the test set has sequences, is no larger than that. So a run that is better than a strategy is never said
+    to be at its floor. Of several floors, `WITHOUT_MEMORY` among them, it is the one whose loss is nearest, as a
+    ratio, and of several with the same loss the one whose accuracy is nearest. A loss of 0 is no floor.
+
+    Args:
+        run: a finished run.
+        floors: those of its task; by default those that its result has.
+    """
+    loss, accuracy = run.test_metric("loss"), run.test_metric("accuracy")
+    if not math.isfinite(loss) or loss <= 0:
+        return None
+    known = run.floors if floors is None else floors
+    trivial = run.result.get("trivial_loss")
+    candidates = {**known, **({} if trivial is None else {WITHOUT_MEMORY: Floor(loss=trivial)})}
+    answers = run.experiment.budget.evaluation_size
+    near = [
+        (round(abs(math.log(loss / floor.loss)), 9), accuracy_distance(accuracy, floor), name)
+        for name, floor in candidates.items()
+        if floor.loss > 0
+        and (1 - BETTER) * floor.loss <= loss <= (1 + WORSE) * floor.loss
+        and not is_clearly_above(accuracy, floor.accuracy, answers)
+    ]
+    return min(near)[2] if near else None
+
+
+def accuracy_distance(accuracy: float, floor: Floor) -> float:
+    """Returns how far an accuracy is from a floor's; infinite if one of them is not known."""
+    if floor.accuracy is None or math.isnan(accuracy):
+        return math.inf
+    return abs(accuracy - floor.accuracy)
+
+
+def is_clearly_above(accuracy: float, floor: float | None, answers: int) -> bool:
+    """Returns whether an accuracy is above a floor's by more than chance; never if one of them is not known."""
+    if floor is None or math.isnan(accuracy):
+        return False
+    low, _ = wilson_interval(np.array(accuracy), np.array(answers))
+    return float(low) > floor
+
+
+def count_reached(row: Row, floors: dict[str, Floor]) -> dict[str, int]:
+    """Returns how many runs of a row are at each floor, by the floor's name, the most first."""
+    return count_names(reached_floor(run, floors) for run in row.runs)
+
+
+def count_names(names: Iterable[str | None]) -> dict[str, int]:
+    """Returns how often each name is there, without `None`, the most frequent first."""
+    counts: dict[str, int] = {}
+    for name in names:
+        if name is not None:
+            counts[name] = counts.get(name, 0) + 1
+    return dict(sorted(counts.items(), key=lambda item: -item[1]))
+
+
+def format_reached_floor(row: Row, section: Section) -> str:
+    """Returns the floors that runs of a row are at, with their numbers if not all are: `bag of values (2 of 3)`."""
+    counts = {name: count for name, count in count_reached(row, section.floors).items() if name != WITHOUT_MEMORY}
+    return ", ".join(
+        name if count == len(row.runs) else f"{name} ({count} of {len(row.runs)})" for name, count in counts.items()
+    )
