@@ -22,6 +22,7 @@ TASK_OPTIONS: dict[str, dict[str, Any]] = {
     "selective-copy": {"items": 2, "length": 6},
     "agreement": {"attractors": 1, "length": 25},
     "phone": {"length": 2},
+    "listops": {"length": 8, "depth": 2},
     "stills": {"frames": 2, "features": 2, "length": 8},
 }
 """Options with which a task is small; for all others it is their length, 8."""

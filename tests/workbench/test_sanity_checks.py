@@ -33,6 +33,10 @@ class Wrong(Task):
         return float("inf") if self.how == "trivial" else 1.0
 
     @property
+    def floors(self):
+        return {"bag of values": 2.0} if self.how == "floors" else {}
+
+    @property
     def solved(self):
         return Criterion(metric="accuracy" if self.how == "metric" else "loss", bound=0.1, above=False)
 
@@ -60,6 +64,7 @@ class Wrong(Task):
     ("how", "message"),
     [
         ("trivial", "trivial_loss of Wrong is inf"),
+        ("floors", r"floors of Wrong are {'bag of values': 2.0}; they have to be workbench.tasks.Floor by name, as in"),
         ("metric", "solved by 'accuracy', but its metrics are loss, error"),
         ("lengths", "lengths of shape"),
         ("tuple", "is a tuple, not a workbench.tasks.Batch"),

@@ -25,7 +25,7 @@ class Cycle(Automaton):
 
     Args:
         length: T, the number of steps, at least 2.
-        places: n, at least 3.
+        places: n, from 3 to 100.
         readout: last, the place at the end, or every, that after each step.
     """
 
@@ -37,7 +37,7 @@ class Cycle(Automaton):
         check_steps(2, length=self.length)
         check_width(3, places=self.places)
         if self.places > MAX_PLACES:
-            raise ValueError(f"places must be at most {MAX_PLACES}, not {self.places}: more have a table too large")
+            raise ValueError(f"places must be at most {MAX_PLACES}, not {self.places:,}")
         check_readout(self.readout)
 
     @property
@@ -51,7 +51,7 @@ class Cycle(Automaton):
         return Criterion(metric="accuracy", bound=0.9, above=True, or_equal=True)
 
 
-MAX_PLACES = 250
+MAX_PLACES = 100
 
 
 @lru_cache(maxsize=16)

@@ -43,7 +43,7 @@ class Modular(Automaton):
         check_steps(4, length=self.length)
         check_width(2, modulus=self.modulus)
         if self.modulus > MAX_MODULUS:
-            raise ValueError(f"modulus must be at most {MAX_MODULUS}, not {self.modulus}: its table would be too large")
+            raise ValueError(f"modulus must be at most {MAX_MODULUS}, not {self.modulus:,}")
 
     @property
     def digits(self) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from architectures.base import padding_mask
+from architectures.limits import quote
 from workbench.config import Experiment
 from workbench.custom_parts import is_custom
 from workbench.errors import UserError
@@ -17,6 +18,7 @@ from workbench.seeding import CPU, seeded_apart
 from workbench.stopping import Goal
 from workbench.tasks import Batch, Task
 from workbench.tasks import build as build_task
+from workbench.tasks.floors import read_floors, write_floors
 from workbench.training.batches import check_target
 from workbench.training.data_module import TaskDataModule
 from workbench.training.sequence_module import SequenceModule
@@ -41,6 +43,7 @@ def check_module(module: SequenceModule, data: TaskDataModule, until: str | None
     name = type(task).__name__
     if not math.isfinite(task.trivial_loss):
         raise UserError(f"the trivial_loss of {name} is {task.trivial_loss}, which is not a finite number")
+    check_floors(task)
     if task.stateful and not module.model.encoder.causal:
         looks = f"{module.hparams['architecture']} looks ahead"
         raise UserError(f"{name} is read piece by piece, and {looks}; take an architecture that is causal")
@@ -73,6 +76,21 @@ def check_module(module: SequenceModule, data: TaskDataModule, until: str | None
     goal = Goal.for_task(until, task)
     if goal is not None and goal.criterion.metric not in scores:
         raise UserError(f"until is {goal}, but the metrics of {name} are {', '.join(scores)}")
+
+
+def check_floors(task: Task) -> None:
+    """Checks that the floors of a task can be written down with the results.
+
+    Raises:
+        UserError: if they are not floors by name.
+    """
+    try:
+        read_floors(write_floors(task.floors))
+    except (AttributeError, TypeError, ValueError):
+        raise UserError(
+            f"the floors of {type(task).__name__} are {quote(task.floors)}; they have to be workbench.tasks.Floor by "
+            'name, as in {"bag of values": Floor(loss=2.08, accuracy=0.125)}'
+        ) from None
 
 
 def check_repeatable(experiment: Experiment) -> None:

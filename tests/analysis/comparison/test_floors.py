@@ -110,7 +110,7 @@ def test_tables_and_figures_show_floors_and_who_is_there(section: Section, tmp_p
     assert [level.value for level in reference_levels(section, "val/accuracy")] == [1 / 8]
     assert reference_levels(section, "learning_rate") == ()
     screen = build_screen(section, tmp_path)
-    assert screen.floors == (("bag of values", pytest.approx(BAG.loss, rel=1e-5)),)
+    assert dict(screen.floors) == {"bag of values": pytest.approx(BAG.loss, rel=1e-5)}
     assert screen.rows[0].floor == "bag of values (2 of 3)"
     assert [name for name, _ in draw_scatter(screen).floors] == ["bag of values"]
     runs = comparison_table(section.runs)

@@ -185,6 +185,8 @@ SIZES = [
     ("agreement", "attractors", 0),
     ("agreement", "sentences", 1),
     ("phone", "length", 1),
+    ("listops", "length", 8),
+    ("listops", "arguments", 2),
     ("stills", "length", 8),
     ("stills", "frames", 2),
     ("stills", "features", 1),
@@ -211,7 +213,7 @@ FLAGS = [("mqar", "random_non_queries"), ("phone", "separators")]
 
 def test_every_option_is_tried_with_wrong_values() -> None:
     tried = {(name, key) for name, key, *_ in [*SIZES, *NUMBERS, *CHOICES, *FLAGS]}
-    tried |= {("text", "file"), ("phone", "segments")}
+    tried |= {("text", "file"), ("phone", "segments"), ("listops", "depth")}
     assert tried == {(name, key) for name in names() for key in options(name)}
 
 
@@ -254,6 +256,18 @@ def test_a_wrong_flag(name: str, key: str) -> None:
 def test_wrong_segments(value: object) -> None:
     with pytest.raises((TypeError, ValueError), match=r"^segments must be "):
         build("phone", segments=value)
+
+
+def test_a_depth_that_no_tree_has() -> None:
+    assert build("listops", depth=1, length=8).steps == 8
+    with pytest.raises(ValueError, match=r"^no tree of depth 1 with up to 5 arguments has 25 symbols, a quarter of"):
+        build("listops", depth=1)
+    for value in (0, -3, 21):
+        with pytest.raises(ValueError, match=r"^depth must be at (least 1|most 20), not "):
+            build("listops", depth=value)
+    for bad_value in (True, "5", 5.0, None):
+        with pytest.raises(TypeError, match=r"^depth must be a whole number, not "):
+            build("listops", depth=bad_value)
 
 
 def test_a_task_whose_table_would_be_too_large() -> None:

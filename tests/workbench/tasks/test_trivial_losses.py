@@ -14,8 +14,8 @@ EXAMPLES = 20_000
 
 def test_every_task_is_here() -> None:
     here = {"addition", "classify-length", "copy", "copy-memory", "multicopy", "alternation", "digits"}
-    # Tested with their floors: test_automata, test_floors.
-    here |= {"parity", "word-problem", "flip-flop", "cycle", "even-pairs", "modular"}
+    # Tested with their floors: test_automata, test_floors, test_listops.
+    here |= {"parity", "word-problem", "flip-flop", "cycle", "even-pairs", "modular", "listops"}
     here |= {"mqar", "forgetting-recall", "selective-copy", "induction", "needle", "agreement", "phone", "stills"}
     # Tested with files that the tests write: test_mnist, test_text.
     here |= {"mnist", "mnist-permuted", "text"}
