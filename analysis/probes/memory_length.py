@@ -31,7 +31,7 @@ from analysis.probes.base import (
 from analysis.probes.errors import OUT_OF_MEMORY, failure_reason
 from analysis.probes.models import LoadedModel
 from analysis.probes.predictions import SequenceScores, passes_through, recalled_answers, score_sequences
-from analysis.probes.result import Curve, Metric, NotAvailableError, ProbeResult
+from analysis.probes.result import FLOOR_CURVE, Curve, Metric, NotAvailableError, ProbeResult
 from analysis.probes.settings import MAX_EXTRAPOLATION_STEPS, ProbeSettings
 from analysis.statistics import clustered_proportions, half_width, mean_interval
 from architectures.base import eval_mode
@@ -284,6 +284,16 @@ def measure_extrapolation(loaded: LoadedModel, settings: ProbeSettings) -> Probe
             factors, trivial, x_unit=unit, y_unit="loss", what="loss of the best answer without memory on these"
         ),
     }
+    floors = [task.floors for task in tasks.values()]
+    for name in floors[0]:
+        if all(name in known for known in floors):
+            curves[f"{FLOOR_CURVE}{name.replace(' ', '_')}"] = Curve.from_arrays(
+                factors,
+                np.array([known[name].loss for known in floors]),
+                x_unit=unit,
+                y_unit="loss",
+                what=f"loss of a cheap strategy on these: {name}",
+            )
     metrics = {"extrapolation": metric}
     if finite[-1] and trivial[-1] > 0:
         # Tells apart those that stay below the trivial loss at every length that was tested.

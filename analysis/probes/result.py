@@ -14,6 +14,9 @@ T = TypeVar("T")
 SIGNIFICANT_DIGITS = 6
 """Significant digits of the values of curves and heat maps: more than any figure shows."""
 
+FLOOR_CURVE = "extrapolation_floor_"
+"""What the names of curves begin with that are losses of cheap strategies on longer sequences."""
+
 
 class NotAvailableError(Exception):
     """The model does not have what a probe measures; the message is the reason, in one line."""

@@ -39,8 +39,8 @@ TERMS = (
     (
         "floor",
         "What a cheap strategy reaches, such as guessing among the values that were shown. A run is at a floor if its "
-        "test loss is at most 5 % above the floor's and at most 2 % below, and its accuracy is not above the floor's by "
-        "more than chance explains; of several floors, at the nearest.",
+        "test loss is at most 5 % above the floor's and at most 2 % below, and its accuracy is not above the floor's "
+        "by more than chance explains; of several floors, at the nearest.",
     ),
     (
         "solved",

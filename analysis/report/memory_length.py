@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from analysis.figures.axes import SHARE_SCALE
+from analysis.figures.learning_curves import FLOOR_LINE
 from analysis.figures.panels import REFERENCE_LINE, Line, Panel, curve_line
 from analysis.formatting import ABSENT, format_count, format_plain, join_names
 from analysis.grouping import Row
 from analysis.probes.aggregate import RowResults, SectionResults, rows_with_metric
+from analysis.probes.result import FLOOR_CURVE
 from analysis.report.answers import Decider, Question, describe_answer, is_empty_answer, rows_at_limit
 from analysis.report.blocks import Cell, Chapter, Column, Figure, Table
 from analysis.report.chapter import (
@@ -146,14 +148,20 @@ def recall_panel(rows: Sequence[RowResults]) -> Panel | None:
 
 
 def extrapolation_panel(rows: Sequence[RowResults]) -> Panel | None:
-    """Returns the panel of loss against sequence length, with the trivial loss."""
+    """Returns the panel of loss against sequence length, with the trivial loss and the floors."""
     lines = drawable_lines(rows, "extrapolation_loss", 1)
     trivial_losses = [curve for row in rows if (curve := row.curve("extrapolation_trivial")) is not None]
     if not lines:
         return None
     longest = max(trivial_losses, key=lambda curve: len(curve.x))
     trivial = Line(label="trivial", x=longest.to_array("x"), y=longest.to_array(), plot_keywords=REFERENCE_LINE)
-    return Panel(lines=[*lines, trivial], x_label=LENGTH_FACTOR, y_label="loss", log_x=True)
+    names = {name for row in rows for result in row.results for name in result.curves if name.startswith(FLOOR_CURVE)}
+    floors = []
+    for name in sorted(names):
+        curve = max((curve for row in rows if (curve := row.curve(name)) is not None), key=lambda curve: len(curve.x))
+        label = name.removeprefix(FLOOR_CURVE).replace("_", " ")
+        floors.append(Line(label=label, x=curve.to_array("x"), y=curve.to_array(), plot_keywords=dict(FLOOR_LINE)))
+    return Panel(lines=[*lines, trivial, *floors], x_label=LENGTH_FACTOR, y_label="loss", log_x=True)
 
 
 def drawable_lines(rows: Sequence[RowResults], name: str, least_x: float) -> list[Line]:

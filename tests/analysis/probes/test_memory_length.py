@@ -129,6 +129,9 @@ def test_extrapolation_is_the_tasks_own_loss_at_every_length() -> None:
         accuracy = result.curves["extrapolation_accuracy"].y[place]
         assert accuracy == pytest.approx(float(task.metrics(answer, batch)["accuracy"]), rel=1e-5)
         assert trivial.y[place] == pytest.approx(task.trivial_loss, rel=1e-5)
+        for name in ("bag of values", "present step"):
+            curve = result.curves[f"extrapolation_floor_{name.replace(' ', '_')}"]
+            assert curve.y[place] == pytest.approx(task.floors[name].loss, rel=1e-5)
 
 
 def test_a_perfect_answer_holds_at_any_length() -> None:

@@ -10,7 +10,7 @@ from analysis.grouping import Row, Section
 from analysis.probes.aggregate import RowResults, SectionResults
 from analysis.probes.result import Curve, Metric, ProbeResult
 from analysis.report.blocks import Chapter, Figure, Heading, Table, Text
-from analysis.report.memory_length import chapter
+from analysis.report.memory_length import chapter, extrapolation_panel
 from analysis.style import LINE_STYLES
 from tests.analysis.chapter_sentences import chapter_text
 
@@ -21,6 +21,7 @@ CURVES = (
     "extrapolation_loss",
     "extrapolation_trivial",
     "extrapolation_accuracy",
+    "extrapolation_floor_bag_of_values",
 )
 
 
@@ -81,6 +82,13 @@ def table_cells(chapter: Chapter) -> dict[str, dict[str, str]]:
     (block,) = (block for block in chapter.blocks if isinstance(block, Table))
     names = [f"{column.group}/{column.heading}" for column in block.columns]
     return {row[0].text: dict(zip(names, [cell.text for cell in row], strict=True)) for row in block.rows}
+
+
+def test_floors_are_drawn_beside_the_trivial_loss() -> None:
+    panel = extrapolation_panel(section_results(lstm=probe_result(metric(80))).rows)
+    assert panel is not None
+    assert [line.label for line in panel.lines] == ["lstm", "trivial", "bag of values"]
+    assert panel.lines[2].y.tolist() == pytest.approx([0.9, 0.6, 0.1])
 
 
 def test_intervals_apart_have_a_winner(tmp_path: Path) -> None:
