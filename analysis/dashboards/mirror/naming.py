@@ -56,6 +56,9 @@ def result_summary(result: Mapping[str, Any], timing: Mapping[str, Any], phase: 
     for key, value in result.items():
         if key == "test":
             summary |= {f"test/{metric}": score for metric, score in (value or {}).items()}
+        elif key == "floors":
+            for name, floor in (value or {}).items():
+                summary |= {f"result/floors/{name.replace(' ', '_')}/{part}": floor[part] for part in floor}
         elif key == "validation":
             summary |= {f"result/validation/{metric}": score for metric, score in (value or {}).items()}
         else:

@@ -96,6 +96,8 @@ def test_every_number_of_the_result_is_in_the_summary(logged):
             assert record.summary[f"test/{metric}"] == value
         for metric, value in result.pop("validation").items():
             assert record.summary[f"result/validation/{metric}"] == value
+        for name, floor in result.pop("floors").items():
+            assert record.summary[f"result/floors/{name.replace(' ', '_')}/loss"] == floor["loss"]
         for key, value in result.items():
             part = "cost" if key in ("parameters", "state_size") else "result"
             assert record.summary[f"{part}/{key}"] == value, key
