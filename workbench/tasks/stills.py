@@ -1,6 +1,5 @@
 """The task `stills`: a film whose frames hardly change, and the question which came j-th."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,6 +9,9 @@ from torch import Generator
 from architectures.limits import check_steps, check_width, quote
 from workbench.tasks.base import Batch, Floor
 from workbench.tasks.vector_recall import VectorRecall
+
+
+MAX_NOISE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,7 @@ class Stills(VectorRecall):
         length: T, the number of steps of the film, at least K.
         frames: K, the number of frames, at least 2.
         features: D, the number of numbers in a frame.
-        noise: sigma, at least 0.
+        noise: sigma, from 0 to 1,000.
     """
 
     length: int = 320
@@ -50,8 +52,8 @@ class Stills(VectorRecall):
         check_steps(self.frames, length=self.length)
         if isinstance(self.noise, bool) or not isinstance(self.noise, int | float):
             raise TypeError(f"noise must be a number, not {quote(self.noise)}")
-        if not 0 <= self.noise < math.inf:
-            raise ValueError(f"noise must be at least 0 and finite, not {quote(self.noise)}")
+        if not 0 <= self.noise <= MAX_NOISE:
+            raise ValueError(f"noise must lie between 0 and {MAX_NOISE:,}, not {quote(self.noise)}")
 
     @property
     def steps(self) -> int:

@@ -206,7 +206,7 @@ NUMBERS = [
     ("mqar", "power", "be above 0 and at most 1", [0, -1, 1.01]),
     ("forgetting-recall", "power", "be above 0 and at most 1", [0, -1, 1.01]),
     ("needle", "depth", "lie between 0 and 1", [-0.01, 1.5]),
-    ("stills", "noise", "be at least 0 and finite", [-0.1]),
+    ("stills", "noise", "lie between 0 and 1,000", [-0.1, 1e308, 10**400]),
 ]
 FLAGS = [("mqar", "random_non_queries"), ("phone", "separators")]
 
