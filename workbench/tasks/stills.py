@@ -10,7 +10,6 @@ from architectures.limits import check_steps, check_width, quote
 from workbench.tasks.base import Batch, Floor
 from workbench.tasks.vector_recall import VectorRecall
 
-
 MAX_NOISE = 1000
 
 
