@@ -22,6 +22,7 @@ from analysis.report.first_screen.curves import CurvePanel, curve_panels, thin_p
 from analysis.report.first_screen.screen import build_screen, memory_by_anchor
 from analysis.report.output_files import replace_files, save_and_inline
 from analysis.report.page import Page, render_page
+from analysis.report.square import build_square
 from analysis.report.summary import headline, summary
 from analysis.report.tuning import chapter as tuning
 from analysis.report.tuning.fairness import check_tuning_fairness
@@ -88,6 +89,7 @@ def write_report(out: Path) -> Path:
         overview=overview(sections, records, studies),
         chapters=chapters,
         screens=[build_screen(section, out, memory.get(section.anchor)) for section in sections],
+        square=build_square(sections),
         curves=thin_panels({section.anchor: panels for section in sections if (panels := load_curves(section))}),
         figure_files=figure_files,
         table_files=[f"{name}.tex" for name in table_names(chapters)],

@@ -27,6 +27,7 @@ from analysis.report.first_screen.curves import CurvePanel
 from analysis.report.first_screen.scatter import draw_scatter
 from analysis.report.first_screen.screen import SCRIPT_FIELDS, Screen
 from analysis.report.fold import fold_chapter
+from analysis.report.square import Square
 from analysis.style import LineStyle
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -47,6 +48,8 @@ class Page:
     chapters: Sequence[Chapter]
     screens: Sequence[Screen] = ()
     """The tasks on the first screen."""
+    square: Square | None = None
+    """What each architecture can do, if the tasks ask several questions."""
     curves: Mapping[str, Sequence[CurvePanel]] = field(default_factory=dict)
     """Learning curves by the anchor of the task's chapter."""
     figure_files: Collection[str] = ()

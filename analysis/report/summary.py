@@ -187,17 +187,28 @@ def describe_trivial(section: Section) -> str:
         return ""
     trivial = comparison.trivial_loss
     rows = comparison.standings
-    # With fewer than four seeds the interval of a single row is too wide to say anything: its worst seed decides.
-    above = [
-        standing.row.label
-        for standing in rows
-        if (max(standing.values) if standing.n < MIN_SEEDS or standing.high is None else standing.high) >= trivial
-    ]
+    above = no_better_than_trivial(comparison)
     baseline = f"the {format_number(trivial)} of the best answer without memory"
     if not above:
         return f"All {pluralize(len(rows), 'row')} are below {baseline}." if len(rows) > 1 else ""
     named = join_names(above) if len(above) <= MAX_NAMED else f"{len(above)} of {pluralize(len(rows), 'row')}"
     return f"Not clearly below {baseline}: {named}."
+
+
+def no_better_than_trivial(comparison: LossComparison) -> list[str]:
+    """Returns the labels of the rows whose loss is not clearly below that of the best answer without memory.
+
+    That is the upper end of the interval of its mean. With fewer than four seeds it is too wide to say anything, and
+    the worst seed decides.
+    """
+    trivial = comparison.trivial_loss
+    if trivial is None:
+        return []
+    return [
+        standing.row.label
+        for standing in comparison.standings
+        if (max(standing.values) if standing.n < MIN_SEEDS or standing.high is None else standing.high) >= trivial
+    ]
 
 
 def describe_floors(section: Section) -> str:

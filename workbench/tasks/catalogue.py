@@ -42,6 +42,28 @@ CATALOGUE: Mapping[str, str] = {
 }
 """The class of each name, which is imported when it is needed."""
 
+QUESTIONS: Mapping[str, str] = {
+    "hold": "Can it hold what it saw?",
+    "forget": "Can it forget what no longer counts?",
+    "track": "Can it track a state that changes with every symbol?",
+    "find": "Can it find what belongs to a key?",
+    "order": "Can it tell what came when?",
+    "language": "Can it follow language?",
+    "real": "Can it tell real sequences apart?",
+}
+"""What tasks ask, each in a sentence."""
+
+QUESTION_OF: Mapping[str, str] = {
+    **dict.fromkeys(("addition", "copy", "copy-memory", "needle", "stills"), "hold"),
+    **dict.fromkeys(("multicopy", "forgetting-recall", "alternation"), "forget"),
+    **dict.fromkeys(("parity", "word-problem", "flip-flop", "cycle", "modular"), "track"),
+    **dict.fromkeys(("mqar", "selective-copy", "induction"), "find"),
+    **dict.fromkeys(("classify-length", "even-pairs"), "order"),
+    **dict.fromkeys(("agreement", "phone", "text"), "language"),
+    **dict.fromkeys(("digits", "mnist", "mnist-permuted"), "real"),
+}
+"""The question that each task of the catalogue asks."""
+
 FILE_CLASS = "workbench.tasks.own_data:OwnData"
 """The class of all names file:PATH."""
 
@@ -74,6 +96,11 @@ SUMMARIES: Mapping[str, str] = {
     "file:PATH": "your own sequences (.csv, .parquet, .npz, .pt, .ts): classes, numbers or forecasts (docs/data.md)",
 }
 """Each task in one line."""
+
+
+def question_of(name: str) -> str | None:
+    """Returns the question that a task asks: `real` for a file of the user's, `None` for a class of theirs."""
+    return "real" if is_file(name) else QUESTION_OF.get(name)
 
 
 def names() -> tuple[str, ...]:

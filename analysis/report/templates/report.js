@@ -288,6 +288,8 @@
     });
   }
 
+  for (const tableRow of all(".square tbody tr")) redraws.push(() => tableRow.classList.toggle("off", hidden.has(tableRow.dataset.label)));
+
   // Families and axes.
   const families = all("#families .chip");
   const ofFamily = (name) => [...new Set(data.screens.flatMap((screen) => screen.rows.filter((row) => row.family === name).map((row) => row.label)))];

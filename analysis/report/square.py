@@ -1,0 +1,204 @@
+"""The square: what each architecture can hold, forget, track and find, with a cell for each question."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from analysis.comparison.floors import WITHOUT_MEMORY, count_reached
+from analysis.comparison.losses import compare_losses
+from analysis.comparison.solve_times import solve_time
+from analysis.formatting import format_number, join_names
+from analysis.grouping import Row, Section
+from analysis.report.first_screen.colors import lighten
+from analysis.report.summary import no_better_than_trivial
+from analysis.style import FAMILIES, family
+from workbench.tasks.catalogue import QUESTIONS, question_of
+
+Status = Literal["solved", "part", "learned", "floor", "nothing", "diverged"]
+SYMBOLS: dict[Status, str] = {
+    "solved": "\u25cf",
+    "part": "\u25d0",
+    "learned": "\u25cb",
+    "floor": "=",
+    "nothing": "\u2013",
+    "diverged": "\u00d7",
+}
+"""A sign of each status, so that the square reads without color."""
+MEANINGS: dict[Status, str] = {
+    "solved": "solved by every seed, and by which step half of them had",
+    "part": "solved by some of the seeds",
+    "learned": "better than without memory, but not solved; its accuracy, or its loss",
+    "floor": "no better than the cheap strategy that is named",
+    "nothing": "no better than without memory",
+    "diverged": "every seed diverged",
+}
+FEWEST_QUESTIONS = 2
+"""Fewest questions that make a square."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What an architecture made of a task."""
+
+    task: str
+    """Title of the task, as short as the report's tasks allow."""
+    anchor: str
+    """Anchor of the task's chapter."""
+    status: Status
+    text: str
+    """What there is to say beside the sign: a step, an accuracy, a floor."""
+    seeds: str
+    """The seeds that support it: `3 of 3`."""
+
+    @property
+    def symbol(self) -> str:
+        """The sign of the status."""
+        return SYMBOLS[self.status]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SquareRow:
+    """An architecture in the square."""
+
+    label: str
+    family: str
+    color: str
+    dark_color: str
+    cells: tuple[tuple[Outcome, ...], ...]
+    """The outcomes on the tasks of each question; empty where it was not trained."""
+    sentence: str
+    """What they say together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Square:
+    """Architectures by questions."""
+
+    questions: tuple[tuple[str, str], ...]
+    """Names of the questions, with what they ask."""
+    rows: tuple[SquareRow, ...]
+    """By family, and in each as the tasks list them."""
+
+    @property
+    def legend(self) -> tuple[tuple[str, str], ...]:
+        """The signs that are there, with what they mean."""
+        found = {outcome.status for row in self.rows for cell in row.cells for outcome in cell}
+        return tuple((SYMBOLS[status], MEANINGS[status]) for status in SYMBOLS if status in found)
+
+
+def build_square(sections: Sequence[Section]) -> Square | None:
+    """Returns the square of the sections; `None` if their tasks ask fewer than two questions.
+
+    Tasks of one's own ask none of them and are left out.
+    """
+    asked = [(section, question_of(section.rows[0].experiment.task.name)) for section in sections]
+    questions = [name for name in QUESTIONS if any(question == name for _, question in asked)]
+    if len(questions) < FEWEST_QUESTIONS:
+        return None
+    titles = short_titles([section for section, question in asked if question is not None])
+    outcomes: dict[str, dict[str, list[Outcome]]] = {}
+    first_rows: dict[str, Row] = {}
+    for section, question in asked:
+        if question is None:
+            continue
+        for row, outcome in judge(section, titles[section.anchor]):
+            first_rows.setdefault(row.label, row)
+            outcomes.setdefault(row.label, {}).setdefault(question, []).append(outcome)
+    order = list(FAMILIES)
+
+    def place(label: str) -> int:
+        name = family(first_rows[label].experiment.architecture.name)
+        return order.index(name) if name in order else len(order)
+
+    rows = []
+    for label in sorted(outcomes, key=place):
+        row, cells = first_rows[label], tuple(tuple(outcomes[label].get(name, ())) for name in questions)
+        rows.append(
+            SquareRow(
+                label=label,
+                family=family(row.experiment.architecture.name),
+                color=row.line_style.color,
+                dark_color=lighten(row.line_style.color),
+                cells=cells,
+                sentence=describe(label, [outcome for cell in cells for outcome in cell]),
+            )
+        )
+    return Square(questions=tuple((name, QUESTIONS[name]) for name in questions), rows=tuple(rows))
+
+
+def short_titles(sections: Sequence[Section]) -> dict[str, str]:
+    """Returns a title for each section, by its anchor: the task's name where that is unambiguous."""
+    names = [section.rows[0].experiment.task.name for section in sections]
+    return {
+        section.anchor: name if names.count(name) == 1 else section.title
+        for section, name in zip(sections, names, strict=True)
+    }
+
+
+def judge(section: Section, title: str) -> Iterator[tuple[Row, Outcome]]:
+    """Yields what each row of a section made of the task.
+
+    A row has solved it if every seed has, by the mean over 50 batches. Of the others, one is at a floor if all of its
+    seeds are at the same one, and has learned nothing if its loss is not clearly below that of the best answer without
+    memory.
+    """
+    comparison = compare_losses(section)
+    poor = set() if comparison is None else no_better_than_trivial(comparison)
+    for row in section.rows:
+        n, time = len(row.runs), solve_time(row)
+        solved = 0 if time is None else time.solved
+        floors = count_reached(row, section.floors)
+        status: Status
+        text, count = "", n
+        if row.num_diverged == n:
+            status = "diverged"
+        elif solved:
+            status, count = ("solved" if solved == n else "part"), solved
+            text = "" if time is None or time.median is None else f"{time.median:,.0f}"
+        elif (floor := next((name for name, reached in floors.items() if reached == n), None)) is not None:
+            status, text = ("nothing", "") if floor == WITHOUT_MEMORY else ("floor", floor)
+        elif row.label in poor:
+            status = "nothing"
+        else:
+            status, text = "learned", describe_level(row, section)
+        outcome = Outcome(task=title, anchor=section.anchor, status=status, text=text, seeds=f"{count} of {n}")
+        yield row, outcome
+
+
+def describe_level(row: Row, section: Section) -> str:
+    """Returns a row's accuracy on the test set, or its loss if the task has no accuracy."""
+    if "accuracy" in section.metrics:
+        return f"{row.test_mean('accuracy').mean:.2f}"
+    return format_number(row.test_mean("loss").mean)
+
+
+def describe(label: str, outcomes: Sequence[Outcome]) -> str:
+    """Returns what an architecture made of the tasks, in a sentence with the seeds that support it."""
+    verbs: dict[Status, str] = {
+        "solved": "solves",
+        "part": "solves in part",
+        "learned": "learns",
+        "floor": "is no better than a cheap strategy on",
+        "nothing": "learns nothing of",
+        "diverged": "diverges on",
+    }
+    clauses = []
+    for status, verb in verbs.items():
+        found = [outcome for outcome in outcomes if outcome.status == status]
+        if found:
+            clauses.append(f"{verb} {name_with_seeds(found)}")
+    return f"{label} {'; '.join(clauses)}."
+
+
+def name_with_seeds(outcomes: Sequence[Outcome]) -> str:
+    """Returns the tasks of outcomes of one status, with their seeds, which are said once if they are the same."""
+    details = [outcome.text if outcome.status in ("learned", "floor") else "" for outcome in outcomes]
+    seeds = [outcome.seeds for outcome in outcomes]
+    shared = len(set(seeds)) == 1
+    names = []
+    for outcome, detail in zip(outcomes, details, strict=True):
+        inside = [part for part in (detail, "" if shared else outcome.seeds) if part]
+        names.append(f"{outcome.task} ({', '.join(inside)})" if inside else outcome.task)
+    if not shared:
+        return join_names(names)
+    return f"{join_names(names)}, {seeds[0]} seeds{' each' if len(seeds) > 1 else ''}"

@@ -1,0 +1,115 @@
+"""The square: what each architecture made of each question, judged by rules and told in words."""
+
+from pathlib import Path
+
+from analysis.grouping import build_sections
+from analysis.report.square import Outcome, Square, build_square, describe
+from tests.analysis.page import Page
+from tests.analysis.report_runs import experiment, write_run
+from workbench.files import read_json, write_json
+from workbench.results import finished_runs
+from workbench.tasks import catalogue
+
+TRIVIAL = 0.6931
+FLOORS = {"bag of values": {"loss": 2.0794, "accuracy": 0.125}}
+
+
+def write(out: Path, task: str, architecture: str, losses: list[float | None], **values: object) -> None:
+    """Writes a run for each loss; of `solved`, the steps at which they solved it."""
+    solved = values.pop("solved", [None] * len(losses))
+    floors = values.pop("floors", None)
+    for seed, loss in enumerate(losses):
+        run = experiment(architecture, task=task, task_options={}, seed=seed)
+        found = {"trivial_loss": TRIVIAL, **values}
+        if loss is None:
+            found = {key: value for key, value in found.items() if key != "accuracy"} | {"diverged_at": 3}
+        folder = write_run(out, run, loss=loss, solved_at_mean50=solved[seed], **found)  # type: ignore
+        if floors:
+            write_json(folder / "result.json", {**read_json(folder / "result.json"), "floors": floors})
+
+
+def read(out: Path) -> Square | None:
+    return build_square(build_sections(list(finished_runs(out))))
+
+
+def write_questions(out: Path) -> None:
+    for name in ("lstm", "rnn"):
+        write(out, "addition", name, [2e-4, 3e-4, 2e-4], solved=[400, 600, 500])
+        guess = name == "lstm"
+        write(out, "mqar", name, [2.08] * 3, accuracy=0.12 if guess else 0.9, floors=FLOORS, trivial_loss=3.4657)
+    write(out, "parity", "lstm", [0.01, 0.02, 0.69], solved=[700, 900, None])
+    write(out, "parity", "rnn", [0.7, 0.69, 0.7])
+    write(out, "digits", "lstm", [0.2, 0.3, 0.25], accuracy=0.94, criterion=None)
+    write(out, "digits", "rnn", [None, None, None], criterion=None)
+
+
+def test_every_task_of_the_catalogue_asks_a_question() -> None:
+    assert set(catalogue.QUESTION_OF) == set(catalogue.names())
+    assert {*catalogue.QUESTION_OF.values()} == {*catalogue.QUESTIONS}
+    assert catalogue.question_of("file:waves.csv") == "real"
+    assert catalogue.question_of("mine:Task") is None
+
+
+def test_each_cell_says_what_the_seeds_support(tmp_path: Path) -> None:
+    write_questions(tmp_path)
+    square = read(tmp_path)
+    assert square is not None
+    assert [name for name, _ in square.questions] == ["hold", "track", "find", "real"]
+    rows = {row.label: row for row in square.rows}
+    assert list(rows) == ["rnn", "lstm"]
+    found = {
+        label: [[(each.task, each.status, each.text, each.seeds) for each in cell] for cell in row.cells]
+        for label, row in rows.items()
+    }
+    assert found["lstm"] == [
+        [("addition", "solved", "500", "3 of 3")],
+        [("parity", "part", "900", "2 of 3")],
+        [("mqar", "floor", "bag of values", "3 of 3")],
+        [("digits", "learned", "0.94", "3 of 3")],
+    ]
+    assert found["rnn"] == [
+        [("addition", "solved", "500", "3 of 3")],
+        [("parity", "nothing", "", "3 of 3")],
+        # As high a loss as at the floor, but far better an accuracy.
+        [("mqar", "learned", "0.90", "3 of 3")],
+        [("digits", "diverged", "", "3 of 3")],
+    ]
+    assert rows["lstm"].sentence == (
+        "lstm solves addition, 3 of 3 seeds; solves in part parity, 2 of 3 seeds; learns digits (0.94), 3 of 3 seeds; "
+        "is no better than a cheap strategy on mqar (bag of values), 3 of 3 seeds."
+    )
+
+
+def test_a_sentence_says_the_seeds_once_where_they_are_the_same() -> None:
+    def solved(task: str, seeds: str) -> Outcome:
+        return Outcome(task=task, anchor=task, status="solved", text="5", seeds=seeds)
+
+    assert describe("gru", [solved("a", "3 of 3"), solved("b", "3 of 3")]) == "gru solves a and b, 3 of 3 seeds each."
+    assert describe("gru", [solved("a", "3 of 3"), solved("b", "5 of 5")]) == "gru solves a (3 of 3) and b (5 of 5)."
+
+
+def test_one_question_makes_no_square(tmp_path: Path) -> None:
+    write(tmp_path, "addition", "lstm", [0.1])
+    write(tmp_path, "copy", "lstm", [0.1])
+    assert read(tmp_path) is None
+
+
+def test_it_comes_first_where_there_are_several_questions_and_leads_to_the_chapters(tmp_path: Path) -> None:
+    from analysis.report.build import write_report
+
+    write_questions(tmp_path)
+    text = write_report(tmp_path).read_text(encoding="utf-8")
+    assert text.index('id="answer-all"') < text.index('id="answer-addition"')
+    page = Page(text)
+    heading, rnn, lstm = page.tables["What each architecture can do, by question"]
+    assert heading == ["architecture", "hold", "track", "find", "real"]
+    assert [" ".join(cell.split()) for cell in lstm] == [
+        "lstm",
+        "\u25cf addition 500",
+        "\u25d0 parity 2 of 3",
+        "= mqar bag of values",
+        "\u25cb digits 0.94",
+    ]
+    assert rnn[-1].split() == ["\u00d7", "digits"]
+    links = {value for tag, name, value in page.attributes if (tag, name) == ("a", "href")}
+    assert {"#addition", "#parity", "#mqar", "#digits"} <= links
