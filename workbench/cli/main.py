@@ -11,6 +11,7 @@ COMMANDS = {
     "train": ("workbench.cli.train", "one architecture on one task"),
     "demo": ("workbench.cli.demo", "ten architectures on two tasks in some minutes, and the report"),
     "compare": ("workbench.cli.compare", "architectures on tasks, with several seeds, and a report"),
+    "suite": ("workbench.cli.suite", "what architectures can hold, forget, track and find, and a square that says it"),
     "sweep": ("workbench.cli.sweep", "architectures tuned with as many trials each, on one machine or many"),
     "reproduce": ("workbench.cli.reproduce", "a table of a paper, trained in its setting, with our columns beside it"),
     "analyze": ("workbench.cli.analyze", "how far back models remember, why, and what they forget"),

@@ -1,26 +1,19 @@
 """`workbench reproduce`: a table of a paper, trained in its setting, with our columns beside its own."""
 
 import time
-from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from workbench.cli.execution import execute
 from workbench.cli.options import Device, RunOptions, parse_duration
 from workbench.cli.output import warn
 from workbench.cli.parser import Parser, parse_arguments
-from workbench.config import TUNING_SEED, Draw, Experiment, Numerics, Precision
+from workbench.cli.planned_runs import train_planned
+from workbench.config import TUNING_SEED, Draw, Numerics, Precision
 from workbench.errors import UserError
 from workbench.files import ensure_writable
 from workbench.resolve import find_warnings
-from workbench.run_folder import BusyError, run_folder, run_lock
 from workbench.validation import check_int
-
-if TYPE_CHECKING:
-    from analysis.papers.preset import PlannedRun, Preset
-    from analysis.papers.rates import PresetProgress
 
 Scale = Literal["full", "long", "small"]
 
@@ -121,7 +114,7 @@ def main(arguments: list[str]) -> int:
     planned = [run.experiment for plan in plans for run in plan]
     for line in dict.fromkeys(line for experiment in planned for line in find_warnings(experiment)):
         warn(f"warning: {line}")
-    progress, status = train(parts, plans, run_options, deadline)
+    progress, status = train_planned(parts, plans, run_options, deadline)
     whole = merge_status(part.status for part in progress)
     finished = len(whole.runs)
     on_page = index.find_more_complete(pages, page_name, finished) if not whole.complete else None
@@ -136,47 +129,6 @@ def main(arguments: list[str]) -> int:
     claims_page.write_claims(pages)
     print(f"{written.path}: {written.verdict}")
     return status
-
-
-def train(
-    presets: Sequence["Preset"],
-    plans: Sequence[Sequence["PlannedRun"]],
-    options: RunOptions,
-    deadline: float | None,
-) -> tuple[list["PresetProgress"], int]:
-    """Trains what presets lack: first the trials of learning rates, then all runs with the rates that they choose.
-
-    Returns:
-        How far each preset is then, and the exit status.
-    """
-    from analysis.papers.rates import load_progress, plan_trials
-
-    def load() -> list["PresetProgress"]:
-        return [load_progress(options.folder, preset, plan) for preset, plan in zip(presets, plans, strict=True)]
-
-    status, trials = 0, [trial.experiment for plan in plans for trial in plan_trials(plan)]
-    if trials:
-        _, status = execute(trials, options, deadline=deadline)
-        split_checkpoints(options.folder, trials)
-    experiments = [experiment for part in load() for experiment in part.decided]
-    # A trial that failed keeps its own row waiting, and no other.
-    if status in (0, 1) and experiments:
-        _, table_status = execute(experiments, options, deadline=deadline)
-        status = max(status, table_status)
-    split_checkpoints(options.folder, experiments)
-    return load(), status
-
-
-def split_checkpoints(out: Path, experiments: Sequence[Experiment]) -> None:
-    """Splits every checkpoint that is too large to be carried, except those of runs that are being trained now."""
-    # It imports torch.
-    from workbench import checkpoints
-
-    for experiment in experiments:
-        folder = run_folder(out, experiment)
-        if folder.exists():
-            with suppress(BusyError), run_lock(folder):
-                checkpoints.split_checkpoints(folder)
 
 
 def build_parser() -> Parser:

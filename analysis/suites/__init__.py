@@ -1,0 +1,1 @@
+"""Suites: questions to architectures, each asked by several tasks with one setting for all."""
