@@ -49,7 +49,7 @@ class SuiteOptions:
         threads: threads of each.
     """
 
-    architectures: tuple[str, ...] = ()
+    architectures: str | None = None
     seeds: int | None = None
     budget: Budget = "small"
     time_limit: str | None = None
@@ -79,8 +79,9 @@ def main(arguments: list[str]) -> int:
     if not names:
         raise UserError("name a suite: workbench suite hold (--list shows them; all is every one)")
     suites = choose_suites([name for name in names.split(",") if name])
-    if options.architectures:
-        suites = [suite.with_architectures(options.architectures) for suite in suites]
+    if options.architectures is not None:
+        architectures = [name for name in options.architectures.split(",") if name]
+        suites = [suite.with_architectures(architectures) for suite in suites]
     run_options = RunOptions(
         out=options.out, device=options.device, workers=options.workers, threads=options.threads, wandb="off"
     )
