@@ -1,0 +1,62 @@
+"""Suites: every question is asked by tasks that ask it, with one setting for all architectures."""
+
+from typing import Any
+
+import pytest
+
+import architectures
+from analysis.suites.suite import ALL, choose_suites, load_suite, suite_names
+from workbench.errors import UserError
+from workbench.tasks import catalogue
+
+OWN = ("architecture", "seed")
+
+
+def test_there_is_a_suite_for_every_question() -> None:
+    assert suite_names() == tuple(catalogue.QUESTIONS)
+    assert [suite.name for suite in choose_suites([ALL])] == list(catalogue.QUESTIONS)
+    assert [suite.name for suite in choose_suites(["find", "hold", "find"])] == ["find", "hold"]
+
+
+@pytest.mark.parametrize("name", catalogue.QUESTIONS)
+def test_its_tasks_ask_its_question_and_all_architectures_have_one_setting(name: str) -> None:
+    suite = load_suite(name)
+    assert suite.tasks
+    assert {catalogue.question_of(task) for task in suite.tasks} == {name}
+    for budget in ("small", "long"):
+        for plan in suite.plans(budget):
+            experiments = [run.experiment.to_dict() for run in plan]
+            for variant in {run.variant for run in plan}:
+                settings: list[dict[str, Any]] = [
+                    {key: value for key, value in values.items() if key not in OWN}
+                    for run, values in zip(plan, experiments, strict=True)
+                    if run.variant == variant
+                ]
+                assert all(other == settings[0] for other in settings)
+            assert len({(run.rates, run.rate_seeds) for run in plan}) == 1
+            assert len(plan[0].rates) > 1
+            assert {run.experiment.architecture.options["hidden_size"] for run in plan} == {64}
+
+
+def test_the_small_budget_is_smaller() -> None:
+    for suite in choose_suites([ALL]):
+        for small, long in zip(suite.plans("small"), suite.plans("long"), strict=True):
+            assert len(small) < len(long)
+            assert small[0].experiment.budget.steps < long[0].experiment.budget.steps
+
+
+def test_other_architectures_are_trained_alike() -> None:
+    suite = load_suite("track").with_architectures(["gru"])
+    default = {run.row: run.experiment for plan in load_suite("track").plans("small") for run in plan}
+    plans = suite.plans("small", seeds=2)
+    assert {run.row for plan in plans for run in plan} == {"gru"}
+    assert plans[-1][0].experiment == next(
+        run.experiment for run in load_suite("track").plans("small")[-1] if run.row == "gru"
+    )
+    assert set(default) <= set(architectures.names())
+
+
+@pytest.mark.parametrize("names", [["hodl"], ["hold", "alll"]])
+def test_an_unknown_suite_is_a_line(names: list[str]) -> None:
+    with pytest.raises(UserError, match=r"no suite is called .*; did you mean '(hold|all)'\?; workbench suite --list"):
+        choose_suites(names)
