@@ -24,7 +24,7 @@ CONTEXT = multiprocessing.get_context("forkserver")
 PRELOADED = [
     *("lightning.pytorch", "workbench.training.trainer", "workbench.run", "workbench.run_pool"),
     *("alembic.command", "sklearn.datasets", "sqlalchemy.orm"),
-    *("sweeps.local_launcher", "sweeps.worker", "sweeps.storage", "analysis.probes.parallel"),
+    *("sweeps.local_launcher", "sweeps.worker", "sweeps.storage", "analysis.probes.parallel", "tests.preloaded"),
 ]
 """Modules that a process of a pool imports, those too that it imports only once it trains."""
 
