@@ -10,6 +10,7 @@ import pytest
 TRAINED = [
     *("compare", "--tasks", "addition", "--task.addition.length", "6", "--architectures", "rnn,rda", "--seeds", "1"),
     *("--steps", "2", "--batch-size", "2", "--hidden-size", "3", "--evaluation-size", "4", "--wandb", "off"),
+    *("--workers", "1"),
 ]
 BACKENDS = [
     "module://no_such_notebook.backend_inline",

@@ -13,6 +13,8 @@ from tests import foreign_system
 TRAIN = [
     *("compare", "--tasks", "addition", "--task.addition.length", "6", "--architectures", "rda,gru", "--seeds", "1"),
     *("--steps", "3", "--batch-size", "2", "--hidden-size", "3", "--evaluation-size", "4", "--wandb", "off"),
+    # A second process would import everything once more, for nothing else.
+    *("--workers", "1"),
 ]
 CODE = """
 import os, signal, sys
