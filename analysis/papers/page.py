@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -118,8 +119,9 @@ def write_page(preset: Preset, scale: Scale, out: Path, pages: Path, seeds: int 
     return WrittenPage(path=pages / f"{name}.md", verdict=summary)
 
 
+@cache
 def template_environment() -> Environment:
-    """Returns the templates, without escaping, as all values are Markdown already."""
+    """Returns the templates, without escaping, as all values are Markdown already; compiled once in a process."""
     return Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=False,

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +59,9 @@ class Page:
     """Name of the file in `tables/` of each table, in the order of the chapters."""
 
 
-def render_page(page: Page) -> str:
-    """Renders the HTML page.
-
-    Everything is escaped except the figures, which are HTML elements already. The page's policy forbids all requests,
-    and all scripts but its own two, which are named by their hashes.
-    """
+@cache
+def template_environment() -> Environment:
+    """Returns the templates, which are compiled once in a process."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -72,6 +70,16 @@ def render_page(page: Page) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"short": format_short, "identity": id, "commands": mark_commands}
+    return environment
+
+
+def render_page(page: Page) -> str:
+    """Renders the HTML page.
+
+    Everything is escaped except the figures, which are HTML elements already. The page's policy forbids all requests,
+    and all scripts but its own two, which are named by their hashes.
+    """
+    environment = template_environment()
     folded = [fold_chapter(chapter) for chapter in page.chapters]
     budget = FigureBudget(packed=PACKED_BYTES if len(page.screens) <= FEW_TASKS else PACKED_BYTES_OF_MANY)
     figures = place_figures(
