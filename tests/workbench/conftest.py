@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from tests.figure_formats import _svg_alone, all_default_formats  # noqa: F401
+
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():

@@ -16,6 +16,7 @@ def folders(tmp_path: Path) -> list[str]:
     return [str(tmp_path / "before"), str(tmp_path / "after")]
 
 
+@pytest.mark.usefixtures("all_default_formats")
 def test_formats_and_palette_are_those_of_this_report_alone(folders: list[str]) -> None:
     out = Path(folders[0])
     orange = mpl.colors.to_hex(mpl.color_sequences["tab10"][1])

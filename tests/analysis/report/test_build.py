@@ -33,7 +33,7 @@ HOSTILE = "<script>alert(1)</script>:X"
 
 
 @pytest.fixture(scope="module")
-def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def out(all_default_formats: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A comparison of two architectures on one task, with a diverged seed, and of another on a second task."""
     folder = tmp_path_factory.mktemp("comparison")
     for architecture, losses in LOSSES.items():

@@ -181,6 +181,7 @@ def test_a_share_stays_a_share(tmp_path: Path) -> None:
     assert row["recall/accuracy,\nall lags"].endswith(", 1]")
 
 
+@pytest.mark.usefixtures("all_default_formats")
 def test_figures_are_drawn_where_there_is_something_to_see(tmp_path: Path) -> None:
     built = build(
         tmp_path, section_results(lstm=probe_result(metric(80, 75, 85)), rda=probe_result(metric(40, 35, 45)))

@@ -50,6 +50,7 @@ def report_files(out: Path) -> list[bytes]:
     return [path.read_bytes() for path in [*paths, *sorted((out / "tables").glob("*.tex"))]]
 
 
+@pytest.mark.usefixtures("all_default_formats")
 def test_the_whole_report(tmp_path: Path) -> None:
     write_tuned_runs(tmp_path, searched_study("lstm", 0.01), [0.3, 0.31], [0.02, 0.021])
     hostile, _, _ = write_tuned_runs(tmp_path, searched_study(HOSTILE, 0.02), [0.1, 0.11], None)
