@@ -11,7 +11,12 @@ import workbench
 from tests.workbench.api.cells import new_notebook, run_cell
 
 PAGE = Path(__file__).parents[3] / "docs" / "api.md"
-QUICK = {r"steps=\d+": "steps=4", r"seeds=\d+": "seeds=1", r"trials=\d+": "trials=2", r"repeats=\d+": "repeats=1"}
+QUICK = {
+    r"steps=\d+": "steps=4, batch_size=4, evaluation_size=8",
+    r"seeds=\d+": "seeds=1",
+    r"trials=\d+": "trials=2",
+    r"repeats=\d+": "repeats=1",
+}
 """Fewer of everything: that it works shows in a few steps, too."""
 
 
