@@ -32,7 +32,17 @@ pytest.importorskip("triton")
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 CHOICES = [*itertools.product(ATTENTIONS, (False, True), (False, True))]
 gpu = [pytest.mark.gpu, pytest.mark.skipif(DEVICE.type == "cpu", reason="the interpreter multiplies no bfloat16")]
-each_choice = pytest.mark.parametrize(("attention", "hidden_tanh", "discounted"), CHOICES)
+
+
+def each_choice_with(*sizes: Any) -> list[Any]:
+    """Every choice with one of the sizes, every value of a choice with each size; all other pairs are slow tests."""
+    pairs = []
+    for i, choice in enumerate(CHOICES):
+        # The sum of the digits of 2: neighbours in any of the choices have different ones.
+        quick = i.bit_count() % len(sizes)
+        for j, size in enumerate(sizes):
+            pairs.append(pytest.param(*choice, *size, marks=[] if j == quick else pytest.mark.slow))
+    return pairs
 
 
 @pytest.fixture(autouse=True)
@@ -110,8 +120,9 @@ def test_kernels_and_eager_passes_agree(
     )
 
 
-@pytest.mark.parametrize(("units", "carried"), [(3, False), (21, True)])
-@each_choice
+@pytest.mark.parametrize(
+    ("attention", "hidden_tanh", "discounted", "units", "carried"), each_choice_with((3, False), (21, True))
+)
 def test_padding_units_change_nothing(
     attention: Attention, hidden_tanh: bool, discounted: bool, units: int, carried: bool
 ) -> None:
@@ -163,8 +174,7 @@ def test_gradients_of_some_outputs_alone(outputs: str, hidden_tanh: bool) -> Non
     assert max_relative_error(results, exact) < 2e-6
 
 
-@pytest.mark.parametrize("time", [1, 2, 5])
-@each_choice
+@pytest.mark.parametrize(("attention", "hidden_tanh", "discounted", "time"), each_choice_with((1,), (2,), (5,)))
 def test_states_after_every_step(attention: Attention, hidden_tanh: bool, discounted: bool, time: int) -> None:
     """r and l, and their gradients."""
     inputs = random_inputs(3, time, 7, discounted, True)
