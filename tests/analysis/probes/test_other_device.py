@@ -11,13 +11,14 @@ from tests.analysis.probe_on_device import COPY, assert_same_result, run_on_devi
 from tests.other_device import OTHER_DEVICE
 
 CPU = torch.device("cpu")
-CASES: list[tuple[str, str, dict[str, Any], str]] = [
-    # Every architecture with two of the probes, every probe with half of the architectures.
+PROBES = [probe for probe in registry.PROBES if probe != "alternation"]
+CASES: list[Any] = [
+    # Every architecture with one of the probes, every probe with a quarter of the architectures; all other pairs are
+    # slow tests.
     *(
-        (name, *COPY, probe)
+        pytest.param(name, *COPY, probe, marks=[] if (i + j) % len(PROBES) == 0 else pytest.mark.slow)
         for i, name in enumerate(architectures.names())
-        for j, probe in enumerate(probe for probe in registry.PROBES if probe != "alternation")
-        if (i + j) % 2 == 0
+        for j, probe in enumerate(PROBES)
     ),
     # Sequences of several lengths, a loss at the end alone, episodes, stored data, one sequence.
     ("lstm", "classify-length", {"length": 12}, "memory_length"),
