@@ -30,6 +30,12 @@ if not torch.cuda.is_available():
 
 
 @pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Puts the longest tests first, in whatever order all others are."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_finish():
     """Leaves what was imported and collected out of every later search for cycles."""
     gc.freeze()
