@@ -2,16 +2,23 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 
 class LoggedRecord:
-    """An offline record, read back by `wandb leet inspect --json`."""
+    """An offline record, read back by `wandb leet inspect --json`.
+
+    That is a command of wandb-core's, and wandb would be imported for each record only to start it; tests of the README
+    give the whole command.
+    """
 
     def __init__(self, folder: Path) -> None:
-        command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(folder)]
+        from wandb.util import get_core_path
+
+        (run_file,) = folder.glob("*.wandb")
+        inspect = [get_core_path(), "leet", "inspect", "--no-observability", "--json"]
+        command = [*inspect, "--run-file", str(run_file), str(folder.parent)]
         output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         self.folder = folder
         self.records = [json.loads(line) for line in output.splitlines() if line.strip()]
