@@ -75,6 +75,7 @@ def test_a_gpu_that_is_not_there_is_refused(capsys, monkeypatch):
 
 
 @pytest.mark.usefixtures("no_memory_peaks")
+@pytest.mark.usefixtures("all_default_formats")
 def test_every_architecture_is_profiled_and_every_file_written(tmp_path, capsys):
     written = tmp_path / "all.json"
     before = torch.get_num_threads()
