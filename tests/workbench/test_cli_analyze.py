@@ -223,7 +223,7 @@ def test_a_report_says_where_models_were_probed_otherwise(results, capsys):
     assert run([folder, *command, "--length", "6"], capsys)[0] == 0
     assert main(["report", str(results)]) == 0
     page = (results / "report.html").read_text()
-    assert "Not all models were probed alike: length 6 (1 model), 8 (1 model). `workbench analyze`" in page
+    assert "Not all models were probed alike: length 6 (1 model), 8 (1 model). <code>workbench analyze</code>" in page
     assert run([results, *command], capsys)[0] == 0
     assert "probed alike" not in (results / "report.html").read_text()
 
