@@ -78,7 +78,7 @@ def run_waiting_trials(study: LoadedStudy, objective: Objective) -> None:
 def fake_run(loss: Any, **result: Any) -> Any:
     """Returns a stand-in for `run` whose validation loss is a function of the experiment and the step."""
 
-    def run(experiment: Any, out: Path, machine: Any, *, stop: Any, on_progress: Any, on_row: Any, log: Any) -> Any:
+    def run(experiment: Any, out: Path, machine: Any, *, stop: Any, on_progress: Any, on_row: Any, **rest: Any) -> Any:
         rows = []
         for step in range(1, experiment.budget.steps + 1):
             rows.append({"step": step, "val/loss": float(loss(experiment, step))})

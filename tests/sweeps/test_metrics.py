@@ -39,7 +39,7 @@ class Scored(Digits):
 def scores(by_step):
     """Returns a stand-in for `run` whose scores are a function of the learning rate and the step."""
 
-    def run(experiment, out, machine, *, stop, on_progress, on_row, log):
+    def run(experiment, out, machine, *, stop, on_progress, on_row, **rest):
         rows = []
         for step in range(1, experiment.budget.steps + 1):
             values = by_step(experiment.optimization.learning_rate, step)

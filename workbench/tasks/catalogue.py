@@ -56,7 +56,7 @@ QUESTIONS: Mapping[str, str] = {
 QUESTION_OF: Mapping[str, str] = {
     **dict.fromkeys(("addition", "copy", "copy-memory", "needle", "stills"), "hold"),
     **dict.fromkeys(("multicopy", "forgetting-recall", "alternation"), "forget"),
-    **dict.fromkeys(("parity", "word-problem", "flip-flop", "cycle", "modular"), "track"),
+    **dict.fromkeys(("parity", "word-problem", "flip-flop", "cycle", "modular", "listops"), "track"),
     **dict.fromkeys(("mqar", "selective-copy", "induction"), "find"),
     **dict.fromkeys(("classify-length", "even-pairs"), "order"),
     **dict.fromkeys(("agreement", "phone", "text"), "language"),

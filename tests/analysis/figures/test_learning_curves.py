@@ -193,7 +193,7 @@ def test_a_bar_marks_the_end_of_a_seed_that_ended_early(tmp_path: Path) -> None:
 def test_many_architectures_have_panels_by_family(tmp_path: Path) -> None:
     names = [*LINE_STYLES, "my.own:Model"]
     for index, name in enumerate(names):
-        write_run(tmp_path, experiment(name), losses=(0.2, 0.01 * (index + 1)), accuracies=(0.1, 0.05 * index))
+        write_run(tmp_path, experiment(name), losses=(0.2, 0.01 * (index + 1)), accuracies=(0.1, 0.02 * index))
     section = load_section(tmp_path)
     histories = learning_curves.load_histories(section)
     figure = learning_curves.draw_learning_curves(section, histories)
@@ -203,8 +203,8 @@ def test_many_architectures_have_panels_by_family(tmp_path: Path) -> None:
     for (title, members), axes, beside in zip(families.items(), figure.axes[::2], figure.axes[1::2], strict=True):
         assert axes.get_title(loc="left") == title
         for panel, ends in (
-            (axes, [0.01 * (index + 1) for index in range(11)]),
-            (beside, [0.05 * i for i in range(11)]),
+            (axes, [0.01 * (index + 1) for index in range(len(names))]),
+            (beside, [0.02 * index for index in range(len(names))]),
         ):
             width = learning_curves.FAMILY_LINES["lines.linewidth"]
             for name, end in zip(names, ends, strict=True):

@@ -141,7 +141,7 @@ def test_every_run_is_a_row_of_the_csv(out: Path) -> None:
     expected_values = {
         "task": "addition",
         "task_options": '{"length": 1000}',
-        "architecture_options": '{"hidden_size": 250}',
+        "architecture_options": '{"hidden_size": 250, "zoneout": 0.0}',
         "identity": run.identity,
         "status": "finished",
         "diverged_at": None,
