@@ -121,6 +121,8 @@ LINE_STYLES: Mapping[str, LineStyle] = {
     "rda": LineStyle(color="#af4721", dash=SOLID, marker="o"),
     "rda-exp-tanh": LineStyle(color="#571f07", dash=DASHED, marker="v"),
     "rda-sigmoid-id": LineStyle(color="#c08c00", dash=DASH_DOT, marker="<"),
+    "rnn-attention": LineStyle(color="#e05ec4", dash=DOTTED, marker="1", hollow=True),
+    "bidirectional": LineStyle(color="#003e7f", dash=DOTTED, marker="+", hollow=True),
     "tcn": LineStyle(color="#111111", dash=LONG, marker="P"),
     "han": LineStyle(color="#e05ec4", dash=SOLID, marker="p"),
     "han-bidirectional": LineStyle(color="#5f0cb3", dash=DASH_DOT, marker="h"),
@@ -134,10 +136,11 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "gated": (
         *("lstm", "lstm-peephole", "lstm-coupled", "lstm-layernorm", "lstm-mi", "depth-gated-lstm", "grid-lstm"),
         *("gru", "mut1", "mut2", "mut3", "rhn"),
+        "bidirectional",
     ),
     "averaging": ("rwa", "rda", "rda-exp-tanh", "rda-sigmoid-id"),
     "convolutional": ("tcn",),
-    "attention": ("han", "han-bidirectional"),
+    "attention": ("rnn-attention", "han", "han-bidirectional"),
 }
 """The architectures of the catalogue by the mechanism that remembers. A new one has its place here, too."""
 CUSTOM_FAMILY = "custom"

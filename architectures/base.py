@@ -25,8 +25,8 @@ class Encoder(nn.Module, ABC):
     option that users may set, so each has a type, a default (except `hidden_size`) and a line in the docstring.
     """
 
-    causal: ClassVar[bool] = True
-    """True if y[:, t] depends on x[:, :t+1] alone."""
+    causal: bool = True
+    """True if y[:, t] depends on x[:, :t+1] alone. Where an option decides, that of the instance counts."""
 
     compiled: ClassVar[bool] = False
     """True if the architecture has C++ kernels, which are compiled at their first use on a CPU."""

@@ -26,6 +26,8 @@ class RegistryEntry:
     """As in its class, which takes seconds to import. One that is not carries no state from step to step."""
     revision: int = 1
     """Raised whenever the same options come to mean other numbers, so that old results are not taken for new ones."""
+    looks_ahead: Mapping[str, Any] = field(default_factory=dict)
+    """Options with the values by which a causal architecture comes to read whole sequences."""
     later: Mapping[str, Any] = field(default_factory=dict)
     """Options that came after the first results, with the values that these stand for; configurations leave them out
     where they have them, so that results from before keep their identity."""
@@ -117,6 +119,16 @@ ARCHITECTURES: Mapping[str, RegistryEntry] = {
         summary="RDA with sigmoid attention and identity output, the paper's second",
         fixed={"attention": "sigmoid", "hidden": "identity", "output": "identity"},
         later=ZONEOUT,
+    ),
+    "rnn-attention": RegistryEntry(
+        path="architectures.rnn_attention:RNNAttention",
+        summary="attention over the outputs of a recurrent encoder (Ostmeyer 2017; Feng et al. 2024)",
+        looks_ahead={"context": "whole"},
+    ),
+    "bidirectional": RegistryEntry(
+        path="architectures.bidirectional:Bidirectional",
+        summary="two recurrent encoders, one from each end (Schuster and Paliwal 1997)",
+        causal=False,
     ),
     "tcn": RegistryEntry(
         path="architectures.tcn:TCN",
@@ -226,6 +238,14 @@ def read_options(name: str, written: Mapping[str, Any]) -> dict[str, Any]:
 
 def _later_of(name: str) -> Mapping[str, Any]:
     return ARCHITECTURES[name].later if name in ARCHITECTURES else {}
+
+
+def is_causal(name: str, options: Mapping[str, Any]) -> bool:
+    """Returns whether an architecture with these options is causal; true for other code, of which it is not known."""
+    entry = ARCHITECTURES.get(name)
+    if entry is None:
+        return True
+    return entry.causal and not any(options.get(key) == value for key, value in entry.looks_ahead.items())
 
 
 def get_entry(name: str) -> RegistryEntry:

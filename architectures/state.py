@@ -104,6 +104,13 @@ class BlockState(NamedTuple):
     second: Any
 
 
+class AttentionState(NamedTuple):
+    """Attention over the outputs of an encoder: the average r and l, the logarithm of its denominator, of each head."""
+
+    r: Any
+    l: Any
+
+
 class LevelState(NamedTuple):
     """A level of the hierarchy: the keys and values that later steps can still see."""
 
@@ -125,6 +132,7 @@ NAMED_STATES = (
     RWAState,
     RDAState,
     BlockState,
+    AttentionState,
     LevelState,
 )
 # Names and tensors alone, so that a checkpoint which holds them loads with weights only.

@@ -20,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from analysis.profile.gate_shapes import GateShape, layer_shape
 from architectures.base import Encoder, typed_children
+from architectures.bidirectional import Bidirectional
 from architectures.clockwork_rnn import ClockworkRNN
 from architectures.depth_gated_lstm import DepthGatedLSTM
 from architectures.grid_lstm import GridLSTM
@@ -35,6 +36,7 @@ from architectures.rda import RDA
 from architectures.recurrent import RecurrentEncoder, RecurrentLayer
 from architectures.rhn import RHN
 from architectures.rnn import RNN
+from architectures.rnn_attention import RNNAttention
 from architectures.rwa import RWA
 from architectures.tcn import TCN, ResidualBlock
 
@@ -187,6 +189,28 @@ def bidirectional_han_cost(encoder: Encoder, batch: int, time: int) -> StepCost:
     return one_direction + one_direction + linear_cost(2 * encoder.output_size, encoder.output_size, batch * time)
 
 
+def bidirectional_cost(encoder: Encoder, batch: int, time: int) -> StepCost | None:
+    """Returns the cost of one encoder from each end."""
+    assert isinstance(encoder, Bidirectional)
+    one_direction = encoder_cost(encoder.onward, batch, time)
+    return None if one_direction is None else one_direction + one_direction
+
+
+def rnn_attention_cost(encoder: Encoder, batch: int, time: int) -> StepCost | None:
+    """Returns the cost of the encoder below, of the two products that weigh its outputs, and of the average.
+
+    The average has no product that it needs: what it moves is its own state, in and out, and its result.
+    """
+    assert isinstance(encoder, RNNAttention)
+    below = encoder_cost(encoder.base, batch, time)
+    if below is None:
+        return None
+    units, heads, steps = encoder.base.output_size, encoder.num_heads, batch * time
+    weighing = linear_cost(units, units, steps) + linear_cost(units, heads, steps)
+    state = 2 * (units + heads)
+    return below + weighing + step_cost((0, state + units), (0, state + 2 * units + heads))
+
+
 def linear_cost(below: int, above: int, steps: int, *, taps: int = 1, data: bool = False) -> StepCost:
     """Returns the cost of a linear map, or a convolution, that reads its weights once for all steps.
 
@@ -217,7 +241,9 @@ def step_cost(forward: tuple[float, float], backward: tuple[float, float]) -> St
 
 NO_COST = PassCost(multiply_adds=0, numbers_moved=0)
 
-FORMULAS: Mapping[type[Encoder], Callable[[Encoder, int, int], StepCost]] = {
+FORMULAS: Mapping[type[Encoder], Callable[[Encoder, int, int], StepCost | None]] = {
+    RNNAttention: rnn_attention_cost,
+    Bidirectional: bidirectional_cost,
     TCN: tcn_cost,
     HAN: han_cost,
     BidirectionalHAN: bidirectional_han_cost,

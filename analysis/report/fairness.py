@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 from analysis.formatting import DASH, format_count, format_number, format_percent, format_seeds
 from analysis.grouping import Row, Section, flatten_config, format_option, natural_sort_key
-from architectures.registry import ARCHITECTURES
+from architectures.registry import is_causal
 from workbench.config import Numerics
 from workbench.size_matching import MATCH_TOLERANCE
 
@@ -211,16 +211,11 @@ def size_gaps(rows: Sequence[Row]) -> list[SizeGap]:
     for name, key in (("parameters", "parameters"), ("state", "state_size")):
         sizes = [(max(row.result_values(key)), row) for row in rows]
         (low, smallest), (high, largest) = (chosen(sizes, key=lambda pair: pair[0]) for chosen in (min, max))
-        names = [row.experiment.architecture.name for row in rows]
-        mended_by = f"--match {name}" if name == "parameters" or all(map(is_causal, names)) else ""
+        parts = [row.experiment.architecture for row in rows]
+        streams = all(is_causal(part.name, part.options) for part in parts)
+        mended_by = f"--match {name}" if name == "parameters" or streams else ""
         gaps.append(SizeGap(name=name, smallest=smallest, low=low, largest=largest, high=high, mended_by=mended_by))
     return sorted((gap for gap in gaps if gap.factor > MAX_SIZE_FACTOR), key=lambda gap: -gap.factor)
-
-
-def is_causal(architecture: str) -> bool:
-    """Returns false for a name of the catalogue that reads whole sequences; of other code it is not known."""
-    entry = ARCHITECTURES.get(architecture)
-    return entry is None or entry.causal
 
 
 def describe_size_gap(gap: SizeGap) -> str:

@@ -15,7 +15,7 @@ from architectures import Encoder, State
 
 INPUT_SIZE = 3
 
-BIDIRECTIONAL = {"han-bidirectional"}
+BIDIRECTIONAL = {"han-bidirectional", "bidirectional"}
 """The names that may look ahead, and so cannot resume from a state."""
 
 
@@ -40,7 +40,7 @@ class Case:
 
     @property
     def causal(self) -> bool:
-        return self.name not in BIDIRECTIONAL
+        return self.name not in BIDIRECTIONAL and self.options.get("context") != "whole"
 
     @property
     def stepwise(self) -> bool:
@@ -110,7 +110,21 @@ def _of_finite_reach() -> Iterator[Case]:
     )
 
 
-CASES = (*_recurrent(), *_of_finite_reach())
+def _nested() -> Iterator[Case]:
+    yield Case(name="rnn-attention", options={"hidden_size": 5}, is_variant=False)
+    learned = {"learn_initial_state": True}
+    yield Case(
+        name="rnn-attention",
+        options={"hidden_size": 4, "base": "gru", "num_layers": 2, "num_heads": 2, "base_options": learned},
+    )
+    yield Case(name="rnn-attention", options={"hidden_size": 4, "base": "rnn", "num_heads": 2, "context": "whole"})
+    yield Case(name="bidirectional", options={"hidden_size": 5}, is_variant=False)
+    yield Case(
+        name="bidirectional", options={"hidden_size": 4, "base": "rda", "base_options": {"attention": "sigmoid"}}
+    )
+
+
+CASES = (*_recurrent(), *_nested(), *_of_finite_reach())
 DEFAULT_CASES = tuple(case for case in CASES if not case.is_variant)
 
 

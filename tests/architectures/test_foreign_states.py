@@ -38,7 +38,7 @@ def refuse(case: Case, state: Any, reason: str, error: type[Exception] = ValueEr
 
 
 def family(name: str) -> str:
-    return name.partition("-")[0].rstrip("123")
+    return name if name == "rnn-attention" else name.partition("-")[0].rstrip("123")
 
 
 @parametrize_cases(CAUSAL)

@@ -107,6 +107,8 @@ def test_a_search_space_is_plain_data(name: str, time: int) -> None:
         ("rda", RECURRENT | {"chrono", "attention", "hidden", "output"}),
         ("rda-exp-tanh", RECURRENT | {"chrono"}),
         ("rda-sigmoid-id", RECURRENT | {"chrono"}),
+        ("rnn-attention", {"num_layers"}),
+        ("bidirectional", {"num_layers"}),
         ("tcn", {"kernel_size", "dropout"}),
         ("han", {"num_layers", "dropout"}),
         ("han-bidirectional", {"num_layers", "dropout"}),

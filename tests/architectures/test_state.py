@@ -6,7 +6,6 @@ import architectures
 from architectures import State, map_state
 from architectures.state import iter_tensors
 from tests.architectures.cases import (
-    BIDIRECTIONAL,
     CASES,
     INPUT_SIZE,
     Case,
@@ -16,7 +15,7 @@ from tests.architectures.cases import (
     parametrize_cases,
 )
 
-STREAMING = [case for case in CASES if case.name not in BIDIRECTIONAL]
+STREAMING = [case for case in CASES if case.causal]
 
 
 @parametrize_cases(STREAMING)

@@ -3,7 +3,16 @@
 import torch
 
 from architectures import Trace
-from tests.architectures.cases import CASES, INPUT_SIZE, Case, assert_close, make_encoder, noise, parametrize_cases
+from tests.architectures.cases import (
+    BIDIRECTIONAL,
+    CASES,
+    INPUT_SIZE,
+    Case,
+    assert_close,
+    make_encoder,
+    noise,
+    parametrize_cases,
+)
 
 
 @parametrize_cases(CASES)
@@ -61,6 +70,10 @@ def test_a_trace_holds_the_architectures_quantities_and_nothing_else(case: Case)
     held = {name for name in Trace.__slots__ if getattr(trace, name) not in (None, ())}
     kind = case.name.split("-")[0]
     gated = set() if case.field is not None or case.name in UNGATED else {"retention", "write", "content"}
-    logs = {"log_attention", "log_discount"} if kind in ("rwa", "rda") else set()
-    own = {"tcn": {"levels"}, "han": {"levels", "maps"}}.get(kind, {"gates", "layers"})
+    if case.name in BIDIRECTIONAL:
+        # Influence runs both ways, so none is said.
+        gated = set()
+    averaging = kind in ("rwa", "rda") or case.name == "rnn-attention"
+    logs = {"log_attention", "log_discount"} if averaging else set()
+    own = {"bidirectional": {"gates"}, "tcn": {"levels"}, "han": {"levels", "maps"}}.get(kind, {"gates", "layers"})
     assert held == {"y"} | gated | logs | own

@@ -18,6 +18,7 @@ from tests.architectures.definitions.han_bidirectional import han_bidirectional
 from tests.architectures.definitions.lstm import lstm
 from tests.architectures.definitions.lstm_relatives import depth_gated_lstm, grid_lstm, layernorm_lstm, mi_lstm
 from tests.architectures.definitions.mut import mut
+from tests.architectures.definitions.nested import bidirectional, rnn_attention
 from tests.architectures.definitions.recurrent_relatives import clockwork_rnn, mrnn, rhn
 from tests.architectures.definitions.rnn import rnn
 from tests.architectures.definitions.tcn import tcn
@@ -44,6 +45,8 @@ DEFINITIONS: Mapping[str, Definition] = {
     "rda": rda,
     "rda-exp-tanh": partial(rda, attention="exp", hidden="identity", output="tanh"),
     "rda-sigmoid-id": partial(rda, attention="sigmoid", hidden="identity", output="identity"),
+    "rnn-attention": rnn_attention,
+    "bidirectional": bidirectional,
     "tcn": tcn,
     "han": han,
     "han-bidirectional": han_bidirectional,
