@@ -82,10 +82,15 @@ def check_folder(folder: Path) -> None:
     Raises:
         UserError: if the folder is a file, cannot be written, or holds files of these names without a profile.
     """
+    check_profile_folder(folder, ("profile.json", *OTHER_FILES))
+
+
+def check_profile_folder(folder: Path, names: Sequence[str]) -> None:
+    """Does what `check_folder` does, for files of these names, of which the first holds the profile."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file; --out names a folder")
-    earlier = folder / "profile.json"
-    for name in ("profile.json", *OTHER_FILES):
+    earlier = folder / names[0]
+    for name in names:
         if (folder / name).exists() and not (earlier.is_file() and is_profile(earlier)):
             raise UserError(
                 f"{folder / name} does not belong to an earlier profile and is not overwritten; name another folder"

@@ -50,6 +50,11 @@ pytestmark = pytest.mark.usefixtures("short_measurements")
         (["--training", "--out", "cost"], "--training draws no roofline; save its numbers with --json FILE"),
         (["--training", "--input-size", "3"], "--input-size has no effect on --training"),
         (["--training", "--device", "cuda"], "PyTorch finds no CUDA|measures what the processor does"),
+        (["--streaming", "--training"], "--training and --streaming are two measurements"),
+        (["--streaming", "--batch-size", "3"], "--batch-size has no effect on --streaming: one sequence"),
+        (["--streaming", "--device", "cuda"], "PyTorch finds no CUDA|measures what the processor does"),
+        (["--streaming", "--out", "there.json"], "there.json is a file; --out names a folder"),
+        (["--streaming", "--json", "there.json"], "there.json is not an earlier profile"),
         (["--training", "--lengths", "1"], "whose lengths are at least 2, not 1"),
     ],
 )
@@ -203,3 +208,54 @@ def test_a_training_step_is_measured_beside_a_bare_loop_that_does_the_same(tmp_p
     (row,) = training.profile_training(settings, clock=lambda: float(next(ticks))).rows
     assert row.ratio.median == pytest.approx(1)
     assert row.bare.median == pytest.approx(1000 / training.ROUND_STEPS)
+
+
+def test_a_step_of_a_stream_is_measured_with_what_it_carries(tmp_path, capsys):
+    names, written, out = "rnn,han,bidirectional", tmp_path / "stream.json", tmp_path / "out"
+    sizes = ["--lengths", "4,6", "--hidden-size", "4", "--repeats", "1"]
+    assert (
+        main(["profile", "--streaming", "--architectures", names, *sizes, "--json", str(written), "--out", str(out)])
+        == 0
+    )
+    profile = read_json(written)
+    assert profile == read_json(out / "streaming.json")
+    assert profile["left_out"] == ["bidirectional"]
+    rows = {(row["architecture"], row["length"]): row for row in profile["streaming"]}
+    assert [*rows] == [(name, length) for length in (4, 6) for name in ("torch.nn.LSTM", "rnn", "han")]
+    # 4 x 2 and 4 x 4 weights and two biases of 4; h in and out; 2 features in, 4 units out.
+    assert rows["rnn", 6]["parameters"] == 8 + 16 + 8
+    assert (rows["rnn", 6]["state_size"], rows["rnn", 6]["bytes"]) == (4, 4 * (32 + 4 + 4 + 2 + 4))
+    assert rows["torch.nn.LSTM", 4]["state_size"] == 8
+    # Keys and values of every step that a window still sees.
+    assert rows["han", 4]["state_size"] < rows["han", 6]["state_size"]
+    assert all(row["milliseconds"]["median"] > 0 and len(row["seconds_by_round"]) == 1 for row in rows.values())
+    assert len((out / "streaming.csv").read_text().splitlines()) == 1 + len(rows)
+    text = capsys.readouterr().out
+    assert "one step of one sequence, after 6 steps: 4 units" in text
+    assert "left out, as they read whole sequences: bidirectional" in text
+
+
+def test_every_causal_architecture_streams_from_the_same_state_each_time():
+    from analysis.profile import streaming
+    from analysis.profile.settings import ProfileSettings
+    from architectures.registry import ARCHITECTURES
+
+    settings, seconds = ProfileSettings(lengths=(3,), hidden_size=4, repeats=2), []
+
+    def meter(run):
+        run()
+        seconds.append(0.5)
+        return 0.5
+
+    profile = streaming.profile_streaming(settings, meter=meter)
+    causal = [name for name, entry in ARCHITECTURES.items() if entry.causal]
+    assert [row.architecture for row in profile.rows] == ["torch.nn.LSTM", *causal]
+    assert {row.median_seconds.median for row in profile.rows} == {0.5}
+    assert {row.ratio_to_baseline.median for row in profile.rows} == {1.0}
+    assert {*profile.left_out} == {*architectures.names()} - {*causal}
+    assert len(seconds) >= 2 * len(profile.rows)
+
+
+def test_what_cannot_stream_is_not_measured(capsys):
+    assert main(["profile", "--streaming", "--architectures", "bidirectional", "--lengths", "3"]) == 2
+    assert "--streaming needs an architecture that is causal, not bidirectional alone" in capsys.readouterr().err

@@ -21,13 +21,17 @@ their ratio to torch.nn.LSTM in the same rounds and their share of the machine's
 architecture are given by its name: --architecture.tcn.kernel_size 5.
 
 With --training, a step of a run, its trainer and callbacks included, beside a bare PyTorch loop of the same model, data
-and optimiser."""
+and optimiser.
+
+With --streaming, one step more of a single sequence, with the state carried, on one thread: milliseconds, bytes and
+state of every architecture that can read a sequence as it comes."""
 
 EXAMPLES = """examples:
   workbench profile
   workbench profile --architectures lstm,rwa,rda-exp-tanh --lengths 200,1000 --batch-size 100 --hidden-size 250
   workbench profile --lengths 200 --json profile.json --out profile
   workbench profile --training --architectures rnn,lstm,rda --lengths 20 --hidden-size 32
+  workbench profile --streaming --lengths 200,1000 --hidden-size 128 --json streaming.json
 """
 
 
@@ -37,6 +41,9 @@ def main(arguments: list[str]) -> int:
 
     values, named_options = parse_arguments(build_parser(), arguments)
     json, out, training = values.pop("json"), values.pop("out"), values.pop("training")
+    streaming = values.pop("streaming")
+    if training and streaming:
+        raise UserError("--training and --streaming are two measurements; make one after the other")
     if tasks := named_options.get("task"):
         raise UserError(f"options are given for task {next(iter(tasks))!r}, but a profile is of no task")
     values["architectures"] = parse_names(values["architectures"], "architectures")
@@ -53,6 +60,8 @@ def main(arguments: list[str]) -> int:
         raise UserError("name a folder for the files: --out DIR")
     if training and out is not None:
         raise UserError("--training draws no roofline; save its numbers with --json FILE")
+    if streaming:
+        return profile_stream(settings, json, out)
     if out is not None:
         output.check_folder(Path(out))
     if settings.memory == "kept":
@@ -94,6 +103,30 @@ def profile_steps(settings: "ProfileSettings", json: str | None) -> int:
     return 0
 
 
+def profile_stream(settings: "ProfileSettings", json: str | None, out: str | None) -> int:
+    """Measures steps of a stream, prints their table and writes the files that are named; returns the exit status."""
+    from analysis.profile import streaming
+
+    streaming.check_settings(settings)
+    if out is not None:
+        streaming.check_folder(Path(out))
+    from architectures.kernels import build_native_kernels
+
+    build_native_kernels(warn)
+    with ProgressBar("measurements", smoothing=0.05) as bar:
+
+        def on_progress(stage: str, done: int, total: int) -> None:
+            bar.update(done, total=total, status=stage, line=f"measuring: {stage}")
+
+        profile = streaming.profile_streaming(settings, progress=on_progress)
+    if json is not None:
+        write_json(Path(json), profile.to_dict())
+    if out is not None:
+        streaming.write_streaming(profile, Path(out))
+    print(streaming.format_streaming(profile), end="")
+    return 0
+
+
 def build_parser() -> Parser:
     """Returns the parser of the command."""
     from analysis.profile.settings import ProfileSettings
@@ -109,9 +142,19 @@ def build_parser() -> Parser:
         action="store_true",
         help="a run's training step beside a bare PyTorch loop, one thread on the CPU",
     )
+    parser.add_argument(
+        "--streaming",
+        action="store_true",
+        help="one step of a single sequence with the state carried, one thread on the CPU",
+    )
     parser.add_fields(ProfileSettings, "what is measured, and where", skip=lists)
     parser.add_argument("--json", type=str, default=None, help="a file for all of it, every round included")
-    parser.add_argument("--out", type=str, default=None, help="a folder for profile.json, profile.csv and the roofline")
+    parser.add_argument(
+        "--out",
+        type=str,
+        default=None,
+        help="a folder for profile.json, profile.csv and the roofline, or streaming.json and streaming.csv",
+    )
     parser.add_argument("--architecture", type=dict, default={}, help=SUPPRESS)
     parser.add_data_dir()
     return parser
