@@ -53,9 +53,11 @@ def build_base(
     own: dict[str, Any] = {"hidden_size": hidden_size, "dropout": dropout, "reach": reach}
     if num_layers is not None:
         own["num_layers"] = num_layers
-    more = dict(base_options or {})
+    more, accepted = dict(base_options or {}), options(base)
     for key in more:
         if key in ("hidden_size", "num_layers", "dropout", "reach"):
             raise ValueError(f"base_options has {key}, which is an option beside base_options")
-    accepted = options(base)
+        # What `build` takes itself, such as input_size, is no option either.
+        if key not in accepted:
+            raise ValueError(f"base_options has {quote(key)}, which {base} has not{did_you_mean(str(key), accepted)}")
     return build(base, input_size, **{key: value for key, value in own.items() if key in accepted}, **more)

@@ -137,7 +137,12 @@ def test_options_say_which_are_causal() -> None:
         ({"base": 3}, "base must be the name of an architecture, not 3"),
         ({"base_options": [1]}, "base_options must be a mapping of options of lstm"),
         ({"base_options": {"hidden_size": 3}}, "base_options has hidden_size, which is an option beside base_options"),
-        ({"base_options": {"peephole": True}}, "lstm has no option 'peephole'; did you mean 'peepholes'"),
+        (
+            {"base_options": {"peephole": True}},
+            "base_options has 'peephole', which lstm has not; did you mean 'peepholes'",
+        ),
+        ({"base_options": {"input_size": 3}}, "base_options has 'input_size', which lstm has not"),
+        ({"base_options": {1: 3}}, "base_options has 1, which lstm has not"),
         ({"base": "depth-gated-lstm", "num_layers": 1}, "num_layers must be at least 2"),
     ],
 )
