@@ -99,6 +99,8 @@ class Sweep:
         check_int("trials", self.trials, least=1, most=MAX_TRIALS)
         check_int("seeds", self.seeds, least=1, most=TUNING_SEED)
         check_size("hidden_size", self.hidden_size)
+        if self.embedding_size is not None:
+            check_size("embedding_size", self.embedding_size)
         check_int("startup_trials", self.startup_trials, least=1, most=MAX_TRIALS)
         check_int("sampler_seed", self.sampler_seed, least=0, most=MAX_SEED, why="a seed has 63 bits")
         check_method_name("sampler", method_name("sampler", self.sampler), self.sampler_options)

@@ -56,6 +56,8 @@ class Comparison:
         check_names("architecture", self.architectures, self.architecture, "compared")
         check_int("seeds", self.seeds, least=1, most=TUNING_SEED)
         check_size("hidden_size", self.hidden_size)
+        if self.embedding_size is not None:
+            check_size("embedding_size", self.embedding_size)
         check_choice("match", self.match, Match)
         for name, options in self.architecture.items():
             check_free_width(self.match, name, options)
