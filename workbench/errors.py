@@ -2,6 +2,8 @@
 
 MAX_LINE = 300
 """Largest number of characters of a message; the middle of a longer one is left out."""
+PREFIX = "workbench: "
+"""What a line on stderr begins with."""
 TAIL = 90
 """Characters of its end that are kept: what would be right usually stands there."""
 
@@ -27,6 +29,15 @@ def one_line(text: str) -> str:
         return plain
     head = MAX_LINE - TAIL - len(" ... ")
     return f"{plain[:head]} ... {plain[-TAIL:]}"
+
+
+def with_advice(reason: str, advice: str) -> str:
+    """Returns a reason and an advice in one line, of which the advice is whole, as somebody may copy it.
+
+    A reason that is too long for the line loses its end.
+    """
+    room = max(60, MAX_LINE - len(PREFIX) - len(advice) - len("...; "))
+    return f"{reason if len(reason) <= room else f'{reason[:room]}...'}; {advice}"
 
 
 def _escape(char: str) -> str:

@@ -55,13 +55,14 @@ def name_in_full(names: Sequence[str], options: Any) -> Any:
     """Returns the options of tasks by the names of the tasks, where those that read files may be named by handles.
 
     Args:
-        names: of the tasks.
+        names: of the tasks; with anything else among them the options stay as they are.
         options: by name or handle; anything but a mapping stays as it is.
 
     Raises:
         UserError: if a handle fits several tasks.
     """
-    return resolve_handles(names, options) if isinstance(options, Mapping) else options
+    are_names = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
+    return resolve_handles(names, options) if are_names and isinstance(options, Mapping) else options
 
 
 def to_flat(config: Any, lists: Sequence[str]) -> dict[str, Any]:

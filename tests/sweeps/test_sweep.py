@@ -73,6 +73,7 @@ def test_options_of_an_architecture_that_are_given_are_not_searched():
         ({"objectives": ("loss", "seconds"), "pruner": "median"}, "cannot be pruned"),
         ({"sampler": "grid"}, "sampler 'grid' is unknown"),
         ({"parameters": 5}, "add --match parameters"),
+        ({"architectures": (1,)}, "architectures must be a list of names, not"),
         ({"embedding_size": 2.5}, "embedding_size must be a whole number"),
         ({"state_size": 5}, "state_size is given, but match is none; add --match state"),
         ({"space": {"gru": {}}}, "'gru', which is not tuned"),

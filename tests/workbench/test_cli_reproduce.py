@@ -248,7 +248,7 @@ def test_every_preset_is_listed(presets, capsys):
 
 @pytest.mark.slow
 def test_stopped_and_continued_five_times_it_equals_one_that_never_was(presets, tmp_path):
-    full = {**TINY["full"], "seeds": 1, "hidden_size": 64, "steps": 12000, "log_every": 500}  # type: ignore[dict-item]
+    full = {**TINY["full"], "seeds": 1, "hidden_size": 64, "steps": 40_000, "log_every": 2000}  # type: ignore[dict-item]
     (presets / "tiny.yaml").write_text(yaml.safe_dump({**TINY, "full": full}))
     command = ["reproduce", "tiny", "--scale", "full"]
     parts, whole = tmp_path / "parts", tmp_path / "whole"

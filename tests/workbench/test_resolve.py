@@ -142,6 +142,7 @@ def test_whole_numbers_where_floats_are_meant_are_the_same_experiment():
         ({"parameters": 100}, "add --match parameters"),
         ({"state_size": 100}, "state_size is given, but match is width; add --match state"),
         ({"state_size": 100, "match": "parameters"}, "match is parameters; add --match state"),
+        ({"tasks": (object(),)}, "tasks must be a list of names, not"),
         ({"embedding_size": {1: {(1, 2): 3}}}, "embedding_size must be a whole number"),
         ({"state_size": 0, "match": "state"}, "state_size must be at least 1"),
         ({"match": "parameters", "architecture": {"tcn": {"hidden_size": 5}}}, "is given a hidden_size"),

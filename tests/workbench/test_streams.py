@@ -10,7 +10,7 @@ import pytest
 
 from workbench.cli.main import main
 from workbench.cli.streams import LastingStream, lasting_streams
-from workbench.errors import MAX_LINE, one_line
+from workbench.errors import MAX_LINE, one_line, with_advice
 
 COMPARE = [
     "compare",
@@ -73,6 +73,11 @@ def test_streams_are_given_back() -> None:
 
 def test_a_message_is_one_short_line() -> None:
     assert one_line("a\nb\tc\x1b[31m\u202e\x00") == "a b c\\x1b[31m\\u202e\\x00"
+    advice = f"workbench sync {'folder/' * 20} sends it"
+    line = one_line(f"workbench: {with_advice('x' * 400, advice)}")
+    assert line.endswith(f"xxx...; {advice}")
+    assert len(line) == MAX_LINE
+    assert with_advice("short", advice) == f"short; {advice}"
     long = one_line("x" * 70_000 + "the end")
     assert len(long) == MAX_LINE
     assert long.endswith("xthe end")

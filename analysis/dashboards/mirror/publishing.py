@@ -8,7 +8,7 @@ from pathlib import Path
 from analysis.dashboards.mirror import sources, state
 from analysis.dashboards.mirror.mirror import Mirror, remove_replaced_records
 from workbench.config import Mode
-from workbench.errors import UserError
+from workbench.errors import UserError, with_advice
 
 
 def publish(out: Path, mode: Mode, make_mirror: Callable[[], Mirror], log: Callable[[str], None]) -> None:
@@ -46,7 +46,7 @@ def send_pending(out: Path, log: Callable[[str], None]) -> None:
         for destination, paths in pending.items():
             upload(out, paths, destination, account)
     except (UserError, OSError) as error:
-        log(f"{error}; nothing is lost: workbench sync {out} sends what is left")
+        log(with_advice(str(error), f"nothing is lost: workbench sync {out} sends what is left"))
 
 
 def update_mirror(out: Path, log: Callable[[str], None]) -> None:
