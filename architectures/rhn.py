@@ -92,11 +92,13 @@ class RHNLayer(StepwiseLayer):
     def make_trace(self, y: Tensor, seen: Seen) -> Trace:
         """Returns a trace with retention prod (1 - t) and write 1 - retention.
 
-        The content is the mean of the a that a step writes, each by its share.
+        The content is the mean of the a that a step writes, each by its share; 0 where it writes nothing.
         """
-        retention, written = torch.ones_like(y), torch.zeros_like(y)
+        retention, write, written = torch.ones_like(y), torch.zeros_like(y), torch.zeros_like(y)
         for index in range(1, self.depth + 1):
             t = seen[f"t{index}"]
-            retention, written = (1 - t) * retention, (1 - t) * written + t * seen[f"a{index}"]
-        write = 1 - retention
-        return Trace(y=y, retention=retention, write=write, content=written / write, gates=dict(seen))
+            # Not as 1 - retention, which is 0 long before the gates are.
+            retention, write = (1 - t) * retention, (1 - t) * write + t
+            written = (1 - t) * written + t * seen[f"a{index}"]
+        content = torch.where(write > 0, written / write, torch.zeros_like(y))
+        return Trace(y=y, retention=retention, write=write, content=content, gates=dict(seen))

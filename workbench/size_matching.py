@@ -120,5 +120,6 @@ def choose_target(match: str, parameters: int | None, state_size: int | None) ->
         if target is not None:
             check_size(SIZE_OPTIONS[name], target, most=MAX_TARGET)
             if match != name:
-                raise UserError(f"{SIZE_OPTIONS[name]} is given, but match is {match}; add --match {name}")
+                mended = "drop one" if match in SIZE_OPTIONS else f"add --match {name}"
+                raise UserError(f"{SIZE_OPTIONS[name]} is given, but match is {match}; {mended}")
     return parameters if state_size is None else state_size

@@ -23,9 +23,11 @@ def reached_floor(run: Run, floors: dict[str, Floor] | None = None) -> str | Non
 
     A run is at a floor if its test loss is at most 5 % above the floor's and at most 2 % below it, and if its accuracy,
     where the floor has one too, is not clearly above the floor's: the lower end of Wilson's 95 % interval, for as many
-    answers as the test set has sequences, is no larger than that. So a run that is better than a strategy is never said
-    to be at its floor. Of several floors, `WITHOUT_MEMORY` among them, it is the one whose loss is nearest, as a
-    ratio, and of several with the same loss the one whose accuracy is nearest. A loss of 0 is no floor.
+    answers as the test set has sequences, is no larger than that. So a run that is better than a strategy by more than
+    that is not said to be at its floor. Of several floors, `WITHOUT_MEMORY` among them, it is the one whose loss is
+    nearest, as a ratio, and of several with the same loss the one whose accuracy is nearest. A floor that is as near
+    to the best answer without memory as the rule is wide cannot be told from it: a run that is at both is at the
+    latter. A loss of 0 is no floor.
 
     Args:
         run: a finished run.
@@ -45,6 +47,12 @@ def reached_floor(run: Run, floors: dict[str, Floor] | None = None) -> str | Non
         and (1 - BETTER) * floor.loss <= loss <= (1 + WORSE) * floor.loss
         and not is_clearly_above(accuracy, floor.accuracy, answers)
     ]
+    if trivial is not None and WITHOUT_MEMORY in (name for _, _, name in near):
+        near = [
+            found
+            for found in near
+            if found[2] == WITHOUT_MEMORY or abs(math.log(candidates[found[2]].loss / trivial)) > WORSE + BETTER
+        ]
     return min(near)[2] if near else None
 
 

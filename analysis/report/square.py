@@ -1,17 +1,17 @@
 """The square: what each architecture can hold, forget, track and find, with a cell for each question."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from analysis.comparison.floors import WITHOUT_MEMORY, count_reached
-from analysis.comparison.losses import compare_losses
+from analysis.comparison.floors import WITHOUT_MEMORY, count_reached, reached_floor
 from analysis.comparison.solve_times import solve_time
 from analysis.formatting import format_number, join_names
 from analysis.grouping import Row, Section
 from analysis.report.first_screen.colors import lighten
-from analysis.report.summary import no_better_than_trivial
 from analysis.style import FAMILIES, family
+from workbench.results import Run
 from workbench.tasks.catalogue import QUESTIONS, question_of
 
 Status = Literal["solved", "part", "learned", "floor", "nothing", "diverged"]
@@ -27,9 +27,9 @@ SYMBOLS: dict[Status, str] = {
 MEANINGS: dict[Status, str] = {
     "solved": "solved by every seed, and by which step half of them had",
     "part": "solved by some of the seeds",
-    "learned": "better than without memory, but not solved; its accuracy, or its loss",
-    "floor": "no better than the cheap strategy that is named",
-    "nothing": "no better than without memory",
+    "learned": "better than without memory and cheap strategies, but not solved; the mean accuracy, or loss, of all",
+    "floor": "no seed better than the cheap strategy that is named, or than without memory",
+    "nothing": "no seed better than without memory",
     "diverged": "every seed diverged",
 }
 FEWEST_QUESTIONS = 2
@@ -49,6 +49,12 @@ class Outcome:
     """What there is to say beside the sign: a step, an accuracy, a floor."""
     seeds: str
     """The seeds that support it: `3 of 3`."""
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether some seeds did otherwise."""
+        reached, _, seeds = self.seeds.partition(" of ")
+        return reached != seeds
 
     @property
     def symbol(self) -> str:
@@ -138,16 +144,16 @@ def short_titles(sections: Sequence[Section]) -> dict[str, str]:
 def judge(section: Section, title: str) -> Iterator[tuple[Row, Outcome]]:
     """Yields what each row of a section made of the task.
 
-    A row has solved it if every seed has, by the mean over 50 batches. Of the others, one is at a floor if all of its
-    seeds are at the same one, and has learned nothing if its loss is not clearly below that of the best answer without
-    memory.
+    A row has solved it if every seed has, by the mean over 50 batches. Of the others, a seed has learned if its loss is
+    below that of the best answer without memory and it is at no floor. Where none has, the row is at the floor that
+    most of its seeds are at, if any is, and otherwise has learned nothing.
     """
-    comparison = compare_losses(section)
-    poor = set() if comparison is None else no_better_than_trivial(comparison)
     for row in section.rows:
         n, time = len(row.runs), solve_time(row)
         solved = 0 if time is None else time.solved
         floors = count_reached(row, section.floors)
+        cheap = {name: reached for name, reached in floors.items() if name != WITHOUT_MEMORY}
+        learned = sum(has_learned(run, section) for run in row.runs)
         status: Status
         text, count = "", n
         if row.num_diverged == n:
@@ -155,14 +161,22 @@ def judge(section: Section, title: str) -> Iterator[tuple[Row, Outcome]]:
         elif solved:
             status, count = ("solved" if solved == n else "part"), solved
             text = "" if time is None or time.median is None else f"{time.median:,.0f}"
-        elif (floor := next((name for name, reached in floors.items() if reached == n), None)) is not None:
-            status, text = ("nothing", "") if floor == WITHOUT_MEMORY else ("floor", floor)
-        elif row.label in poor:
-            status = "nothing"
+        elif learned:
+            status, count, text = "learned", learned, describe_level(row, section)
+        elif cheap:
+            # The most frequent comes first.
+            status, (text, count) = "floor", next(iter(cheap.items()))
         else:
-            status, text = "learned", describe_level(row, section)
+            status = "nothing"
         outcome = Outcome(task=title, anchor=section.anchor, status=status, text=text, seeds=f"{count} of {n}")
         yield row, outcome
+
+
+def has_learned(run: Run, section: Section) -> bool:
+    """Returns whether a run is better than the best answer without memory, and at no floor."""
+    trivial = section.trivial_loss
+    loss = run.test_metric("loss")
+    return loss < (math.inf if trivial is None else trivial) and reached_floor(run, section.floors) is None
 
 
 def describe_level(row: Row, section: Section) -> str:

@@ -121,3 +121,17 @@ def test_sums_are_in_single_precision_under_autocast() -> None:
 def test_wrong_options_are_refused(name: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         architectures.build(name, 2, hidden_size=4, **options)
+
+
+def test_gates_of_an_rhn_that_are_shut_leave_its_trace_finite() -> None:
+    """What is written is 1e-18 of a content and less, which 1 - retention would round to 0."""
+    x = torch.randn(2, 4, 3)
+    for bias in (-18.0, -200.0):
+        encoder: Any = make_encoder(Case(name="rhn", options={"hidden_size": 5, "recurrence_depth": 2}))
+        parameters = [(name, value) for name, value in encoder.named_parameters() if "bias" in name]
+        with torch.no_grad():
+            for _, value in parameters:
+                value.fill_(bias)
+        trace = encoder.trace(x.to(parameters[0][1].dtype))
+        assert trace.content.isfinite().all()
+        assert trace.content.abs().max() <= 1

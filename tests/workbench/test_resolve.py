@@ -141,7 +141,7 @@ def test_whole_numbers_where_floats_are_meant_are_the_same_experiment():
         ({"match": "size"}, "match 'size' is unknown"),
         ({"parameters": 100}, "add --match parameters"),
         ({"state_size": 100}, "state_size is given, but match is width; add --match state"),
-        ({"state_size": 100, "match": "parameters"}, "match is parameters; add --match state"),
+        ({"state_size": 100, "match": "parameters"}, "match is parameters; drop one"),
         ({"tasks": (object(),)}, "tasks must be a list of names, not"),
         ({"embedding_size": {1: {(1, 2): 3}}}, "embedding_size must be a whole number"),
         ({"state_size": 0, "match": "state"}, "state_size must be at least 1"),

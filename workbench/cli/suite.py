@@ -16,7 +16,7 @@ from workbench.validation import check_int
 
 Budget = Literal["small", "long"]
 
-DESCRIPTION = """Ask what architectures can do, and write a report that opens on a square: architectures by questions.
+DESCRIPTION = """Ask what architectures can do, and write a report: a square of architectures by questions, if there are several.
 
 A suite is a question that several tasks ask: hold, forget, track, find, order, language, real; all asks every one. On
 each task every architecture has as many learning rates to choose from, those of a small stated grid, tried with seeds
@@ -76,9 +76,10 @@ def main(arguments: list[str]) -> int:
         for suite in choose_suites(suite_names()):
             print(f"{suite.name:<10} {suite.title:<55} {', '.join(suite.tasks)}")
         return 0
-    if not names:
+    chosen = [name for name in (names or "").split(",") if name.strip()]
+    if not chosen:
         raise UserError("name a suite: workbench suite hold (--list shows them; all is every one)")
-    suites = choose_suites([name for name in names.split(",") if name])
+    suites = choose_suites([name.strip() for name in chosen])
     if options.architectures is not None:
         architectures = [name for name in options.architectures.split(",") if name]
         suites = [suite.with_architectures(architectures) for suite in suites]

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+LARGEST = 1e30
+"""Largest loss that a floor may have."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Floor:
@@ -48,4 +51,5 @@ def read_floors(value: Any) -> dict[str, Floor]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Returns whether a value is a number as losses and accuracies are: none that a drawing could not have."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LARGEST

@@ -17,8 +17,8 @@ MAX_NOISE = 1000
 class Stills(VectorRecall):
     """Frames that stay for many steps, with a little noise; the answer at the last step is the frame that came j-th.
 
-        frames  K vectors f_k of D numbers from N(0, 1), one after the other, each for at least T / (2 K) steps, all
-                divisions of the T steps as likely as any other
+        frames  K vectors f_k of D numbers from N(0, 1), one after the other, each for at least T / (2 K) steps;
+                where the others end is uniform
         x_t     = (frame that stays at step t + sigma N(0, 1), 0); then (0, one-hot j), j uniform in 1..K
         target  = f_j, without noise
         loss    = mean squared error; r2 = 1 - loss

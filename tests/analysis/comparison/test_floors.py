@@ -89,6 +89,17 @@ def section(tmp_path: Path) -> Section:
     return section
 
 
+def test_a_floor_beside_the_trivial_loss_is_not_told_from_it(tmp_path: Path) -> None:
+    """A needle's floor is 0.995 and a constant answer's loss is 1, with an error of the test set of some percent."""
+    near, far = Floor(loss=0.995 * TRIVIAL), Floor(loss=0.9 * TRIVIAL)
+    floors = {"mean of the inputs": near, "last seen": far}
+    for seed, (loss, expected) in enumerate(
+        [(0.99, WITHOUT_MEMORY), (1.02, WITHOUT_MEMORY), (0.976, "mean of the inputs"), (0.91, "last seen")]
+    ):
+        run = read_run(write(tmp_path, seed, loss * TRIVIAL, None, floors))
+        assert reached_floor(run) == expected, loss
+
+
 def test_tables_and_figures_show_floors_and_who_is_there(section: Section, tmp_path: Path) -> None:
     assert section.floors == {"bag of values": BAG}
     (row,) = section.rows
@@ -150,6 +161,8 @@ def test_runs_that_disagree_have_no_floors(tmp_path: Path) -> None:
         {"bag": {"loss": 2.0}},
         {"bag": {"loss": "2", "accuracy": None}},
         {"bag": {"loss": 2.0, "accuracy": True}},
+        {"bag": {"loss": 10**400, "accuracy": None}},
+        {"bag": {"loss": 1e308, "accuracy": None}},
     ],
 )
 def test_a_damaged_floor_is_refused(tmp_path: Path, value: object) -> None:

@@ -80,6 +80,22 @@ def test_each_cell_says_what_the_seeds_support(tmp_path: Path) -> None:
     )
 
 
+def test_seeds_are_judged_one_by_one(tmp_path: Path) -> None:
+    write(tmp_path, "addition", "lstm", [2e-4] * 3, solved=[1, 2, 3])
+    write(tmp_path, "digits", "lstm", [0.05, 0.06, 2.31], accuracy=0.9, criterion=None, trivial_loss=2.3026)
+    write(tmp_path, "mqar", "lstm", [2.08, 2.09, 3.47], accuracy=0.12, floors=FLOORS, trivial_loss=3.4657)
+    square = read(tmp_path)
+    assert square is not None
+    (row,) = square.rows
+    found = [(each.status, each.text, each.seeds) for cell in row.cells for each in cell]
+    # A seed that learned nothing is counted, and hides no other.
+    assert found == [
+        ("solved", "2", "3 of 3"),
+        ("floor", "bag of values", "2 of 3"),
+        ("learned", "0.90", "2 of 3"),
+    ]
+
+
 def test_a_sentence_says_the_seeds_once_where_they_are_the_same() -> None:
     def solved(task: str, seeds: str) -> Outcome:
         return Outcome(task=task, anchor=task, status="solved", text="5", seeds=seeds)

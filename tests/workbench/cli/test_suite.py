@@ -74,6 +74,7 @@ def test_rates_are_chosen_on_seeds_that_no_table_counts(tiny: Path, capsys: pyte
     ("arguments", "message"),
     [
         ((), "name a suite"),
+        ((",",), "name a suite"),
         (("hodl",), "did you mean 'hold'?"),
         (("hold", "--architectures", "lstmm"), "did you mean 'lstm'"),
         (("hold", "--architectures", "lstm,lstm"), "each once"),
