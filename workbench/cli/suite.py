@@ -16,7 +16,7 @@ from workbench.validation import check_int
 
 Budget = Literal["small", "long"]
 
-DESCRIPTION = """Ask what architectures can do, and write a report: a square of architectures by questions, if there are several.
+DESCRIPTION = """Ask what architectures can do; the report of several questions opens on a square that answers them.
 
 A suite is a question that several tasks ask: hold, forget, track, find, order, language, real; all asks every one. On
 each task every architecture has as many learning rates to choose from, those of a small stated grid, tried with seeds
