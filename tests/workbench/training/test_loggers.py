@@ -113,6 +113,14 @@ def test_mlflow_has_one_run_with_every_row_once(tmp_path, monkeypatch):
     assert logged.data.params["architecture"] == "gru"
     assert {*logged.data.tags} == {"workbench.run", "mlflow.runName"}
     assert [path.name for path in tmp_path.iterdir()] == ["results"]
+    # The same configuration and seed in another folder, on the same server, is a run of its own.
+    monkeypatch.setenv(run_loggers.TRACKING_VARIABLE, f"sqlite:///{out}/mlflow/mlflow.db")
+    run_with_a_kill(small("gru", steps=20, log_every=3), tmp_path / "others", [LightningLogger(name="mlflow")])
+    runs = client.search_runs([logged.info.experiment_id])
+    assert len(runs) == 2
+    for each in runs:
+        assert len(client.get_metric_history(each.info.run_id, "test/loss")) == 1
+        assert len(client.get_metric_history(each.info.run_id, "val/loss")) == len(history)
 
 
 class FailingLogger(RunLogger):

@@ -22,6 +22,8 @@ EXPERIMENT = "sequence-workbench"
 """Experiment of MLflow that runs are in, where the environment names no other."""
 RUN_TAG = "workbench.run"
 """Tag by which a run is found again: the hash of its configuration, and its seed."""
+INTERRUPTED = ("RUNNING", "KILLED")
+"""Statuses of a run that can be continued; one that was killed by a signal may still be called running."""
 ENVIRONMENT = {
     # Usage statistics to its makers are not what a user asked for.
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -53,7 +55,9 @@ class MlflowRunLogger(LightningRunLogger):
             experiment = client.get_experiment_by_name(name)
             place = None if os.environ.get(TRACKING_VARIABLE) else (self.folder / "artifacts").as_uri()
             experiment_id = experiment.experiment_id if experiment else client.create_experiment(name, place)
-            found = client.search_runs([experiment_id], f"tags.`{RUN_TAG}` = '{self.run.id}'", max_results=1)
+            same = client.search_runs([experiment_id], f"tags.`{RUN_TAG}` = '{self.run.id}'")
+            # A server may have the same configuration and seed from another folder, or of another person: done with.
+            found = [other for other in same if other.info.status in INTERRUPTED]
             if found:
                 run_id = found[0].info.run_id
                 history = client.get_metric_history(run_id, "train/loss")
