@@ -15,6 +15,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
+from architectures.limits import quote
 from architectures.registry import load_class
 from architectures.suggest import did_you_mean
 from workbench.custom_code import BUILT_IN, hash_files
@@ -79,7 +80,7 @@ def method_name(kind: MethodKind, value: Any) -> str:
     hint = f"; name the class, or give {value.__name__}()" if isinstance(value, type) else ""
     raise UserError(
         f"{kind} must be a name such as {next(iter(SHORT_NAMES[kind]))} or {EXAMPLES[kind]}, or an Optuna {kind}, "
-        f"not {value!r}{hint}"
+        f"not {quote(value)}{hint}"
     )
 
 
@@ -103,19 +104,20 @@ def check_method_name(kind: MethodKind, name: Any, options: Any) -> None:
     if not isinstance(name, str) or not (name in known or is_object(name) or is_dotted(name)):
         module = optuna.samplers if kind == "sampler" else optuna.pruners
         paths = {short.lower(): f"optuna.{kind}s.{short}" for short in module.__all__}
-        if (path := paths.get(str(name).lower()) or paths.get(f"{name}{kind}".lower())) is not None:
-            raise UserError(f"{kind} {name!r} is unknown; did you mean {path!r}?")
+        text = name if isinstance(name, str) else ""
+        if (path := paths.get(text.lower()) or paths.get(f"{text}{kind}".lower())) is not None:
+            raise UserError(f"{kind} {quote(name)} is unknown; did you mean {path!r}?")
         raise UserError(
-            f"{kind} {name!r} is unknown{did_you_mean(str(name), known)} (another one is named by the dotted path of "
+            f"{kind} {quote(name)} is unknown{did_you_mean(text, known)} (another one is named by the dotted path of "
             f"its class, such as {EXAMPLES[kind]})"
         )
     if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
-        raise UserError(f"{kind}_options must be a mapping by name, such as {{seed: 1}}, not {options!r}")
+        raise UserError(f"{kind}_options must be a mapping by name, such as {{seed: 1}}, not {quote(options)}")
     try:
         json.dumps(options)
     except (TypeError, ValueError):
         raise UserError(
-            f"{kind}_options must be plain values, not {options!r}; give the {kind} itself as an object instead"
+            f"{kind}_options must be plain values, not {quote(options)}; give the {kind} itself as an object instead"
         ) from None
     if options and is_object(name):
         raise UserError(f"{kind}_options are given, but the {kind} is an object, which has its own; drop them")
