@@ -47,14 +47,20 @@ class Outcome:
     status: Status
     text: str
     """What there is to say beside the sign: a step, an accuracy, a floor."""
-    seeds: str
-    """The seeds that support it: `3 of 3`."""
+    count: int
+    """The number of seeds that support it."""
+    runs: int
+    """The number of all seeds."""
+
+    @property
+    def seeds(self) -> str:
+        """The seeds that support it: `3 of 3`."""
+        return f"{self.count} of {self.runs}"
 
     @property
     def is_partial(self) -> bool:
         """Whether some seeds did otherwise."""
-        reached, _, seeds = self.seeds.partition(" of ")
-        return reached != seeds
+        return self.count < self.runs
 
     @property
     def symbol(self) -> str:
@@ -168,8 +174,7 @@ def judge(section: Section, title: str) -> Iterator[tuple[Row, Outcome]]:
             status, (text, count) = "floor", next(iter(cheap.items()))
         else:
             status = "nothing"
-        outcome = Outcome(task=title, anchor=section.anchor, status=status, text=text, seeds=f"{count} of {n}")
-        yield row, outcome
+        yield row, Outcome(task=title, anchor=section.anchor, status=status, text=text, count=count, runs=n)
 
 
 def has_learned(run: Run, section: Section) -> bool:

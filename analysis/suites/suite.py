@@ -1,7 +1,7 @@
 """Suites of tasks as YAML files: a question each, with the settings of its tasks at each budget."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,16 +52,9 @@ class Suite:
         """
         if not architectures or len({*architectures}) < len(architectures):
             raise UserError("name architectures, each once, such as --architectures lstm,rwa")
-        presets = tuple(
-            Preset(
-                name=preset.name,
-                title=preset.title,
-                full={**preset.full, "architectures": list(architectures)},
-                small=preset.small,
-            )
-            for preset in self.presets
-        )
-        return Suite(name=self.name, presets=presets)
+        full = {"architectures": list(architectures)}
+        presets = tuple(replace(preset, full={**preset.full, **full}) for preset in self.presets)
+        return replace(self, presets=presets)
 
     def plans(self, budget: Budget, seeds: int | None = None) -> list[list[PlannedRun]]:
         """Returns the runs of each task, seed by seed.

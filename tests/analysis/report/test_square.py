@@ -97,11 +97,11 @@ def test_seeds_are_judged_one_by_one(tmp_path: Path) -> None:
 
 
 def test_a_sentence_says_the_seeds_once_where_they_are_the_same() -> None:
-    def solved(task: str, seeds: str) -> Outcome:
-        return Outcome(task=task, anchor=task, status="solved", text="5", seeds=seeds)
+    def solved(task: str, runs: int) -> Outcome:
+        return Outcome(task=task, anchor=task, status="solved", text="5", count=runs, runs=runs)
 
-    assert describe("gru", [solved("a", "3 of 3"), solved("b", "3 of 3")]) == "gru solves a and b, 3 of 3 seeds each."
-    assert describe("gru", [solved("a", "3 of 3"), solved("b", "5 of 5")]) == "gru solves a (3 of 3) and b (5 of 5)."
+    assert describe("gru", [solved("a", 3), solved("b", 3)]) == "gru solves a and b, 3 of 3 seeds each."
+    assert describe("gru", [solved("a", 3), solved("b", 5)]) == "gru solves a (3 of 3) and b (5 of 5)."
 
 
 def test_one_question_makes_no_square(tmp_path: Path) -> None:
