@@ -1,6 +1,8 @@
 """`workbench profile`: the cost of a step of each architecture on this machine."""
 
 from argparse import SUPPRESS
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ from workbench.flat_config import parse_names
 from workbench.malloc import keep_memory
 
 if TYPE_CHECKING:
+    from analysis.profile.profiler import Progress
     from analysis.profile.settings import ProfileSettings
 
 DESCRIPTION = """Time every architecture beside torch.nn.LSTM, in turns, and count what a step of it takes.
@@ -68,11 +71,7 @@ def main(arguments: list[str]) -> int:
         keep_memory()
     if training:
         return profile_steps(settings, json)
-    with ProgressBar("measurements", smoothing=0.05) as bar:
-
-        def on_progress(stage: str, done: int, total: int) -> None:
-            bar.update(done, total=total, status=stage, line=f"measuring: {stage}")
-
+    with measuring("measurements") as on_progress:
         profile = profiler.profile(settings, progress=on_progress)
     # Before the table is printed: its reader may be gone by then.
     if json is not None:
@@ -83,6 +82,17 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+@contextmanager
+def measuring(unit: str) -> Iterator["Progress"]:
+    """Shows the progress of a measurement, and yields what is called with its stage, what is done, and all there is."""
+    with ProgressBar(unit, smoothing=0.05) as bar:
+
+        def on_progress(stage: str, done: int, total: int) -> None:
+            bar.update(done, total=total, status=stage, line=f"measuring: {stage}")
+
+        yield on_progress
+
+
 def profile_steps(settings: "ProfileSettings", json: str | None) -> int:
     """Measures training steps, prints their table and writes the file, if one is named; returns the exit status."""
     from analysis.profile import training
@@ -91,11 +101,7 @@ def profile_steps(settings: "ProfileSettings", json: str | None) -> int:
     from architectures.kernels import build_native_kernels
 
     build_native_kernels(warn)
-    with ProgressBar("architectures", smoothing=0.05) as bar:
-
-        def on_progress(stage: str, done: int, total: int) -> None:
-            bar.update(done, total=total, status=stage, line=f"measuring: {stage}")
-
+    with measuring("architectures") as on_progress:
         profile = training.profile_training(settings, progress=on_progress)
     if json is not None:
         write_json(Path(json), profile.to_dict())
@@ -113,11 +119,7 @@ def profile_stream(settings: "ProfileSettings", json: str | None, out: str | Non
     from architectures.kernels import build_native_kernels
 
     build_native_kernels(warn)
-    with ProgressBar("measurements", smoothing=0.05) as bar:
-
-        def on_progress(stage: str, done: int, total: int) -> None:
-            bar.update(done, total=total, status=stage, line=f"measuring: {stage}")
-
+    with measuring("measurements") as on_progress:
         profile = streaming.profile_streaming(settings, progress=on_progress)
     if json is not None:
         write_json(Path(json), profile.to_dict())
