@@ -1,5 +1,6 @@
 """Loggers of runs: the values of `metrics.csv`, continued after a kill, and no part of a run."""
 
+import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from workbench.logger_interface import LoggedRun, RunLogger
 from workbench.run import run
 from workbench.run_loggers import LightningLogger, check_loggers, parse_loggers
 from workbench.training.callbacks.run_loggers import RunLoggers
+from workbench.training.loggers.tensorboard import leave_the_second_of
 
 BOTH = [LightningLogger(name="csv"), LightningLogger(name="tensorboard")]
 SMALL = [
@@ -83,6 +85,17 @@ def test_tensorboard_reads_every_row_once(tmp_path):
         assert scalars[name] == expected
     expected = [(20, pytest.approx(killed.result["test"]["loss"], rel=1e-6))]
     assert scalars["test/loss"] == expected
+
+
+def test_a_resumed_run_in_tensorboard_has_a_file_that_is_read_last(tmp_path):
+    now, before = int(time.time()), 1_700_000_000
+    leave_the_second_of([Path(f"events.out.tfevents.{second}.host.1.9") for second in (now, before)])
+    assert int(time.time()) > now
+    experiment = small("gru", steps=9, log_every=3)
+    assert run(experiment, tmp_path, stop=stop_after(3), loggers=BOTH) is None
+    folder = finish(experiment, tmp_path, loggers=BOTH).folder / "tensorboard"
+    seconds = {file.name.split(".")[3] for file in folder.glob("events.out.tfevents.*")}
+    assert len(seconds) == 2
 
 
 def test_tensorboard_gets_the_rows_that_were_made_without_it(tmp_path):

@@ -1,6 +1,8 @@
 """The logger `tensorboard`: Lightning's TensorBoardLogger, in the folder `tensorboard` of the run."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -25,12 +27,12 @@ class TensorBoardRunLogger(LightningRunLogger):
     def open(self, state: Mapping[str, Any]) -> int:
         """Begins a file."""
         folder = self.run.folder.absolute()
-        begun = any((folder / FOLDER).glob(EVENT_FILES))
+        begun = list((folder / FOLDER).glob(EVENT_FILES))
         self.last_step = saved_step(state) if begun else 0
         options: dict[str, Any] = {}
         if begun:
-            # tensorboardX names files by the second alone, and would replace one that was begun in the same.
-            options = {"purge_step": self.last_step + 1, "filename_suffix": f".{self.last_step:010}"}
+            leave_the_second_of(begun)
+            options = {"purge_step": self.last_step + 1}
         self.logger = TensorBoardLogger(folder, name=FOLDER, version="", default_hp_metric=False, **options)
         # To its hparams.yaml; TensorBoard itself shows them of a run with a result.
         self.logger.log_hyperparams(flat_parameters(self.run.experiment))
@@ -42,3 +44,15 @@ class TensorBoardRunLogger(LightningRunLogger):
         scores = test_scores(run) or {STEP: run.result["steps"]}
         self.logger.log_hyperparams(flat_parameters(self.run.experiment), scores, run.result["steps"])
         self.logger.finalize("success")
+
+
+def leave_the_second_of(files: Iterable[Path]) -> None:
+    """Waits, a second at most, until a new file's name sorts behind those of `files`.
+
+    TensorBoard reads the files of a folder in the order of their names, which begin with the second at which each was
+    begun; what follows (a process, a count) has no order, or is not there: then one file would replace the other.
+    """
+    newest = max(int(file.name.removeprefix(EVENT_FILES[:-1]).split(".")[0]) for file in files)
+    now = time.time()
+    if int(now) == newest:
+        time.sleep(newest + 1 - now)
