@@ -177,8 +177,8 @@ def test_curves_are_drawn_and_zoomed(page: Any) -> None:
     page.locator("article.task:visible").get_by_label("curve of gru").click()
     box = page.locator("#addition-length-2000 .curves")
     box.locator("canvas").wait_for()
-    # The link has brought the curve to the fore.
-    assert page.evaluate("document.activeElement.textContent").startswith("gru")
+    # The link brings the curve to the fore, once it is drawn.
+    page.wait_for_function("document.activeElement.textContent.startsWith('gru')")
     box.get_by_role("button", name="gru").click()
     assert box.get_by_role("button", name="gru").get_attribute("aria-pressed") == "false"
     assert box.locator("canvas").count() == 1
