@@ -155,17 +155,41 @@ Statistic = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A statistic and its 95 % percentile interval; `None` for values that do not exist."""
+    """A statistic and its 95 % interval; `None` for values that do not exist."""
 
     value: float | None
     low: float | None = None
     high: float | None = None
 
 
-def two_way_bootstrap(values: np.ndarray, statistic: Statistic, over_units: bool = True) -> Interval:
-    """Returns a statistic of the means over sequences, with its bootstrap percentile interval.
+def expanded_percentiles(samples: np.ndarray, count: int, freedom: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Returns both ends of a bootstrap's 95 % interval by expanded percentiles (Hesterberg 2015, section 5.2).
 
-    Every bootstrap sample draws sequences and, independently of them, units (or heads) with replacement.
+    Plain percentiles are too narrow by sqrt((n - 1) / n) and by the normal quantile in place of Student's: with five
+    values they hold a mean in 84 of 100 cases.
+
+    Args:
+        samples: (samples, ...) the statistic of each bootstrap sample.
+        count: n, the number of values that were drawn from, at least two; of several groups or factors the smallest.
+        freedom: degrees of freedom, by default n - 1.
+
+    Returns:
+        Two arrays, (...).
+    """
+    # Only here, as importing it takes most of a second and every command imports this module.
+    from scipy.special import ndtr, stdtrit
+
+    quantile = stdtrit(count - 1 if freedom is None else freedom, 0.5 - CONFIDENCE / 2)
+    tail = float(ndtr(np.sqrt(count / (count - 1)) * quantile))
+    low, high = np.quantile(samples, [tail, 1 - tail], axis=0)
+    return low, high
+
+
+def two_way_bootstrap(values: np.ndarray, statistic: Statistic, over_units: bool = True) -> Interval:
+    """Returns a statistic of the means over sequences, with its interval by a bootstrap.
+
+    Every bootstrap sample draws sequences and, independently of them, units (or heads) with replacement. Percentiles
+    are expanded as the smaller of the two numbers asks for.
 
     Args:
         values: (sequences, units) or (sequences, units, quantities); NaN where there is no value.
@@ -200,7 +224,8 @@ def two_way_bootstrap(values: np.ndarray, statistic: Statistic, over_units: bool
     samples = results[1:][np.isfinite(results[1:])]
     if len(samples) < BOOTSTRAP_RESAMPLES // 2 or (sequences == 1 and not resample_units):
         return Interval(value=value)
-    low, high = np.quantile(samples, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
+    factors = [size for size, resampled in ((sequences, True), (units, resample_units)) if resampled and size > 1]
+    low, high = expanded_percentiles(samples, min(factors))
     return Interval(value=value, low=float(low), high=float(high))
 
 

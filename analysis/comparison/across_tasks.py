@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.comparison.intervals import LEAST_LOSS, expanded_percentiles
+from analysis.comparison.intervals import LEAST_LOSS
 from analysis.comparison.losses import LossComparison, compare_losses
 from analysis.grouping import Section
-from analysis.statistics import BOOTSTRAP_SEED, Interval
+from analysis.statistics import BOOTSTRAP_SEED, Interval, expanded_percentiles
 
 MIN_SEEDS = 5
 """Fewest seeds of every row on every task."""
@@ -133,5 +133,5 @@ def _bootstrap(
     ]
     samples = statistic(drawn)
     seeds = [len(values) for tasks in rows for values in tasks]
-    low, high = expanded_percentiles(samples, seeds)
+    low, high = map(float, expanded_percentiles(samples, min(seeds), sum(seeds) - len(seeds)))
     return Interval(value=value, low=min(low, value), high=max(high, value))

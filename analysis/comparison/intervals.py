@@ -29,24 +29,6 @@ class MeanInterval:
     """The number of values."""
 
 
-def expanded_percentiles(samples: np.ndarray, seeds: Sequence[int]) -> tuple[float, float]:
-    """Returns the ends of a bootstrap's 95 % interval by expanded percentiles (Hesterberg 2015, section 5.2).
-
-    Plain percentiles are too narrow by sqrt((n - 1) / n) and by the normal quantile in place of Student's: with five
-    seeds they hold a mean in 84 of 100 cases.
-
-    Args:
-        samples: (samples,) the statistic of each bootstrap sample.
-        seeds: the number of seeds in each group that seeds were drawn in, at least two.
-    """
-    from scipy.special import ndtr, stdtrit
-
-    n, freedom = min(seeds), sum(seeds) - len(seeds)
-    tail = float(ndtr(np.sqrt(n / (n - 1)) * stdtrit(freedom, 0.5 - CONFIDENCE / 2)))
-    low, high = np.quantile(samples, [tail, 1 - tail])
-    return float(low), float(high)
-
-
 def loss_scale(losses: Sequence[float]) -> Scale:
     """Returns the scale on which these losses are compared: `linear` if one of them is negative, as a density's can."""
     return "linear" if any(loss < 0 for loss in losses) else "log"

@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from analysis.measures.passes import passes
-from analysis.statistics import BOOTSTRAP_RESAMPLES, CONFIDENCE
+from analysis.statistics import BOOTSTRAP_RESAMPLES
 from architectures.base import Encoder, eval_mode
 
 MAX_ELEMENTS = 1 << 23
@@ -128,9 +128,3 @@ def bootstrap_mean_curves(curves: np.ndarray, generator: np.random.Generator) ->
     count = len(curves)
     weights = generator.multinomial(count, np.full(count, 1 / count), size=BOOTSTRAP_RESAMPLES) / count
     return np.asarray(weights @ curves)
-
-
-def percentile_interval(values: np.ndarray, confidence: float = CONFIDENCE) -> tuple[np.ndarray, np.ndarray]:
-    """Returns both ends of the percentile interval of bootstrap values, (samples, ...), column by column."""
-    low, high = np.quantile(values, [0.5 - confidence / 2, 0.5 + confidence / 2], axis=0)
-    return low, high

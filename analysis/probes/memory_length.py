@@ -14,7 +14,6 @@ from analysis.measures.gradients import (
     bootstrap_mean_curves,
     cumulative_share,
     gradients_by_lag,
-    percentile_interval,
     smallest_lag_holding,
 )
 from analysis.measures.memory_capacity import memory_capacity
@@ -33,7 +32,7 @@ from analysis.probes.models import LoadedModel
 from analysis.probes.predictions import SequenceScores, passes_through, recalled_answers, score_sequences
 from analysis.probes.result import FLOOR_CURVE, Curve, Metric, NotAvailableError, ProbeResult
 from analysis.probes.settings import MAX_EXTRAPOLATION_STEPS, ProbeSettings
-from analysis.statistics import clustered_proportions, half_width, mean_interval
+from analysis.statistics import clustered_proportions, expanded_percentiles, half_width, mean_interval
 from architectures.base import eval_mode
 from workbench.files import describe_error
 from workbench.seeding import CPU, make_generator
@@ -202,7 +201,8 @@ def measure_receptive_field(loaded: LoadedModel, settings: ProbeSettings) -> Pro
     for percent in GRADIENT_SHARES:
         low, high = None, None
         if has_interval:
-            low, high = (float(end) for end in percentile_interval(smallest_lag_holding(samples, percent / 100)))
+            ends = expanded_percentiles(smallest_lag_holding(samples, percent / 100), len(shares))
+            low, high = (float(end) for end in ends)
         value = float(smallest_lag_holding(mean[None], percent / 100)[0])
         metrics[f"field_{percent}"] = Metric(
             value=value,
@@ -219,12 +219,12 @@ def measure_receptive_field(loaded: LoadedModel, settings: ProbeSettings) -> Pro
     else:
         metrics["reach"] = Metric(value=reach, unit="steps", what="steps that an output can depend on at all")
     lags = lags_for_curve(shares.shape[1])
-    lower, upper = percentile_interval(samples[:, lags])
+    lower, upper = expanded_percentiles(samples[:, lags], len(shares)) if has_interval else (None, None)
     curve = Curve.from_arrays(
         lags,
         mean[lags],
-        low=lower if has_interval else None,
-        high=upper if has_interval else None,
+        low=lower,
+        high=upper,
         x_unit="steps",
         y_unit="share",
         what="share of the squared gradient of the last output within a lag",

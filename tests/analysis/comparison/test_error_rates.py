@@ -15,7 +15,7 @@ from analysis.grouping import build_sections
 from analysis.probes.aggregate import RowResults
 from analysis.probes.result import Metric, ProbeResult
 from analysis.report.changes import loss_effect
-from analysis.statistics import Estimate, mean_interval
+from analysis.statistics import Estimate, bootstrap_mean, mean_interval, two_way_bootstrap
 from architectures import names
 from tests.analysis.report_runs import experiment, write_run
 from workbench.files import read_json
@@ -192,6 +192,21 @@ def test_intervals_of_what_probes_measure(seeds: int, tmp_path: Path) -> None:
         alike = estimate(50 + generator.normal() + generator.normal(0, 1e-3, size=seeds), 1.96, shared=True)
         held["sequences"] += covered(alike.low, 50, alike.high)
     assert all(LIMITS[0] <= count / trials <= LIMITS[1] for count in held.values()), held
+
+
+@pytest.mark.parametrize("over_units", [True, False])
+@pytest.mark.parametrize(("by_sequence", "by_unit", "rest"), [(1, 0, 1), (0, 1, 1), (1, 1, 0.1)])
+def test_intervals_of_a_probe_over_its_sequences_and_units(
+    by_sequence: float, by_unit: float, rest: float, over_units: bool
+) -> None:
+    """As a probe has them by default: 32 sequences, and 64 units that are drawn or given."""
+    generator, trials, held = np.random.default_rng(0), 2000, 0
+    for _ in range(trials):
+        units = generator.normal(size=64)
+        table = by_sequence * generator.normal(size=(32, 1)) + by_unit * units + rest * generator.normal(size=(32, 64))
+        found = two_way_bootstrap(table, bootstrap_mean, over_units=over_units)
+        held += covered(found.low, 0 if over_units else by_unit * units.mean(), found.high)
+    assert LIMITS[0] <= held / trials <= LIMITS[1]
 
 
 @pytest.mark.parametrize("seeds", [5, 10])
