@@ -131,14 +131,43 @@ def judge_equal(arguments: Arguments, page: PageData) -> Judgement:
     )
 
 
+def judge_unbeaten(arguments: Arguments, page: PageData) -> Judgement:
+    """Judges whether no other row is better than an architecture's.
+
+    Reproduced if the interval of every row's ratio to it lies above 1 / factor, by default 1.05; not reproduced if a
+    row is better by a test that allows for how many there are (Bonferroni).
+    """
+    table = find_table(arguments, page)
+    row = find_row(table, arguments["architecture"])
+    others = [other for other in table.rows if other is not row]
+    ratios = [result_ratio(row.ours, other.ours, table) for other in others]
+    least = 1 / float(arguments.get("factor", 1.05))
+    beaten = [
+        other.architecture
+        for other, ratio in zip(others, ratios, strict=True)
+        if ratio.high is not None and ratio.high < 1 and ratio.p is not None and ratio.p * len(ratios) <= SIGNIFICANCE
+    ]
+    verdict: Verdict = "too few seeds to say"
+    if beaten:
+        verdict = "not reproduced"
+    elif all(ratio.low is not None and ratio.low > least for ratio in ratios):
+        verdict = "reproduced"
+    return Judgement(
+        verdict=verdict,
+        measured="; ".join(f"{label_pair(row, other)}: {ratio}" for other, ratio in zip(others, ratios, strict=True)),
+        interval="; ".join(ratio.interval for ratio in ratios),
+        seeds=describe_seeds([count for ratio in ratios for count in ratio.seeds]),
+    )
+
+
 def judge_scaling(arguments: Arguments, short: PageData, long: PageData) -> Judgement:
     """Judges whether one row's lead over another grows with the length: if the intervals of both ratios are disjoint.
 
     That asks for more than a test of the difference would, but needs no assumption on steps that are censored.
     """
     ratios = []
-    for page in (short, long):
-        table = find_table(arguments, page)
+    for page, variant in ((short, "short_variant"), (long, "long_variant")):
+        table = find_table({**arguments, "variant": arguments.get(variant, 1)}, page)
         better, worse = (find_row(table, arguments[key]).ours for key in ("better", "worse"))
         ratios.append(result_ratio(better, worse, table))
     before, after = ratios
@@ -280,6 +309,7 @@ RULES: Mapping[str, Callable[..., Judgement]] = {
     "better": judge_ratio,
     "quicker": judge_quicker,
     "equal": judge_equal,
+    "unbeaten": judge_unbeaten,
     "scales": judge_scaling,
     "order": judge_order,
     "solves": judge_solves,

@@ -15,8 +15,8 @@ FILE = Path(__file__).parent / "claims.yaml"
 """The file of the claims."""
 
 Rule = Literal[
-    "faster", "better", "quicker", "equal", "scales", "order", "solves", "fails", "figure", "figures", "arithmetic",
-    "not_testable",
+    "faster", "better", "quicker", "equal", "unbeaten", "scales", "order", "solves", "fails", "figure", "figures",
+    "arithmetic", "not_testable",
 ]  # fmt: skip
 KEYS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
     rule: (frozenset(required.split()), frozenset(optional.split()))
@@ -25,7 +25,8 @@ KEYS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
         ("better", "preset better worse", "by variant measure"),
         ("quicker", "preset better worse", "by variant"),
         ("equal", "preset first second", "factor variant measure"),
-        ("scales", "short long better worse", "measure"),
+        ("unbeaten", "preset architecture", "factor variant measure"),
+        ("scales", "short long better worse", "short_variant long_variant measure"),
         ("order", "preset", ""),
         ("solves", "preset architecture", "variant measure bound"),
         ("fails", "preset architecture", "variant measure bound"),

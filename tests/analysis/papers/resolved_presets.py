@@ -7,9 +7,12 @@ from analysis.papers.preset import PlannedRun, Scale
 from workbench.config import Experiment, Part
 
 TABLES = [name for name in preset.preset_names() if not preset.load_preset(name).of]
-WITH_DATA = [name for name in TABLES if name != "rda-table-7"]
+WITH_DATA = [name for name in TABLES if name not in ("rda-table-7", "greff-variants")]
 """Tables whose data is available at both scales."""
-OF_NO_PAPER = ("hierarchy-addition", "hierarchy-copy", "chrono-lstm")
+OF_NO_PAPER = (
+    "hierarchy-addition", "hierarchy-copy", "chrono-lstm", "greff-variants", "rda-section-6-2", "essay-lengths",
+    "essay-ladder",
+)  # fmt: skip
 """Presets of the bench's own, for which no source has figures."""
 
 

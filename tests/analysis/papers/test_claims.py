@@ -49,7 +49,8 @@ def test_every_claim_names_rows_metrics_and_variants_that_its_presets_have():
             assert entry.arguments.get("measure", preset.measures[0].text) in [
                 metric.text for metric in preset.measures
             ]
-            assert 1 <= entry.arguments.get("variant", 1) <= len(preset.variants("full"))
+            for key in ("variant", "short_variant", "long_variant"):
+                assert 1 <= entry.arguments.get(key, 1) <= len(preset.variants("full"))
             if entry.rule in ("faster", "better"):
                 assert preset.measures[0].counts_steps == (entry.rule == "faster"), entry
         # A share of right answers has no trivial value: what counts as learned has to be said.
@@ -69,6 +70,8 @@ def test_every_claim_names_rows_metrics_and_variants_that_its_presets_have():
         ("faster", {"better": ["rwa", "lstm"], "worse": "rnn"}, "reproduced", "rnn to rwa: > 90.9 times"),
         ("equal", {"first": "rwa", "second": "lstm", "factor": 1.5}, "not reproduced", "3.82"),
         ("equal", {"first": "rwa", "second": "rwa", "factor": 1.5}, "reproduced", "1.00 times"),
+        ("unbeaten", {"architecture": "rwa"}, "reproduced", "lstm to rwa: 3.82 times"),
+        ("unbeaten", {"architecture": "lstm"}, "not reproduced", "rwa to lstm: 0.262"),
         ("quicker", {"better": "rwa", "worse": "lstm"}, "reproduced", "lstm to rwa, seconds a step: 1.91"),
         ("solves", {"architecture": "rwa"}, "reproduced", "5 of 5 seeds reached it"),
         ("solves", {"architecture": "rnn"}, "not reproduced", "0 of 5 seeds reached it"),
@@ -95,6 +98,23 @@ def test_a_lead_grows_with_the_length_if_its_intervals_do_not_meet():
     assert judge(claim("scales", **arguments), [PAGE, longer], "long").verdict == "reproduced"
     assert judge(claim("scales", **arguments), [longer, PAGE], "long").verdict == "not reproduced"
     assert judge(claim("scales", **arguments), [PAGE, PAGE], "long").verdict == "too few seeds to say"
+
+
+def test_an_architecture_that_three_seeds_of_another_are_like_may_or_may_not_be_beaten():
+    alike = comparison_table(table_row("rwa", [1.0, 1.1, 1.2], None), table_row("lstm", [1.01, 1.1, 1.18], None))
+    page = PageData(tables=(replace(alike, metric=LOSSES.metric),), seconds={})
+    arguments = {"preset": "p", "architecture": "rwa"}
+    assert judge(claim("unbeaten", **arguments), [page], "long").verdict == "too few seeds to say"
+    assert judge(claim("unbeaten", factor=3, **arguments), [page], "long").verdict == "reproduced"
+
+
+def test_the_lead_may_be_compared_between_variants_of_one_page():
+    wide = comparison_table(table_row("rwa", EARLY, None), table_row("lstm", [9000, 9400, 8800, 9900, 9100], None))
+    page = PageData(tables=(STEPS, wide), seconds={})
+    arguments = {"short": "p", "long": "p", "better": "rwa", "worse": "lstm"}
+    grows, shrinks = {"short_variant": 1, "long_variant": 2}, {"short_variant": 2, "long_variant": 1}
+    assert judge(claim("scales", **arguments, **grows), [page, page], "long").verdict == "reproduced"
+    assert judge(claim("scales", **arguments, **shrinks), [page, page], "long").verdict == "not reproduced"
 
 
 def test_the_small_scale_judges_what_holds_at_any_length_alone_and_figures_are_the_full_scales():

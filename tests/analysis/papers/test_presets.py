@@ -41,7 +41,7 @@ def metrics(task):
 
 def test_they_are_in_the_order_of_their_tables():
     names = preset.preset_names()
-    assert len(names) == len(set(names)) == 26
+    assert len(names) == len(set(names)) == 32
     assert names.index("rwa-copy-100") < names.index("rwa-copy-1000")
     assert [name for name in names if name.startswith("rda-table")] == [f"rda-table-{n}" for n in range(1, 8)]
 
