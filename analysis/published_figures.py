@@ -83,6 +83,8 @@ class PublishedSource:
     """The model and the budget behind them."""
     figures: Mapping[str, PublishedFigure]
     """The figure of each architecture, by its name in the catalogue."""
+    quoted: Mapping[str, PublishedFigure] = field(default_factory=dict)
+    """Figures beside them that the source quotes from others, by its own names."""
 
     def matches(self, task: Part) -> bool:
         """Returns whether a task is the variant that the figures are for."""
@@ -97,7 +99,10 @@ def read_published(file: Path) -> tuple[PublishedSource, ...]:
             **{
                 **entry,
                 "unstated": frozenset(entry.get("unstated", ())),
-                "figures": {name: PublishedFigure.parse(text) for name, text in entry["figures"].items()},
+                **{
+                    key: {name: PublishedFigure.parse(text) for name, text in entry.get(key, {}).items()}
+                    for key in ("figures", "quoted")
+                },
             }
         )
         for entry in yaml.safe_load(file.read_text(encoding="utf-8"))

@@ -21,6 +21,7 @@ from analysis.grouping import Section, build_sections
 from analysis.papers.agreement import RULE, disagreement_reasons, verdict
 from analysis.papers.cells import format_ours, trivial_value
 from analysis.papers.claim_rules import describe_surprises
+from analysis.papers.compressors import compressed_bits, predicted_bytes
 from analysis.papers.equivalence import judge_figure
 from analysis.papers.markdown import escape, inline_code, markdown_table
 from analysis.papers.order import describe_order
@@ -36,6 +37,7 @@ from analysis.statistics import mean_interval
 from analysis.style import save_svg
 from workbench.files import write_json, write_text
 from workbench.results import Run
+from workbench.tasks.text import NextCharacter
 
 FIGURES = "figures"
 """Name of the folder of figures in the folder of pages."""
@@ -95,6 +97,8 @@ def write_page(preset: Preset, scale: Scale, out: Path, pages: Path, seeds: int 
         figures=figures,
         reasons=[escape(sentence) for sentence in disagreement_reasons(preset, scale, tables)],
         other_sources=[escape(sentence) for sentence in other_sources(preset)],
+        quoted=quoted_table(tables),
+        compressors=compressor_table(status.runs),
         rates=rates_table(preset, scale, choices) if choices else None,
         budget=budget_table(runs),
         machines=[escape(machine) for machine in describe_machines(status.runs)],
@@ -192,6 +196,29 @@ def other_sources(preset: Preset) -> Iterator[str]:
             if entry.source not in preset.sources:
                 figures = ", ".join(f"{name} {figure}" for name, figure in entry.figures.items())
                 yield f"{entry.source}, {entry.measure}: {figures} ({entry.setting})."
+
+
+def quoted_table(tables: Sequence[ComparisonTable]) -> str | None:
+    """Returns what a table's source quotes from others beside its own figures, as Markdown; `None` if it does not."""
+    for table in tables:
+        if table.source is not None and table.source.quoted:
+            lines = [[escape(name), str(figure)] for name, figure in table.source.quoted.items()]
+            return markdown_table(["model", escape(table.source.measure)], lines)
+    return None
+
+
+def compressor_table(runs: Sequence[Run]) -> str | None:
+    """Returns what compressors reach on the text that runs were tested on, as Markdown; `None` if it is no text."""
+    if not runs or runs[0].experiment.task.name != "text":
+        return None
+    experiment = runs[0].experiment
+    task = NextCharacter(**experiment.task.options)
+    tested = predicted_bytes(task, experiment.budget.evaluation_size)
+    lines = [
+        [name, format_number(alone), format_number(added)]
+        for name, (alone, added) in compressed_bits(task.text, tested).items()
+    ]
+    return markdown_table(["compressor", "test text alone", "after the training text"], lines)
 
 
 def budget_table(runs: Sequence[Run]) -> str:
