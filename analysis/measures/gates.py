@@ -27,7 +27,7 @@ MIN_SLOPE_BINS = 5
 MIN_RATE = 2.0**-24
 """Nats a step. A gate that loses less rounds to 1 in single precision, so slower losses cannot be measured."""
 
-FIELDS = ("retention", "write", "log_retention", "log_write", "log_attention", "log_discount")
+FIELDS = ("retention", "write", "log_retention", "log_write", "log_attention", "log_discount", "average")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,8 @@ class GateTrace:
     """log a of the RWA and the RDA; NaN where the attention is 0."""
     log_discount: Tensor | None = None
     """log gamma of the RDA; `None` for architectures without a separate discount."""
+    average: Tensor | None = None
+    """n / d of the RWA and the RDA, before any activation."""
 
     def mask_padding(self, lengths: Tensor | None) -> "GateTrace":
         """Returns the same gates with NaN in the padding behind `lengths`, (batch,)."""
@@ -84,12 +86,14 @@ def _layer_gates(trace: Trace) -> GateTrace | None:
     log_a, log_gamma = trace.log_attention, trace.log_discount
     # l is the logarithm of the average's denominator.
     l = (trace.gates or {}).get("l")
+    average = None
     if log_a is None or log_gamma is None or l is None:
         log_write = write.clamp_min(SMALLEST).log().where(write > 0, math.nan)
         log_retention = retention.clamp_min(SMALLEST).log()
         holds_something = torch.ones_like(retention, dtype=torch.bool)
     else:
         log_a, log_gamma, l = log_a.detach(), log_gamma.detach(), l.detach()
+        average = (trace.gates or {})["r"].detach()
         l_before = torch.cat([torch.full_like(l[:, :1], INITIAL_LOG_DENOMINATOR), l[:, :-1]], dim=1)
         log_w = log_a - l
         # Of the two forms of log(1 - w), each is exact where the other cancels.
@@ -107,6 +111,7 @@ def _layer_gates(trace: Trace) -> GateTrace | None:
         log_write=log_write,
         log_attention=log_a,
         log_discount=log_gamma if has_discount else None,
+        average=average,
     )
 
 

@@ -30,6 +30,8 @@ HEATMAP_SIZE = (48, 160)
 """Units and steps of a heat map, at most."""
 MIN_SLOPE_STEPS = 20
 """Steps that a slope over their last decade needs."""
+LINEAR_TANH = 0.5
+"""Up to here tanh is nearly linear: tanh 0.5 is 0.46."""
 STEP, LAG = "step", "lag in steps"
 """Units of the axes over time and over the lag."""
 
@@ -85,6 +87,11 @@ class GateAccumulator:
             self.has_discount = True
             self._add_over_time("discount", part.log_discount.exp(), self.time_bins)
             self._add_per_unit("log_discount", part.log_discount[:, 1:].nanmean(1))
+        if part.average is not None:
+            # In double precision, which not every device has.
+            average = part.average.cpu()
+            linear = (average.abs() < LINEAR_TANH).double()
+            self._add_per_unit("linear_share", linear.where(average.isfinite(), math.nan).nanmean(1))
         if not self.heatmaps:
             self.heatmaps = _gate_maps(part)
         if self.layout is not None:
@@ -178,6 +185,13 @@ def gate_result(accumulator: GateAccumulator) -> ProbeResult:
         )
         metrics["attention_growth"] = _mean_metric(
             accumulator, "attention_growth", "nats / step", "slope of log a, mean over units"
+        )
+    if "linear_share" in accumulator.per_unit:
+        metrics["linear_share"] = _mean_metric(
+            accumulator,
+            "linear_share",
+            "share",
+            f"steps at which the average n / d lies within {LINEAR_TANH} of 0, where tanh is nearly linear",
         )
     if accumulator.has_discount:
         metrics["gamma_half_life"] = _duration_metric(

@@ -10,6 +10,7 @@ from analysis.figures import discount_dynamics as plots
 from analysis.formatting import ABSENT, format_estimate, join_names
 from analysis.measures.gates import FROZEN_BELOW, LIVE_ABOVE, diagnose_freeze
 from analysis.probes.aggregate import RowResults, SectionResults, rows_with_metric
+from analysis.probes.gate_statistics import LINEAR_TANH
 from analysis.report.answers import Question, describe_answer, is_empty_answer
 from analysis.report.blocks import Block, Cell, Chapter, Column, Table
 from analysis.report.chapter import (
@@ -200,6 +201,7 @@ def describe_discount(rows: Sequence[RowResults]) -> list[str]:
     sentences += describe_freezing(rows)
     sentences += describe_half_lives(rows)
     sentences += describe_growth(rows)
+    sentences += describe_linear_averages(rows)
     sentences += describe_attention(rows)
     return sentences
 
@@ -243,6 +245,19 @@ def describe_growth(rows: Sequence[RowResults]) -> list[str]:
     if level:
         sentences.append(f"no growth of log a can be told from 0: {join_names(level)}.")
     return sentences
+
+
+def describe_linear_averages(rows: Sequence[RowResults]) -> list[str]:
+    """States how often the averages of the RWA and the RDA lie where tanh is nearly linear (RDA paper, section 5.1)."""
+    shares = [
+        f"{row.row.label} {format_estimate(without_unit(estimate))}"
+        for row, estimate in rows_with_metric(rows, "linear_share")
+    ]
+    if not shares:
+        return []
+    return [
+        f"n / d lies within {LINEAR_TANH} of 0, where tanh is nearly linear, in a share of steps: {join_names(shares)}."
+    ]
 
 
 def describe_attention(rows: Sequence[RowResults]) -> list[str]:

@@ -52,6 +52,20 @@ def test_a_fixed_discount_has_its_half_life() -> None:
     assert value(result, "lag_last") == pytest.approx(gamma / (1 - gamma), rel=1e-3)
 
 
+def test_the_share_of_averages_where_tanh_is_nearly_linear() -> None:
+    """Without activations on the way the output is n / d itself."""
+    loaded = load_untrained("rda-sigmoid-id", length=40)
+    with torch.no_grad():
+        for parameter in loaded.model.encoder.parameters():
+            parameter.mul_(3)
+    batch = loaded.task.fixed("test", 3, torch.device("cpu"))
+    y = loaded.model.encoder(batch.x)[0].detach()
+    share = (y.abs() < 0.5).double().mean().item()
+    assert 0.1 < share < 0.9
+    assert value(probe.measure(loaded, FEW), "linear_share") == pytest.approx(share, abs=1e-9)
+    assert "linear_share" not in probe.measure(load_untrained("gru", length=10), FEW).metrics
+
+
 def test_constant_attention_freezes() -> None:
     result = probe.measure(with_constant_gates(load_untrained("rwa", length=150)), FEW)
     assert value(result, "write_slope") == pytest.approx(-1, abs=0.01)
