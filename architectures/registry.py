@@ -135,6 +135,7 @@ ARCHITECTURES: Mapping[str, RegistryEntry] = {
         summary="temporal convolutional network (Bai et al. 2018)",
         # Its weights started as N(0, 0.01).
         revision=2,
+        later={"block": "residual", "rounds": 1},
     ),
     "han": RegistryEntry(
         path="architectures.han:HAN", summary="hierarchical attention encoder over sliding windows, causal"

@@ -104,6 +104,12 @@ class BlockState(NamedTuple):
     second: Any
 
 
+class GatedBlockState(NamedTuple):
+    """A WaveNet block of the TCN: the past inputs of its convolution."""
+
+    past: Any
+
+
 class AttentionState(NamedTuple):
     """Attention over the outputs of an encoder: the average r and l, the logarithm of its denominator, of each head."""
 

@@ -38,7 +38,7 @@ from architectures.rhn import RHN
 from architectures.rnn import RNN
 from architectures.rnn_attention import RNNAttention
 from architectures.rwa import RWA
-from architectures.tcn import TCN, ResidualBlock
+from architectures.tcn import TCN
 
 BYTES_PER_NUMBER = 4
 """Bytes of a number in single precision."""
@@ -149,18 +149,18 @@ def recurrent_step_cost(gates: GateShape, below: int, units: int, batch: int, ti
 
 
 def tcn_cost(encoder: Encoder, batch: int, time: int) -> StepCost:
-    """Returns the cost of two convolutions per block, and of a shortcut with 1 tap where widths differ.
+    """Returns the cost of all convolutions, those with one tap included.
 
     Zeros before the first step are multiplied like any other input.
     """
     assert isinstance(encoder, TCN)
     total = StepCost(forward=NO_COST, backward=NO_COST)
-    for level, block in enumerate(typed_children(encoder.blocks, ResidualBlock)):
-        size, steps, data = block.first.in_channels, batch * time, level == 0
-        total += linear_cost(size, encoder.output_size, steps, taps=encoder.kernel_size, data=data)
-        total += linear_cost(encoder.output_size, encoder.output_size, steps, taps=encoder.kernel_size)
-        if block.side is not None:
-            total += linear_cost(size, encoder.output_size, steps, data=data)
+    read_data = ("blocks.0.first.conv", "blocks.0.side") if encoder.entry is None else ("entry",)
+    for name, conv in encoder.named_modules():
+        if isinstance(conv, nn.Conv1d):
+            (taps,) = conv.kernel_size
+            data = name in read_data
+            total += linear_cost(conv.in_channels, conv.out_channels, batch * time, taps=taps, data=data)
     return total
 
 

@@ -92,6 +92,11 @@ def _of_finite_reach() -> Iterator[Case]:
     yield Case(name="tcn", options={"hidden_size": INPUT_SIZE, "kernel_size": 2, "num_layers": 3}, field=15)
     yield Case(name="tcn", options={"hidden_size": INPUT_SIZE, "kernel_size": 4, "num_layers": 1}, field=7)
     yield Case(name="tcn", options={"hidden_size": 7, "kernel_size": 2, "num_layers": 2}, field=7)
+    gated = {"block": "wavenet", "kernel_size": 2}
+    yield Case(name="tcn", options={**gated, "hidden_size": 5, "reach": 9, "rounds": 2}, field=15)
+    yield Case(name="tcn", options={**gated, "hidden_size": 4, "num_layers": 1}, field=2)
+    yield Case(name="tcn", options={**gated, "hidden_size": 3, "kernel_size": 3, "num_layers": 2}, field=7)
+    yield Case(name="tcn", options={"hidden_size": 4, "kernel_size": 2, "num_layers": 2, "rounds": 2}, field=13)
     # 10 steps are no power: the fewest windows that cover them are 2 levels of 4.
     yield Case(name="han", options={"hidden_size": 8, "num_heads": 2, "reach": 10}, field=16, is_variant=False)
     yield Case(name="han", options={"hidden_size": 6, "window": 3, "num_layers": 2}, field=9)

@@ -75,7 +75,8 @@ def test_path_length_counts_hops_within_the_field_alone(case: Case) -> None:
         else:
             expected = [lag + layers for lag in lags]
     elif case.name == "tcn":
-        expected = [2 * (len(list(encoder.trace(noise(1, 1, INPUT_SIZE)).levels or ())) - 1)] * len(lags)
+        blocks = len(list(encoder.trace(noise(1, 1, INPUT_SIZE)).levels or ())) - 1
+        expected = [blocks * (1 if case.options.get("block") == "wavenet" else 2)] * len(lags)
     else:
         levels = case.options.get("num_layers", 3 if case.field == 27 else 2)
         expected = [levels + (0 if case.causal else 1)] * len(lags)
@@ -100,6 +101,10 @@ def test_depth_and_window_are_the_least_that_cover_a_reach(reach: int) -> None:
     blocks = next(n for n in range(1, 30) if 1 + 4 * (2**n - 1) >= reach)
     assert tcn.path_length(0) == 2 * blocks
     assert tcn.receptive_field == 1 + 4 * (2**blocks - 1)
+    wavenet = build("tcn", 1, hidden_size=1, kernel_size=2, reach=reach, block="wavenet", rounds=3)
+    blocks = next(n for n in range(1, 30) if 1 + 3 * (2**n - 1) >= reach)
+    assert wavenet.path_length(0) == 3 * blocks
+    assert wavenet.receptive_field == 1 + 3 * (2**blocks - 1)
 
 
 def test_a_given_window_or_depth_stays() -> None:

@@ -14,6 +14,7 @@ SIZES = {
     "hidden_size": MAX_WIDTH,
     "num_layers": MAX_LAYERS,
     "recurrence_depth": MAX_LAYERS,
+    "rounds": MAX_LAYERS,
     "num_modules": MAX_MODULES,
     "kernel_size": 2**16,
     "reach": MAX_STEPS,

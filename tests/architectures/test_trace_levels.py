@@ -9,7 +9,7 @@ from architectures import State, Trace
 from tests.architectures.cases import CASES, INPUT_SIZE, Case, assert_close, make_encoder, noise, parametrize_cases
 from tests.architectures.definitions.common import split_layers, strip_prefix
 from tests.architectures.definitions.han import add_residuals, level_values, rms_norm
-from tests.architectures.definitions.tcn import block
+from tests.architectures.definitions.tcn import block, wavenet
 
 TIME = 21
 CUT = 5
@@ -27,8 +27,13 @@ def test_tcn_levels_are_its_blocks_one_upon_another(case: Case) -> None:
     blocks = split_layers(dict(encoder.named_parameters()), "blocks.")
     assert len(levels) == len(blocks) + 1
     assert torch.equal(levels[0], x)
-    for index, parameters in enumerate(blocks):
-        assert_close(levels[index + 1], block(parameters, levels[index], 2**index))
+    rounds = case.options.get("rounds", 1)
+    dilations = [2**level for level in range(len(blocks) // rounds)] * rounds
+    if case.options.get("block") == "wavenet":
+        assert_close(list(levels[1:]), wavenet(dict(encoder.named_parameters()), x, dilations))
+    else:
+        for index, parameters in enumerate(blocks):
+            assert_close(levels[index + 1], block(parameters, levels[index], dilations[index]))
     assert_close(levels[-1], encoder(x)[0])
     _, state = encoder(x[:, :CUT])
     resumed, _ = levels_and_maps(encoder.trace(x[:, CUT:], state))

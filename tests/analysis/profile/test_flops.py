@@ -66,7 +66,11 @@ def test_a_recurrence_does_the_products_of_its_definition(name, options):
 
 @pytest.mark.parametrize(
     "options",
-    [{"hidden_size": 5, "kernel_size": 3, "num_layers": 2}, {"hidden_size": INPUT_SIZE, "num_layers": 1}],
+    [
+        {"hidden_size": 5, "kernel_size": 3, "num_layers": 2},
+        {"hidden_size": INPUT_SIZE, "num_layers": 1},
+        {"hidden_size": 4, "kernel_size": 2, "num_layers": 2, "block": "wavenet", "rounds": 2},
+    ],
 )
 def test_a_tcn_does_the_convolutions_that_pytorch_counts(options):
     encoder = architectures.build("tcn", INPUT_SIZE, **options)
