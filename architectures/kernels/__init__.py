@@ -1,4 +1,4 @@
-"""Kernels of the recurrent layers: the recurrence of RWA and RDA, the GRU's and the RNN's, and sliding attention."""
+"""Kernels of the recurrent layers: the averages' recurrence, LSTM, GRU, RNN, the linear one, and sliding attention."""
 
 from architectures.kernels.autograd import INITIAL_LOG_DENOMINATOR
 from architectures.kernels.dispatch import (
@@ -10,6 +10,7 @@ from architectures.kernels.dispatch import (
     run_compiled_cell,
 )
 from architectures.kernels.pointwise import ATTENTIONS, Attention
+from architectures.kernels.scan import linear_scan
 
 __all__ = [
     "ATTENTIONS",
@@ -19,6 +20,7 @@ __all__ = [
     "build_native_kernels",
     "discounted_average",
     "discounted_average_states",
+    "linear_scan",
     "pick_backend",
     "run_compiled_cell",
 ]

@@ -1,5 +1,6 @@
-// The recurrences of the RWA, the RDA, the LSTM, the GRU and the RNN and their gradients, as PyTorch operators. The rows of a
-// batch are divided among threads, each of which runs its sequences from the first step to the last.
+// The recurrences of the RWA, the RDA, the LSTMs, the GRU and the RNN, and the linear one, and their gradients, as PyTorch
+// operators. The rows of a batch are divided among threads, each of which runs its sequences from the first step to the
+// last.
 
 #include <torch/library.h>
 
@@ -8,6 +9,7 @@
 #include "backward.h"
 #include "forward.h"
 #include "lstm.h"
+#include "scan.h"
 
 namespace workbench {
 
@@ -51,6 +53,19 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> run_backward(
   return x.scalar_type() == at::kDouble ? as(double{}) : as(float{});
 }
 
+Tensor run_scan(const Tensor& a, const Tensor& b, const Tensor& start, bool complex) {
+  check_scan(a, b, start, complex);
+  return b.scalar_type() == at::kDouble ? scan<double>(a, b, start, complex) : scan<float>(a, b, start, complex);
+}
+
+std::tuple<Tensor, Tensor, Tensor> run_scan_backward(const Tensor& a, const Tensor& h, const Tensor& start,
+                                                     const Tensor& of_h, bool complex, bool wants_a) {
+  check_scan(a, h, start, complex);
+  check_scan(a, of_h, start, complex);
+  return h.scalar_type() == at::kDouble ? scan_backward<double>(a, h, start, of_h, complex, wants_a)
+                                        : scan_backward<float>(a, h, start, of_h, complex, wants_a);
+}
+
 }  // namespace workbench
 
 TORCH_LIBRARY(sequence_workbench, library) {
@@ -61,9 +76,15 @@ TORCH_LIBRARY(sequence_workbench, library) {
       "run_backward(str cell, Tensor x, Tensor weight_x, Tensor weight_h, Tensor start, Tensor y, Tensor saved, Tensor? "
       "of_y, Tensor? of_last, int attention, bool hidden_tanh, bool output_tanh, bool wants_x) -> (Tensor, Tensor, "
       "Tensor, Tensor, Tensor)");
+  library.def("scan(Tensor a, Tensor b, Tensor start, bool complex) -> Tensor");
+  library.def(
+      "scan_backward(Tensor a, Tensor h, Tensor start, Tensor of_h, bool complex, bool wants_a) -> (Tensor, Tensor, "
+      "Tensor)");
 }
 
 TORCH_LIBRARY_IMPL(sequence_workbench, CPU, library) {
   library.impl("run", workbench::run);
   library.impl("run_backward", workbench::run_backward);
+  library.impl("scan", workbench::run_scan);
+  library.impl("scan_backward", workbench::run_scan_backward);
 }
