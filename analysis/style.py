@@ -121,6 +121,9 @@ LINE_STYLES: Mapping[str, LineStyle] = {
     "rda": LineStyle(color="#af4721", dash=SOLID, marker="o"),
     "rda-exp-tanh": LineStyle(color="#571f07", dash=DASHED, marker="v"),
     "rda-sigmoid-id": LineStyle(color="#c08c00", dash=DASH_DOT, marker="<"),
+    "slstm": LineStyle(color="#af4721", dash=DASHED, marker="x", hollow=True),
+    "mingru": LineStyle(color="#6d7aff", dash=LONG, marker="x", hollow=True),
+    "minlstm": LineStyle(color="#003e7f", dash=DOTTED, marker="x", hollow=True),
     "rnn-attention": LineStyle(color="#e05ec4", dash=DOTTED, marker="1", hollow=True),
     "bidirectional": LineStyle(color="#003e7f", dash=DOTTED, marker="+", hollow=True),
     "tcn": LineStyle(color="#111111", dash=LONG, marker="P"),
@@ -136,9 +139,10 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "gated": (
         *("lstm", "lstm-peephole", "lstm-coupled", "lstm-layernorm", "lstm-mi", "depth-gated-lstm", "grid-lstm"),
         *("gru", "mut1", "mut2", "mut3", "rhn"),
+        *("mingru", "minlstm"),
         "bidirectional",
     ),
-    "averaging": ("rwa", "rda", "rda-exp-tanh", "rda-sigmoid-id"),
+    "averaging": ("rwa", "rda", "rda-exp-tanh", "rda-sigmoid-id", "slstm"),
     "convolutional": ("tcn",),
     "attention": ("rnn-attention", "han", "han-bidirectional"),
 }

@@ -120,6 +120,15 @@ ARCHITECTURES: Mapping[str, RegistryEntry] = {
         fixed={"attention": "sigmoid", "hidden": "identity", "output": "identity"},
         later=ZONEOUT,
     ),
+    "slstm": RegistryEntry(
+        path="architectures.slstm:SLSTM", summary="LSTM with exponential gates and a normaliser (Beck et al. 2024)"
+    ),
+    "mingru": RegistryEntry(
+        path="architectures.mingru:MinGRU", summary="GRU whose gate sees the input alone (Feng et al. 2024)"
+    ),
+    "minlstm": RegistryEntry(
+        path="architectures.minlstm:MinLSTM", summary="LSTM whose gates see the input alone (Feng et al. 2024)"
+    ),
     "rnn-attention": RegistryEntry(
         path="architectures.rnn_attention:RNNAttention",
         summary="attention over the outputs of a recurrent encoder (Ostmeyer 2017; Feng et al. 2024)",

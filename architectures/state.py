@@ -97,6 +97,26 @@ class RDAState(NamedTuple):
     l: Any
 
 
+class MinGRUState(NamedTuple):
+    """A layer of the minGRU."""
+
+    h: Any
+
+
+class MinLSTMState(NamedTuple):
+    """A layer of the minLSTM."""
+
+    h: Any
+
+
+class SLSTMState(NamedTuple):
+    """A layer of the sLSTM: the average r = c / n, l = log n, and h."""
+
+    r: Any
+    l: Any
+    h: Any
+
+
 class BlockState(NamedTuple):
     """A residual block of the TCN: the past inputs of its convolutions."""
 
@@ -137,6 +157,9 @@ NAMED_STATES = (
     GridState,
     RWAState,
     RDAState,
+    MinGRUState,
+    MinLSTMState,
+    SLSTMState,
     BlockState,
     AttentionState,
     LevelState,

@@ -30,6 +30,8 @@ from architectures.han_bidirectional import BidirectionalHAN
 from architectures.lstm import LSTM
 from architectures.lstm_layernorm import LayerNormLSTM
 from architectures.lstm_mi import MultiplicativeLSTM
+from architectures.mingru import MinGRU
+from architectures.minlstm import MinLSTM
 from architectures.mrnn import MRNN
 from architectures.mut import MUT
 from architectures.rda import RDA
@@ -38,6 +40,7 @@ from architectures.rhn import RHN
 from architectures.rnn import RNN
 from architectures.rnn_attention import RNNAttention
 from architectures.rwa import RWA
+from architectures.slstm import SLSTM
 from architectures.tcn import TCN
 
 BYTES_PER_NUMBER = 4
@@ -91,7 +94,8 @@ RECURRENT: frozenset[type[Encoder]] = frozenset(
         *(RNN, MRNN, ClockworkRNN),
         *(LSTM, LayerNormLSTM, MultiplicativeLSTM, DepthGatedLSTM, GridLSTM),
         *(GRU, MUT, RHN),
-        *(RWA, RDA),
+        *(RWA, RDA, SLSTM),
+        *(MinGRU, MinLSTM),
     ]
 )
 """The recurrent encoders of the catalogue."""

@@ -19,6 +19,8 @@ from architectures.rda import AveragingLayer
 from architectures.recurrent import RecurrentLayer
 from architectures.rhn import RHNLayer
 from architectures.rnn import RNNLayer
+from architectures.scanned import ScannedLayer
+from architectures.slstm import SLSTMLayer
 from architectures.stepwise import StepwiseLayer
 
 
@@ -70,6 +72,18 @@ def layer_shape(layer: RecurrentLayer, time: int) -> GateShape | None:
         return RDA_SHAPE if layer.discounted else RWA_SHAPE
     if isinstance(layer, ClockworkLayer):
         return clockwork_shape(layer, time)
+    if isinstance(layer, ScannedLayer):
+        maps = len(layer.gates) + 1
+        # The gates and n; the shares of h, of which one is 1 less the other.
+        return GateShape(input_matrices=maps, recurrent_matrices=0, state_numbers=1, saved_numbers=maps + 1)
+    if isinstance(layer, SLSTMLayer):
+        # Those of units of other heads are 0, and are left out.
+        return GateShape(
+            input_matrices=4,
+            recurrent_matrices=4 / layer.num_heads,
+            state_numbers=3,
+            saved_numbers=6,  # z i f o, r l
+        )
     if isinstance(layer, StepwiseLayer) and kind in SAVED:
         units = layer.hidden_size
         recurrent = len(layer.weight_h) // units + (9 if isinstance(layer, FullGateRecurrenceLayer) else 0)

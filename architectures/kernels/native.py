@@ -11,11 +11,11 @@ from torch.autograd.function import once_differentiable
 from architectures.kernels.native_build import BuildError, find_or_build_library
 from architectures.kernels.pointwise import ATTENTIONS, Attention
 
-Cell = Literal["rwa", "rda", "gru", "rnn", "lstm", "lstm-3", "lstm-peephole", "lstm-peephole-3"]
+Cell = Literal["rwa", "rda", "slstm", "gru", "rnn", "lstm", "lstm-3", "lstm-peephole", "lstm-peephole-3"]
 """The names of the cells. The LSTM's have four maps of [x, h] or three, and with peepholes a longer state."""
 Options = tuple[int, bool, bool]
 """The options of a cell. Averages: the attention function's index, whether f_h and f_o are tanh. LSTM: the sum of the
-flags of its parts, whether g and c pass through tanh."""
+flags of its parts, whether g and c pass through tanh. sLSTM: 1 for an exponential forget gate, else 0; nothing else."""
 NO_OPTIONS: Options = (0, False, False)
 """The options of a cell that has none."""
 LSTM_FLAGS: Mapping[str, int] = {"i": 1, "f": 2, "o": 4}

@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from architectures.kernels import native, native_build
+from architectures.kernels import linear_scan, native, native_build
 from architectures.kernels.native import Cell
 
 SHAPES = 400
@@ -29,6 +29,7 @@ SEED = 0
 BLOCKS: dict[Cell, tuple[int, int, int]] = {
     "rwa": (3, 2, 2),
     "rda": (4, 3, 2),
+    "slstm": (4, 4, 3),
     "gru": (4, 3, 1),
     "rnn": (1, 1, 1),
     "lstm": (4, 4, 2),
@@ -39,6 +40,7 @@ BLOCKS: dict[Cell, tuple[int, int, int]] = {
 """For each cell the blocks of columns in weight_x and in weight_h, and the tensors of its state."""
 NUMBERS: dict[Cell, tuple[int, ...]] = {
     **dict.fromkeys(("rwa", "rda"), (0, 1, 2, 3)),
+    "slstm": (0, 1),
     **dict.fromkeys(("lstm", "lstm-peephole"), (7,)),
     **dict.fromkeys(("lstm-3", "lstm-peephole-3"), (0, 1, 3, 5, 6, 10, 14)),
 }
@@ -118,6 +120,17 @@ def run_shape(shape: Shape, seed: int) -> None:
         grads = torch.autograd.grad(loss, leaves, retain_graph=True)
         assert [grad.shape for grad in grads] == [leaf.shape for leaf in leaves], shape
     torch.autograd.grad(y.sum(), leaves[1:])
+    run_scan(operand(shape.batch, shape.time, 2 * shape.units), operand(shape.batch, 2 * shape.units), shape)
+
+
+def run_scan(b: Tensor, start: Tensor, shape: Shape) -> None:
+    """Runs the linear recurrence, real and complex, with factors of every step and with constant ones."""
+    for factors in (b.sigmoid(), b[0, 0].sigmoid()):
+        for is_complex in (False, True):
+            leaves = [value.detach().requires_grad_() for value in (factors, b, start)]
+            h = linear_scan(leaves[0], leaves[1], leaves[2], is_complex=is_complex, backend="compiled")
+            grads = torch.autograd.grad(h.square().sum(), leaves)
+            assert [grad.shape for grad in grads] == [leaf.shape for leaf in leaves], shape
 
 
 def run_child() -> None:

@@ -56,6 +56,12 @@ class Case:
 def _recurrent() -> Iterator[Case]:
     for name in ("rnn", "lstm", "lstm-peephole", "lstm-coupled", "gru", "rwa", "rda", "rda-exp-tanh", "rda-sigmoid-id"):
         yield Case(name=name, options={"hidden_size": 5}, is_variant=False)
+    for name in ("slstm", "mingru", "minlstm"):
+        yield Case(name=name, options={"hidden_size": 5}, is_variant=False)
+        yield Case(name=name, options={"hidden_size": 4, "num_layers": 2, "learn_initial_state": True})
+    yield Case(name="slstm", options={"hidden_size": 6, "num_heads": 3, "forget": "exp"})
+    yield Case(name="mingru", options={"hidden_size": 5, "content": "positive"})
+    yield Case(name="minlstm", options={"hidden_size": 5, "content": "positive"})
     for name in sorted(STEPWISE - STACKED):
         yield Case(name=name, options={"hidden_size": 5}, is_variant=False)
     for name in sorted(STACKED):

@@ -73,7 +73,7 @@ def test_a_trace_holds_the_architectures_quantities_and_nothing_else(case: Case)
     if case.name in BIDIRECTIONAL:
         # Influence runs both ways, so none is said.
         gated = set()
-    averaging = kind in ("rwa", "rda") or case.name == "rnn-attention"
+    averaging = kind in ("rwa", "rda", "slstm") or case.name == "rnn-attention"
     logs = {"log_attention", "log_discount"} if averaging else set()
     own = {"bidirectional": {"gates"}, "tcn": {"levels"}, "han": {"levels", "maps"}}.get(kind, {"gates", "layers"})
     assert held == {"y"} | gated | logs | own

@@ -1,5 +1,5 @@
 // The cells: the pointwise formulas of one step, forward and backward, for one vector of units. There are the averages
-// (RWA, RDA), the GRU and the plain RNN; the LSTM and its variants are in lstm.h.
+// (RWA, RDA), the GRU and the plain RNN; the LSTM and its variants are in lstm.h, the sLSTM in slstm.h.
 //
 // A cell has `gates` sums over [x | 1 | h] and, if `features` is 1, one over [x | 1]. Its state consists of `carried`
 // vectors, and `kept()` vectors of each step are saved for the backward pass. The weights of x are 0 in
@@ -10,7 +10,7 @@
 
 namespace workbench {
 
-// The attention function and activations of the averages. The LSTM has its own meanings for them (lstm.h).
+// The attention function and activations of the averages. The LSTMs have their own meanings for them (lstm.h, slstm.h).
 struct Options {
   int64_t attention;
   bool hidden_tanh, output_tanh;
@@ -46,6 +46,47 @@ inline void attend(int64_t attention, Vec<S> p, Vec<S>& alpha, Vec<S>& slope) {
   }
 }
 
+// The share of the newest step in a running average, and that of the past, from delta = alpha - m: the logarithm of the
+// new weight less that of the discounted sum of the weights before.
+template <class S>
+struct Shares {
+  Vec<S> w, stays;
+  explicit Shares(Vec<S> delta) : Shares(delta, logistic(abs<S>(delta))) {}
+  Shares(Vec<S> delta, const Logistic<S>& s) : w(delta < 0 ? s.less : s.keep), stays(delta < 0 ? s.keep : s.less) {}
+};
+
+// Returns log sigmoid(q), and its slope sigmoid(-q).
+template <class S>
+inline Vec<S> log_sigmoid(Vec<S> q, Vec<S>& slope) {
+  const Logistic<S> s = logistic(abs<S>(q));
+  slope = q < 0 ? s.keep : s.less;
+  return (q < 0 ? q : Vec<S>{}) - s.log1p;
+}
+
+// Computes the average r and the logarithm l of its denominator after a step, and returns delta.
+template <class S>
+inline Vec<S> average(Vec<S> alpha, Vec<S> m, Vec<S> difference, Vec<S>& r, Vec<S>& l) {
+  const Vec<S> delta = alpha - m;
+  const Logistic<S> s = logistic(abs<S>(delta));
+  l = max<S>(m, alpha) + s.log1p;
+  r += Shares<S>(delta, s).w * difference;
+  return delta;
+}
+
+// Computes the adjoints of r and l before a step from those after it, R and L, and returns those of z and alpha. The one
+// of the discount's logarithm is that of l before.
+template <class S>
+struct AverageGradient {
+  Vec<S> of_z, of_alpha;
+  AverageGradient(const Shares<S>& share, Vec<S> difference, Vec<S> R, Vec<S> L, Vec<S>& of_r, Vec<S>& of_l) {
+    const Vec<S> moved = R * difference;
+    of_z = R * share.w;
+    of_alpha = share.w * (share.stays * moved + L);
+    of_r = share.stays * R;
+    of_l = share.stays * (L - share.w * moved);
+  }
+};
+
 // The averages, in the letters of ../autograd.py; gates [g | p | q], feature u, state r and l. Saved: u, tanh(g),
 // z_t - r_{t-1}, delta = alpha - m and, if they exist, sigmoid(-q) and (log f_a)'(p).
 template <class S, int G>
@@ -61,17 +102,9 @@ struct Average {
     Vec<S>&r = state[0], &l = state[1];
     const Vec<S> th = tanh(sums[0]), difference = u * th - r;
     Vec<S> m = l, sq{}, alpha, slope{};
-    if constexpr (G == 3) {
-      const Vec<S> q = sums[2];
-      const Logistic<S> s = logistic(abs<S>(q));
-      sq = q < 0 ? s.keep : s.less;
-      m += (q < 0 ? q : Vec<S>{}) - s.log1p;
-    }
+    if constexpr (G == 3) m += log_sigmoid<S>(sums[2], sq);
     attend<S>(options.attention, sums[1], alpha, slope);
-    const Vec<S> delta = alpha - m;
-    const Logistic<S> s = logistic(abs<S>(delta));
-    l = max<S>(m, alpha) + s.log1p;
-    r += (delta < 0 ? s.less : s.keep) * difference;
+    const Vec<S> delta = average<S>(alpha, m, difference, r, l);
     h = options.hidden_tanh ? tanh(r) : r;
     y = options.output_tanh ? tanh(h) : h;
     if (!keep) return;
@@ -87,25 +120,21 @@ struct Average {
   // h_t. `adjoint` holds the adjoints of the state. `h_before` is y_{t-1} (or h_0) on entry and h_{t-1} on return.
   void backward(const Vec<S>* keep, Vec<S> y, Vec<S> of_y, Vec<S> of_h, Vec<S>* adjoint, Vec<S>* of_sums, Vec<S>& of_u,
                 Vec<S>& h_before) const {
-    const Vec<S> u = keep[0], th = keep[1], difference = keep[2], delta = keep[3];
-    const Logistic<S> s = logistic(abs<S>(delta));
-    const Vec<S> w = delta < 0 ? s.less : s.keep, stays = delta < 0 ? s.keep : s.less;
+    const Vec<S> u = keep[0], th = keep[1], difference = keep[2];
+    const Shares<S> share(keep[3]);
     const Vec<S> before = u * th - difference;
     Vec<S> grad = (options.output_tanh ? of_y * (1 - y * y) : of_y) + of_h;
     if (options.hidden_tanh) {
-      const Vec<S> h = options.output_tanh ? tanh(before + w * difference) : y;
+      const Vec<S> h = options.output_tanh ? tanh(before + share.w * difference) : y;
       grad *= 1 - h * h;
       if (options.output_tanh) h_before = tanh(before);
     } else if (options.output_tanh) {
       h_before = before;
     }
-    const Vec<S> R = adjoint[0] + grad, L = adjoint[1], moved = R * difference, dz = R * w;
-    const Vec<S> dalpha = w * (stays * moved + L);
-    adjoint[0] = stays * R;
-    adjoint[1] = stays * (L - w * moved);
-    of_u = dz * th;
-    of_sums[0] = dz * u * (1 - th * th);
-    of_sums[1] = sloped() ? dalpha * keep[4 + (G == 3)] : dalpha;
+    const AverageGradient<S> of(share, difference, adjoint[0] + grad, adjoint[1], adjoint[0], adjoint[1]);
+    of_u = of.of_z * th;
+    of_sums[0] = of.of_z * u * (1 - th * th);
+    of_sums[1] = sloped() ? of.of_alpha * keep[4 + (G == 3)] : of.of_alpha;
     if constexpr (G == 3) of_sums[2] = adjoint[1] * keep[4];
   }
 

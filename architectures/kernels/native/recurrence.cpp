@@ -10,6 +10,7 @@
 #include "forward.h"
 #include "lstm.h"
 #include "scan.h"
+#include "slstm.h"
 
 namespace workbench {
 
@@ -18,6 +19,7 @@ template <class S, class Work>
 auto with_cell(std::string_view name, const Options& options, Work&& work) {
   if (name == "rwa") return work(Average<S, 2>{options});
   if (name == "rda") return work(Average<S, 3>{options});
+  if (name == "slstm") return work(SLSTM<S>{options});
   if (name == "gru") return work(GRU<S>{});
   if (name == "lstm") return work(LSTM<S, 4, false>{options});
   if (name == "lstm-3") return work(LSTM<S, 3, false>{options});

@@ -33,6 +33,7 @@ DEPTHS += [
     ("grid-lstm", {"hidden_size": 5, "num_layers": 2}),
     ("clockwork-rnn", {"hidden_size": 7, "num_modules": 4, "num_layers": 2}),
     *((name, {"hidden_size": 5, "num_layers": 2}) for name in ("lstm-layernorm", "lstm-mi", "rhn", "mrnn")),
+    *((name, {"hidden_size": 6, "num_layers": 2}) for name in ("slstm", "mingru", "minlstm")),
     *((f"mut{variant}", {"hidden_size": 5, "num_layers": 2}) for variant in (1, 2, 3)),
 ]
 LEVELS = [

@@ -21,6 +21,7 @@ from tests.architectures.definitions.mut import mut
 from tests.architectures.definitions.nested import bidirectional, rnn_attention
 from tests.architectures.definitions.recurrent_relatives import clockwork_rnn, mrnn, rhn
 from tests.architectures.definitions.rnn import rnn
+from tests.architectures.definitions.scanned import mingru, minlstm, slstm
 from tests.architectures.definitions.tcn import tcn
 
 Definition = Callable[[Mapping[str, Tensor], Tensor, Mapping[str, Any], list[int]], Tensor]
@@ -45,6 +46,9 @@ DEFINITIONS: Mapping[str, Definition] = {
     "rda": rda,
     "rda-exp-tanh": partial(rda, attention="exp", hidden="identity", output="tanh"),
     "rda-sigmoid-id": partial(rda, attention="sigmoid", hidden="identity", output="identity"),
+    "slstm": slstm,
+    "mingru": mingru,
+    "minlstm": minlstm,
     "rnn-attention": rnn_attention,
     "bidirectional": bidirectional,
     "tcn": tcn,
