@@ -9,6 +9,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from architectures.parameter_rules import ParameterRule
 from architectures.registry import build, names, options
 
 if TYPE_CHECKING:
@@ -16,7 +17,18 @@ if TYPE_CHECKING:
     from architectures.state import State, detach, map_state
     from architectures.trace import Trace, influence
 
-__all__ = ["Encoder", "State", "Trace", "build", "detach", "influence", "map_state", "names", "options"]
+__all__ = [
+    "Encoder",
+    "ParameterRule",
+    "State",
+    "Trace",
+    "build",
+    "detach",
+    "influence",
+    "map_state",
+    "names",
+    "options",
+]
 
 _MODULES = {
     "Encoder": "architectures.base",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import architectures
 from architectures.option_values import UNKNOWN, read_values, write_values
+from architectures.parameter_rules import find_rules
 from architectures.registry import load_encoder_class
 from workbench import tasks
 from workbench.config import Experiment, Part
@@ -93,9 +94,9 @@ def resolve_architecture(
         options = write_values(given, constructor, defaults)
         part = Part(name=name, options=options, source=architecture_source(name))
         if buildable:
-            from workbench.model import count_parameters
+            from workbench.model import meta_model
 
-            count_parameters(task, part, embedding_size)
+            find_rules(meta_model(task, part, embedding_size).encoder)
         return part
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from architectures.parameter_rules import ParameterRule, read_rules
 from workbench.config import TUNING_SEED, Experiment
 from workbench.errors import UserError
 from workbench.files import read_json, read_yaml
@@ -34,6 +35,11 @@ class Run:
     def floors(self) -> dict[str, Floor]:
         """What cheap strategies reach on the task, by their names; empty in results from before there were any."""
         return read_floors(self.result.get("floors"))
+
+    @property
+    def parameter_rules(self) -> dict[str, ParameterRule]:
+        """How parameters were trained that were not trained as all others, by name; empty where there are none."""
+        return read_rules(self.result.get("parameter_rules"))
 
     def metrics(self) -> pd.DataFrame:
         """Returns `metrics.csv`, a row every `log_every` steps: step, train/loss, val/loss, val/accuracy, ..."""
@@ -87,6 +93,10 @@ def read_run(folder: Path) -> Run:
         read_floors(result.get("floors"))
     except ValueError:
         wrong.append("floors")
+    try:
+        read_rules(result.get("parameter_rules"))
+    except (TypeError, ValueError):
+        wrong.append("parameter_rules")
     if wrong:
         raise UserError(
             f"{folder / 'result.json'} was not written by this bench: its {', '.join(wrong)} is invalid; "

@@ -3,13 +3,14 @@
 import math
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from architectures.kernels import pick_backend
+from architectures.parameter_rules import find_rules, summarize_rules
 from workbench import checkpoints
 from workbench.config import TUNING_SEED, Experiment
 from workbench.custom_parts import PART_KINDS, check_unchanged
@@ -148,6 +149,7 @@ def build_result(experiment: Experiment, module: Any, record: Any, steps: int) -
     last = {} if diverged or not record.rows else record.rows[-1]
     validation = {name.removeprefix("val/"): value for name, value in last.items() if name.startswith("val/")}
     encoder, task = module.model.encoder, module.task
+    rules = summarize_rules(find_rules(encoder))
     return {
         "identity": experiment.identity,
         "seed": experiment.seed,
@@ -157,6 +159,8 @@ def build_result(experiment: Experiment, module: Any, record: Any, steps: int) -
         "parameters": count_trainable_parameters(module.model),
         "state_size": encoder.state_size(task.steps),
         "receptive_field": encoder.receptive_field,
+        # Left out where there are none, as in results from before there were any.
+        **({"parameter_rules": {name: asdict(rule) for name, rule in rules.items()}} if rules else {}),
         "time": task.steps,
         "trivial_loss": task.trivial_loss,
         "floors": write_floors(task.floors),

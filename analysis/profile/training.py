@@ -22,7 +22,7 @@ from workbench.errors import UserError
 from workbench.seeding import CPU
 from workbench.training import SequenceModule, TaskDataModule
 from workbench.training.callbacks.record import RunRecord, TrainingClock
-from workbench.training.optimizers import make_optimizer
+from workbench.training.optimizers import make_optimizer, parameter_groups
 from workbench.training.trainer import make_trainer, run_callbacks
 
 TASK = "addition"
@@ -205,7 +205,7 @@ class BareLoop:
         module = SequenceModule.from_experiment(experiment)
         self.model, self.task, self.options = module.model, module.task, module.optimization
         self.batch_size, self.seed = experiment.budget.batch_size, experiment.seed
-        self.optimizer = make_optimizer(self.options, self.model.parameters())
+        self.optimizer = make_optimizer(self.options, parameter_groups(self.options, self.model, self.model.encoder))
         self.step = 0
 
     def run(self, steps: int) -> None:

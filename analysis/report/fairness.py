@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 from analysis.formatting import DASH, format_count, format_number, format_percent, format_seeds
 from analysis.grouping import Row, Section, flatten_config, format_option, natural_sort_key
+from architectures.parameter_rules import describe_rules
 from architectures.registry import is_causal
 from workbench.config import Numerics
 from workbench.size_matching import MATCH_TOLERANCE
@@ -53,6 +54,7 @@ def check_fairness(section: Section) -> tuple[bool, tuple[str, ...]]:
     limits = {format_time_limit(row) for row in rows}
     if len(limits) == 1 and limits != {"none"}:
         sentences.append(f"The limit on training time was {limits.pop()} a run; steps made within it depend on speed.")
+    sentences += describe_parameter_rules(rows)
     sentences += describe_sizes(rows) + [describe_size_gap(gap) for gap in gaps] + describe_short_reach(rows)
     if machines := broken_rules(rows, MACHINE_RULES):
         sentences.append(f"Seconds a step cannot be compared: {'; '.join(machines)}.")
@@ -161,6 +163,13 @@ def describe_optimizer(row: Row) -> str:
         parts.append(f"{settings.schedule} schedule")
     parts += [f"{name.replace('_', ' ')} {value:g}" for name in OPTIONAL_SETTINGS if (value := getattr(settings, name))]
     return ", ".join(parts)
+
+
+def describe_parameter_rules(rows: Sequence[Row]) -> list[str]:
+    """Names the rows some of whose parameters are trained in another way than the others."""
+    said = {row.label: "; ".join(describe_rules(row.runs[0].parameter_rules)) for row in rows}
+    texts = [f"{label}: {text}" for label, text in said.items() if text]
+    return [f"Parameters that their architecture has trained in a way of its own: {'. '.join(texts)}."] if texts else []
 
 
 def describe_sizes(rows: Sequence[Row]) -> list[str]:

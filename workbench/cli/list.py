@@ -9,6 +9,7 @@ from inspect import Parameter
 from typing import Any
 
 import architectures
+from architectures.parameter_rules import describe_rules, find_rules
 from architectures.registry import ARCHITECTURES, load_encoder_class
 from architectures.suggest import did_you_mean
 from workbench import tasks
@@ -18,6 +19,8 @@ from workbench.docstrings import argument_help
 from workbench.tasks.file_names import handle, is_file
 
 DESCRIPTION = "Show every architecture and every task; with a name, what it is and which options it takes."
+SHOWN_WIDTH = 8
+"""Width of the encoder whose parameters are looked at."""
 EXAMPLES = """examples:
   workbench list
   workbench list rda
@@ -69,7 +72,23 @@ def describe(name: str) -> str:
         for key, default in defaults.items()
     }
     about = (inspect.getdoc(cls) or name).split("Args:")[0].rstrip()
-    return "\n".join([about, "", "options:", *format_entries(entries)])
+    training = [] if kind == "task" else describe_training(name, defaults)
+    return "\n".join([about, "", "options:", *format_entries(entries), *training])
+
+
+def describe_training(name: str, defaults: Mapping[str, Any]) -> list[str]:
+    """Returns lines that say which parameters of an architecture are trained in another way than the others.
+
+    None where there are no such parameters, and for one that has options without defaults, besides its width.
+    """
+    import torch
+
+    needed = [key for key, default in defaults.items() if default is Parameter.empty]
+    if not {*needed} <= {"hidden_size"}:
+        return []
+    with torch.random.fork_rng(devices=[]):
+        rules = find_rules(architectures.build(name, 1, **dict.fromkeys(needed, SHOWN_WIDTH)))
+    return ["", "training:", *(f"  {line}" for line in describe_rules(rules))] if rules else []
 
 
 def is_task(name: str) -> bool:

@@ -1,23 +1,23 @@
-"""Optimisers, and the schedule of the learning rate."""
+"""Optimisers, groups of parameters, and the schedule of the learning rate."""
 
 import math
-from collections.abc import Iterable
+from typing import Any
 
 import torch
+from torch.optim.optimizer import ParamsT
 
+from architectures.parameter_rules import ParameterRule, find_rules
 from workbench.config import Optimization
 
 
-def make_optimizer(
-    options: Optimization, parameters: Iterable[torch.nn.Parameter], *, fused: bool = True
-) -> torch.optim.Optimizer:
+def make_optimizer(options: Optimization, parameters: ParamsT, *, fused: bool = True) -> torch.optim.Optimizer:
     """Returns the optimiser that the options name, in PyTorch's fused version if it has one.
 
     For small models, the many small operations of the other versions take as long as a gradient.
 
     Args:
         options: the optimiser and its settings.
-        parameters: what it is to change.
+        parameters: what it is to change, or groups from `parameter_groups`.
         fused: false where the fused version cannot be used.
     """
     rate, decay, momentum = options.learning_rate, options.weight_decay, options.momentum
@@ -30,6 +30,32 @@ def make_optimizer(
             return torch.optim.RMSprop(parameters, lr=rate, weight_decay=decay, momentum=momentum)
         case "sgd":
             return torch.optim.SGD(parameters, lr=rate, weight_decay=decay, momentum=momentum, fused=fused)
+
+
+def parameter_groups(options: Optimization, module: torch.nn.Module, encoder: torch.nn.Module) -> list[dict[str, Any]]:
+    """Returns the groups of a module's parameters that are trained alike, for PyTorch's optimisers.
+
+    Those for which the encoder has no rule come first; they are the only group where it has none.
+
+    Args:
+        options: the optimiser's settings.
+        module: all of what is trained.
+        encoder: the part of it that may have rules (`architectures.parameter_rules`).
+    """
+    named = dict(encoder.named_parameters())
+    rules = {id(named[name]): rule for name, rule in find_rules(encoder).items()}
+    groups: dict[ParameterRule, list[torch.nn.Parameter]] = {ParameterRule(): []}
+    for parameter in module.parameters():
+        groups.setdefault(rules.get(id(parameter), ParameterRule()), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "lr": options.learning_rate * rule.rate,
+            "weight_decay": options.weight_decay if rule.decay else 0.0,
+        }
+        for rule, parameters in groups.items()
+        if parameters
+    ]
 
 
 def learning_rate_factor(options: Optimization, step: int, steps: float) -> float:

@@ -24,7 +24,7 @@ from workbench.tasks import Batch
 from workbench.training.batches import TrainingBatch, as_batch, as_inputs, check_target
 from workbench.training.data_module import EVALUATION_BATCH
 from workbench.training.module_arguments import experiment_arguments, read_arguments
-from workbench.training.optimizers import learning_rate_factor, make_optimizer
+from workbench.training.optimizers import learning_rate_factor, make_optimizer, parameter_groups
 from workbench.validation import check_choice, check_int
 
 CARRIED, CARRIED_BY_RANK = "carried", "carried_by_rank"
@@ -371,13 +371,16 @@ class SequenceModule(pl.LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Returns the optimiser, and the schedule of its learning rate by steps.
 
+        Parameters for which the architecture has rules are groups of their own.
+
         Raises:
             UserError: if the schedule falls to 0 at the last step, and there is no last step.
         """
         options, steps = self.optimization, self.schedule_steps()
         # A scaler of gradients, for float16, can only be combined with clipping if the optimiser leaves it alone.
         scaled = self._trainer is not None and getattr(self._trainer.precision_plugin, "scaler", None) is not None
-        optimizer = make_optimizer(options, self.parameters(), fused=not scaled)
+        groups = parameter_groups(options, self, self.model.encoder)
+        optimizer = make_optimizer(options, groups, fused=not scaled)
         schedule = LambdaLR(optimizer, lambda step: learning_rate_factor(options, step, steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
