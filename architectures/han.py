@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout
 
 from architectures.base import Encoder, check_dropout, eval_mode, state_dtype, typed_children
+from architectures.heads import choose_heads
 from architectures.initialisation import xavier_
 from architectures.kernels.sliding_attention import apply_rotary, sliding_attention, sliding_weights
 from architectures.limits import check_layers, check_reach, check_steps, check_width
@@ -57,13 +58,7 @@ class HAN(Encoder):
         check_width(hidden_size=hidden_size)
         check_steps(reach=reach)
         check_dropout(dropout=dropout)
-        if num_heads is None:
-            num_heads = next(
-                heads for heads in (4, 3, 2, 1) if heads == 1 or (hidden_size % heads == 0 and hidden_size > heads)
-            )
-        check_width(num_heads=num_heads)
-        if hidden_size % num_heads:
-            raise ValueError(f"hidden_size {hidden_size} cannot be divided among {num_heads} heads")
+        num_heads = choose_heads(hidden_size, num_heads)
         self.window, num_layers = choose_window_and_levels(reach, window, num_layers)
         check_reach(self.window**num_layers, f"{num_layers} levels of windows of {self.window}")
         self.output_size = hidden_size

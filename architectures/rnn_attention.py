@@ -1,7 +1,6 @@
 """Attention over the outputs of a recurrent encoder."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -12,6 +11,7 @@ from architectures.initialisation import xavier_
 from architectures.kernels import INITIAL_LOG_DENOMINATOR
 from architectures.limits import check_width, quote
 from architectures.nesting import build_base
+from architectures.precision import full_precision
 from architectures.running_softmax import empty_average, log_denominators, running_average
 from architectures.state import AttentionState, State, StateSpec, TensorSpec
 from architectures.trace import Trace
@@ -191,13 +191,3 @@ class RNNAttention(Encoder):
     def _of_units(self, part: Tensor, y: Tensor) -> Tensor:
         """Returns what heads have, (batch, time, heads), unit by unit: (batch, time, units)."""
         return part.repeat_interleave(self.base.output_size // self.num_heads, dim=2).to(y.dtype)
-
-
-@contextmanager
-def full_precision(x: Tensor) -> Iterator[None]:
-    """Turns autocast off, if it is on: sums over time are not taken in half precision."""
-    if not torch.is_autocast_enabled(x.device.type):
-        yield
-        return
-    with torch.autocast(x.device.type, enabled=False):
-        yield
