@@ -17,6 +17,22 @@ def xavier_(weight: Tensor, fan_in: int, fan_out: int) -> None:
     nn.init.uniform_(weight, -bound, bound)
 
 
+def make_linear(inputs: int, outputs: int, *, maps: int = 1, bias: bool = False) -> nn.Linear:
+    """Returns a linear layer with Xavier weights and, if it has any, zero biases.
+
+    Args:
+        inputs: features that it reads.
+        outputs: features of each map.
+        maps: maps that are stored as one.
+        bias: whether it has biases.
+    """
+    layer = nn.Linear(inputs, maps * outputs, bias=bias)
+    xavier_(layer.weight, inputs, outputs)
+    if bias:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
 def chrono_(longest: int, retain: Tensor, write: Tensor | None = None) -> None:
     """Fills gate biases in place, so that units remember over spans of up to `longest` steps.
 

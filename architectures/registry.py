@@ -154,6 +154,14 @@ ARCHITECTURES: Mapping[str, RegistryEntry] = {
         summary="two hierarchical attention encoders, one from each end",
         causal=False,
     ),
+    "transformer": RegistryEntry(
+        path="architectures.transformer:Transformer",
+        summary="causal Transformer with rotary positions, over all steps or a window (Vaswani et al. 2017)",
+    ),
+    "fox": RegistryEntry(
+        path="architectures.transformer:FoX",
+        summary="forgetting transformer: attention with forget gates (Lin et al. 2025)",
+    ),
 }
 
 

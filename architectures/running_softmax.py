@@ -6,10 +6,13 @@ Carried as (r, l): numerator and denominator, of which the running maximum has b
 2024, arXiv 2405.13956 ("Attention as an RNN"), sections 3.1 and 3.2.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from architectures.kernels import INITIAL_LOG_DENOMINATOR
+from architectures.kernels.double_precision import float64_device
 
 CHUNK = 64
 """Steps that are computed at once."""
@@ -57,3 +60,27 @@ def running_average(logits: Tensor, values: Tensor, start: tuple[Tensor, Tensor]
 def log_denominators(logits: Tensor, start: Tensor) -> Tensor:
     """Returns l of every step, (batch, time, heads), for `logits` of that shape and l (batch, heads) before."""
     return torch.cat([start.unsqueeze(1), logits], dim=1).logcumsumexp(1)[:, 1:]
+
+
+def trace_discounted_average(log_a: Tensor, log_gamma: Tensor, start: Tensor) -> dict[str, Any]:
+    """Returns the fields of a trace of the average whose weights are a, discounted by gamma from step to step.
+
+    It is the RDA's: r_t = n_t / d_t with n_t = gamma_t n_{t-1} + a_t z_t, d_t = gamma_t d_{t-1} + a_t and l = log d.
+
+    Args:
+        log_a: (batch, time, units).
+        log_gamma: (batch, time, units).
+        start: l before the first step, (batch, units).
+    """
+    device = float64_device(log_a.device)
+    alpha, discount, l_start = (part.to(device=device, dtype=torch.float64) for part in (log_a, log_gamma, start))
+    summed = discount.cumsum(1)
+    l = summed + log_denominators(alpha - summed, l_start)
+    write, l = (torch.exp(alpha - l).to(log_a), l.to(log_a))
+    return {
+        "retention": 1 - write,
+        "write": write,
+        "log_attention": log_a,
+        "log_discount": log_gamma,
+        "gates": {"l": l},
+    }

@@ -144,6 +144,21 @@ class LevelState(NamedTuple):
     values: Any
 
 
+class TransformerState(NamedTuple):
+    """A block of the Transformer: the keys and values that later steps can still see."""
+
+    keys: Any
+    values: Any
+
+
+class FoXState(NamedTuple):
+    """A block of the forgetting transformer: keys, values, and what their gates' logarithms sum to up to now."""
+
+    keys: Any
+    values: Any
+    log_kept: Any
+
+
 NAMED_STATES = (
     RNNState,
     LSTMState,
@@ -163,6 +178,8 @@ NAMED_STATES = (
     BlockState,
     AttentionState,
     LevelState,
+    TransformerState,
+    FoXState,
 )
 # Names and tensors alone, so that a checkpoint which holds them loads with weights only.
 torch.serialization.add_safe_globals(list(NAMED_STATES))

@@ -17,7 +17,8 @@ class Trace:
     y: Tensor
     """(batch, time, output_size): the output of `forward` for the same input."""
     retention: Tensor | None = None
-    """(batch, time, units): the factor on the previous content. LSTM: f. GRU: z. RWA, RDA: 1 - w."""
+    """(batch, time, units): the factor on the previous content. LSTM: f. GRU: z. RWA, RDA: 1 - w. A unit is a head
+    where all of a head is kept alike."""
     write: Tensor | None = None
     """(batch, time, units): the weight of the new content. LSTM: i. GRU: 1 - z. RWA, RDA: w."""
     content: Tensor | None = None
@@ -29,12 +30,15 @@ class Trace:
     gates: dict[str, Tensor] | None = None
     """The architecture's own quantities by their usual letters, each (batch, time, units)."""
     maps: tuple[Tensor, ...] | None = None
-    """An attention map for each level of the hierarchy, (batch, heads, time, k): entry j is the weight of the step j
-    spacings back; steps before the start weigh 0."""
+    """An attention map for each level or layer of attention, (batch, heads, time, k): entry j is the weight of the step
+    j spacings back; steps before the start weigh 0."""
+    spacings: tuple[int, ...] | None = None
+    """Steps between neighbouring entries of each map; `None` for a hierarchy, where it is the product of the windows
+    below."""
     levels: tuple[Tensor, ...] | None = None
-    """The input of the first level, then the output of each, (batch, time, units): TCN and hierarchy."""
+    """The input of the first level, then the output of each, (batch, time, units): TCN, hierarchy, residual blocks."""
     layers: tuple["Trace", ...] = ()
-    """For stacked recurrent encoders the trace of each layer; the last holds the quantities of this trace itself."""
+    """For stacked encoders the trace of each layer; the last holds the quantities of this trace itself."""
 
 
 def influence(retention: Tensor, write: Tensor, at: int) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,6 @@
-"""Attention maps of a hierarchy, level by level and across all of its levels."""
+"""Attention maps of a hierarchy or of stacked layers, level by level and across all levels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionLevel:
-    """The attention map of one level of a hierarchy."""
+    """The attention map of one level of a hierarchy, or of one layer."""
 
     number: int
     """Counted from 1, the lowest level."""
@@ -16,7 +17,7 @@ class AttentionLevel:
     """True if the level attends to earlier steps, False if it attends to later ones, as half of the levels of a
     bidirectional encoder do."""
     spacing: int
-    """Steps between neighbouring entries of a window: the product of the window sizes of the levels below."""
+    """Steps between neighbouring entries of a window: in a hierarchy the product of the window sizes below."""
     map: Tensor
     """(batch, heads, time, window); entry j is the weight of the step j spacings away."""
 
@@ -38,13 +39,16 @@ class AttentionLevel:
         return (visible >= (end - 1).clamp_max((window - 1) * self.spacing)) & (steps < end)
 
 
-def attention_levels(maps: tuple[Tensor, ...], causal: bool) -> list[AttentionLevel]:
-    """Returns the levels of a hierarchy, lowest first.
+def attention_levels(
+    maps: tuple[Tensor, ...], causal: bool, spacings: Sequence[int] | None = None
+) -> list[AttentionLevel]:
+    """Returns the levels, lowest first.
 
     Args:
         maps: of a trace, each (batch, heads, time, window); of a bidirectional encoder first the maps that look back,
             then as many that look ahead.
         causal: whether the encoder is causal.
+        spacings: of each map, as in a trace; by default those of a hierarchy.
     """
     depth = len(maps) if causal else len(maps) // 2
     levels = []
@@ -53,36 +57,41 @@ def attention_levels(maps: tuple[Tensor, ...], causal: bool) -> list[AttentionLe
         spacing = 1
         for lower in maps[index - height : index]:
             spacing *= lower.shape[3]
+        if spacings is not None:
+            spacing = spacings[index]
         levels.append(
             AttentionLevel(number=height + 1, looks_back=index < depth, spacing=spacing, map=attention_map.detach())
         )
     return levels
 
 
-def attention_rollout(maps: tuple[Tensor, ...], at: int) -> Tensor:
+def attention_rollout(maps: tuple[Tensor, ...], at: int, spacings: Sequence[int] | None = None) -> Tensor:
     """Returns the weight of every lag in what the top level attends to at a step.
 
     This is attention rollout (Abnar and Zuidema 2020, arXiv 2005.00928) without the residual paths: the weight of a
     lag is the sum, over all paths through the levels whose offsets add up to the lag, of the product of the weights
-    along the path. In a hierarchy with windows of size k every lag has one path, given by its digits in base k.
+    along the path. In a hierarchy with windows of size k every lag has one path, given by its digits in base k; in
+    layers of attention to all steps there are many.
 
     Args:
         maps: of a causal encoder, lowest level first, each (batch, heads, time, window); heads are averaged.
         at: the step.
+        spacings: of each map, as in a trace; by default those of a hierarchy.
 
     Returns:
-        (batch, at + 1), by lag. Weight that the top level gives to steps before the start is dropped.
+        (batch, at + 1), by lag. Weight that a level gives to steps before the start is dropped.
     """
-    lags = torch.zeros(1, dtype=torch.long, device=maps[0].device)
-    weights = maps[0].new_ones(len(maps[0]), 1)
-    for level in reversed(attention_levels(maps, causal=True)):
-        window = level.map.shape[3]
-        level_weights = level.map[:, :, at - lags].mean(1)
-        weights = (weights.unsqueeze(2) * level_weights).flatten(1)
-        lags = (lags.unsqueeze(1) + level.spacing * torch.arange(window, device=lags.device)).flatten()
-        weights, lags = weights[:, lags <= at], lags[lags <= at]
-    by_lag = weights.new_zeros(len(weights), at + 1)
-    return by_lag.index_add_(1, lags, weights)
+    by_lag = maps[0].new_zeros(len(maps[0]), at + 1)
+    by_lag[:, 0] = 1
+    for level in reversed(attention_levels(maps, causal=True, spacings=spacings)):
+        # Only the lags that paths of the levels above lead to.
+        lags = by_lag.any(0).nonzero().squeeze(1)
+        offsets = level.spacing * torch.arange(level.map.shape[3], device=lags.device)
+        weights = (by_lag[:, lags].unsqueeze(2) * level.map[:, :, at - lags].mean(1)).flatten(1)
+        reached = (lags.unsqueeze(1) + offsets).flatten()
+        within = reached <= at
+        by_lag = torch.zeros_like(by_lag).index_add_(1, reached[within], weights[:, within])
+    return by_lag
 
 
 def entropy(weights: Tensor) -> Tensor:

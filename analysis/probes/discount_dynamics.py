@@ -39,6 +39,7 @@ from analysis.probes.result import Curve, Heatmap, Metric, NotAvailableError, Pr
 from analysis.probes.settings import ProbeSettings
 from analysis.statistics import safe_divide
 from architectures.base import eval_mode
+from architectures.residual import ResidualEncoder
 from architectures.trace import Trace
 from workbench.seeding import CPU
 from workbench.tasks import Task
@@ -69,7 +70,7 @@ def measure(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
         if (gates_of_part := gate_trace(trace)) is not None:
             gates.add(gates_of_part, lengths)
         if trace.maps:
-            maps.add(trace.maps, lengths)
+            maps.add(trace.maps, lengths, trace.spacings)
     results, unavailable = [], {}
     if gates.per_unit:
         results.append(gate_result(gates))
@@ -111,8 +112,9 @@ def iterate_traces(loaded: LoadedModel, task: Task, sequences: int) -> Iterator[
     model = loaded.model
     batch = task.fixed("test", sequences, CPU)
     per_sequence = batch.x.shape[1] * model.encoder.output_size
-    # The attention maps of finite reach may be far larger than the output: the first sequence shows by how much.
-    size = 1 if model.encoder.receptive_field is not None else max(1, MAX_ELEMENTS // per_sequence)
+    # Attention maps may be far larger than the output: the first sequence shows by how much.
+    may_attend = model.encoder.receptive_field is not None or isinstance(model.encoder, ResidualEncoder)
+    size = 1 if may_attend else max(1, MAX_ELEMENTS // per_sequence)
     start = 0
     while start < len(batch.x):
         part = batch[start : start + size].to(model.device)
@@ -224,9 +226,9 @@ class AttentionMapAccumulator:
         self.sums: dict[str, np.ndarray] = {}
         self.counts: dict[str, np.ndarray] = {}
 
-    def add(self, maps: tuple[Tensor, ...], lengths: Tensor | None) -> None:
-        """Adds the maps of a part, with the lengths of its sequences, (batch,)."""
-        for level in attention_levels(maps, self.causal):
+    def add(self, maps: tuple[Tensor, ...], lengths: Tensor | None, spacings: tuple[int, ...] | None = None) -> None:
+        """Adds the maps of a part, with the lengths of its sequences, (batch,), and the spacings of its trace."""
+        for level in attention_levels(maps, self.causal, spacings):
             name = f"level_{level.number}" + ("" if level.looks_back else "_ahead")
             full = level.has_full_window(lengths)
             self.shapes[name] = LevelShape(
@@ -239,7 +241,7 @@ class AttentionMapAccumulator:
         if self.causal:
             for name, step in influence_steps(self.steps).items():
                 reached = None if lengths is None else (lengths.to(maps[0].device) > step).unsqueeze(1)
-                self._add(f"influence_{name}", attention_rollout(maps, step), reached, over=(0,))
+                self._add(f"influence_{name}", attention_rollout(maps, step, spacings), reached, over=(0,))
 
     def result(self) -> ProbeResult:
         """Returns all metrics, curves and heat maps of a hierarchy."""

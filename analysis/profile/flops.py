@@ -36,12 +36,14 @@ from architectures.mrnn import MRNN
 from architectures.mut import MUT
 from architectures.rda import RDA
 from architectures.recurrent import RecurrentEncoder, RecurrentLayer
+from architectures.residual import Mixer, ResidualEncoder
 from architectures.rhn import RHN
 from architectures.rnn import RNN
 from architectures.rnn_attention import RNNAttention
 from architectures.rwa import RWA
 from architectures.slstm import SLSTM
 from architectures.tcn import TCN
+from architectures.transformer import AttentionMixer, ForgettingMixer
 
 BYTES_PER_NUMBER = 4
 """Bytes of a number in single precision."""
@@ -112,6 +114,8 @@ def encoder_cost(encoder: Encoder, batch: int, time: int) -> StepCost | None:
     kind = type(encoder)
     if kind in RECURRENT and isinstance(encoder, RecurrentEncoder):
         return recurrent_cost(encoder, batch, time)
+    if isinstance(encoder, ResidualEncoder):
+        return residual_cost(encoder, batch, time)
     return FORMULAS[kind](encoder, batch, time) if kind in FORMULAS else None
 
 
@@ -180,10 +184,35 @@ def han_cost(encoder: Encoder, batch: int, time: int) -> StepCost:
     for level in range(len(encoder.levels)):
         for below, above in ((size, 3 * size), (size, size), (size, 4 * size), (4 * size, size)):
             total += linear_cost(below, above, steps)
-        pairs = mean_attended_steps(time, encoder.window, encoder.window**level)
-        # q . k and w v forward; backward dw, dv, dq, dk. In and out: q k v and y; then q k v y dy and dq dk dv.
-        total += step_cost((2 * size * pairs, 4 * size), (4 * size * pairs, 8 * size))
+        total += attention_cost(size, mean_attended_steps(time, encoder.window, encoder.window**level))
     return total
+
+
+def attention_cost(size: int, pairs: float) -> StepCost:
+    """Returns the cost of attention of one step to so many, for vectors of that size, all heads together."""
+    # q . k and w v forward; backward dw, dv, dq, dk. In and out: q k v and y; then q k v y dy and dq dk dv.
+    return step_cost((2 * size * pairs, 4 * size), (4 * size * pairs, 8 * size))
+
+
+def residual_cost(encoder: ResidualEncoder, batch: int, time: int) -> StepCost | None:
+    """Returns the cost of a stack of residual blocks: its linear maps, and what takes steps to later ones."""
+    total = StepCost(forward=NO_COST, backward=NO_COST)
+    for module in encoder.modules():
+        if isinstance(module, nn.Linear):
+            of_data = module is encoder.project
+            total += linear_cost(module.in_features, module.out_features, batch * time, data=of_data)
+    for mixer in encoder.mixers:
+        if type(mixer) not in MIXERS:
+            return None
+        total += MIXERS[type(mixer)](mixer, time)
+    return total
+
+
+def attention_mixer_cost(mixer: Mixer, time: int) -> StepCost:
+    """Returns the cost of attention to a window, or to all steps so far."""
+    assert isinstance(mixer, AttentionMixer | ForgettingMixer)
+    window = mixer.window if isinstance(mixer, AttentionMixer) else None
+    return attention_cost(mixer.size, mean_attended_steps(time, window or time, 1))
 
 
 def bidirectional_han_cost(encoder: Encoder, batch: int, time: int) -> StepCost:
@@ -234,7 +263,7 @@ def linear_cost(below: int, above: int, steps: int, *, taps: int = 1, data: bool
 
 def mean_attended_steps(time: int, window: int, spacing: int) -> float:
     """Returns the number of steps t - j spacing >= 0 with j < window, averaged over t."""
-    return sum(max(0, time - j * spacing) for j in range(window)) / time
+    return sum(time - j * spacing for j in range(min(window, -(-time // spacing)))) / time
 
 
 def step_cost(forward: tuple[float, float], backward: tuple[float, float]) -> StepCost:
@@ -251,6 +280,11 @@ FORMULAS: Mapping[type[Encoder], Callable[[Encoder, int, int], StepCost | None]]
     TCN: tcn_cost,
     HAN: han_cost,
     BidirectionalHAN: bidirectional_han_cost,
+}
+
+MIXERS: Mapping[type[Mixer], Callable[[Mixer, int], StepCost]] = {
+    AttentionMixer: attention_mixer_cost,
+    ForgettingMixer: attention_mixer_cost,
 }
 
 

@@ -25,6 +25,10 @@ STEPWISE = STACKED | {
     *("lstm-layernorm", "lstm-mi", "mut1", "mut2", "mut3", "rhn", "mrnn", "clockwork-rnn"),
 }
 """The names whose layers PyTorch runs step by step."""
+ATTENTION = frozenset({"transformer", "fox"})
+"""The names whose time grows with the square of the steps, and whose path is one hop a block."""
+RESIDUAL = ATTENTION
+"""The names that are stacks of residual blocks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -135,7 +139,16 @@ def _nested() -> Iterator[Case]:
     )
 
 
-CASES = (*_recurrent(), *_nested(), *_of_finite_reach())
+def _residual() -> Iterator[Case]:
+    yield Case(name="transformer", options={"hidden_size": 6}, is_variant=False)
+    # Heads of an odd size leave one component without a rotation.
+    windows = {"hidden_size": 6, "num_layers": 2, "num_heads": 2, "window": 4, "feed": False}
+    yield Case(name="transformer", options=windows, field=7)
+    yield Case(name="fox", options={"hidden_size": 6}, is_variant=False)
+    yield Case(name="fox", options={"hidden_size": 4, "num_layers": 2, "feed": False})
+
+
+CASES = (*_recurrent(), *_nested(), *_of_finite_reach(), *_residual())
 DEFAULT_CASES = tuple(case for case in CASES if not case.is_variant)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from architectures import Encoder, build
-from tests.architectures.cases import CASES, INPUT_SIZE, Case, make_encoder, noise, parametrize_cases
+from tests.architectures.cases import ATTENTION, CASES, INPUT_SIZE, Case, make_encoder, noise, parametrize_cases
 
 
 def sensitivity(encoder: Encoder, time: int, step: int, seed: int = 0) -> Tensor:
@@ -72,6 +72,8 @@ def test_path_length_counts_hops_within_the_field_alone(case: Case) -> None:
         elif case.name == "rnn-attention":
             # Beyond the step itself the average is one hop more, whatever the lag.
             expected = [layers + min(lag, 1) for lag in lags]
+        elif case.name in ATTENTION:
+            expected = [layers] * len(lags)
         else:
             expected = [lag + layers for lag in lags]
     elif case.name == "tcn":

@@ -3,11 +3,13 @@
 import pytest
 import torch
 
-from tests.architectures.cases import CASES, INPUT_SIZE, Case, make_encoder, noise, parametrize_cases
+from tests.architectures.cases import ATTENTION, CASES, INPUT_SIZE, Case, make_encoder, noise, parametrize_cases
 
 TIME = 20_000
 SHORTER = 600
 """Steps of those that take a second for a thousand."""
+BLOCKS = 1500
+"""Steps of attention to all of them: enough to be computed block by block."""
 
 
 def check_finite(case: Case, time: int) -> None:
@@ -26,10 +28,10 @@ def check_finite(case: Case, time: int) -> None:
 
 @parametrize_cases(CASES, slow=lambda case: case.name in ("rda", "rwa", "gru", "rnn"))
 def test_long_and_large_stays_finite(case: Case) -> None:
-    check_finite(case, SHORTER if case.stepwise else TIME)
+    check_finite(case, SHORTER if case.stepwise else BLOCKS if case.name in ATTENTION else TIME)
 
 
 @pytest.mark.slow
-@parametrize_cases(case for case in CASES if case.stepwise)
-def test_as_long_stays_finite_step_by_step(case: Case) -> None:
+@parametrize_cases(case for case in CASES if case.stepwise or case.name in ATTENTION)
+def test_as_long_stays_finite_where_that_takes_seconds(case: Case) -> None:
     check_finite(case, TIME)

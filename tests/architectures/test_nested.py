@@ -78,11 +78,14 @@ def test_what_its_trace_has_written_is_what_it_reads(context: str) -> None:
 def test_every_causal_architecture_can_be_run_inside(base: str) -> None:
     x = noise(2, 9, INPUT_SIZE, dtype=torch.float32)
     torch.manual_seed(0)
-    attending = architectures.build("rnn-attention", INPUT_SIZE, base=base, **SMALL)
+    attending: Any = architectures.build("rnn-attention", INPUT_SIZE, base=base, **SMALL)
     expected, _ = attending(x)
     first, state = attending(x[:, :4])
     assert_close(torch.cat([first, attending(x[:, 4:], state)[0]], dim=1), expected, 1e-5)
-    assert attending.path_length(0) + 1 == attending.path_length(500)
+    # Through the average, unless the encoder below sees the step as directly as its own.
+    through_average = attending.path_length(0) + 1
+    below = attending.base.receptive_field is None and attending.base.path_length(500)
+    assert attending.path_length(500) == (min(below, through_average) if below else through_average)
     both: Any = architectures.build("bidirectional", INPUT_SIZE, base=base, **SMALL)
     assert type(both.onward) is type(both.backward) is type(architectures.build(base, 1, hidden_size=4))
     assert_close(both(x)[0][..., :4], both.onward(x)[0], 1e-6)

@@ -9,6 +9,7 @@ import yaml
 
 import architectures
 from architectures.registry import get_entry, load_encoder_class
+from tests.architectures.cases import RESIDUAL
 
 TIMES = (1, 2, 3, 5, 64, 100, 101, 784, 1000, 20_000)
 RECURRENT = {"num_layers", "dropout", "learn_initial_state"}
@@ -112,6 +113,7 @@ def test_a_search_space_is_plain_data(name: str, time: int) -> None:
         ("tcn", {"kernel_size", "dropout"}),
         ("han", {"num_layers", "dropout"}),
         ("han-bidirectional", {"num_layers", "dropout"}),
+        *((name, {"num_layers", "dropout"}) for name in sorted(RESIDUAL)),
     ],
 )
 def test_searched_options(name: str, searched: set[str]) -> None:

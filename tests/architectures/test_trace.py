@@ -4,9 +4,11 @@ import torch
 
 from architectures import Trace
 from tests.architectures.cases import (
+    ATTENTION,
     BIDIRECTIONAL,
     CASES,
     INPUT_SIZE,
+    RESIDUAL,
     Case,
     assert_close,
     make_encoder,
@@ -31,7 +33,7 @@ UNGATED = ("rnn", "mrnn")
 
 def has_dropout(case: Case) -> bool:
     """Returns whether dropout has an effect: in recurrent encoders it acts only between layers."""
-    return case.field is not None or case.options.get("num_layers", 1) > 1
+    return case.field is not None or case.name in RESIDUAL or case.options.get("num_layers", 1) > 1
 
 
 @parametrize_cases(case for case in CASES if has_dropout(case))
@@ -73,7 +75,15 @@ def test_a_trace_holds_the_architectures_quantities_and_nothing_else(case: Case)
     if case.name in BIDIRECTIONAL:
         # Influence runs both ways, so none is said.
         gated = set()
-    averaging = kind in ("rwa", "rda", "slstm") or case.name == "rnn-attention"
+    if case.name in RESIDUAL:
+        # What a head keeps is a matrix, or keys and values, so that there is no content of its own.
+        gated = set() if case.name == "transformer" else {"retention", "write"}
+    averaging = kind in ("rwa", "rda", "slstm", "fox") or case.name == "rnn-attention"
     logs = {"log_attention", "log_discount"} if averaging else set()
-    own = {"bidirectional": {"gates"}, "tcn": {"levels"}, "han": {"levels", "maps"}}.get(kind, {"gates", "layers"})
+    residual = {"levels", "layers", "gates", *({"maps", "spacings"} if case.name in ATTENTION else ())}
+    own = (
+        residual
+        if case.name in RESIDUAL
+        else {"bidirectional": {"gates"}, "tcn": {"levels"}, "han": {"levels", "maps"}}.get(kind, {"gates", "layers"})
+    )
     assert held == {"y"} | gated | logs | own

@@ -13,6 +13,7 @@ from architectures.state import iter_tensors
 from tests.architectures.cases import (
     DEFAULT_CASES,
     INPUT_SIZE,
+    RESIDUAL,
     Case,
     assert_close,
     make_encoder,
@@ -24,7 +25,7 @@ from tests.architectures.definitions.lstm import lstm_step
 from tests.architectures.test_trace_recurrent import accumulate
 
 RATE, CELL_RATE = 0.3, 0.2
-RECURRENT = [case for case in DEFAULT_CASES if case.field is None and case.name not in NESTING]
+RECURRENT = [case for case in DEFAULT_CASES if case.field is None and case.name not in NESTING | RESIDUAL]
 
 
 def rates(case: Case) -> dict[str, Any]:

@@ -45,6 +45,26 @@ def test_a_rollout_is_the_sum_over_all_paths() -> None:
     assert float(expected.sum()) == pytest.approx(1)
 
 
+def test_a_rollout_of_layers_is_the_product_of_their_matrices() -> None:
+    """Layers look at every step so far, so that many paths have the same lag."""
+    generator = torch.Generator().manual_seed(2)
+    step, lag = torch.arange(7).unsqueeze(1), torch.arange(7)
+    maps, product_of_layers = [], torch.eye(7, dtype=torch.float64)
+    for _ in range(3):
+        logits = torch.randn(1, 2, 7, 7, generator=generator, dtype=torch.float64)
+        weights = logits.masked_fill(step < lag, -math.inf).softmax(-1)
+        maps.append(weights)
+        mean, matrix = weights.mean(1)[0], torch.zeros(7, 7, dtype=torch.float64)
+        for t in range(7):
+            for back in range(t + 1):
+                matrix[t, t - back] = mean[t, back]
+        product_of_layers = matrix @ product_of_layers
+    for at in (0, 4, 6):
+        by_lag = attention_rollout(tuple(maps), at, spacings=(1, 1, 1))[0]
+        torch.testing.assert_close(by_lag, product_of_layers[at, : at + 1].flip(0))
+    assert [level.spacing for level in attention_levels(tuple(maps), causal=True, spacings=(1, 1, 1))] == [1, 1, 1]
+
+
 def test_levels_that_look_ahead_are_full_where_the_end_is_far() -> None:
     maps = (uniform(10, 2, 1), uniform(10, 2, 2)) * 2
     levels = attention_levels(maps, causal=False)

@@ -99,6 +99,24 @@ def test_a_hierarchy_does_the_products_of_its_definition_and_its_attention(name,
     assert cost.backward.multiply_adds == pytest.approx(backward + 2 * attention)
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("transformer", {"hidden_size": 6, "num_layers": 2}),
+        ("transformer", {"hidden_size": 6, "window": 4, "feed": False}),
+        ("fox", {"hidden_size": 6}),
+    ],
+)
+def test_a_residual_stack_does_the_products_of_its_definition_and_its_attention(name, options):
+    cost = encoder_cost(architectures.build(name, INPUT_SIZE, **options), BATCH, TIME)
+    assert cost is not None
+    pairs = sum(min(t + 1, options.get("window", TIME)) for t in range(TIME)) * options.get("num_layers", 1)
+    attention = 2 * options["hidden_size"] * pairs / TIME
+    forward, backward = naive_counts(name, options)
+    assert cost.forward.multiply_adds == pytest.approx(forward + attention)
+    assert cost.backward.multiply_adds == pytest.approx(backward + 2 * attention)
+
+
 @pytest.mark.parametrize("name", architectures.names())
 def test_every_weight_of_the_catalogue_is_in_a_product(name):
     encoder = architectures.build(name, INPUT_SIZE, hidden_size=8)
@@ -106,7 +124,7 @@ def test_every_weight_of_the_catalogue_is_in_a_product(name):
     assert cost is not None
     matrices = sum(p.numel() for key, p in encoder.named_parameters() if p.ndim > 1 and "original0" not in key)
     # With one step a level of attention sees one pair.
-    levels = {"han": 2, "han-bidirectional": 4}.get(name, 0)
+    levels = {"han": 2, "han-bidirectional": 4, "transformer": 1, "fox": 1}.get(name, 0)
     assert cost.forward.multiply_adds == matrices + 2 * 8 * levels
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
+from tests.architectures.definitions.attention import fox, transformer
 from tests.architectures.definitions.averaging import rda, rwa
 from tests.architectures.definitions.gru import gru
 from tests.architectures.definitions.han import han
@@ -54,4 +55,6 @@ DEFINITIONS: Mapping[str, Definition] = {
     "tcn": tcn,
     "han": han,
     "han-bidirectional": han_bidirectional,
+    "transformer": transformer,
+    "fox": fox,
 }

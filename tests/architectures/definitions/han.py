@@ -73,8 +73,8 @@ def _project(parameters: Mapping[str, Tensor], normed: Tensor, part: int, size: 
 def _attend(q: Tensor, keys: Tensor, v: Tensor, t: int, steps: list[int], spacing: int, head: int, size: int) -> Tensor:
     """Returns (batch, size): softmax of the products of one query with the keys of `steps`, applied to the values."""
     columns = slice(head * size, (head + 1) * size)
-    query = _rotate(q[:, t, columns], t // spacing)
-    scores = [(query * _rotate(keys[:, s, columns], s // spacing)).sum(1) / math.sqrt(size) for s in steps]
+    query = rotate(q[:, t, columns], t // spacing)
+    scores = [(query * rotate(keys[:, s, columns], s // spacing)).sum(1) / math.sqrt(size) for s in steps]
     weights = [score.exp() for score in scores]
     total = sum(weights, start=torch.zeros_like(scores[0]))
     attended = torch.zeros_like(v[:, t, columns])
@@ -83,7 +83,7 @@ def _attend(q: Tensor, keys: Tensor, v: Tensor, t: int, steps: list[int], spacin
     return attended
 
 
-def _rotate(vector: Tensor, position: int) -> Tensor:
+def rotate(vector: Tensor, position: int) -> Tensor:
     """Rotates the pairs (i, i + half) by position * 10000^(-i / half); an odd last component stays."""
     half = vector.shape[1] // 2
     turned = list(vector.unbind(1))
