@@ -129,8 +129,12 @@ LINE_STYLES: Mapping[str, LineStyle] = {
     "tcn": LineStyle(color="#111111", dash=LONG, marker="P"),
     "han": LineStyle(color="#e05ec4", dash=SOLID, marker="p"),
     "han-bidirectional": LineStyle(color="#5f0cb3", dash=DASH_DOT, marker="h"),
-    "transformer": LineStyle(color="#e05ec4", dash=SOLID, marker="x", hollow=True),
-    "fox": LineStyle(color="#e05ec4", dash=DASHED, marker="x", hollow=True),
+    "transformer": LineStyle(color="#e05ec4", dash=SOLID, marker="|", hollow=True),
+    "fox": LineStyle(color="#e05ec4", dash=DASHED, marker="|", hollow=True),
+    "linear-attention": LineStyle(color="#1010f0", dash=DOTTED, marker="_", hollow=True),
+    "retnet": LineStyle(color="#1010f0", dash=DASH_DOT, marker="_", hollow=True),
+    "mlstm": LineStyle(color="#1010f0", dash=LONG, marker="_", hollow=True),
+    "mamba2": LineStyle(color="#1010f0", dash=SOLID, marker="_", hollow=True),
 }
 """The architectures of the catalogue, in its order. Colors are far apart in CIELAB space, also for color-blind people,
 and have a contrast of 3:1 or more against white. Relatives of an architecture share its color, and differ in marker
@@ -146,7 +150,10 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     ),
     "averaging": ("rwa", "rda", "rda-exp-tanh", "rda-sigmoid-id", "slstm"),
     "convolutional": ("tcn",),
-    "attention": ("rnn-attention", "han", "han-bidirectional", "transformer", "fox"),
+    "attention": (
+        *("rnn-attention", "han", "han-bidirectional", "transformer", "fox"),
+        *("linear-attention", "retnet", "mlstm", "mamba2"),
+    ),
 }
 """The architectures of the catalogue by the mechanism that remembers. A new one has its place here, too."""
 CUSTOM_FAMILY = "custom"

@@ -1,6 +1,13 @@
 """Heads, among which the units of a layer are divided."""
 
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import rms_norm
+
 from architectures.limits import check_width
+
+NORM_EPSILON = 1e-5
+"""Added to the mean square that a norm divides by, so that steps of zeros have gradients of a moderate size."""
 
 
 def choose_heads(hidden_size: int, num_heads: int | None) -> int:
@@ -17,3 +24,22 @@ def choose_heads(hidden_size: int, num_heads: int | None) -> int:
     if hidden_size % num_heads:
         raise ValueError(f"hidden_size {hidden_size} cannot be divided among {num_heads} heads")
     return num_heads
+
+
+class HeadNorm(nn.Module):
+    """The root mean square norm of every head, with a weight for every unit.
+
+    (batch, time, heads, size) -> (batch, time, units).
+
+    What a head reads may be a sum over many steps, of any size; the norm takes that out. It is the one that RetNet's
+    authors use in place of group norm, without its subtraction of a mean.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the heads side by side, (batch, time, units), in the precision of x."""
+        normed = rms_norm(x, x.shape[-1:], eps=NORM_EPSILON)
+        return normed.flatten(-2) * self.weight

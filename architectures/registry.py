@@ -162,6 +162,22 @@ ARCHITECTURES: Mapping[str, RegistryEntry] = {
         path="architectures.transformer:FoX",
         summary="forgetting transformer: attention with forget gates (Lin et al. 2025)",
     ),
+    "linear-attention": RegistryEntry(
+        path="architectures.linear_attention:LinearAttention",
+        summary="attention whose weights are products, so that its state is a sum (Katharopoulos et al. 2020)",
+    ),
+    "retnet": RegistryEntry(
+        path="architectures.retnet:RetNet",
+        summary="linear attention with positions and constant discounts (Sun et al. 2023)",
+    ),
+    "mlstm": RegistryEntry(
+        path="architectures.mlstm:MLSTM",
+        summary="LSTM with a matrix for a memory and exponential gates (Beck et al. 2024)",
+    ),
+    "mamba2": RegistryEntry(
+        path="architectures.mamba2:Mamba2",
+        summary="state space with steps that depend on the input (Dao and Gu 2024)",
+    ),
 }
 
 

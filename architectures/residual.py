@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout
 
 from architectures.base import Encoder, check_dropout, eval_mode, typed_children
+from architectures.heads import NORM_EPSILON
 from architectures.initialisation import make_linear
 from architectures.limits import check_flag, check_layers, check_width
 from architectures.state import State, StateSpec
@@ -21,9 +22,6 @@ from architectures.trace import Trace
 
 Seen = dict[str, Any]
 """Fields of a `Trace` by name, which a mixer fills in while it computes. The field `maps` is a single map here."""
-
-NORM_EPSILON = 1e-5
-"""Added to the mean square that a norm divides by, so that steps of zeros have gradients of a moderate size."""
 
 
 class Mixer(nn.Module, ABC):

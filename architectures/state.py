@@ -159,6 +159,32 @@ class FoXState(NamedTuple):
     log_kept: Any
 
 
+class LinearAttentionState(NamedTuple):
+    """A block of linear attention: the sum S of the products of keys and values, with that of the keys at its end."""
+
+    S: Any
+
+
+class RetNetState(NamedTuple):
+    """A block of RetNet: the discounted sum S, its keys turned as the next step sees them."""
+
+    S: Any
+
+
+class MLSTMState(NamedTuple):
+    """A block of the mLSTM: S times e^{-m}, with the sum of the keys at its end, and the maximum m."""
+
+    S: Any
+    m: Any
+
+
+class Mamba2State(NamedTuple):
+    """A block of Mamba-2: S, and the last inputs of its convolution."""
+
+    S: Any
+    inputs: Any
+
+
 NAMED_STATES = (
     RNNState,
     LSTMState,
@@ -180,6 +206,10 @@ NAMED_STATES = (
     LevelState,
     TransformerState,
     FoXState,
+    LinearAttentionState,
+    RetNetState,
+    MLSTMState,
+    Mamba2State,
 )
 # Names and tensors alone, so that a checkpoint which holds them loads with weights only.
 torch.serialization.add_safe_globals(list(NAMED_STATES))

@@ -1,7 +1,7 @@
 """The Transformer, with positions or with gates that forget."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from architectures.base import state_dtype
@@ -92,7 +92,7 @@ class FoX(ResidualEncoder):
     constant and whose discount is f.
 
     Source: Lin et al. 2025, arXiv 2503.02130, section 3, equations 5 to 9, without the short convolutions and the
-    output gate of its "Pro" block. Biases b start at 0.
+    output gate of its "Pro" block. Biases b start at 1, as those of all forget gates here; in the authors' code at 0.
 
     Args:
         input_size: features a step.
@@ -184,6 +184,7 @@ class ForgettingMixer(Mixer):
         self.size, self.heads = size, heads
         self.qkv, self.out = make_linear(size, size, maps=3), make_linear(size, size)
         self.gate = make_linear(size, heads, bias=True)
+        nn.init.ones_(self.gate.bias)
 
     def forward(self, x: Tensor, state: State, seen: Seen | None = None) -> tuple[Tensor, State]:
         """Computes attention; `seen` gets the map, the average that it would be without queries, and q, k, v as gates.

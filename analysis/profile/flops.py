@@ -27,20 +27,25 @@ from architectures.grid_lstm import GridLSTM
 from architectures.gru import GRU
 from architectures.han import HAN
 from architectures.han_bidirectional import BidirectionalHAN
+from architectures.linear_attention import LinearAttentionMixer
 from architectures.lstm import LSTM
 from architectures.lstm_layernorm import LayerNormLSTM
 from architectures.lstm_mi import MultiplicativeLSTM
+from architectures.mamba2 import Mamba2Mixer
 from architectures.mingru import MinGRU
 from architectures.minlstm import MinLSTM
+from architectures.mlstm import MLSTMMixer
 from architectures.mrnn import MRNN
 from architectures.mut import MUT
 from architectures.rda import RDA
 from architectures.recurrent import RecurrentEncoder, RecurrentLayer
 from architectures.residual import Mixer, ResidualEncoder
+from architectures.retnet import RetentionMixer
 from architectures.rhn import RHN
 from architectures.rnn import RNN
 from architectures.rnn_attention import RNNAttention
 from architectures.rwa import RWA
+from architectures.short_convolution import TAPS
 from architectures.slstm import SLSTM
 from architectures.tcn import TCN
 from architectures.transformer import AttentionMixer, ForgettingMixer
@@ -272,6 +277,25 @@ def step_cost(forward: tuple[float, float], backward: tuple[float, float]) -> St
     return StepCost(forward=passes[0], backward=passes[1])
 
 
+def matrix_state_cost(mixer: Mixer, time: int) -> StepCost:
+    """Returns the cost of a state that is a matrix for each head, as a recurrence: it is written and read once a step.
+
+    Chunks do more products, and move the state once a chunk; both depend on their length, which is no property of the
+    architecture.
+    """
+    if isinstance(mixer, Mamba2Mixer):
+        state, keys, values = mixer.num_states * mixer.inner, 2 * mixer.num_states, mixer.inner
+        taps = TAPS * mixer.channels
+        convolution = step_cost((taps, 2 * mixer.channels), (2 * taps, 3 * mixer.channels))
+    else:
+        assert isinstance(mixer, LinearAttentionMixer | RetentionMixer | MLSTMMixer)
+        state, keys, values = mixer.size**2 // mixer.heads, 2 * mixer.size, mixer.size
+        convolution = StepCost(forward=NO_COST, backward=NO_COST)
+    # k v^T and q S forward; backward dS from q and dy, dq, dk and dv. The state and its adjoint go in and out.
+    numbers = keys + 2 * values + 2 * state
+    return convolution + step_cost((2 * state, numbers), (4 * state, 2 * numbers))
+
+
 NO_COST = PassCost(multiply_adds=0, numbers_moved=0)
 
 FORMULAS: Mapping[type[Encoder], Callable[[Encoder, int, int], StepCost | None]] = {
@@ -285,6 +309,7 @@ FORMULAS: Mapping[type[Encoder], Callable[[Encoder, int, int], StepCost | None]]
 MIXERS: Mapping[type[Mixer], Callable[[Mixer, int], StepCost]] = {
     AttentionMixer: attention_mixer_cost,
     ForgettingMixer: attention_mixer_cost,
+    **dict.fromkeys((LinearAttentionMixer, RetentionMixer, MLSTMMixer, Mamba2Mixer), matrix_state_cost),
 }
 
 

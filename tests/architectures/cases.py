@@ -27,7 +27,9 @@ STEPWISE = STACKED | {
 """The names whose layers PyTorch runs step by step."""
 ATTENTION = frozenset({"transformer", "fox"})
 """The names whose time grows with the square of the steps, and whose path is one hop a block."""
-RESIDUAL = ATTENTION
+LINEAR = frozenset({"linear-attention", "retnet", "mlstm", "mamba2"})
+"""The names whose state is a matrix that is kept and written, and whose steps are computed in chunks."""
+RESIDUAL = ATTENTION | LINEAR
 """The names that are stacks of residual blocks."""
 
 
@@ -146,6 +148,9 @@ def _residual() -> Iterator[Case]:
     yield Case(name="transformer", options=windows, field=7)
     yield Case(name="fox", options={"hidden_size": 6}, is_variant=False)
     yield Case(name="fox", options={"hidden_size": 4, "num_layers": 2, "feed": False})
+    for name in sorted(LINEAR):
+        yield Case(name=name, options={"hidden_size": 8, "num_heads": 2}, is_variant=False)
+        yield Case(name=name, options={"hidden_size": 6, "num_layers": 2, "feed": name == "mamba2"})
 
 
 CASES = (*_recurrent(), *_nested(), *_of_finite_reach(), *_residual())

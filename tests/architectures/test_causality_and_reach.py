@@ -72,8 +72,11 @@ def test_path_length_counts_hops_within_the_field_alone(case: Case) -> None:
         elif case.name == "rnn-attention":
             # Beyond the step itself the average is one hop more, whatever the lag.
             expected = [layers + min(lag, 1) for lag in lags]
-        elif case.name in ATTENTION:
+        elif case.name in {*ATTENTION, "linear-attention"}:
             expected = [layers] * len(lags)
+        elif case.name == "mamba2":
+            # A convolution of four taps in every block.
+            expected = [max(0, lag - 3 * layers) + layers for lag in lags]
         else:
             expected = [lag + layers for lag in lags]
     elif case.name == "tcn":

@@ -20,6 +20,7 @@ SIZES = {
     "reach": MAX_STEPS,
     "window": MAX_STEPS,
     "num_heads": MAX_WIDTH,
+    "num_states": MAX_WIDTH,
     "chrono": MAX_STEPS,
 }
 """Every option that is a size, with the largest value that is taken."""

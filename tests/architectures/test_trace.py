@@ -78,7 +78,7 @@ def test_a_trace_holds_the_architectures_quantities_and_nothing_else(case: Case)
     if case.name in RESIDUAL:
         # What a head keeps is a matrix, or keys and values, so that there is no content of its own.
         gated = set() if case.name == "transformer" else {"retention", "write"}
-    averaging = kind in ("rwa", "rda", "slstm", "fox") or case.name == "rnn-attention"
+    averaging = kind in ("rwa", "rda", "slstm", "fox", "mlstm") or case.name == "rnn-attention"
     logs = {"log_attention", "log_discount"} if averaging else set()
     residual = {"levels", "layers", "gates", *({"maps", "spacings"} if case.name in ATTENTION else ())}
     own = (

@@ -17,6 +17,8 @@ from tests.architectures.cases import (
     parametrize_cases,
 )
 from tests.architectures.definitions.common import split_layers
+from tests.architectures.definitions.han import rotate
+from tests.architectures.definitions.linear import unit_norm
 from tests.architectures.definitions.residual import add_feed, head_count, rms_norm
 
 TIME, CUT = 19, 6
@@ -38,7 +40,76 @@ def read_by_map(trace: Trace, weights: Tensor, block: Mapping[str, Tensor], case
     return read.flatten(2) @ block["mixer.out.weight"].T
 
 
-READS: Mapping[str, Callable[..., Tensor]] = {"transformer": read_by_map, "fox": read_by_map}
+def accumulate(trace: Trace, k: Tensor, q: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns what queries read of S_t = retention_t S_{t-1} + write_t k_t v_t^T and of the same sum of the keys alone,
+    (batch, time, heads, size) and (batch, time, heads, 1)."""
+    assert trace.retention is not None
+    assert trace.write is not None
+    S, z, read, total = torch.zeros(()), torch.zeros(()), [], []
+    for t in range(v.shape[1]):
+        kept, new = (part[:, t, :, None] for part in (trace.retention, trace.write))
+        S = kept[..., None] * S + new[..., None] * k[:, t, :, :, None] * v[:, t, :, None, :]
+        z = kept * z + new * k[:, t]
+        read.append((S * q[:, t, :, :, None]).sum(2))
+        total.append((z * q[:, t]).sum(2, keepdim=True))
+    return torch.stack(read, dim=1), torch.stack(total, dim=1)
+
+
+def split_gates(trace: Trace, case: Case, *names: str) -> list[Tensor]:
+    assert trace.gates is not None
+    return [heads(trace.gates[name], head_count(case.options)) for name in names]
+
+
+def read_linear(trace: Trace, weights: None, block: Mapping[str, Tensor], case: Case) -> Tensor:
+    """A sum over a sum of positive numbers."""
+    q, k, v = split_gates(trace, case, "q", "k", "v")
+    read, total = accumulate(trace, k, q, v)
+    return (read / (total + 1e-6)).flatten(2) @ block["mixer.out.weight"].T
+
+
+def read_retention(trace: Trace, weights: None, block: Mapping[str, Tensor], case: Case) -> Tensor:
+    """With keys and queries turned by their positions, then normalised and gated."""
+    q, k, v = split_gates(trace, case, "q", "k", "v")
+    steps = range(q.shape[1])
+    turned_q, turned_k = (
+        torch.stack([torch.stack([rotate(x[:, t, n], t) for n in range(x.shape[2])], dim=1) for t in steps], dim=1)
+        for x in (q, k)
+    )
+    read, _ = accumulate(trace, turned_k, turned_q, v)
+    gate = block["x"] @ block["mixer.gate.weight"].T
+    normed = unit_norm(read).flatten(2) * block["mixer.norm.weight"]
+    return (gate * gate.sigmoid() * normed) @ block["mixer.out.weight"].T
+
+
+def read_mlstm(trace: Trace, weights: None, block: Mapping[str, Tensor], case: Case) -> Tensor:
+    """Relative to the maximum m, and so is the 1 of the denominator."""
+    assert trace.gates is not None
+    q, k, v = split_gates(trace, case, "q", "k", "v")
+    read, total = accumulate(trace, k, q, v)
+    one = (-trace.gates["m"]).exp().unsqueeze(3)
+    normed = unit_norm(read / (torch.maximum(total.abs(), one) + 1e-6)).flatten(2) * block["mixer.norm.weight"]
+    gate = (block["x"] @ block["mixer.output_gate.weight"].T + block["mixer.output_gate.bias"]).sigmoid()
+    return (gate * normed) @ block["mixer.out.weight"].T
+
+
+def read_state_space(trace: Trace, weights: None, block: Mapping[str, Tensor], case: Case) -> Tensor:
+    """B is the key and C the query of all heads; what is not kept passes by with the weight D."""
+    assert trace.gates is not None
+    (u,), gates = split_gates(trace, case, "u"), trace.gates
+    B, C = (gates[name].unsqueeze(2).expand(*u.shape[:3], -1) for name in ("B", "C"))
+    read, _ = accumulate(trace, B, C, u)
+    y = (read + block["mixer.skip"].unsqueeze(1) * u).flatten(2) * gates["z"] * gates["z"].sigmoid()
+    return (unit_norm(y) * block["mixer.norm_weight"]) @ block["mixer.out.weight"].T
+
+
+READS: Mapping[str, Callable[..., Tensor]] = {
+    "transformer": read_by_map,
+    "fox": read_by_map,
+    "linear-attention": read_linear,
+    "retnet": read_retention,
+    "mlstm": read_mlstm,
+    "mamba2": read_state_space,
+}
 """What the mixer of each name adds to the stream, from its trace, its map if there is one, and its parameters."""
 
 
@@ -56,7 +127,8 @@ def test_every_level_follows_from_the_one_below_and_its_trace(case: Case) -> Non
     assert len(trace.levels) == len(blocks) + 1 == len(trace.layers) + 1
     assert_close(trace.levels[0], x @ parameters["project.weight"].T + parameters["project.bias"])
     for index, (block, layer, weights) in enumerate(zip(blocks, trace.layers, maps, strict=True)):
-        added = READS[case.name](layer, weights, block, case)
+        normed = rms_norm(trace.levels[index], block["mixer_norm.weight"])
+        added = READS[case.name](layer, weights, {**block, "x": normed}, case)
         assert_close(trace.levels[index + 1], add_feed(block, trace.levels[index] + added))
         assert layer.y is trace.levels[index + 1]
     assert_close(trace.y, rms_norm(trace.levels[-1], parameters["norm.weight"]))
