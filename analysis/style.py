@@ -135,6 +135,7 @@ LINE_STYLES: Mapping[str, LineStyle] = {
     "retnet": LineStyle(color="#1010f0", dash=DASH_DOT, marker="_", hollow=True),
     "mlstm": LineStyle(color="#1010f0", dash=LONG, marker="_", hollow=True),
     "mamba2": LineStyle(color="#1010f0", dash=SOLID, marker="_", hollow=True),
+    "gated-deltanet": LineStyle(color="#1010f0", dash=DASHED, marker="_", hollow=True),
 }
 """The architectures of the catalogue, in its order. Colors are far apart in CIELAB space, also for color-blind people,
 and have a contrast of 3:1 or more against white. Relatives of an architecture share its color, and differ in marker
@@ -152,7 +153,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "convolutional": ("tcn",),
     "attention": (
         *("rnn-attention", "han", "han-bidirectional", "transformer", "fox"),
-        *("linear-attention", "retnet", "mlstm", "mamba2"),
+        *("linear-attention", "retnet", "mlstm", "mamba2", "gated-deltanet"),
     ),
 }
 """The architectures of the catalogue by the mechanism that remembers. A new one has its place here, too."""

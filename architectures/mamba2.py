@@ -85,9 +85,7 @@ class Mamba2Mixer(Mixer):
         xavier_(self.project.weight, size, self.inner)
         self.convolution = ShortConvolution(self.channels)
         self.log_rate = nn.Parameter(torch.empty(heads).uniform_(1, LARGEST_RATE).log())
-        step = torch.empty(heads).uniform_(math.log(LEAST_STEP), math.log(LARGEST_STEP)).exp()
-        # The inverse of softplus.
-        self.step_bias = nn.Parameter(step + (-(-step).expm1()).log())
+        self.step_bias = nn.Parameter(draw_step_bias(heads))
         self.skip = nn.Parameter(torch.ones(heads))
         self.norm_weight = nn.Parameter(torch.ones(self.inner))
         self.out = make_linear(self.inner, size)
@@ -124,3 +122,10 @@ class Mamba2Mixer(Mixer):
     def state_size(self, time: int) -> int:
         """Returns the size of S and of three inputs of the convolution."""
         return self.num_states * self.inner + (TAPS - 1) * self.channels
+
+
+def draw_step_bias(heads: int) -> Tensor:
+    """Returns biases (heads,) whose softplus is log-uniform between the bounds of a step."""
+    step = torch.empty(heads).uniform_(math.log(LEAST_STEP), math.log(LARGEST_STEP)).exp()
+    # The inverse of softplus.
+    return step + (-(-step).expm1()).log()

@@ -178,6 +178,10 @@ ARCHITECTURES: Mapping[str, RegistryEntry] = {
         path="architectures.mamba2:Mamba2",
         summary="state space with steps that depend on the input (Dao and Gu 2024)",
     ),
+    "gated-deltanet": RegistryEntry(
+        path="architectures.gated_deltanet:GatedDeltaNet",
+        summary="memory that forgets, and erases what it overwrites (Yang et al. 2024)",
+    ),
 }
 
 

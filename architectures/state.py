@@ -185,6 +185,13 @@ class Mamba2State(NamedTuple):
     inputs: Any
 
 
+class GatedDeltaNetState(NamedTuple):
+    """A block of the gated DeltaNet: S, and the last inputs of its convolution."""
+
+    S: Any
+    inputs: Any
+
+
 NAMED_STATES = (
     RNNState,
     LSTMState,
@@ -210,6 +217,7 @@ NAMED_STATES = (
     RetNetState,
     MLSTMState,
     Mamba2State,
+    GatedDeltaNetState,
 )
 # Names and tensors alone, so that a checkpoint which holds them loads with weights only.
 torch.serialization.add_safe_globals(list(NAMED_STATES))

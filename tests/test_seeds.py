@@ -11,7 +11,9 @@ from workbench import tasks
 from workbench.cli.main import COMMANDS
 
 PAGE = Path(__file__).parent.parent / "docs/seeds.md"
-AFTER_THE_DOCUMENTS = frozenset({"slstm", "mingru", "minlstm", "fox", "linear-attention", "retnet", "mlstm", "mamba2"})
+AFTER_THE_DOCUMENTS = frozenset(
+    {"slstm", "mingru", "minlstm", "fox", "linear-attention", "retnet", "mlstm", "mamba2", "gated-deltanet"}
+)
 """Architectures of the catalogue that the documents do not have, nor anything that they stand for."""
 
 

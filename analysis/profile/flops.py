@@ -23,6 +23,7 @@ from architectures.base import Encoder, typed_children
 from architectures.bidirectional import Bidirectional
 from architectures.clockwork_rnn import ClockworkRNN
 from architectures.depth_gated_lstm import DepthGatedLSTM
+from architectures.gated_deltanet import DeltaMixer
 from architectures.grid_lstm import GridLSTM
 from architectures.gru import GRU
 from architectures.han import HAN
@@ -45,7 +46,7 @@ from architectures.rhn import RHN
 from architectures.rnn import RNN
 from architectures.rnn_attention import RNNAttention
 from architectures.rwa import RWA
-from architectures.short_convolution import TAPS
+from architectures.short_convolution import TAPS, ShortConvolution
 from architectures.slstm import SLSTM
 from architectures.tcn import TCN
 from architectures.transformer import AttentionMixer, ForgettingMixer
@@ -285,15 +286,14 @@ def matrix_state_cost(mixer: Mixer, time: int) -> StepCost:
     """
     if isinstance(mixer, Mamba2Mixer):
         state, keys, values = mixer.num_states * mixer.inner, 2 * mixer.num_states, mixer.inner
-        taps = TAPS * mixer.channels
-        convolution = step_cost((taps, 2 * mixer.channels), (2 * taps, 3 * mixer.channels))
     else:
-        assert isinstance(mixer, LinearAttentionMixer | RetentionMixer | MLSTMMixer)
-        state, keys, values = mixer.size**2 // mixer.heads, 2 * mixer.size, mixer.size
-        convolution = StepCost(forward=NO_COST, backward=NO_COST)
-    # k v^T and q S forward; backward dS from q and dy, dq, dk and dv. The state and its adjoint go in and out.
-    numbers = keys + 2 * values + 2 * state
-    return convolution + step_cost((2 * state, numbers), (4 * state, 2 * numbers))
+        assert isinstance(mixer, LinearAttentionMixer | RetentionMixer | MLSTMMixer | DeltaMixer)
+        state, keys, values = mixer.size * (mixer.size // mixer.heads), 2 * mixer.size, mixer.size
+    channels = next((len(part.weight[0]) for part in mixer.children() if isinstance(part, ShortConvolution)), 0)
+    convolution = step_cost((TAPS * channels, 2 * channels), (2 * TAPS * channels, 3 * channels))
+    # k v^T and q S forward, and k S that the delta rule takes out; backward two for each. The state goes in and out.
+    products, numbers = 3 if isinstance(mixer, DeltaMixer) else 2, keys + 2 * values + 2 * state
+    return convolution + step_cost((products * state, numbers), (2 * products * state, 2 * numbers))
 
 
 NO_COST = PassCost(multiply_adds=0, numbers_moved=0)
@@ -309,7 +309,7 @@ FORMULAS: Mapping[type[Encoder], Callable[[Encoder, int, int], StepCost | None]]
 MIXERS: Mapping[type[Mixer], Callable[[Mixer, int], StepCost]] = {
     AttentionMixer: attention_mixer_cost,
     ForgettingMixer: attention_mixer_cost,
-    **dict.fromkeys((LinearAttentionMixer, RetentionMixer, MLSTMMixer, Mamba2Mixer), matrix_state_cost),
+    **dict.fromkeys((LinearAttentionMixer, RetentionMixer, MLSTMMixer, Mamba2Mixer, DeltaMixer), matrix_state_cost),
 }
 
 

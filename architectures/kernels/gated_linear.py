@@ -67,19 +67,19 @@ def gated_linear_attention(q: Tensor, k: Tensor, v: Tensor, log_f: Tensor | None
     """
     S = _zeros(k, v) if start is None else start
     outputs = []
-    for part, steps in _parts(v.shape[1], k.shape[3]):
-        qs, ks, vs = (_chunks(x[:, part], steps) for x in (q, k, v))
+    for part, steps in split_steps(v.shape[1], k.shape[3]):
+        qs, ks, vs = (by_chunks(x[:, part], steps) for x in (q, k, v))
         F = _summed(log_f, part, steps)
         if F is None:
             weights, kept, written = torch.ones(steps, steps, dtype=v.dtype, device=v.device).tril(), None, vs
         else:
-            weights = _decay(F).exp()
+            weights = decay(F).exp()
             kept, last = F.exp().unsqueeze(-1), F[..., -1:]
             written = (last - F).exp().unsqueeze(-1) * vs
         scores = qs @ ks.transpose(-1, -2) * weights
         carry = None if F is None else F[..., -1].exp()
         before, S = _carry(ks.transpose(-1, -2) @ written, carry, S)
-        outputs.append(_steps(scores @ vs + (qs if kept is None else qs * kept) @ before))
+        outputs.append(by_steps(scores @ vs + (qs if kept is None else qs * kept) @ before))
     return Read(torch.cat(outputs, dim=1) if len(outputs) > 1 else outputs[0], S)
 
 
@@ -118,27 +118,27 @@ def stabilised_linear_attention(
     else:
         S, m = start
     outputs, maxima = [], []
-    for part, steps in _parts(v.shape[1], k.shape[3]):
-        qs, ks, vs = (_chunks(x[:, part], steps) for x in (q, k, v))
-        F, a = _summed(log_f, part, steps), _chunks(log_i[:, part], steps)
+    for part, steps in split_steps(v.shape[1], k.shape[3]):
+        qs, ks, vs = (by_chunks(x[:, part], steps) for x in (q, k, v))
+        F, a = _summed(log_f, part, steps), by_chunks(log_i[:, part], steps)
         assert F is not None
         with torch.no_grad():
             before_m, all_m, m = _running_maximum(F, a, m)
-        weights = (_decay(F) + a.unsqueeze(-2) - all_m.unsqueeze(-1)).exp()
+        weights = (decay(F) + a.unsqueeze(-2) - all_m.unsqueeze(-1)).exp()
         scores = qs @ ks.transpose(-1, -2) * weights
         kept = (before_m.unsqueeze(-1) + F - all_m).exp().unsqueeze(-1)
         after_m = all_m[..., -1]
         written = (F[..., -1:] - F + a - after_m.unsqueeze(-1)).exp().unsqueeze(-1) * vs
         carry = (F[..., -1] + before_m - after_m).exp()
         before, S = _carry(ks.transpose(-1, -2) @ written, carry, S)
-        outputs.append(_steps(scores @ vs + (qs * kept) @ before))
-        maxima.append(_steps(all_m))
+        outputs.append(by_steps(scores @ vs + (qs * kept) @ before))
+        maxima.append(by_steps(all_m))
     y, all_m = torch.cat(outputs, dim=1), torch.cat(maxima, dim=1)
     one = (-all_m).clamp_max(MAX_EXPONENT).exp().unsqueeze(3)
     return StabilisedRead(y[..., :-1] / (torch.maximum(y[..., -1:].abs(), one) + DENOMINATOR_EPSILON), S, m, all_m)
 
 
-def _parts(time: int, size: int) -> list[tuple[slice, int]]:
+def split_steps(time: int, size: int) -> list[tuple[slice, int]]:
     """Returns the steps that fill chunks and the length of these, then what is left, one chunk of its own."""
     steps = CHUNK if size >= SMALL_CHUNK else SMALL_CHUNK
     full = time - time % steps
@@ -146,13 +146,13 @@ def _parts(time: int, size: int) -> list[tuple[slice, int]]:
     return [*parts, (slice(full, time), time - full)] if full < time else parts
 
 
-def _chunks(x: Tensor, steps: int) -> Tensor:
+def by_chunks(x: Tensor, steps: int) -> Tensor:
     """(batch, time, heads, ...) -> (batch, chunks, heads, steps, ...)."""
     chunks: Tensor = x.unflatten(1, (-1, steps)).transpose(2, 3)
     return chunks
 
 
-def _steps(x: Tensor) -> Tensor:
+def by_steps(x: Tensor) -> Tensor:
     """(batch, chunks, heads, steps, ...) -> (batch, time, heads, ...)."""
     steps: Tensor = x.transpose(2, 3).flatten(1, 2)
     return steps
@@ -164,10 +164,10 @@ def _summed(log_f: Tensor | None, part: slice, steps: int) -> Tensor | None:
         return None
     if log_f.ndim == 1:
         return log_f.view(1, 1, -1, 1) * torch.arange(1, steps + 1, dtype=log_f.dtype, device=log_f.device)
-    return _chunks(log_f[:, part], steps).cumsum(-1)
+    return by_chunks(log_f[:, part], steps).cumsum(-1)
 
 
-def _decay(F: Tensor) -> Tensor:
+def decay(F: Tensor) -> Tensor:
     """Returns F_t - F_s for s <= t, else -inf: (..., steps, steps)."""
     later = torch.ones(F.shape[-1], F.shape[-1], dtype=torch.bool, device=F.device).triu(1)
     return (F.unsqueeze(-1) - F.unsqueeze(-2)).masked_fill(later, -torch.inf)

@@ -27,7 +27,7 @@ STEPWISE = STACKED | {
 """The names whose layers PyTorch runs step by step."""
 ATTENTION = frozenset({"transformer", "fox"})
 """The names whose time grows with the square of the steps, and whose path is one hop a block."""
-LINEAR = frozenset({"linear-attention", "retnet", "mlstm", "mamba2"})
+LINEAR = frozenset({"linear-attention", "retnet", "mlstm", "mamba2", "gated-deltanet"})
 """The names whose state is a matrix that is kept and written, and whose steps are computed in chunks."""
 RESIDUAL = ATTENTION | LINEAR
 """The names that are stacks of residual blocks."""
@@ -151,6 +151,7 @@ def _residual() -> Iterator[Case]:
     for name in sorted(LINEAR):
         yield Case(name=name, options={"hidden_size": 8, "num_heads": 2}, is_variant=False)
         yield Case(name=name, options={"hidden_size": 6, "num_layers": 2, "feed": name == "mamba2"})
+    yield Case(name="gated-deltanet", options={"hidden_size": 8, "negative": True})
 
 
 CASES = (*_recurrent(), *_nested(), *_of_finite_reach(), *_residual())

@@ -74,7 +74,7 @@ def test_path_length_counts_hops_within_the_field_alone(case: Case) -> None:
             expected = [layers + min(lag, 1) for lag in lags]
         elif case.name in {*ATTENTION, "linear-attention"}:
             expected = [layers] * len(lags)
-        elif case.name == "mamba2":
+        elif case.name in ("mamba2", "gated-deltanet"):
             # A convolution of four taps in every block.
             expected = [max(0, lag - 3 * layers) + layers for lag in lags]
         else:

@@ -113,7 +113,8 @@ def test_a_search_space_is_plain_data(name: str, time: int) -> None:
         ("tcn", {"kernel_size", "dropout"}),
         ("han", {"num_layers", "dropout"}),
         ("han-bidirectional", {"num_layers", "dropout"}),
-        *((name, {"num_layers", "dropout"}) for name in sorted(RESIDUAL)),
+        *((name, {"num_layers", "dropout"}) for name in sorted(RESIDUAL - {"gated-deltanet"})),
+        ("gated-deltanet", {"num_layers", "dropout", "negative"}),
     ],
 )
 def test_searched_options(name: str, searched: set[str]) -> None:

@@ -102,6 +102,22 @@ def read_state_space(trace: Trace, weights: None, block: Mapping[str, Tensor], c
     return (unit_norm(y) * block["mixer.norm_weight"]) @ block["mixer.out.weight"].T
 
 
+def read_delta_rule(trace: Trace, weights: None, block: Mapping[str, Tensor], case: Case) -> Tensor:
+    """A step erases what it overwrites, so that what is kept depends on the direction."""
+    assert trace.retention is not None
+    assert trace.write is not None
+    q, k, v = split_gates(trace, case, "q", "k", "v")
+    S, read = torch.zeros((*k.shape[:1], *k.shape[2:], v.shape[3]), dtype=v.dtype), []
+    for t in range(v.shape[1]):
+        kept, b = (part[:, t, :, None, None] for part in (trace.retention, trace.write))
+        held = torch.einsum("bhkv,bhk->bhv", S, k[:, t]).unsqueeze(2)
+        S = kept * (S - b * k[:, t].unsqueeze(3) * held) + b * k[:, t].unsqueeze(3) * v[:, t].unsqueeze(2)
+        read.append(torch.einsum("bhkv,bhk->bhv", S, q[:, t]))
+    gate = block["x"] @ block["mixer.gate.weight"].T
+    normed = unit_norm(torch.stack(read, dim=1)).flatten(2) * block["mixer.norm.weight"]
+    return (gate * gate.sigmoid() * normed) @ block["mixer.out.weight"].T
+
+
 READS: Mapping[str, Callable[..., Tensor]] = {
     "transformer": read_by_map,
     "fox": read_by_map,
@@ -109,6 +125,7 @@ READS: Mapping[str, Callable[..., Tensor]] = {
     "retnet": read_retention,
     "mlstm": read_mlstm,
     "mamba2": read_state_space,
+    "gated-deltanet": read_delta_rule,
 }
 """What the mixer of each name adds to the stream, from its trace, its map if there is one, and its parameters."""
 

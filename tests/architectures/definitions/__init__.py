@@ -16,7 +16,7 @@ from tests.architectures.definitions.averaging import rda, rwa
 from tests.architectures.definitions.gru import gru
 from tests.architectures.definitions.han import han
 from tests.architectures.definitions.han_bidirectional import han_bidirectional
-from tests.architectures.definitions.linear import linear_attention, mamba2, mlstm, retnet
+from tests.architectures.definitions.linear import gated_deltanet, linear_attention, mamba2, mlstm, retnet
 from tests.architectures.definitions.lstm import lstm
 from tests.architectures.definitions.lstm_relatives import depth_gated_lstm, grid_lstm, layernorm_lstm, mi_lstm
 from tests.architectures.definitions.mut import mut
@@ -62,4 +62,5 @@ DEFINITIONS: Mapping[str, Definition] = {
     "retnet": retnet,
     "mlstm": mlstm,
     "mamba2": mamba2,
+    "gated-deltanet": gated_deltanet,
 }

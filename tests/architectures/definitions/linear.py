@@ -34,6 +34,13 @@ def mamba2(parameters: Mapping[str, Tensor], x: Tensor, options: Mapping[str, An
     return residual_stack(mamba2_mixer, parameters, x, options, lengths)
 
 
+def gated_deltanet(
+    parameters: Mapping[str, Tensor], x: Tensor, options: Mapping[str, Any], lengths: list[int]
+) -> Tensor:
+    """S = a (I - b k k^T) S + b k v^T, with k of unit length (Yang et al. 2024, eq. 10)."""
+    return residual_stack(delta_mixer, parameters, x, options, lengths)
+
+
 def linear_attention_mixer(parameters: Mapping[str, Tensor], x: Tensor, options: Mapping[str, Any]) -> Tensor:
     heads = []
     for q, k, v in qkv_heads(parameters, x, head_count(options)):
@@ -98,6 +105,25 @@ def mamba2_mixer(parameters: Mapping[str, Tensor], x: Tensor, options: Mapping[s
         heads.append(torch.stack(steps, dim=1))
     gated = torch.cat(heads, dim=2) * z * torch.sigmoid(z)
     return (unit_norm(gated) * parameters["norm_weight"]) @ parameters["out.weight"].T
+
+
+def delta_mixer(parameters: Mapping[str, Tensor], x: Tensor, options: Mapping[str, Any]) -> Tensor:
+    count, heads = head_count(options), []
+    convolved = short_convolution(parameters, "convolution", x @ parameters["qkv.weight"].T)
+    rates = x @ parameters["rates.weight"].T
+    for n, (q, k, v) in enumerate(zip(*(split_heads(part, count) for part in convolved.chunk(3, dim=2)), strict=True)):
+        S, steps = matrix(k, v), []
+        for t in range(x.shape[1]):
+            query, key = (part[:, t] / torch.sqrt(part[:, t].square().sum(1, keepdim=True) + 1e-6) for part in (q, k))
+            dt = torch.log1p(torch.exp(rates[:, t, n] + parameters["step_bias"][n]))
+            a = torch.exp(-parameters["log_rate"][n].exp() * dt).view(-1, 1, 1)
+            b = torch.sigmoid(rates[:, t, count + n]).view(-1, 1, 1) * (2 if options.get("negative") else 1)
+            S = a * (S - b * outer(key, read(S, key))) + b * outer(key, v[:, t])
+            steps.append(unit_norm(read(S, query) / math.sqrt(k.shape[2])))
+        heads.append(torch.stack(steps, dim=1))
+    gate = x @ parameters["gate.weight"].T
+    normed = torch.cat(heads, dim=2) * parameters["norm.weight"]
+    return (gate * torch.sigmoid(gate) * normed) @ parameters["out.weight"].T
 
 
 def short_convolution(parameters: Mapping[str, Tensor], name: str, x: Tensor) -> Tensor:
