@@ -13,6 +13,7 @@ from architectures.initialisation import make_linear
 from architectures.kernels.delta_rule import gated_delta_rule
 from architectures.limits import check_flag
 from architectures.mamba2 import LARGEST_RATE, draw_step_bias
+from architectures.parameter_rules import ParameterRule
 from architectures.precision import at_least_single, full_precision
 from architectures.residual import Mixer, ResidualEncoder, Seen
 from architectures.short_convolution import TAPS, ShortConvolution
@@ -34,8 +35,8 @@ class GatedDeltaNet(ResidualEncoder):
     back with the other sign, which a recurrence needs to count modulo two.
 
     Source: Yang et al. 2024, arXiv 2412.06464, section 3, equation 10 and figure 1; `negative` is Grazzi et al. 2024,
-    arXiv 2411.12537, section 4. At the start A and the steps are drawn as those of Mamba-2, and values have the width
-    of keys.
+    arXiv 2411.12537, section 4. At the start A and the steps are drawn as those of Mamba-2, without weight decay as
+    there, and values have the width of keys.
 
     Args:
         input_size: features a step.
@@ -94,6 +95,7 @@ class DeltaMixer(Mixer):
         self.log_rate = nn.Parameter(torch.empty(heads).uniform_(1, LARGEST_RATE).log())
         self.step_bias = nn.Parameter(draw_step_bias(heads))
         self.norm, self.out = HeadNorm(size), make_linear(size, size)
+        self.parameter_rules = dict.fromkeys(("log_rate", "step_bias"), ParameterRule(decay=False))
 
     def forward(self, x: Tensor, state: State, seen: Seen | None = None) -> tuple[Tensor, State]:
         """Runs the delta rule; `seen` gets a and b as retention and write, by head, and q, k, v as gates.

@@ -11,6 +11,7 @@ from architectures.heads import NORM_EPSILON, choose_heads
 from architectures.initialisation import make_linear, xavier_
 from architectures.kernels.gated_linear import gated_linear_attention
 from architectures.limits import check_width
+from architectures.parameter_rules import ParameterRule
 from architectures.precision import at_least_single, full_precision
 from architectures.residual import Mixer, ResidualEncoder, Seen
 from architectures.short_convolution import TAPS, ShortConvolution
@@ -34,7 +35,8 @@ class Mamba2(ResidualEncoder):
     stream. B is the key, C the query, and the step both writes and forgets.
 
     Source: Dao and Gu 2024, arXiv 2405.21060, section 7 and figure 6 (the parallel block), with equation 16. At the
-    start A is uniform from 1 to 16, the steps are log-uniform from 0.001 to 0.1, and D is 1.
+    start A is uniform from 1 to 16, the steps are log-uniform from 0.001 to 0.1, and D is 1; weight decay leaves these
+    as they are.
 
     Args:
         input_size: features a step.
@@ -89,6 +91,8 @@ class Mamba2Mixer(Mixer):
         self.skip = nn.Parameter(torch.ones(heads))
         self.norm_weight = nn.Parameter(torch.ones(self.inner))
         self.out = make_linear(self.inner, size)
+        # As in the authors' code: decay would drive rates and steps to those of other spans.
+        self.parameter_rules = dict.fromkeys(("log_rate", "step_bias", "skip"), ParameterRule(decay=False))
 
     def forward(self, x: Tensor, state: State, seen: Seen | None = None) -> tuple[Tensor, State]:
         """Runs the state space; `seen` gets e^{-A dt} and dt as retention and write, by head, and the rest as gates."""
