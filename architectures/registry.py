@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from architectures.family import FAMILY, FamilyRow
 from architectures.limits import quote
 from architectures.option_values import read_values
 from architectures.suggest import did_you_mean
@@ -31,6 +32,8 @@ class RegistryEntry:
     later: Mapping[str, Any] = field(default_factory=dict)
     """Options that came after the first results, with the values that these stand for; configurations leave them out
     where they have them, so that results from before keep their identity."""
+    family: FamilyRow | None = None
+    """How it keeps and weighs its past, if it is a relative of the RDA."""
 
 
 LSTM_PARTS: Mapping[str, Any] = {
@@ -52,6 +55,7 @@ ARCHITECTURES: Mapping[str, RegistryEntry] = {
         path="architectures.lstm:LSTM",
         summary="long short-term memory with forget gate (Gers et al. 2000)",
         later={**LSTM_PARTS, **ZONEOUT, "zoneout_cell": 0.0},
+        family=FAMILY["lstm"],
     ),
     "lstm-peephole": RegistryEntry(
         path="architectures.lstm:LSTM",
@@ -83,6 +87,7 @@ ARCHITECTURES: Mapping[str, RegistryEntry] = {
         # The bias of its update gate started at 0.
         revision=2,
         later={"reset": "behind", **ZONEOUT},
+        family=FAMILY["gru"],
     ),
     **{
         f"mut{variant}": RegistryEntry(
@@ -101,12 +106,16 @@ ARCHITECTURES: Mapping[str, RegistryEntry] = {
         summary="recurrent network in modules of different speed (Koutnik et al. 2014)",
     ),
     "rwa": RegistryEntry(
-        path="architectures.rwa:RWA", summary="recurrent weighted average (Ostmeyer and Cowell 2017)", later=ZONEOUT
+        path="architectures.rwa:RWA",
+        summary="recurrent weighted average (Ostmeyer and Cowell 2017)",
+        later=ZONEOUT,
+        family=FAMILY["rwa"],
     ),
     "rda": RegistryEntry(
         path="architectures.rda:RDA",
         summary="recurrent discounted attention (Maginnis and Richemond 2017)",
         later=ZONEOUT,
+        family=FAMILY["rda"],
     ),
     "rda-exp-tanh": RegistryEntry(
         path="architectures.rda:RDA",
@@ -121,18 +130,25 @@ ARCHITECTURES: Mapping[str, RegistryEntry] = {
         later=ZONEOUT,
     ),
     "slstm": RegistryEntry(
-        path="architectures.slstm:SLSTM", summary="LSTM with exponential gates and a normaliser (Beck et al. 2024)"
+        path="architectures.slstm:SLSTM",
+        summary="LSTM with exponential gates and a normaliser (Beck et al. 2024)",
+        family=FAMILY["slstm"],
     ),
     "mingru": RegistryEntry(
-        path="architectures.mingru:MinGRU", summary="GRU whose gate sees the input alone (Feng et al. 2024)"
+        path="architectures.mingru:MinGRU",
+        summary="GRU whose gate sees the input alone (Feng et al. 2024)",
+        family=FAMILY["mingru"],
     ),
     "minlstm": RegistryEntry(
-        path="architectures.minlstm:MinLSTM", summary="LSTM whose gates see the input alone (Feng et al. 2024)"
+        path="architectures.minlstm:MinLSTM",
+        summary="LSTM whose gates see the input alone (Feng et al. 2024)",
+        family=FAMILY["minlstm"],
     ),
     "rnn-attention": RegistryEntry(
         path="architectures.rnn_attention:RNNAttention",
         summary="attention over the outputs of a recurrent encoder (Ostmeyer 2017; Feng et al. 2024)",
         looks_ahead={"context": "whole"},
+        family=FAMILY["rnn-attention"],
     ),
     "bidirectional": RegistryEntry(
         path="architectures.bidirectional:Bidirectional",
@@ -157,30 +173,37 @@ ARCHITECTURES: Mapping[str, RegistryEntry] = {
     "transformer": RegistryEntry(
         path="architectures.transformer:Transformer",
         summary="causal Transformer with rotary positions, over all steps or a window (Vaswani et al. 2017)",
+        family=FAMILY["transformer"],
     ),
     "fox": RegistryEntry(
         path="architectures.transformer:FoX",
         summary="forgetting transformer: attention with forget gates (Lin et al. 2025)",
+        family=FAMILY["fox"],
     ),
     "linear-attention": RegistryEntry(
         path="architectures.linear_attention:LinearAttention",
         summary="attention whose weights are products, so that its state is a sum (Katharopoulos et al. 2020)",
+        family=FAMILY["linear-attention"],
     ),
     "retnet": RegistryEntry(
         path="architectures.retnet:RetNet",
         summary="linear attention with positions and constant discounts (Sun et al. 2023)",
+        family=FAMILY["retnet"],
     ),
     "mlstm": RegistryEntry(
         path="architectures.mlstm:MLSTM",
         summary="LSTM with a matrix for a memory and exponential gates (Beck et al. 2024)",
+        family=FAMILY["mlstm"],
     ),
     "mamba2": RegistryEntry(
         path="architectures.mamba2:Mamba2",
         summary="state space with steps that depend on the input (Dao and Gu 2024)",
+        family=FAMILY["mamba2"],
     ),
     "gated-deltanet": RegistryEntry(
         path="architectures.gated_deltanet:GatedDeltaNet",
         summary="memory that forgets, and erases what it overwrites (Yang et al. 2024)",
+        family=FAMILY["gated-deltanet"],
     ),
 }
 

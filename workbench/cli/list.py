@@ -4,11 +4,12 @@ import inspect
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import MISSING
+from dataclasses import MISSING, fields
 from inspect import Parameter
 from typing import Any
 
 import architectures
+from architectures.family import FamilyRow
 from architectures.parameter_rules import describe_rules, find_rules
 from architectures.registry import ARCHITECTURES, load_encoder_class
 from architectures.suggest import did_you_mean
@@ -21,8 +22,13 @@ from workbench.tasks.file_names import handle, is_file
 DESCRIPTION = "Show every architecture and every task; with a name, what it is and which options it takes."
 SHOWN_WIDTH = 8
 """Width of the encoder whose parameters are looked at."""
+FAMILY_LEGEND = (
+    "What is read at step t weighs step i with its weight, times all that was kept since, over a normaliser.",
+    "H units, N heads of D units, S states; state and path are those of a layer.",
+)
 EXAMPLES = """examples:
   workbench list
+  workbench list --family
   workbench list rda
   workbench list addition
 """
@@ -30,8 +36,11 @@ EXAMPLES = """examples:
 
 def main(arguments: list[str]) -> int:
     """Runs the command; returns the exit status."""
-    name = build_parser().parse_args(arguments).name
-    print(list_all() if name is None else describe(name))
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if options.family and options.name is not None:
+        parser.error(f"--family lists all relatives of the RDA; leave out {options.name}")
+    print(list_family() if options.family else list_all() if options.name is None else describe(options.name))
     return 0
 
 
@@ -39,7 +48,25 @@ def build_parser() -> Parser:
     """Returns the parser of the command."""
     parser = Parser(prog="workbench list", description=DESCRIPTION, examples=EXAMPLES)
     parser.add_argument("name", nargs="?", default=None, type=str, help="one of them", metavar="NAME")
+    parser.add_argument(
+        "--family",
+        action="store_true",
+        help="the relatives of the RDA: what each keeps of its past, and how it reads it",
+    )
     return parser
+
+
+def list_family() -> str:
+    """Returns a table of the relatives of the RDA, by year."""
+    rows = sorted(
+        ((entry.family.year, name, entry.family) for name, entry in ARCHITECTURES.items() if entry.family is not None),
+        key=lambda row: row[:2],
+    )
+    columns = [field.name for field in fields(FamilyRow)]
+    table = [["name", *columns], *([name, *(str(getattr(row, key)) for key in columns)] for _, name, row in rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in table]
+    return "\n".join(line.rstrip() for line in [*lines, "", *FAMILY_LEGEND])
 
 
 def list_all() -> str:
