@@ -9,7 +9,15 @@ import architectures
 from architectures.registry import get_entry, load_encoder_class
 from architectures.suggest import did_you_mean
 from sweeps.distributions import NO_VALUE, Condition, find_value, read_condition, read_domain
-from sweeps.setting_names import Match, check_searchable, find_setting, has_setting, list_settings, settings_by_name
+from sweeps.setting_names import (
+    ALL_ARCHITECTURES,
+    Match,
+    check_searchable,
+    find_setting,
+    has_setting,
+    list_settings,
+    settings_by_name,
+)
 from workbench.config import Optimization
 from workbench.custom_parts import user_errors
 from workbench.errors import UserError
@@ -24,8 +32,6 @@ OPTIMIZATION_SPACE: Mapping[str, Any] = {
 """Settings of the optimization that are searched for every architecture."""
 HIDDEN_SIZE_SPACE: Mapping[str, Any] = {"low": 16, "high": 128, "log": True}
 """Units, from a quarter of the workbench's default to twice it."""
-ALL_ARCHITECTURES = "all"
-"""Section of a sweep's space that holds the changes for all architectures."""
 
 
 def study_space(

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sweeps.local_launcher import REPORT_SECONDS, TrialEvent
+from sweeps.method_names import SearchObjects
 from sweeps.objective import WorkerUnusableError
-from sweeps.search_methods import SearchObjects
 from sweeps.worker import TrialListener, TrialWorker, WorkerConfig
 from workbench.config import Experiment
 from workbench.errors import UserError

@@ -1,20 +1,21 @@
 """What trials are judged by: a metric of the validation set, and whether more of it is better."""
 
 from collections.abc import Mapping
-from typing import get_args
-
-import torch
+from typing import TYPE_CHECKING, get_args
 
 from architectures.suggest import did_you_mean
 from workbench.custom_parts import user_errors
 from workbench.errors import UserError
-from workbench.seeding import CPU, seeded_apart
 from workbench.study_files import Direction
-from workbench.tasks import Task
 from workbench.validation import check_choice
+
+if TYPE_CHECKING:
+    from workbench.tasks import Task
 
 LOSS = "val/loss"
 """The metric unless another one is named."""
+OBJECTIVES = (("loss",), ("loss", "seconds"), ("loss", "parameters"))
+"""Objectives that a study may have, beside any single metric of the validation set."""
 PREFIX = "val/"
 CONVENTIONAL: Mapping[str, Direction] = {
     "loss": "minimize",
@@ -34,7 +35,7 @@ CONVENTIONAL: Mapping[str, Direction] = {
 """Directions of metrics that have these names in every field; a task may say otherwise (`Task.directions`)."""
 
 
-def metric_names(task: Task, name: str) -> tuple[str, ...]:
+def metric_names(task: "Task", name: str) -> tuple[str, ...]:
     """Returns the names of a task's metrics, the loss first, found from two of its validation examples.
 
     Args:
@@ -44,6 +45,10 @@ def metric_names(task: Task, name: str) -> tuple[str, ...]:
     Raises:
         UserError: if the task cannot compute them.
     """
+    import torch
+
+    from workbench.seeding import CPU, seeded_apart
+
     with user_errors(f"task {name}"), seeded_apart("fixed", "validation"), torch.no_grad():
         batch = task.fixed("validation", 2, CPU)
         target = batch.target
@@ -67,7 +72,7 @@ def check_metric(metric: str, direction: str | None) -> str:
     return metric.removeprefix(PREFIX)
 
 
-def find_direction(task: Task, name: str, metric: str, given: str | None) -> Direction:
+def find_direction(task: "Task", name: str, metric: str, given: str | None) -> Direction:
     """Returns whether less or more of a metric is better.
 
     Args:
@@ -98,7 +103,7 @@ def find_direction(task: Task, name: str, metric: str, given: str | None) -> Dir
     return known or ("minimize" if given == "minimize" else "maximize")
 
 
-def known_direction(task: Task, metric: str) -> Direction | None:
+def known_direction(task: "Task", metric: str) -> Direction | None:
     """Returns the direction that the task states, that its criterion implies, or that is the convention."""
     if metric in task.directions:
         return task.directions[metric]

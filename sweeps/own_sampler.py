@@ -20,8 +20,9 @@ from optuna.samplers._lazy_random_state import LazyRandomState
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from sweeps.method_names import SearchObjects, is_object, is_short
 from sweeps.samplers import make_pruner, sampler_view, study_seed, trial_seed
-from sweeps.search_methods import SearchObjects, build_method, is_object, is_short
+from sweeps.search_methods import build_method
 from sweeps.storage_retry import STORAGE_ERRORS
 from sweeps.studies import LoadedStudy
 from sweeps.study_spec import StudySpec

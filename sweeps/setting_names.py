@@ -19,6 +19,8 @@ Match = Literal["none", "width", "parameters", "state"]
 """Widths are free (`none`), the same for all architectures, or solved so that numbers of parameters, or sizes of the
 state, are equal."""
 
+ALL_ARCHITECTURES = "all"
+"""Section of a sweep's space that holds the changes for all architectures."""
 SET_BY_TASK = dict.fromkeys(("input_size", "reach"), "it follows from the task")
 SAME_FOR_ALL_TRIALS = {
     **{field.name: "the budget is the same for every trial" for field in fields(Budget)},

@@ -12,9 +12,10 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from architectures.suggest import did_you_mean
+from sweeps.method_names import is_short
 from sweeps.samplers import SlotSampler, make_pruner
-from sweeps.search_methods import is_short
 from sweeps.study_spec import StudySpec
+from sweeps.sweep import MAX_TRIALS
 from sweeps.trial_budget import SlotOrderedStudy
 from workbench.config import TUNING_SEED
 from workbench.errors import UserError
@@ -23,8 +24,6 @@ from workbench.validation import check_int
 SPEC, NUM_TRIALS, VERSIONS, DEFAULT_IDENTITY = "spec", "asked", "versions", "default_identity"
 """User attributes of a study, as they are stored: its settings, its number of finished trials, library versions, and
 the identity of its default configuration, if custom code is needed to compute it."""
-MAX_TRIALS = 10_000
-"""Trials that a study may have at most; all slots are put into the store before the first trial starts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

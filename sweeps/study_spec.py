@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from sweeps.search_methods import SearchMethod, build_method, check_method_name, is_object, method_source
+from sweeps.method_names import check_method_name, is_object
+from sweeps.metrics import OBJECTIVES
+from sweeps.search_methods import SearchMethod, build_method, method_source
 from sweeps.search_space import SearchSpace, check_corners
 from sweeps.setting_names import Match, normalize_options, settings_by_name
 from workbench.config import Budget, Experiment, Numerics, Optimization, Part
@@ -19,8 +21,6 @@ from workbench.validation import check_choice, check_int, from_mapping
 if TYPE_CHECKING:
     from workbench.tasks import Task
 
-OBJECTIVES = (("loss",), ("loss", "seconds"), ("loss", "parameters"))
-"""Objectives that a study may have, beside any single metric of the validation set."""
 CHANGE_REMEDY = "put it back, or begin another study (--name)"
 
 

@@ -3,18 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Self
-
-from optuna.pruners import BasePruner
-from optuna.samplers import BaseSampler
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from architectures.limits import quote
-from sweeps.default_space import ALL_ARCHITECTURES, check_shared_changes, study_space
-from sweeps.metrics import LOSS, check_metric, find_direction
-from sweeps.search_methods import SearchObjects, check_method_name, is_object, method_name, method_source
-from sweeps.setting_names import Match
-from sweeps.studies import MAX_TRIALS
-from sweeps.study_spec import OBJECTIVES, StudySpec
+from sweeps.method_names import SearchObjects, check_method_name, is_object, method_name
+from sweeps.metrics import LOSS, OBJECTIVES, check_metric, find_direction
+from sweeps.setting_names import ALL_ARCHITECTURES, Match
 from workbench.config import TUNING_SEED, Budget, Numerics, Optimization
 from workbench.custom_parts import user_errors
 from workbench.errors import UserError
@@ -23,10 +17,18 @@ from workbench.resolve import resolve_architecture, resolve_task
 from workbench.seeds import MAX_SEED
 from workbench.size_matching import SIZE_OPTIONS, choose_target, count_size
 from workbench.study_files import Direction
-from workbench.tasks import Task
 from workbench.tasks.file_names import short_name
 from workbench.validation import check_choice, check_int, check_size
 
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
+
+    from sweeps.study_spec import StudySpec
+    from workbench.tasks import Task
+
+MAX_TRIALS = 10_000
+"""Trials that a study may have at most; all slots are put into the store before the first trial starts."""
 ObjectiveName = Literal["loss", "seconds", "parameters"]
 NAME_PATTERN = re.compile(r"(?![. ]+$)[\w.-]+( [\w.-]+)*")
 """A sweep's name is a part of its studies' names, and so a folder; dots alone would name another folder."""
@@ -72,11 +74,11 @@ class Sweep:
     metric: str = LOSS
     direction: Direction | None = None
     objectives: tuple[str, ...] = ("loss",)
-    sampler: str | BaseSampler = "tpe"
+    sampler: "str | BaseSampler" = "tpe"
     sampler_options: Mapping[str, Any] = field(default_factory=dict)
     startup_trials: int = 10
     sampler_seed: int = 0
-    pruner: str | BasePruner | None = None
+    pruner: "str | BasePruner | None" = None
     pruner_options: Mapping[str, Any] = field(default_factory=dict)
     hidden_size: int = 64
     match: Match = "none"
@@ -148,12 +150,17 @@ class Sweep:
     def _study_name(self, task: str, architecture: str) -> str:
         return "/".join(part for part in (self.name, short_name(task), architecture) if part)
 
-    def specs(self) -> list[StudySpec]:
+    def specs(self) -> "list[StudySpec]":
         """Returns the complete specifications of the studies, by task and architecture.
 
         Raises:
             UserError: if a name, an option, a metric or a space is invalid.
         """
+        # Imported only now, as they need Optuna: the options of a sweep are shown and checked without it.
+        from sweeps.default_space import check_shared_changes, study_space
+        from sweeps.search_methods import method_source
+        from sweeps.study_spec import StudySpec
+
         sampler, pruner = method_name("sampler", self.sampler), self.pruner_name
         for kind, name, given in (("sampler", sampler, self.sampler), ("pruner", pruner, self.pruner)):
             if is_object(name) and isinstance(given, str):
@@ -217,7 +224,7 @@ class Sweep:
                 )
         return specs
 
-    def _find_target(self, task: Task, embedding_size: int | None) -> int | None:
+    def _find_target(self, task: "Task", embedding_size: int | None) -> int | None:
         """Returns the size that every architecture has to have; `None` if none is matched."""
         given = choose_target(self.match, self.parameters, self.state_size)
         if self.match not in SIZE_OPTIONS or given is not None:

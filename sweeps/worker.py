@@ -16,6 +16,7 @@ import optuna
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
+from sweeps.method_names import SearchObjects
 from sweeps.objective import (
     DuplicateTrialError,
     FailedTrialError,
@@ -25,7 +26,6 @@ from sweeps.objective import (
     WorkerUnusableError,
 )
 from sweeps.own_sampler import equip
-from sweeps.search_methods import SearchObjects
 from sweeps.search_space import SearchSpace
 from sweeps.storage import QueueEmptyError, connect
 from sweeps.storage_retry import with_retries

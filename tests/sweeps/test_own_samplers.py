@@ -11,8 +11,8 @@ from optuna.trial import TrialState
 
 from sweeps import objective as objective_module
 from sweeps.in_process_launcher import InProcessLauncher, unpicklable
+from sweeps.method_names import SearchObjects
 from sweeps.own_sampler import OwnSampler, equip
-from sweeps.search_methods import SearchObjects
 from sweeps.storage import connect
 from sweeps.studies import create_studies, load_studies
 from sweeps.sweep import Sweep

@@ -254,7 +254,7 @@ def test_a_worker_command_is_as_many_workers_as_its_help_says(sweep_copy, monkey
         def run(self):
             return
 
-    monkeypatch.setattr("workbench.cli.sweep.worker.LocalLauncher", Launcher)
+    monkeypatch.setattr("sweeps.local_launcher.LocalLauncher", Launcher)
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(6)))
     assert main(["sweep", "worker", *arguments, "--device", "cpu", "--out", str(sweep_copy)]) == 0
     assert started == [workers]

@@ -68,23 +68,19 @@ def whole_parser() -> argparse.ArgumentParser:
             continue
         group = command.add_subparsers()
         for subname, parser in subcommands.items():
-            subcommand = group.add_parser(subname)
-            if parser is not None:
-                copy_arguments(parser, subcommand)
+            copy_arguments(parser, group.add_parser(subname))
     return whole
 
 
-def subcommand_parsers(name: str, module: Any) -> Mapping[str, Parser | None] | None:
+def subcommand_parsers(name: str, module: Any) -> Mapping[str, Parser] | None:
     """Returns the parsers of a command's subcommands, by name.
 
     Returns:
-        `None` if the command has no subcommands; for each one `None` if what it needs is not installed.
+        `None` if the command has no subcommands.
     """
     if name == "dashboard":
         return {subname: build() for subname, build in module.PARSERS.items()}
     if name == "sweep":
-        if find_spec("optuna") is None:
-            return dict.fromkeys(module.COMMANDS)
         return {subname: import_module(f"{module.__name__}.{subname}").build_parser() for subname in module.COMMANDS}
     return None
 

@@ -157,16 +157,17 @@ class Parser(ArgumentParser):
         """Adds an option for each field of a dataclass, with its type, its default and its line of the docstring.
 
         Args:
-            cls: the dataclass; fields that its docstring does not describe are left out.
+            cls: the dataclass; fields that its docstring does not describe are left out. Only what is skipped may be
+                annotated by a string, as types that would have to be imported are.
             title: of the group of options in the help.
             skip: names of fields to leave out.
         """
-        hints, texts = typing.get_type_hints(cls), argument_help(cls)
+        texts = argument_help(cls)
         group = self.add_argument_group(title)
         for item in fields(cls):
             if item.name in texts and item.name not in skip:
                 default = None if item.default is MISSING or item.default == () else item.default
-                kind = list[str] | str if hints[item.name] == tuple[str, ...] else hints[item.name]
+                kind: Any = list[str] | str if item.type == tuple[str, ...] else item.type
                 group.add_argument(
                     "--" + item.name.replace("_", "-"), type=kind, default=default, help=texts[item.name]
                 )

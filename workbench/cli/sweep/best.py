@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.cli.output import warn
 from workbench.cli.parser import Parser
+from workbench.cli.sweep.storage_options import add_location_options
 from workbench.custom_code import ALLOW_CODE_HELP, check_code_allowed
 from workbench.errors import UserError
 from workbench.files import write_yaml
@@ -26,11 +27,11 @@ EXAMPLES = """examples:
 
 def main(arguments: list[str]) -> int:
     """Runs the command; returns the exit status."""
+    values = build_parser().parse_args(arguments)
     from sweeps.storage_retry import with_retries
     from workbench.cli.sweep.open_sweep import load_sweep
     from workbench.cli.sweep.output import best_table
 
-    values = build_parser().parse_args(arguments)
     sweep = load_sweep(values.dir, values.storage)
     print(with_retries(lambda: best_table(sweep.snapshots()), warn))
     if values.yaml is not None:
@@ -83,8 +84,6 @@ def winner_comparison(study: "LoadedStudy") -> dict[str, Any] | None:
 
 def build_parser() -> Parser:
     """Returns the parser of the command."""
-    from workbench.cli.sweep.open_sweep import add_location_options
-
     parser = add_location_options(Parser(prog="workbench sweep best", description=DESCRIPTION, examples=EXAMPLES))
     parser.add_argument("--yaml", type=str | None, default=None, help="folder for a file of each winner's options")
     parser.add_argument("--allow-code", action="store_true", help=ALLOW_CODE_HELP)

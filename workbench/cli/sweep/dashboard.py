@@ -2,15 +2,9 @@
 
 from importlib.util import find_spec
 
-from analysis.dashboards.server.wsgi import HOST, bind_server, same_origin_only, serve_until_stopped
-from sweeps.storage import connect
-from sweeps.storage_retry import with_retries
-from sweeps.studies import load_studies
-from sweeps.worker import silence_optuna
 from workbench.cli.output import warn
 from workbench.cli.parser import Parser
-from workbench.cli.sweep.open_sweep import add_location_options
-from workbench.cli.sweep.storage_options import StorageOptions, find_storage_url
+from workbench.cli.sweep.storage_options import StorageOptions, add_location_options, find_storage_url
 from workbench.errors import UserError
 from workbench.validation import check_int
 
@@ -33,6 +27,12 @@ def main(arguments: list[str]) -> int:
     if find_spec("optuna_dashboard") is None:
         raise UserError("the dashboard needs optuna-dashboard: pip install 'sequence-workbench[dashboard]'")
     url = find_storage_url(values.dir, values.storage)
+    from analysis.dashboards.server.wsgi import HOST, bind_server, same_origin_only, serve_until_stopped
+    from sweeps.storage import connect
+    from sweeps.storage_retry import with_retries
+    from sweeps.studies import load_studies
+    from sweeps.worker import silence_optuna
+
     silence_optuna()
     options = StorageOptions()
     storage = connect(url, heartbeat=options.heartbeat, grace=options.grace, log=warn)

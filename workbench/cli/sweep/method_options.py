@@ -5,7 +5,6 @@ from typing import Any
 
 import yaml
 
-from sweeps.sweep import Sweep
 from workbench.cli.parser import Parser
 from workbench.docstrings import argument_help
 from workbench.errors import UserError
@@ -60,6 +59,8 @@ def merge_method_options(from_file: Any, from_command_line: dict[str, Any]) -> A
 
 def add_method_options(parser: Parser) -> None:
     """Adds the options that name a sampler and a pruner, and those of their classes."""
+    from sweeps.sweep import Sweep
+
     texts = argument_help(Sweep)
     group = parser.add_argument_group("how it is searched")
     group.add_argument("--sampler", type=str, default="tpe", help=texts["sampler"])

@@ -9,20 +9,8 @@ from sweeps.storage_retry import with_retries
 from sweeps.studies import LoadedStudy, load_studies, refresh
 from sweeps.worker import silence_optuna
 from workbench.cli.output import warn
-from workbench.cli.parser import Parser
 from workbench.cli.sweep.storage_options import StorageOptions, find_storage_url, load_sweep_file
 from workbench.study_files import Study
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SweepLocation:
-    """The store to look at.
-
-    Args:
-        storage: URL of the store; by default that of the sweep in DIR.
-    """
-
-    storage: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +42,3 @@ def load_sweep(folder: str | None, storage: str | None) -> LoadedSweep:
     options = StorageOptions()
     store = connect(url, heartbeat=options.heartbeat, grace=options.grace, log=warn, read_only=True)
     return LoadedSweep(studies=with_retries(lambda: load_studies(store, names), warn), seeds=seeds)
-
-
-def add_location_options(parser: Parser) -> Parser:
-    """Adds the options that name a sweep's folder or its store, and returns the parser."""
-    parser.add_argument("dir", type=str, nargs="?", help="the folder that was named as --out", metavar="DIR")
-    parser.add_fields(SweepLocation, "where")
-    return parser

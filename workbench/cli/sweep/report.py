@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-from sweeps import export
-from sweeps.storage_retry import with_retries
 from workbench.cli.output import warn
 from workbench.cli.parser import Parser
-from workbench.cli.sweep.open_sweep import add_location_options, load_sweep
+from workbench.cli.sweep.storage_options import add_location_options
 from workbench.cli.wandb_mirror import update_mirror
 from workbench.errors import UserError
 
@@ -24,11 +22,14 @@ def main(arguments: list[str]) -> int:
     values = build_parser().parse_args(arguments)
     if values.dir is None:
         raise UserError("name the folder of a sweep: workbench sweep report DIR")
+    from analysis.report.build import write_report
+    from sweeps import export
+    from sweeps.storage_retry import with_retries
+    from workbench.cli.sweep.open_sweep import load_sweep
+
     sweep = load_sweep(values.dir, values.storage)
     out = Path(values.dir)
     with_retries(lambda: [export.write_study(out, study, sweep.seeds) for study in sweep.studies], warn)
-    from analysis.report.build import write_report
-
     print(write_report(out))
     update_mirror(out)
     return 0

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sweeps.sweep import Sweep
 from workbench.cli.data_lines import tell_about_data
 from workbench.cli.habits import check_task_names
 from workbench.cli.options import RunOptions, check_required, take_options
@@ -72,6 +71,8 @@ class LaunchOptions:
 
 def main(arguments: list[str]) -> int:
     """Runs the command; returns the exit status."""
+    from sweeps.sweep import Sweep
+
     arguments, method_options = split_method_options(arguments)
     values, named_options = parse_arguments(build_parser(), arguments, (*PART_KINDS, SPACE))
     check_required(values, "tasks", "architectures", "out")
@@ -102,6 +103,8 @@ def main(arguments: list[str]) -> int:
 
 def build_parser() -> Parser:
     """Returns the parser of the command."""
+    from sweeps.sweep import Sweep
+
     parser = Parser(prog="workbench sweep run", description=DESCRIPTION, examples=EXAMPLES)
     parser.add_argument("--config", action="config", help="a YAML file with any of these options; flags override it")
     parser.add_fields(Sweep, "what to tune", skip=METHOD_FIELDS)

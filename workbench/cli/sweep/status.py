@@ -3,12 +3,9 @@
 import sys
 import time
 
-from sweeps.storage_retry import with_retries
-from sweeps.worker import is_done
 from workbench.cli.output import warn
 from workbench.cli.parser import Parser
-from workbench.cli.sweep.open_sweep import add_location_options, load_sweep
-from workbench.cli.sweep.output import clock_time, status_table
+from workbench.cli.sweep.storage_options import add_location_options
 
 DESCRIPTION = """Show the trials of each study by state, with the best loss and the time left.
 
@@ -27,6 +24,11 @@ CLEAR_SCREEN = "\033[H\033[2J"
 def main(arguments: list[str]) -> int:
     """Runs the command; returns the exit status."""
     values = build_parser().parse_args(arguments)
+    from sweeps.storage_retry import with_retries
+    from sweeps.worker import is_done
+    from workbench.cli.sweep.open_sweep import load_sweep
+    from workbench.cli.sweep.output import clock_time, status_table
+
     sweep = load_sweep(values.dir, values.storage)
     while True:
         table = with_retries(lambda: status_table(sweep.snapshots()), warn)

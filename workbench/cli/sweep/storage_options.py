@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.cli.options import RunOptions, existing_folder
+from workbench.cli.parser import Parser
 from workbench.errors import UserError
 from workbench.files import read_yaml
 from workbench.validation import check_int
@@ -100,6 +101,24 @@ class StorageOptions:
             retries=self.retries,
             loggers=tuple(loggers),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepLocation:
+    """The store to look at.
+
+    Args:
+        storage: URL of the store; by default that of the sweep in DIR.
+    """
+
+    storage: str | None = None
+
+
+def add_location_options(parser: Parser) -> Parser:
+    """Adds the options that name a sweep's folder or its store, and returns the parser."""
+    parser.add_argument("dir", type=str, nargs="?", help="the folder that was named as --out", metavar="DIR")
+    parser.add_fields(SweepLocation, "where")
+    return parser
 
 
 def read_sweep_file(out: Path) -> dict[str, Any]:

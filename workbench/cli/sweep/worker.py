@@ -2,18 +2,10 @@
 
 from dataclasses import dataclass
 
-from sweeps.local_launcher import LocalLauncher
-from sweeps.monitor import Monitor
-from sweeps.storage import connect
-from sweeps.storage_retry import with_retries
-from sweeps.studies import load_studies
-from sweeps.trial_budget import fail_trial
-from sweeps.worker import abandoned_reason, silence_optuna
 from workbench.cli.execution import INTERRUPTED, stop_on_interrupt
 from workbench.cli.options import RunOptions, take_options
 from workbench.cli.output import warn
 from workbench.cli.parser import Parser, parse_arguments
-from workbench.cli.sweep.output import SweepProgress
 from workbench.cli.sweep.storage_options import StorageOptions, check_storage_exists
 from workbench.devices import resolve_device
 from workbench.run_folder import check_writable
@@ -50,6 +42,15 @@ def main(arguments: list[str]) -> int:
     device = resolve_device(run_options.device)
     url = storage_options.url(run_options.folder)
     names = tuple(name.strip() for name in (worker_options.study or "").split(",") if name.strip())
+    from sweeps.local_launcher import LocalLauncher
+    from sweeps.monitor import Monitor
+    from sweeps.storage import connect
+    from sweeps.storage_retry import with_retries
+    from sweeps.studies import load_studies
+    from sweeps.trial_budget import fail_trial
+    from sweeps.worker import abandoned_reason, silence_optuna
+    from workbench.cli.sweep.output import SweepProgress
+
     silence_optuna()
     check_storage_exists(url)
     storage = connect(url, heartbeat=storage_options.heartbeat, grace=storage_options.grace, log=warn)
