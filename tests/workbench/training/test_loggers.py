@@ -1,5 +1,7 @@
 """Loggers of runs: the values of `metrics.csv`, continued after a kill, and no part of a run."""
 
+import subprocess
+import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -134,6 +136,52 @@ def test_mlflow_has_one_run_with_every_row_once(tmp_path, monkeypatch):
     for each in runs:
         assert len(client.get_metric_history(each.info.run_id, "test/loss")) == 1
         assert len(client.get_metric_history(each.info.run_id, "val/loss")) == len(history)
+
+
+def mlflow_logger(out: Path) -> RunLogger:
+    from workbench.training.loggers.mlflow import MlflowRunLogger
+
+    out.mkdir(exist_ok=True)
+    return MlflowRunLogger(LoggedRun(experiment=small("gru"), out=out, folder=out / "run", criterion=None, trial=None))
+
+
+KILL_WHILE_TABLES_ARE_MADE = """
+import os, sys
+from pathlib import Path
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from tests.workbench.training.test_loggers import mlflow_logger
+
+updates = []
+
+def kill(connection, cursor, text, *others):
+    # Further migrations are still to come.
+    updates.append(text.startswith("UPDATE alembic_version"))
+    if sum(updates) == 10:
+        os._exit(9)
+
+event.listen(Engine, "before_cursor_execute", kill)
+mlflow_logger(Path(sys.argv[1])).open({})
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_kill_while_mlflow_makes_its_tables_costs_no_later_log(tmp_path, monkeypatch):
+    pytest.importorskip("mlflow", reason="mlflow is not installed")
+    monkeypatch.delenv(run_loggers.TRACKING_VARIABLE, raising=False)
+    out = tmp_path / "results"
+    assert subprocess.run([sys.executable, "-c", KILL_WHILE_TABLES_ARE_MADE, str(out)]).returncode == 9
+    logger = mlflow_logger(out)
+    assert logger.open({}) == 0
+    logger.log({"step": 3, "train/loss": 0.5})
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{out}/mlflow/mlflow.db")
+    (logged,) = client.search_runs([client.get_experiment_by_name("sequence-workbench").experiment_id])
+    assert logged.data.metrics == {"train/loss": 0.5}
+    # Nothing of the killed process is left.
+    assert sorted(path.name for path in (out / "mlflow").iterdir()) == [".lock", "mlflow.db"]
 
 
 class FailingLogger(RunLogger):

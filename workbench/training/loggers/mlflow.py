@@ -2,8 +2,11 @@
 
 import logging
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from lightning.pytorch.loggers import MLFlowLogger
@@ -17,6 +20,8 @@ from workbench.training.loggers.base import LightningRunLogger, flat_parameters,
 FOLDER = "mlflow"
 """Folder of the results with MLflow's own store, where the environment names no other."""
 DATABASE = "mlflow.db"
+UNFINISHED = "unfinished-"
+"""Beginning of the name of the folder in which MLflow makes its tables."""
 EXPERIMENT_VARIABLE = "MLFLOW_EXPERIMENT_NAME"
 EXPERIMENT = "sequence-workbench"
 """Experiment of MLflow that runs are in, where the environment names no other."""
@@ -51,6 +56,8 @@ class MlflowRunLogger(LightningRunLogger):
             # MLflow sets it when it is imported.
             logging.getLogger("mlflow").setLevel(logging.ERROR)
             uri = self.tracking_uri()
+            if not os.environ.get(TRACKING_VARIABLE):
+                self.make_database()
             client, name = MlflowClient(uri), os.environ.get(EXPERIMENT_VARIABLE) or EXPERIMENT
             experiment = client.get_experiment_by_name(name)
             place = None if os.environ.get(TRACKING_VARIABLE) else (self.folder / "artifacts").as_uri()
@@ -89,7 +96,7 @@ class MlflowRunLogger(LightningRunLogger):
             self.logger.finalize("KILLED")
 
     @property
-    def folder(self) -> Any:
+    def folder(self) -> Path:
         """The folder of MLflow's own store."""
         return self.run.out.absolute() / FOLDER
 
@@ -97,9 +104,23 @@ class MlflowRunLogger(LightningRunLogger):
         """Returns the URI of the store: that of the environment, or that of a database in the results."""
         if uri := os.environ.get(TRACKING_VARIABLE):
             return uri
-        from sqlalchemy.engine import URL
+        return sqlite_uri(self.folder / DATABASE)
 
-        return URL.create("sqlite", database=str(self.folder / DATABASE)).render_as_string()
+    def make_database(self) -> None:
+        """Makes the database of the results if there is none, whole or not at all.
+
+        MLflow makes its tables one by one over seconds, and can use no database of which a kill has left a part.
+        """
+        from mlflow.tracking import MlflowClient
+
+        if (self.folder / DATABASE).exists():
+            return
+        for killed in self.folder.glob(f"{UNFINISHED}*"):
+            shutil.rmtree(killed, ignore_errors=True)
+        # Another name each time: MLflow keeps its connection to a file that it has opened.
+        with TemporaryDirectory(dir=self.folder, prefix=UNFINISHED, ignore_cleanup_errors=True) as aside:
+            MlflowClient(sqlite_uri(Path(aside, DATABASE))).search_experiments(max_results=1)
+            Path(aside, DATABASE).replace(self.folder / DATABASE)
 
     @contextmanager
     def surroundings(self) -> Iterator[None]:
@@ -124,3 +145,10 @@ class MlflowRunLogger(LightningRunLogger):
         self.folder.mkdir(exist_ok=True)
         with file_lock(self.folder / ".lock"):
             yield
+
+
+def sqlite_uri(path: Path) -> str:
+    """Returns the URI of a database in a file."""
+    from sqlalchemy.engine import URL
+
+    return URL.create("sqlite", database=str(path)).render_as_string()
