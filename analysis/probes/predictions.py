@@ -51,14 +51,28 @@ def score_sequences(model: Model, task: Task, batch: Batch) -> SequenceScores:
 def recalled_answers(model: Model, batch: Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns every recalled answer of a batch that has `recall` and `source`, with classes as targets.
 
+    A causal model reads each sequence no further than to about its last recall: what follows changes no answer. Where
+    the step of the recall is drawn at random, that is half of the steps.
+
     Returns:
         Three arrays (answers,): the lag in steps, whether the answer was right, and the number of its sequence.
     """
     assert batch.recall is not None
     assert batch.source is not None
-    right = torch.cat(
-        [(prediction.argmax(-1) == part.target).cpu() for part, prediction in iterate_predictions(model, batch)]
-    )
+    count, steps = batch.recall.shape
+    ends = torch.full((count,), steps)
+    if model.encoder.causal:
+        ends = torch.where(batch.recall, torch.arange(1, steps + 1), 1).amax(1)
+    # Those that end at about the same step go together.
+    order = ends.argsort(descending=True, stable=True)
+    right = torch.zeros_like(batch.recall)
+    with torch.no_grad(), eval_mode(model):
+        for places in passes_through(model.encoder, count, steps):
+            part = order[places]
+            end = int(ends[part].max())
+            x = batch.x[part, :end].to(model.device)
+            lengths = None if batch.lengths is None else batch.lengths[part].clamp(max=end).to(model.device)
+            right[part, :end] = model(x, lengths)[0].argmax(-1).cpu() == batch.target[part, :end]
     sequence, step = batch.recall.nonzero(as_tuple=True)
     lag = step - batch.source[sequence, step]
     return lag.numpy(), right[sequence, step].numpy(), sequence.numpy()

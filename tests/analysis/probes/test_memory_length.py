@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from analysis.probes import memory_length
 from analysis.probes.memory_length import random_input
 from analysis.probes.models import LoadedModel
-from analysis.probes.predictions import SequenceScores
+from analysis.probes.predictions import SequenceScores, recalled_answers
 from analysis.probes.result import NotAvailableError, ProbeResult
 from analysis.probes.settings import ProbeSettings
 from architectures.state import State
@@ -299,3 +299,33 @@ def test_the_size_of_a_pass_changes_no_bit_of_a_model_of_finite_reach(
             [measure(loaded, FEW) for measure in (memory_length.measure_recall, memory_length.measure_receptive_field)]
         )
     assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.parametrize("name", ["tcn", "han", "gru", "han-bidirectional"])
+def test_recall_reads_no_further_than_the_last_answer(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The work is counted in steps; the answers are those of each whole sequence by itself."""
+    loaded = toy_model("copy", {"length": 300}, name=name)
+    model, batch, steps = loaded.model, loaded.task.fixed("test", 40, CPU), loaded.task.steps
+    assert batch.recall is not None
+    assert batch.source is not None
+    lags, right, last_steps = [], [], []
+    with torch.no_grad():
+        for index in range(40):
+            predicted = model(batch.x[index : index + 1])[0][0].argmax(1)
+            recalled = [step for step in range(steps) if batch.recall[index, step]]
+            lags += [step - int(batch.source[index, step]) for step in recalled]
+            right += [bool(predicted[step] == batch.target[index, step]) for step in recalled]
+            last_steps.append(recalled[-1] + 1)
+    monkeypatch.setattr("analysis.probes.predictions.MAX_STEPS", 4 * steps)
+    monkeypatch.setattr("analysis.probes.predictions.MAX_STEPS_OF_REACH", 2 * steps)
+    read: list[int] = []
+    model.encoder.register_forward_pre_hook(lambda encoder, inputs: read.append(inputs[0].shape[:2].numel()))
+    found = recalled_answers(model, batch)
+    assert found[0].tolist() == lags
+    assert found[1].tolist() == right
+    assert found[2].tolist() == [index for index in range(40) for _ in range(10)]
+    assert sum(last_steps) < 0.65 * 40 * steps
+    if model.encoder.causal:
+        assert sum(last_steps) <= sum(read) < 1.1 * sum(last_steps)
+    else:
+        assert sum(read) == 40 * steps
