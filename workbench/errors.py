@@ -8,8 +8,10 @@ TAIL = 90
 """Characters of its end that are kept: what would be right usually stands there."""
 
 
-class UserError(Exception):
+class UserError(ValueError):
     """One line that says what was wrong and what would be right; the command line prints it and exits with status 2.
+
+    To Python it is a `ValueError`, as users expect of a function that refuses an argument.
 
     Args:
         message: the line; whatever it quotes, it becomes short, and no terminal obeys it.

@@ -67,6 +67,8 @@ def check_results(path: str) -> Path:
     try:
         existing_folder(out)
         has_results = any((out / name).exists() for name in RESULT_FILES)
+    except UserError:
+        raise
     except (OSError, ValueError) as error:
         raise UserError(f"{path!r} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if not has_results:

@@ -89,6 +89,8 @@ def load_content(out: Path, tasks: tuple[str, ...] = ()) -> Content:
         raise UserError(f"there is no folder {out}; name the one that was given as --out")
     try:
         return _load_content(out, tasks)
+    except UserError:
+        raise
     except (ValueError, TypeError, LookupError) as error:
         # Files that were edited or cut short can fail in many ways.
         raise UserError(

@@ -183,6 +183,13 @@ def test_probes_are_measured_and_kept(compared, tmp_path):
         workbench.analyze(loaded, probes="gradient_dekay")
 
 
+def test_a_mistake_is_a_value_error_to_python(compared, tmp_path):
+    with pytest.raises(ValueError, match="'adding'"):
+        workbench.compare("adding", "gru", out=tmp_path / "out")
+    with pytest.raises(ValueError, match="gradient_dekay"):
+        workbench.analyze(compared, probes="gradient_dekay")
+
+
 def test_keywords_are_those_of_the_settings():
     from analysis.probes.settings import ProbeSettings
     from analysis.profile.settings import ProfileSettings

@@ -11,6 +11,7 @@ import torch
 
 from workbench.data.own.options import BY_FRACTION, BY_TIME, GIVEN, DataOptions, Speaker
 from workbench.data.own.raw_data import PART_NAMES, PARTS, RawData
+from workbench.errors import UserError
 from workbench.files import describe_error
 
 X_NAMES = ("x", "inputs", "input", "data", "features", "sequences")
@@ -34,6 +35,8 @@ def read_npz(path: Path, speaker: Speaker) -> Arrays:
             if isinstance(file, np.ndarray):
                 raise speaker.error("it holds one array without a name; save x and y: numpy.savez(path, x=x, y=y)")
             return {name: file[name] for name in file.files}
+    except UserError:
+        raise
     except ValueError as error:
         if "pickle" in str(error).lower():
             raise speaker.error(f"it holds Python objects, which could execute code; {SAVE_AS}") from None
