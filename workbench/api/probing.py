@@ -1,11 +1,13 @@
 """`workbench.analyze`: what trained models remember, how far back, and why they forget."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import pandas as pd
 
+from architectures.limits import quote
 from workbench.api.calls import api, warn
 from workbench.api.parts import split
 from workbench.api.places import ProbeDevice
@@ -109,9 +111,18 @@ def analyze(
 
 
 def find_jobs(results: str | Path | Results) -> "tuple[list[ProbeJob], list[str]]":
-    """Returns the models to probe, and a line for each run that has none."""
+    """Returns the models to probe, and a line for each run that has none.
+
+    Raises:
+        UserError: if it is no results, such as a model itself.
+    """
     from analysis.probes import models, runner
 
+    if not isinstance(results, str | os.PathLike | Results):
+        raise UserError(
+            f"analyze takes results or a folder of them, not {quote(type(results).__name__)}; train the model first, "
+            "or probe an architecture untrained: workbench analyze --untrained NAME --task NAME --out DIR"
+        )
     if not isinstance(results, Results):
         return runner.find_jobs(Path(results))
     runs = results.finished

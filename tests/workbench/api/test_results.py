@@ -183,6 +183,12 @@ def test_probes_are_measured_and_kept(compared, tmp_path):
         workbench.analyze(loaded, probes="gradient_dekay")
 
 
+def test_a_model_without_results_is_told_how_it_is_probed():
+    for model in (workbench.build("gru", 2, 3), torch.nn.GRU(2, 3)):
+        with pytest.raises(workbench.UserError, match=r"not 'GRU'; train the model first, .* analyze --untrained NAME"):
+            workbench.analyze(model)  # type: ignore[arg-type]
+
+
 def test_a_mistake_is_a_value_error_to_python(compared, tmp_path):
     with pytest.raises(ValueError, match="'adding'"):
         workbench.compare("adding", "gru", out=tmp_path / "out")
