@@ -16,7 +16,7 @@ FILE = Path(__file__).parent / "claims.yaml"
 
 Rule = Literal[
     "faster", "better", "quicker", "equal", "unbeaten", "scales", "order", "solves", "fails", "figure", "figures",
-    "arithmetic", "not_testable",
+    "arithmetic", "together", "not_testable",
 ]  # fmt: skip
 KEYS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
     rule: (frozenset(required.split()), frozenset(optional.split()))
@@ -33,6 +33,7 @@ KEYS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
         ("figure", "preset architecture", "variant measure"),
         ("figures", "preset", ""),
         ("arithmetic", "share steps left", ""),
+        ("together", "claims", ""),
         ("not_testable", "why", ""),
     )
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.formatting import ABSENT, pluralize
-from analysis.papers.claim_rules import RULES, Judgement, judge
+from analysis.papers.claim_rules import RULES, Judgement, Verdict, judge
 from analysis.papers.claims import Claim, load_claims
 from analysis.papers.index import GENERATED_MARK, read_page
 from analysis.papers.markdown import escape, markdown_table
@@ -87,6 +87,8 @@ def judge_claim(claim: Claim, pages: Path) -> JudgedClaim:
     """
     if claim.rule == "not_testable":
         return JudgedClaim(claim=claim, judgement=Judgement(verdict="not testable", why=claim.arguments["why"]))
+    if claim.rule == "together":
+        return judge_together(claim, pages)
     if not claim.presets:
         return JudgedClaim(claim=claim, judgement=RULES[claim.rule](claim.arguments))
     older = ""
@@ -112,6 +114,27 @@ def judge_claim(claim: Claim, pages: Path) -> JudgedClaim:
         return JudgedClaim(claim=claim, judgement=judgement, scale=scale, page=link)
     why = "the page is older than the data that this takes; make it again" if older else "its preset is not run"
     return JudgedClaim(claim=claim, judgement=Judgement(verdict="not testable", why=why), page=older)
+
+
+def judge_together(claim: Claim, pages: Path) -> JudgedClaim:
+    """Returns the judgement on a claim that holds if several others do: not if one of them does not.
+
+    Raises:
+        UserError: if the JSON file of a page was written by something else.
+    """
+    texts = claim.arguments["claims"]
+    judged = [judge_claim(part, pages) for part in load_claims() if part.text in texts]
+    counts = Counter(entry.judgement.verdict for entry in judged)
+    if counts["not testable"] == len(judged):
+        return JudgedClaim(claim=claim, judgement=Judgement(verdict="not testable", why="none of its presets is run"))
+    verdict: Verdict = "too few seeds to say"
+    if counts["not reproduced"]:
+        verdict = "not reproduced"
+    elif counts["reproduced"] == len(judged):
+        verdict = "reproduced"
+    measured = f"of {pluralize(len(judged), 'claim')}: " + ", ".join(f"{n} {name}" for name, n in counts.most_common())
+    links = dict.fromkeys(entry.page for entry in judged if entry.page)
+    return JudgedClaim(claim=claim, judgement=Judgement(verdict=verdict, measured=measured), page=", ".join(links))
 
 
 def has_runs(page: PageData) -> bool:

@@ -36,7 +36,9 @@ def claim(rule, any_length=False, **arguments):
 
 def test_every_claim_names_rows_metrics_and_variants_that_its_presets_have():
     assert len({entry.text + entry.source for entry in load_claims()}) == len(load_claims()) > 80
+    texts = [entry.text for entry in load_claims()]
     for entry in load_claims():
+        assert all(texts.count(text) == 1 for text in entry.arguments.get("claims", ()))
         for name in entry.presets:
             preset = load_preset(name)
             names = [
@@ -189,6 +191,25 @@ def test_the_best_scale_judges_and_failures_that_did_not_recur_come_first(two_cl
     # The full scale is the best, even where it is too old to tell: then the next one does.
     (tmp_path / "rda-table-1-full.json").write_text(json.dumps(page_content()))
     assert "| long | 5 |" in claims_page.write_claims(tmp_path).read_text()
+
+
+def test_a_claim_of_several_holds_if_each_does(tmp_path, monkeypatch):
+    fails = replace(claim("fails", preset="rda-table-1", architecture="lstm"), text="The LSTM fails.")
+    faster = replace(claim("faster", preset="rda-table-1", better="rwa", worse="lstm"), text="It is slower.")
+    unknown = replace(claim("order", preset="rda-table-2"), text="There is an order.")
+    monkeypatch.setattr(claims_page, "load_claims", lambda: (fails, faster, unknown))
+
+    def verdict(*texts):
+        return claims_page.judge_claim(claim("together", claims=list(texts)), tmp_path).judgement.verdict
+
+    assert verdict("It is slower.", "The LSTM fails.") == "not testable"
+    (tmp_path / "rda-table-1-long.json").write_text(json.dumps(page_content(scale="long", tables=dump_page())))
+    assert verdict("It is slower.") == "reproduced"
+    assert verdict("It is slower.", "There is an order.") == "too few seeds to say"
+    assert verdict("It is slower.", "There is an order.", "The LSTM fails.") == "not reproduced"
+    judged = claims_page.judge_claim(claim("together", claims=["It is slower.", "The LSTM fails."]), tmp_path)
+    assert judged.judgement.measured == "of 2 claims: 1 reproduced, 1 not reproduced"
+    assert judged.page == "[rda-table-1-long](rda-table-1-long.md)"
 
 
 def test_an_older_page_is_to_be_made_again_and_none_is_not_run(two_claims, tmp_path):
