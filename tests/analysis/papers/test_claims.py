@@ -208,7 +208,7 @@ def test_a_claim_of_several_holds_if_each_does(tmp_path, monkeypatch):
     assert verdict("It is slower.", "There is an order.") == "too few seeds to say"
     assert verdict("It is slower.", "There is an order.", "The LSTM fails.") == "not reproduced"
     judged = claims_page.judge_claim(claim("together", claims=["It is slower.", "The LSTM fails."]), tmp_path)
-    assert judged.judgement.measured == "of 2 claims: 1 reproduced, 1 not reproduced"
+    assert judged.judgement.measured == "of 2 claims: 1 not reproduced, 1 reproduced"
     assert judged.page == "[rda-table-1-long](rda-table-1-long.md)"
 
 
