@@ -124,6 +124,8 @@ LINE_STYLES: Mapping[str, LineStyle] = {
     "slstm": LineStyle(color="#af4721", dash=DASHED, marker="x", hollow=True),
     "mingru": LineStyle(color="#6d7aff", dash=LONG, marker="x", hollow=True),
     "minlstm": LineStyle(color="#003e7f", dash=DOTTED, marker="x", hollow=True),
+    "lru": LineStyle(color="#6d6d6d", dash=SOLID, marker="x", hollow=True),
+    "s4d": LineStyle(color="#6d6d6d", dash=DASH_DOT, marker="x", hollow=True),
     "rnn-attention": LineStyle(color="#e05ec4", dash=DOTTED, marker="1", hollow=True),
     "bidirectional": LineStyle(color="#003e7f", dash=DOTTED, marker="+", hollow=True),
     "tcn": LineStyle(color="#111111", dash=LONG, marker="P"),
@@ -142,7 +144,7 @@ and have a contrast of 3:1 or more against white. Relatives of an architecture s
 and dash: more colors could not be told apart. Markers of mere lines are hollow, as their edge is all there is."""
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {
-    "recurrent": ("rnn", "mrnn", "clockwork-rnn"),
+    "recurrent": ("rnn", "mrnn", "clockwork-rnn", "lru", "s4d"),
     "gated": (
         *("lstm", "lstm-peephole", "lstm-coupled", "lstm-layernorm", "lstm-mi", "depth-gated-lstm", "grid-lstm"),
         *("gru", "mut1", "mut2", "mut3", "rhn"),

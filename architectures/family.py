@@ -131,7 +131,7 @@ FAMILY: Mapping[str, FamilyRow] = {
     ),
     "lru": FamilyRow(
         year=2023,
-        weight="sqrt(1 - |keep|^2) B",
+        weight="gamma B",
         keep="a complex number, constant",
         per="state",
         sees="-",
@@ -147,7 +147,7 @@ FAMILY: Mapping[str, FamilyRow] = {
         per="state",
         sees="-",
         normaliser="none",
-        state="2 H S",
+        state="H S",
         path="lag",
         source="Gu et al., arXiv 2206.11893",
     ),

@@ -47,6 +47,22 @@ class ParameterRule:
         return ", ".join([*parts, *([] if self.decay else ["without weight decay"])]) or "as all others"
 
 
+def dynamics_rules(dynamics_rate: float, *names: str) -> dict[str, ParameterRule]:
+    """Returns the rules of parameters that set how long a state remembers: a share of the rate, and no weight decay.
+
+    Args:
+        dynamics_rate: the share, an option of the architecture.
+        names: of the parameters.
+
+    Raises:
+        TypeError, ValueError: if the share is not a positive number; the message names the option.
+    """
+    try:
+        return dict.fromkeys(names, ParameterRule(rate=dynamics_rate, decay=False))
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"dynamics_rate: {error}") from None
+
+
 def find_rules(encoder: "nn.Module") -> dict[str, ParameterRule]:
     """Returns the rules of an encoder's parameters, by the parameters' full names, in the encoder's order.
 

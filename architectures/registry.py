@@ -144,6 +144,16 @@ ARCHITECTURES: Mapping[str, RegistryEntry] = {
         summary="LSTM whose gates see the input alone (Feng et al. 2024)",
         family=FAMILY["minlstm"],
     ),
+    "lru": RegistryEntry(
+        path="architectures.lru:LRU",
+        summary="linear recurrent unit with complex states (Orvieto et al. 2023)",
+        family=FAMILY["lru"],
+    ),
+    "s4d": RegistryEntry(
+        path="architectures.s4d:S4D",
+        summary="diagonal state space model, S4D-Lin (Gu et al. 2022)",
+        family=FAMILY["s4d"],
+    ),
     "rnn-attention": RegistryEntry(
         path="architectures.rnn_attention:RNNAttention",
         summary="attention over the outputs of a recurrent encoder (Ostmeyer 2017; Feng et al. 2024)",

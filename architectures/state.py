@@ -117,6 +117,20 @@ class SLSTMState(NamedTuple):
     h: Any
 
 
+class LRUState(NamedTuple):
+    """A block of the LRU: the real and the imaginary parts of its states, (batch, states) each."""
+
+    re: Any
+    im: Any
+
+
+class S4DState(NamedTuple):
+    """A block of the S4D: the real and the imaginary parts of its states, (batch, features, states) each."""
+
+    re: Any
+    im: Any
+
+
 class BlockState(NamedTuple):
     """A residual block of the TCN: the past inputs of its convolutions."""
 
@@ -208,6 +222,8 @@ NAMED_STATES = (
     MinGRUState,
     MinLSTMState,
     SLSTMState,
+    LRUState,
+    S4DState,
     BlockState,
     AttentionState,
     LevelState,

@@ -12,7 +12,10 @@ from workbench.cli.main import COMMANDS
 
 PAGE = Path(__file__).parent.parent / "docs/seeds.md"
 AFTER_THE_DOCUMENTS = frozenset(
-    {"slstm", "mingru", "minlstm", "fox", "linear-attention", "retnet", "mlstm", "mamba2", "gated-deltanet"}
+    {
+        *("slstm", "mingru", "minlstm", "lru", "s4d"),
+        *("fox", "linear-attention", "retnet", "mlstm", "mamba2", "gated-deltanet"),
+    }
 )
 """Architectures of the catalogue that the documents do not have, nor anything that they stand for."""
 

@@ -29,6 +29,7 @@ from architectures.gru import GRU
 from architectures.han import HAN
 from architectures.han_bidirectional import BidirectionalHAN
 from architectures.linear_attention import LinearAttentionMixer
+from architectures.lru import LRUMixer
 from architectures.lstm import LSTM
 from architectures.lstm_layernorm import LayerNormLSTM
 from architectures.lstm_mi import MultiplicativeLSTM
@@ -46,6 +47,7 @@ from architectures.rhn import RHN
 from architectures.rnn import RNN
 from architectures.rnn_attention import RNNAttention
 from architectures.rwa import RWA
+from architectures.s4d import S4DMixer
 from architectures.short_convolution import TAPS, ShortConvolution
 from architectures.slstm import SLSTM
 from architectures.tcn import TCN
@@ -296,6 +298,18 @@ def matrix_state_cost(mixer: Mixer, time: int) -> StepCost:
     return convolution + step_cost((products * state, numbers), (2 * products * state, 2 * numbers))
 
 
+def state_space_cost(mixer: Mixer, time: int) -> StepCost:
+    """Returns the cost of a diagonal state space, as a recurrence: its state and the adjoint of it go in and out.
+
+    S4D writes and reads every number of it once; the LRU does so by linear maps, which are counted as such.
+    """
+    assert isinstance(mixer, LRUMixer | S4DMixer)
+    state = mixer.state_size(1)
+    products, ends = (2 * state, 2 * mixer.size) if isinstance(mixer, S4DMixer) else (0, 0)
+    # Backward reads the states of all steps, which forward has written.
+    return step_cost((products, 2 * state + ends), (2 * products, 4 * state + 1.5 * ends))
+
+
 NO_COST = PassCost(multiply_adds=0, numbers_moved=0)
 
 FORMULAS: Mapping[type[Encoder], Callable[[Encoder, int, int], StepCost | None]] = {
@@ -310,6 +324,8 @@ MIXERS: Mapping[type[Mixer], Callable[[Mixer, int], StepCost]] = {
     AttentionMixer: attention_mixer_cost,
     ForgettingMixer: attention_mixer_cost,
     **dict.fromkeys((LinearAttentionMixer, RetentionMixer, MLSTMMixer, Mamba2Mixer, DeltaMixer), matrix_state_cost),
+    LRUMixer: state_space_cost,
+    S4DMixer: state_space_cost,
 }
 
 

@@ -29,7 +29,9 @@ ATTENTION = frozenset({"transformer", "fox"})
 """The names whose time grows with the square of the steps, and whose path is one hop a block."""
 LINEAR = frozenset({"linear-attention", "retnet", "mlstm", "mamba2", "gated-deltanet"})
 """The names whose state is a matrix that is kept and written, and whose steps are computed in chunks."""
-RESIDUAL = ATTENTION | LINEAR
+STATE_SPACES = frozenset({"lru", "s4d"})
+"""The names whose states are complex, and are kept alike at every step."""
+RESIDUAL = ATTENTION | LINEAR | STATE_SPACES
 """The names that are stacks of residual blocks."""
 
 
@@ -148,6 +150,10 @@ def _residual() -> Iterator[Case]:
     yield Case(name="transformer", options=windows, field=7)
     yield Case(name="fox", options={"hidden_size": 6}, is_variant=False)
     yield Case(name="fox", options={"hidden_size": 4, "num_layers": 2, "feed": False})
+    yield Case(name="lru", options={"hidden_size": 6}, is_variant=False)
+    yield Case(name="lru", options={"hidden_size": 4, "num_layers": 2, "num_states": 3, "feed": True})
+    yield Case(name="s4d", options={"hidden_size": 5, "num_states": 6}, is_variant=False)
+    yield Case(name="s4d", options={"hidden_size": 4, "num_layers": 2, "num_states": 2, "feed": True})
     for name in sorted(LINEAR):
         yield Case(name=name, options={"hidden_size": 8, "num_heads": 2}, is_variant=False)
         yield Case(name=name, options={"hidden_size": 6, "num_layers": 2, "feed": name == "mamba2"})

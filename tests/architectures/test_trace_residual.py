@@ -16,10 +16,11 @@ from tests.architectures.cases import (
     noise,
     parametrize_cases,
 )
-from tests.architectures.definitions.common import split_layers
+from tests.architectures.definitions.common import split_layers, strip_prefix
 from tests.architectures.definitions.han import rotate
 from tests.architectures.definitions.linear import unit_norm
 from tests.architectures.definitions.residual import add_feed, head_count, rms_norm
+from tests.architectures.definitions.state_spaces import mix
 
 TIME, CUT = 19, 6
 
@@ -118,7 +119,38 @@ def read_delta_rule(trace: Trace, weights: None, block: Mapping[str, Tensor], ca
     return (gate * gate.sigmoid() * normed) @ block["mixer.out.weight"].T
 
 
+def read_lru(trace: Trace, weights: None, block: Mapping[str, Tensor], case: Case) -> Tensor:
+    """What is written of the states, which keep the retention's share of what they were, turned, and add the input."""
+    assert trace.gates is not None
+    assert trace.retention is not None
+    assert trace.write is not None
+    states = torch.complex(trace.gates["re"], trace.gates["im"])
+    before = torch.cat([torch.zeros_like(states[:, :1]), states[:, :-1]], dim=1)
+    turned = torch.polar(trace.retention, block["mixer.theta"].exp().expand_as(trace.retention)) * before
+    rows = torch.complex(*block["mixer.read.weight"].chunk(2))
+    lengths = rows.abs().square().sum(1).sqrt()
+    assert_close(states - turned, trace.write / lengths * (block["x"].to(rows.dtype) @ rows.T))
+    both = torch.cat([states.real, states.imag], dim=2)
+    return mix(strip_prefix(block, "mixer."), both @ block["mixer.write.weight"].T + block["mixer.skip"] * block["x"])
+
+
+def read_s4d(trace: Trace, weights: None, block: Mapping[str, Tensor], case: Case) -> Tensor:
+    """Retention and write are those of the state that a feature holds longest; the output is v, mixed."""
+    assert trace.gates is not None
+    assert trace.retention is not None
+    assert trace.write is not None
+    A = torch.complex(-block["mixer.log_rate"].exp(), block["mixer.frequency"])
+    A_bar = torch.exp(A * block["mixer.log_step"].exp().unsqueeze(1))
+    kept, slowest = A_bar.abs().max(1)
+    assert_close(trace.retention, kept.expand_as(trace.retention))
+    B_bar = ((A_bar - 1) / A).abs()[torch.arange(len(A)), slowest]
+    assert_close(trace.write, B_bar.expand_as(trace.write))
+    return mix(strip_prefix(block, "mixer."), trace.gates["v"])
+
+
 READS: Mapping[str, Callable[..., Tensor]] = {
+    "lru": read_lru,
+    "s4d": read_s4d,
     "transformer": read_by_map,
     "fox": read_by_map,
     "linear-attention": read_linear,

@@ -135,6 +135,17 @@ def test_every_weight_of_the_catalogue_is_in_a_product(name):
     assert cost.forward.multiply_adds == matrices + 2 * 8 * levels + products.get(name, 0)
 
 
+def test_a_state_space_by_hand():
+    # 6 features read 2 values each; 4 numbers of state a feature are written and read; two maps to 6, one a gate.
+    cost = encoder_cost(architectures.build("s4d", 2, hidden_size=6, num_states=4), 1, 1000)
+    assert cost is not None
+    assert cost.forward.multiply_adds == 2 * 6 + 2 * (4 * 6) + 6 * 12
+    # B and C have two parts.
+    cost = encoder_cost(architectures.build("lru", 2, hidden_size=6, num_states=5), 1, 1000)
+    assert cost is not None
+    assert cost.forward.multiply_adds == 2 * 6 + 2 * (2 * 5 * 6) + 6 * 12
+
+
 def test_the_recurrent_products_are_those_of_the_paper():
     for name, matrices in {"rwa": 2, "rda": 3, "gru": 3, "lstm": 4, "rnn": 1}.items():
         encoder = architectures.build(name, 1, hidden_size=1000)

@@ -24,6 +24,7 @@ from tests.architectures.definitions.nested import bidirectional, rnn_attention
 from tests.architectures.definitions.recurrent_relatives import clockwork_rnn, mrnn, rhn
 from tests.architectures.definitions.rnn import rnn
 from tests.architectures.definitions.scanned import mingru, minlstm, slstm
+from tests.architectures.definitions.state_spaces import lru, s4d
 from tests.architectures.definitions.tcn import tcn
 
 Definition = Callable[[Mapping[str, Tensor], Tensor, Mapping[str, Any], list[int]], Tensor]
@@ -51,6 +52,8 @@ DEFINITIONS: Mapping[str, Definition] = {
     "slstm": slstm,
     "mingru": mingru,
     "minlstm": minlstm,
+    "lru": lru,
+    "s4d": s4d,
     "rnn-attention": rnn_attention,
     "bidirectional": bidirectional,
     "tcn": tcn,
