@@ -4,10 +4,10 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import linear, logsigmoid
 
 from architectures.initialisation import chrono_, chrono_choices, xavier_
-from architectures.kernels import INITIAL_LOG_DENOMINATOR, run_compiled_cell
+from architectures.kernels import INITIAL_LOG_DENOMINATOR, run_compiled_cell, run_compiled_cell_states
 from architectures.limits import check_width, quote
 from architectures.recurrent import RecurrentEncoder, has_hooks, stack_layers
 from architectures.state import SLSTMState
@@ -139,7 +139,7 @@ class SLSTMLayer(StepwiseLayer):
 
     def before_steps(self, x: Tensor) -> tuple[Tensor, ...]:
         """Returns what z, i, f and o get of x, biases included."""
-        sums = nn.functional.linear(x, self.weight_x, self.full_bias())
+        sums = linear(x, self.weight_x, self.full_bias())
         parts: tuple[Tensor, ...] = sums.split(self.hidden_size, dim=2)
         return parts
 
@@ -185,19 +185,34 @@ class SLSTMLayer(StepwiseLayer):
             gates={name: seen[name] for name in ("o", "r", "l")},
         )
 
+    def trace(self, x: Tensor, state: tuple[Tensor, ...]) -> Trace:
+        """Returns a trace: of all steps at once where the C++ kernel tells their states, else step by step."""
+        if has_hooks(self):
+            # Pruning computes the weights in one, which only a call of the layer runs.
+            self(x, state)
+        states = run_compiled_cell_states("slstm", x, *self._operands(state))
+        if states is None:
+            return super().trace(x, state)
+        r, l, h = states
+        l_before, h_before = (
+            torch.cat([start.unsqueeze(1), part[:, :-1]], dim=1) for start, part in zip(state[1:], (l, h), strict=True)
+        )
+        of_h = linear(h_before, self.full_weight_h()).split(self.hidden_size, dim=2)
+        g, p, q, o = (a + b for a, b in zip(self.before_steps(x), of_h, strict=True))
+        log_f = q if self.exp_forget else logsigmoid(q)
+        shares = {"retention": (l_before + log_f - l).exp(), "write": (p - l).exp()}
+        return self.make_trace(h, {**shares, "z": g.tanh(), "p": p, "log_f": log_f, "o": o.sigmoid(), "r": r, "l": l})
+
+    def _operands(self, state: tuple[Tensor, ...]) -> tuple[Any, ...]:
+        """Returns what the C++ kernel takes beside x."""
+        weights = self.weight_x.t(), self.full_bias(), self.full_weight_h().t()
+        return *weights, torch.stack(tuple(state)), (int(self.exp_forget), False, False)
+
     def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Runs all steps, by a C++ kernel if it is to be used."""
         result = None
         if not has_hooks(self) or self._forward_pre_hooks:
-            result = run_compiled_cell(
-                "slstm",
-                x,
-                self.weight_x.t(),
-                self.full_bias(),
-                self.full_weight_h().t(),
-                torch.stack(tuple(state)),
-                (int(self.exp_forget), False, False),
-            )
+            result = run_compiled_cell("slstm", x, *self._operands(state))
         if result is None:
             y, after = super().forward(x, state)
             return y.to(x.dtype) if not torch.is_autocast_enabled(x.device.type) else y, after

@@ -8,6 +8,7 @@ from architectures.kernels.dispatch import (
     discounted_average_states,
     pick_backend,
     run_compiled_cell,
+    run_compiled_cell_states,
 )
 from architectures.kernels.pointwise import ATTENTIONS, Attention
 from architectures.kernels.scan import linear_scan
@@ -23,4 +24,5 @@ __all__ = [
     "linear_scan",
     "pick_backend",
     "run_compiled_cell",
+    "run_compiled_cell_states",
 ]

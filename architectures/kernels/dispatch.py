@@ -212,11 +212,33 @@ def run_compiled_cell(
     Takes the arguments of `architectures.kernels.native.run_cell` and returns its results, or `None` where PyTorch's
     own implementation is to run: with another backend, on other devices, under autocast, and while PyTorch records.
     """
-    if torch.is_autocast_enabled(x.device.type) or not native.supports(x) or is_recording():
-        return None
-    if pick_backend(x) != "compiled":
+    if not _runs_compiled_cells(x):
         return None
     return native.run_cell(cell, x, weight_x, bias, weight_h, start, options)
+
+
+def run_compiled_cell_states(
+    cell: native.Cell,
+    x: Tensor,
+    weight_x: Tensor,
+    bias: Tensor,
+    weight_h: Tensor,
+    start: Tensor,
+    options: native.Options = native.NO_OPTIONS,
+) -> Tensor | None:
+    """Returns the state after every step, (states, batch, time, units), for traces.
+
+    `None` where `run_compiled_cell` returns it, and where a gradient is required.
+    """
+    if not _runs_compiled_cells(x) or autograd.needs_gradient(x, weight_x, bias, weight_h, start):
+        return None
+    return native.run_cell_states(cell, x, weight_x, bias, weight_h, start, options)
+
+
+def _runs_compiled_cells(x: Tensor) -> bool:
+    if torch.is_autocast_enabled(x.device.type) or not native.supports(x) or is_recording():
+        return False
+    return pick_backend(x) == "compiled"
 
 
 def _passes(name: AvailableBackend, x: Tensor, autocast_dtype: torch.dtype | None) -> Passes:

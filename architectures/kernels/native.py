@@ -73,6 +73,24 @@ def run_cell(
     return y.transpose(0, 1), last
 
 
+def run_cell_states(
+    cell: Cell,
+    x: Tensor,
+    weight_x: Tensor,
+    bias: Tensor,
+    weight_h: Tensor,
+    start: Tensor,
+    options: Options = NO_OPTIONS,
+) -> Tensor:
+    """Returns the state after every step, (states, batch, time, units), without a gradient.
+
+    Takes the arguments of `run_cell`.
+    """
+    operands = (x, weight_x, bias, weight_h, start)
+    all_states: Tensor = torch.ops.sequence_workbench.run(cell, *operands, *options, False, True)[1]
+    return all_states.transpose(1, 2)
+
+
 def discounted_average(
     x: Tensor,
     weight_x: Tensor,
@@ -105,9 +123,8 @@ def discounted_average_states(
 ) -> tuple[Tensor, Tensor]:
     """Computes `architectures.kernels.discounted_average_states`, without a gradient."""
     operands = (x, weight_x, bias, weight_h, torch.stack([r, l]))
-    options = (ATTENTIONS.index(attention), hidden_tanh, False)
-    _, all_states, _, _ = torch.ops.sequence_workbench.run(cell_name(weight_h), *operands, *options, False, True)
-    return all_states[0].transpose(0, 1), all_states[1].transpose(0, 1)
+    all_states = run_cell_states(cell_name(weight_h), *operands, (ATTENTIONS.index(attention), hidden_tanh, False))
+    return all_states[0], all_states[1]
 
 
 def cell_name(weight_h: Tensor) -> Cell:

@@ -110,6 +110,23 @@ def test_long_sequences_of_large_gates_stay_an_average() -> None:
     assert grad.isfinite().all()
 
 
+@pytest.mark.parametrize("options", OPTIONS)
+def test_a_trace_of_all_steps_at_once_is_that_of_every_step(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the start and from a carried state; where a gradient is required, the steps are traced one by one."""
+    if reason := native.unavailable_reason():
+        pytest.skip(reason)
+    encoder, x = make_encoder(Case(name="slstm", options={"hidden_size": 6, **options})), noise(2, 12, INPUT_SIZE)
+    for state in (None, encoder(noise(2, 3, INPUT_SIZE, seed=1))[1]):
+        with torch.no_grad():
+            trace = encoder.trace(x, state)
+        stepwise = encoder.trace(x, state)
+        assert stepwise.y.requires_grad
+        for name in ("y", "retention", "write", "content", "log_attention", "log_discount", "gates"):
+            assert_close(getattr(trace, name), getattr(stepwise, name))
+
+
 @each_backend
 def test_units_hear_those_of_their_head_alone() -> None:
     encoder: Any = make_encoder(Case(name="slstm", options={"hidden_size": 6, "num_heads": 3}))
