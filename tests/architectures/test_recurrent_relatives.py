@@ -94,7 +94,8 @@ def test_with_as_many_units_as_inputs_mut_takes_x_itself() -> None:
 def test_sums_are_in_single_precision_under_autocast() -> None:
     """The cells of the LSTMs and the states of the others: products alone are in bfloat16."""
     x = noise(2, 200, INPUT_SIZE, dtype=torch.float32)
-    for name in ("lstm-peephole", "lstm-layernorm", "lstm-mi", "depth-gated-lstm", "grid-lstm", "mut1", "rhn"):
+    names = ("lstm-peephole", "lstm-layernorm", "lstm-mi", "depth-gated-lstm", "grid-lstm", "mut1", "rhn", "slstm")
+    for name in (*names, "mingru", "minlstm", "lru", "s4d"):
         with torch.random.fork_rng():
             torch.manual_seed(0)
             encoder = architectures.build(name, INPUT_SIZE, hidden_size=6)

@@ -100,6 +100,8 @@ def test_a_search_space_is_plain_data(name: str, time: int) -> None:
         ("lstm-coupled", RECURRENT | {"chrono"}),
         *((name, RECURRENT | {"chrono"}) for name in ("lstm-layernorm", "lstm-mi", "depth-gated-lstm")),
         *((name, RECURRENT | {"chrono"}) for name in ("mut1", "mut2", "mut3")),
+        ("slstm", RECURRENT | {"chrono"}),
+        *((name, RECURRENT | {"chrono", "content"}) for name in ("mingru", "minlstm")),
         ("grid-lstm", RECURRENT),
         ("mrnn", RECURRENT),
         ("rhn", RECURRENT | {"recurrence_depth"}),
