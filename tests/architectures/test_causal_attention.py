@@ -38,6 +38,7 @@ def test_blocks_with_and_without_a_past_are_one_attention(gated: bool, past: int
     wanted = torch.autograd.grad((expected * probe).sum(), inputs, allow_unused=True, retain_graph=True)
     for block in (1, 5, 23, 64):
         monkeypatch.setattr(kernel, "QUERY_BLOCK", block)
+        monkeypatch.setattr(kernel, "GRADIENT_BLOCKS", range(1, 1 + max(1, block // 2)))
         monkeypatch.setattr(kernel, "MAX_SUMMED_STEPS", block)
         y = causal_attention(*parts, F)
         assert_close(y, expected)
@@ -46,6 +47,19 @@ def test_blocks_with_and_without_a_past_are_one_attention(gated: bool, past: int
             assert (grad is None) == (want is None)
             if grad is not None:
                 assert_close(grad, want)
+
+
+def test_its_own_gradient_is_that_of_the_fused_kernel(monkeypatch: Any) -> None:
+    """On devices that have no slow numbers, and in recorded programs, it is PyTorch's: the same in double precision,
+    where gates forget so fast that most weights are below those that are taken as 0."""
+    parts = [noise(1, 150, 2, 4, seed=seed).requires_grad_() for seed in range(3)]
+    log_f = torch.full((1, 150, 2), -3.0, dtype=torch.float64, requires_grad=True)
+    grads = []
+    for devices in (kernel.OWN_GRADIENT, frozenset()):
+        monkeypatch.setattr(kernel, "OWN_GRADIENT", devices)
+        y = causal_attention(parts[0], parts[1], parts[2], sum_logarithms(log_f))
+        grads.append(torch.autograd.grad((y * noise(*y.shape, seed=4)).sum(), [*parts, log_f]))
+    assert_close(grads[0], grads[1], 1e-11)
 
 
 @torch.no_grad()
