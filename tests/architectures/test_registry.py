@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("lstn", "did you mean 'lstm'?"),
+        ("lstn", "did you mean 'lstm'"),
         ("lstn", "unknown architecture 'lstn'"),
         ("rda_exp_tanh", "did you mean 'rda-exp-tanh'"),
         ("HAN", "; known: rnn, lstm, lstm-peephole"),
