@@ -16,7 +16,7 @@ Source: Yang et al. 2024, arXiv 2412.06464, section 3.3, and arXiv 2406.06484, s
 import torch
 from torch import Tensor
 
-from architectures.kernels.gated_linear import Read, by_chunks, by_steps, decay, split_steps
+from architectures.kernels.gated_linear import Read, by_chunks, by_steps, chunk_length, decay
 
 
 def gated_delta_rule(q: Tensor, k: Tensor, v: Tensor, log_f: Tensor, b: Tensor, start: Tensor | None = None) -> Read:
@@ -31,26 +31,22 @@ def gated_delta_rule(q: Tensor, k: Tensor, v: Tensor, log_f: Tensor, b: Tensor, 
         start: S before the first step; `None` is 0.
     """
     S = v.new_zeros(v.shape[0], v.shape[2], k.shape[3], v.shape[3]) if start is None else start
-    outputs = []
-    for part, steps in split_steps(v.shape[1], k.shape[3]):
-        qs, ks, vs, bs = (by_chunks(x[:, part], steps) for x in (q, k, v, b))
-        F = by_chunks(log_f[:, part], steps).cumsum(-1)
-        weights, writes = decay(F).exp(), bs.unsqueeze(-1) * ks
-        # Only the strict lower part is read, and ones on the diagonal.
-        system = (writes @ ks.transpose(-1, -2)) * weights
-        kept = F.exp().unsqueeze(-1)
-        right = torch.cat([bs.unsqueeze(-1) * vs, writes * kept], dim=-1)
-        solved = torch.linalg.solve_triangular(system, right, upper=False, unitriangular=True)
-        U, W = solved.split([vs.shape[-1], ks.shape[-1]], dim=-1)
-        K = (ks * (F[..., -1:] - F).exp().unsqueeze(-1)).transpose(-1, -2)
-        carried = F[..., -1:].unsqueeze(-1).exp()
-        before, written = [], []
-        for U_now, W_now, K_now, kept_now in zip(U.unbind(1), W.unbind(1), K.unbind(1), carried.unbind(1), strict=True):
-            u = U_now - W_now @ S
-            before.append(S)
-            written.append(u)
-            S = kept_now * S + K_now @ u
-        scores = (qs @ ks.transpose(-1, -2)) * weights
-        y = (qs * kept) @ torch.stack(before, dim=1) + scores @ torch.stack(written, dim=1)
-        outputs.append(by_steps(y))
-    return Read(torch.cat(outputs, dim=1) if len(outputs) > 1 else outputs[0], S)
+    time, steps = v.shape[1], chunk_length(v.shape[1], k.shape[3])
+    queries, keys, values, shares = (by_chunks(x, steps) for x in (q, k, v, b))
+    F = by_chunks(log_f, steps).cumsum(-1)
+    weights, kept, writes = decay(F).exp(), F.exp().unsqueeze(-1), shares.unsqueeze(-1) * keys
+    # Only the strict lower part is read, and ones on the diagonal.
+    system = (writes @ keys.transpose(-1, -2)) * weights
+    right = torch.cat([shares.unsqueeze(-1) * values, writes * kept], dim=-1)
+    solved = torch.linalg.solve_triangular(system, right, upper=False, unitriangular=True)
+    U, W = solved.split([values.shape[-1], keys.shape[-1]], dim=-1)
+    K = (keys * (F[..., -1:] - F).exp().unsqueeze(-1)).transpose(-1, -2)
+    before, written = [], []
+    for U_now, W_now, K_now, kept_now in zip(*(x.unbind(1) for x in (U, W, K, kept[..., -1:, :])), strict=True):
+        u = U_now - W_now @ S
+        before.append(S)
+        written.append(u)
+        S = kept_now * S + K_now @ u
+    scores = (queries @ keys.transpose(-1, -2)) * weights
+    y = (queries * kept) @ torch.stack(before, dim=1) + scores @ torch.stack(written, dim=1)
+    return Read(by_steps(y, time), S)

@@ -24,10 +24,12 @@ from torch.nn.functional import pad
 
 from architectures.kernels.autograd import INITIAL_LOG_DENOMINATOR
 
-CHUNK = 64
+CHUNK = 32
 """Steps of a chunk."""
-SMALL_CHUNK = 32
-"""The same for keys of fewer than 32 components, where the products of a chunk cost more than they bring."""
+SMALL_CHUNK = 16
+"""The same for small keys, where the products of a chunk cost more than they bring."""
+LARGE_KEY = 32
+"""Components from which on a key is none of the small ones."""
 MAX_EXPONENT = 80.0
 """Largest exponent that is taken: e^88 is infinite in single precision, and has a gradient that is none."""
 DENOMINATOR_EPSILON = 1e-6
@@ -65,22 +67,18 @@ def gated_linear_attention(q: Tensor, k: Tensor, v: Tensor, log_f: Tensor | None
         log_f: logarithm of f, (batch, time, heads), or (heads,) where it is constant; `None` is 0.
         start: S before the first step; `None` is 0.
     """
+    time, steps = v.shape[1], chunk_length(v.shape[1], k.shape[3])
+    queries, keys, values = (by_chunks(x, steps) for x in (q, k, v))
     S = _zeros(k, v) if start is None else start
-    outputs = []
-    for part, steps in split_steps(v.shape[1], k.shape[3]):
-        qs, ks, vs = (by_chunks(x[:, part], steps) for x in (q, k, v))
-        F = _summed(log_f, part, steps)
-        if F is None:
-            weights, kept, written = torch.ones(steps, steps, dtype=v.dtype, device=v.device).tril(), None, vs
-        else:
-            weights = decay(F).exp()
-            kept, last = F.exp().unsqueeze(-1), F[..., -1:]
-            written = (last - F).exp().unsqueeze(-1) * vs
-        scores = qs @ ks.transpose(-1, -2) * weights
-        carry = None if F is None else F[..., -1].exp()
-        before, S = _carry(ks.transpose(-1, -2) @ written, carry, S)
-        outputs.append(by_steps(scores @ vs + (qs if kept is None else qs * kept) @ before))
-    return Read(torch.cat(outputs, dim=1) if len(outputs) > 1 else outputs[0], S)
+    scores = queries @ keys.transpose(-1, -2)
+    if log_f is None:
+        before, S = _carry(keys.transpose(-1, -2) @ values, None, S)
+        return Read(by_steps(scores.tril() @ values + queries @ before, time), S)
+    F = by_chunks(log_f.expand(1, time, -1) if log_f.ndim == 1 else log_f, steps).cumsum(-1)
+    written = (F[..., -1:] - F).exp().unsqueeze(-1) * values
+    before, S = _carry(keys.transpose(-1, -2) @ written, F[..., -1].exp(), S)
+    y = (scores * decay(F).exp()) @ values + (queries * F.exp().unsqueeze(-1)) @ before
+    return Read(by_steps(y, time), S)
 
 
 def linear_attention(q: Tensor, k: Tensor, v: Tensor, start: Tensor | None = None) -> Read:
@@ -117,54 +115,44 @@ def stabilised_linear_attention(
         S, m = _zeros(k, v), log_i.new_full((v.shape[0], v.shape[2]), INITIAL_LOG_DENOMINATOR)
     else:
         S, m = start
-    outputs, maxima = [], []
-    for part, steps in split_steps(v.shape[1], k.shape[3]):
-        qs, ks, vs = (by_chunks(x[:, part], steps) for x in (q, k, v))
-        F, a = _summed(log_f, part, steps), by_chunks(log_i[:, part], steps)
-        assert F is not None
-        with torch.no_grad():
-            before_m, all_m, m = _running_maximum(F, a, m)
-        weights = (decay(F) + a.unsqueeze(-2) - all_m.unsqueeze(-1)).exp()
-        scores = qs @ ks.transpose(-1, -2) * weights
-        kept = (before_m.unsqueeze(-1) + F - all_m).exp().unsqueeze(-1)
-        after_m = all_m[..., -1]
-        written = (F[..., -1:] - F + a - after_m.unsqueeze(-1)).exp().unsqueeze(-1) * vs
-        carry = (F[..., -1] + before_m - after_m).exp()
-        before, S = _carry(ks.transpose(-1, -2) @ written, carry, S)
-        outputs.append(by_steps(scores @ vs + (qs * kept) @ before))
-        maxima.append(by_steps(all_m))
-    y, all_m = torch.cat(outputs, dim=1), torch.cat(maxima, dim=1)
+    time, steps = v.shape[1], chunk_length(v.shape[1], k.shape[3])
+    queries, keys, values = (by_chunks(x, steps) for x in (q, k, v))
+    F, a = by_chunks(log_f, steps).cumsum(-1), by_chunks(log_i, steps, INITIAL_LOG_DENOMINATOR)
+    with torch.no_grad():
+        before_m, all_m, m = _running_maximum(F, a, m)
+    after_m = all_m[..., -1]
+    weights = (decay(F) + (a.unsqueeze(-2) - all_m.unsqueeze(-1))).exp()
+    kept = (before_m.unsqueeze(-1) + F - all_m).exp().unsqueeze(-1)
+    written = (F[..., -1:] - F + a - after_m.unsqueeze(-1)).exp().unsqueeze(-1) * values
+    carry = (F[..., -1] + before_m - after_m).exp()
+    before, S = _carry(keys.transpose(-1, -2) @ written, carry, S)
+    y = by_steps((queries @ keys.transpose(-1, -2) * weights) @ values + (queries * kept) @ before, time)
+    all_m = by_steps(all_m, time)
     one = (-all_m).clamp_max(MAX_EXPONENT).exp().unsqueeze(3)
     return StabilisedRead(y[..., :-1] / (torch.maximum(y[..., -1:].abs(), one) + DENOMINATOR_EPSILON), S, m, all_m)
 
 
-def split_steps(time: int, size: int) -> list[tuple[slice, int]]:
-    """Returns the steps that fill chunks and the length of these, then what is left, one chunk of its own."""
-    steps = CHUNK if size >= SMALL_CHUNK else SMALL_CHUNK
-    full = time - time % steps
-    parts = [(slice(0, full), steps)] if full else []
-    return [*parts, (slice(full, time), time - full)] if full < time else parts
+def chunk_length(time: int, size: int) -> int:
+    """Returns the steps of a chunk, for keys of that size: no more than there are."""
+    return min(time, CHUNK if size >= LARGE_KEY else SMALL_CHUNK)
 
 
-def by_chunks(x: Tensor, steps: int) -> Tensor:
-    """(batch, time, heads, ...) -> (batch, chunks, heads, steps, ...)."""
-    chunks: Tensor = x.unflatten(1, (-1, steps)).transpose(2, 3)
+def by_chunks(x: Tensor, steps: int, filler: float = 0.0) -> Tensor:
+    """(batch, time, heads, ...) -> (batch, chunks, heads, steps, ...), contiguous; the last chunk is filled up.
+
+    With zeros nothing is written after the last step, and with a log f of 0 all is kept.
+    """
+    missing = -x.shape[1] % steps
+    if missing:
+        x = pad(x, (*[0] * (2 * (x.ndim - 2)), 0, missing), value=filler)
+    chunks: Tensor = x.unflatten(1, (-1, steps)).transpose(2, 3).contiguous()
     return chunks
 
 
-def by_steps(x: Tensor) -> Tensor:
-    """(batch, chunks, heads, steps, ...) -> (batch, time, heads, ...)."""
-    steps: Tensor = x.transpose(2, 3).flatten(1, 2)
+def by_steps(x: Tensor, time: int) -> Tensor:
+    """(batch, chunks, heads, steps, ...) -> (batch, time, heads, ...), without what the last chunk was filled with."""
+    steps: Tensor = x.transpose(2, 3).flatten(1, 2)[:, :time]
     return steps
-
-
-def _summed(log_f: Tensor | None, part: slice, steps: int) -> Tensor | None:
-    """Returns F, the sums within chunks: (batch or 1, chunks or 1, heads, steps)."""
-    if log_f is None:
-        return None
-    if log_f.ndim == 1:
-        return log_f.view(1, 1, -1, 1) * torch.arange(1, steps + 1, dtype=log_f.dtype, device=log_f.device)
-    return by_chunks(log_f[:, part], steps).cumsum(-1)
 
 
 def decay(F: Tensor) -> Tensor:
