@@ -26,7 +26,7 @@ class MLSTM(ResidualEncoder):
 
     Source: Beck et al. 2024, arXiv 2405.04517, section 2.3, equations 19 to 27, and the gates' biases of its code: b_f
     from 3 to 6 over the heads, b_i from N(0, 0.1), weights of 0. The norm of a head is its root mean square. The
-    projections and the convolution of the xLSTM's blocks are left out.
+    wider projections and the convolution of the xLSTM's blocks are left out; as there, no feed-forward network follows.
 
     Args:
         input_size: features a step.
@@ -43,7 +43,7 @@ class MLSTM(ResidualEncoder):
         hidden_size: int,
         num_layers: int = 1,
         num_heads: int | None = None,
-        feed: bool = True,
+        feed: bool = False,
         dropout: float = 0.0,
     ) -> None:
         super().__init__(

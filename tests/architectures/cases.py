@@ -156,7 +156,7 @@ def _residual() -> Iterator[Case]:
     yield Case(name="s4d", options={"hidden_size": 4, "num_layers": 2, "num_states": 2, "feed": True})
     for name in sorted(LINEAR):
         yield Case(name=name, options={"hidden_size": 8, "num_heads": 2}, is_variant=False)
-        yield Case(name=name, options={"hidden_size": 6, "num_layers": 2, "feed": name == "mamba2"})
+        yield Case(name=name, options={"hidden_size": 6, "num_layers": 2, "feed": name in ("mamba2", "mlstm")})
     yield Case(name="gated-deltanet", options={"hidden_size": 8, "negative": True})
 
 
