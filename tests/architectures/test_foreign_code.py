@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 
+from architectures.kernels.gated_linear import stabilised_linear_attention
 from tests.architectures.cases import INPUT_SIZE, Case, assert_close, make_encoder, noise
 
 
@@ -53,3 +54,17 @@ def test_the_slstm_of_xlstm() -> None:
         states, _ = vanilla.slstm_forward_pointwise(x[:, t] @ weight_x.T, states[0] @ weight_h.T, bias, states, {})
         outputs.append(states[0])
     assert_close(encoder(x)[0], torch.stack(outputs, dim=1))
+
+
+@torch.no_grad()
+def test_the_mlstm_of_xlstm() -> None:
+    """Their parallel form, which takes keys that are not yet divided by the root of their size, and heads before
+    steps."""
+    backends = import_or_skip("xlstm.blocks.mlstm.backends", "xlstm")
+    q, k, v = (noise(2, 70, 3, 4, seed=seed) for seed in range(3))
+    i, f = (2 * noise(2, 70, 3, seed=seed) for seed in (3, 4))
+    ours = stabilised_linear_attention(q, k / 2, v, torch.nn.functional.logsigmoid(f), i).y
+    heads_first = [part.transpose(1, 2) for part in (q, k, v)]
+    gates = [part.transpose(1, 2).unsqueeze(3) for part in (i, f)]
+    theirs = backends.parallel_stabilized_simple(*heads_first, *gates).transpose(1, 2)
+    assert_close(ours, theirs, 1e-9)
