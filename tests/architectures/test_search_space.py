@@ -15,7 +15,6 @@ TIMES = (1, 2, 3, 5, 64, 100, 101, 784, 1000, 20_000)
 RECURRENT = {"num_layers", "dropout", "learn_initial_state"}
 
 every_name = pytest.mark.parametrize("name", architectures.names())
-every_time = pytest.mark.parametrize("time", TIMES)
 
 
 def open_space(name: str, time: int) -> dict[str, Any]:
@@ -50,27 +49,26 @@ def combinations(domains: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 @every_name
-@every_time
-def test_every_choice_is_an_option_and_can_be_built(name: str, time: int) -> None:
+def test_every_choice_is_an_option_and_can_be_built(name: str) -> None:
     """With the task's steps as `reach`, as in training; a bounded receptive field covers all of them."""
     options = architectures.options(name)
-    fixed = {"hidden_size": 8, **({"reach": time} if "reach" in options else {})}
-    domains = open_space(name, time)
-    assert set(domains) <= set(options) - {"hidden_size", "reach"}
-    tried = 0
-    for chosen in combinations(domains):
-        encoder = architectures.build(name, 3, **fixed, **chosen)
-        assert encoder.receptive_field is None or encoder.receptive_field >= time
-        tried += 1
-    assert tried > 1
+    for time in TIMES:
+        fixed = {"hidden_size": 8, **({"reach": time} if "reach" in options else {})}
+        domains = open_space(name, time)
+        assert set(domains) <= set(options) - {"hidden_size", "reach"}
+        tried = 0
+        for chosen in combinations(domains):
+            encoder = architectures.build(name, 3, **fixed, **chosen)
+            assert encoder.receptive_field is None or encoder.receptive_field >= time
+            tried += 1
+        assert tried > 1
 
 
 @every_name
-@every_time
-def test_the_default_can_be_chosen(name: str, time: int) -> None:
+def test_the_default_can_be_chosen(name: str) -> None:
     """A sweep that cannot choose the default may lose to it."""
-    options, domains = architectures.options(name), open_space(name, time)
-    for key, domain in domains.items():
+    options = architectures.options(name)
+    for key, domain in (item for time in TIMES for item in open_space(name, time).items()):
         default = options[key].default
         if isinstance(domain, list):
             assert default in domain
@@ -79,15 +77,15 @@ def test_the_default_can_be_chosen(name: str, time: int) -> None:
 
 
 @every_name
-@every_time
-def test_a_search_space_is_plain_data(name: str, time: int) -> None:
+def test_a_search_space_is_plain_data(name: str) -> None:
     """YAML can represent it, and a caller may change the returned dictionary."""
-    domains = load_encoder_class(name).search_space(time)
-    assert yaml.safe_load(yaml.safe_dump(domains)) == domains
-    domains.clear()
-    assert load_encoder_class(name).search_space(time)
-    for domain in load_encoder_class(name).search_space(time).values():
-        assert isinstance(domain, list) or set(domain) <= {"low", "high", "log", "step", "when"}
+    for time in TIMES:
+        domains = load_encoder_class(name).search_space(time)
+        assert yaml.safe_load(yaml.safe_dump(domains)) == domains
+        domains.clear()
+        assert load_encoder_class(name).search_space(time)
+        for domain in load_encoder_class(name).search_space(time).values():
+            assert isinstance(domain, list) or set(domain) <= {"low", "high", "log", "step", "when"}
 
 
 @pytest.mark.parametrize(
