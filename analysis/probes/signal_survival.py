@@ -68,6 +68,9 @@ def measure_gate_survival(loaded: LoadedModel, settings: ProbeSettings) -> Probe
     """
     encoder = loaded.model.encoder
     require_state(encoder)
+    if encoder.state_size(2 * settings.longest) > encoder.state_size(settings.longest):
+        # Nor could it be measured: every step would read all before it.
+        raise NotAvailableError("it carries every step that it has read, and reads them again: nothing has to survive")
     copies = tuple(int(lag) for lag in lags_up_to(settings.longest))
     batch = with_steps(loaded.task, settings.length).fixed("test", POOL_SEQUENCES, CPU)
     try:

@@ -120,17 +120,28 @@ def test_what_is_shut_out_is_lost_and_no_number():
     assert ProbeResult.from_dict(result.to_dict()).metrics["left_100"].value == 0
 
 
-@pytest.mark.parametrize(("name", "reason"), [("rnn", "no gates"), ("tcn", "steps again"), ("han", "steps again")])
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("rnn", "no gates"), ("tcn", "steps again"), ("han", "steps again"), ("transformer", "carries every step")],
+)
 def test_without_gates_there_are_copies_only(name, reason):
     result = signal_survival.measure(load_model(name), SETTINGS)
     assert reason in result.unavailable["survival"]
     assert "half_left" not in result.metrics
     reach = result.metrics.get("reach")
-    assert (reach is None) == (name == "rnn")
+    assert (reach is None) == (name in ("rnn", "transformer"))
     curve = result.curves["copies"]
     last = 1000 if reach is None or reach.value is None else min(1000, reach.value - 1)
     assert curve.x[-1] == last
     assert curve.y[-1] == load_model(name).model.encoder.path_length(int(last))
+
+
+def test_gates_over_all_that_was_read_are_measured_on_the_tasks_own_sequences():
+    """The forgetting transformer discounts every step that it carries; 100,000 of them would take hours."""
+    result = signal_survival.measure(load_model("fox"), SETTINGS)
+    assert "carries every step" in result.unavailable["survival"]
+    assert "half_left" not in result.metrics
+    assert "units_holding" in result.metrics
 
 
 def test_a_foreign_encoder_without_anything_is_not_available():
