@@ -49,7 +49,7 @@ class GateTrace:
     log_discount: Tensor | None = None
     """log gamma of the RDA; `None` for architectures without a separate discount."""
     average: Tensor | None = None
-    """n / d of the RWA and the RDA, before any activation."""
+    """n / d of the RWA and the RDA, before any activation; `None` where a unit is a head."""
 
     def mask_padding(self, lengths: Tensor | None) -> "GateTrace":
         """Returns the same gates with NaN in the padding behind `lengths`, (batch,)."""
@@ -93,7 +93,9 @@ def _layer_gates(trace: Trace) -> GateTrace | None:
         holds_something = torch.ones_like(retention, dtype=torch.bool)
     else:
         log_a, log_gamma, l = log_a.detach(), log_gamma.detach(), l.detach()
-        average = (trace.gates or {})["r"].detach()
+        # A head's is a vector, and no number.
+        r = (trace.gates or {}).get("r")
+        average = None if r is None else r.detach()
         l_before = torch.cat([torch.full_like(l[:, :1], INITIAL_LOG_DENOMINATOR), l[:, :-1]], dim=1)
         log_w = log_a - l
         # Of the two forms of log(1 - w), each is exact where the other cancels.

@@ -41,6 +41,7 @@ from analysis.statistics import safe_divide
 from architectures.base import eval_mode
 from architectures.residual import ResidualEncoder
 from architectures.trace import Trace
+from architectures.transformer import MAX_MAPPED_STEPS, FoX, Transformer
 from workbench.seeding import CPU
 from workbench.tasks import Task
 from workbench.tasks.multicopy import MultiCopy
@@ -81,7 +82,9 @@ def measure(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
     if maps.shapes:
         results.append(maps.result())
     else:
-        unavailable["attention_maps"] = f"{loaded.name} is not a hierarchy of attention"
+        attends = isinstance(encoder, Transformer | FoX)
+        too_long = f" of more than {MAX_MAPPED_STEPS:,} steps, which take memory of their square" if attends else ""
+        unavailable["attention_maps"] = f"{loaded.name} has no attention maps{too_long}"
     if gates.per_unit and layout is None:
         unavailable["dropped_after_use"] = reason
     if not results:

@@ -137,7 +137,37 @@ def test_what_is_dropped_on_purpose_shows_on_multicopy() -> None:
     assert value(frozen, "held_over") > 0.7
 
 
-@pytest.mark.parametrize("name", ["lstm", "gru", "rwa", "rda-exp-tanh", "rda-sigmoid-id", "han", "han-bidirectional"])
+def test_a_fixed_gate_of_attention_is_a_discount(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A forgetting transformer without queries: the half-life of its gate, and maps that weigh a lag by it. Sequences
+    that are too long for maps have the rows of influence of the gates, which are then the same."""
+    loaded = load_untrained("fox", hidden_size=8, length=40)
+    with torch.no_grad():
+        for name, parameter in loaded.model.encoder.named_parameters():
+            if name.endswith("qkv.weight"):
+                parameter[:8] = 0
+            elif "gate" in name:
+                parameter.fill_(logit(0.8) if name.endswith("bias") else 0.0)
+    for limit in (2048, 10):
+        monkeypatch.setattr("architectures.transformer.MAX_MAPPED_STEPS", limit)
+        monkeypatch.setattr(probe, "MAX_MAPPED_STEPS", limit)
+        result = probe.measure(loaded, FEW)
+        assert value(result, "gamma_half_life") == pytest.approx(math.log(0.5) / math.log(0.8), rel=1e-5)
+        within = result.curves["influence_within_last"]
+        lags = within.to_array("x") + 1
+        assert within.to_array() == pytest.approx((1 - 0.8**lags) / (1 - 0.8**40), rel=1e-4)
+        assert ("attention_window_level_1" in result.metrics) == (limit > 40)
+    assert result.unavailable["attention_maps"].endswith(
+        "no attention maps of more than 10 steps, which take memory of their square"
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("lstm", "gru", "rwa", "rda-exp-tanh", "rda-sigmoid-id", "han", "han-bidirectional"),
+        *("transformer", "fox", "linear-attention", "retnet", "mlstm", "mamba2", "gated-deltanet"),
+    ],
+)
 def test_every_number_is_finite_and_lies_in_its_interval(name: str) -> None:
     result = probe.measure(
         load_untrained(name, "classify-length", hidden_size=8, length=48), ProbeSettings(sequences=5)
