@@ -132,12 +132,12 @@ def _backward_in_pytorch(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Returns the gradients of a, b and the start."""
     a, h, start, of_h = (_split(value, is_complex) for value in (a, h, start, of_h))
-    backward_a = a.conj().resolve_conj()
+    backward_a = a.conj_physical()
     # The last step hears of no later one: its factor meets a start of 0.
     factors = backward_a if a.ndim == 1 else backward_a.roll(-1, 1).flip(1)
     of_b = scan_in_pytorch(factors, of_h.flip(1), torch.zeros_like(start)).flip(1)
     before = torch.cat([start.unsqueeze(1), h[:, :-1]], dim=1)
-    of_a = of_b * before.conj()
+    of_a = of_b * before.conj_physical()
     first = backward_a if a.ndim == 1 else backward_a[:, 0]
     return _join(of_a.sum((0, 1)) if a.ndim == 1 else of_a), _join(of_b), _join(first * of_b[:, 0])
 
