@@ -14,6 +14,7 @@ from architectures.rda import AveragingLayer
 from architectures.trace import influence
 
 GATED = ("lstm", "gru", "rwa", "rda-exp-tanh", "rda-sigmoid-id")
+BY_HEAD = ("fox", "linear-attention", "retnet", "mlstm", "mamba2", "gated-deltanet")
 
 
 def trace_gates(
@@ -28,7 +29,7 @@ def trace_gates(
     return trace, unit_gates
 
 
-@pytest.mark.parametrize("name", GATED)
+@pytest.mark.parametrize("name", [*GATED, "slstm", "mingru", *BY_HEAD])
 def test_logarithms_are_those_of_the_gates(name: str) -> None:
     trace, unit_gates = trace_gates(name)
     assert trace.retention is not None
@@ -118,7 +119,7 @@ def test_an_average_over_all_steps() -> None:
 
 
 def test_bounded_attention_bounds_the_write() -> None:
-    # MATH.md, section 3: with |log a| <= A, w_t <= 1 / (1 + (t - 1) e^{-2A}); 2 A is the range of log a.
+    # With |log a| <= A, w_t <= 1 / (1 + (t - 1) e^{-2A}); 2 A is the range of log a.
     _, unit_gates = trace_gates("rwa", time=60, scale=3.0)
     assert unit_gates.log_attention is not None
     spread = unit_gates.log_attention.amax(1, keepdim=True) - unit_gates.log_attention.amin(1, keepdim=True)

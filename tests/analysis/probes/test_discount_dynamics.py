@@ -165,6 +165,7 @@ def test_a_fixed_gate_of_attention_is_a_discount(monkeypatch: pytest.MonkeyPatch
     "name",
     [
         *("lstm", "gru", "rwa", "rda-exp-tanh", "rda-sigmoid-id", "han", "han-bidirectional"),
+        *("rnn-attention", "slstm", "mingru"),
         *("transformer", "fox", "linear-attention", "retnet", "mlstm", "mamba2", "gated-deltanet"),
     ],
 )
