@@ -134,8 +134,9 @@ def judge_equal(arguments: Arguments, page: PageData) -> Judgement:
 def judge_unbeaten(arguments: Arguments, page: PageData) -> Judgement:
     """Judges whether no other row is better than an architecture's.
 
-    Reproduced if the interval of every row's ratio to it lies above 1 / factor, by default 1.05; not reproduced if a
-    row is better by a test that allows for how many there are (Bonferroni).
+    Reproduced if the interval of every row's ratio to it lies above 1 / factor, by default 1.05: a lead within the
+    factor is none, however sure it is. Else not reproduced if a row is better by a test that allows for how many there
+    are (Bonferroni).
     """
     table = find_table(arguments, page)
     row = find_row(table, arguments["architecture"])
@@ -148,10 +149,10 @@ def judge_unbeaten(arguments: Arguments, page: PageData) -> Judgement:
         if ratio.high is not None and ratio.high < 1 and ratio.p is not None and ratio.p * len(ratios) <= SIGNIFICANCE
     ]
     verdict: Verdict = "too few seeds to say"
-    if beaten:
-        verdict = "not reproduced"
-    elif all(ratio.low is not None and ratio.low > least for ratio in ratios):
+    if all(ratio.low is not None and ratio.low > least for ratio in ratios):
         verdict = "reproduced"
+    elif beaten:
+        verdict = "not reproduced"
     return Judgement(
         verdict=verdict,
         measured="; ".join(f"{label_pair(row, other)}: {ratio}" for other, ratio in zip(others, ratios, strict=True)),

@@ -119,6 +119,8 @@ def judge_claim(claim: Claim, pages: Path) -> JudgedClaim:
 def judge_together(claim: Claim, pages: Path) -> JudgedClaim:
     """Returns the judgement on a claim that holds if several others do: not if one of them does not.
 
+    Not testable if none of them fails and one is not tested yet, for which more seeds do nothing.
+
     Raises:
         UserError: if the JSON file of a page was written by something else.
     """
@@ -127,14 +129,16 @@ def judge_together(claim: Claim, pages: Path) -> JudgedClaim:
     counts = Counter(entry.judgement.verdict for entry in judged)
     if counts["not testable"] == len(judged):
         return JudgedClaim(claim=claim, judgement=Judgement(verdict="not testable", why="none of its presets is run"))
-    verdict: Verdict = "too few seeds to say"
-    if counts["not reproduced"]:
-        verdict = "not reproduced"
-    elif counts["reproduced"] == len(judged):
-        verdict = "reproduced"
+    # The first that is there: a failure of one decides, whatever the others are.
+    deciding: Sequence[Verdict] = (
+        *("not reproduced", "not testable at this size", "not testable", "too few seeds to say"),
+        "reproduced",
+    )
+    verdict = next(each for each in deciding if counts[each])
     measured = f"of {pluralize(len(judged), 'claim')}: " + ", ".join(f"{n} {name}" for name, n in counts.most_common())
     links = dict.fromkeys(entry.page for entry in judged if entry.page)
-    return JudgedClaim(claim=claim, judgement=Judgement(verdict=verdict, measured=measured), page=", ".join(links))
+    judgement = Judgement(verdict=verdict, measured=measured, why=measured if verdict == "not testable" else "")
+    return JudgedClaim(claim=claim, judgement=judgement, page=", ".join(links))
 
 
 def has_runs(page: PageData) -> bool:
