@@ -4,6 +4,7 @@ The formulas and their sources are in `analysis/measures`: recall, memory_capaci
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -39,8 +40,9 @@ from workbench.seeding import CPU, make_generator
 from workbench.seeds import derive_seed
 from workbench.tasks import Batch, Task
 
-REVISION = 2
-"""Raised whenever the same settings come to give other numbers. 2: the accuracy, or the loss, at the limit tested."""
+REVISION = 3
+"""Raised whenever the same settings come to give other numbers. 2: the accuracy, or the loss, at the limit tested. 3:
+the length up to which the task stays solved."""
 RECALL_SEQUENCES_FACTOR = 5
 """Recall is measured on so many times `settings.sequences` sequences, so that a bin of lags has several answers."""
 MIN_SAMPLES = 12_800
@@ -304,6 +306,8 @@ def measure_extrapolation(loaded: LoadedModel, settings: ProbeSettings) -> Probe
             unit="1",
             what=f"loss on sequences {factors[-1]:,} times as long as those of training, over the trivial loss there",
         )
+    if all(score.criterion is not None for score in scores.values()):
+        metrics["solved_up_to"] = measure_solved_length(list(tasks.values()), list(scores.values()), factors, unit)
     counts = [(score.right, score.total) for score in scores.values() if score.right is not None]
     if len(counts) == len(scores):
         group = np.repeat(np.arange(len(counts)), [len(right) for right, _ in counts])
@@ -319,6 +323,41 @@ def measure_extrapolation(loaded: LoadedModel, settings: ProbeSettings) -> Probe
             what="accuracy on longer sequences",
         )
     return ProbeResult(metrics=metrics, curves=curves, unavailable=unavailable)
+
+
+def measure_solved_length(
+    tasks: Sequence[Task], scores: Sequence[SequenceScores], factors: np.ndarray, unit: str
+) -> Metric:
+    """Returns up to which length a task stays solved by its own criterion, on all sequences of a length together.
+
+    The interval is that of the means: at its lower end every length has the worse end of the interval of its mean.
+
+    Args:
+        tasks: the task at each length, which has a criterion.
+        scores: of the answers at each length.
+        factors: (lengths,) multiples of the training length.
+        unit: of the factors.
+    """
+    met: dict[str, list[bool]] = {"mean": [], "worse": [], "better": []}
+    for task, score in zip(tasks, scores, strict=True):
+        assert task.solved is not None
+        assert score.criterion is not None
+        # Sequences may ask for different numbers of answers, and the criterion is on all answers together.
+        weights = score.total if task.solved.metric == "accuracy" else np.ones_like(score.total)
+        mean = float((score.criterion * weights).sum() / weights.sum())
+        half = mean_interval(score.criterion).half_width or 0.0
+        worse, better = (mean - half, mean + half) if task.solved.above else (mean + half, mean - half)
+        for name, value in (("mean", mean), ("worse", worse), ("better", better)):
+            met[name].append(task.solved.met(value))
+    value, low, high = (largest_factor(factors, np.array(met[name])) for name in ("mean", "worse", "better"))
+    return Metric(
+        value=value,
+        low=low,
+        high=high,
+        censored=bool(value == factors[-1]),
+        unit=unit,
+        what="longest sequences up to which the task is solved by its criterion",
+    )
 
 
 MEASURES: dict[str, Measure] = {
@@ -376,8 +415,8 @@ def length_factors(task: Task, length: int | None) -> tuple[int, ...]:
     return tuple(factors)
 
 
-def largest_factor(factors: np.ndarray, below: np.ndarray) -> float:
-    """Returns the largest factor up to which every loss is below the trivial one; 0 if the first one is not."""
-    failures = np.flatnonzero(~below)
+def largest_factor(factors: np.ndarray, met: np.ndarray) -> float:
+    """Returns the largest factor up to which a condition is met at every one; 0 if it is not at the first one."""
+    failures = np.flatnonzero(~met)
     last = (failures[0] if len(failures) else len(factors)) - 1
     return float(factors[last]) if last >= 0 else 0.0

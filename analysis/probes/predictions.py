@@ -21,17 +21,21 @@ holds one; and with tensors of some megabytes a layer takes half the time, as gl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SequenceScores:
-    """Loss and right answers of each sequence, each (sequences,)."""
+    """Loss, right answers and the metric of the task's criterion of each sequence, each (sequences,)."""
 
     loss: np.ndarray
     right: np.ndarray | None
     """Numbers of right answers; `None` if the task has no accuracy."""
     total: np.ndarray
     """Numbers of answers that count."""
+    criterion: np.ndarray | None = None
+    """The metric that decides whether the task is solved; `None` if the task has no criterion."""
 
 
 def score_sequences(model: Model, task: Task, batch: Batch) -> SequenceScores:
-    """Returns the loss and the right answers of each sequence separately."""
+    """Returns what is known of the answers to each sequence separately."""
+    wanted = None if task.solved is None else task.solved.metric
+    decisive: list[float] = []
     losses: list[float] = []
     accuracies: list[float] = []
     totals: list[float] = []
@@ -40,12 +44,15 @@ def score_sequences(model: Model, task: Task, batch: Batch) -> SequenceScores:
             sequence, answer = part[index : index + 1], prediction[index : index + 1]
             losses.append(float(task.loss(answer, sequence)))
             totals.append(float(answer[..., 0].numel() if sequence.recall is None else sequence.recall.sum()))
-            accuracy = task.metrics(answer, sequence).get("accuracy")
-            if accuracy is not None:
-                accuracies.append(float(accuracy))
+            metrics = task.metrics(answer, sequence)
+            if "accuracy" in metrics:
+                accuracies.append(float(metrics["accuracy"]))
+            if wanted is not None:
+                decisive.append(losses[-1] if wanted == "loss" else float(metrics[wanted]))
     total = np.array(totals)
     right = np.array(accuracies) * total if len(accuracies) == len(losses) else None
-    return SequenceScores(loss=np.array(losses), right=right, total=total)
+    criterion = None if wanted is None else np.array(decisive)
+    return SequenceScores(loss=np.array(losses), right=right, total=total, criterion=criterion)
 
 
 def recalled_answers(model: Model, batch: Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

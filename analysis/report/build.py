@@ -89,7 +89,7 @@ def write_report(out: Path) -> Path:
         overview=overview(sections, records, studies),
         chapters=chapters,
         screens=[build_screen(section, out, memory.get(section.anchor)) for section in sections],
-        square=build_square(sections),
+        square=build_square(sections, memory),
         curves=thin_panels({section.anchor: panels for section in sections if (panels := load_curves(section))}),
         figure_files=figure_files,
         table_files=[f"{name}.tex" for name in table_names(chapters)],

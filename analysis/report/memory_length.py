@@ -48,6 +48,7 @@ COLUMNS: Sequence[MetricColumn] = (
     ("reach", "reach,\nsteps", ""),
     ("extrapolation", "below trivial\nup to, in T", "longer sequences"),
     ("loss_at_limit", "loss there,\nof trivial", "longer sequences"),
+    ("solved_up_to", "solved\nup to, in T", "longer sequences"),
 )
 LAG = "lag, steps"
 LENGTH_FACTOR = "sequence length, times that of training"

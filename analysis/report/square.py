@@ -1,14 +1,15 @@
 """The square: what each architecture can hold, forget, track and find, with a cell for each question."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from analysis.comparison.floors import WITHOUT_MEMORY, count_reached, reached_floor
 from analysis.comparison.solve_times import solve_time
-from analysis.formatting import format_number, join_names
+from analysis.formatting import AT_LEAST, format_count, format_number, join_names
 from analysis.grouping import Row, Section
+from analysis.probes.aggregate import RowResults, SectionResults
 from analysis.report.first_screen.colors import lighten
 from analysis.style import FAMILIES, family
 from workbench.results import Run
@@ -32,6 +33,9 @@ MEANINGS: dict[Status, str] = {
     "nothing": "no seed better than without memory",
     "diverged": "every seed diverged",
 }
+SOLVED_LENGTH = "solved_up_to"
+"""Metric of the probe of memory: the length up to which a task stays solved, in lengths of training."""
+LENGTH_MEANING = "T: the length, in lengths of training, up to which every seed still solves it on the test set"
 FEWEST_QUESTIONS = 2
 """Fewest questions that make a square."""
 
@@ -51,6 +55,8 @@ class Outcome:
     """The number of seeds that support it."""
     runs: int
     """The number of all seeds."""
+    length: str = ""
+    """Of a solved task, up to which length it stays so: `≥ 16 T`; empty if that was not measured."""
 
     @property
     def seeds(self) -> str:
@@ -61,6 +67,13 @@ class Outcome:
     def is_partial(self) -> bool:
         """Whether some seeds did otherwise."""
         return self.count < self.runs
+
+    @property
+    def length_in_words(self) -> str:
+        """`up to at least 16 T`, for a sentence; empty if that was not measured."""
+        if not self.length.endswith(" T"):
+            return self.length
+        return f"up to {self.length.replace(AT_LEAST, 'at least ')}"
 
     @property
     def symbol(self) -> str:
@@ -95,13 +108,21 @@ class Square:
     def legend(self) -> tuple[tuple[str, str], ...]:
         """The signs that are there, with what they mean."""
         found = {outcome.status for row in self.rows for cell in row.cells for outcome in cell}
-        return tuple((SYMBOLS[status], MEANINGS[status]) for status in SYMBOLS if status in found)
+        entries = [(SYMBOLS[status], MEANINGS[status]) for status in SYMBOLS if status in found]
+        if any(outcome.length for row in self.rows for cell in row.cells for outcome in cell):
+            symbol, _, meaning = LENGTH_MEANING.partition(": ")
+            entries.append((symbol, meaning))
+        return tuple(entries)
 
 
-def build_square(sections: Sequence[Section]) -> Square | None:
+def build_square(sections: Sequence[Section], memory: Mapping[str, SectionResults] | None = None) -> Square | None:
     """Returns the square of the sections; `None` if their tasks ask fewer than two questions.
 
     Tasks of one's own ask none of them and are left out.
+
+    Args:
+        sections: sections of the report.
+        memory: results of the probe of memory, by the section's anchor.
     """
     asked = [(section, question_of(section.rows[0].experiment.task.name)) for section in sections]
     questions = [name for name in QUESTIONS if any(question == name for _, question in asked)]
@@ -113,7 +134,7 @@ def build_square(sections: Sequence[Section]) -> Square | None:
     for section, question in asked:
         if question is None:
             continue
-        for row, outcome in judge(section, titles[section.anchor]):
+        for row, outcome in judge(section, titles[section.anchor], (memory or {}).get(section.anchor)):
             first_rows.setdefault(row.label, row)
             outcomes.setdefault(row.label, {}).setdefault(question, []).append(outcome)
     order = list(FAMILIES)
@@ -147,13 +168,19 @@ def short_titles(sections: Sequence[Section]) -> dict[str, str]:
     }
 
 
-def judge(section: Section, title: str) -> Iterator[tuple[Row, Outcome]]:
+def judge(section: Section, title: str, memory: SectionResults | None = None) -> Iterator[tuple[Row, Outcome]]:
     """Yields what each row of a section made of the task.
 
     A row has solved it if every seed has, by the mean over 50 batches. Of the others, a seed has learned if its loss is
     below that of the best answer without memory and it is at no floor. Where none has, the row is at the floor that
     most of its seeds are at, if any is, and otherwise has learned nothing.
+
+    Args:
+        section: the section.
+        title: of the task.
+        memory: results of the probe of memory on the section, if there are any.
     """
+    probed = {results.row.label: results for results in memory.rows} if memory else {}
     for row in section.rows:
         n, time = len(row.runs), solve_time(row)
         solved = 0 if time is None else time.solved
@@ -174,7 +201,25 @@ def judge(section: Section, title: str) -> Iterator[tuple[Row, Outcome]]:
             status, (text, count) = "floor", next(iter(cheap.items()))
         else:
             status = "nothing"
-        yield row, Outcome(task=title, anchor=section.anchor, status=status, text=text, count=count, runs=n)
+        length = describe_length(probed.get(row.label)) if status == "solved" else ""
+        yield (
+            row,
+            Outcome(task=title, anchor=section.anchor, status=status, text=text, count=count, runs=n, length=length),
+        )
+
+
+def describe_length(results: RowResults | None) -> str:
+    """Returns up to which length every seed of a row solves the task; empty if that is not known of each."""
+    if results is None or len(results.results) < len(results.row.runs):
+        return ""
+    metrics = [result.metrics[SOLVED_LENGTH] for result in results.results if SOLVED_LENGTH in result.metrics]
+    if len(metrics) < len(results.results):
+        return ""
+    least = min(metrics, key=lambda metric: metric.value or 0.0)
+    if not least.value:
+        # It was solved on the batches of training, by a hair.
+        return "not on the test set"
+    return f"{AT_LEAST if least.censored else ''}{format_count(least.value)} T"
 
 
 def has_learned(run: Run, section: Section) -> bool:
@@ -211,7 +256,9 @@ def describe(label: str, outcomes: Sequence[Outcome]) -> str:
 
 def name_with_seeds(outcomes: Sequence[Outcome]) -> str:
     """Returns the tasks of outcomes of one status, with their seeds, which are said once if they are the same."""
-    details = [outcome.text if outcome.status in ("learned", "floor") else "" for outcome in outcomes]
+    details = [
+        outcome.text if outcome.status in ("learned", "floor") else outcome.length_in_words for outcome in outcomes
+    ]
     seeds = [outcome.seeds for outcome in outcomes]
     shared = len(set(seeds)) == 1
     names = []

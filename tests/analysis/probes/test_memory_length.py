@@ -141,6 +141,39 @@ def test_a_perfect_answer_holds_at_any_length() -> None:
     assert (metric.value, metric.low, metric.high, metric.censored) == (0, 0, 0, False)
 
 
+def test_a_task_stays_solved_up_to_the_length_at_which_its_own_criterion_still_holds() -> None:
+    """Of copy, answers are right if the symbol was shown at most so many steps ago: known for each length."""
+    for memory in (10**6, 30, 70, 150):
+        loaded = model_with_memory(memory)
+        metric = memory_length.measure_extrapolation(loaded, FEW).metrics["solved_up_to"]
+        expected = 0
+        for factor in (1, 2, 4, 8, 16):
+            task = replace(loaded.task, length=60 * factor)  # type: ignore[call-arg]
+            batch = task.fixed("test", FEW.sequences, CPU)
+            with torch.no_grad():
+                answer = loaded.model(batch.x)[0]
+            if not task.metrics(answer, batch)["accuracy"] > 0.999:
+                break
+            expected = factor
+        assert metric.value == expected
+        assert metric.censored == (expected == 16)
+        assert metric.low is not None
+        assert metric.high is not None
+        assert metric.low <= expected <= metric.high
+    assert memory_length.measure_extrapolation(model_with_memory(10**6), FEW).metrics["solved_up_to"].value == 16
+    assert memory_length.measure_extrapolation(model_with_memory(70), FEW).metrics["solved_up_to"].value == 1
+
+
+def test_a_bound_on_the_loss_decides_on_the_mean_loss_of_each_length() -> None:
+    """Of addition, a line of noise with a loss of a fixed size: solved below 0.001, and the interval is of the mean."""
+    tasks = [build("addition", length=length) for length in (10, 20, 40)]
+    losses = [np.array([1e-4, 3e-4, 2e-4]), np.array([1e-4, 3e-4, 2.5e-3]), np.array([1e-2, 1.1e-2, 1e-2])]
+    scores = [SequenceScores(loss=loss, right=None, total=np.ones(3), criterion=loss) for loss in losses]
+    metric = memory_length.measure_solved_length(tasks, scores, np.array([1, 2, 4]), "1")
+    # Mean and half of Student's interval of the second: 9.67e-4 and 3.3e-3, so it may be solved or not.
+    assert (metric.value, metric.low, metric.high, metric.censored) == (2, 1, 2, False)
+
+
 def test_lags_beyond_those_asked_for_do_not_count() -> None:
     result = memory_length.measure_memory_capacity(
         toy_model("addition", {"length": 60}, DelayLine(2, 12)), ProbeSettings(sequences=8, length=10)

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from analysis.grouping import build_sections
+from analysis.probes.aggregate import RowResults, SectionResults
+from analysis.probes.result import Metric, ProbeResult
 from analysis.report.square import Outcome, Square, build_square, describe
 from tests.analysis.page import Page
 from tests.analysis.report_runs import experiment, write_run
@@ -102,6 +104,33 @@ def test_a_sentence_says_the_seeds_once_where_they_are_the_same() -> None:
 
     assert describe("gru", [solved("a", 3), solved("b", 3)]) == "gru solves a and b, 3 of 3 seeds each."
     assert describe("gru", [solved("a", 3), solved("b", 5)]) == "gru solves a (3 of 3) and b (5 of 5)."
+
+
+def test_a_solved_cell_says_up_to_which_length_every_seed_still_solves_it(tmp_path: Path) -> None:
+    def measured(length: float) -> ProbeResult:
+        metric = Metric(value=length, censored=length == 16, unit="1", what="length")
+        return ProbeResult(metrics={"solved_up_to": metric})
+
+    write(tmp_path, "parity", "lstm", [0.01] * 3, solved=[10, 20, 30])
+    write(tmp_path, "addition", "lstm", [2e-4] * 3, solved=[10, 20, 30])
+    sections = build_sections(list(finished_runs(tmp_path)))
+    parity = next(section for section in sections if section.rows[0].experiment.task.name == "parity")
+    (row,) = parity.rows
+    expected = {
+        (16, 16, 16): ("\u2265 16 T", " (up to at least 16 T)"),
+        (16, 4, 8): ("4 T", " (up to 4 T)"),
+        (16, 0, 8): ("not on the test set", " (not on the test set)"),
+        # One seed was not measured, and of addition none was.
+        (16, 16): ("", ""),
+    }
+    for lengths, (text, words) in expected.items():
+        results = RowResults(row=row, results=tuple(measured(length) for length in lengths))
+        square = build_square(sections, {parity.anchor: SectionResults(section=parity, rows=(results,))})
+        assert square is not None
+        (cells,) = (each.cells for each in square.rows)
+        assert [outcome.length for cell in cells for outcome in cell] == ["", text]
+        assert ("T" in dict(square.legend)) == bool(text)
+        assert square.rows[0].sentence == f"lstm solves addition and parity{words}, 3 of 3 seeds each."
 
 
 def test_one_question_makes_no_square(tmp_path: Path) -> None:
