@@ -49,8 +49,8 @@ class GateTrace:
     log_discount: Tensor | None = None
     """log gamma of the RDA; `None` for architectures without a separate discount."""
     average: Tensor | None = None
-    """n / d of an average, before any activation: RWA, RDA, sLSTM, attention over the outputs of an encoder; `None` where
-    a unit is a head."""
+    """n / d of an average, before any activation: RWA, RDA, sLSTM, attention over an encoder's outputs; `None` where a
+    unit is a head."""
 
     def mask_padding(self, lengths: Tensor | None) -> "GateTrace":
         """Returns the same gates with NaN in the padding behind `lengths`, (batch,)."""
