@@ -148,7 +148,7 @@ def test_a_task_stays_solved_up_to_the_length_at_which_its_own_criterion_still_h
         metric = memory_length.measure_extrapolation(loaded, FEW).metrics["solved_up_to"]
         expected = 0
         for factor in (1, 2, 4, 8, 16):
-            task = replace(loaded.task, length=60 * factor)  # type: ignore[call-arg]
+            task = replace(loaded.task, length=60 * factor)  # type: ignore[type-var]
             batch = task.fixed("test", FEW.sequences, CPU)
             with torch.no_grad():
                 answer = loaded.model(batch.x)[0]
