@@ -4,11 +4,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import elu
 
-from architectures.base import state_dtype
 from architectures.heads import choose_heads
 from architectures.initialisation import make_linear
 from architectures.kernels.gated_linear import linear_attention
-from architectures.precision import at_least_single, full_precision
+from architectures.precision import at_least_single, full_precision, sum_dtype
 from architectures.residual import Mixer, ResidualEncoder, Seen
 from architectures.state import LinearAttentionState, State, StateSpec, TensorSpec
 
@@ -76,13 +75,13 @@ class LinearAttentionMixer(Mixer):
             gates = {name: part.flatten(2) for name, part in (("q", q), ("k", k), ("v", v))}
             seen |= {"retention": ones, "write": ones, "gates": gates}
         y = self.out(read.y.flatten(2).to(projected.dtype))
-        return y, LinearAttentionState(read.S.to(state_dtype(x) or read.S.dtype))
+        return y, LinearAttentionState(read.S)
 
     def state_spec(self, x: Tensor) -> StateSpec:
-        """Returns (batch, heads, size, size + 1)."""
+        """Returns (batch, heads, size, size + 1), in single precision at least."""
         size = self.size // self.heads
         sizes = x.shape[0], self.heads, size, size + 1
-        return LinearAttentionState(TensorSpec(sizes=sizes, dtype=state_dtype(x), device=x.device))
+        return LinearAttentionState(TensorSpec(sizes=sizes, dtype=sum_dtype(x), device=x.device))
 
     def state_size(self, time: int) -> int:
         """Returns the size of S."""

@@ -11,7 +11,7 @@ from architectures.kernels import INITIAL_LOG_DENOMINATOR
 from architectures.kernels.causal_attention import causal_attention, causal_weights, sum_logarithms
 from architectures.kernels.sliding_attention import apply_rotary, sliding_attention, sliding_weights
 from architectures.limits import MAX_STEPS, check_reach, check_steps
-from architectures.precision import at_least_single, full_precision
+from architectures.precision import at_least_single, full_precision, sum_dtype
 from architectures.residual import Mixer, ResidualEncoder, Seen
 from architectures.running_softmax import trace_discounted_average
 from architectures.state import FoXState, State, StateSpec, TensorSpec, TransformerState, iter_tensors
@@ -209,12 +209,13 @@ class ForgettingMixer(Mixer):
             log_kept = forgotten[:, -1:] - forgotten
         y = self.out(attended.flatten(2).to(projected.dtype))
         kind = state_dtype(x) or k.dtype
-        return y, FoXState(_kept(k.to(kind)), _kept(v.to(kind)), log_kept.to(device=x.device, dtype=kind))
+        log_kept = log_kept.to(device=x.device, dtype=sum_dtype(x) or k.dtype)
+        return y, FoXState(_kept(k.to(kind)), _kept(v.to(kind)), log_kept)
 
     def state_spec(self, x: Tensor) -> StateSpec:
         """Returns (batch, steps, heads, size) for keys and values, and (batch, steps, heads) for the sums."""
         cache = _cache_spec(x, self.heads, self.size // self.heads, None)
-        sums = TensorSpec(sizes=cache.sizes[:3], dtype=cache.dtype, device=cache.device)
+        sums = TensorSpec(sizes=cache.sizes[:3], dtype=sum_dtype(x), device=cache.device)
         return FoXState(keys=cache, values=cache, log_kept=sums)
 
     def state_size(self, time: int) -> int:
