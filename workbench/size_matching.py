@@ -76,6 +76,8 @@ def match_size(part: Part, task: "Task", name: SizeName, target: int, embedding_
         multiples = range(1, MAX_WIDTH_MULTIPLE + 1)
         grain = next((width for width in multiples if is_buildable(width) and is_buildable(2 * width)), None)
         if grain is None:
+            # An option that is wrong at every width says why itself.
+            size(MAX_WIDTH_MULTIPLE)
             raise ValueError(f"no width up to {MAX_WIDTH_MULTIPLE} can be built with these options")
         smallest = size(grain)
         if smallest > (1 + MATCH_TOLERANCE / 100) * target:

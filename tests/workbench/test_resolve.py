@@ -12,11 +12,12 @@ import architectures
 from architectures.registry import ARCHITECTURES, load_encoder_class
 from tests.workbench.experiments import small
 from workbench.comparison import Comparison
-from workbench.config import Budget, Experiment
+from workbench.config import Budget, Experiment, Part
 from workbench.errors import UserError
 from workbench.files import parse_yaml
 from workbench.model import Model, count_parameters, count_trainable_parameters, seeded_model
 from workbench.resolve import find_warnings, resolve_architecture, resolve_task
+from workbench.size_matching import match_size
 
 
 @pytest.mark.parametrize("name", architectures.names())
@@ -94,6 +95,12 @@ def test_the_first_architecture_sets_the_state_to_match():
         Comparison(architectures=("rnn", "han-bidirectional"), **values).experiments()
     with pytest.raises(UserError, match="han has 198 numbers of state at its smallest width, 1, and cannot be matched"):
         Comparison(architectures=("han",), **values, state_size=9).experiments()
+
+
+def test_an_option_that_is_wrong_at_every_width_says_so_itself():
+    part = Part(name="transformer", options={"hidden_size": 32, "window": 0})
+    with pytest.raises(UserError, match="transformer: window must be at least 1, not 0"):
+        match_size(part, resolve_task("addition", {"length": 5})[1], "parameters", 5000)
 
 
 def test_the_first_architecture_sets_the_number_to_match():
