@@ -35,6 +35,10 @@ class Encoder(nn.Module, ABC):
     """True if x must be of the weights' type (unless autocast is on) and on their device, which `check` then checks.
     False leaves both to `encode`."""
 
+    penalty: Tensor | None = None
+    """What the last call of `forward` adds to the loss in training, a scalar, such as the cost of pondering; `None`,
+    the default, if nothing. Whoever trains an encoder adds it."""
+
     input_size: int
     output_size: int
 

@@ -5,13 +5,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout
 
 from architectures.base import Encoder, check_dropout, eval_mode, state_dtype, typed_children
 from architectures.heads import choose_heads
-from architectures.initialisation import xavier_
 from architectures.kernels.sliding_attention import apply_rotary, sliding_attention, sliding_weights
 from architectures.limits import check_layers, check_reach, check_steps, check_width
+from architectures.residual_attention import ResidualAttention, init_attention_, project_input
 from architectures.state import LevelState, State, StateSpec, TensorSpec, iter_tensors
 from architectures.trace import Trace
 
@@ -68,29 +67,16 @@ class HAN(Encoder):
             for level in range(num_layers)
         )
         self.norm = nn.RMSNorm(hidden_size)
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                xavier_(module.weight, module.in_features, module.out_features)
-                nn.init.zeros_(module.bias)
-        for level in typed_children(self.levels, AttentionLevel):
-            # Queries, keys and values are three maps stored as one.
-            xavier_(level.qkv.weight, hidden_size, hidden_size)
+        init_attention_(self)
 
     def encode(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
         """Runs the levels one upon another, each from its own state."""
-        c, new_states = self.project_input(x), []
+        c, new_states = project_input(self.project, self.norm, x), []
         levels = typed_children(self.levels, AttentionLevel)
         for level, level_state in zip(levels, self._level_states(state), strict=True):
             c, new_state = level(c, level_state)
             new_states.append(new_state)
         return self.norm(c), tuple(new_states)
-
-    def project_input(self, x: Tensor) -> Tensor:
-        """Returns the input of the first level, (batch, time, hidden_size).
-
-        Under autocast, too, it has the precision of the weights, and so has everything that levels add to it.
-        """
-        return self.project(x).to(self.norm.weight.dtype)  # type: ignore[no-any-return]
 
     def trace(self, x: Tensor, state: State = None, lengths: Tensor | None = None) -> Trace:
         """Returns a trace with each level's attention in `maps`.
@@ -99,7 +85,7 @@ class HAN(Encoder):
         """
         x = self.prepare(x, lengths, state)
         with eval_mode(self):
-            vectors, maps = [self.project_input(x)], []
+            vectors, maps = [project_input(self.project, self.norm, x)], []
             levels = typed_children(self.levels, AttentionLevel)
             for level, level_state in zip(levels, self._level_states(state), strict=True):
                 maps.append(level.attention_weights(vectors[-1], level_state))
@@ -161,38 +147,33 @@ class HAN(Encoder):
         return state if isinstance(state, tuple) else (None,) * len(self.levels)
 
 
-class AttentionLevel(nn.Module):
+class AttentionLevel(ResidualAttention):
     """A level of the hierarchy: (batch, time, size) -> the same shape.
 
     Its state holds the keys and values of the steps that later steps can still see.
     """
 
     def __init__(self, size: int, heads: int, window: int, spacing: int, dropout: float) -> None:
-        super().__init__()
-        self.heads, self.window, self.spacing, self.dropout = heads, window, spacing, dropout
+        super().__init__(size, heads, dropout)
+        self.window, self.spacing = window, spacing
         self.span = (window - 1) * spacing
-        self.attention_norm, self.feed_norm = nn.RMSNorm(size), nn.RMSNorm(size)
-        self.qkv = nn.Linear(size, 3 * size)
-        self.out = nn.Linear(size, size)
-        self.feed = nn.Sequential(nn.Linear(size, 4 * size), nn.GELU(), nn.Linear(4 * size, size))
 
     def forward(self, c: Tensor, state: State) -> tuple[Tensor, State]:
         """Returns the level's output, and the keys and values that later steps still need."""
-        q, k, v = self.project_qkv(c, state)
+        q, k, v = self.project_all(c, state)
         attended = sliding_attention(*self.rotate_positions(q, k), v, window=self.window, spacing=self.spacing)
-        c = c + dropout(self.out(attended.flatten(2)), self.dropout, self.training)
-        c = c + dropout(self.feed(self.feed_norm(c)), self.dropout, self.training)
+        c = self.add_residuals(c, attended)
         first_visible = k.shape[1] - min(k.shape[1], self.span)
         return c, LevelState(k[:, first_visible:].clone(), v[:, first_visible:].clone())
 
     def attention_weights(self, c: Tensor, state: State) -> Tensor:
         """Returns the attention map, (batch, heads, time, window)."""
-        q, k, _ = self.project_qkv(c, state)
+        q, k, _ = self.project_all(c, state)
         return sliding_weights(*self.rotate_positions(q, k), window=self.window, spacing=self.spacing)
 
-    def project_qkv(self, c: Tensor, state: State) -> tuple[Tensor, Tensor, Tensor]:
+    def project_all(self, c: Tensor, state: State) -> tuple[Tensor, Tensor, Tensor]:
         """Returns the queries of the steps of c, and the keys and values of these and of the steps in the state."""
-        q, k, v = self.qkv(self.attention_norm(c)).unflatten(2, (3, self.heads, -1)).unbind(2)
+        q, k, v = self.project_qkv(c)
         if isinstance(state, tuple):
             k, v = (torch.cat([past, new], dim=1) for past, new in zip(state, (k, v), strict=True))  # type: ignore[list-item]
         return q, k, v

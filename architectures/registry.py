@@ -160,10 +160,23 @@ ARCHITECTURES: Mapping[str, RegistryEntry] = {
         looks_ahead={"context": "whole"},
         family=FAMILY["rnn-attention"],
     ),
+    "act": RegistryEntry(
+        path="architectures.act:ACT",
+        summary="recurrent architecture that takes as many steps for an input as it needs (Graves 2016)",
+    ),
     "bidirectional": RegistryEntry(
         path="architectures.bidirectional:Bidirectional",
         summary="two recurrent encoders, one from each end (Schuster and Paliwal 1997)",
         causal=False,
+    ),
+    "seq2seq": RegistryEntry(
+        path="architectures.seq2seq:Seq2Seq",
+        summary="encoder and decoder, with attention to the source (Bahdanau et al. 2015)",
+    ),
+    "seq2seq-fixed": RegistryEntry(
+        path="architectures.seq2seq:Seq2Seq",
+        summary="encoder and decoder, with one fixed vector of the source (Cho et al. 2014; Sutskever et al. 2014)",
+        fixed={"attention": "none"},
     ),
     "tcn": RegistryEntry(
         path="architectures.tcn:TCN",
@@ -174,6 +187,10 @@ ARCHITECTURES: Mapping[str, RegistryEntry] = {
     ),
     "han": RegistryEntry(
         path="architectures.han:HAN", summary="hierarchical attention encoder over sliding windows, causal"
+    ),
+    "han-memory": RegistryEntry(
+        path="architectures.han_memory:HANMemory",
+        summary="attention to a memory that stores what is new, or blocks that grow with their age",
     ),
     "han-bidirectional": RegistryEntry(
         path="architectures.han_bidirectional:BidirectionalHAN",

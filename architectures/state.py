@@ -151,6 +151,21 @@ class AttentionState(NamedTuple):
     l: Any
 
 
+class SourceState(NamedTuple):
+    """Encoder and decoder: the source so far, (batch, steps, features), or the encoder's outputs once it has ended."""
+
+    source: Any
+
+
+class MemoryState(NamedTuple):
+    """A layer that stores what is new: directions, keys and values of the slots, and how often each counts."""
+
+    directions: Any
+    keys: Any
+    values: Any
+    counts: Any
+
+
 class LevelState(NamedTuple):
     """A level of the hierarchy: the keys and values that later steps can still see."""
 
@@ -226,6 +241,8 @@ NAMED_STATES = (
     S4DState,
     BlockState,
     AttentionState,
+    SourceState,
+    MemoryState,
     LevelState,
     TransformerState,
     FoXState,

@@ -35,6 +35,8 @@ class Trace:
     spacings: tuple[int, ...] | None = None
     """Steps between neighbouring entries of each map; `None` for a hierarchy, where it is the product of the windows
     below."""
+    alignment: Tensor | None = None
+    """(batch, time, source): the weight of every step of the source, in a decoder with attention to it."""
     levels: tuple[Tensor, ...] | None = None
     """The input of the first level, then the output of each, (batch, time, units): TCN, hierarchy, residual blocks."""
     layers: tuple["Trace", ...] = ()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import architectures
 from architectures.option_values import UNKNOWN, read_values, write_values
 from architectures.parameter_rules import find_rules
-from architectures.registry import load_encoder_class
+from architectures.registry import ARCHITECTURES, load_encoder_class
 from workbench import tasks
 from workbench.config import Experiment, Part
 from workbench.custom_parts import architecture_source, task_source, user_errors
@@ -65,7 +65,8 @@ def resolve_architecture(
 ) -> Part:
     """Returns an architecture with all of its options, for a task.
 
-    One of finite reach covers the task's length, unless the user's options say otherwise.
+    One of finite reach covers the task's length, and one of encoder and decoder takes the task's source for its
+    encoder's, unless the user's options say otherwise.
 
     Args:
         name: of the catalogue, or a dotted path.
@@ -85,9 +86,8 @@ def resolve_architecture(
             check_int("embedding_size", embedding_size, least=1)
         parameters = architectures.options(name)
         defaults = {key: parameter.default for key, parameter in parameters.items()}
-        derived = {
-            key: value for key, value in (("hidden_size", hidden_size), ("reach", task.steps)) if key in parameters
-        }
+        from_task = {"hidden_size": hidden_size, "reach": task.steps, "source": task.source_steps}
+        derived = {key: value for key, value in from_task.items() if key in parameters and value is not None}
         constructor = load_encoder_class(name).__init__
         values = {**defaults, **derived, **read_values(user_options, constructor, defaults)}
         given = {key: value for key, value in values.items() if value is not UNKNOWN}
@@ -106,7 +106,20 @@ def find_warnings(experiment: Experiment) -> list[str]:
     lines = [f"the data of {experiment.task.name}: {note}" for note in task.notes]
     from workbench.model import meta_model
 
-    reach = meta_model(task, experiment.architecture, experiment.embedding_size).encoder.receptive_field
+    encoder = meta_model(task, experiment.architecture, experiment.embedding_size).encoder
+    source = experiment.architecture.options.get("source")
+    if experiment.architecture.name in ARCHITECTURES and source is not None and source != task.source_steps:
+        ends = "nowhere" if task.source_steps is None else f"after {task.source_steps}"
+        lines.append(
+            f"{experiment.architecture.name} takes the first {source} of the steps for its source, but that of "
+            f"{experiment.task.name} ends {ends}; set its option source"
+        )
+    if task.prompt is not None and not encoder.causal:
+        lines.append(
+            f"{experiment.architecture.name} looks ahead, and in {experiment.task.name} each input is the answer of "
+            "the step before, so that it reads the answers; only where they are fed back (free_accuracy) it cannot"
+        )
+    reach = encoder.receptive_field
     if reach is not None and reach < task.steps:
         lines.append(
             f"{experiment.architecture.name} sees {reach} steps back, but sequences of {experiment.task.name} have "

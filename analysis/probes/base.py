@@ -1,7 +1,8 @@
 """Building blocks of probes: several measures in one probe, tasks of another length, lags of a curve."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -9,8 +10,10 @@ from analysis.probes.errors import OUT_OF_MEMORY, MachineError, failure_reason
 from analysis.probes.models import LoadedModel
 from analysis.probes.result import NotAvailableError, ProbeResult
 from analysis.probes.settings import ProbeSettings
+from architectures.seq2seq import Seq2Seq
 from workbench.errors import UserError
 from workbench.files import describe_error
+from workbench.model import Model
 from workbench.seeding import CPU
 from workbench.tasks import Batch, Task
 
@@ -88,6 +91,20 @@ def with_steps(task: Task, steps: int | None) -> Task:
     if changed.steps != steps:
         raise NotAvailableError(f"{type(task).__name__} cannot have sequences of exactly {steps:,} steps")
     return changed
+
+
+@contextmanager
+def source_of(model: Model, task: Task) -> Iterator[None]:
+    """Lets an encoder and decoder read the source of a task of another length than it was trained on."""
+    encoder, steps = model.encoder, task.source_steps
+    if not isinstance(encoder, Seq2Seq) or steps is None:
+        yield
+        return
+    trained, encoder.source = encoder.source, steps
+    try:
+        yield
+    finally:
+        encoder.source = trained
 
 
 def longest_test_sequences(task: Task, size: int) -> Batch:

@@ -25,6 +25,7 @@ from analysis.probes.base import (
     longest_test_sequences,
     require_trained,
     run_measures,
+    source_of,
     with_length_factor,
     with_steps,
 )
@@ -76,7 +77,8 @@ def measure_recall(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
     batch = task.fixed("test", RECALL_SEQUENCES_FACTOR * settings.sequences, CPU)
     if batch.recall is None or batch.source is None or batch.target.is_floating_point():
         raise NotAvailableError("the task does not say which step of the input is recalled at which step")
-    lag, right, sequence = recalled_answers(loaded.model, batch)
+    with source_of(loaded.model, task):
+        lag, right, sequence = recalled_answers(loaded.model, batch)
     threshold = accuracy_threshold(chance=1 / len(batch.target[batch.recall].unique()))
     recall = recall_curve(lag, right, sequence)
     shares = recall.shares
@@ -250,7 +252,8 @@ def measure_extrapolation(loaded: LoadedModel, settings: ProbeSettings) -> Probe
                     f"{longer.steps:,} steps are more than the {MAX_EXTRAPOLATION_STEPS:,} that are tested"
                 )
             size = max(4, min(settings.sequences, STEPS_PER_LENGTH // longer.steps))
-            scores[factor] = score_sequences(loaded.model, longer, longer.fixed("test", size, CPU))
+            with source_of(loaded.model, longer):
+                scores[factor] = score_sequences(loaded.model, longer, longer.fixed("test", size, CPU))
             tasks[factor] = longer
         except NotAvailableError as error:
             unavailable[f"extrapolation_{factor}"] = describe_error(error)

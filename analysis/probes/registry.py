@@ -17,6 +17,7 @@ PROBES: Mapping[str, str] = {
     "memory_length": "how far back a model remembers",
     "gradient_decay": "how its gradient decays with the lag",
     "discount_dynamics": "how it discounts its past",
+    "alignment": "where it looks in a source, and what it stores",
     "alternation": "whether its attention has to grow, as lemma 1 of the RDA paper says",
     "signal_survival": "how much of a signal is left after a hundred thousand steps",
 }

@@ -158,7 +158,8 @@ def build_cases(settings: ProfileSettings, time: int, device: str) -> list[Bench
             accepted = architectures.options(name)
             constructor = load_encoder_class(name).__init__
             defaults = {key: parameter.default for key, parameter in accepted.items()}
-            widths = {"hidden_size": settings.hidden_size, "reach": time}
+            # Half of the steps are a source, where there is one.
+            widths = {"hidden_size": settings.hidden_size, "reach": time, "source": max(1, time // 2)}
             values = {key: value for key, value in widths.items() if key in accepted}
             values |= read_values(settings.architecture.get(name, {}), constructor, defaults)
             case = BenchmarkCase(name=name, options=write_values(values, constructor, defaults), **sizes)

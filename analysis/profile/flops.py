@@ -19,8 +19,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from analysis.profile.gate_shapes import GateShape, layer_shape
+from architectures.act import ACT
 from architectures.base import Encoder, typed_children
 from architectures.bidirectional import Bidirectional
+from architectures.block_memory import visible_entries
 from architectures.clockwork_rnn import ClockworkRNN
 from architectures.depth_gated_lstm import DepthGatedLSTM
 from architectures.gated_deltanet import DeltaMixer
@@ -28,6 +30,7 @@ from architectures.grid_lstm import GridLSTM
 from architectures.gru import GRU
 from architectures.han import HAN
 from architectures.han_bidirectional import BidirectionalHAN
+from architectures.han_memory import HANMemory
 from architectures.linear_attention import LinearAttentionMixer
 from architectures.lru import LRUMixer
 from architectures.lstm import LSTM
@@ -48,6 +51,7 @@ from architectures.rnn import RNN
 from architectures.rnn_attention import RNNAttention
 from architectures.rwa import RWA
 from architectures.s4d import S4DMixer
+from architectures.seq2seq import Seq2Seq
 from architectures.short_convolution import TAPS, ShortConvolution
 from architectures.slstm import SLSTM
 from architectures.tcn import TCN
@@ -71,6 +75,11 @@ class PassCost:
             moved = self.numbers_moved + other.numbers_moved
         return PassCost(multiply_adds=self.multiply_adds + other.multiply_adds, numbers_moved=moved)
 
+    def scaled(self, factor: float) -> "PassCost":
+        """Returns the cost of a step of which only some take part, a share of all."""
+        moved = None if self.numbers_moved is None else factor * self.numbers_moved
+        return PassCost(multiply_adds=factor * self.multiply_adds, numbers_moved=moved)
+
     @property
     def bytes(self) -> float | None:
         """Bytes read and written; `None` if unknown."""
@@ -92,6 +101,10 @@ class StepCost:
 
     def __add__(self, other: "StepCost") -> "StepCost":
         return StepCost(forward=self.forward + other.forward, backward=self.backward + other.backward)
+
+    def scaled(self, factor: float) -> "StepCost":
+        """Returns the cost of a step of which only some take part, a share of all."""
+        return StepCost(forward=self.forward.scaled(factor), backward=self.backward.scaled(factor))
 
     @property
     def total(self) -> PassCost:
@@ -223,11 +236,39 @@ def attention_mixer_cost(mixer: Mixer, time: int) -> StepCost:
     return attention_cost(mixer.size, mean_attended_steps(time, window or time, 1))
 
 
+def han_memory_cost(encoder: Encoder, batch: int, time: int) -> StepCost:
+    """Returns the cost of the projection and all layers, each with its attention to what its memory holds.
+
+    A step of a memory of novelty is also compared with every slot, which has no backward.
+    """
+    assert isinstance(encoder, HANMemory)
+    size, steps = encoder.output_size, batch * time
+    total = linear_cost(encoder.input_size, size, steps, data=True)
+    if encoder.memory == "novelty":
+        entries = float(encoder.slots)
+        compared = (size + 1) * entries
+    else:
+        seen = (visible_entries(step + 1, encoder.block) for step in range(time))
+        entries, compared = sum(end - start for levels in seen for start, end in levels) / time, 0.0
+    for _ in encoder.layers:
+        for below, above in ((size, 3 * size), (size, size), (size, 4 * size), (4 * size, size)):
+            total += linear_cost(below, above, steps)
+        total += step_cost((2 * size * entries + compared, 4 * size), (4 * size * entries, 8 * size))
+    return total
+
+
 def bidirectional_han_cost(encoder: Encoder, batch: int, time: int) -> StepCost:
     """Returns the cost of one network from each end, and of the projection of both."""
     assert isinstance(encoder, BidirectionalHAN)
     one_direction = han_cost(encoder.onward, batch, time)
     return one_direction + one_direction + linear_cost(2 * encoder.output_size, encoder.output_size, batch * time)
+
+
+def act_cost(encoder: Encoder, batch: int, time: int) -> StepCost | None:
+    """Returns the cost of one micro-step for each step, the least there is: how many it takes depends on the data."""
+    assert isinstance(encoder, ACT)
+    base = encoder_cost(encoder.base, batch, time)
+    return None if base is None else base + linear_cost(encoder.output_size, 1, batch)
 
 
 def bidirectional_cost(encoder: Encoder, batch: int, time: int) -> StepCost | None:
@@ -250,6 +291,35 @@ def rnn_attention_cost(encoder: Encoder, batch: int, time: int) -> StepCost | No
     weighing = linear_cost(units, units, steps) + linear_cost(units, heads, steps)
     state = 2 * (units + heads)
     return below + weighing + step_cost((0, state + units), (0, state + 2 * units + heads))
+
+
+def seq2seq_cost(encoder: Encoder, batch: int, time: int) -> StepCost | None:
+    """Returns the cost of reading the source, of decoding the other steps, and of their attention to the source.
+
+    Every step of the decoder reads its weights anew: the next one waits for it.
+    """
+    assert isinstance(encoder, Seq2Seq)
+    source, units, size = min(time, encoder.source), encoder.encoder.output_size, encoder.decoder.output_size
+    reading = encoder_cost(encoder.encoder, batch, source)
+    decoding = encoder_cost(encoder.decoder, batch, max(1, time - source))
+    if reading is None or decoding is None:
+        return None
+    total = reading.scaled(source / time)
+    if time == source:
+        return total
+    total += linear_cost(size, encoder.start.out_features, batch).scaled(1 / time)
+    if encoder.alignment is not None:
+        total += linear_cost(units, size, batch * source).scaled(source / time)
+        # The sum of the source's steps, and its backward: both factors have a gradient.
+        decoding += step_cost((units * source, (units + 1) * source), (2 * units * source, 2 * (units + 1) * source))
+        own = encoder.alignment
+        for each in (own.state, own.place, own.center):
+            if each is None:
+                continue
+            decoding += linear_cost(each.in_features, each.out_features, batch)
+        products, numbers = size * source, 2 * size * source
+        decoding += step_cost((products, numbers), (2 * products, 2 * numbers))
+    return total + decoding.scaled(1 - source / time)
 
 
 def linear_cost(below: int, above: int, steps: int, *, taps: int = 1, data: bool = False) -> StepCost:
@@ -314,7 +384,10 @@ NO_COST = PassCost(multiply_adds=0, numbers_moved=0)
 
 FORMULAS: Mapping[type[Encoder], Callable[[Encoder, int, int], StepCost | None]] = {
     RNNAttention: rnn_attention_cost,
+    ACT: act_cost,
     Bidirectional: bidirectional_cost,
+    Seq2Seq: seq2seq_cost,
+    HANMemory: han_memory_cost,
     TCN: tcn_cost,
     HAN: han_cost,
     BidirectionalHAN: bidirectional_han_cost,

@@ -23,6 +23,7 @@ STACKED = frozenset({"depth-gated-lstm", "grid-lstm"})
 """The names that have two layers by default."""
 STEPWISE = STACKED | {
     *("lstm-layernorm", "lstm-mi", "mut1", "mut2", "mut3", "rhn", "mrnn", "clockwork-rnn"),
+    *("act", "seq2seq", "seq2seq-fixed"),
 }
 """The names whose layers PyTorch runs step by step."""
 ATTENTION = frozenset({"transformer", "fox"})
@@ -51,6 +52,16 @@ class Case:
         return self.name not in BIDIRECTIONAL and self.options.get("context") != "whole"
 
     @property
+    def source(self) -> int:
+        """The steps of a source, over which the output is 0."""
+        return int(self.options.get("source", 0))
+
+    @property
+    def draws(self) -> bool:
+        """Whether it draws random numbers in training mode, so that laws about values hold in evaluation alone."""
+        return self.options.get("attention") == "hard"
+
+    @property
     def stepwise(self) -> bool:
         """Whether every step is a dozen calls of PyTorch, so that sequences of thousands of steps take seconds."""
         return self.name in STEPWISE or "reset" in self.options or "full_gate_recurrence" in self.options
@@ -70,7 +81,7 @@ def _recurrent() -> Iterator[Case]:
     yield Case(name="slstm", options={"hidden_size": 6, "num_heads": 3, "forget": "exp"})
     yield Case(name="mingru", options={"hidden_size": 5, "content": "positive"})
     yield Case(name="minlstm", options={"hidden_size": 5, "content": "positive"})
-    for name in sorted(STEPWISE - STACKED):
+    for name in sorted(STEPWISE - STACKED - {"act", "seq2seq", "seq2seq-fixed"}):
         yield Case(name=name, options={"hidden_size": 5}, is_variant=False)
     for name in sorted(STACKED):
         yield Case(name=name, options={"hidden_size": 4, "num_layers": 2}, is_variant=False)
@@ -121,6 +132,15 @@ def _of_finite_reach() -> Iterator[Case]:
     # Heads of an odd size leave one component without a rotation.
     yield Case(name="han", options={"hidden_size": 6, "num_heads": 2, "num_layers": 3, "reach": 9}, field=27)
     yield Case(
+        name="han-memory", options={"hidden_size": 8, "num_heads": 2, "slots": 6, "threshold": 0.5}, is_variant=False
+    )
+    yield Case(
+        name="han-memory", options={"hidden_size": 6, "slots": 12, "threshold": 0.97, "num_layers": 2, "num_heads": 1}
+    )
+    yield Case(name="han-memory", options={"hidden_size": 4, "slots": 5, "threshold": 0.9, "addresses": False})
+    yield Case(name="han-memory", options={"hidden_size": 6, "memory": "blocks", "block_size": 2, "num_layers": 2})
+    yield Case(name="han-memory", options={"hidden_size": 8, "num_heads": 2, "memory": "blocks", "block_size": 3})
+    yield Case(
         name="han-bidirectional", options={"hidden_size": 8, "num_heads": 2, "reach": 8}, field=9, is_variant=False
     )
     yield Case(name="han-bidirectional", options={"hidden_size": 6, "window": 2, "num_layers": 2}, field=4)
@@ -137,10 +157,26 @@ def _nested() -> Iterator[Case]:
         options={"hidden_size": 4, "base": "gru", "num_layers": 2, "num_heads": 2, "base_options": learned},
     )
     yield Case(name="rnn-attention", options={"hidden_size": 4, "base": "rnn", "num_heads": 2, "context": "whole"})
+    yield Case(name="act", options={"hidden_size": 5, "max_ponder": 3}, is_variant=False)
+    yield Case(name="act", options={"hidden_size": 4, "max_ponder": 3, "base": "gru", "num_layers": 2})
     yield Case(name="bidirectional", options={"hidden_size": 5}, is_variant=False)
     yield Case(
         name="bidirectional", options={"hidden_size": 4, "base": "rda", "base_options": {"attention": "sigmoid"}}
     )
+    yield Case(name="seq2seq", options={"hidden_size": 5, "source": 2}, is_variant=False)
+    yield Case(name="seq2seq-fixed", options={"hidden_size": 5, "source": 2}, is_variant=False)
+    yield Case(name="seq2seq-fixed", options={"hidden_size": 4, "source": 6, "num_layers": 2})
+    yield Case(
+        name="seq2seq-fixed",
+        options={"hidden_size": 4, "source": 3, "bidirectional": False, "base": "rnn"},
+    )
+    before = {"reset": "before"}
+    yield Case(name="seq2seq", options={"hidden_size": 4, "source": 5, "base_options": before})
+    yield Case(
+        name="seq2seq", options={"hidden_size": 4, "source": 4, "attention": "dot", "num_layers": 2, "base": "lstm"}
+    )
+    yield Case(name="seq2seq", options={"hidden_size": 4, "source": 7, "attention": "local", "window": 3})
+    yield Case(name="seq2seq", options={"hidden_size": 4, "source": 5, "attention": "hard", "bidirectional": False})
 
 
 def _residual() -> Iterator[Case]:
@@ -186,7 +222,7 @@ def make_encoder(case: Case, *, dtype: torch.dtype = torch.float64, fresh: bool 
             with torch.no_grad():
                 for parameter in encoder.parameters():
                     parameter.add_(0.3 * torch.randn_like(parameter))
-    return encoder.to(dtype)
+    return encoder.to(dtype).train(not case.draws)
 
 
 def noise(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -198,6 +234,9 @@ def gradients(loss: Tensor, encoder: Encoder, x: Tensor) -> dict[str, Tensor]:
     """Returns the gradient with respect to x and to each parameter, by name; 0 for unused ones."""
     names = ["x", *(name for name, _ in encoder.named_parameters())]
     inputs = [x, *encoder.parameters()]
+    if not loss.requires_grad:
+        # Nothing but the steps of a source, over which the output is 0 whatever the input.
+        return {name: torch.zeros_like(value) for name, value in zip(names, inputs, strict=True)}
     grads = torch.autograd.grad(loss, inputs, allow_unused=True)
     return {
         name: torch.zeros_like(value) if grad is None else grad

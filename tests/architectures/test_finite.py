@@ -6,6 +6,8 @@ import torch
 from tests.architectures.cases import ATTENTION, CASES, INPUT_SIZE, Case, make_encoder, noise, parametrize_cases
 
 TIME = 20_000
+SLOW = ("rda", "rwa", "gru", "rnn", "seq2seq", "seq2seq-fixed", "act")
+"""The names of whose variants one is enough for a quick run."""
 SHORTER = 600
 """Steps of those that take a second for a thousand."""
 BLOCKS = 1500
@@ -26,7 +28,7 @@ def check_finite(case: Case, time: int) -> None:
         assert value.grad.isfinite().all(), name
 
 
-@parametrize_cases(CASES, slow=lambda case: case.name in ("rda", "rwa", "gru", "rnn"))
+@parametrize_cases(CASES, slow=lambda case: case.name in SLOW)
 def test_long_and_large_stays_finite(case: Case) -> None:
     check_finite(case, SHORTER if case.stepwise else BLOCKS if case.name in ATTENTION else TIME)
 

@@ -38,7 +38,10 @@ def refuse(case: Case, state: Any, reason: str, error: type[Exception] = ValueEr
 
 
 def family(name: str) -> str:
-    return name if name == "rnn-attention" else name.partition("-")[0].rstrip("123")
+    if name == "act":
+        # It carries the state of what ponders.
+        return "lstm"
+    return name if name in ("rnn-attention", "seq2seq-fixed", "han-memory") else name.partition("-")[0].rstrip("123")
 
 
 @parametrize_cases(CAUSAL)

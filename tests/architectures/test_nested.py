@@ -86,6 +86,10 @@ def test_every_causal_architecture_can_be_run_inside(base: str) -> None:
     through_average = attending.path_length(0) + 1
     below = attending.base.receptive_field is None and attending.base.path_length(500)
     assert attending.path_length(500) == (min(below, through_average) if below else through_average)
+    # Through the average, unless what is inside has a path as short.
+    inside: Any = attending.base
+    short = inside.receptive_field is None and inside.path_length(500) == inside.path_length(0)
+    assert attending.path_length(0) + (not short) == attending.path_length(500)
     both: Any = architectures.build("bidirectional", INPUT_SIZE, base=base, **SMALL)
     assert type(both.onward) is type(both.backward) is type(architectures.build(base, 1, hidden_size=4))
     assert_close(both(x)[0][..., :4], both.onward(x)[0], 1e-6)

@@ -25,7 +25,8 @@ from tests.architectures.definitions.lstm import lstm_step
 from tests.architectures.test_trace_recurrent import accumulate
 
 RATE, CELL_RATE = 0.3, 0.2
-RECURRENT = [case for case in DEFAULT_CASES if case.field is None and case.name not in NESTING | RESIDUAL]
+OTHER = NESTING | RESIDUAL | {"han-memory"}
+RECURRENT = [case for case in DEFAULT_CASES if case.field is None and case.name not in OTHER]
 
 
 def rates(case: Case) -> dict[str, Any]:

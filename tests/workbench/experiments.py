@@ -23,6 +23,8 @@ TASK_OPTIONS: dict[str, dict[str, Any]] = {
     "agreement": {"attractors": 1, "length": 25},
     "phone": {"length": 2},
     "listops": {"length": 8, "depth": 2},
+    "translate": {"length": 3, "words": 4},
+    "one-to-many": {},
     "stills": {"frames": 2, "features": 2, "length": 8},
 }
 """Options with which a task is small; for all others it is their length, 8."""

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,9 @@ from workbench import tasks
 from workbench.config import Part
 from workbench.errors import UserError
 from workbench.model import Model
+from workbench.seeding import CPU
 from workbench.tasks import Task
+from workbench.training import SequenceModule
 
 LENGTHS = [6, 1, 4]
 TIME = 6
@@ -178,3 +181,23 @@ def test_a_later_batch_with_a_sequence_without_steps_is_refused_in_a_line(tmp_pa
     experiment = small(task=on_path("empty_later", EMPTY_LATER) + ":EmptyLater")
     with pytest.raises(UserError, match=r"^a batch of EmptyLater has a sequence of length 0, number 2 of 4; "):
         finish(experiment, tmp_path)
+
+
+def test_a_penalty_is_trained_on_and_not_reported():
+    """The loss is that of the task, its gradient that of both; in evaluation there is none."""
+    experiment = small("act", architecture_options={"ponder_cost": 10.0})
+    module: Any = SequenceModule.from_experiment(experiment)
+    batch = module.task.train(0, 8, 0, CPU)
+    scores, _ = module.compute_scores(batch)
+    weight = module.model.encoder.halt.weight
+    (gradient,) = torch.autograd.grad(scores["loss"], weight)
+    prediction, _ = module.predict(batch.x)
+    loss, penalty = module.task.loss(prediction, batch), module.model.encoder.penalty
+    assert scores["loss"].item() == pytest.approx(loss.item(), rel=1e-6)
+    assert penalty.item() > 10
+    (expected,) = torch.autograd.grad(loss + penalty, weight)
+    assert torch.allclose(gradient, expected, rtol=1e-4, atol=1e-6)
+    module.eval()
+    scores, _ = module.compute_scores(batch)
+    (alone,) = torch.autograd.grad(scores["loss"], weight)
+    assert not torch.allclose(alone, expected, rtol=1e-2, atol=1e-3)

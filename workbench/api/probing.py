@@ -55,7 +55,8 @@ def analyze(
 
     Args:
         results: what `compare`, `train` or `load` returned; or the folder of a comparison, or of one run.
-        probes: names, all by default: memory_length, gradient_decay, discount_dynamics, alternation, signal_survival.
+        probes: names, all by default: memory_length, gradient_decay, discount_dynamics, alignment, alternation,
+            signal_survival.
         parts: the classes and modules that the runs were trained with, where they were given as objects in another
             session: nothing is executed from a folder of results.
         again: whether to repeat probes whose results are there already.

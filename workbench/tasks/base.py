@@ -131,6 +131,34 @@ class Task(ABC):
         return {}
 
     @property
+    def source_steps(self) -> int | None:
+        """The steps of the source, before the first answer is asked; `None` if they differ, or it ends nowhere.
+
+        An architecture of encoder and decoder takes them for its encoder's.
+        """
+        return None
+
+    @property
+    def prompt(self) -> int | None:
+        """The first steps whose inputs are given; each later input is the right answer of the step before.
+
+        In evaluation the model's own answers stand there as well (`feed`), and their metrics begin with `free_`.
+        `None`, the default, if inputs are no answers.
+        """
+        return None
+
+    def feed(self, answers: Tensor) -> Tensor:
+        """Returns the inputs that answers become at the next step, for a task with a `prompt`.
+
+        Args:
+            answers: classes, (batch,).
+
+        Returns:
+            (batch,) symbols, or (batch, input_size) features.
+        """
+        raise NotImplementedError
+
+    @property
     def data(self) -> str | None:
         """A hash of the files that the examples are read from, as part of the identity of an experiment.
 

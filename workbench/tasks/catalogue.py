@@ -34,6 +34,8 @@ CATALOGUE: Mapping[str, str] = {
     "agreement": "workbench.tasks.agreement:Agreement",
     "phone": "workbench.tasks.phone:Phone",
     "stills": "workbench.tasks.stills:Stills",
+    "translate": "workbench.tasks.translate:Translate",
+    "one-to-many": "workbench.tasks.one_to_many:OneToMany",
     "listops": "workbench.tasks.listops:ListOps",
     "digits": "workbench.tasks.digits:Digits",
     "mnist": "workbench.tasks.mnist:Mnist",
@@ -48,6 +50,7 @@ QUESTIONS: Mapping[str, str] = {
     "track": "Can it track a state that changes with every symbol?",
     "find": "Can it find what belongs to a key?",
     "order": "Can it tell what came when?",
+    "align": "Can it find where in a source each part of an answer stands?",
     "language": "Can it follow language?",
     "real": "Can it tell real sequences apart?",
 }
@@ -59,6 +62,7 @@ QUESTION_OF: Mapping[str, str] = {
     **dict.fromkeys(("parity", "word-problem", "flip-flop", "cycle", "modular", "listops"), "track"),
     **dict.fromkeys(("mqar", "selective-copy", "induction"), "find"),
     **dict.fromkeys(("classify-length", "even-pairs"), "order"),
+    **dict.fromkeys(("translate", "one-to-many"), "align"),
     **dict.fromkeys(("agreement", "phone", "text"), "language"),
     **dict.fromkeys(("digits", "mnist", "mnist-permuted"), "real"),
 }
@@ -88,6 +92,8 @@ SUMMARIES: Mapping[str, str] = {
     "agreement": "verb and pronoun agree with their subject, whatever nouns come between",
     "phone": "a phone number, in chunks with separators or without",
     "stills": "a film whose frames hardly change: which frame came j-th?",
+    "translate": "words of a source, translated in another order, word by word",
+    "one-to-many": "the name of a handwritten digit, letter by letter (scikit-learn's, 8 x 8)",
     "listops": "value of nested operations on lists of digits (Long Range Arena)",
     "digits": "handwritten digits, pixel by pixel (scikit-learn's, 8 x 8)",
     "mnist": "handwritten digits, pixel by pixel (28 x 28, RDA table 3; files are downloaded, or --data-dir)",

@@ -78,6 +78,11 @@ class Phone(QueryTask):
         return self.shown + self.length + 1 + self.asked
 
     @property
+    def source_steps(self) -> int:
+        """The number and the blanks; the mark is the first step that is decoded."""
+        return self.shown + self.length
+
+    @property
     def symbols(self) -> int:  # type: ignore[override]
         """Ten digits, the blank, the separator, and one mark, or one for each segment."""
         return MARK + (1 if self.recall == "whole" else len(self.segments))

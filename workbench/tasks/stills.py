@@ -60,6 +60,11 @@ class Stills(VectorRecall):
         return self.length + 1
 
     @property
+    def source_steps(self) -> int:
+        """The film; the question is what is decoded."""
+        return self.length
+
+    @property
     def input_size(self) -> int:  # type: ignore[override]
         """D numbers of a frame and K of the question."""
         return self.features + self.frames

@@ -16,6 +16,7 @@ from workbench.config import Clip, Experiment, Optimization, Optimizer, Precisio
 from workbench.custom_parts import is_custom
 from workbench.devices import to_floats
 from workbench.errors import UserError
+from workbench.free_running import PREFIX, run_free
 from workbench.model import Model
 from workbench.resolve import resolve_architecture, resolve_task
 from workbench.seeding import seed_everything, seed_torch, seeded_apart
@@ -244,8 +245,28 @@ class SequenceModule(pl.LightningModule):
         prediction, state = self.predict(batch.x, batch.lengths, state)
         check_target(prediction, batch.target, self.task)
         loss = self.task.loss(prediction, batch)
+        penalty = self.model.encoder.penalty
+        if penalty is not None and self.training:
+            # Its gradient alone: the loss of every architecture is that of the task.
+            loss = loss + (penalty - penalty.detach())
         with torch.no_grad():
             return {"loss": loss, **self.task.metrics(prediction.detach(), batch)}, state
+
+    def evaluation_scores(self, batch: Batch, state: State = None) -> tuple[dict[str, Tensor], State]:
+        """Returns what `compute_scores` does, and the metrics of answers that were fed back, of a task with a prompt.
+
+        Their names begin with `free_`.
+        """
+        scores, after = self.compute_scores(batch, state)
+        if self.task.prompt is None:
+            return scores, after
+
+        def predict(x: Tensor, state: State) -> tuple[Tensor, State]:
+            return self.predict(x, None, state)
+
+        prediction = run_free(predict, self.task, batch, self.model.encoder.causal)
+        metrics = self.task.metrics(prediction, batch)
+        return {**scores, **{f"{PREFIX}{name}": value for name, value in metrics.items()}}, after
 
     def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
         """Returns and logs val/loss and the task's metrics."""
@@ -259,7 +280,7 @@ class SequenceModule(pl.LightningModule):
         examples, state = as_batch(batch, self.task), None
         pieces = []
         for piece in self.split_into_pieces(examples):
-            scores, state = self.compute_scores(piece, state)
+            scores, state = self.evaluation_scores(piece, state)
             pieces.append(scores)
         means = {name: torch.stack([scores[name] for scores in pieces]).mean() for name in pieces[0]}
         self.log_scores(prefix, means, examples)
@@ -307,7 +328,7 @@ class SequenceModule(pl.LightningModule):
             pieces = self.split_into_pieces(batch)
             piece_count = len(pieces)
             for piece in pieces:
-                scores, state = self.compute_scores(piece, state)
+                scores, state = self.evaluation_scores(piece, state)
                 all_scores.append(scores)
                 sizes.append(len(batch.x))
         self.train(training)

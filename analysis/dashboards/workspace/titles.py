@@ -67,6 +67,23 @@ PROBE_TITLES: Mapping[str, ProbeTitles] = {
             "held_symbols": "Influence of an episode's symbols (share) against step of the episode",
         },
     ),
+    "alignment": ProbeTitles(
+        title="Alignment",
+        metrics={
+            "aligned": "Strongest weight at the step asked for (share of answers)",
+            "source_weight": "Weight of the step asked for (share)",
+            "map_entropy": "Entropy of the weights of the input's steps (nats)",
+            "accuracy_longest": "Accuracy at the longest sources (share)",
+            "free_accuracy_longest": "Accuracy at the longest sources, with answers fed back (share)",
+            "stored_share": "Steps stored by a memory (share of all)",
+        },
+        curves={
+            "length": "Accuracy (share) against the length of the source (steps)",
+            "free_length": "Accuracy with answers fed back (share) against the length of the source (steps)",
+            "aligned": "Share aligned against the length of the source (steps)",
+            "stored": "Steps stored against step",
+        },
+    ),
     "alternation": ProbeTitles(
         title="Alternation",
         metrics={
@@ -117,6 +134,10 @@ FIGURE_TITLES: Mapping[str, str] = {
     "discount_dynamics:scales": "Time constants of the units (steps), and influence within a lag (share)",
     "discount_dynamics:own": "Discount gamma (share) and log attention (nats) against step",
     "discount_dynamics:episodes": "Share of an episode's symbols that is held",
+    "alignment:length": "Accuracy (share) against the length of the source (steps)",
+    "alignment:aligned": "Share aligned against the length of the source (steps)",
+    "alignment:stored": "Steps stored against step",
+    "alignment:maps": "Weights of a source's steps, and the steps that are asked for",
     "alternation:lemma": "Squared error, growth of log attention (nats) and write (weight) against step",
     "signal_survival:left": "Share of a signal left against steps",
     "signal_survival:copies": "Share left by a photocopier, and copies, against steps",
@@ -204,6 +225,7 @@ def figure_prefixes(sections: Sequence[Section], tuned_tasks: Sequence[TunedTask
             f"memory-length-{section.anchor}-": "memory_length",
             f"gradient-decay-{section.anchor}-": "gradient_decay",
             f"signal-survival-{section.anchor}-": "signal_survival",
+            f"alignment-{section.anchor}-": "alignment",
             f"{section.anchor}-discount-dynamics-": "discount_dynamics",
             f"{section.anchor}-": "alternation",
         }

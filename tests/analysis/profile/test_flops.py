@@ -120,11 +120,13 @@ def test_a_residual_stack_does_the_products_of_its_definition_and_its_attention(
 @pytest.mark.parametrize("name", architectures.names())
 def test_every_weight_of_the_catalogue_is_in_a_product(name):
     encoder = architectures.build(name, INPUT_SIZE, hidden_size=8)
-    cost = encoder_cost(encoder, 1, 1)
+    # A decoder begins behind a source of one step.
+    steps = 2 if name.startswith("seq2seq") else 1
+    cost = encoder_cost(encoder, 1, steps)
     assert cost is not None
     matrices = sum(p.numel() for key, p in encoder.named_parameters() if p.ndim > 1 and "original0" not in key)
     # With one step a level of attention sees one pair.
-    levels = {"han": 2, "han-bidirectional": 4, "transformer": 1, "fox": 1}.get(name, 0)
+    levels = {"han": 2, "han-bidirectional": 4, "transformer": 1, "fox": 1, "seq2seq": 1}.get(name, 0)
     # What has a matrix for a state, of a key times a value for each head, writes and reads it; the delta rule reads it
     # for the key, too.
     products = {
@@ -132,7 +134,11 @@ def test_every_weight_of_the_catalogue_is_in_a_product(name):
         "gated-deltanet": 3 * 16,
         **dict.fromkeys(("linear-attention", "retnet", "mlstm"), 2 * 16),
     }
-    assert cost.forward.multiply_adds == matrices + 2 * 8 * levels + products.get(name, 0)
+    if name == "han-memory":
+        # 64 slots, each with an address, which is added: read, written to, and compared with 8 numbers and one more.
+        matrices += 64 * 9 - 64 * 8
+        levels = 64
+    assert cost.forward.multiply_adds * steps == matrices + 2 * 8 * levels + products.get(name, 0)
 
 
 def test_a_state_space_by_hand():
@@ -144,6 +150,20 @@ def test_a_state_space_by_hand():
     cost = encoder_cost(architectures.build("lru", 2, hidden_size=6, num_states=5), 1, 1000)
     assert cost is not None
     assert cost.forward.multiply_adds == 2 * 6 + 2 * (2 * 5 * 6) + 6 * 12
+
+
+@pytest.mark.parametrize(
+    ("attention", "products"), [("none", 0), ("dot", 4 * 5), ("additive", 5 * 5 + 4 * 5), ("local", 4 * 5 + 5 * 5 + 5)]
+)
+def test_products_of_encoder_and_decoder_by_hand(attention, products):
+    """GRUs of 5 units, 4 steps of a source, 6 behind it: each of these also scores the source, by so many products, and
+    sums its 4 vectors of 10 numbers."""
+    encoder = architectures.build("seq2seq", 3, hidden_size=5, source=4, attention=attention)
+    cost = encoder_cost(encoder, 1, 10)
+    assert cost is not None
+    reading = 4 * 2 * 3 * (5 * 3 + 5 * 5) + 5 * 5 + (4 * 10 * 5 if products else 0)
+    decoding = 6 * (3 * (5 * (3 + 10) + 5 * 5) + products + (4 * 10 if products else 0))
+    assert cost.forward.multiply_adds == pytest.approx((reading + decoding) / 10)
 
 
 def test_the_recurrent_products_are_those_of_the_paper():

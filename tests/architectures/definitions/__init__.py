@@ -11,11 +11,13 @@ from typing import Any
 
 from torch import Tensor
 
+from tests.architectures.definitions.act import act
 from tests.architectures.definitions.attention import fox, transformer
 from tests.architectures.definitions.averaging import rda, rwa
 from tests.architectures.definitions.gru import gru
 from tests.architectures.definitions.han import han
 from tests.architectures.definitions.han_bidirectional import han_bidirectional
+from tests.architectures.definitions.han_memory import han_memory
 from tests.architectures.definitions.linear import gated_deltanet, linear_attention, mamba2, mlstm, retnet
 from tests.architectures.definitions.lstm import lstm
 from tests.architectures.definitions.lstm_relatives import depth_gated_lstm, grid_lstm, layernorm_lstm, mi_lstm
@@ -24,6 +26,7 @@ from tests.architectures.definitions.nested import bidirectional, rnn_attention
 from tests.architectures.definitions.recurrent_relatives import clockwork_rnn, mrnn, rhn
 from tests.architectures.definitions.rnn import rnn
 from tests.architectures.definitions.scanned import mingru, minlstm, slstm
+from tests.architectures.definitions.seq2seq import seq2seq
 from tests.architectures.definitions.state_spaces import lru, s4d
 from tests.architectures.definitions.tcn import tcn
 
@@ -55,9 +58,13 @@ DEFINITIONS: Mapping[str, Definition] = {
     "lru": lru,
     "s4d": s4d,
     "rnn-attention": rnn_attention,
+    "act": act,
     "bidirectional": bidirectional,
+    "seq2seq": seq2seq,
+    "seq2seq-fixed": partial(seq2seq, attention="none"),
     "tcn": tcn,
     "han": han,
+    "han-memory": han_memory,
     "han-bidirectional": han_bidirectional,
     "transformer": transformer,
     "fox": fox,

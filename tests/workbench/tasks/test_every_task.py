@@ -35,6 +35,7 @@ OTHER: dict[object, object] = {
     "separators": False,
     "recall": "segment",
     ("stills", "noise"): 0.5,
+    ("translate", "order"): "reversed",
     ("stills", "length"): 99,
     ("listops", "length"): 99,
     ("mqar", "length"): 99,

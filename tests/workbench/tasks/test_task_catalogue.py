@@ -187,6 +187,11 @@ SIZES = [
     ("phone", "length", 1),
     ("listops", "length", 8),
     ("listops", "arguments", 2),
+    ("translate", "length", 1),
+    ("translate", "shortest", 1),
+    ("translate", "words", 4),
+    ("translate", "fertility", 1),
+    ("translate", "distance", 1),
     ("stills", "length", 8),
     ("stills", "frames", 2),
     ("stills", "features", 1),
@@ -199,6 +204,7 @@ CHOICES = [
     ("word-problem", "readout"),
     ("cycle", "readout"),
     ("phone", "recall"),
+    ("translate", "order"),
 ]
 NUMBERS = [
     ("alternation", "amplitude", "lie between 0 and 1, both excluded", [0, 1, 0.0, 1.0, -0.5, 1.5]),

@@ -17,6 +17,8 @@ def test_every_task_is_here() -> None:
     # Tested with their floors: test_automata, test_floors, test_listops.
     here |= {"parity", "word-problem", "flip-flop", "cycle", "even-pairs", "modular", "listops"}
     here |= {"mqar", "forgetting-recall", "selective-copy", "induction", "needle", "agreement", "phone", "stills"}
+    # Tested in test_translate, test_one_to_many.
+    here |= {"translate", "one-to-many"}
     # Tested with files that the tests write: test_mnist, test_text.
     here |= {"mnist", "mnist-permuted", "text"}
     assert set(names()) == here

@@ -1,0 +1,182 @@
+"""Adaptive computation time: a recurrent architecture that takes as many steps for an input as it needs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from architectures.base import Encoder, eval_mode, padding_mask, typed_children
+from architectures.initialisation import xavier_
+from architectures.limits import check_steps, quote
+from architectures.nesting import build_base
+from architectures.recording import is_recording
+from architectures.recurrent import RecurrentEncoder, RecurrentLayer
+from architectures.state import NAMED_STATES, State, StateSpec, map_state
+from architectures.trace import Trace
+
+EPSILON = 0.01
+"""What a halting probability of all micro-steps together may lack of 1, so that one micro-step can be enough."""
+MAX_PONDER_COST = 1e6
+
+
+class ACT(Encoder):
+    """A recurrent architecture that ponders: several micro-steps for each step, whose outputs and states are averaged.
+
+        s^1 = base([x_t, 1], s_{t-1})        s^n = base([x_t, 0], s^{n-1})        h^n = sigmoid(w . s^n + b)
+        N = first n with h^1 + .. + h^n >= 1 - epsilon, at most `max_ponder`
+        p^n = h^n for n < N        p^N = R = 1 - (h^1 + .. + h^{N-1})
+        s_t = sum_n p^n s^n        y_t = sum_n p^n y^n        penalty = ponder_cost mean_t (N_t + R_t)
+
+    The penalty is added to the loss in training (`Encoder.penalty`); its gradient is that of R, as N has none. b starts
+    at 1, so that an untrained network ponders little. s is the hidden part of the upper layer in h, else all states.
+
+    Source: Graves 2016, arXiv 1603.08983, section 2.
+
+    Args:
+        input_size: features a step.
+        hidden_size: units of what ponders.
+        base: name of the recurrent architecture that ponders.
+        ponder_cost: tau, the weight of the penalty.
+        max_ponder: most micro-steps for a step.
+        num_layers: layers; by default as many as `base` has itself.
+        dropout: rate between layers.
+        base_options: other options of `base`, by name.
+    """
+
+    needs_dtype_of_weights = True
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        base: str = "lstm",
+        ponder_cost: float = 0.001,
+        max_ponder: int = 20,
+        num_layers: int | None = None,
+        dropout: float = 0.0,
+        base_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(input_size)
+        check_steps(max_ponder=max_ponder)
+        if isinstance(ponder_cost, bool) or not isinstance(ponder_cost, int | float):
+            raise TypeError(f"ponder_cost must be a number, not {quote(ponder_cost)}")
+        if not 0 <= ponder_cost <= MAX_PONDER_COST:
+            raise ValueError(f"ponder_cost must lie between 0 and {MAX_PONDER_COST:,.0f}, not {quote(ponder_cost)}")
+        base_encoder = build_base(base, input_size + 1, hidden_size, num_layers, dropout, 1, base_options)
+        if not isinstance(base_encoder, RecurrentEncoder):
+            raise ValueError(f"base {quote(base)} is not recurrent, so it has no state that could ponder")
+        if base == "clockwork-rnn":
+            raise ValueError("base 'clockwork-rnn' counts its steps, and micro-steps are none")
+        self.base, self.max_ponder, self.ponder_cost = base_encoder, max_ponder, float(ponder_cost)
+        self.halt = nn.Linear(hidden_size, 1)
+        xavier_(self.halt.weight, hidden_size, 1)
+        nn.init.ones_(self.halt.bias)
+        self.output_size = base_encoder.output_size
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns what copies and pickles have: not the last call's penalty, which belongs to its graph."""
+        return {**self.__dict__, "penalty": None}
+
+    def encode(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
+        """Runs all steps, and leaves the penalty in `penalty`."""
+        y, ponder, after = self._run(x, state)
+        if not is_recording():
+            self.penalty = self.ponder_cost * mean_of_valid(ponder, lengths)
+        return y, after
+
+    def trace(self, x: Tensor, state: State = None, lengths: Tensor | None = None) -> Trace:
+        """Returns a trace with N + R of every step, (batch, time, 1), as `ponder` in `gates`."""
+        x = self.prepare(x, lengths, state)
+        with eval_mode(self):
+            y, ponder, _ = self._run(x, state)
+        return Trace(y=y, gates={"ponder": ponder.unsqueeze(2)})
+
+    def path_length(self, lag: int) -> int:
+        """Returns the hops of what ponders, if it takes one micro-step for each step."""
+        return self.base.path_length(lag)
+
+    def state_size(self, time: int) -> int:
+        """Returns the size of the state of what ponders."""
+        return self.base.state_size(time)
+
+    def state_spec(self, x: Tensor) -> StateSpec | None:
+        """Returns what a state for a batch like x has to be."""
+        return self.base.state_spec(x)
+
+    @classmethod
+    def search_space(cls, time: int) -> dict[str, Any]:
+        """Returns the weight of the penalty, whose best value depends on the task (section 3)."""
+        return {"ponder_cost": {"low": 0.0001, "high": 0.1, "log": True}}
+
+    def _run(self, x: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """Returns y, N + R of every step, (batch, time), and the state after the last."""
+        if state is None:
+            layers = typed_children(self.base.layers, RecurrentLayer)
+            state = tuple(layer.initial_state(x) for layer in layers)
+        outputs, pondered = [], []
+        for x_t in x.unbind(1):
+            y, ponder, state = self._ponder(x_t, state)
+            outputs.append(y)
+            pondered.append(ponder)
+        # A start that is learned is expanded; what is carried is not.
+        return torch.stack(outputs, dim=1), torch.stack(pondered, dim=1), state
+
+    def _ponder(self, x: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """Returns y (batch, units), N + R (batch,), and the state after one step.
+
+        All sequences of a batch take as many micro-steps as the one that takes most; those behind its own N weigh 0.
+        """
+        first, rest = x.new_ones(len(x), 1), x.new_zeros(len(x), 1)
+        total = x.new_zeros(len(x), 1)
+        y = count = remainder = None
+        average: State = None
+        running = torch.ones_like(total, dtype=torch.bool)
+        for micro in range(self.max_ponder):
+            given = torch.cat([x, rest if micro else first], dim=1).unsqueeze(1)
+            output, state = self.base(given, state)
+            assert isinstance(state, tuple)
+            halt = self.halt(state[-1][0]).sigmoid().to(total.dtype)  # type: ignore[index]
+            last = (total + halt >= 1 - EPSILON) if micro + 1 < self.max_ponder else torch.ones_like(running)
+            left = 1 - total
+            weight = torch.where(running, torch.where(last, left, halt), 0)
+            y = weight * output.squeeze(1) if y is None else y + weight * output.squeeze(1)
+            average = add_states(average, state, weight)
+            ends = running & last
+            remainder = torch.where(ends, left, 0) if remainder is None else remainder + torch.where(ends, left, 0)
+            count = running.to(x.dtype) if count is None else count + running.to(x.dtype)
+            total = torch.where(running & ~last, total + halt, total)
+            running = running & ~last
+            if not is_recording() and not running.any():
+                break
+        assert y is not None
+        assert count is not None
+        assert remainder is not None
+        return y, (count + remainder).squeeze(1), average
+
+
+def add_states(total: State, state: State, weight: Tensor) -> State:
+    """Returns a weighted sum of states, of which one more is added.
+
+    Args:
+        total: the sum so far; `None` for nothing.
+        state: a tree of tensors (batch, units).
+        weight: (batch, 1).
+    """
+    if total is None:
+        return map_state(lambda part: weight * part, state)
+    if isinstance(total, Tensor):
+        assert isinstance(state, Tensor)
+        return total + weight * state
+    assert isinstance(state, tuple)
+    parts = tuple(add_states(old, new, weight) for old, new in zip(total, state, strict=True))
+    named: State = type(total)(*parts) if isinstance(total, NAMED_STATES) else parts
+    return named
+
+
+def mean_of_valid(values: Tensor, lengths: Tensor | None) -> Tensor:
+    """Returns the mean of values (batch, time) over the steps within the lengths."""
+    if lengths is None:
+        return values.mean()
+    valid = ~padding_mask(values, lengths)
+    return (values * valid).sum() / valid.sum().clamp(min=1)
