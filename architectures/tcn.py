@@ -89,7 +89,9 @@ class TCN(Encoder):
                 num_layers += 1
         check_layers(num_layers=num_layers)
         check_layers(**{"num_layers times rounds": num_layers * rounds})
-        check_reach(receptive_field_size(taps, num_layers), f"{num_layers} layers with kernels of {kernel_size}")
+        check_reach(
+            receptive_field_size(taps, num_layers), f"{num_layers * rounds} layers with kernels of {kernel_size}"
+        )
         self.field, self.output_size = receptive_field_size(taps, num_layers), hidden_size
         dilations = [2**level for level in range(num_layers)] * rounds
         self.entry: nn.Module | None = None

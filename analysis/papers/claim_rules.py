@@ -136,7 +136,7 @@ def judge_unbeaten(arguments: Arguments, page: PageData) -> Judgement:
 
     Reproduced if the interval of every row's ratio to it lies above 1 / factor, by default 1.05: a lead within the
     factor is none, however sure it is. Else not reproduced if a row is better by a test that allows for how many there
-    are (Bonferroni).
+    are (Bonferroni). A row of which seeds diverged, while none of the architecture's did, beats nobody.
     """
     table = find_table(arguments, page)
     row = find_row(table, arguments["architecture"])
@@ -148,14 +148,20 @@ def judge_unbeaten(arguments: Arguments, page: PageData) -> Judgement:
         for other, ratio in zip(others, ratios, strict=True)
         if ratio.high is not None and ratio.high < 1 and ratio.p is not None and ratio.p * len(ratios) <= SIGNIFICANCE
     ]
+    diverged = [other.ours.num_diverged > 0 and row.ours.complete for other in others]
     verdict: Verdict = "too few seeds to say"
-    if all(ratio.low is not None and ratio.low > least for ratio in ratios):
+    if all(lost or (ratio.low is not None and ratio.low > least) for ratio, lost in zip(ratios, diverged, strict=True)):
         verdict = "reproduced"
     elif beaten:
         verdict = "not reproduced"
     return Judgement(
         verdict=verdict,
-        measured="; ".join(f"{label_pair(row, other)}: {ratio}" for other, ratio in zip(others, ratios, strict=True)),
+        measured="; ".join(
+            f"{other.architecture}: {other.ours.num_diverged} of {other.ours.seeds} seeds diverged"
+            if lost
+            else f"{label_pair(row, other)}: {ratio}"
+            for other, ratio, lost in zip(others, ratios, diverged, strict=True)
+        ),
         interval="; ".join(ratio.interval for ratio in ratios),
         seeds=describe_seeds([count for ratio in ratios for count in ratio.seeds]),
     )

@@ -255,9 +255,8 @@ def describe_linear_averages(rows: Sequence[RowResults]) -> list[str]:
     ]
     if not shares:
         return []
-    return [
-        f"n / d lies within {LINEAR_TANH} of 0, where tanh is nearly linear, in a share of steps: {join_names(shares)}."
-    ]
+    where = f"within {LINEAR_TANH} of 0, where a tanh is nearly linear"
+    return [f"n / d lies {where}, in a share of steps: {join_names(shares)}."]
 
 
 def describe_attention(rows: Sequence[RowResults]) -> list[str]:

@@ -120,6 +120,15 @@ def test_a_lead_within_the_factor_is_none_however_sure_it_is(factor, verdict):
     assert judge(claim("unbeaten", **arguments), [page], "long").verdict == verdict
 
 
+def test_a_variant_that_diverges_beats_nobody():
+    good = table_row("rwa", [1.0, 1.1, 1.2, 1.1], None)
+    lost = table_row("lstm", [0.5, 0.5, 0.5], None, 4)
+    lost = replace(lost, ours=replace(lost.ours, num_diverged=1))
+    page = PageData(tables=(replace(comparison_table(good, lost), metric=LOSSES.metric),), seconds={})
+    judgement = judge(claim("unbeaten", preset="p", architecture="rwa"), [page], "long")
+    assert (judgement.verdict, judgement.measured) == ("reproduced", "lstm: 1 of 4 seeds diverged")
+
+
 def test_the_lead_may_be_compared_between_variants_of_one_page():
     wide = comparison_table(table_row("rwa", EARLY, None), table_row("lstm", [9000, 9400, 8800, 9900, 9100], None))
     page = PageData(tables=(STEPS, wide), seconds={})
