@@ -1,6 +1,7 @@
 """How many seeds it takes to tell two rows apart."""
 
 import math
+from bisect import bisect_left
 
 from analysis.comparison.pairs import SIGNIFICANCE, Groups
 
@@ -30,9 +31,11 @@ def seeds_to_settle(groups: Groups, first: int, second: int) -> int | None:
         return None
     if spread == 0 or difference / spread > 10:
         return 2
-    # Cheaper to ask than to solve for the limit: beyond it the solver warns.
-    if tt_ind_solve_power(difference / spread, nobs1=MAX_SEEDS, alpha=SIGNIFICANCE) < POWER:
-        return None
-    if tt_ind_solve_power(difference / spread, nobs1=2, alpha=SIGNIFICANCE) >= POWER:
-        return 2
-    return math.ceil(float(tt_ind_solve_power(difference / spread, power=POWER, alpha=SIGNIFICANCE)))
+
+    def is_enough(seeds: int) -> bool:
+        # NaN, where the distribution can no longer be computed, is far beyond: the power is 1.
+        return not tt_ind_solve_power(difference / spread, nobs1=seeds, alpha=SIGNIFICANCE) < POWER
+
+    # Power grows with the seeds. Halving an interval cannot fail, as solving the equation does for some large effects.
+    seeds = bisect_left(range(2, MAX_SEEDS + 1), True, key=is_enough) + 2
+    return seeds if seeds <= MAX_SEEDS else None
