@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: demo test pytest test-slow test-asan test-gpu lint types docs format clean
 
-demo: $(VENV)/use.stamp  ## every architecture on real digits and on addition, and the report
+demo: $(VENV)/use.stamp  ## what six architectures can hold, forget, track and find, and the report
 	$(BIN)/workbench demo
 	@echo "open demo/report.html in a browser"
 

@@ -1,4 +1,4 @@
-"""Benchmark of the mirror on a comparison of a hundred runs: `python -m tests.analysis.dashboards.measure_mirror`.
+"""Benchmark of the mirror on a comparison of seventy runs: `python -m tests.analysis.dashboards.measure_mirror`.
 
 `--rounds N` repeats it N times.
 
@@ -19,7 +19,8 @@ import time
 from pathlib import Path
 from statistics import median
 
-COMPARISON = Path(__file__).parents[3] / "examples/demo.yaml"
+COMPARISON = ("--tasks", "addition", "--task.addition.length", "20", "--architectures", "rnn,lstm,gru,rwa,rda,tcn,han")
+SETTINGS = ("--hidden-size", "32", "--steps", "700", "--learning-rate", "0.005", "--log-every", "70")
 POLL = 0.1
 TICKS = os.sysconf("SC_CLK_TCK")
 COLUMNS = ("seconds", "processor seconds", "of it outside training")
@@ -41,7 +42,7 @@ def processes() -> dict[int, tuple[int, float, bool]]:
 def measure(mode: str, arguments: list[str]) -> tuple[float, float, float]:
     """Returns the seconds, the processor seconds, and the processor seconds outside training of one comparison."""
     folder = tempfile.mkdtemp()
-    command = [sys.executable, "-m", "workbench", "compare", "--config", str(COMPARISON), "--tasks", "addition"]
+    command = [sys.executable, "-m", "workbench", "compare", *COMPARISON, *SETTINGS]
     command += ["--seeds", "10", "--wandb", mode, "--out", folder, *arguments]
     start, before = time.perf_counter(), os.times()
     output = Path(folder, "output.txt")
