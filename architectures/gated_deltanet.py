@@ -14,7 +14,7 @@ from architectures.kernels.delta_rule import gated_delta_rule
 from architectures.limits import check_flag
 from architectures.mamba2 import LARGEST_RATE, draw_step_bias
 from architectures.parameter_rules import ParameterRule
-from architectures.precision import at_least_single, full_precision
+from architectures.precision import at_least_single, full_precision, sum_dtype
 from architectures.residual import Mixer, ResidualEncoder, Seen
 from architectures.short_convolution import TAPS, ShortConvolution
 from architectures.state import GatedDeltaNetState, State, StateSpec, TensorSpec
@@ -117,16 +117,13 @@ class DeltaMixer(Mixer):
             gates = {name: part.flatten(2) for name, part in (("q", q), ("k", k), ("v", v))}
             seen |= {"retention": log_kept.exp(), "write": b, "gates": gates}
         y = self.out(silu(self.gate(x)) * normed.to(projected.dtype))
-        kind = state_dtype(x) or read.S.dtype
-        return y, GatedDeltaNetState(read.S.to(kind), past.to(kind))
+        return y, GatedDeltaNetState(read.S, past.to(state_dtype(x) or past.dtype))
 
     def state_spec(self, x: Tensor) -> StateSpec:
-        """Returns (batch, heads, size, size) and (batch, 3, channels)."""
+        """Returns (batch, heads, size, size) in single precision at least, and (batch, 3, channels)."""
         size = self.size // self.heads
-        S, inputs = (
-            TensorSpec(sizes=(x.shape[0], *sizes), dtype=state_dtype(x), device=x.device)
-            for sizes in ((self.heads, size, size), (TAPS - 1, 3 * self.size))
-        )
+        S = TensorSpec(sizes=(x.shape[0], self.heads, size, size), dtype=sum_dtype(x), device=x.device)
+        inputs = TensorSpec(sizes=(x.shape[0], TAPS - 1, 3 * self.size), dtype=state_dtype(x), device=x.device)
         return GatedDeltaNetState(S, inputs)
 
     def state_size(self, time: int) -> int:

@@ -6,12 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, glu, linear
 
-from architectures.base import state_dtype
 from architectures.initialisation import make_linear
 from architectures.kernels import linear_scan
 from architectures.limits import check_width, quote
 from architectures.parameter_rules import dynamics_rules
-from architectures.precision import at_least_single, full_precision
+from architectures.precision import at_least_single, full_precision, sum_dtype
 from architectures.residual import Mixer, ResidualEncoder, Seen
 from architectures.state import LRUState, State, StateSpec, TensorSpec
 
@@ -147,14 +146,13 @@ class LRUMixer(Mixer):
                 "write": (gamma * norms).expand_as(re),
                 "gates": {"re": re, "im": im},
             }
-        kind = state_dtype(x) or states.dtype
         # Copies, so that the state does not hold on to all steps.
-        after = LRUState(*(part.to(kind, copy=True) for part in states[:, -1].chunk(2, dim=1)))
+        after = LRUState(*(part.clone() for part in states[:, -1].chunk(2, dim=1)))
         return glu(self.mix(gelu(v))), after
 
     def state_spec(self, x: Tensor) -> StateSpec:
-        """Returns (batch, states), twice."""
-        part = TensorSpec(sizes=(x.shape[0], self.num_states), dtype=state_dtype(x), device=x.device)
+        """Returns (batch, states), twice, in single precision at least."""
+        part = TensorSpec(sizes=(x.shape[0], self.num_states), dtype=sum_dtype(x), device=x.device)
         return LRUState(part, part)
 
     def state_size(self, time: int) -> int:

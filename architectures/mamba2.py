@@ -12,7 +12,7 @@ from architectures.initialisation import make_linear, xavier_
 from architectures.kernels.gated_linear import gated_linear_attention
 from architectures.limits import check_width
 from architectures.parameter_rules import ParameterRule
-from architectures.precision import at_least_single, full_precision
+from architectures.precision import at_least_single, full_precision, sum_dtype
 from architectures.residual import Mixer, ResidualEncoder, Seen
 from architectures.short_convolution import TAPS, ShortConvolution
 from architectures.state import Mamba2State, State, StateSpec, TensorSpec
@@ -112,15 +112,16 @@ class Mamba2Mixer(Mixer):
         if seen is not None:
             gates = {"u": u.flatten(2), "B": B.flatten(2), "C": C.flatten(2), "dt": step, "z": z}
             seen |= {"retention": log_kept.exp(), "write": step, "gates": gates}
-        kind = state_dtype(x) or read.S.dtype
-        return self.out(y.to(projected.dtype)), Mamba2State(read.S.to(kind), past.to(kind))
+        return self.out(y.to(projected.dtype)), Mamba2State(read.S, past.to(state_dtype(x) or past.dtype))
 
     def state_spec(self, x: Tensor) -> StateSpec:
-        """Returns (batch, heads, states, size of a value) and (batch, 3, channels)."""
-        S, inputs = (
-            TensorSpec(sizes=(x.shape[0], *sizes), dtype=state_dtype(x), device=x.device)
-            for sizes in ((self.heads, self.num_states, self.inner // self.heads), (TAPS - 1, self.channels))
+        """Returns (batch, heads, states, size of a value) in single precision at least, and (batch, 3, channels)."""
+        S = TensorSpec(
+            sizes=(x.shape[0], self.heads, self.num_states, self.inner // self.heads),
+            dtype=sum_dtype(x),
+            device=x.device,
         )
+        inputs = TensorSpec(sizes=(x.shape[0], TAPS - 1, self.channels), dtype=state_dtype(x), device=x.device)
         return Mamba2State(S, inputs)
 
     def state_size(self, time: int) -> int:

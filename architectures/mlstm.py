@@ -4,12 +4,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from architectures.base import state_dtype
 from architectures.heads import HeadNorm, choose_heads
 from architectures.initialisation import make_linear
 from architectures.kernels import INITIAL_LOG_DENOMINATOR
 from architectures.kernels.gated_linear import stabilised_linear_attention
-from architectures.precision import at_least_single, full_precision
+from architectures.precision import at_least_single, full_precision, sum_dtype
 from architectures.residual import Mixer, ResidualEncoder, Seen
 from architectures.state import MLSTMState, State, StateSpec, TensorSpec
 
@@ -105,14 +104,13 @@ class MLSTMMixer(Mixer):
                 "gates": {**parts, "m": read.all_m},
             }
         y = self.out(self.output_gate(x).sigmoid() * normed.to(projected.dtype))
-        kind = state_dtype(x) or read.S.dtype
-        return y, MLSTMState(read.S.to(kind), read.m.to(kind))
+        return y, MLSTMState(read.S, read.m)
 
     def state_spec(self, x: Tensor) -> StateSpec:
-        """Returns (batch, heads, size, size + 1) and (batch, heads)."""
+        """Returns (batch, heads, size, size + 1) and (batch, heads), in single precision at least."""
         size = self.size // self.heads
         S, m = (
-            TensorSpec(sizes=sizes, dtype=state_dtype(x), device=x.device)
+            TensorSpec(sizes=sizes, dtype=sum_dtype(x), device=x.device)
             for sizes in ((x.shape[0], self.heads, size, size + 1), (x.shape[0], self.heads))
         )
         return MLSTMState(S, m)

@@ -4,12 +4,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import silu
 
-from architectures.base import state_dtype
 from architectures.heads import HeadNorm, choose_heads
 from architectures.initialisation import make_linear
 from architectures.kernels.gated_linear import gated_linear_attention
 from architectures.kernels.sliding_attention import apply_rotary
-from architectures.precision import at_least_single, full_precision
+from architectures.precision import at_least_single, full_precision, sum_dtype
 from architectures.residual import Mixer, ResidualEncoder, Seen
 from architectures.state import RetNetState, State, StateSpec, TensorSpec
 
@@ -87,14 +86,12 @@ class RetentionMixer(Mixer):
             gates = {name: part.flatten(2) for name, part in (("q", q), ("k", k), ("v", v))}
             seen |= {"retention": retention, "write": torch.ones_like(retention), "gates": gates}
         y = self.out(silu(self.gate(x)) * normed.to(projected.dtype))
-        return y, RetNetState(S.to(state_dtype(x) or S.dtype))
+        return y, RetNetState(S)
 
     def state_spec(self, x: Tensor) -> StateSpec:
-        """Returns (batch, heads, size, size)."""
+        """Returns (batch, heads, size, size), in single precision at least."""
         size = self.size // self.heads
-        return RetNetState(
-            TensorSpec(sizes=(x.shape[0], self.heads, size, size), dtype=state_dtype(x), device=x.device)
-        )
+        return RetNetState(TensorSpec(sizes=(x.shape[0], self.heads, size, size), dtype=sum_dtype(x), device=x.device))
 
     def state_size(self, time: int) -> int:
         """Returns the size of S."""

@@ -7,12 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, glu, pad
 
-from architectures.base import state_dtype
 from architectures.initialisation import make_linear
 from architectures.kernels import linear_scan
 from architectures.limits import check_width
 from architectures.parameter_rules import dynamics_rules
-from architectures.precision import at_least_single, full_precision
+from architectures.precision import at_least_single, full_precision, sum_dtype
 from architectures.residual import Mixer, ResidualEncoder, Seen
 from architectures.state import S4DState, State, StateSpec, TensorSpec
 
@@ -119,14 +118,13 @@ class S4DMixer(Mixer):
                 "write": added.squeeze(1).expand_as(v),
                 "gates": {"v": v},
             }
-        kind = state_dtype(x) or states.dtype
         parts = states.unflatten(1, (2, self.size, self.pairs)).unbind(1)
         # Copies, so that the state does not hold on to all chunks.
-        return glu(self.mix(gelu(v.to(x.dtype)))), S4DState(*(part.to(kind, copy=True) for part in parts))
+        return glu(self.mix(gelu(v.to(x.dtype)))), S4DState(*(part.clone() for part in parts))
 
     def state_spec(self, x: Tensor) -> StateSpec:
-        """Returns (batch, features, states), twice."""
-        part = TensorSpec(sizes=(x.shape[0], self.size, self.pairs), dtype=state_dtype(x), device=x.device)
+        """Returns (batch, features, states), twice, in single precision at least."""
+        part = TensorSpec(sizes=(x.shape[0], self.size, self.pairs), dtype=sum_dtype(x), device=x.device)
         return S4DState(part, part)
 
     def state_size(self, time: int) -> int:
