@@ -1,5 +1,6 @@
 """The width at which an architecture has a given size, in parameters or in state, for comparisons at equal size."""
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -96,7 +97,16 @@ def match_size(part: Part, task: "Task", name: SizeName, target: int, embedding_
         while high - low > grain:
             middle = (low + high) // (2 * grain) * grain
             low, high = (middle, high) if size(middle) < target else (low, middle)
-        nearest = min((width for width in (low, high) if width), key=lambda width: abs(size(width) - target))
+
+        def distance(width: int) -> int:
+            return abs(size(width) - target)
+
+        nearest = min((width for width in (low, high) if width), key=distance)
+        # Where the number of heads follows from the width, sizes do not quite grow with it: on to a nearer neighbour.
+        while step := min(
+            (0, -grain, grain), key=lambda step: distance(nearest + step) if nearest + step else math.inf
+        ):
+            nearest += step
         return with_width(nearest)
 
 

@@ -1,6 +1,7 @@
 """Weights of single steps of the input in what an output reads, and how they agree with a known source."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -25,39 +26,41 @@ class Agreement:
     """Number of the sequence of each answer."""
 
 
-def source_weights(trace: Trace, causal: bool) -> Tensor | None:
-    """Returns the weight of every step of the input at every step, (batch, time, steps); `None` if nothing weighs them.
+def source_weights(trace: Trace, causal: bool, asked: Tensor) -> Tensor | None:
+    """Returns the weights of the input's steps at the steps that ask, (answers, steps); `None` if nothing weighs them.
 
-    Those of an attention to a source, of which the other steps have none; or those of a causal hierarchy, across all of
-    its levels (attention rollout).
+    Those of an attention to a source, of which the other steps have none; or those of causal attention, through all of
+    its levels or layers (attention rollout).
 
     Args:
         trace: of an encoder.
         causal: whether it is.
+        asked: (batch, time) true at the steps that ask.
     """
+    sequence, step = asked.nonzero(as_tuple=True)
     if trace.alignment is not None:
-        return trace.alignment.detach()
+        return trace.alignment.detach()[sequence, step]
     if trace.maps is None or not causal:
         return None
-    batch, time = trace.y.shape[:2]
-    weights = trace.y.new_zeros(batch, time, time)
-    for at in range(time):
-        weights[:, at, : at + 1] = attention_rollout(trace.maps, at).detach().flip(1)
-    return weights
+    rows = trace.y.new_zeros(len(step), trace.y.shape[1])
+    for at in step.unique().tolist():
+        here = step == at
+        rolled_out = attention_rollout(trace.maps, at, trace.spacings).detach().flip(1)
+        rows[here, : at + 1] = rolled_out[sequence[here]].to(rows)
+    return rows
 
 
 def agreement(weights: Tensor, source: Tensor, asked: Tensor) -> Agreement:
     """Returns how weights agree with the steps that are asked for.
 
     Args:
-        weights: (batch, time, steps), not negative.
+        weights: (answers, steps) at the steps that ask, not negative.
         source: (batch, time) the step that is asked for at each step.
         asked: (batch, time) true at the steps that ask.
     """
     sequence, step = asked.nonzero(as_tuple=True)
-    rows, true = weights[sequence, step], source[sequence, step]
-    best = rows.argmax(1)
-    shares = rows / rows.sum(1, keepdim=True).clamp_min(torch.finfo(rows.dtype).tiny)
+    true, best = source[sequence, step], weights.argmax(1)
+    shares = weights / weights.sum(1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)
     return Agreement(
         strongest=best == true,
         near=(best - true).abs() <= 1,
@@ -65,3 +68,10 @@ def agreement(weights: Tensor, source: Tensor, asked: Tensor) -> Agreement:
         entropy=entropy(shares),
         sequence=sequence,
     )
+
+
+def join_agreements(parts: Sequence[Agreement], starts: Sequence[int]) -> Agreement:
+    """Returns what was found of a batch part by part; each part begins with the sequence of a number."""
+    found = {field.name: torch.cat([getattr(part, field.name) for part in parts]) for field in fields(Agreement)}
+    found["sequence"] = torch.cat([part.sequence + start for part, start in zip(parts, starts, strict=True)])
+    return Agreement(**found)

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.measures.source_weights import Agreement, agreement, source_weights
+from analysis.measures.source_weights import Agreement, agreement, join_agreements, source_weights
 from analysis.probes.base import Measure, require_trained, run_measures, with_steps
 from analysis.probes.models import LoadedModel
 from analysis.probes.predictions import iterate_predictions, passes_through
@@ -38,17 +38,23 @@ def measure_maps(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
     batch, asked, source = asked_batch(loaded.task, settings)
     if not source[asked].max():
         raise NotAvailableError("the source has one step, at which every weight is")
-    model, encoder, parts = loaded.model, loaded.model.encoder, []
+    model, encoder = loaded.model, loaded.model.encoder
+    lengths = source_lengths(source, asked)
+    longest = int(lengths.argmax())
+    # Part by part, as all weights of all sequences may be more than memory holds.
+    parts, starts, example = [], [], torch.empty(0, 0)
     with torch.no_grad(), eval_mode(model):
         for places in passes_through(encoder, *batch.x.shape[:2]):
-            part = batch[places]
-            trace = encoder.trace(model.features(part.x.to(model.device)))
-            weights = source_weights(trace, encoder.causal)
+            trace = encoder.trace(model.features(batch[places].x.to(model.device)))
+            weights = source_weights(trace, encoder.causal, asked[places].to(model.device))
             if weights is None:
                 raise NotAvailableError("it has no attention that says which steps of the input it reads")
-            parts.append(weights.cpu())
-    weights = torch.cat(parts)
-    found = agreement(weights, source, asked)
+            weights = weights.cpu()
+            parts.append(agreement(weights, source[places], asked[places]))
+            starts.append(places.start)
+            if places.start <= longest < places.stop:
+                example = weights[parts[-1].sequence == longest - places.start]
+    found = join_agreements(parts, starts)
     shares = by_sequence(found, found.strongest)
     metrics = {
         "aligned": share_metric(shares, "answers at which the step with the largest weight is the one asked for"),
@@ -58,14 +64,13 @@ def measure_maps(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
         "source_weight": mean_metric(found, found.weight, "share", "weight of the step asked for, among all"),
         "map_entropy": mean_metric(found, found.entropy, "nats", "entropy of the weights of the input's steps"),
     }
-    lengths = source_lengths(source, asked)
     curves = {}
     if len(np.unique(lengths)) > 1:
         curve = proportions_against(lengths[found.sequence.numpy()], found.strongest, found.sequence)
         curves["aligned"] = length_curve(
             *curve, y_unit="share aligned", what="share aligned against the source's length"
         )
-    return ProbeResult(metrics=metrics, curves=curves, heatmaps=example_maps(weights, source, asked, lengths))
+    return ProbeResult(metrics=metrics, curves=curves, heatmaps=example_maps(example, source[longest], asked[longest]))
 
 
 def measure_length(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
@@ -215,15 +220,14 @@ def length_curve(centers: np.ndarray, shares: Proportions, *, y_unit: str, what:
     )
 
 
-def example_maps(weights: Tensor, source: Tensor, asked: Tensor, lengths: np.ndarray) -> dict[str, Heatmap]:
-    """Returns the weights at the steps that ask of the first sequence with the longest source, and the truth beside."""
-    row = int(lengths.argmax())
-    steps = asked[row].nonzero().flatten()
+def example_maps(weights: Tensor, source: Tensor, asked: Tensor) -> dict[str, Heatmap]:
+    """Returns the weights of one sequence at its steps that ask, (answers, steps), and the truth beside."""
+    steps = asked.nonzero().flatten()
     if len(steps) < 2:
         return {}
-    columns = torch.arange(int(source.max()) + 1)
-    true = (source[row, steps].unsqueeze(1) == columns).double()
-    shown = {"map": (weights[row, steps][:, columns].double(), "weight"), "truth": (true, "1 at the step asked for")}
+    columns = torch.arange(int(source[steps].max()) + 1)
+    true = (source[steps].unsqueeze(1) == columns).double()
+    shown = {"map": (weights[:, columns].double(), "weight"), "truth": (true, "1 at the step asked for")}
     return {
         name: Heatmap.from_arrays(
             values,

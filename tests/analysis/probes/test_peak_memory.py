@@ -128,6 +128,8 @@ def test_memory_capacity_keeps_the_last_steps_alone_of_what_an_encoder_returns(
         ("discount_dynamics", "han"),
         ("alternation", "rwa"),
         ("signal_survival", "gru"),
+        ("alignment", "han"),
+        ("alignment", "han-memory"),
     ],
 )
 def test_every_probe_is_bounded(probe: str, architecture: str, tmp_path: Path) -> None:
