@@ -102,11 +102,11 @@ def _recurrent() -> Iterator[Case]:
     yield Case(name="rwa", options={"hidden_size": 4, "num_layers": 2})
     yield Case(name="rda", options={"hidden_size": 4, "num_layers": 2, "attention": "softplus"})
     yield Case(name="rda", options={"hidden_size": 4, "num_layers": 2, "learn_initial_state": True})
-    for attention, hidden, (output, learned) in itertools.product(
-        ("exp", "sigmoid", "softplus", "relu"),
-        ("identity", "tanh"),
-        (("identity", True), ("tanh", True), ("tanh", False)),
-    ):
+    # Every attention with every output, and every activation of h with each of both: pairs, not all products.
+    pairs = itertools.product(
+        ("exp", "sigmoid", "softplus", "relu"), (("identity", True), ("tanh", True), ("tanh", False))
+    )
+    for (attention, (output, learned)), hidden in zip(pairs, itertools.cycle(("identity", "tanh"))):
         choice = {"attention": attention, "hidden": hidden, "output": output, "learn_initial_state": learned}
         yield Case(name="rda", options={"hidden_size": 5, **choice})
 

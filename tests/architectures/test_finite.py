@@ -6,8 +6,6 @@ import torch
 from tests.architectures.cases import ATTENTION, CASES, INPUT_SIZE, Case, make_encoder, noise, parametrize_cases
 
 TIME = 20_000
-SLOW = ("rda", "rwa", "gru", "rnn", "seq2seq", "seq2seq-fixed", "act")
-"""The names of whose variants one is enough for a quick run."""
 SHORTER = 600
 """Steps of those that take a second for a thousand."""
 BLOCKS = 1500
@@ -28,7 +26,7 @@ def check_finite(case: Case, time: int) -> None:
         assert value.grad.isfinite().all(), name
 
 
-@parametrize_cases(CASES, slow=lambda case: case.name in SLOW)
+@parametrize_cases(CASES, slow=lambda case: True)
 def test_long_and_large_stays_finite(case: Case) -> None:
     check_finite(case, SHORTER if case.stepwise else BLOCKS if case.name in ATTENTION else TIME)
 

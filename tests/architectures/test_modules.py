@@ -23,6 +23,19 @@ from tests.architectures.cases import (
 )
 
 EVERY_NAME = parametrize_cases(DEFAULT_CASES)
+EXPORTED_QUICKLY = (
+    "rnn",
+    "lstm",
+    "gru",
+    "rda-exp-tanh",
+    "tcn",
+    "mingru",
+    "lru",
+    "transformer",
+    "gated-deltanet",
+    "seq2seq",
+)
+"""One name of each kind, whose export takes a second at most; all others take minutes together."""
 X = noise(2, 4, INPUT_SIZE)
 
 
@@ -141,7 +154,13 @@ def test_functional_calls_compute_with_the_given_weights(case: Case) -> None:
     assert_close(y, encoder(X)[0])
 
 
-@EVERY_NAME
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=case.id, marks=() if case.name in EXPORTED_QUICKLY else pytest.mark.slow)
+        for case in DEFAULT_CASES
+    ],
+)
 def test_exported_programs_compute_the_same(case: Case) -> None:
     """Saved and loaded, for other input, and with nothing in them that PyTorch does not have itself."""
     encoder, other, file = make_encoder(case).eval(), noise(2, 3, INPUT_SIZE, seed=5), io.BytesIO()
