@@ -15,7 +15,7 @@ from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from workbench.tasks import digits, epochs, mnist, text
+from workbench.tasks import digits, epochs, mnist, one_to_many, text
 
 OTHER_DEVICE = torch.device("meta")
 """The one device of PyTorch that needs no hardware and whose backward pass runs on the CPU."""
@@ -172,5 +172,8 @@ def other_device(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def clear_task_caches() -> None:
     """Clears the tensors that tasks cache by device, as other tests use the same device as it is."""
-    for cached in (digits.load_split, epochs.epoch_permutation, mnist.pixel_order, mnist.load_split, text.load_part):
+    for cached in (
+        *(digits.load_split, epochs.epoch_permutation, mnist.pixel_order, mnist.load_split, text.load_part),
+        one_to_many.spellings,
+    ):
         cached.cache_clear()

@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Generator, Tensor
-from torch.nn.functional import one_hot
 
 from workbench.seeding import CPU
 from workbench.tasks.base import Batch, Criterion, Floor, Split
@@ -92,8 +91,9 @@ class OneToMany(QueryTask):
         return Criterion(metric="accuracy", bound=0.95, above=True)
 
     def feed(self, answers: Tensor) -> Tensor:
-        """Returns the letters of answers, (batch,) or (batch, time), as inputs of the next step."""
-        letters = one_hot(answers, len(LETTERS) + 1).float()
+        """Returns the letters of answers, (batch,) or (batch, time), as inputs of the next step; -1 is no letter."""
+        # PyTorch's `one_hot` looks at the numbers first.
+        letters = (answers.unsqueeze(-1) == torch.arange(len(LETTERS) + 1, device=answers.device)).float()
         return torch.cat([letters.new_zeros(*answers.shape, PIXELS), letters], dim=-1)
 
     def sample(self, size: int, generator: Generator) -> Batch:
@@ -120,7 +120,7 @@ class OneToMany(QueryTask):
         x = torch.zeros((size, self.steps, self.input_size), device=digits.device)
         x[:, 0, :PIXELS] = pixels.squeeze(2)
         x[:, 1, -1] = 1
-        x[:, 2:] = self.feed(names[:, :-1].clamp(min=0)) * (names[:, :-1] >= 0).unsqueeze(2)
+        x[:, 2:] = self.feed(names[:, :-1])
         asked = torch.cat([torch.zeros_like(names[:, :1], dtype=torch.bool), names >= 0], dim=1)
         target = torch.cat([torch.zeros_like(names[:, :1]), names.clamp(min=0)], dim=1)
         return Batch(x=x, target=target, recall=asked, source=torch.where(asked, 0, -1))
@@ -139,7 +139,7 @@ def spellings(device: torch.device) -> Tensor:
     """Returns the letters of each name with its end, (10, LONGEST), -1 behind it; not to be written to."""
     rows: Iterable[str] = (name + END for name in NAMES)
     table = [[LETTERS.index(letter) for letter in row] + [-1] * (LONGEST - len(row)) for row in rows]
-    return torch.tensor(table, device=device)
+    return torch.tensor(table, device=CPU).to(device)
 
 
 def law_floor(law: Mapping[tuple[object, str], float]) -> Floor:
