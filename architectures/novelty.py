@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot, pad
+from torch.nn.functional import pad
 
 from architectures.recording import is_recording
 
@@ -63,7 +63,7 @@ def write(vectors: Tensor, directions: Tensor, counts: Tensor, threshold: float)
     """Stores or counts the steps of a batch, one after another.
 
     Slots are filled in the order of time, so one pass over all steps is enough for each slot: it is filled by the first
-    step behind the last slot's that none of the slots before is like.
+    step behind the last slot's that none of the slots before is like. A pass that finds none changes nothing.
 
     Args:
         vectors: (batch, time, size).
@@ -80,11 +80,12 @@ def write(vectors: Tensor, directions: Tensor, counts: Tensor, threshold: float)
     best, owner = likeness.max(2)
     place = torch.full((batch, slots), -1, dtype=torch.long, device=u.device)
     last = torch.full((batch, 1), -1, dtype=torch.long, device=u.device)
-    for _ in range(slots):
+    # Recorded, the steps are those of any later call.
+    for _ in range(slots if is_recording() else min(slots, time)):
         # An empty memory is like nothing, whatever the threshold.
         novel = ((best < threshold) | best.isneginf()) & (steps > last)
         found = novel.any(1) & (used < slots)
-        if not is_recording() and not found.any():
+        if may_stop_early(u.device) and not found.any():
             break
         step = novel.long().argmax(1)
         slot = used.clamp(max=slots - 1)
@@ -99,8 +100,14 @@ def write(vectors: Tensor, directions: Tensor, counts: Tensor, threshold: float)
         last = torch.where(found.unsqueeze(1), step.unsqueeze(1), last)
         used = used + found
     new = best.isposinf()
-    after = counts.unsqueeze(1) + one_hot(owner, slots).cumsum(1).to(counts.dtype)
+    counted = owner.unsqueeze(2) == torch.arange(slots, device=u.device)
+    after = counts.unsqueeze(1) + counted.cumsum(1).to(counts.dtype)
     return Written(owner=owner, new=new, place=place, directions=directions, counts=after)
+
+
+def may_stop_early(device: torch.device) -> bool:
+    """Returns whether to ask if a slot was found: on the CPU alone, as a GPU would be waited for, pass by pass."""
+    return device.type == "cpu" and not is_recording()
 
 
 def read(q: Tensor, keys: Tensor, values: Tensor, counts: Tensor, address: Tensor | None) -> tuple[Tensor, Tensor]:
