@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from architectures.base import Encoder, eval_mode, padding_mask, typed_children
 from architectures.initialisation import xavier_
@@ -30,6 +31,9 @@ class ACT(Encoder):
 
     The penalty is added to the loss in training (`Encoder.penalty`); its gradient is that of R, as N has none. b starts
     at 1, so that an untrained network ponders little. s is the hidden part of the upper layer in h, else all states.
+
+    Whether all sequences of a batch have halted is asked at every micro-step but the last, so a GPU is waited for: what
+    is saved by it, most of `max_ponder` micro-steps, is what adaptive computation time is for.
 
     Source: Graves 2016, arXiv 1603.08983, section 2.
 
@@ -114,45 +118,47 @@ class ACT(Encoder):
         if state is None:
             layers = typed_children(self.base.layers, RecurrentLayer)
             state = tuple(layer.initial_state(x) for layer in layers)
+        firsts, others = (pad(x, (0, 1), value=flag).split(1, dim=1) for flag in (1.0, 0.0))
         outputs, pondered = [], []
-        for x_t in x.unbind(1):
-            y, ponder, state = self._ponder(x_t, state)
+        for first, other in zip(firsts, others, strict=True):
+            y, ponder, state = self._ponder(first, other, state)
             outputs.append(y)
             pondered.append(ponder)
         # A start that is learned is expanded; what is carried is not.
-        return torch.stack(outputs, dim=1), torch.stack(pondered, dim=1), state
+        return torch.cat(outputs, dim=1), torch.cat(pondered, dim=1), state
 
-    def _ponder(self, x: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
-        """Returns y (batch, units), N + R (batch,), and the state after one step.
+    def _ponder(self, first: Tensor, other: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """Returns y (batch, 1, units), N + R (batch, 1), and the state after one step.
 
         All sequences of a batch take as many micro-steps as the one that takes most; those behind its own N weigh 0.
+
+        Args:
+            first: input of the first micro-step, (batch, 1, features + 1).
+            other: input of the others.
+            state: state after the step before.
         """
-        first, rest = x.new_ones(len(x), 1), x.new_zeros(len(x), 1)
-        total = x.new_zeros(len(x), 1)
-        y = count = remainder = None
-        average: State = None
+        # The sum of h^n for n < N, and N, so far.
+        total = count = first.new_zeros(len(first), 1)
         running = torch.ones_like(total, dtype=torch.bool)
-        for micro in range(self.max_ponder):
-            given = torch.cat([x, rest if micro else first], dim=1).unsqueeze(1)
-            output, state = self.base(given, state)
+        y: Tensor | None = None
+        average: State = None
+        for micro in range(1, self.max_ponder + 1):
+            output, state = self.base(other if y is not None else first, state)
             assert isinstance(state, tuple)
-            halt = self.halt(state[-1][0]).sigmoid().to(total.dtype)  # type: ignore[index]
-            last = (total + halt >= 1 - EPSILON) if micro + 1 < self.max_ponder else torch.ones_like(running)
-            left = 1 - total
-            weight = torch.where(running, torch.where(last, left, halt), 0)
-            y = weight * output.squeeze(1) if y is None else y + weight * output.squeeze(1)
+            weight = torch.where(running, 1 - total, 0)
+            count = count + running
+            if micro < self.max_ponder:
+                halt = self.halt(state[-1][0]).sigmoid().to(total.dtype)  # type: ignore[index]
+                reached = total + halt
+                running = running & (reached < 1 - EPSILON)
+                weight = torch.where(running, halt, weight)
+                total = torch.where(running, reached, total)
+            y = add_states(y, output, weight.unsqueeze(2))  # type: ignore[assignment]
             average = add_states(average, state, weight)
-            ends = running & last
-            remainder = torch.where(ends, left, 0) if remainder is None else remainder + torch.where(ends, left, 0)
-            count = running.to(x.dtype) if count is None else count + running.to(x.dtype)
-            total = torch.where(running & ~last, total + halt, total)
-            running = running & ~last
-            if not is_recording() and not running.any():
+            if micro < self.max_ponder and not is_recording() and not running.any():
                 break
         assert y is not None
-        assert count is not None
-        assert remainder is not None
-        return y, (count + remainder).squeeze(1), average
+        return y, count + 1 - total, average
 
 
 def add_states(total: State, state: State, weight: Tensor) -> State:
