@@ -12,7 +12,7 @@ from analysis.probes.result import ProbeResult
 from analysis.probes.settings import ProbeSettings
 from tests.workbench.experiments import small
 
-COPY = ("copy", {"length": 8, "items": 2, "categories": 3})
+COPY = ("copy", {"length": 4, "items": 2, "categories": 3})
 SETTINGS = ProbeSettings(sequences=4, directions=4, longest=100)
 
 

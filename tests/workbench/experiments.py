@@ -13,8 +13,8 @@ from workbench.training import SequenceModule, TaskDataModule
 
 TASK_OPTIONS: dict[str, dict[str, Any]] = {
     "multicopy": {"copies": 2},
-    "mnist": {"pool": 4},
-    "mnist-permuted": {"pool": 4},
+    "mnist": {"pool": 7},
+    "mnist-permuted": {"pool": 7},
     "digits": {},
     "word-problem": {"group": "S3", "length": 8},
     "mqar": {"pairs": 2, "noise": 1, "length": 10},
