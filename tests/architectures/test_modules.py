@@ -21,21 +21,9 @@ from tests.architectures.cases import (
     noise,
     parametrize_cases,
 )
+from tests.architectures.kinds import ONE_OF_EACH_KIND
 
 EVERY_NAME = parametrize_cases(DEFAULT_CASES)
-EXPORTED_QUICKLY = (
-    "rnn",
-    "lstm",
-    "gru",
-    "rda-exp-tanh",
-    "tcn",
-    "mingru",
-    "lru",
-    "transformer",
-    "gated-deltanet",
-    "seq2seq",
-)
-"""One name of each kind, whose export takes a second at most; all others take minutes together."""
 X = noise(2, 4, INPUT_SIZE)
 
 
@@ -157,7 +145,7 @@ def test_functional_calls_compute_with_the_given_weights(case: Case) -> None:
 @pytest.mark.parametrize(
     "case",
     [
-        pytest.param(case, id=case.id, marks=() if case.name in EXPORTED_QUICKLY else pytest.mark.slow)
+        pytest.param(case, id=case.id, marks=() if case.name in ONE_OF_EACH_KIND else pytest.mark.slow)
         for case in DEFAULT_CASES
     ],
 )
@@ -178,7 +166,14 @@ def test_exported_programs_compute_the_same(case: Case) -> None:
     assert not any("workbench" in call for call in calls)
 
 
-@parametrize_cases(case for case in DEFAULT_CASES if case.causal)
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=case.id, marks=() if case.name in ONE_OF_EACH_KIND else pytest.mark.slow)
+        for case in DEFAULT_CASES
+        if case.causal
+    ],
+)
 def test_recorded_calls_compute_the_same(case: Case) -> None:
     """By `torch.jit.trace`, which cannot record the state that a bidirectional encoder does not have."""
     encoder, other = make_encoder(case).eval(), noise(2, 4, INPUT_SIZE, seed=5)

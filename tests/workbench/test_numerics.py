@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import mse_loss
 
-import architectures
+from tests.architectures.kinds import names_of_each_kind
 from tests.workbench.experiments import finish, module_and_data, small
 from tests.workbench.test_run import assert_same, load_weights, stop_after
 from workbench import tasks
@@ -95,7 +95,7 @@ def test_training_in_bf16_is_the_textbook_loop_under_autocast(tmp_path):
         torch.testing.assert_close(weight, by_hand.state_dict()[key])
 
 
-@pytest.mark.parametrize("name", architectures.names())
+@pytest.mark.parametrize("name", names_of_each_kind())
 def test_every_architecture_trains_in_bf16_and_is_tested_as_it_was_trained(name, tmp_path):
     plain = small(name, "copy", task_options={"length": 4, "items": 2}, steps=6)
     experiment = with_numerics(plain, precision="bf16")

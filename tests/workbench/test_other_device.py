@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-import architectures
 from architectures.kernels import double_precision
 from architectures.state import detach, map_state
+from tests.architectures.kinds import names_of_each_kind
 from tests.other_device import OTHER_DEVICE, OtherDeviceTensor
 from tests.workbench.experiments import TASK_OPTIONS, module_and_data, small, task_architecture_pairs
 from workbench import tasks
@@ -93,7 +93,7 @@ def test_the_carried_state_of_a_checkpoint_moves_to_the_device(request):
     assert there.training_step(batch.to(OTHER_DEVICE), 1)["loss"].item() == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", architectures.names())
+@pytest.mark.parametrize("name", names_of_each_kind())
 def test_training_on_a_device_without_float64_gives_the_same_numbers(name, request, monkeypatch):
     """As the GPU of a Mac is: scores are read, and late positions encoded, in float64 nevertheless."""
     experiment = make_experiment(name, "copy")

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-import architectures
+from tests.architectures.kinds import names_of_each_kind
 from tests.workbench.experiments import finish, module_and_data, small
 from workbench import checkpoints
 from workbench.cli.output import run_summary
@@ -41,7 +41,7 @@ def stop_after(steps):
     return lambda: next(calls) >= steps
 
 
-@pytest.mark.parametrize("name", architectures.names())
+@pytest.mark.parametrize("name", names_of_each_kind())
 def test_a_run_stopped_at_every_third_step_ends_with_the_same_bits(name, tmp_path):
     options = {"num_layers": 2, "dropout": 0.3} if name in ("lstm", "rda") else {}
     experiment = small(name, architecture_options=options, schedule="cosine")
