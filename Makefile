@@ -57,4 +57,7 @@ $(VENV)/use.stamp: pyproject.toml setup.py constraints.txt
 $(VENV)/dev.stamp: pyproject.toml setup.py constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet -c constraints.txt -e ".[all,dev]"
+	@# What is made once for a user is made now, not while tests wait for it: the compiled kernels, a list of fonts.
+	-$(BIN)/python -c "import architectures.kernels.native_build as build; build.find_or_build_library()"
+	-$(BIN)/python -c "import matplotlib.font_manager"
 	touch $@ $(VENV)/use.stamp

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.config import Part
@@ -62,12 +63,16 @@ def match_size(part: Part, task: "Task", name: SizeName, target: int, embedding_
     def with_width(width: int) -> Part:
         return Part(name=part.name, options={**part.options, "hidden_size": width}, source=part.source)
 
+    @cache
+    def size_in(kind: SizeName, width: int) -> int:
+        return count_size(kind, task, with_width(width), embedding_size)
+
     def size(width: int) -> int:
-        return count_size(name, task, with_width(width), embedding_size)
+        return size_in(name, width)
 
     def is_buildable(width: int) -> bool:
         try:
-            count_size("parameters", task, with_width(width), embedding_size)
+            size_in("parameters", width)
         except ValueError:
             return False
         return True

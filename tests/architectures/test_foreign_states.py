@@ -1,6 +1,7 @@
 """Tests of states that are not the encoder's own: of another architecture, batch, width or type, or none at all."""
 
 import io
+from functools import cache
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 import architectures
-from architectures import State, map_state
+from architectures import Encoder, State, map_state
 from architectures.state import NAMED_STATES, strip_names
 from tests.architectures.cases import (
     DEFAULT_CASES,
@@ -24,14 +25,20 @@ CAUSAL = [case for case in DEFAULT_CASES if case.causal]
 X = noise(3, 5, INPUT_SIZE)
 
 
+@cache
+def encoder_of(case: Case) -> Encoder:
+    return make_encoder(case, hidden_size=8)
+
+
+@cache
 def state_of(case: Case) -> State:
-    state: State = make_encoder(case, hidden_size=8)(X)[1]
+    state: State = encoder_of(case)(X)[1]
     return state
 
 
 def refuse(case: Case, state: Any, reason: str, error: type[Exception] = ValueError) -> None:
     """Asserts that both a call and a trace refuse a state, for that reason."""
-    encoder = make_encoder(case, hidden_size=8)
+    encoder = encoder_of(case)
     for call in (encoder, encoder.trace):
         with pytest.raises(error, match=reason):
             call(X, state)
@@ -49,7 +56,7 @@ def test_a_state_of_another_architecture_is_refused(case: Case) -> None:
     """Even of one whose states have the same shapes, as those of RNN and GRU, or of LSTM, RWA and RDA."""
     for other in CAUSAL:
         if family(other.name) == family(case.name):
-            make_encoder(case, hidden_size=8)(X, state_of(other))
+            encoder_of(case)(X, state_of(other))
         else:
             refuse(case, state_of(other), "the state is not one of this encoder")
 
@@ -105,7 +112,7 @@ def test_levels_of_the_hierarchy_hold_the_same_past() -> None:
 @parametrize_cases(CAUSAL)
 def test_plain_tuples_and_saved_states_resume(case: Case) -> None:
     """A state has the same meaning without its names, and keeps them in a file that is loaded with weights only."""
-    encoder, state = make_encoder(case, hidden_size=8), state_of(case)
+    encoder, state = encoder_of(case), state_of(case)
     file = io.BytesIO()
     torch.save(state, file)
     file.seek(0)

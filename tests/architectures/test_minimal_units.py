@@ -10,7 +10,9 @@ from tests.architectures.cases import INPUT_SIZE, Case, assert_close, make_encod
 
 
 def biases(name: str, gates: int, **options: Any) -> tuple[torch.Tensor, ...]:
-    encoder = architectures.build(name, INPUT_SIZE, hidden_size=200, **options)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        encoder = architectures.build(name, INPUT_SIZE, hidden_size=200, **options)
     return encoder.get_parameter("layers.0.bias").detach().double().chunk(gates + 1)
 
 

@@ -30,13 +30,16 @@ REQUESTS: list[dict[str, Any]] = [
 ]
 
 
-def test_kernels_compile_and_fit() -> None:
+@pytest.mark.parametrize(
+    "requests", [REQUESTS[:1] + REQUESTS[-1:], pytest.param(REQUESTS[1:-1], marks=pytest.mark.slow)]
+)
+def test_kernels_compile_and_fit(requests: list[dict[str, Any]]) -> None:
     """They use the matrix units, except where float32 must not be rounded. The only barriers are those of the source;
     if a step's weights are loaded in one piece, nothing is copied ahead during another step. The widest kernels use all
     registers, and spill little."""
     completed = subprocess.run(
         [sys.executable, "-m", "tests.architectures.compile_triton"],
-        input="\n".join(json.dumps({**report, "shared": SHARED[report["capability"]]}) for report in REQUESTS),
+        input="\n".join(json.dumps({**report, "shared": SHARED[report["capability"]]}) for report in requests),
         env={name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"},
         capture_output=True,
         text=True,
@@ -44,8 +47,8 @@ def test_kernels_compile_and_fit() -> None:
     )
     assert completed.returncode == 0, completed.stderr
     reports = [json.loads(line) for line in completed.stdout.splitlines()]
-    assert [report["kernel"] for report in reports] == ["forward", "backward"] * len(REQUESTS)
-    for request, report in zip((request for request in REQUESTS for _ in range(2)), reports, strict=True):
+    assert [report["kernel"] for report in reports] == ["forward", "backward"] * len(requests)
+    for request, report in zip((request for request in requests for _ in range(2)), reports, strict=True):
         assert (report["matrix_units"] > 0) == (request["precision"] != "ieee")
         assert report["shared"] <= SHARED[request["capability"]]
         assert report["barriers"] == (2 if report["kernel"] == "forward" else 1)

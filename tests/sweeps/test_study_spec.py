@@ -11,6 +11,7 @@ import yaml
 import architectures
 from sweeps.default_space import study_space
 from sweeps.study_spec import StudySpec
+from tests.architectures.kinds import names_of_each_kind
 from tests.workbench import conftest
 from workbench.comparison import Comparison
 from workbench.config import TUNING_SEED, Budget, Numerics, Optimization
@@ -64,7 +65,7 @@ def compared(architecture, task="addition", options=None, match="width", **setti
     return comparison.experiments()[0]
 
 
-@pytest.mark.parametrize("name", architectures.names())
+@pytest.mark.parametrize("name", names_of_each_kind())
 def test_without_parameters_it_is_the_run_of_a_comparison(name):
     run = compared(name)
     for match in ("none", "width"):
@@ -84,7 +85,7 @@ def test_options_that_are_given_are_those_of_the_comparison():
     assert study_spec.experiment({}, 0).identity == compared("tcn", options=options).identity
 
 
-@pytest.mark.parametrize("name", architectures.names())
+@pytest.mark.parametrize("name", names_of_each_kind())
 def test_all_corners_of_the_default_spaces_can_be_built(name):
     matched = {"match": "parameters", "parameters": 3_000, "task": "copy"}
     # Of every other name at equal size, which takes a solution for every corner.

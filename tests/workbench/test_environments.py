@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib
 import pytest
 
 TRAINED = [
@@ -92,6 +93,8 @@ HOMELESS = dict.fromkeys(["HOME", "USER", "LOGNAME", "LNAME", "USERNAME", "XDG_C
 def test_a_user_who_is_only_a_number_trains_with_eager_kernels(tmp_path: Path) -> None:
     """As in a container that is started with --user 12345. One line says what is slower, and what would help."""
     variables: dict[str, str | None] = {**HOMELESS, "WORKBENCH_CACHE": None, "WORKBENCH_BACKEND": None}
+    # Matplotlib would look at every font of the system, in a folder that it deletes.
+    variables["MPLCONFIGDIR"] = matplotlib.get_configdir()
     done = run(*TRAINED, "--wandb", "offline", "--out", str(tmp_path / "out"), code=NO_NAME, **variables)
     assert done.returncode == 0, done.stderr
     slower = [line for line in done.stderr.splitlines() if "run without their compiled kernels" in line]

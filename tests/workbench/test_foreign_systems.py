@@ -27,7 +27,6 @@ if __name__ == "__main__":
     assert main([*train, "--out", out]) == 0
     # Finished runs are read, with their lock files there.
     assert main([*train, "--out", out]) == 0
-    assert main(["report", out]) == 0
     assert main(["rm", out, "--all", "--dry-run"]) == 0
     assert main(["export", out, "--to", out + ".tar.gz"]) == 0
 """

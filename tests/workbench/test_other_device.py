@@ -7,7 +7,7 @@ import torch
 
 from architectures.kernels import double_precision
 from architectures.state import detach, map_state
-from tests.architectures.kinds import names_of_each_kind
+from tests.architectures.kinds import ONE_OF_EACH_KIND, names_of_each_kind
 from tests.other_device import OTHER_DEVICE, OtherDeviceTensor
 from tests.workbench.experiments import TASK_OPTIONS, module_and_data, small, task_architecture_pairs
 from workbench import tasks
@@ -42,7 +42,13 @@ def losses_and_scores(module, data):
     return [*losses, *module.evaluate(data.fixed_set("validation", module.device)).values()]
 
 
-@pytest.mark.parametrize(("task", "name"), task_architecture_pairs())
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        pytest.param(task, name, marks=() if name in ONE_OF_EACH_KIND else pytest.mark.slow)
+        for task, name in task_architecture_pairs()
+    ],
+)
 def test_training_on_another_device_gives_the_same_numbers(task, name, request):
     experiment = make_experiment(name, task)
     (here, data), (there, other_data) = module_and_data(experiment), module_and_data(experiment)

@@ -27,7 +27,7 @@ def quick_kernel(monkeypatch, tmp_path, short_measurements, no_memory_peaks):
     plt.close("all")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_snippets_do_what_they_say(quick_kernel, capsys):
     snippets = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     assert len(snippets) == 11
