@@ -100,6 +100,10 @@ class ACT(Encoder):
         """Returns the hops of what ponders, if it takes one micro-step for each step."""
         return self.base.path_length(lag)
 
+    def average_path_length(self, lag: int) -> int | None:
+        """Returns those through its average, if it carries one."""
+        return self.base.average_path_length(lag)
+
     def state_size(self, time: int) -> int:
         """Returns the size of the state of what ponders."""
         return self.base.state_size(time)

@@ -99,6 +99,17 @@ class Encoder(nn.Module, ABC):
             ValueError: if the lag is negative or lies beyond the receptive field.
         """
 
+    def average_path_length(self, lag: int) -> int | None:
+        """Returns the same through a running average that is carried beside h, whose weights see h.
+
+        Such a unit passes its past on in two ways: step by step through h, which is `path_length`, and at once, as
+        what was averaged is in every later average. `None`, the default, is for all others.
+
+        Raises:
+            ValueError: as in `path_length`.
+        """
+        return None
+
     @abstractmethod
     def state_size(self, time: int) -> int:
         """Returns how many numbers the state of one sequence holds after `time` steps."""

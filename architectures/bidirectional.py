@@ -80,6 +80,10 @@ class Bidirectional(Encoder):
         """Returns the hops of one direction, from either side."""
         return self.onward.path_length(lag)
 
+    def average_path_length(self, lag: int) -> int | None:
+        """Returns the same through the average of one direction, if it carries one."""
+        return self.onward.average_path_length(lag)
+
     def state_size(self, time: int) -> int:
         """Returns the size of the whole sequence: its last step may change the output of its first."""
         return time * self.input_size

@@ -99,6 +99,8 @@ class AveragingLayer(RecurrentLayer):
     discount's logit, is absent in the RWA.
     """
 
+    averages = True
+
     def __init__(
         self,
         input_size: int,

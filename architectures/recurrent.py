@@ -42,6 +42,9 @@ class RecurrentLayer(nn.Module, ABC):
     state_class: Any
     """The named tuple, from `architectures.state`."""
 
+    averages: ClassVar[bool] = False
+    """Whether the state is a running average of the past, whose weights see h."""
+
     @property
     def num_states(self) -> int:
         """The number of tensors in the state."""
@@ -137,6 +140,12 @@ class RecurrentEncoder(Encoder):
         """Returns one hop into the first layer, one for every step of the lag, and one for every layer above."""
         self.check_lag(lag)
         return lag + len(self.layers)
+
+    def average_path_length(self, lag: int) -> int | None:
+        """Returns one hop for each layer if all of them average their past, and otherwise `None`."""
+        self.check_lag(lag)
+        layers = typed_children(self.layers, RecurrentLayer)
+        return len(layers) if all(layer.averages for layer in layers) else None
 
     def state_size(self, time: int) -> int:
         """Returns the size of all layers' states, which does not depend on `time`."""

@@ -80,6 +80,7 @@ class SLSTMLayer(StepwiseLayer):
     """
 
     state_class = SLSTMState
+    averages = True
 
     def __init__(
         self,

@@ -172,8 +172,13 @@ def measure_path_length(loaded: LoadedModel, settings: ProbeSettings) -> ProbeRe
     lags = lags_for_curve(reach)
     hops = [encoder.path_length(int(lag)) for lag in lags]
     what = "hops from the input at a lag to the output"
+    metrics = {"hops": Metric(value=hops[-1], unit="hops", what=f"{what}, at the largest lag")}
+    through_average = encoder.average_path_length(int(lags[-1]))
+    if through_average is not None:
+        which = "the same through the running average of the past, which passes on at once what it holds"
+        metrics["hops_through_average"] = Metric(value=through_average, unit="hops", what=which)
     return ProbeResult(
-        metrics={"hops": Metric(value=hops[-1], unit="hops", what=f"{what}, at the largest lag")},
+        metrics=metrics,
         curves={"path_length": Curve.from_arrays(lags, hops, x_unit="steps", y_unit="hops", what=what)},
     )
 

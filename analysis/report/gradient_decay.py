@@ -101,7 +101,7 @@ def decay_table(section: SectionResults) -> Table:
         "last output": ("decay", "of the mean", "R²", "misfit", "untrained"),
         "first step": ("decay",),
         "Lyapunov": ("largest exponent",),
-        "path": ("hops",),
+        "path": ("hops", "through the average"),
     }
     columns = [
         Column(
@@ -120,7 +120,8 @@ def decay_table(section: SectionResults) -> Table:
 
 def _table_row(row: RowResults) -> tuple[Cell, ...]:
     # Results from before there was a choice of means have the R² of the better of two laws only.
-    r2, hops = row.metric("gradient_law_r2") or row.metric("gradient_r2"), row.metric("hops")
+    r2 = row.metric("gradient_law_r2") or row.metric("gradient_r2")
+    paths = (row.metric("hops"), row.metric("hops_through_average"))
     misfit = row.metric("gradient_misfit")
     texts = [
         _format_decay(row, "gradient"),
@@ -130,7 +131,7 @@ def _table_row(row: RowResults) -> tuple[Cell, ...]:
         _format_decay(row, "start_gradient"),
         _format_decay(row, "first_step"),
         format_metric(row, "lyapunov"),
-        ABSENT if hops is None else format_count(hops.value),
+        *(ABSENT if hops is None else format_count(hops.value) for hops in paths),
     ]
     return (row_heading(row), *(Cell(text=text) for text in texts))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import architectures
-from architectures.family import FAMILY
+from architectures.family import BOTH_WAYS, FAMILY
 from architectures.registry import ARCHITECTURES
 from tests.architectures.cases import RESIDUAL
 from workbench.cli.list import list_family
@@ -34,10 +34,18 @@ def test_the_state_is_as_large_as_the_row_says(name: str) -> None:
 
 @pytest.mark.parametrize("name", ROWS)
 def test_the_path_is_as_long_as_the_row_says(name: str) -> None:
-    """A recurrence of weights that see h has two; the interface has that through h."""
+    """A recurrence of weights that see h has two, through h and through the average."""
     encoder = architectures.build(name, 3, hidden_size=H)
     grows = encoder.path_length(500) - encoder.path_length(100) == 400
     assert grows == ROWS[name].path.startswith("lag")
+    assert encoder.average_path_length(500) == (1 if ROWS[name].path == BOTH_WAYS else None)
+
+
+@pytest.mark.parametrize("name", ["bidirectional", "act"])
+def test_what_has_a_base_has_its_path_through_the_average(name: str) -> None:
+    for base, expected in (("rda", 1), ("lstm", None)):
+        encoder = architectures.build(name, 3, hidden_size=H, base=base)
+        assert encoder.average_path_length(9) == expected
 
 
 def test_the_command_and_the_page_have_the_same_table() -> None:

@@ -43,6 +43,7 @@ PROBE_TITLES: Mapping[str, ProbeTitles] = {
             "gradient_exponent": "Exponent of the last output's gradient, fitted as a power law (no unit)",
             "lyapunov": "Largest Lyapunov exponent (nats a step; below 0 a small change fades)",
             "hops": "Path length from an input to the output (hops)",
+            "hops_through_average": "Path length through the running average (hops)",
         },
         curves={
             "gradient": "Gradient of the last output, trained (log10 of the norm) against lag (steps)",

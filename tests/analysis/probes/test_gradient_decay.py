@@ -122,6 +122,8 @@ def test_an_average_of_constant_attention_does_not_fall_with_the_lag_but_as_more
     # r keeps 1 - 1 / t at step t, and so does l.
     steps = np.arange(400 - 128, 400) + 1
     assert value(result, "lyapunov") == pytest.approx(np.log(1 - 1 / steps).mean(), rel=1e-3)
+    # Through h in as many hops as steps, and through the average in one.
+    assert (value(result, "hops"), value(result, "hops_through_average")) == (400, 1)
 
 
 def test_a_tcn_is_fitted_within_its_reach_and_has_no_state():
@@ -131,6 +133,7 @@ def test_a_tcn_is_fitted_within_its_reach_and_has_no_state():
     curve = result.curves["gradient"]
     assert all((y is None) == (x >= reach) for x, y in zip(curve.x, curve.y, strict=True))
     assert result.curves["path_length"].x[-1] == reach - 1
+    assert "hops_through_average" not in result.metrics
     assert f"{reach} steps" in result.unavailable["state"]
     assert "finite" in result.unavailable["first_step"]
 
