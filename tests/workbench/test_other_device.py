@@ -88,14 +88,14 @@ def test_the_carried_state_of_a_checkpoint_moves_to_the_device(request):
     here.logs_steps = False
     carried = detach(here.compute_scores(data.training_batch(0))[1])
     batch = data.training_batch(1)
-    here.carried_states = {0: carried}
+    here.carried_states.by_part = {0: carried}
     expected = here.training_step(batch, 1)["loss"].item()
-    here.carried_states = {0: map_state(torch.zeros_like, carried)}
+    here.carried_states.by_part = {0: map_state(torch.zeros_like, carried)}
     assert here.training_step(batch, 1)["loss"].item() != expected
     request.getfixturevalue("other_device")
     there = SequenceModule.from_experiment(experiment).to(OTHER_DEVICE)
     there.logs_steps = False
-    there.carried_states = {0: carried}
+    there.carried_states.by_part = {0: carried}
     assert there.training_step(batch.to(OTHER_DEVICE), 1)["loss"].item() == pytest.approx(expected, rel=1e-5)
 
 

@@ -59,7 +59,7 @@ def test_an_epoch_begins_from_nothing():
     module.logs_steps = False
     assert isinstance(module.task, NextCharacter)
     count = module.task.steps_per_epoch(4)
-    module.carried_states = {0: torch.full((1, 4, 5), 1e3)}
+    module.carried_states.by_part = {0: torch.full((1, 4, 5), 1e3)}
     begun = module.training_step(data.training_batch(count), 0)["loss"]
     scores, _ = module.compute_scores(data.training_batch(count))
     torch.testing.assert_close(begun, scores["loss"])

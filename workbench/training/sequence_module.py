@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer as TorchOptimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from architectures.state import State, detach, map_state
+from architectures.state import State
 from workbench.config import Clip, Experiment, Optimization, Optimizer, Precision, Schedule
 from workbench.custom_parts import is_custom
 from workbench.devices import to_floats
@@ -23,13 +23,11 @@ from workbench.seeding import seed_everything, seed_torch, seeded_apart
 from workbench.seeds import derive_seed
 from workbench.tasks import Batch
 from workbench.training.batches import TrainingBatch, as_batch, as_inputs, check_target
+from workbench.training.carried_states import CarriedStates
 from workbench.training.data_module import EVALUATION_BATCH
 from workbench.training.module_arguments import experiment_arguments, read_arguments
 from workbench.training.optimizers import learning_rate_factor, make_optimizer, parameter_groups
 from workbench.validation import check_choice, check_int
-
-CARRIED, CARRIED_BY_RANK = "carried", "carried_by_rank"
-"""Keys of the carried state in a checkpoint, part of the file format: of one batch a step, or of several."""
 
 
 class SequenceModule(pl.LightningModule):
@@ -111,8 +109,7 @@ class SequenceModule(pl.LightningModule):
             self.model = Model(self.task, part, embedding_size)
         self.seed, self.precision, self.steps = seed, precision, steps
         self._has_custom_parts = is_custom(architecture) or is_custom(task)
-        self.carried_states: dict[int, State] = {}
-        """The encoder's state after the last batch of each place in a step, for batches that continue from it."""
+        self.carried_states = CarriedStates(type(self.task).__name__)
         self.logs_steps = True
         """False if training steps log nothing, as in runs of the bench, whose callbacks take what a step returns."""
         self.save_hyperparameters(
@@ -190,29 +187,16 @@ class SequenceModule(pl.LightningModule):
         if isinstance(batch, TrainingBatch):
             examples: Batch = batch
             self.seed_step(batch)
-            before = None if batch.begins else self.carried_state(batch.part)
+            before = None if batch.begins else self.carried_states.get(batch.part, self.device)
         else:
             examples, before = as_batch(batch, self.task), None
             seed_everything("step", self.seed, self.batches_before())
         scores, state = self.compute_scores(examples, before)
         if self.task.stateful and isinstance(batch, TrainingBatch):
-            self.carried_states[batch.part] = detach(state)
+            self.carried_states.keep(batch.part, state)
         if self.logs_steps:
             self.log_scores("train", scores, examples)
         return scores
-
-    def carried_state(self, part: int) -> State:
-        """Returns the encoder's state after the last batch in a place of a step, on the module's device.
-
-        Raises:
-            UserError: if there was no batch in this place.
-        """
-        if part not in self.carried_states:
-            raise UserError(
-                f"a batch of {type(self.task).__name__} continues the one before, whose state is not there; train with "
-                "the same accumulate_grad_batches and number of ranks from beginning to end"
-            )
-        return map_state(lambda tensor: tensor.to(self.device), self.carried_states[part])
 
     def seed_step(self, batch: TrainingBatch) -> None:
         """Seeds the global generators, from which dropout is drawn, for a batch."""
@@ -350,39 +334,18 @@ class SequenceModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Saves the carried states, without which a resumed run would continue from none."""
-        ranks = self._trainer.world_size if self._trainer is not None else 1
-        if ranks == 1 and self.carried_states.keys() <= {0}:
-            checkpoint[CARRIED] = self.carried_states.get(0)
-            return
-        states: list[Any] = [self.carried_states]
-        if ranks > 1:
-            # Every rank is here: Lightning saves on one, and asks all.
-            mine = {part: map_state(lambda tensor: tensor.cpu(), state) for part, state in self.carried_states.items()}
-            states = [None] * ranks
-            torch.distributed.all_gather_object(states, mine)
-        checkpoint[CARRIED_BY_RANK] = states
+        self.carried_states.save(checkpoint, self._trainer.world_size if self._trainer is not None else 1)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restores the carried states; checkpoints of runs without one may lack them.
+        """Restores the carried states.
 
         Raises:
             UserError: if they were carried on another number of ranks.
         """
-        by_rank = checkpoint.get(CARRIED_BY_RANK)
-        if by_rank is None:
-            carried = checkpoint.get(CARRIED)
-            self.carried_states = {} if carried is None else {0: carried}
-            by_rank = [self.carried_states]
-        if self._trainer is None:
-            return
-        ranks = self._trainer.world_size
-        if self.task.stateful and len(by_rank) != ranks:
-            raise UserError(
-                f"the checkpoint has the states that {len(by_rank)} ranks carried from batch to batch, and there are "
-                f"{ranks} now; continue with {len(by_rank)}"
-            )
-        if self.task.stateful:
-            self.carried_states = by_rank[self._trainer.global_rank]
+        if self._trainer is None or not self.task.stateful:
+            self.carried_states.load(checkpoint, None)
+        else:
+            self.carried_states.load(checkpoint, self._trainer.world_size, self._trainer.global_rank)
 
     @property
     def optimization(self) -> Optimization:
