@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.comparison.floors import reached_floor
-from analysis.grouping import identity_columns
+from analysis.variant_names import identity_columns
 from workbench.config import Experiment
 from workbench.errors import UserError
 from workbench.files import describe_error

@@ -5,9 +5,9 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from analysis.formatting import ABSENT
-from analysis.grouping import format_option
 from analysis.papers.markdown import escape, markdown_table
 from analysis.papers.preset import Preset, Scale, Settings
+from analysis.variant_names import format_option
 from workbench.comparison import Comparison
 from workbench.config import Budget, Optimization
 

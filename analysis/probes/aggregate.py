@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from analysis.formatting import clip_to_unit_range, pluralize
-from analysis.grouping import Row, Section, format_option, identity_columns
+from analysis.grouping import Row, Section
 from analysis.probes import registry
 from analysis.probes.records import ProbeRecord, read_records
 from analysis.probes.result import Curve, ProbeResult
 from analysis.statistics import Estimate, half_width
+from analysis.variant_names import format_option, identity_columns
 from workbench.results import Run
 
 RecordsByFolder = Mapping[Path, Mapping[str, ProbeRecord]]

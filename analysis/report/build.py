@@ -12,7 +12,7 @@ import yaml
 
 from analysis.figures import learning_curves
 from analysis.formatting import ABSENT, format_count, format_number, make_printable, pluralize
-from analysis.grouping import Section, build_sections, task_title
+from analysis.grouping import Section, build_sections
 from analysis.probes import aggregate
 from analysis.probes.aggregate import RecordsByFolder
 from analysis.report import across_tasks, glossary, latex, ranking, tables
@@ -29,6 +29,7 @@ from analysis.report.tuning.fairness import check_tuning_fairness
 from analysis.report.tuning.tables import trials_table
 from analysis.report.tuning.tuned_tasks import tuned_tasks
 from analysis.run_tables import comparison_table, curves_table
+from analysis.variant_names import task_title
 from workbench import study_files
 from workbench.errors import UserError
 from workbench.files import write_text

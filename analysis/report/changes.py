@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from analysis.comparison.intervals import Scale, from_scale, loss_scale, to_scale
-from analysis.grouping import Row, build_sections, catalogue_sort_key, flatten_config, natural_sort_key, variant_key
+from analysis.grouping import Row, build_sections, catalogue_sort_key
 from analysis.statistics import CONFIDENCE, mean_interval
+from analysis.variant_names import flatten_config, natural_sort_key, variant_key
 from workbench.errors import UserError
 from workbench.results import Run, finished_runs
 

@@ -4,7 +4,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 
 from analysis.formatting import DASH, format_count, format_number, format_percent, format_seeds
-from analysis.grouping import Row, Section, flatten_config, format_option, natural_sort_key
+from analysis.grouping import Row, Section
+from analysis.variant_names import flatten_config, format_option, natural_sort_key
 from architectures.parameter_rules import describe_rules
 from architectures.registry import is_causal
 from workbench.config import Numerics

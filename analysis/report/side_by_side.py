@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analysis.comparison.intervals import Scale, loss_interval, loss_scale
 from analysis.formatting import ABSENT, format_count, format_number, make_printable, pluralize
-from analysis.grouping import Row, format_option
+from analysis.grouping import Row
 from analysis.report.blocks import Cell, Column, Table
 from analysis.report.changes import (
     Change,
@@ -22,6 +22,7 @@ from analysis.report.changes import (
     seed_losses,
 )
 from analysis.statistics import mean_interval
+from analysis.variant_names import format_option
 from workbench.errors import UserError
 from workbench.files import ensure_writable, write_text
 

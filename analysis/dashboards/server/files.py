@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from analysis.dashboards.server.wsgi import DOCUMENT_POLICY, HTML, REPORT_POLICY, TEXT, Response
-from analysis.grouping import natural_sort_key
+from analysis.variant_names import natural_sort_key
 
 CONTENT_TYPES = {
     **dict.fromkeys((".csv", ".json", ".log", ".tex", ".yaml"), TEXT),

@@ -17,9 +17,10 @@ from analysis.dashboards.server.progress import FolderProgress, Group
 from analysis.dashboards.server.run_status import ENDED, RunStatus, describe_problem
 from analysis.figures import learning_curves
 from analysis.figures.histories import DivergedRun, Histories, History, SeedCurve, finite_column, seed_curve
-from analysis.grouping import Row, Section, build_sections, variant_key
+from analysis.grouping import Row, Section, build_sections
 from analysis.report import output_files
 from analysis.style import NO_METADATA, theme
+from analysis.variant_names import variant_key
 from workbench import tasks
 from workbench.results import Run
 from workbench.tasks.floors import write_floors

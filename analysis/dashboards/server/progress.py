@@ -14,7 +14,8 @@ from analysis.dashboards.server.locks import is_locked
 from analysis.dashboards.server.plan import Plan, load_plan
 from analysis.dashboards.server.run_status import ENDED, FileCache, RunStatus, State, describe_problem, read_status
 from analysis.formatting import make_printable
-from analysis.grouping import build_sections, catalogue_sort_key, natural_sort_key, variant_key, variant_titles
+from analysis.grouping import build_sections, catalogue_sort_key
+from analysis.variant_names import natural_sort_key, variant_key, variant_titles
 from workbench import study_files
 from workbench.config import TUNING_SEED
 from workbench.results import Run

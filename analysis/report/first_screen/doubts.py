@@ -9,9 +9,10 @@ import numpy as np
 from analysis.comparison.losses import LossComparison
 from analysis.figures.learning_curves import load_history
 from analysis.formatting import DASH, format_count, join_names, pluralize
-from analysis.grouping import Row, Section, format_option
+from analysis.grouping import Row, Section
 from analysis.report.fairness import broken_rules, describe_short_reach, setting_rules, size_gaps
 from analysis.report.summary import format_factor, format_minutes, settle
+from analysis.variant_names import format_option
 from workbench.tasks.file_names import is_file, title_options
 
 COMPARE = "workbench compare --config comparison.yaml"

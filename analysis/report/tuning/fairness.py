@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analysis.formatting import format_count, format_percent, join_names, make_printable, pluralize
-from analysis.grouping import Row, Section, format_option, study_labels
+from analysis.grouping import Row, Section
 from analysis.report.fairness import (
     MACHINE_RULES,
     RUN_RULES,
@@ -21,6 +21,7 @@ from analysis.report.fairness import (
 )
 from analysis.report.tuning.measure import study_measure
 from analysis.report.tuning.search_space import Domain, format_domain, searched_domains
+from analysis.variant_names import format_option, study_labels
 from workbench.study_files import Study
 
 OWN_SETTINGS = ("name", "task", "architecture", "options", "source", "space", "sampler_seed", "versions")

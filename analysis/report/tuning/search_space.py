@@ -9,7 +9,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 
 from analysis.figures.axes import LOG_SCALE_RATIO, format_tick
 from analysis.formatting import DASH, join_names, make_printable
-from analysis.grouping import format_option
+from analysis.variant_names import format_option
 from workbench.study_files import Study
 
 MAX_VALUE_LENGTH = 24

@@ -13,7 +13,7 @@ from analysis.formatting import (
     format_range,
     make_printable,
 )
-from analysis.grouping import Row, flatten_config, study_task
+from analysis.grouping import Row
 from analysis.report.blocks import Cell, Column, Table
 from analysis.report.summary import format_p, format_standing
 from analysis.report.tuning.measure import study_measure
@@ -27,6 +27,7 @@ from analysis.report.tuning.tuned_tasks import (
     last_score,
     total_seconds,
 )
+from analysis.variant_names import flatten_config, study_task
 from workbench.study_files import Study, Trial
 
 MINUS_SIGN = "\u2212"

@@ -8,19 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.formatting import join_names, pluralize
-from analysis.grouping import (
-    Row,
-    Section,
-    catalogue_sort_key,
-    make_anchors,
-    natural_sort_key,
-    study_labels,
-    study_task,
-    variant_key,
-    variant_titles,
-)
+from analysis.grouping import Row, Section, catalogue_sort_key
 from analysis.report.tuning.measure import LOSS, Measure, study_measure
 from analysis.style import LineStyle, line_styles
+from analysis.variant_names import make_anchors, natural_sort_key, study_labels, study_task, variant_key, variant_titles
 from workbench.study_files import Study, Trial, TrialStatus
 
 UNCOUNTED_STATES: tuple[tuple[TrialStatus, str, str], ...] = (

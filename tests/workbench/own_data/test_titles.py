@@ -1,6 +1,6 @@
 """Titles of tasks that read files are short, and still tell variants apart."""
 
-from analysis.grouping import task_title, variant_key, variant_titles
+from analysis.variant_names import task_title, variant_key, variant_titles
 from tests.workbench.own_data.own_files import long_table, series, write_csv
 from workbench.resolve import resolve_task
 from workbench.tasks.file_names import with_absolute_paths, without_folders
