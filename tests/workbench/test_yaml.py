@@ -242,3 +242,27 @@ def test_a_file_holds_a_mapping(tmp_path):
         path.write_text(text)
         with pytest.raises(UserError, match="does not hold a YAML mapping"):
             read_yaml(path)
+
+
+@pytest.mark.parametrize(
+    "text", [*(text for text, _ in NUMBERS), *TEXTS, *WORDS, "[a, {b: 1}]", "'x': \"\\u2028\"", "&a [1, *b]"]
+)
+def test_both_loaders_read_the_same(text: str) -> None:
+    """libyaml, where PyYAML has it, and the loader whose errors are shown."""
+    values = []
+    for loader in (files.FastLoader, files.PlainLoader):
+        try:
+            values.append(repr(yaml.load(f"a: {text}\nsource: 0123456789e1\n", Loader=loader)))
+        except (yaml.YAMLError, ValueError):
+            values.append("an error")
+    # libyaml takes a tab for white space where PyYAML refuses it.
+    if values[1] != "an error":
+        assert values[0] == values[1]
+        assert "'source': '0123456789e1'" in values[0]
+
+
+def test_what_lies_too_deep_is_refused() -> None:
+    assert files.parse_yaml("[" * 100 + "]" * 100)
+    for depth in (200, 100_000):
+        with pytest.raises(yaml.YAMLError, match="nested too deeply"):
+            files.parse_yaml("[" * depth + "]" * depth)
