@@ -1,7 +1,8 @@
 """Histories of the metrics that runs logged: mean and interval over the seeds of each row, and the seeds themselves."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,14 +94,26 @@ def load_histories(section: Section) -> Histories:
     Raises:
         UserError: if a run's metrics cannot be read.
     """
-    by_column = {
-        column: [history for row in section.rows if (history := load_history(row, column))] for column in COLUMNS
-    }
+    by_column: dict[str, list[History]] = {column: [] for column in COLUMNS}
+    for row in section.rows:
+        tables = [read_metrics(run) for run in row.runs]
+        for column, histories in by_column.items():
+            if history := make_history(row, column, tables):
+                histories.append(history)
     return {column: histories for column, histories in by_column.items() if histories}
 
 
 def load_history(row: Row, column: str) -> History | None:
     """Returns the history of a column of `metrics.csv`; `None` if no run of the row has the column.
+
+    Raises:
+        UserError: if a run's metrics cannot be read.
+    """
+    return make_history(row, column, [read_metrics(run) for run in row.runs])
+
+
+def make_history(row: Row, column: str, tables: Sequence[pd.DataFrame]) -> History | None:
+    """Returns the history of a column of the tables of a row's runs; `None` if none of them has the column.
 
     The mean goes on until the last seed ends. Seeds that have ended before, because they met their goal or their time
     was up, are in it with their last values: without them it would be the mean of the seeds that are slow to learn, and
@@ -109,7 +122,7 @@ def load_history(row: Row, column: str) -> History | None:
     Raises:
         UserError: if a run's metrics cannot be read.
     """
-    logged = [(run, finite_column(run, column)) for run in row.runs]
+    logged = [(run, select_column(run, table, column)) for run, table in zip(row.runs, tables, strict=True)]
     if all(values is None for _, values in logged):
         return None
     finished = [values for run, values in logged if not run.diverged and values is not None]
@@ -164,17 +177,38 @@ def finite_column(run: Run, column: str) -> pd.Series | None:
     Raises:
         UserError: if the run's metrics cannot be read.
     """
-    try:
-        table = run.metrics()
+    return select_column(run, read_metrics(run), column)
+
+
+def read_metrics(run: Run) -> pd.DataFrame:
+    """Returns a run's `metrics.csv`.
+
+    Raises:
+        UserError: if it cannot be read.
+    """
+    with metrics_errors(run):
+        return run.metrics()
+
+
+def select_column(run: Run, table: pd.DataFrame, column: str) -> pd.Series | None:
+    """Returns what `finite_column` does, of a run's metrics that were read before."""
+    with metrics_errors(run):
         steps = pd.to_numeric(table["step"])
         if column not in table:
             return None
         values = pd.Series(pd.to_numeric(table[column]).to_numpy(float), index=steps)
+    values = values[~values.index.duplicated(keep="last")]
+    return values[np.isfinite(values)].sort_index()
+
+
+@contextmanager
+def metrics_errors(run: Run) -> Iterator[None]:
+    """Raises what is wrong with a run's metrics as a `UserError`."""
+    try:
+        yield
     except (OSError, ValueError, KeyError, pd.errors.EmptyDataError) as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise UserError(f"{run.folder / 'metrics.csv'} is not a readable table of metrics: {reason}") from None
-    values = values[~values.index.duplicated(keep="last")]
-    return values[np.isfinite(values)].sort_index()
 
 
 def end_step(run: Run, values: pd.Series) -> float:

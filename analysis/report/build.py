@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from analysis.figures import learning_curves
+from analysis.figures.histories import Histories
 from analysis.formatting import ABSENT, format_count, format_number, make_printable, pluralize
 from analysis.grouping import Section, build_sections
 from analysis.probes import aggregate
@@ -18,7 +19,7 @@ from analysis.probes.aggregate import RecordsByFolder
 from analysis.report import across_tasks, glossary, latex, ranking, tables
 from analysis.report.blocks import Block, Cell, Chapter, Column, Listing, Table, Text
 from analysis.report.fairness import check_fairness, format_used_seeds
-from analysis.report.first_screen.curves import CurvePanel, curve_panels, thin_panels
+from analysis.report.first_screen.curves import curve_panels, thin_panels
 from analysis.report.first_screen.screen import build_screen, memory_by_anchor
 from analysis.report.output_files import replace_files, save_and_inline
 from analysis.report.page import Page, render_page
@@ -62,9 +63,11 @@ def write_report(out: Path) -> Path:
         raise UserError(f"there are no finished runs in {out}; a comparison keeps them in {out / 'runs'}")
     sections, records = build_sections(runs, studies), aggregate.load_probe_records(runs)
     results = aggregate.by_probe(sections, records)
+    # What was logged is read once for all that shows it.
+    histories = {section.anchor: learning_curves.load_histories(section) for section in sections}
     with replace_files(out / "figures") as figures_folder, replace_files(out / "tables") as tables_folder:
         chapters = [
-            *(task_chapter(section, figures_folder) for section in sections),
+            *(task_chapter(section, histories[section.anchor], figures_folder) for section in sections),
             *(probe_chapters(sections, records, figures_folder) if records else ()),
             *(tuning.chapter(task, figures_folder) for task in tuned_tasks(studies, sections)),
             glossary.chapter(tuned=bool(studies)),
@@ -89,9 +92,17 @@ def write_report(out: Path) -> Path:
         title=report_title(sections, studies),
         overview=overview(sections, records, studies),
         chapters=chapters,
-        screens=[build_screen(section, out, memory.get(section.anchor)) for section in sections],
+        screens=[
+            build_screen(section, out, memory.get(section.anchor), histories[section.anchor]) for section in sections
+        ],
         square=build_square(sections, memory),
-        curves=thin_panels({section.anchor: panels for section in sections if (panels := load_curves(section))}),
+        curves=thin_panels(
+            {
+                section.anchor: panels
+                for section in sections
+                if (panels := curve_panels(section, histories[section.anchor]))
+            }
+        ),
         figure_files=figure_files,
         table_files=[f"{name}.tex" for name in table_names(chapters)],
     )
@@ -105,11 +116,6 @@ def table_names(chapters: Sequence[Chapter]) -> list[str]:
     return latex.table_names(
         chapters, [block for chapter in chapters for block in chapter.blocks if isinstance(block, Table)]
     )
-
-
-def load_curves(section: Section) -> list[CurvePanel]:
-    """Returns the learning curves of a section as data; empty if nothing was logged."""
-    return curve_panels(section, learning_curves.load_histories(section))
 
 
 def report_title(sections: Sequence[Section], studies: Sequence[Study] = ()) -> str:
@@ -151,16 +157,17 @@ def overview(sections: Sequence[Section], records: RecordsByFolder, studies: Seq
     return f"{text} `workbench analyze` on this folder adds what {'the others' if probed else 'they'} remember."
 
 
-def task_chapter(section: Section, folder: Path) -> Chapter:
+def task_chapter(section: Section, histories: Histories, folder: Path) -> Chapter:
     """Returns the chapter on one variant of a task: summary, learning curves, results, fairness, published figures.
 
     Args:
         section: the variant, with its runs.
+        histories: its learning curves (`analysis.figures.histories.load_histories`).
         folder: folder of the figure files.
     """
     fair, sentences = check_tuning_fairness(section) if section.studies else check_fairness(section)
     blocks: list[Block] = [Text(sentences=summary(section), role="summary")]
-    if histories := learning_curves.load_histories(section):
+    if histories:
         drawing = learning_curves.draw_learning_curves(section, histories)
         caption, text = (
             learning_curves.caption(histories, tuple(section.floors)),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.comparison.losses import LossComparison
-from analysis.figures.learning_curves import load_history
+from analysis.figures.histories import Histories, History
 from analysis.formatting import DASH, format_count, join_names, pluralize
 from analysis.grouping import Row, Section
 from analysis.report.fairness import broken_rules, describe_short_reach, setting_rules, size_gaps
@@ -38,18 +38,19 @@ class Doubt:
     """The whole command, to be run in the folder of results."""
 
 
-def find_doubts(section: Section, comparison: LossComparison | None) -> tuple[Doubt, ...]:
+def find_doubts(section: Section, comparison: LossComparison | None, histories: Histories) -> tuple[Doubt, ...]:
     """Returns all reasons to distrust the comparison on a task, the gravest first.
 
     Args:
         section: the task's section.
         comparison: its rows by their losses; `None` if every run diverged.
+        histories: its learning curves.
     """
     rows = section.rows
     doubts = [doubt_divergence(rows), doubt_seeds(section, comparison)]
     if len(rows) > 1:
         doubts += [doubt_rules(section), *doubt_sizes(rows), doubt_learning_rate(section)]
-    doubts += [doubt_reach(rows), doubt_budget(rows)]
+    doubts += [doubt_reach(rows), doubt_budget(rows, histories)]
     return tuple(doubt for doubt in doubts if doubt is not None)
 
 
@@ -115,9 +116,14 @@ def doubt_divergence(rows: Sequence[Row]) -> Doubt | None:
     return Doubt(text=f"diverged seeds: {name_some(names)}", option=option, command=elsewhere(option, "steadier"))
 
 
-def doubt_budget(rows: Sequence[Row]) -> Doubt | None:
+def doubt_budget(rows: Sequence[Row], histories: Histories) -> Doubt | None:
     """Returns a doubt if the validation loss of a row was still falling when its budget ended."""
-    falling = [row for row in rows if row.experiment.budget.until is None and is_still_falling(row)]
+    losses = {history.row.label: history for history in histories.get("val/loss", ())}
+    falling = [
+        row
+        for row in rows
+        if row.experiment.budget.until is None and row.label in losses and is_still_falling(losses[row.label])
+    ]
     if not falling:
         return None
     option = f"--steps {2 * max(row.experiment.budget.steps for row in falling)}"
@@ -125,10 +131,9 @@ def doubt_budget(rows: Sequence[Row]) -> Doubt | None:
     return Doubt(text=f"loss still falling at the end: {names}", option=option, command=elsewhere(option, "longer"))
 
 
-def is_still_falling(row: Row) -> bool:
+def is_still_falling(history: History) -> bool:
     """Returns whether the geometric mean of the validation loss was lower in the last quarter by 10 % or more."""
-    history = load_history(row, "val/loss")
-    if history is None or len(history.mean) < MIN_LOGGED or min(history.mean) <= 0:
+    if len(history.mean) < MIN_LOGGED or min(history.mean) <= 0:
         return False
     quarter = len(history.mean) // 4
     logs = np.log(history.mean)

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from analysis.comparison.floors import format_reached_floor
 from analysis.comparison.losses import Standing, compare_losses
 from analysis.comparison.solve_times import solve_time
+from analysis.figures.histories import Histories, load_histories
 from analysis.formatting import AT_LEAST, format_count, format_estimate
 from analysis.grouping import Row, Section
 from analysis.probes.aggregate import RowResults, SectionResults
@@ -202,13 +203,16 @@ class Screen:
         }
 
 
-def build_screen(section: Section, out: Path, results: SectionResults | None = None) -> Screen:
+def build_screen(
+    section: Section, out: Path, results: SectionResults | None = None, histories: Histories | None = None
+) -> Screen:
     """Returns what the first screen shows of a section.
 
     Args:
         section: the section.
         out: folder of the report, which the addresses of runs are relative to.
         results: results of the probe of memory on the section, if there are any.
+        histories: its learning curves (`analysis.figures.histories.load_histories`); `None`: they are read.
     """
     comparison = compare_losses(section)
     standings = () if comparison is None else comparison.standings
@@ -226,7 +230,7 @@ def build_screen(section: Section, out: Path, results: SectionResults | None = N
         anchor=section.anchor,
         title=section.title,
         headline=headline(section),
-        doubts=find_doubts(section, comparison),
+        doubts=find_doubts(section, comparison, load_histories(section) if histories is None else histories),
         rows=tuple(
             build_row(standing, section, out, base_seconds, memory_results.get(standing.row.label), columns)
             for standing in standings

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.comparison.losses import compare_losses
+from analysis.figures.histories import load_histories
 from analysis.grouping import build_sections
 from analysis.report.first_screen.doubts import Doubt, find_doubts
 from tests.analysis.report_runs import experiment, write_run
@@ -14,7 +15,7 @@ FLAT = (0.2, 0.1, *[0.05] * 8)
 
 def doubts(out: Path) -> list[Doubt]:
     (section,) = build_sections(finished_runs(out))
-    return list(find_doubts(section, compare_losses(section)))
+    return list(find_doubts(section, compare_losses(section), load_histories(section)))
 
 
 def write(out: Path, architecture: str, seeds: int, losses: tuple[float, ...] = FLAT, **fields: Any) -> None:
