@@ -154,7 +154,9 @@ class _DiscountedAverage(torch.autograd.Function):
             """Returns memory of (time, batch, units); without a backward pass, all steps share that of one."""
             return x.new_empty(shape) if keep else x.new_empty(1, batch, units).expand(shape)
 
-        operand = x.new_empty(time + 1, batch, inputs + 1 + units)
+        # In half precision, PyTorch's products on processors with AMX read on behind the end of a row and multiply what
+        # is there by 0, which a NaN survives. So the columns of h, which are written later, start as numbers.
+        operand = (x.new_empty if x.dtype.itemsize > 2 else x.new_zeros)(time + 1, batch, inputs + 1 + units)
         operand[:-1, :, :inputs] = x.transpose(0, 1)
         operand[:-1, :, inputs] = 1
         weight = torch.cat([weight_x, bias[None]])

@@ -128,3 +128,13 @@ def test_architectures_need_torch_alone() -> None:
     )
     assert completed.returncode == 0, completed.stderr
     assert completed.stdout.split() == []
+
+
+def test_names_that_fill_a_line_are_listed_in_part() -> None:
+    names = architectures.names()
+    clause = did_you_mean("zzz", names)
+    listed, more = clause.removeprefix("; known: ").split(" and ")
+    assert listed.split(", ") == names[: len(listed.split(", "))]
+    assert more == f"{len(names) - len(listed.split(', '))} more"
+    assert len(clause) < 180
+    assert did_you_mean("zzz", ["a", "b"]) == "; known: a, b"
