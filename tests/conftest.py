@@ -7,7 +7,7 @@ import hypothesis
 import pytest
 import torch
 
-from tests import fork_server, idx_files, text_files
+from tests import fork_server, idx_files, text_files, ts_files
 from tests.other_device import other_device  # noqa: F401
 from tests.wheel import archives, installed  # noqa: F401
 from workbench import process_pool
@@ -57,10 +57,11 @@ def _no_sync():
 
 @pytest.fixture(autouse=True, scope="session")
 def data_folder(tmp_path_factory):
-    """A folder of data with MNIST's files and a text, all of noise, in place of the user's."""
+    """A folder of data with MNIST's files, a text, and sets of series, all of noise, in place of the user's."""
     folder = tmp_path_factory.mktemp("data")
     idx_files.write(folder / "mnist")
     text_files.write(folder / "text" / "enwik8")
+    ts_files.write(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORKBENCH_DATA", str(folder))
         yield folder

@@ -15,6 +15,7 @@ from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+from workbench.data.own import dataset
 from workbench.tasks import digits, epochs, mnist, one_to_many, text
 
 OTHER_DEVICE = torch.device("meta")
@@ -174,6 +175,6 @@ def clear_task_caches() -> None:
     """Clears the tensors that tasks cache by device, as other tests use the same device as it is."""
     for cached in (
         *(digits.load_split, epochs.epoch_permutation, mnist.pixel_order, mnist.load_split, text.load_part),
-        one_to_many.spellings,
+        *(one_to_many.spellings, dataset._load),
     ):
         cached.cache_clear()

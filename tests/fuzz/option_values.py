@@ -44,7 +44,7 @@ SECONDS = 10.0
 """Time of a case, after which it counts as hanging."""
 MAX_MESSAGE = 400
 """Most characters of a message; the command line shortens the longest further."""
-DATA_TASKS = ("text", "mnist", "mnist-permuted")
+DATA_TASKS = ("text", "mnist", "mnist-permuted", "series")
 """Tasks that read files when they are asked for more than their options."""
 NAMES: Mapping[str, Sequence[Any]] = {
     "tasks": [("addition",)],

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from tests import idx_files, text_files
+from tests import idx_files, text_files, ts_files
 from tests.fuzz import texts
 from tests.workbench.experiments import finish, small
 from workbench.cli.main import main
@@ -29,6 +29,7 @@ def prepare(folder: Path, *, full: bool) -> None:
     """
     idx_files.write(folder / "data" / "mnist")
     text_files.write(folder / "data" / "text" / "enwik8")
+    ts_files.write(folder / "data")
     (folder / "data" / "tinyshakespeare.txt").write_bytes(text_files.random_words(3000))
     results = folder / "results"
     results.mkdir()

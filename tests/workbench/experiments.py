@@ -25,6 +25,7 @@ TASK_OPTIONS: dict[str, dict[str, Any]] = {
     "listops": {"length": 8, "depth": 2},
     "translate": {"length": 3, "words": 4},
     "one-to-many": {},
+    "series": {},
     "stills": {"frames": 2, "features": 2, "length": 8},
 }
 """Options with which a task is small; for all others it is their length, 8."""

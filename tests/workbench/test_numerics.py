@@ -167,7 +167,7 @@ def test_training_data_is_drawn_where_it_was_requested_and_fixed_sets_on_the_cpu
     assert calls == [("train", device if draw == "device" else cpu), ("fixed", cpu)]
 
 
-@pytest.mark.parametrize("name", ["digits", "mnist", "mnist-permuted", "text"])
+@pytest.mark.parametrize("name", ["digits", "mnist", "mnist-permuted", "series", "text"])
 def test_data_that_is_stored_is_read_where_it_is_wanted(name):
     """The order is drawn on the CPU, so that it is the same everywhere; the batch is on the device."""
     task, meta = tasks.build(name), torch.device("meta")

@@ -40,6 +40,7 @@ CATALOGUE: Mapping[str, str] = {
     "digits": "workbench.tasks.digits:Digits",
     "mnist": "workbench.tasks.mnist:Mnist",
     "mnist-permuted": "workbench.tasks.mnist:MnistPermuted",
+    "series": "workbench.tasks.series:Series",
     "text": "workbench.tasks.text:NextCharacter",
 }
 """The class of each name, which is imported when it is needed."""
@@ -64,7 +65,7 @@ QUESTION_OF: Mapping[str, str] = {
     **dict.fromkeys(("classify-length", "even-pairs"), "order"),
     **dict.fromkeys(("translate", "one-to-many"), "align"),
     **dict.fromkeys(("agreement", "phone", "text"), "language"),
-    **dict.fromkeys(("digits", "mnist", "mnist-permuted"), "real"),
+    **dict.fromkeys(("digits", "mnist", "mnist-permuted", "series"), "real"),
 }
 """The question that each task of the catalogue asks."""
 
@@ -98,6 +99,7 @@ SUMMARIES: Mapping[str, str] = {
     "digits": "handwritten digits, pixel by pixel (scikit-learn's, 8 x 8)",
     "mnist": "handwritten digits, pixel by pixel (28 x 28, RDA table 3; files are downloaded, or --data-dir)",
     "mnist-permuted": "the same, in one random order of the pixels (RDA table 4)",
+    "series": "classes of real sequences: ACSF1, GunPoint, JapaneseVowels, ... (files of the package aeon)",
     "text": "the next character of enwik8, or of any file (RDA table 7)",
     "file:PATH": "your own sequences (.csv, .parquet, .npz, .pt, .ts): classes, numbers or forecasts (docs/data.md)",
 }

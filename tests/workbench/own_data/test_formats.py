@@ -21,7 +21,7 @@ FLAT = np.concatenate([x[:length] for x, length in zip(X, LENGTHS, strict=True)]
 
 def all_sequences(task):
     """Returns every sequence of all parts, and its answer, in the order of the file."""
-    data, found = task.dataset, {}
+    data, found = task.loaded, {}
     for part, examples in data.parts.items():
         batch = task.make_batch(part, np.arange(len(examples)), CPU)
         lengths = [batch.x.shape[1]] * len(examples) if batch.lengths is None else batch.lengths.tolist()
@@ -138,7 +138,7 @@ def test_ts_with_unequal_lengths_and_missing_marks(tmp_path):
     # The missing mark stands behind a 0, which is the last known value.
     np.testing.assert_array_equal(first[0], [[0, 0], [1, 0], [2, 2]])
     np.testing.assert_array_equal(second[0], [[1, 0], [2, 1], [3, 2], [4, 3]])
-    assert task.dataset.answers.classes == ["blue", "red"]
+    assert task.loaded.answers.classes == ["blue", "red"]
     assert (first[1], second[1]) == (1, 0)
 
 
@@ -150,7 +150,7 @@ def test_ts_that_comes_in_two_files(tmp_path):
     write_text(tmp_path, plain + ts_lines(8, start=100).replace("?", "1"), "Toy_TEST.ts")
     task = own(train, scale="none")
     assert "tested on Toy_TEST.ts" in task.summary
-    assert [len(task.dataset.parts[part]) for part in ("train", "validation", "test")] == [18, 2, 8]
+    assert [len(task.loaded.parts[part]) for part in ("train", "validation", "test")] == [18, 2, 8]
     assert task.fixed("test", 8, CPU).x[:, 0, 0].tolist() == [100.0 + index for index in range(8)]
     assert task.train(0, 18, 0, CPU).x[:, :, 0].max() < 100
     assert alone.data != task.data
@@ -177,12 +177,12 @@ def test_an_array_that_says_the_parts(tmp_path):
 def test_all_digits_of_a_number_are_read(tmp_path):
     table = series(50)
     task = own(write_csv(tmp_path, table), scale="none")
-    data = task.dataset
+    data = task.loaded
     stored = data.on(CPU).x[:, 0].numpy()
     np.testing.assert_array_equal(stored, table.price.to_numpy().astype(np.float32))
 
 
 def test_the_parts_hold_every_sequence_once(tmp_path):
     task = own(write_csv(tmp_path, long_table()))
-    sequences = np.concatenate([part.sequences for part in task.dataset.parts.values()])
+    sequences = np.concatenate([part.sequences for part in task.loaded.parts.values()])
     assert sorted(sequences.tolist()) == list(range(60))

@@ -108,7 +108,7 @@ def test_symbols(tmp_path):
     task = own(path, inputs="symbols")
     assert (task.symbols, task.input_size) == (5, 5)
     batch = task.fixed("test", 10, CPU)
-    assert batch.x.tolist() == [x[index].tolist() for index in task.dataset.parts["test"].sequences]
+    assert batch.x.tolist() == [x[index].tolist() for index in task.loaded.parts["test"].sequences]
     assert own(path, inputs="numbers").symbols is None
 
 
@@ -128,12 +128,12 @@ def test_a_column_says_the_parts(tmp_path):
     task = own(write_csv(tmp_path, table))
     assert task.features == "u,v"
     assert "split by split: 40/10/10" in task.summary
-    assert sorted(task.dataset.parts["test"].sequences) == list(range(50, 60))
+    assert sorted(task.loaded.parts["test"].sequences) == list(range(50, 60))
     # Without a validation part, a share of the training part is taken.
     table["split"] = np.where(number < 50, "train", "test")
     task = own(write_csv(tmp_path, table, "other.csv"))
     assert "split by split: 45/5/10, validation from training by seed 0" in task.summary
-    assert sorted(task.dataset.parts["test"].sequences) == list(range(50, 60))
+    assert sorted(task.loaded.parts["test"].sequences) == list(range(50, 60))
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_a_split_by_fraction_gives_every_class_its_share(count, classes, validat
 
 def test_another_seed_is_another_split(tmp_path):
     path = write_csv(tmp_path, long_table())
-    chosen = [own(path, split_seed=seed).dataset.parts["test"].sequences.tolist() for seed in (0, 1)]
+    chosen = [own(path, split_seed=seed).loaded.parts["test"].sequences.tolist() for seed in (0, 1)]
     assert chosen[0] != chosen[1]
 
 
@@ -50,7 +50,7 @@ def test_a_series_is_cut_into_train_validation_and_test_in_this_order(length, te
 @pytest.mark.parametrize(("horizon", "window"), [(1, None), (5, 8), (3, 20)])
 def test_no_training_window_reaches_into_later_parts(tmp_path, at, horizon, window):
     task = own(write_csv(tmp_path, series()), at=at, horizon=horizon, window=window)
-    parts = task.dataset.parts
+    parts = task.loaded.parts
     # Rows are in the order of time: all that a part reads, and all that it forecasts.
     reads = {part: np.flatnonzero(covered(examples, 400)) for part, examples in parts.items()}
     ends = {part: examples.starts + examples.lengths - 1 + horizon for part, examples in parts.items()}
@@ -64,12 +64,12 @@ def test_what_is_forecast_is_the_value_of_later(tmp_path):
     table = series()
     task = own(write_csv(tmp_path, table), horizon=4, window=10, target="price", scale="none")
     for part in ("validation", "test"):
-        batch, starts = task.fixed(part, 100, CPU), task.dataset.parts[part].starts
+        batch, starts = task.fixed(part, 100, CPU), task.loaded.parts[part].starts
         for x, target, start in zip(batch.x, batch.target, starts, strict=True):
             np.testing.assert_allclose(x, table[["price", "volume"]][start : start + 10], rtol=1e-6)
             np.testing.assert_allclose(target[:, 0], table.price[start + 4 : start + 14], rtol=1e-6)
     at_end = own(task.path, horizon=4, window=10, target="price", scale="none", at="end")
-    batch, starts = at_end.fixed("test", 100, CPU), at_end.dataset.parts["test"].starts
+    batch, starts = at_end.fixed("test", 100, CPU), at_end.loaded.parts["test"].starts
     np.testing.assert_allclose(batch.target[:, 0], table.price[starts + 13], rtol=1e-6)
 
 
@@ -77,7 +77,7 @@ def test_scaling_is_fitted_on_the_training_part_alone(tmp_path):
     table = series()
     task = own(write_csv(tmp_path, table), window=10)
     train = table[["price", "volume"]][:320]
-    stored = task.dataset.on(CPU).x.numpy()
+    stored = task.loaded.on(CPU).x.numpy()
     np.testing.assert_allclose(stored[:320].mean(0), 0, atol=1e-5)
     np.testing.assert_allclose(stored[:320].std(0), 1, rtol=1e-5)
     expected = (table[["price", "volume"]] - train.mean()) / train.std(ddof=0)
@@ -93,28 +93,28 @@ def test_scaling_is_fitted_on_the_training_part_alone(tmp_path):
 
 def test_scaling_of_sequences_is_fitted_on_those_of_the_training_part(tmp_path):
     table = long_table()
-    test = [f"s{index}" for index in own(write_csv(tmp_path, table)).dataset.parts["test"].sequences]
+    test = [f"s{index}" for index in own(write_csv(tmp_path, table)).loaded.parts["test"].sequences]
     table.loc[table.id.isin(test), ["u", "v"]] *= 10
     task = own(write_csv(tmp_path, table, "larger.csv"), scale="minmax")
-    train = [f"s{index}" for index in task.dataset.parts["train"].sequences]
+    train = [f"s{index}" for index in task.loaded.parts["train"].sequences]
     values = table[table.id.isin(train)][["u", "v"]]
     expected = (table[["u", "v"]] - values.min()) / (values.max() - values.min())
-    np.testing.assert_allclose(task.dataset.on(CPU).x, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(task.loaded.on(CPU).x, expected, rtol=1e-5, atol=1e-6)
     assert expected.max().max() > 1
 
 
 def test_answers_that_are_numbers_are_scaled_by_the_training_part(tmp_path):
     x, y = np.random.default_rng(0).normal(size=(50, 4, 1)), np.random.default_rng(1).normal(5, 3, size=50)
     task = own(write_npz(tmp_path, x=x, y=y))
-    train = y[task.dataset.parts["train"].sequences]
-    test = y[task.dataset.parts["test"].sequences]
+    train = y[task.loaded.parts["train"].sequences]
+    test = y[task.loaded.parts["test"].sequences]
     batch = task.fixed("test", 50, CPU)
     np.testing.assert_allclose(batch.target[:, 0], (test - train.mean()) / train.std(), rtol=1e-5)
 
 
 def test_a_constant_feature_becomes_0(tmp_path):
     table = long_table().assign(constant=0.1)
-    data = own(write_csv(tmp_path, table)).dataset
+    data = own(write_csv(tmp_path, table)).loaded
     assert data.features == ["u", "v", "constant"]
     assert not data.on(CPU).x[:, 2].any()
 
@@ -123,7 +123,7 @@ def test_sequences_that_reach_over_a_boundary_in_time_are_left_out(tmp_path):
     rows = [(index, index + step, float(step), "ab"[index % 2]) for index in range(100) for step in range(3)]
     table = pd.DataFrame(rows, columns=["id", "time", "x", "label"])
     task = own(write_csv(tmp_path, table), split="time")
-    parts = {part: examples.sequences for part, examples in task.dataset.parts.items()}
+    parts = {part: examples.sequences for part, examples in task.loaded.parts.items()}
     assert parts["train"].max() + 2 < parts["validation"].min()
     assert parts["validation"].max() + 2 < parts["test"].min()
     assert parts["test"].max() == 99
@@ -136,12 +136,12 @@ def test_several_series_are_cut_at_the_same_time(tmp_path):
     table = pd.concat([one.assign(id="a"), two.assign(id="b")])
     task = own(write_csv(tmp_path, table), answer="forecast", window=10)
     dates = table.date.to_numpy()
-    ends = {part: dates[examples.starts + examples.lengths] for part, examples in task.dataset.parts.items()}
-    begins = {part: dates[examples.starts] for part, examples in task.dataset.parts.items()}
+    ends = {part: dates[examples.starts + examples.lengths] for part, examples in task.loaded.parts.items()}
+    begins = {part: dates[examples.starts] for part, examples in task.loaded.parts.items()}
     assert ends["train"].max() < begins["validation"].min()
     assert ends["validation"].max() < begins["test"].min()
     # No window joins the end of one series to the beginning of the next.
-    for examples in task.dataset.parts.values():
+    for examples in task.loaded.parts.values():
         assert not ((examples.starts < 300) & (examples.starts + 10 >= 300)).any()
 
 
@@ -149,7 +149,7 @@ def test_sequences_are_forecast_whole(tmp_path):
     x = np.random.default_rng(0).normal(size=(40, 6, 2))
     task = own(write_npz(tmp_path, x=x), answer="forecast", scale="none")
     batch = task.fixed("test", 40, CPU)
-    chosen = x[task.dataset.parts["test"].sequences]
+    chosen = x[task.loaded.parts["test"].sequences]
     np.testing.assert_allclose(batch.x, chosen[:, :-1], rtol=1e-6)
     np.testing.assert_allclose(batch.target, chosen[:, 1:], rtol=1e-6)
 
@@ -165,7 +165,7 @@ def test_a_series_is_never_shuffled(tmp_path):
         own(write_csv(tmp_path, mixed, "mixed.csv"))
     given = series().assign(split=np.repeat(["train", "validation", "test"], [200, 100, 100]))
     task = own(write_csv(tmp_path, given, "given.csv"), window=10)
-    assert task.dataset.parts["validation"].starts.tolist() == list(range(200, 290, 10))
+    assert task.loaded.parts["validation"].starts.tolist() == list(range(200, 290, 10))
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_missing_values_are_filled_as_said_from_the_training_part(tmp_path, miss
     with pytest.raises(UserError, match=r"2 of 50 values are missing \(v\); say what stands for them"):
         own(path)
     task = own(path, missing=missing, scale="none", window=2)
-    x = task.dataset.on(CPU).x
+    x = task.loaded.on(CPU).x
     np.testing.assert_allclose(x[:4, 0], expected)
     assert f"2 missing values filled ({missing})" in task.summary
     assert x.shape[1] == (2 if missing == "mark" else 1)
@@ -197,8 +197,8 @@ def test_the_last_known_value_is_that_of_the_same_sequence(tmp_path):
     x = np.arange(120.0).reshape(30, 4, 1)
     x[:, 0] = np.nan
     task = own(write_npz(tmp_path, x=x, y=np.arange(30) % 2), missing="previous", scale="none")
-    stored = task.dataset.on(CPU).x[:, 0].reshape(30, 4)
-    train = x[task.dataset.parts["train"].sequences]
+    stored = task.loaded.on(CPU).x[:, 0].reshape(30, 4)
+    train = x[task.loaded.parts["train"].sequences]
     np.testing.assert_allclose(stored[:, 0], np.nanmean(train), rtol=1e-6)
 
 

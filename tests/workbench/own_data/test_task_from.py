@@ -49,7 +49,7 @@ class Items(Dataset[Any]):
 
 
 def examples(task):
-    return task.make_batch("train", np.arange(len(task.dataset.parts["train"])), CPU)
+    return task.make_batch("train", np.arange(len(task.loaded.parts["train"])), CPU)
 
 
 @pytest.fixture(autouse=True)
@@ -168,7 +168,7 @@ def test_a_mistake_is_a_line(arguments, options, message):
 
 def test_a_table_keeps_all_digits():
     table = pd.DataFrame({"time": np.arange(60), "v": RNG.normal(size=60) * 1e-7})
-    stored = task_from(table, scale="none").dataset.on(CPU).x[:, 0].numpy()
+    stored = task_from(table, scale="none").loaded.on(CPU).x[:, 0].numpy()
     np.testing.assert_array_equal(stored, table.v.to_numpy().astype(np.float32))
     arrays = find_arrays(X, Y, None, DataOptions())
     assert arrays["x"] is X

@@ -10,7 +10,7 @@ from workbench.seeding import CPU
 
 
 def everything(task, part):
-    return task.make_batch(part, np.arange(len(task.dataset.parts[part])), CPU)
+    return task.make_batch(part, np.arange(len(task.loaded.parts[part])), CPU)
 
 
 def scored_answers(task, batch):
@@ -58,16 +58,16 @@ def test_a_wandering_forecast_is_the_present_value(tmp_path):
     task = own(write_csv(tmp_path, series()), target="price", features="price", horizon=3, window=10)
     test = everything(task, "test")
     assert float(task.loss(test.x, test)) == pytest.approx(task.trivial_loss, rel=1e-5)
-    assert task.dataset.trivial_answer == "the present value"
+    assert task.loaded.trivial_answer == "the present value"
     price = series().price.to_numpy()
-    starts = task.dataset.parts["test"].starts[:, None] + np.arange(10)
+    starts = task.loaded.parts["test"].starts[:, None] + np.arange(10)
     expected = np.abs(price[starts + 3] - price[starts]).mean()
     assert float(task.metrics(test.x, test)["absolute_error"]) == pytest.approx(expected, rel=1e-4), "in its own units"
 
 
 def test_a_forecast_of_noise_is_its_mean(tmp_path):
     task = own(write_csv(tmp_path, series()), target="volume", features="volume", window=10)
-    assert task.dataset.trivial_answer == "the mean"
+    assert task.loaded.trivial_answer == "the mean"
     train, test = everything(task, "train"), everything(task, "test")
     # Windows overlap: a step in the middle of the part is in as many as a window has steps.
     mean = train.target.double().mean()
@@ -82,7 +82,7 @@ def test_metrics_are_means_over_sequences_in_the_data_s_own_units(tmp_path):
     test = everything(task, "test")
     scores = task.metrics(torch.zeros_like(test.target), test)
     assert {*scores} == {"absolute_error_y0", "absolute_error_y1"}
-    train, right = y[task.dataset.parts["train"].sequences], y[task.dataset.parts["test"].sequences]
+    train, right = y[task.loaded.parts["train"].sequences], y[task.loaded.parts["test"].sequences]
     expected = np.abs(right - train.mean(0)).mean(0)
     np.testing.assert_allclose([float(value) for value in scores.values()], expected, rtol=1e-5)
 

@@ -195,6 +195,7 @@ SIZES = [
     ("stills", "length", 8),
     ("stills", "frames", 2),
     ("stills", "features", 1),
+    ("series", "split_seed", 0),
 ]
 CHOICES = [
     ("classify-length", "elements"),
@@ -205,6 +206,8 @@ CHOICES = [
     ("cycle", "readout"),
     ("phone", "recall"),
     ("translate", "order"),
+    ("series", "dataset"),
+    ("series", "scale"),
 ]
 NUMBERS = [
     ("alternation", "amplitude", "lie between 0 and 1, both excluded", [0, 1, 0.0, 1.0, -0.5, 1.5]),
@@ -212,6 +215,7 @@ NUMBERS = [
     ("mqar", "power", "be above 0 and at most 1", [0, -1, 1.01]),
     ("forgetting-recall", "power", "be above 0 and at most 1", [0, -1, 1.01]),
     ("needle", "depth", "lie between 0 and 1", [-0.01, 1.5]),
+    ("series", "validation", "be above 0 and at most 0.5", [0, -0.1, 0.51]),
     ("stills", "noise", "lie between 0 and 1,000", [-0.1, 1e308, 10**400]),
 ]
 FLAGS = [("mqar", "random_non_queries"), ("phone", "separators")]

@@ -19,8 +19,8 @@ def test_every_task_is_here() -> None:
     here |= {"mqar", "forgetting-recall", "selective-copy", "induction", "needle", "agreement", "phone", "stills"}
     # Tested in test_translate, test_one_to_many.
     here |= {"translate", "one-to-many"}
-    # Tested with files that the tests write: test_mnist, test_text.
-    here |= {"mnist", "mnist-permuted", "text"}
+    # Tested with files that the tests write: test_mnist, test_text, test_series.
+    here |= {"mnist", "mnist-permuted", "text", "series"}
     assert set(names()) == here
 
 

@@ -23,6 +23,7 @@ from workbench.data.own.splits import (
     split_sequences,
     split_series,
 )
+from workbench.seeding import CPU
 
 HASH_DIGITS = 12
 
@@ -141,10 +142,10 @@ def build(raw: RawData, options: DataOptions, speaker: Speaker) -> OwnDataset:
     scale = options.scale or "standard"
     if symbols is None:
         values, features = fill_missing(raw, train, options.missing or "refuse", speaker)
-        x = torch.tensor(fit_scaling(values[train], scale)(values), dtype=torch.float32)
+        x = torch.tensor(fit_scaling(values[train], scale)(values), dtype=torch.float32, device=CPU)
     else:
         values, features = raw.values, raw.features
-        x = torch.tensor(raw.values[:, 0], dtype=torch.int64)
+        x = torch.tensor(raw.values[:, 0], dtype=torch.int64, device=CPU)
     check_classes(raw, answers, parts, speaker)
     parts = drop_unknown(raw, answers, parts, horizon, speaker)
     target_scaling = None
@@ -162,9 +163,9 @@ def build(raw: RawData, options: DataOptions, speaker: Speaker) -> OwnDataset:
         target_values, known = shift(target_values, known, horizon)
     trivial_loss, trivial_answer = find_trivial_loss(answers, parts, target_values, known, present)
     if answers.kind == "class":
-        target = torch.tensor(np.maximum(target_values, 0), dtype=torch.int64)
+        target = torch.tensor(np.maximum(target_values, 0), dtype=torch.int64, device=CPU)
     else:
-        target = torch.tensor(np.nan_to_num(target_values), dtype=torch.float32)
+        target = torch.tensor(np.nan_to_num(target_values), dtype=torch.float32, device=CPU)
     all_known = known is None or all(known[covered(part, len(known))].all() for part in parts.values())
     resolved = complete(raw, answers, way, window, symbols, options)
     return OwnDataset(
@@ -179,7 +180,9 @@ def build(raw: RawData, options: DataOptions, speaker: Speaker) -> OwnDataset:
         target_scaling=target_scaling,
         trivial_loss=trivial_loss,
         trivial_answer=trivial_answer,
-        flat=FlatData(x=x, target=target, known=None if all_known or known is None else torch.tensor(known)),
+        flat=FlatData(
+            x=x, target=target, known=None if all_known or known is None else torch.tensor(known, device=CPU)
+        ),
     )
 
 
