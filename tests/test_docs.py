@@ -11,6 +11,7 @@ import yaml
 
 from workbench.cli.main import COMMANDS
 from workbench.cli.parser import parse_arguments
+from workbench.tasks.catalogue import QUESTION_OF
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -48,6 +49,14 @@ def test_the_commands_of_a_guide_parse(page, monkeypatch, tmp_path):
         given = [arguments.pop(0), "", ""] if name == "dashboard" else []
         # An unknown option or an unreadable value is an error.
         parse_arguments(import_module(module).build_parser(*given), arguments)
+
+
+def test_the_page_of_tasks_has_every_task_under_its_question():
+    rows = re.findall(
+        r"^\| (\w+) \| ((?:`[\w-]+`(?:, )?)+) \|", (DOCS / "reference" / "tasks.md").read_text(), re.MULTILINE
+    )
+    written = {name: question for question, names in rows for name in re.findall(r"`([\w-]+)`", names)}
+    assert written == dict(QUESTION_OF)
 
 
 def test_every_page_is_in_the_navigation_or_left_out_on_purpose():
