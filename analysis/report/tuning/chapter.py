@@ -13,6 +13,7 @@ from analysis.report.blocks import Block, Chapter, Heading, Text
 from analysis.report.output_files import save_and_inline
 from analysis.report.summary import describe_diverged, format_p, format_standing, headline
 from analysis.report.tuning import (
+    learning_rates,
     optimization_history,
     parallel_coordinate,
     param_importances,
@@ -64,6 +65,12 @@ def chapter(task: TunedTask, folder: Path) -> Chapter:
         optimization_history.caption(task),
         partial(optimization_history.alt_text, task),
     )
+    add_figure(
+        learning_rates.draw_windows(task),
+        "learning-rates",
+        learning_rates.caption(task),
+        partial(learning_rates.alt_text, task),
+    )
     add_figure(pareto_front.draw_fronts(task), "pareto", pareto_front.CAPTION, partial(pareto_front.alt_text, task))
     if (front := tables.pareto_table(task)) is not None:
         blocks.append(front)
@@ -97,7 +104,7 @@ def chapter(task: TunedTask, folder: Path) -> Chapter:
 
 
 def summary(task: TunedTask) -> tuple[str, ...]:
-    """Returns the conclusions: change of order and its certainty, gains, best tuned architecture, and trials."""
+    """Returns the conclusions: order and its certainty, gains, best, learning rates, trials."""
     rankings = rank_changes(task)
     changes = () if rankings is None else rankings.changes
     sentences = (
@@ -106,6 +113,7 @@ def summary(task: TunedTask) -> tuple[str, ...]:
         "" if rankings is None else describe_gains(rankings),
         describe_best_tuned(task),
         *describe_counted_losses(task, rankings),
+        learning_rates.describe_windows(task),
         describe_unranked(task.architectures, changes),
         describe_trials(architecture.study for architecture in task.architectures),
         describe_enqueued(task.architectures),

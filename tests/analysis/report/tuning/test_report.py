@@ -71,7 +71,10 @@ def test_the_whole_report(tmp_path: Path) -> None:
     )
     names = {path.name for path in (tmp_path / "figures").glob("tuning-*.svg")}
     slug = "my-own-script-alert-1-script-x-1"
-    kinds = ("compared", "history", "importance", *(f"{k}-{n}" for k in ("slices", "parallel") for n in ("lstm", slug)))
+    kinds = (
+        *("compared", "history", "importance", "learning-rates"),
+        *(f"{k}-{n}" for k in ("slices", "parallel") for n in ("lstm", slug)),
+    )
     assert names == {f"tuning-addition-{kind}.svg" for kind in kinds}
     assert {path.stem for path in (tmp_path / "figures").glob("*.png")} >= {name[:-4] for name in names}
     assert (tmp_path / "tables" / "addition-tuned-against-default.tex").exists()
