@@ -231,10 +231,11 @@ def restyled(style: LineStyle, index: int) -> LineStyle:
 
     Args:
         style: the architecture's style, whose color and marker the variant keeps.
-        index: number of the variant; 0 is the style itself, odd ones are hollow.
+        index: number of the variant; 0 is the style itself, odd ones have hollow markers.
     """
     dash = DASHES[(DASHES.index(style.dash) + index) % len(DASHES)]
-    return replace(style, dash=dash, hollow=index % 2 == 1)
+    # A marker without a face, such as +, is seen by its edge alone.
+    return replace(style, dash=dash, hollow=style.hollow or index % 2 == 1)
 
 
 @contextmanager

@@ -38,6 +38,8 @@ class Line:
     """Keyword arguments of `Axes.plot`: `LineStyle.plot_keywords()` or `REFERENCE_LINE`."""
     low: np.ndarray | None = None
     high: np.ndarray | None = None
+    mark_every_point: bool = False
+    """Whether each point has a marker, where there are few and what lies between them was not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,8 @@ class Panel:
     log_x: bool = False
     scale: AxisScale | None = None
     """Scale of the vertical axis; by default it shows all values, logarithmic if they span more than a decade."""
+    margin: float = 0.0
+    """Space beyond the ends of a logarithmic horizontal axis, as a share of its length."""
 
 
 def draw_panels(panels: Sequence[Panel]) -> Figure:
@@ -152,7 +156,9 @@ def _draw_panel(axes: Any, panel: Panel, scale: AxisScale, labels: Sequence[Labe
     low, high = (float(x.min()), float(x.max())) if len(x) else (1.0, 10.0)
     if panel.log_x:
         axes.set_xscale("log")
-        axes.set_xlim(low, high if high > low else 10 * low)
+        high = high if high > low else 10 * low
+        room = (high / low) ** panel.margin
+        axes.set_xlim(low / room, high * room)
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if high / low > 30 else (1.0, 2.0, 5.0)))
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
@@ -169,7 +175,7 @@ def _draw_panel(axes: Any, panel: Panel, scale: AxisScale, labels: Sequence[Labe
         if line.low is not None and line.high is not None:
             edges = scale.clip(line.low), scale.clip(line.high)
             axes.fill_between(line.x, *edges, color=line.plot_keywords["color"], alpha=0.11, linewidth=0)
-        markers = _marker_indices(line, panel.log_x, order)
+        markers = None if line.mark_every_point else _marker_indices(line, panel.log_x, order)
         axes.plot(line.x, scale.clip(line.y), markevery=markers, zorder=3, **line.plot_keywords)
     add_labels(axes, labels)
 

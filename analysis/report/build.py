@@ -16,7 +16,7 @@ from analysis.formatting import ABSENT, format_count, format_number, make_printa
 from analysis.grouping import Section, build_sections
 from analysis.probes import aggregate
 from analysis.probes.aggregate import RecordsByFolder
-from analysis.report import across_tasks, glossary, latex, ranking, tables
+from analysis.report import across_tasks, glossary, latex, ranking, state_sizes, tables
 from analysis.report.blocks import Block, Cell, Chapter, Column, Listing, Table, Text
 from analysis.report.fairness import check_fairness, format_used_seeds
 from analysis.report.first_screen.curves import curve_panels, thin_panels
@@ -176,6 +176,7 @@ def task_chapter(section: Section, histories: Histories, folder: Path) -> Chapte
         name = f"{section.anchor}-learning-curves"
         blocks.append(save_and_inline(drawing, folder, name, caption=caption, alt_text=text))
     blocks.append(tables.results_table(section))
+    blocks += state_sizes.blocks(section, folder)
     blocks.append(Text(sentences=sentences, role="fair" if fair else "unfair", lead="Fairness."))
     published = tables.published_table(section)
     blocks.append(published or Text(sentences=("none for this variant.",), lead="Published figures:"))

@@ -101,6 +101,9 @@ def test_variants_of_one_architecture_differ_and_keep_its_colour() -> None:
     assert len(set(styles)) == len(styles)
     assert {style.color for style in styles} == {LINE_STYLES["lstm"].color}
     assert styles[0] == LINE_STYLES["lstm"]
+    # A marker without a face keeps its coloured edge: with a white one it would not be seen.
+    assert {restyled(LINE_STYLES["transformer"], index).hollow for index in range(4)} == {True}
+    assert restyled(LINE_STYLES["transformer"], 0) == LINE_STYLES["transformer"]
 
 
 def example_figure() -> Figure:

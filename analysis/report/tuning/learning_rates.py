@@ -193,7 +193,7 @@ def caption(task: TunedTask) -> str:
     return (
         f"The {measure.best} validation {measure.words} of the trials at a learning rate, whatever else was searched "
         f"at the same time; of more than {MAX_GRID} rates, those of a quarter of a decade together, at the best one's. "
-        f"Broad lines: within 5 % of an architecture's {measure.best}. Crosses at the "
+        f"Broad lines, and a ring around a single rate: within 5 % of an architecture's {measure.best}. Crosses at the "
         f"{'lower' if measure.maximize else 'upper'} edge: every trial was given up or diverged."
     )
 
@@ -209,7 +209,9 @@ def draw_windows(task: TunedTask) -> Figure | None:
     for architecture, _, levels in curves:
         points = np.array([point for level in levels if (point := best_trial(level, maximize=measure.maximize))])
         style = architecture.line_style.plot_keywords()
-        lines.append(Line(label=architecture.name, x=points[:, 0], y=points[:, 1], plot_keywords=style))
+        lines.append(
+            Line(label=architecture.name, x=points[:, 0], y=points[:, 1], plot_keywords=style, mark_every_point=True)
+        )
     scale = measure.fit_scale(float(value) for line in lines for value in line.y)
     rates = [rate for _, _, levels in curves for level in levels for rate in level.rates]
     panel = Panel(
