@@ -2,12 +2,13 @@
 
 from argparse import SUPPRESS
 
+from workbench.cli.config_files import dropped_names, merge_options
 from workbench.cli.data_lines import tell_about_data
 from workbench.cli.execution import INTERRUPTED, execute
 from workbench.cli.habits import check_task_names
 from workbench.cli.options import RunOptions, check_required, take_options
 from workbench.cli.output import warn
-from workbench.cli.parser import Parser, merge_options, parse_arguments
+from workbench.cli.parser import Parser, parse_arguments
 from workbench.cli.wandb_mirror import publish
 from workbench.comparison import Comparison
 from workbench.comparison_file import write_comparison
@@ -36,9 +37,10 @@ def main(arguments: list[str]) -> int:
     check_required(values, "tasks", "architectures", "out")
     check_task_names(values["tasks"], "--tasks")
     options = take_options(RunOptions, values)
+    dropped = {kind: dropped_names(kind, values) for kind in PART_KINDS}
     del values["config"]
     for kind in PART_KINDS:
-        values[kind] = merge_options(kind, values[kind], named_options.get(kind, {}))
+        values[kind] = merge_options(kind, values[kind], named_options.get(kind, {}), dropped[kind])
     comparison = Comparison.from_dict({key: value for key, value in values.items() if value is not None})
     from analysis.plans import describe_plan
 

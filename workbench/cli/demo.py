@@ -15,6 +15,7 @@ same command goes on where it was stopped, and with more seeds only the missing 
 EXAMPLES = """examples:
   workbench demo
   workbench demo --seeds 5 --out demo
+  workbench demo --tasks needle,mqar --architectures lstm,rwa
   workbench demo --copy examples               (the configurations and a notebook, to be edited)
   workbench compare --config examples/demo.yaml --steps 2000 --out longer
 """

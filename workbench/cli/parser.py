@@ -366,18 +366,3 @@ def check_config_files(arguments: Sequence[str]) -> None:
             for earlier in {name, name.partition(".")[0]} & {*keys}:
                 raise UserError(f"{path}, given as --config, has an option twice: {keys[earlier]} and {key}")
             keys[name] = key
-
-
-def merge_options(kind: str, from_file: Mapping[Any, Any] | None, from_command_line: NamedOptions) -> NamedOptions:
-    """Returns a file's options of tasks or architectures, overridden by those of the command line.
-
-    Raises:
-        UserError: if the file has anything other than a mapping of options by name.
-    """
-    file = from_file or {}
-    for name, options in file.items():
-        if not isinstance(name, str) or not isinstance(options, Mapping | None):
-            raise UserError(f"under {kind!r}, the file must have options by name, not {name}: {options!r}")
-    return {
-        name: {**(file.get(name) or {}), **from_command_line.get(name, {})} for name in {**file, **from_command_line}
-    }

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from workbench.cli.config_files import dropped_names, merge_options
 from workbench.cli.data_lines import tell_about_data
 from workbench.cli.habits import check_task_names
 from workbench.cli.options import RunOptions, check_required, take_options
 from workbench.cli.output import warn
-from workbench.cli.parser import Parser, merge_options, parse_arguments
+from workbench.cli.parser import Parser, parse_arguments
 from workbench.cli.sweep.method_options import (
     METHOD_FIELDS,
     METHOD_OPTIONS,
@@ -79,9 +80,11 @@ def main(arguments: list[str]) -> int:
     check_task_names(values["tasks"], "--tasks")
     run_options = take_options(RunOptions, values)
     storage_options, launch_options = take_options(StorageOptions, values), take_options(LaunchOptions, values)
+    dropped: dict[str, set[str]] = {kind: dropped_names(kind, values) for kind in PART_KINDS}
+    dropped[SPACE] = dropped["architecture"]
     del values["config"]
     for kind in (*PART_KINDS, SPACE):
-        values[kind] = merge_options(kind, values[kind], named_options.get(kind, {}))
+        values[kind] = merge_options(kind, values[kind], named_options.get(kind, {}), dropped[kind])
     for key in METHOD_OPTIONS:
         values[key] = merge_method_options(values[key], method_options.get(key, {}))
     sweep = Sweep.from_dict({key: value for key, value in values.items() if value is not None})
