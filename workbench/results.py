@@ -138,6 +138,11 @@ def finished_runs(out: Path) -> Iterator[Run]:
             yield read_run(path.parent)
 
 
+def count_trials(out: Path) -> int:
+    """Returns the number of finished runs that a sweep, or a choice among learning rates, tuned with."""
+    return sum(_sort_key(path)[3] >= TUNING_SEED for path in (out / "runs").glob("*/*/*/seed-*/result.json"))
+
+
 def _sort_key(path: Path) -> tuple[str, str, str, int]:
     *_, task, architecture, identity, seed, _ = path.parts
     number = seed.removeprefix("seed-")

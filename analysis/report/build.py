@@ -34,7 +34,7 @@ from analysis.variant_names import task_title
 from workbench import study_files
 from workbench.errors import UserError
 from workbench.files import write_text
-from workbench.results import finished_runs
+from workbench.results import count_trials, finished_runs
 from workbench.study_files import Study
 
 MACHINE_KEYS = ("processor", "device", "threads", "torch")
@@ -60,6 +60,11 @@ def write_report(out: Path) -> Path:
     """
     runs, studies = list(finished_runs(out)), study_files.read_studies(out)
     if not runs and not studies:
+        if trials := count_trials(out):
+            raise UserError(
+                f"the {pluralize(trials, 'finished run')} in {out} only served to choose learning rates; the same "
+                "command goes on, and trains the seeds that a report is about"
+            )
         raise UserError(f"there are no finished runs in {out}; a comparison keeps them in {out / 'runs'}")
     sections, records = build_sections(runs, studies), aggregate.load_probe_records(runs)
     results = aggregate.by_probe(sections, records)

@@ -92,6 +92,12 @@ def test_a_report_without_studies_says_nothing_of_tuning(tmp_path: Path) -> None
 def test_neither_runs_nor_studies(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there are no finished runs"):
         build.write_report(tmp_path)
+    # As a suite has them that was stopped while it chose among learning rates.
+    write_run(tmp_path, experiment(seed=TUNING_SEED))
+    with pytest.raises(
+        UserError, match=r"^the 1 finished run in .* only served to choose learning rates; the same command"
+    ):
+        build.write_report(tmp_path)
 
 
 MANY_PARAMETERS: dict[str, Any] = {
