@@ -6,6 +6,8 @@ import pytest
 
 import architectures
 from analysis.suites.suite import ALL, choose_suites, load_suite, suite_names
+from architectures.registry import load_encoder_class
+from architectures.residual import ResidualEncoder
 from workbench.errors import UserError
 from workbench.tasks import catalogue
 
@@ -54,6 +56,18 @@ def test_other_architectures_are_trained_alike() -> None:
         run.experiment for run in load_suite("track").plans("small")[-1] if run.row == "gru"
     )
     assert set(default) <= set(architectures.names())
+
+
+def test_what_stacks_layers_has_two_to_find_with_and_one_head() -> None:
+    stacked = [name for name in architectures.names() if architectures.options(name).get("num_layers") is not None]
+    stacked = [name for name in stacked if architectures.options(name)["num_layers"].default == 1]
+    plans = load_suite("find").with_architectures(stacked).plans("small", seeds=1)
+    for plan in plans:
+        assert {run.experiment.embedding_size for run in plan} == {64}
+        chosen = {run.row: run.experiment.architecture.options for run in plan}
+        assert {options["num_layers"] for options in chosen.values()} == {2}
+        blocks = [name for name in stacked if issubclass(load_encoder_class(name), ResidualEncoder)]
+        assert {chosen[name].get("num_heads", 1) for name in blocks} == {1}
 
 
 @pytest.mark.parametrize("names", [["hodl"], ["hold", "alll"]])
