@@ -10,7 +10,7 @@ from architectures.limits import quote
 from architectures.suggest import did_you_mean
 from workbench.errors import UserError
 from workbench.files import read_yaml
-from workbench.tasks.catalogue import QUESTIONS
+from workbench.tasks.catalogue import QUESTIONS, build
 
 FOLDER = Path(__file__).parent / "questions"
 """The folder of the suites, a file for each question, with its tasks."""
@@ -29,10 +29,12 @@ class Suite:
     Args:
         name: name of its file, one of `QUESTIONS`.
         presets: a preset for each task: settings, and the learning rates to choose from.
+        optional: tasks that are left out where their files are missing.
     """
 
     name: str
     presets: tuple[Preset, ...]
+    optional: frozenset[str] = frozenset()
 
     @property
     def title(self) -> str:
@@ -55,6 +57,20 @@ class Suite:
         full = {"architectures": list(architectures)}
         presets = tuple(replace(preset, full={**preset.full, **full}) for preset in self.presets)
         return replace(self, presets=presets)
+
+    def without_missing(self) -> tuple["Suite", list[str]]:
+        """Returns the suite without the optional tasks whose files are missing, and a line on each of these."""
+        kept, lines = [], []
+        for task, preset in zip(self.tasks, self.presets, strict=True):
+            try:
+                if task in self.optional:
+                    # A task that reads files hashes them.
+                    _ = build(task, **preset.settings("small")["task"][task]).data
+            except UserError as error:
+                lines.append(f"{task} is left out: {error}")
+            else:
+                kept.append(preset)
+        return replace(self, presets=tuple(kept)), lines
 
     def plans(self, budget: Budget, seeds: int | None = None) -> list[list[PlannedRun]]:
         """Returns the runs of each task, seed by seed.
@@ -90,15 +106,19 @@ def load_suite(name: str) -> Suite:
     """Loads a suite.
 
     The settings of a task at a budget are those of all suites, with the task's own over them; at the small budget those
-    under `small`, of all suites and then of the task, lie over both. `options` are the task's.
+    under `small`, of all suites and then of the task, lie over both. `options` are the task's; one that is `optional`
+    is left out where its files are missing.
 
     Raises:
         UserError: if a file is invalid.
     """
     common, tasks = read_yaml(SETTINGS), read_yaml(FOLDER / f"{name}.yaml")
-    presets = []
+    presets: list[Preset] = []
+    optional: set[str] = set()
     for task, own in tasks.items():
         changes = dict(own or {})
+        if changes.pop("optional", False):
+            optional.add(task)
         small = name_options(task, changes.pop("small", {}))
         full = {
             "tasks": [task],
@@ -108,7 +128,7 @@ def load_suite(name: str) -> Suite:
         presets.append(
             Preset(name=f"{name}-{task}", title=QUESTIONS[name], full=full, small=overlay(common["small"], small))
         )
-    return Suite(name=name, presets=tuple(presets))
+    return Suite(name=name, presets=tuple(presets), optional=frozenset(optional))
 
 
 def name_options(task: str, settings: Mapping[str, Any]) -> dict[str, Any]:

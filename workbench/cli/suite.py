@@ -83,6 +83,10 @@ def main(arguments: list[str]) -> int:
     if options.architectures is not None:
         architectures = [name for name in options.architectures.split(",") if name]
         suites = [suite.with_architectures(architectures) for suite in suites]
+    available = [suite.without_missing() for suite in suites]
+    suites = [suite for suite, _ in available]
+    for line in (line for _, lines in available for line in lines):
+        warn(line)
     run_options = RunOptions(
         out=options.out, device=options.device, workers=options.workers, threads=options.threads, wandb="off"
     )

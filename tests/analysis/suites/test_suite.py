@@ -8,6 +8,7 @@ import architectures
 from analysis.suites.suite import ALL, choose_suites, load_suite, suite_names
 from architectures.registry import load_encoder_class
 from architectures.residual import ResidualEncoder
+from workbench.data import aeon
 from workbench.errors import UserError
 from workbench.tasks import catalogue
 
@@ -56,6 +57,21 @@ def test_other_architectures_are_trained_alike() -> None:
         run.experiment for run in load_suite("track").plans("small")[-1] if run.row == "gru"
     )
     assert set(default) <= set(architectures.names())
+
+
+def test_real_series_are_left_out_where_their_files_are_missing(tmp_path, monkeypatch) -> None:
+    suite = load_suite("real")
+    assert suite.without_missing() == (suite, [])
+    monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path))
+    monkeypatch.setattr(aeon, "find_spec", lambda name: None)
+    left, (line,) = suite.without_missing()
+    assert left.tasks == ("digits",)
+    assert line.startswith(
+        "series is left out: JapaneseVowels is not there: the aeon package, which brings it along, is"
+    )
+    # Only what is missing is left out: all else is an error, as ever.
+    with pytest.raises(UserError, match="unknown architecture 'lstmm'"):
+        suite.with_architectures(["lstmm"]).without_missing()[0].plans("small")
 
 
 def test_what_stacks_layers_has_two_to_find_with_and_one_head() -> None:
