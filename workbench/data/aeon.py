@@ -34,12 +34,10 @@ def locate(name: str) -> Path:
     for folder in _folders(name):
         if all((folder / file).is_file() for file in files):
             return folder / files[0]
-    what = "the aeon package, which brings it along, is not installed"
-    if find_spec("aeon") is not None:
-        what = "the aeon package that is installed does not bring it along"
+    what = "not installed" if find_spec("aeon") is None else "installed without it"
     raise UserError(
-        f"{name} is not there: {what}. pip install --no-deps aeon is enough, as only its files are read; or put "
-        f"{' and '.join(files)} into {data_folder() or 'DIR'} and name that folder: --data-dir {data_folder() or 'DIR'}"
+        f"{name} is not there: aeon, which brings it along, is {what}; pip install --no-deps aeon (only its files are "
+        f"read), or --data-dir {data_folder() or 'DIR'} with {' and '.join(files)} in it"
     )
 
 

@@ -67,7 +67,7 @@ def test_real_series_are_left_out_where_their_files_are_missing(tmp_path, monkey
     left, (line,) = suite.without_missing()
     assert left.tasks == ("digits",)
     assert line.startswith(
-        "series is left out: JapaneseVowels is not there: the aeon package, which brings it along, is"
+        "series is left out: JapaneseVowels is not there: aeon, which brings it along, is not installed"
     )
     # Only what is missing is left out: all else is an error, as ever.
     with pytest.raises(UserError, match="unknown architecture 'lstmm'"):

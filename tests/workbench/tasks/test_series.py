@@ -108,7 +108,7 @@ def test_the_package_is_read_without_being_imported(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     assert aeon.locate("JapaneseVowels") == package / "datasets" / "data" / "JapaneseVowels" / "JapaneseVowels_TRAIN.ts"
     assert "aeon" not in sys.modules
-    with pytest.raises(UserError, match="that is installed does not bring it along"):
+    with pytest.raises(UserError, match="aeon, which brings it along, is installed without it"):
         aeon.locate("ACSF1")
 
 
@@ -118,7 +118,7 @@ def test_a_missing_set_is_a_line(tmp_path, monkeypatch, capsys):
     assert main(["train", "--task", "series", "--out", str(tmp_path / "out"), *TRAIN]) == 2
     line = capsys.readouterr().err
     assert line.count("\n") == 1
-    assert "pip install --no-deps aeon is enough, as only its files are read; or put GunPoint_TRAIN.ts and" in line
+    assert f"--data-dir {tmp_path} with GunPoint_TRAIN.ts and GunPoint_TEST.ts in it" in line
     assert not (tmp_path / "out").exists()
 
 
