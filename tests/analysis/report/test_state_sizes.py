@@ -8,6 +8,7 @@ import pytest
 import scipy.special
 import scipy.stats
 
+from analysis.figures.learning_curves import load_histories
 from analysis.grouping import Section, build_sections
 from analysis.report.build import task_chapter
 from analysis.report.state_sizes import blocks, describe_state_sizes, draw_state_sizes, swept_widths
@@ -126,6 +127,8 @@ def test_diverged_widths_leave_a_gap(tmp_path):
 def test_it_is_in_the_chapter_of_the_task(tmp_path):
     write_widths(tmp_path, "lstm", (0.3, 0.6, 0.95), solved=(32,), seeds=1)
     section = section_of(tmp_path)
-    texts = [getattr(block, "sentences", ()) for block in task_chapter(section, tmp_path).blocks]
+    texts = [
+        getattr(block, "sentences", ()) for block in task_chapter(section, load_histories(section), tmp_path).blocks
+    ]
     assert (describe_state_sizes(section, swept_widths(section)),) in texts
     assert (tmp_path / f"{section.anchor}-state-size.svg").exists()
