@@ -1,5 +1,6 @@
 """Text, JSON and YAML files: written atomically, and read with one-line errors."""
 
+import errno
 import json
 import os
 import platform
@@ -31,6 +32,8 @@ MAX_VALUES = 1_000_000
 any memory holds."""
 MAX_DEPTH = 100
 """Most levels that values lie within each other: what walks through them calls itself for each."""
+NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
+"""What a file system says on which a file has one name only."""
 IN_USE = (5, 32)
 """Numbers of the errors by which Windows refuses to replace an open file: access denied, sharing violation."""
 REPLACE_SECONDS = 2.0
@@ -166,6 +169,39 @@ def _replace(temporary: Path, path: Path) -> None:
             time.sleep(REPLACE_SECONDS / 100)
         else:
             return
+
+
+def create_whole(path: Path, content: bytes) -> bool:
+    """Creates a file with all of its content at once, unless there is one, also if several machines do so at a time.
+
+    Returns:
+        False if there is one already.
+    """
+    temporary = _temporary_path(path)
+    _remove_abandoned(path)
+    try:
+        temporary.write_bytes(content)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            # A server that answers twice says so although it has made the link.
+            return temporary.stat().st_nlink == 2
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            return _create_exclusively(path, content)
+        return True
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _create_exclusively(path: Path, content: bytes) -> bool:
+    try:
+        with path.open("xb") as file:
+            file.write(content)
+    except FileExistsError:
+        return False
+    return True
 
 
 def write_text(path: Path, text: str) -> None:

@@ -3,18 +3,26 @@
 import errno
 import logging
 import os
+import platform
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import parent_process
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
+
+try:
+    import fcntl
+except ImportError:
+    # Windows has locks of its own.
+    fcntl = None  # type: ignore[assignment]
 
 NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 """What a file system says that has no locks: a network file system without its lock service, some of FUSE's."""
 WITHOUT_LOCKS = (
-    "has no locks (%s): let no two commands work there at the same time, or name a folder on another file system"
+    "has no locks (%s): who is at work on a run is told by signs of life, so that one whose process was killed is free "
+    "minutes later; let no two commands tune, import or mirror there at a time, or name a folder on another file system"
 )
 
 
@@ -23,8 +31,10 @@ warnings.filterwarnings("ignore", message="flock not supported on this filesyste
 
 
 @contextmanager
-def file_lock(path: Path, *, timeout: float = -1, poll_seconds: float = 0.05, shared: bool = False) -> Iterator[None]:
+def file_lock(path: Path, *, timeout: float = -1, poll_seconds: float = 0.05, shared: bool = False) -> Iterator[bool]:
     """Locks a file for this process while the context lasts. The lock ends with the process, however that ends.
+
+    Yields whether it is locked: False on a file system that has no locks.
 
     Args:
         path: the file, which is created; its folder has to exist.
@@ -37,8 +47,10 @@ def file_lock(path: Path, *, timeout: float = -1, poll_seconds: float = 0.05, sh
         OSError: if the file cannot be opened.
     """
     lock = FileLock(path, timeout=timeout, poll_interval=poll_seconds, is_singleton=shared)
+    locked = False
     try:
         lock.acquire()
+        locked = True
     except NotImplementedError:
         # Earlier versions of filelock say it so where there is no flock at all; this one then creates files to lock.
         warn_without_locks(path.parent, os.strerror(errno.ENOSYS))
@@ -47,15 +59,61 @@ def file_lock(path: Path, *, timeout: float = -1, poll_seconds: float = 0.05, sh
             raise
         warn_without_locks(path.parent, os.strerror(error.errno))
     try:
-        yield
+        yield locked
     finally:
         # Does nothing if it is not held.
         lock.release()
 
 
+def is_locked(path: Path) -> bool | None:
+    """Returns whether a process holds the lock of a file. Nothing is written, and nobody is kept from the lock.
+
+    Holding an exclusive lock conflicts with a shared one, which needs read access alone. The shared lock that is taken
+    if nobody holds the other is released at once, and `workbench.run_folder.run_lock` waits long enough for that. On a
+    network file system this includes other machines if locks are shared between them, the default of NFS.
+
+    Args:
+        path: the lock file. It is not created.
+
+    Returns:
+        `None` if the file cannot be opened, or its file system has no locks.
+    """
+    if fcntl is None:
+        return _is_exclusively_locked(path)
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    finally:
+        # This releases the lock, too.
+        os.close(file)
+    return False
+
+
+def _is_exclusively_locked(path: Path) -> bool | None:
+    """Does what `is_locked` does where no lock is shared; the file must be writable for it."""
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return None
+
+
 def check_locks(folder: Path) -> None:
     """Logs a line if files in a folder cannot be locked."""
-    probe = folder / f".locks.{os.getpid()}"
+    probe = folder / f".locks.{platform.node()}.{os.getpid()}"
     with file_lock(probe, timeout=0):
         pass
     probe.unlink(missing_ok=True)

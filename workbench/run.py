@@ -4,6 +4,7 @@ import math
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from workbench.config import TUNING_SEED, Experiment
 from workbench.custom_parts import PART_KINDS, check_unchanged
 from workbench.devices import release_memory
 from workbench.files import write_json
+from workbench.leases import Lease
 from workbench.logger_interface import LoggedRun, LoggerSpec
 from workbench.memory_needs import check_memory
 from workbench.results import Run, read_run
-from workbench.run_folder import claim, run_folder, run_lock
+from workbench.run_folder import BusyError, claim, run_folder, run_lock
 from workbench.tasks.floors import write_floors
 
 
@@ -66,15 +68,25 @@ def run(
         UserError: if the folder holds something else, the data is not finite, or the machine has too little memory.
     """
     folder = run_folder(out, experiment)
-    with run_lock(folder):
+    with run_lock(folder) as lease:
         if (folder / "result.json").exists():
             claim(folder, experiment)
             return read_run(folder)
         claim(folder, experiment)
         (folder / "error.log").unlink(missing_ok=True)
         machine = machine or RunDevice()
+
+        def show_step(step: int) -> None:
+            lease.step = step
+            on_progress(step)
+
         try:
-            return _train(experiment, out, machine, stop, on_progress, on_row, log, loggers, trial)
+            return _train(experiment, out, machine, lease, stop, show_step, on_row, log, loggers, trial)
+        except Exception as error:
+            if isinstance(error, BusyError) or lease.confirm():
+                raise
+            # What another process does to the files of the run is no failure of the run.
+            raise lost_error(folder) from error
         finally:
             release_memory(machine.device)
 
@@ -83,6 +95,7 @@ def _train(
     experiment: Experiment,
     out: Path,
     machine: RunDevice,
+    lease: Lease,
     stop: Callable[[], bool],
     on_progress: Callable[[int], None],
     on_row: Callable[[dict[str, float]], None],
@@ -113,7 +126,8 @@ def _train(
     criterion = None if module.task.solved is None else str(module.task.solved)
     logged = LoggedRun(experiment=experiment, out=out, folder=folder, criterion=criterion, trial=trial)
     run_loggers = build_run_loggers(loggers, logged, log)
-    callbacks = run_callbacks(record, folder, stop, on_progress, on_row, log, run_loggers)
+    check = partial(check_held, lease, folder)
+    callbacks = run_callbacks(record, folder, stop, on_progress, on_row, log, run_loggers, check)
     trainer = make_trainer(callbacks, steps=experiment.budget.steps, device=machine.device, folder=folder)
     checkpoint, notes = checkpoints.find_newest(folder, experiment.identity)
     for line in notes:
@@ -124,13 +138,30 @@ def _train(
         if record.interrupted and not ended:
             return None
         module.to(machine.device)
+        result = build_result(experiment, module, record, trainer.global_step)
+        check()
         write_json(folder / "timing.json", build_timing(module, record.clock.seconds, trainer.global_step, machine))
-        write_json(folder / "result.json", build_result(experiment, module, record, trainer.global_step))
+        write_json(folder / "result.json", result)
         finished = read_run(folder)
         run_loggers.finish(finished)
         return finished
     finally:
         run_loggers.stop()
+
+
+def check_held(lease: Lease, folder: Path) -> None:
+    """Makes sure that this process still holds a run.
+
+    Raises:
+        BusyError: if another has taken it, as this one was silent for long: suspended, or out of reach of the disk.
+    """
+    if not lease.confirm():
+        raise lost_error(folder)
+
+
+def lost_error(folder: Path) -> BusyError:
+    """Returns the error of a process that has lost a run to another one."""
+    return BusyError(f"another process has taken {folder}, as this one was silent for minutes; it goes on with the run")
 
 
 def build_result(experiment: Experiment, module: Any, record: Any, steps: int) -> dict[str, Any]:

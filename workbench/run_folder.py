@@ -10,10 +10,24 @@ from filelock import Timeout
 from workbench.config import Experiment
 from workbench.errors import UserError
 from workbench.files import ensure_writable, read_yaml, write_yaml
-from workbench.locks import check_locks, file_lock
+from workbench.leases import (
+    LEASE_FILE,
+    HeldError,
+    Holder,
+    Lease,
+    LeaseWatch,
+    end_lease,
+    hold_lease,
+    machine_id,
+    read_holder,
+    remove_leftovers,
+)
+from workbench.locks import check_locks, file_lock, is_locked
 
 LOCK_SECONDS = 0.5
 """Seconds to wait for the lock of a run: `workbench view` holds it for a moment to see whether the run is under way."""
+
+LOCK_FILE = ".lock"
 
 LOCK_TRIES = 5
 """How often a folder that disappears is made again before its lock is given up."""
@@ -62,8 +76,12 @@ def check_writable(out: Path) -> Path:
 
 
 @contextmanager
-def run_lock(folder: Path) -> Iterator[None]:
-    """Locks a run's folder for this process. The lock ends with the process, however that ends.
+def run_lock(folder: Path) -> Iterator[Lease]:
+    """Locks a run's folder for this process, for all processes on this machine and elsewhere.
+
+    Two things keep others away. The lock ends with the process, however that ends, but may be this machine's alone;
+    the lease that is yielded holds everywhere, and that of a machine that has died is free after a while
+    (`workbench.leases`). Whoever keeps the lock for long asks the lease whether it is still held.
 
     Raises:
         BusyError: if another process has locked it.
@@ -78,21 +96,81 @@ def run_lock(folder: Path) -> Iterator[None]:
                     f"cannot create the folder {folder}: {error.strerror}; move the file that is in the way"
                 ) from None
             try:
-                lock = file_lock(folder / ".lock", timeout=LOCK_SECONDS, poll_seconds=LOCK_SECONDS / 25)
-                stack.enter_context(lock)
+                lock = file_lock(folder / LOCK_FILE, timeout=LOCK_SECONDS, poll_seconds=LOCK_SECONDS / 25)
+                locked = stack.enter_context(lock)
+                lease = stack.enter_context(hold_lease(folder, _watch, alone=locked))
                 break
             except Timeout:
-                raise BusyError(
-                    f"another process is at work on {folder}; wait until it has ended, or stop it"
-                ) from None
+                if not _unlock_dead(folder):
+                    raise _busy_error(folder, read_holder(folder / LEASE_FILE)) from None
+            except HeldError as error:
+                raise _busy_error(folder, error.holder) from None
             except FileNotFoundError:
                 # The folder was removed in between, by `workbench rm`.
+                stack.close()
                 if attempt == LOCK_TRIES - 1:
                     raise
-        # Files that a killed process had begun to write: with the lock held, no other process writes them now.
+        else:
+            raise _busy_error(folder, read_holder(folder / LEASE_FILE))
+        remove_leftovers(lease)
+        # Files that a killed process had begun to write: with the lock held, no other process writes them now. To list
+        # the folder also lets a network file system forget what it believed to be there before.
         for unfinished in folder.glob(".*.tmp"):
-            unfinished.unlink()
-        yield
+            unfinished.unlink(missing_ok=True)
+        yield lease
+
+
+def find_holder(folder: Path) -> Holder | None:
+    """Returns who is at work on a run; `None` if nobody is, or nobody is any more that can be told to have ended.
+
+    A holder that is seen for the first time counts as alive if it is on another machine. Nothing is kept from work.
+    """
+    try:
+        with file_lock(folder / LOCK_FILE, timeout=0) as locked:
+            holder = read_holder(folder / LEASE_FILE)
+            if holder is not None and _watch.is_dead(folder / LEASE_FILE, holder, alone=locked):
+                end_lease(folder / LEASE_FILE, holder, _watch)
+                holder = read_holder(folder / LEASE_FILE)
+            return holder
+    except Timeout:
+        return None if _unlock_dead(folder) else read_holder(folder / LEASE_FILE) or Holder()
+    except FileNotFoundError:
+        return None
+
+
+def see_holder(folder: Path, watch: LeaseWatch) -> Holder | None:
+    """Returns who is at work on a run, as far as reading tells; `None` if nobody is.
+
+    Args:
+        folder: the run's.
+        watch: has seen its lease before, if this is not the first look.
+    """
+    locked, holder = is_locked(folder / LOCK_FILE), read_holder(folder / LEASE_FILE)
+    if locked:
+        return holder or Holder()
+    if holder is None or watch.is_dead(folder / LEASE_FILE, holder, alone=locked is False):
+        return None
+    return holder
+
+
+def _busy_error(folder: Path, holder: Holder | None) -> BusyError:
+    who = f" ({holder})" if holder is not None and holder.token else ""
+    return BusyError(f"another process is at work on {folder}{who}; wait until it has ended, or stop it")
+
+
+def _unlock_dead(folder: Path) -> bool:
+    """Removes the lock of another machine that has died while its server does not know that; returns if it did so."""
+    holder = read_holder(folder / LEASE_FILE)
+    try:
+        if holder is None or not holder.token or holder.machine == machine_id(folder):
+            # The lock of a living process of this machine, be it suspended.
+            return False
+        if not _watch.is_dead(folder / LEASE_FILE, holder, alone=False):
+            return False
+        (folder / LOCK_FILE).unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True
 
 
 def check_free(folder: Path) -> None:
@@ -101,9 +179,13 @@ def check_free(folder: Path) -> None:
     Raises:
         BusyError: if one is.
     """
-    if (folder / ".lock").exists():
+    if (folder / LOCK_FILE).exists() or (folder / LEASE_FILE).exists():
         with run_lock(folder):
             pass
+
+
+_watch = LeaseWatch()
+"""What this process has seen of the leases of others."""
 
 
 @contextmanager

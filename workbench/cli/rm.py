@@ -4,6 +4,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from architectures.suggest import did_you_mean
@@ -128,13 +129,14 @@ def main(arguments: list[str]) -> int:
 
 def read_runs(out: Path, folders: Iterable[Path]) -> list[StoredRun]:
     """Returns the runs in folders, each with its status."""
-    from analysis.dashboards.server.locks import is_locked
     from analysis.dashboards.server.run_status import FileCache, read_status
+    from workbench.leases import LeaseWatch
+    from workbench.run_folder import see_holder
 
-    cache = FileCache(out.resolve())
+    cache, watch = FileCache(out.resolve()), LeaseWatch()
     runs = []
     for folder in folders:
-        status = read_status(folder, cache, lambda path=folder / ".lock": bool(is_locked(path)))  # type: ignore[misc]
+        status = read_status(folder, cache, partial(see_holder, folder, watch))
         # Without a configuration it was interrupted before it began.
         runs.append(StoredRun(folder=folder, status="interrupted" if status is None else status.state))
     return runs

@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 
 from workbench.training.callbacks.checkpoint_file import CheckpointFile
 from workbench.training.callbacks.divergence import DivergenceGuard
+from workbench.training.callbacks.lease_check import LeaseCheck
 from workbench.training.callbacks.metrics_file import MetricsFile
 from workbench.training.callbacks.milestones import MilestoneWatch
 from workbench.training.callbacks.progress import ProgressReport
@@ -29,6 +30,7 @@ def run_callbacks(
     on_row: Callable[[Row], None] = lambda row: None,
     log: Callable[[str], None] = lambda line: None,
     loggers: RunLoggers | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> list[pl.Callback]:
     """Returns the callbacks of a run, in the order in which they look at a step.
 
@@ -40,6 +42,7 @@ def run_callbacks(
         on_row: called with each row of metrics after it is written, first those of a checkpoint.
         log: called with lines that a user should know.
         loggers: of the run, which get each row before `on_row` does.
+        check: called before anything is written; raises an exception if the run is not this process's any more.
     """
     loggers = RunLoggers({}) if loggers is None else loggers
 
@@ -55,6 +58,7 @@ def run_callbacks(
         MilestoneWatch(record),
         # There without loggers, too: Lightning warns of a state in a checkpoint that no callback takes.
         loggers,
+        LeaseCheck(check),
         MetricsFile(record, folder, pass_on if loggers.loggers else on_row),
         RunEnd(record, stop),
         CheckpointFile(record, folder, log),

@@ -10,7 +10,6 @@ from pathlib import Path
 from statistics import mean
 from typing import get_args
 
-from analysis.dashboards.server.locks import is_locked
 from analysis.dashboards.server.plan import Plan, load_plan
 from analysis.dashboards.server.run_status import ENDED, FileCache, RunStatus, State, describe_problem, read_status
 from analysis.formatting import make_printable
@@ -18,15 +17,13 @@ from analysis.grouping import build_sections, catalogue_sort_key
 from analysis.variant_names import natural_sort_key, variant_key, variant_titles
 from workbench import study_files
 from workbench.config import TUNING_SEED
+from workbench.leases import LeaseWatch
 from workbench.results import Run
+from workbench.run_folder import see_holder
 from workbench.study_files import STUDIES_FOLDER, Study
 
 FRESH_SECONDS = 1.0
 """Seconds for which a result is reused for other requests."""
-MIN_SILENCE, MAX_SILENCE = 30.0, 3600.0
-"""Bounds, in seconds, on the time without a new row after which a run counts as interrupted, without locks."""
-SILENT_ROWS = 3
-"""The same time, in multiples of the mean time of a row so far."""
 REMAINING_STATES = ("waiting", "running", "interrupted")
 """States of runs that an active comparison has yet to train."""
 
@@ -82,6 +79,7 @@ class FolderWatcher:
     def __init__(self, out: Path) -> None:
         self.out = out.resolve()
         self.cache = FileCache(self.out)
+        self._leases = LeaseWatch()
         self._time_left = TimeLeft()
         self._lock = threading.Lock()
         self._last: tuple[float, FolderProgress] | None = None
@@ -117,27 +115,12 @@ class FolderWatcher:
     def _read_runs(self) -> Iterator[RunStatus]:
         for folder in sorted(path for path in (self.out / "runs").glob("*/*/*/seed-*") if path.is_dir()):
             for _ in range(2):
-                status = read_status(folder, self.cache, partial(self._is_running, folder))
+                status = read_status(folder, self.cache, partial(see_holder, folder, self._leases))
                 # Between the reading of its files and the check of its lock the run may have finished: look again.
                 if status is None or status.state != "interrupted":
                     break
             if status is not None:
                 yield status
-
-    def _is_running(self, folder: Path) -> bool:
-        locked = is_locked(folder / ".lock")
-        return self._has_recent_row(folder) if locked is None else locked
-
-    def _has_recent_row(self, folder: Path) -> bool:
-        config, metrics = (self.cache.stamp(folder / name) for name in ("config.yaml", "metrics.csv"))
-        if config is None or self.cache.stamp(folder / "error.log") is not None:
-            return False
-        rows, seconds, newest = 1, 0.0, config[0] / 1e9
-        if metrics is not None:
-            rows = max(1, (folder / "metrics.csv").read_bytes().count(b"\n") - 1)
-            seconds, newest = (metrics[0] - config[0]) / 1e9, metrics[0] / 1e9
-        # Either way: if the clock was set back, a row from the future says no more than an old one.
-        return abs(time.time() - newest) < min(MAX_SILENCE, max(MIN_SILENCE, SILENT_ROWS * seconds / rows))
 
     def _with_labels(self, runs: Sequence[RunStatus], studies: Sequence[Study]) -> list[RunStatus]:
         by_identity = {status.identity: status.run for status in runs if status.identity is not None}

@@ -49,6 +49,8 @@ class RunStatus:
     metrics_stamp: Stamp | None = None
     message: str = ""
     """The error, in one line."""
+    holder: str = ""
+    """Who is at work on it: a process and its machine."""
     planned: bool = False
     """True if the comparison asks for the run."""
 
@@ -106,13 +108,13 @@ class FileCache:
         return cached[1]  # type: ignore[no-any-return]
 
 
-def read_status(folder: Path, cache: FileCache, is_running: Callable[[], bool]) -> RunStatus | None:
+def read_status(folder: Path, cache: FileCache, find_holder: Callable[[], object | None]) -> RunStatus | None:
     """Reads the status of the run in a folder; returns `None` if no run has started there.
 
     Args:
         folder: path of the run as `workbench.run_folder` makes it.
         cache: of files read before.
-        is_running: returns whether a process is at work on the run; called if the run has no result.
+        find_holder: returns who is at work on the run, `None` for nobody; called if the run has no result.
     """
     task, architecture, identity, seed = folder.parts[-4:]
     fields: dict[str, Any] = {"task": task, "architecture": architecture, "folder": folder, "seed": -1}
@@ -138,8 +140,8 @@ def read_status(folder: Path, cache: FileCache, is_running: Callable[[], bool]) 
         # Any error that a damaged file causes: it must not hide the other runs.
         fields |= {"experiment": None, "identity": None}
         return RunStatus(state="unreadable", message=describe_problem(error, folder), **fields)
-    if is_running():
-        return RunStatus(state="running", **fields)
+    if (holder := find_holder()) is not None:
+        return RunStatus(state="running", holder=str(holder), **fields)
     if error_log is not None:
         message = cache.value("error", folder, error_log, lambda: last_error_line(folder / "error.log"))
         return RunStatus(state="failed", message=message, **fields)

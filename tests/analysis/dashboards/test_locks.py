@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -10,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from analysis.dashboards.server.locks import is_locked
 from analysis.dashboards.server.progress import FolderWatcher
 from tests.analysis.dashboards.server_runs import write_comparison, write_unfinished_run
+from workbench.leases import GRACE_SECONDS, LeaseWatch, take_lease
+from workbench.locks import is_locked
 from workbench.run_folder import run_lock
 
 HOLD = """import sys
@@ -60,13 +62,25 @@ def test_a_run_is_running_as_long_as_its_lock_is_held_and_not_a_moment_longer(ho
     assert states(tmp_path) == ["interrupted"]
 
 
-def test_without_locks_the_last_row_tells(tmp_path, no_locks):
+def test_without_locks_signs_of_life_tell(tmp_path, no_locks, monkeypatch):
     folder = write_unfinished_run(tmp_path, write_comparison(tmp_path)[0], [0.3, 0.2])
+    watcher, seconds = FolderWatcher(tmp_path), [0.0]
+    monkeypatch.setattr(watcher, "_leases", LeaseWatch(lambda: seconds[0]))
+    monkeypatch.setattr("analysis.dashboards.server.progress.FRESH_SECONDS", -1.0)
+
+    def holders():
+        return [(status.state, status.holder) for status in watcher.current().runs if status.folder == folder]
+
     assert is_locked(folder / ".lock") is None
-    assert states(tmp_path) == ["running"]
-    for name in ("config.yaml", "metrics.csv"):
-        os.utime(folder / name, (1e9, 1e9))
-    assert states(tmp_path) == ["interrupted"]
+    assert holders() == [("interrupted", "")]
+    lease = take_lease(folder, LeaseWatch(), alone=False)
+    for _ in range(3):
+        assert holders() == [("running", f"process {os.getpid()} on {platform.node()}")]
+        lease.renew()
+        seconds[0] += GRACE_SECONDS
+    assert holders() == [("running", f"process {os.getpid()} on {platform.node()}")]
+    seconds[0] += GRACE_SECONDS
+    assert holders() == [("interrupted", "")]
 
 
 def test_a_lock_file_that_is_missing_is_not_created(tmp_path):

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,19 +42,6 @@ def test_every_state_is_told(tmp_path):
     assert fourth.seed == 1
     # 300 and 100 of 1,000 steps; a finished run, and all of the 500 that a diverged one no longer needs.
     assert FolderWatcher(tmp_path).current().share == pytest.approx((300 + 100 + 1000 + 500) / 4500)
-
-
-@pytest.mark.parametrize(("hours", "state"), [(0, "running"), (-1, "interrupted"), (1, "interrupted")])
-def test_a_run_whose_lock_cannot_be_asked_is_under_way_if_it_wrote_just_now(tmp_path, monkeypatch, hours, state):
-    """One hour ago is long ago; one hour ahead, as when the clock was set back, says as little."""
-    monkeypatch.setattr("analysis.dashboards.server.progress.is_locked", lambda path: None)
-    (first, *_) = write_comparison(tmp_path)
-    folder = write_unfinished_run(tmp_path, first, [0.3, 0.25])
-    moment = time.time() + 3600 * hours
-    for name in ("config.yaml", "metrics.csv"):
-        os.utime(folder / name, (moment, moment))
-    status = next(status for status in FolderWatcher(tmp_path).current().runs if status.folder == folder)
-    assert status.state == state
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """`workbench rm`: what it selects, what it leaves alone, and what is left of a run that it removes."""
 
+import os
+import platform
 import re
 import shutil
 import sys
@@ -124,7 +126,8 @@ def test_a_run_that_is_being_trained_is_left_alone(out, runs, capsys):
     captured = capsys.readouterr()
     assert f"{runs['interrupted']}  running" in captured.out
     assert captured.err == (
-        f"workbench: another process is at work on {runs['interrupted']}; wait until it has ended, or stop it\n"
+        f"workbench: another process is at work on {runs['interrupted']} (process {os.getpid()} on {platform.node()}); "
+        "wait until it has ended, or stop it\n"
     )
     assert removed(runs) == {"rnn 0", "diverged"}
 
