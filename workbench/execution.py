@@ -14,13 +14,15 @@ from workbench.custom_parts import user_errors
 from workbench.errors import UserError
 from workbench.given_classes import find_unpicklable
 from workbench.interrupts import stop_on_interrupt
+from workbench.leases import LEASE_FILE
 from workbench.logger_failures import FailureCount
 from workbench.logger_interface import LoggerSpec
 from workbench.memory_needs import check_memory
 from workbench.progress import RunProgress, run_label, run_summary
 from workbench.results import Run, read_run
-from workbench.run_folder import check_free, claim, run_folder
-from workbench.run_pool import RunEvent, RunPool, SameProcessPool
+from workbench.run_folder import claim, find_holder, run_folder
+from workbench.run_pool import RunPool, SameProcessPool
+from workbench.run_queue import RunEvent
 
 
 class RunMirror(Protocol):
@@ -79,6 +81,8 @@ def execute_runs(
 ) -> Execution:
     """Runs the experiments that have not been run yet.
 
+    Others may do the same in the same folder: runs that they are at work on are skipped, and waited for at the end.
+
     Args:
         experiments: what to run.
         out: the folder of results, which can be written.
@@ -105,10 +109,10 @@ def execute_runs(
         if (folder / "result.json").exists():
             claim(folder, experiment)
             runs[index] = read_run(folder)
+            if (folder / LEASE_FILE).exists():
+                # Perhaps left over by a process that was killed just after it had written the result.
+                find_holder(folder)
     pending = [index for index in range(len(experiments)) if index not in runs]
-    for index in pending:
-        # Before anything is started, so that this command takes no lock from one that is under way.
-        check_free(run_folder(out, experiments[index]))
     for experiment in {experiments[index].identity: experiments[index] for index in pending}.values():
         with user_errors(f"{experiment.architecture.name} on {experiment.task.name}"):
             check_memory(experiment, device)
@@ -147,6 +151,8 @@ def execute_runs(
             match event.kind:
                 case "step":
                     progress.on_step(position, event.step)
+                case "elsewhere":
+                    progress.on_elsewhere(position, event.step, event.text)
                 case "note":
                     if logger_failures.is_news(event.text):
                         progress.print_line(f"{labels[position]}: {event.text}")

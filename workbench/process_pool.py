@@ -85,6 +85,10 @@ class ProcessPool(ABC):
     def has_work(self) -> bool:
         """Returns whether another process would find something to do."""
 
+    def expects_work(self) -> bool:
+        """Returns whether there may be work later, though there is none now. By default there is not."""
+        return False
+
     @abstractmethod
     def on_message(self, worker: PoolWorker, message: Any) -> None:
         """Handles a message of a process."""
@@ -114,7 +118,9 @@ class ProcessPool(ABC):
                 while len(self.processes) < self.workers and not self.stopping and self.has_work():
                     self._start()
                 if not self.processes:
-                    return
+                    if self.stopping or not self.expects_work():
+                        return
+                    time.sleep(IDLE_SECONDS)
                 for worker in self._with_messages():
                     self._receive(worker)
                 self._kill_overdue()
@@ -168,6 +174,8 @@ class ProcessPool(ABC):
                 self.retire(worker)
 
     def _with_messages(self) -> list[PoolWorker]:
+        if not self.processes:
+            return []
         ready = wait([worker.connection for worker in self.processes], timeout=IDLE_SECONDS)
         return [worker for worker in self.processes if worker.connection in ready]
 

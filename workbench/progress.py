@@ -132,12 +132,37 @@ class RunProgress(ProgressBar):
         self.steps_done: dict[int, int] = {}
         """Steps of each run that has begun, by its index."""
         self.ended = 0
+        self.elsewhere: dict[int, str] = {}
+        """Runs that other processes are at work on, and which those are, by index."""
+        self._awaited: frozenset[int] = frozenset()
         self.tell_time = tell_time
         self._start: float | None = None
         self._timed_steps = 0
 
     def on_step(self, index: int, step: int, line: str = "") -> None:
         """Shows that a run has made so many steps."""
+        self.elsewhere.pop(index, None)
+        self._on_step(index, step, line)
+
+    def on_elsewhere(self, index: int, step: int, holder: str) -> None:
+        """Shows that another process is at work on a run; once it is all that is left, a line says so.
+
+        Args:
+            index: of the run.
+            step: how many steps it has made.
+            holder: the process.
+        """
+        self.elsewhere[index] = holder
+        self._on_step(index, max(step, self.steps_done.get(index, 0)), "")
+        waiting = frozenset(self.elsewhere)
+        if self.ended + len(waiting) == len(self.run_steps) and not waiting <= self._awaited:
+            self._awaited = waiting
+            names = [f"{self.labels[index]} ({self.elsewhere[index]})" for index in sorted(waiting)]
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            runs = "1 run" if len(names) == 1 else f"{len(names)} runs"
+            self.print_line(f"waiting for {runs} that others train: {', '.join(names[:3])}{more}")
+
+    def _on_step(self, index: int, step: int, line: str) -> None:
         # The first report may come from a run that resumes at a checkpoint: the steps before it took no time now.
         is_first = index not in self.steps_done
         new_steps = step - self.steps_done.get(index, 0)
@@ -154,8 +179,9 @@ class RunProgress(ProgressBar):
     def on_end(self, index: int, outcome: str) -> None:
         """Shows that a run has ended, whether it succeeded or not."""
         self.ended += 1
+        self.elsewhere.pop(index, None)
         line = f"[{self.ended}/{len(self.run_steps)}] {self.labels[index]}: {outcome}"
-        self.on_step(index, self.run_steps[index], line)
+        self._on_step(index, self.run_steps[index], line)
         left = len(self.run_steps) - self.ended
         if self.tell_time and self._bar is None and left and (seconds := self.seconds_left()) is not None:
             self.tell_time = False

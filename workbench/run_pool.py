@@ -1,44 +1,28 @@
 """Training runs side by side, in processes whose threads do not compete for cores."""
 
 import traceback
-from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Literal
+from time import sleep
 
 from workbench.config import Experiment
 from workbench.errors import UserError
 from workbench.files import describe_error, write_text
 from workbench.logger_interface import LoggerSpec
 from workbench.malloc import keep_memory
-from workbench.process_pool import PoolWorker, ProcessPool, WorkerConnection, end_with_parent
+from workbench.process_pool import IDLE_SECONDS, PoolWorker, ProcessPool, WorkerConnection, end_with_parent
 from workbench.run_folder import BusyError, run_folder
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunEvent:
-    """Something that happened to a run."""
-
-    kind: Literal["step", "note", "finished", "stopped", "busy", "refused", "failed"]
-    step: int = 0
-    text: str = ""
-
-
-MAX_BUSY = 6
-"""How often a run may be found locked by another process before it is refused; each try waits half a second."""
-
-Listener = Callable[[int, RunEvent], None]
-"""Receives the index of an experiment and what happened to its run."""
+from workbench.run_queue import Listener, RunEvent, RunQueue
 
 
 class RunPool(ProcessPool):
     """Runs experiments in `workers` processes of `threads` threads each.
 
     A process that dies (out of memory, killed) costs the experiment that it was running; the others go on. So does a
-    run that fails on a GPU, whose process is replaced.
+    run that fails on a GPU, whose process is replaced. Runs that others are at work on are skipped, and waited for at
+    the end.
 
     Args:
         out: the folder of results.
@@ -54,11 +38,12 @@ class RunPool(ProcessPool):
         self, *, out: Path, workers: int, device: str = "cpu", threads: int = 1, loggers: Sequence[LoggerSpec] = ()
     ) -> None:
         super().__init__(run_worker, out, device, threads, tuple(loggers), workers=workers, threads=threads)
-        self.device = device
+        self.out, self.device = out, device
         self._experiments: Sequence[Experiment] = ()
-        self._waiting: deque[int] = deque()
-        self._times_busy = Counter[int]()
         self._listen: Listener = lambda index, event: None
+        self._queue = RunQueue(out, (), self._listen)
+        self._resting: list[PoolWorker] = []
+        """Processes that have nothing to do as long as nothing becomes free."""
 
     def run(self, experiments: Sequence[Experiment], listen: Listener) -> None:
         """Runs them all, or, once stopped, as many as were finished by then.
@@ -68,32 +53,49 @@ class RunPool(ProcessPool):
             listen: called with each event of each run.
         """
         self._experiments, self._listen = experiments, listen
-        self._waiting = deque(range(len(experiments)))
+        self._queue = RunQueue(self.out, experiments, listen)
+        self._resting.clear()
         self.run_processes()
 
     def has_work(self) -> bool:
         """Returns whether an experiment waits for a process."""
-        return bool(self._waiting)
+        return self._queue.has_free and not self._resting
+
+    def expects_work(self) -> bool:
+        """Returns whether a run that others are at work on may come to be this pool's."""
+        return bool(self._queue.held)
 
     def on_start(self, worker: PoolWorker) -> None:
-        """Gives a process the next experiment, or lets it end if none is left."""
-        if not self._waiting or self.stopping:
+        """Gives a process the next experiment, or lets it end if none is left, or rest if others may leave one."""
+        index = None if self.stopping else self._queue.take()
+        worker.task = index
+        if index is not None:
+            worker.send(self._experiments[index])
+        elif self.stopping or not self._queue.held:
             self.dismiss(worker)
+        else:
+            self._resting.append(worker)
+
+    def on_idle(self) -> None:
+        """Looks what others have done, and gives what they have left to the processes that rest."""
+        if self.stopping:
             return
-        worker.task = self._waiting.popleft()
-        worker.send(self._experiments[worker.task])
+        self._queue.look()
+        if self._queue.has_free or not self._queue.held:
+            resting, self._resting = self._resting, []
+            for worker in resting:
+                self.on_start(worker)
 
     def on_message(self, worker: PoolWorker, message: RunEvent) -> None:
         """Passes an event on, and gives a process whose run has ended the next experiment."""
         index = worker.task
+        if message.kind == "busy" and not self.stopping:
+            # Another process was a moment earlier.
+            self._queue.put_back(index)
+            self.on_start(worker)
+            return
         if message.kind == "busy":
-            self._times_busy[index] += 1
-            if self._times_busy[index] < MAX_BUSY and not self.stopping:
-                # Perhaps only for the moment in which another command finds out that it has to stay away.
-                self._waiting.append(index)
-                self.on_start(worker)
-                return
-            message = RunEvent(kind="stopped" if self.stopping else "refused", text=message.text)
+            message = RunEvent(kind="stopped", text=message.text)
         # First, as a refusal stops the pool: the process must not lock another run before it learns of that.
         self._listen(index, message)
         if message.kind == "failed" and self.device == "cuda":
@@ -104,6 +106,8 @@ class RunPool(ProcessPool):
 
     def on_exit(self, worker: PoolWorker, reason: str) -> None:
         """Tells how the run of a process ended that died."""
+        if worker in self._resting:
+            self._resting.remove(worker)
         if worker.task is not None:
             event = RunEvent(kind="stopped") if self.stopping else RunEvent(kind="failed", text=reason)
             self._listen(worker.task, event)
@@ -134,13 +138,21 @@ class SameProcessPool:
 
         before = torch.get_num_threads()
         try:
-            for index, experiment in enumerate(experiments):
-                if self.stopping:
-                    listen(index, RunEvent(kind="stopped"))
+            queue = RunQueue(self.out, experiments, listen)
+            while not self.stopping and (queue.has_free or queue.held):
+                if (index := queue.take()) is None:
+                    sleep(IDLE_SECONDS)
+                    queue.look()
                     continue
                 send = partial(listen, index)
                 options = (self.out, self.device, self.threads, send)
-                send(run_one(experiment, *options, stop=lambda: self.stopping, loggers=self.loggers))
+                event = run_one(experiments[index], *options, stop=lambda: self.stopping, loggers=self.loggers)
+                if event.kind == "busy":
+                    queue.put_back(index)
+                else:
+                    send(event)
+            for index in queue.drain():
+                listen(index, RunEvent(kind="stopped"))
         finally:
             torch.set_num_threads(before)
 

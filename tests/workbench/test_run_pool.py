@@ -1,6 +1,7 @@
 """Training runs side by side in processes."""
 
 import os
+import platform
 import signal
 import sys
 import time
@@ -66,6 +67,7 @@ def test_a_process_that_dies_costs_its_own_experiment_alone(tmp_path, on_path):
         "dies",
         """
 import os
+import platform
 import signal
 from architectures.gru import GRU
 
@@ -210,24 +212,39 @@ def test_a_run_that_is_locked_for_a_moment_is_tried_again(tmp_path):
     assert not [event for _, event in events if event.kind in ("busy", "refused", "failed")]
 
 
-def test_a_run_that_stays_locked_is_refused_without_locking_another(tmp_path, monkeypatch):
-    monkeypatch.setattr("workbench.run_pool.MAX_BUSY", 1)
-    experiments = [small(seed=seed) for seed in range(2)]
+def test_a_run_that_another_process_trains_is_waited_for_at_the_end(tmp_path):
+    """Once that process is killed, the run is this pool's."""
+    experiments = [small(seed=seed) for seed in range(3)]
     folder = run_folder(tmp_path / "out", experiments[0])
-    with forked_command(hold_lock, folder, 30, folder=tmp_path) as holder:
+    with forked_command(hold_lock, folder, 60, folder=tmp_path) as holder:
         holder.wait_until((folder / "held").exists)
         with pytest.raises(BusyError):
             check_free(folder)
-        pool = RunPool(out=tmp_path / "out", workers=1)
+        ended: list[int] = []
 
         def react(index, event):
-            if event.kind == "refused":
-                pool.stop()
+            if event.kind == "finished":
+                ended.append(index)
+            if event.kind == "elsewhere" and len(ended) == 2:
+                assert event.text == f"process {holder.pid} on {platform.node()}"
+                holder.signal(signal.SIGKILL)
 
-        events = collect(pool, experiments, react)
-        holder.signal(signal.SIGKILL)
-    assert [(index, event.kind) for index, event in events] == [(0, "refused")]
-    assert not run_folder(tmp_path / "out", experiments[1]).exists()
+        events = collect(RunPool(out=tmp_path / "out", workers=2), experiments, react)
+    assert sorted(ended[:2]) == [1, 2]
+    assert ended[2:] == [0]
+    assert {index for index, event in events if event.kind == "elsewhere"} == {0}
+    assert {event.kind for _, event in events} <= {"elsewhere", "step", "finished"}
+
+
+def test_a_pool_that_only_waits_for_others_can_be_stopped(tmp_path):
+    experiments = [small()]
+    folder = run_folder(tmp_path / "out", experiments[0])
+    with forked_command(hold_lock, folder, 60, folder=tmp_path) as holder:
+        holder.wait_until((folder / "held").exists)
+        pool = RunPool(out=tmp_path / "out", workers=2)
+        events = collect(pool, experiments, lambda index, event: pool.stop())
+    assert [event.kind for _, event in events] == ["elsewhere"]
+    assert not pool.processes
 
 
 class Hasty(RunPool):

@@ -1,0 +1,138 @@
+"""The runs that a command has yet to see finished: the free ones, and those that other processes are at work on."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from workbench.config import Experiment
+from workbench.errors import UserError
+from workbench.leases import LEASE_FILE, read_holder
+from workbench.locks import is_locked
+from workbench.run_folder import LOCK_FILE, claim, find_holder, run_folder
+
+LOOK_SECONDS = 1.0
+"""Seconds between two looks at the runs that other processes are at work on."""
+LOOK_SHARE = 0.05
+"""Largest share of the time that is spent on these looks, however many runs there are and however slow the disk is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEvent:
+    """Something that happened to a run."""
+
+    kind: Literal["step", "note", "elsewhere", "finished", "stopped", "busy", "refused", "failed"]
+    """`elsewhere`: another process is at work on it, and as far as `step` says."""
+    step: int = 0
+    text: str = ""
+
+
+Listener = Callable[[int, RunEvent], None]
+"""Receives the index of an experiment and what happened to its run."""
+
+
+class RunQueue:
+    """Runs to be trained, of which other processes, on this machine or on others, may take some.
+
+    Args:
+        out: the folder of results.
+        experiments: what to run.
+        listen: called with what others have done to a run: its steps, its end, its failure.
+    """
+
+    def __init__(self, out: Path, experiments: Sequence[Experiment], listen: Listener) -> None:
+        self._experiments, self._listen = experiments, listen
+        self._folders = [run_folder(out, experiment) for experiment in experiments]
+        self._free = deque(range(len(experiments)))
+        self._held: dict[int, tuple[int, int] | None] = {}
+        """Runs that others are at work on, each with the stamp that its `error.log` had before."""
+        self._look_at = 0.0
+
+    @property
+    def has_free(self) -> bool:
+        """True if there is a run that nobody was seen at work on."""
+        return bool(self._free)
+
+    @property
+    def held(self) -> list[int]:
+        """Indices of the runs that others are at work on."""
+        return sorted(self._held)
+
+    def take(self) -> int | None:
+        """Returns the index of the next free run; `None` if there is none now."""
+        while self._free:
+            index = self._free.popleft()
+            if self._is_over(index):
+                continue
+            folder = self._folders[index]
+            # Two looks that write nothing, of which the second sees what is on other machines.
+            if not is_locked(folder / LOCK_FILE) and (
+                read_holder(folder / LEASE_FILE) is None or find_holder(folder) is None
+            ):
+                return index
+            self.put_back(index)
+        return None
+
+    def put_back(self, index: int) -> None:
+        """Notes that another process is at work on a run after all."""
+        self._held[index] = error_stamp(self._folders[index])
+
+    def look(self) -> None:
+        """Looks, once a second at most, what has become of the runs that others are at work on."""
+        start = time.monotonic()
+        if start < self._look_at:
+            return
+        freed = []
+        for index, stamp in list(self._held.items()):
+            folder = self._folders[index]
+            holder = None if self._is_over(index) else find_holder(folder)
+            if index not in self._held:
+                continue
+            if holder is not None:
+                self._listen(index, RunEvent(kind="elsewhere", step=holder.step, text=str(holder)))
+                continue
+            # It may have ended between the two looks.
+            if self._is_over(index):
+                continue
+            del self._held[index]
+            if error_stamp(folder) not in (None, stamp):
+                text = f"it failed in another process (see {folder / 'error.log'})"
+                self._listen(index, RunEvent(kind="failed", text=text))
+                continue
+            freed.append(index)
+        # They were begun first.
+        self._free.extendleft(reversed(freed))
+        end = time.monotonic()
+        self._look_at = end + max(LOOK_SECONDS, (end - start) / LOOK_SHARE)
+
+    def drain(self) -> list[int]:
+        """Returns the indices of all runs that are left, and forgets them."""
+        left = sorted([*self._free, *self._held])
+        self._free.clear()
+        self._held.clear()
+        return left
+
+    def _is_over(self, index: int) -> bool:
+        """Returns whether a run was finished by somebody else, and tells of it."""
+        folder = self._folders[index]
+        if not (folder / "result.json").exists():
+            return False
+        self._held.pop(index, None)
+        try:
+            claim(folder, self._experiments[index])
+        except UserError as error:
+            self._listen(index, RunEvent(kind="refused", text=str(error)))
+        else:
+            self._listen(index, RunEvent(kind="finished"))
+        return True
+
+
+def error_stamp(folder: Path) -> tuple[int, int] | None:
+    """Returns what tells one `error.log` of a run from the next; `None` if there is none."""
+    try:
+        status = (folder / "error.log").stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino
