@@ -9,10 +9,12 @@ import yaml
 
 from workbench.comparison import Comparison
 from workbench.errors import UserError
-from workbench.files import read_yaml, write_yaml
+from workbench.files import create_whole, read_yaml, write_yaml
+from workbench.locks import file_lock
 from workbench.tasks.file_names import with_absolute_paths
 
 COMPARISON_FILE = "comparison.yaml"
+LOCK_FILE = ".comparison.lock"
 EARLIER_FILE = re.compile(r"comparison-(\d+)\.yaml")
 
 
@@ -20,14 +22,25 @@ def write_comparison(out: Path, comparison: Comparison) -> None:
     """Writes a comparison to `out/comparison.yaml`.
 
     If another comparison is there, it becomes `comparison-1.yaml`, or has the next number that is free. One that
-    differs only in the number of its seeds is replaced.
+    differs only in the number of its seeds is replaced. Several processes may do so at the same time.
     """
     path, values = out / COMPARISON_FILE, with_absolute_paths(comparison.to_dict())
-    if path.exists() and (previous := read_comparison_key(path)) != comparison_key(values):
+    with file_lock(out / LOCK_FILE):
+        if path.exists() and read_comparison_key(path) != comparison_key(values):
+            keep_earlier(out, path)
+        write_yaml(path, values)
+
+
+def keep_earlier(out: Path, path: Path) -> None:
+    """Copies a comparison to the next number that is free, unless it is kept already."""
+    content, key = path.read_bytes(), read_comparison_key(path)
+    while True:
         earlier = {int(match[1]): file for file in out.iterdir() if (match := EARLIER_FILE.fullmatch(file.name))}
-        if previous is None or previous not in map(read_comparison_key, earlier.values()):
-            path.rename(out / f"comparison-{max(earlier, default=0) + 1}.yaml")
-    write_yaml(path, values)
+        if key is not None and key in map(read_comparison_key, earlier.values()):
+            return
+        # Where locks are not shared, another machine may take the same number.
+        if create_whole(out / f"comparison-{max(earlier, default=0) + 1}.yaml", content):
+            return
 
 
 def read_comparison_key(path: Path) -> str | None:

@@ -85,13 +85,16 @@ def is_current(out: Path, item: MirrorItem, destination: Destination) -> bool:
 
 
 def write_record(out: Path, item: MirrorItem, destination: Destination) -> SyncState:
-    """Writes a record and its sync state, and removes the record that it replaces."""
+    """Writes a record that is not current and its sync state, and removes the record that it replaces."""
     from analysis.dashboards.mirror.offline_run import write_offline_run
 
     # Computed first: a file that changes during the writing then differs from this hash, and is written again.
     content = item.record.content
     with records_lock(out):
         before = read_state(item.state_path)
+        if before is not None and is_current(out, item, destination):
+            # Another process that has seen the same run finish was a moment earlier.
+            return before
         folder = write_offline_run(item.record, out, destination)
         state = SyncState(
             id=item.record.id,
