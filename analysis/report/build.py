@@ -29,6 +29,7 @@ from analysis.report.tuning import chapter as tuning
 from analysis.report.tuning.fairness import check_tuning_fairness
 from analysis.report.tuning.tables import trials_table
 from analysis.report.tuning.tuned_tasks import tuned_tasks
+from analysis.report.turns import has_all_runs, report_turn
 from analysis.run_tables import comparison_table, curves_table
 from analysis.variant_names import task_title
 from workbench import study_files
@@ -43,7 +44,7 @@ LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib", "seaborn")
 """Libraries whose versions the report states."""
 
 
-def write_report(out: Path) -> Path:
+def write_report(out: Path, *, shared: bool = False) -> Path:
     """Writes `report.html`, `comparison.csv`, `curves.csv`, `figures/` and `tables/` into a comparison's folder.
 
     `analysis.csv` is written if some runs were probed, and `tuning.csv` if architectures were tuned. The same runs
@@ -51,6 +52,7 @@ def write_report(out: Path) -> Path:
 
     Args:
         out: folder with finished runs or studies.
+        shared: whether the report of another process will do that was written meanwhile, of the same runs.
 
     Returns:
         The path of `report.html`.
@@ -58,6 +60,20 @@ def write_report(out: Path) -> Path:
     Raises:
         UserError: if the folder has neither finished runs nor studies, or one that cannot be read.
     """
+    if not out.is_dir():
+        raise no_runs_error(out)
+    with report_turn(out) as waited:
+        if not (shared and waited and has_all_runs(out)):
+            _write_report(out)
+    return out / "report.html"
+
+
+def no_runs_error(out: Path) -> UserError:
+    """Returns the error of a folder of which there is nothing to report."""
+    return UserError(f"there are no finished runs in {out}; a comparison keeps them in {out / 'runs'}")
+
+
+def _write_report(out: Path) -> None:
     runs, studies = list(finished_runs(out)), study_files.read_studies(out)
     if not runs and not studies:
         if trials := count_trials(out):
@@ -65,7 +81,7 @@ def write_report(out: Path) -> Path:
                 f"the {pluralize(trials, 'finished run')} in {out} only served to choose learning rates; the same "
                 "command goes on, and trains the seeds that a report is about"
             )
-        raise UserError(f"there are no finished runs in {out}; a comparison keeps them in {out / 'runs'}")
+        raise no_runs_error(out)
     sections, records = build_sections(runs, studies), aggregate.load_probe_records(runs)
     results = aggregate.by_probe(sections, records)
     # What was logged is read once for all that shows it.
@@ -111,9 +127,7 @@ def write_report(out: Path) -> Path:
         figure_files=figure_files,
         table_files=[f"{name}.tex" for name in table_names(chapters)],
     )
-    path = out / "report.html"
-    write_text(path, render_page(page))
-    return path
+    write_text(out / "report.html", render_page(page))
 
 
 def table_names(chapters: Sequence[Chapter]) -> list[str]:

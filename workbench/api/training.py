@@ -228,7 +228,7 @@ def train_all(
     if done.runs and with_report:
         from analysis.report.build import write_report
 
-        path = write_report(place.folder)
+        path = write_report(place.folder, shared=True)
         if progress:
             say(f"report: {path}")
     if done.stopped:

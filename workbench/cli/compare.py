@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
     if finished:
         from analysis.report.build import write_report
 
-        print(write_report(out))
+        print(write_report(out, shared=True))
         if status != INTERRUPTED:
             publish(options)
     return status

@@ -99,7 +99,7 @@ def main(arguments: list[str]) -> int:
     if status != INTERRUPTED and any(part.runs for part in progress):
         from analysis.report.build import write_report
 
-        print(write_report(run_options.folder))
+        print(write_report(run_options.folder, shared=True))
     return status
 
 
