@@ -1,7 +1,10 @@
 """Earlier comparisons in a folder of results: kept as numbered files."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import yaml
 
+from workbench import comparison_file, files
 from workbench.comparison import Comparison
 from workbench.comparison_file import write_comparison
 from workbench.files import read_yaml
@@ -47,3 +50,32 @@ def test_a_file_of_the_user_stays(tmp_path):
     assert (tmp_path / "comparison-8.yaml").read_text() == "tasks: [half a fi"
     assert (tmp_path / "comparison-7.yaml").read_text() == "mine: true"
     assert yaml.safe_load((tmp_path / "comparison.yaml").read_text()) == comparison().to_dict()
+
+
+def test_of_several_commands_at_a_time_no_comparison_is_lost(tmp_path):
+    comparisons = [comparison(architecture={"gru": {"hidden_size": size}}) for size in range(1, 9)]
+    with ThreadPoolExecutor(len(comparisons)) as threads:
+        list(threads.map(lambda each: write_comparison(tmp_path, each), comparisons * 2))
+    found = read_files(tmp_path)
+    sizes = sorted(values["architecture"]["gru"]["hidden_size"] for values in found.values())
+    assert sorted({*sizes}) == list(range(1, 9))
+    # The last one may have a number, too, from a time when it was not the last.
+    assert len(found) in (8, 9)
+
+
+def test_the_number_that_another_machine_takes_is_not_taken_again(tmp_path, monkeypatch):
+    """Where locks are not shared, both may find it free."""
+    first = comparison()
+    write_comparison(tmp_path, first)
+    create_whole = files.create_whole
+
+    def create_late(path, content):
+        if path.name == "comparison-1.yaml" and not path.exists():
+            path.write_text("mine: true")
+        return create_whole(path, content)
+
+    monkeypatch.setattr(comparison_file, "create_whole", create_late)
+    write_comparison(tmp_path, comparison("copy"))
+    found = read_files(tmp_path)
+    assert found["comparison-1.yaml"] == {"mine": True}
+    assert found["comparison-2.yaml"] == first.to_dict()

@@ -64,6 +64,24 @@ def test_a_run_is_mirrored_once_and_each_into_a_record_of_its_own(tmp_path):
     }
 
 
+def test_a_run_that_two_processes_see_finish_has_one_record(tmp_path, monkeypatch):
+    finished = finish(small(steps=4), tmp_path)
+    written: list[str] = []
+
+    def write_offline_run(record, out, destination):
+        folder = out / "wandb" / f"offline-run-{len(written)}"
+        folder.mkdir()
+        (folder / "run-1.wandb").touch()
+        written.append(record.id)
+        return folder.relative_to(out)
+
+    monkeypatch.setattr(offline_run, "write_offline_run", write_offline_run)
+    # Both have found that there is none yet.
+    states = [write_record(tmp_path, run_item(finished), DESTINATION) for _ in range(2)]
+    assert len(written) == 1
+    assert states[0] == states[1]
+
+
 @needs_wandb
 def test_a_record_is_replaced_under_the_same_id_once_probes_have_found_something(tmp_path):
     finished = finish(small(steps=4), tmp_path)

@@ -11,6 +11,7 @@ from analysis.dashboards.server.wsgi import same_origin_only, with_default_heade
 from tests.analysis.dashboards.server_runs import request, write_comparison, write_unfinished_run
 from tests.analysis.report_runs import experiment, write_run
 from workbench.errors import UserError
+from workbench.run_folder import run_lock
 
 EVIL = "<script>alert(1)</script>"
 
@@ -233,6 +234,17 @@ def test_a_part_is_sent_again_only_when_it_is_new(out):
     assert f'data-version="{answer.headers["ETag"]}"'.replace('"', "&#34;") in request(app, "/").text.replace(
         '"', "&#34;"
     )
+
+
+def test_who_is_at_work_on_a_run_is_told(out):
+    """As text: another folder's file may say that a machine is called anything."""
+    folder = write_unfinished_run(out, experiment("gru"), [0.3])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("platform.node", lambda: "<b>node7")
+        with run_lock(folder):
+            text = request(ResultsApp(out, watch=True), "/progress/runs").text
+    assert f'running<span class="holder">process {os.getpid()} on &lt;b&gt;node7</span>' in text
+    assert 'class="holder"' not in request(ResultsApp(out, watch=True), "/progress/runs").text
 
 
 def test_names_and_errors_are_text(out):

@@ -1,0 +1,110 @@
+"""The queue of a command's runs, while others take some of them, finish them, or fail with them."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.workbench.experiments import finish, small
+from workbench import run_queue
+from workbench.config import Experiment
+from workbench.files import write_yaml
+from workbench.run_folder import run_folder, run_lock
+from workbench.run_queue import RunEvent, RunQueue
+
+Events = list[tuple[int, str, str]]
+
+
+@pytest.fixture(autouse=True)
+def look_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets every look be one."""
+    monkeypatch.setattr(run_queue, "LOOK_SECONDS", -1.0)
+    monkeypatch.setattr(run_queue, "LOOK_SHARE", 1e9)
+
+
+def start(out: Path, experiments: list[Experiment]) -> tuple[RunQueue, Events]:
+    events: Events = []
+
+    def listen(index: int, event: RunEvent) -> None:
+        events.append((index, event.kind, event.text))
+
+    return RunQueue(out, experiments, listen), events
+
+
+def test_runs_that_others_hold_are_skipped_and_come_first_once_they_are_free(tmp_path: Path) -> None:
+    experiments = [small(seed=seed) for seed in range(4)]
+    queue, events = start(tmp_path, experiments)
+    with ExitStack() as held:
+        for index in (0, 2):
+            held.enter_context(run_lock(run_folder(tmp_path, experiments[index])))
+        assert queue.take() == 1
+        # Now 2 is found to be held, too.
+        assert queue.take() == 3
+        assert queue.take() is None
+        assert (queue.has_free, queue.held) == (False, [0, 2])
+        queue.look()
+        assert [(index, kind) for index, kind, _ in events] == [(0, "elsewhere"), (2, "elsewhere")]
+    queue.look()
+    assert (queue.has_free, queue.held) == (True, [])
+    queue.put_back(1)
+    assert [queue.take(), queue.take(), queue.take()] == [0, 2, None]
+    assert queue.drain() == [1]
+    assert (queue.has_free, queue.held) == (False, [])
+
+
+def test_runs_that_others_have_finished_are_told_whenever_that_was(tmp_path: Path) -> None:
+    experiments = [small(seed=seed, steps=2) for seed in range(3)]
+    queue, events = start(tmp_path, experiments)
+    queue.put_back(queue.take() or 0)
+    for experiment in experiments[:2]:
+        finish(experiment, tmp_path)
+    queue.look()
+    assert queue.take() == 2
+    assert [(index, kind) for index, kind, _ in events] == [(0, "finished"), (1, "finished")]
+    assert (queue.take(), queue.held) == (None, [])
+
+
+@pytest.mark.parametrize("failed_before", [False, True])
+@pytest.mark.parametrize("fails_now", [False, True])
+def test_a_run_that_fails_in_another_process_has_failed_here_too(
+    failed_before: bool, fails_now: bool, tmp_path: Path
+) -> None:
+    """One that was only interrupted there is this command's, whatever an earlier command has left."""
+    experiment = small()
+    folder = run_folder(tmp_path, experiment)
+    queue, events = start(tmp_path, [experiment])
+    log = folder / "error.log"
+    folder.mkdir(parents=True)
+    if failed_before:
+        log.write_text("what an earlier command came to")
+    with run_lock(folder):
+        assert queue.take() is None
+        if fails_now:
+            log.unlink(missing_ok=True)
+            log.with_suffix(".new").write_text("ValueError: no")
+            log.with_suffix(".new").rename(log)
+    queue.look()
+    assert events == ([(0, "failed", f"it failed in another process (see {log})")] if fails_now else [])
+    assert queue.take() == (None if fails_now else 0)
+
+
+def test_a_finished_run_of_another_configuration_is_refused(tmp_path: Path) -> None:
+    experiment = small(steps=2)
+    queue, events = start(tmp_path, [experiment])
+    finish(experiment, tmp_path)
+    write_yaml(run_folder(tmp_path, experiment) / "config.yaml", small(steps=3).to_config())
+    assert queue.take() is None
+    ((index, kind, text),) = events
+    assert (index, kind) == (0, "refused")
+    assert "config.yaml was changed" in text
+
+
+def test_looks_take_a_small_share_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiments = [small()]
+    queue, events = start(tmp_path, experiments)
+    monkeypatch.setattr(run_queue, "LOOK_SECONDS", 100.0)
+    with run_lock(run_folder(tmp_path, experiments[0])):
+        assert queue.take() is None
+        for _ in range(3):
+            queue.look()
+    assert len(events) == 1
