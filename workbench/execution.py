@@ -14,6 +14,7 @@ from workbench.custom_parts import user_errors
 from workbench.errors import UserError
 from workbench.given_classes import find_unpicklable
 from workbench.interrupts import stop_on_interrupt
+from workbench.launchers.remote_pool import RemotePool
 from workbench.leases import LEASE_FILE
 from workbench.logger_failures import FailureCount
 from workbench.logger_interface import LoggerSpec
@@ -78,6 +79,7 @@ def execute_runs(
     plan: str | None = None,
     quiet: bool = False,
     loggers: Callable[[], Sequence[LoggerSpec]] = tuple,
+    remote: RemotePool | None = None,
 ) -> Execution:
     """Runs the experiments that have not been run yet.
 
@@ -99,6 +101,7 @@ def execute_runs(
             and how many run at a time, and once the first has ended, how long the others will take.
         quiet: whether no progress is shown.
         loggers: returns what each run is logged to; called if there is one to train, as it may ask a server.
+        remote: has others train the runs, with devices, processes and loggers of their own.
 
     Raises:
         UserError: if one of them is refused. Nothing more is started then; what was under way can be resumed.
@@ -113,25 +116,30 @@ def execute_runs(
                 # Perhaps left over by a process that was killed just after it had written the result.
                 find_holder(folder)
     pending = [index for index in range(len(experiments)) if index not in runs]
-    for experiment in {experiments[index].identity: experiments[index] for index in pending}.values():
+    for experiment in {experiments[index].identity: experiments[index] for index in pending if not remote}.values():
         with user_errors(f"{experiment.architecture.name} on {experiment.task.name}"):
             check_memory(experiment, device)
-    specs = loggers() if pending else ()
+    specs = loggers() if pending and remote is None else ()
     on_start()
-    if (unpicklable := find_unpicklable()) is not None and pending:
+    if (unpicklable := find_unpicklable()) is not None and pending and remote is None:
         warn(f"{unpicklable}; so the runs are trained one after another in this process")
         workers = 1
     reading = f"{len(runs)} of {len(experiments)} runs are finished already and are read" if runs else ""
     if plan is not None:
-        training = f"{min(workers, len(pending))} at a time on {device}" if pending else ""
+        training = f"{min(workers, len(pending))} at a time on {device}" if pending and remote is None else ""
         say("; ".join(filter(None, (plan, reading or "none is finished yet", training))))
     elif reading:
         say(reading)
-    if device == "cpu" and any(load_encoder_class(experiments[index].architecture.name).compiled for index in pending):
-        build_native_kernels(warn)
-    pool: RunPool | SameProcessPool = RunPool(out=out, workers=workers, device=device, threads=threads, loggers=specs)
-    if unpicklable is not None:
+    pool: RunPool | SameProcessPool | RemotePool
+    if remote is not None:
+        pool = remote
+    elif unpicklable is None:
+        pool = RunPool(out=out, workers=workers, device=device, threads=threads, loggers=specs)
+    else:
         pool = SameProcessPool(out=out, device=device, threads=threads, loggers=specs)
+    names = {experiments[index].architecture.name for index in pending}
+    if device == "cpu" and remote is None and any(load_encoder_class(name).compiled for name in names):
+        build_native_kernels(warn)
     refusals: list[str] = []
     failures: list[str] = []
     logger_failures = FailureCount()

@@ -9,9 +9,9 @@ from typing import Literal
 
 from workbench.config import Experiment
 from workbench.errors import UserError
-from workbench.leases import LEASE_FILE, read_holder
+from workbench.leases import LEASE_FILE, LeaseWatch, read_holder
 from workbench.locks import is_locked
-from workbench.run_folder import LOCK_FILE, claim, find_holder, run_folder
+from workbench.run_folder import LOCK_FILE, claim, find_holder, run_folder, see_holder
 
 LOOK_SECONDS = 1.0
 """Seconds between two looks at the runs that other processes are at work on."""
@@ -49,6 +49,7 @@ class RunQueue:
         self._held: dict[int, tuple[int, int] | None] = {}
         """Runs that others are at work on, each with the stamp that its `error.log` had before."""
         self._look_at = 0.0
+        self._watch = LeaseWatch()
 
     @property
     def has_free(self) -> bool:
@@ -79,29 +80,40 @@ class RunQueue:
         """Notes that another process is at work on a run after all."""
         self._held[index] = error_stamp(self._folders[index])
 
-    def look(self) -> None:
-        """Looks, once a second at most, what has become of the runs that others are at work on."""
+    def look(self, *, taking: bool = True, at_once: bool = False) -> None:
+        """Looks, once a second at most, what has become of the runs that others are at work on.
+
+        Args:
+            taking: whether runs that have become free are to be had by `take`. If not, all runs are left to others, and
+                nothing is written.
+            at_once: whether to look even if the last look was a moment ago.
+        """
         start = time.monotonic()
-        if start < self._look_at:
+        if start < self._look_at and not at_once:
             return
+        if not taking:
+            while self._free:
+                self.put_back(self._free.popleft())
         freed = []
         for index, stamp in list(self._held.items()):
             folder = self._folders[index]
-            holder = None if self._is_over(index) else find_holder(folder)
-            if index not in self._held:
+            if self._is_over(index):
                 continue
+            holder = find_holder(folder) if taking else see_holder(folder, self._watch)
             if holder is not None:
                 self._listen(index, RunEvent(kind="elsewhere", step=holder.step, text=str(holder)))
                 continue
             # It may have ended between the two looks.
             if self._is_over(index):
                 continue
-            del self._held[index]
-            if error_stamp(folder) not in (None, stamp):
+            failed = error_stamp(folder) not in (None, stamp)
+            if failed or taking:
+                del self._held[index]
+            if failed:
                 text = f"it failed in another process (see {folder / 'error.log'})"
                 self._listen(index, RunEvent(kind="failed", text=text))
-                continue
-            freed.append(index)
+            elif taking:
+                freed.append(index)
         # They were begun first.
         self._free.extendleft(reversed(freed))
         end = time.monotonic()

@@ -6,6 +6,7 @@ from workbench.cli.config_files import dropped_names, merge_options
 from workbench.cli.data_lines import tell_about_data
 from workbench.cli.execution import INTERRUPTED, execute
 from workbench.cli.habits import check_task_names
+from workbench.cli.launching import LaunchOptions, print_batch_file, remote_pool
 from workbench.cli.options import RunOptions, check_required, take_options
 from workbench.cli.output import warn
 from workbench.cli.parser import Parser, parse_arguments
@@ -36,7 +37,7 @@ def main(arguments: list[str]) -> int:
     values, named_options = parse_arguments(build_parser(), arguments)
     check_required(values, "tasks", "architectures", "out")
     check_task_names(values["tasks"], "--tasks")
-    options = take_options(RunOptions, values)
+    options, launch = take_options(RunOptions, values), take_options(LaunchOptions, values)
     dropped = {kind: dropped_names(kind, values) for kind in PART_KINDS}
     del values["config"]
     for kind in PART_KINDS:
@@ -48,9 +49,15 @@ def main(arguments: list[str]) -> int:
     for line in dict.fromkeys(line for experiment in experiments for line in find_warnings(experiment)):
         warn(f"warning: {line}")
     tell_about_data(experiments, options.folder)
-    out = options.folder
+    out, array = options.folder, launch.array("compare", arguments, options)
+    if launch.launcher == "print":
+        return print_batch_file(array)
     finished, status = execute(
-        experiments, options, on_start=lambda: write_comparison(out, comparison), plan=describe_plan(comparison)
+        experiments,
+        options,
+        on_start=lambda: write_comparison(out, comparison),
+        plan=describe_plan(comparison),
+        remote=remote_pool(launch, array, out),
     )
     if finished:
         from analysis.report.build import write_report
@@ -70,6 +77,7 @@ def build_parser() -> Parser:
     parser.add_fields(Optimization, "how it is trained")
     parser.add_fields(Numerics, "how it is computed")
     parser.add_fields(RunOptions, "where")
+    parser.add_fields(LaunchOptions, "by which processes")
     for kind in PART_KINDS:
         parser.add_argument(f"--{kind}", type=dict, default={}, help=SUPPRESS)
     parser.add_data_dir()

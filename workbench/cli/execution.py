@@ -13,6 +13,7 @@ from workbench.logger_interface import LoggerSpec
 from workbench.run_folder import check_writable
 
 if TYPE_CHECKING:
+    from workbench.launchers.remote_pool import RemotePool
     from workbench.results import Run
 
 __all__ = ["INTERRUPTED", "OUT_OF_TIME", "StopReason", "StoppablePool", "execute", "stop_on_interrupt"]
@@ -31,6 +32,7 @@ def execute(
     deadline: float | None = None,
     plan: str | None = None,
     loggers: Sequence[LoggerSpec] | None = None,
+    remote: "RemotePool | None" = None,
 ) -> "tuple[list[Run], int]":
     """Runs the experiments that have not been run yet, as `execute_runs` does.
 
@@ -42,6 +44,7 @@ def execute(
         deadline: when to save what is under way and end, by `time.monotonic`; by default when all is done.
         plan: what the experiments are, in words, to be printed before anything is trained.
         loggers: of the runs; by default those that the options name.
+        remote: has others train the runs.
 
     Returns:
         All runs that are finished, in the order of the experiments; and the exit status: 0 if all are finished, 1 if
@@ -53,7 +56,8 @@ def execute(
     # Not before there is something to run: it takes seconds to import, and a mistake is answered at once.
     from workbench.execution import execute_runs
 
-    device = resolve_device(options.device)
+    # The jobs find out for themselves what there is where they run.
+    device = "cpu" if remote is not None else resolve_device(options.device)
     done = execute_runs(
         experiments,
         out=check_writable(options.folder),
@@ -68,6 +72,7 @@ def execute(
         deadline=deadline,
         plan=plan,
         loggers=lambda: options.loggers(warn) if loggers is None else loggers,
+        remote=remote,
     )
     if done.stopped:
         warn(f"{done.describe_stop()}; run the same command again to resume")

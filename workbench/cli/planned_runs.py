@@ -13,6 +13,7 @@ from workbench.run_folder import BusyError, run_folder, run_lock
 if TYPE_CHECKING:
     from analysis.papers.preset import PlannedRun, Preset
     from analysis.papers.rates import PresetProgress
+    from workbench.launchers.remote_pool import RemotePool
 
 
 def train_planned(
@@ -20,8 +21,16 @@ def train_planned(
     plans: Sequence[Sequence["PlannedRun"]],
     options: RunOptions,
     deadline: float | None,
+    remote: "RemotePool | None" = None,
 ) -> tuple[list["PresetProgress"], int]:
     """Trains what presets lack: first the trials of learning rates, then all runs with the rates that they choose.
+
+    Args:
+        presets: the presets.
+        plans: the runs of each.
+        options: where to train.
+        deadline: when to save what is under way and end, by `time.monotonic`.
+        remote: has others train the runs.
 
     Returns:
         How far each preset is then, and the exit status.
@@ -33,12 +42,12 @@ def train_planned(
 
     status, trials = 0, [trial.experiment for plan in plans for trial in plan_trials(plan)]
     if trials:
-        _, status = execute(trials, options, deadline=deadline)
+        _, status = execute(trials, options, deadline=deadline, remote=remote)
         split_checkpoints(options.folder, trials)
     experiments = [experiment for part in load() for experiment in part.decided]
     # A trial that failed keeps its own row waiting, and no other.
     if status in (0, 1) and experiments:
-        _, table_status = execute(experiments, options, deadline=deadline)
+        _, table_status = execute(experiments, options, deadline=deadline, remote=remote)
         status = max(status, table_status)
     split_checkpoints(options.folder, experiments)
     return load(), status

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from workbench.cli.options import Device, RunOptions, parse_duration
+from workbench.cli.launching import LaunchOptions, print_batch_file, remote_pool
+from workbench.cli.options import Device, RunOptions, parse_duration, take_options
 from workbench.cli.output import warn
 from workbench.cli.parser import Parser, parse_arguments
 from workbench.cli.planned_runs import train_planned
@@ -71,6 +72,7 @@ def main(arguments: list[str]) -> int:
     start = time.monotonic()
     values, _ = parse_arguments(build_parser(), arguments)
     name, list_presets, only_claims = values.pop("preset"), values.pop("list"), values.pop("claims")
+    launch = take_options(LaunchOptions, values)
     options = ReproduceOptions(**values)
     deadline = None if options.time_limit is None else start + parse_duration(options.time_limit, "--time-limit")
     if options.seeds is not None:
@@ -114,7 +116,10 @@ def main(arguments: list[str]) -> int:
     planned = [run.experiment for plan in plans for run in plan]
     for line in dict.fromkeys(line for experiment in planned for line in find_warnings(experiment)):
         warn(f"warning: {line}")
-    progress, status = train_planned(parts, plans, run_options, deadline)
+    array = launch.array("reproduce", arguments, run_options)
+    if launch.launcher == "print":
+        return print_batch_file(array)
+    progress, status = train_planned(parts, plans, run_options, deadline, remote_pool(launch, array, out))
     whole = merge_status(part.status for part in progress)
     finished = len(whole.runs)
     on_page = index.find_more_complete(pages, page_name, finished) if not whole.complete else None
@@ -142,5 +147,6 @@ def build_parser() -> Parser:
         "--claims", action="store_true", help="write claims.md alone, from the pages in PAGES or OUT/results, and end"
     )
     parser.add_fields(ReproduceOptions, "how")
+    parser.add_fields(LaunchOptions, "by which processes")
     parser.add_data_dir()
     return parser

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from workbench.cli.execution import INTERRUPTED
-from workbench.cli.options import Device, RunOptions, parse_duration
+from workbench.cli.launching import LaunchOptions, print_batch_file, remote_pool
+from workbench.cli.options import Device, RunOptions, parse_duration, take_options
 from workbench.cli.output import warn
 from workbench.cli.parser import Parser, parse_arguments
 from workbench.cli.planned_runs import train_planned
@@ -64,6 +65,7 @@ def main(arguments: list[str]) -> int:
     start = time.monotonic()
     values, _ = parse_arguments(build_parser(), arguments)
     names, list_suites = values.pop("suites"), values.pop("list")
+    launch = take_options(LaunchOptions, values)
     options = SuiteOptions(**values)
     deadline = None if options.time_limit is None else start + parse_duration(options.time_limit, "--time-limit")
     if options.seeds is not None:
@@ -90,12 +92,17 @@ def main(arguments: list[str]) -> int:
     run_options = RunOptions(
         out=options.out, device=options.device, workers=options.workers, threads=options.threads, wandb="off"
     )
+    array = launch.array("suite", arguments, run_options)
+    if launch.launcher == "print":
+        return print_batch_file(array)
     presets = [preset for suite in suites for preset in suite.presets]
     plans = [plan for suite in suites for plan in suite.plans(options.budget, options.seeds)]
     planned = [run.experiment for plan in plans for run in plan]
     for line in dict.fromkeys(line for experiment in planned for line in find_warnings(experiment)):
         warn(f"warning: {line}")
-    progress, status = train_planned(presets, plans, run_options, deadline)
+    progress, status = train_planned(
+        presets, plans, run_options, deadline, remote_pool(launch, array, run_options.folder)
+    )
     if status != INTERRUPTED and any(part.runs for part in progress):
         from analysis.report.build import write_report
 
@@ -116,5 +123,6 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--list", action="store_true", help="show every suite with its tasks, and end")
     parser.add_fields(SuiteOptions, "how")
+    parser.add_fields(LaunchOptions, "by which processes")
     parser.add_data_dir()
     return parser
