@@ -57,7 +57,7 @@ def test_the_plan_of_a_comparison_counts_its_runs(monkeypatch, tmp_path):
 
     plans = []
 
-    def keep_plan(experiments, options, *, on_start, plan):
+    def keep_plan(experiments, options, *, plan, **others):
         plans.append(plan)
         return [], 0
 
