@@ -13,10 +13,10 @@ from workbench.leases import LEASE_FILE, LeaseWatch, read_holder
 from workbench.locks import is_locked
 from workbench.run_folder import LOCK_FILE, claim, find_holder, run_folder, see_holder
 
-LOOK_SECONDS = 1.0
-"""Seconds between two looks at the runs that other processes are at work on."""
+LOOK_SECONDS, MAX_LOOK_SECONDS = 1.0, 10.0
+"""Seconds between two looks at the runs that other processes are at work on: the least, and the most."""
 LOOK_SHARE = 0.05
-"""Largest share of the time that is spent on these looks, however many runs there are and however slow the disk is."""
+"""Share of the time that these looks take at most, between the two, where there are many runs, or the disk is slow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +117,7 @@ class RunQueue:
         # They were begun first.
         self._free.extendleft(reversed(freed))
         end = time.monotonic()
-        self._look_at = end + max(LOOK_SECONDS, (end - start) / LOOK_SHARE)
+        self._look_at = end + min(MAX_LOOK_SECONDS, max(LOOK_SECONDS, (end - start) / LOOK_SHARE))
 
     def drain(self) -> list[int]:
         """Returns the indices of all runs that are left, and forgets them."""

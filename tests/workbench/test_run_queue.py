@@ -9,6 +9,7 @@ from tests.workbench.experiments import finish, small
 from workbench import run_queue
 from workbench.config import Experiment
 from workbench.files import write_yaml
+from workbench.leases import Holder
 from workbench.run_folder import run_folder, run_lock
 from workbench.run_queue import RunEvent, RunQueue
 
@@ -102,9 +103,23 @@ def test_a_finished_run_of_another_configuration_is_refused(tmp_path: Path) -> N
 def test_looks_take_a_small_share_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     experiments = [small()]
     queue, events = start(tmp_path, experiments)
-    monkeypatch.setattr(run_queue, "LOOK_SECONDS", 100.0)
-    with run_lock(run_folder(tmp_path, experiments[0])):
-        assert queue.take() is None
-        for _ in range(3):
-            queue.look()
-    assert len(events) == 1
+    seconds, taken = [0.0], [0.0]
+    monkeypatch.setattr(run_queue, "LOOK_SECONDS", 1.0)
+    monkeypatch.setattr(run_queue, "LOOK_SHARE", 0.05)
+    monkeypatch.setattr(run_queue, "time", type("Time", (), {"monotonic": staticmethod(lambda: seconds[0])}))
+
+    def find_slowly(folder: Path) -> Holder:
+        seconds[0] += taken[0]
+        return Holder()
+
+    monkeypatch.setattr(run_queue, "find_holder", find_slowly)
+    queue.put_back(queue.take() or 0)
+    # A moment of hesitation must not keep a run from being seen to have ended for long.
+    for look, pause in ((0.01, 1.0), (0.2, 4.0), (3.0, 10.0)):
+        taken[0], count = look, len(events)
+        queue.look()
+        assert len(events) == count + 1
+        seconds[0] += pause - 0.01
+        queue.look()
+        assert len(events) == count + 1
+        seconds[0] += 0.02
