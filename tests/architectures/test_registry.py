@@ -131,7 +131,7 @@ def test_architectures_need_torch_alone() -> None:
 
 
 def test_names_that_fill_a_line_are_listed_in_part() -> None:
-    names = architectures.names()
+    names = list(architectures.names())
     clause = did_you_mean("zzz", names)
     listed, more = clause.removeprefix("; known: ").split(" and ")
     assert listed.split(", ") == names[: len(listed.split(", "))]

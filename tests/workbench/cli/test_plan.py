@@ -11,7 +11,7 @@ from workbench import execution, progress
 from workbench.cli.execution import execute
 from workbench.cli.options import RunOptions
 from workbench.progress import RunProgress
-from workbench.run_pool import RunEvent
+from workbench.run_queue import RunEvent
 
 
 class Pool:
