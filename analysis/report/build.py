@@ -60,28 +60,28 @@ def write_report(out: Path, *, shared: bool = False) -> Path:
     Raises:
         UserError: if the folder has neither finished runs nor studies, or one that cannot be read.
     """
-    if not out.is_dir():
-        raise no_runs_error(out)
+    # Before anything is locked, as the folder may be any.
+    check_reportable(out)
     with report_turn(out) as waited:
         if not (shared and waited and has_all_runs(out)):
             _write_report(out)
     return out / "report.html"
 
 
-def no_runs_error(out: Path) -> UserError:
-    """Returns the error of a folder of which there is nothing to report."""
-    return UserError(f"there are no finished runs in {out}; a comparison keeps them in {out / 'runs'}")
+def check_reportable(out: Path) -> None:
+    """Raises a `UserError` if a folder has neither finished runs nor studies."""
+    if next(finished_runs(out), None) or study_files.read_studies(out):
+        return
+    if trials := count_trials(out):
+        raise UserError(
+            f"the {pluralize(trials, 'finished run')} in {out} only served to choose learning rates; the same "
+            "command goes on, and trains the seeds that a report is about"
+        )
+    raise UserError(f"there are no finished runs in {out}; a comparison keeps them in {out / 'runs'}")
 
 
 def _write_report(out: Path) -> None:
     runs, studies = list(finished_runs(out)), study_files.read_studies(out)
-    if not runs and not studies:
-        if trials := count_trials(out):
-            raise UserError(
-                f"the {pluralize(trials, 'finished run')} in {out} only served to choose learning rates; the same "
-                "command goes on, and trains the seeds that a report is about"
-            )
-        raise no_runs_error(out)
     sections, records = build_sections(runs, studies), aggregate.load_probe_records(runs)
     results = aggregate.by_probe(sections, records)
     # What was logged is read once for all that shows it.
