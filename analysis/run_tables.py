@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.comparison.floors import reached_floor
@@ -93,7 +94,7 @@ def curves_table(runs: Iterable[Run]) -> pd.DataFrame:
     Raises:
         UserError: if the metrics of a run cannot be read.
     """
-    tables = []
+    tables, leading = [], []
     for run in runs:
         path = run.folder / "metrics.csv"
         if not path.exists():
@@ -105,12 +106,12 @@ def curves_table(runs: Iterable[Run]) -> pd.DataFrame:
             raise UserError(f"{path} is not readable: {describe_error(error)}") from None
         columns = identity_columns(run.experiment)
         width = run.experiment.architecture.options.get("hidden_size")
-        leading = {**{key: columns[key] for key in LEADING}, "hidden_size": width}
-        for position, (key, value) in enumerate(leading.items()):
-            metrics.insert(position, key, value)
+        leading.append({**{key: columns[key] for key in LEADING}, "hidden_size": width})
         tables.append(metrics.astype({"step": int}))
     if not tables:
         return pd.DataFrame(columns=[*LEADING, "hidden_size", "step"])
-    table = pd.concat(tables, ignore_index=True)
+    logged = pd.concat(tables, ignore_index=True)
+    of_run = np.repeat(np.arange(len(tables)), [len(metrics) for metrics in tables])
+    table = pd.concat([pd.DataFrame(leading).iloc[of_run].reset_index(drop=True), logged], axis=1)
     # An architecture may have no width.
     return table.astype({"hidden_size": "Int64"})
