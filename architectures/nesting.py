@@ -8,7 +8,7 @@ from architectures.limits import check_steps, check_width, quote
 from architectures.registry import ARCHITECTURES, build, options
 from architectures.suggest import did_you_mean
 
-NESTING = frozenset({"rnn-attention", "act", "bidirectional", "seq2seq", "seq2seq-fixed"})
+NESTING = frozenset({"rnn-attention", "act", "ntm", "bidirectional", "seq2seq", "seq2seq-fixed"})
 """The names of those that run another one, and are not run by another themselves."""
 
 

@@ -164,6 +164,10 @@ ARCHITECTURES: Mapping[str, RegistryEntry] = {
         path="architectures.act:ACT",
         summary="recurrent architecture that takes as many steps for an input as it needs (Graves 2016)",
     ),
+    "ntm": RegistryEntry(
+        path="architectures.ntm:NTM",
+        summary="neural Turing machine: a recurrent architecture that reads and writes a memory (Graves et al. 2014)",
+    ),
     "bidirectional": RegistryEntry(
         path="architectures.bidirectional:Bidirectional",
         summary="two recurrent encoders, one from each end (Schuster and Paliwal 1997)",

@@ -166,6 +166,15 @@ class MemoryState(NamedTuple):
     counts: Any
 
 
+class NTMState(NamedTuple):
+    """The memory of a neural Turing machine, the weights of the heads that write and read, and what was read last."""
+
+    memory: Any
+    write_weights: Any
+    read_weights: Any
+    read: Any
+
+
 class LevelState(NamedTuple):
     """A level of the hierarchy: the keys and values that later steps can still see."""
 
@@ -243,6 +252,7 @@ NAMED_STATES = (
     AttentionState,
     SourceState,
     MemoryState,
+    NTMState,
     LevelState,
     TransformerState,
     FoXState,

@@ -42,6 +42,7 @@ from architectures.minlstm import MinLSTM
 from architectures.mlstm import MLSTMMixer
 from architectures.mrnn import MRNN
 from architectures.mut import MUT
+from architectures.ntm import NTM
 from architectures.rda import RDA
 from architectures.recurrent import RecurrentEncoder, RecurrentLayer
 from architectures.residual import Mixer, ResidualEncoder
@@ -271,6 +272,31 @@ def act_cost(encoder: Encoder, batch: int, time: int) -> StepCost | None:
     return None if base is None else base + linear_cost(encoder.output_size, 1, batch)
 
 
+def ntm_cost(encoder: Encoder, batch: int, time: int) -> StepCost | None:
+    """Returns the cost of the controller, of what its heads follow from, and of the memory, which goes in and out.
+
+    Every head compares its key with every slot; one that writes adds a vector to every slot, one that reads sums them.
+    The maps read their weights at every step: the next one waits for it.
+    """
+    assert isinstance(encoder, NTM)
+    controller = encoder_cost(encoder.base, batch, time)
+    if controller is None:
+        return None
+    commands = (
+        linear_cost(each.in_features, each.out_features, batch) for each in (encoder.addresses, encoder.erase_and_add)
+    )
+    heads, read_size = 2 * encoder.num_heads, encoder.num_heads * encoder.slot_size
+    memory = encoder.slots * encoder.slot_size
+    products = 2 * heads * memory
+    # The memory and all weights in and out, the commands in, what is read out; backward has the adjoints, too, and the
+    # memory of every step, which forward has written.
+    moved = 2 * (memory + heads * encoder.slots) + sum(
+        each.out_features for each in (encoder.addresses, encoder.erase_and_add)
+    )
+    numbers = moved + read_size
+    return sum(commands, controller) + step_cost((products, numbers), (2 * products, 2 * numbers + 2 * memory))
+
+
 def bidirectional_cost(encoder: Encoder, batch: int, time: int) -> StepCost | None:
     """Returns the cost of one encoder from each end."""
     assert isinstance(encoder, Bidirectional)
@@ -385,6 +411,7 @@ NO_COST = PassCost(multiply_adds=0, numbers_moved=0)
 FORMULAS: Mapping[type[Encoder], Callable[[Encoder, int, int], StepCost | None]] = {
     RNNAttention: rnn_attention_cost,
     ACT: act_cost,
+    NTM: ntm_cost,
     Bidirectional: bidirectional_cost,
     Seq2Seq: seq2seq_cost,
     HANMemory: han_memory_cost,

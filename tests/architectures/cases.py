@@ -23,7 +23,7 @@ STACKED = frozenset({"depth-gated-lstm", "grid-lstm"})
 """The names that have two layers by default."""
 STEPWISE = STACKED | {
     *("lstm-layernorm", "lstm-mi", "mut1", "mut2", "mut3", "rhn", "mrnn", "clockwork-rnn"),
-    *("act", "seq2seq", "seq2seq-fixed"),
+    *("act", "ntm", "seq2seq", "seq2seq-fixed"),
 }
 """The names whose layers PyTorch runs step by step."""
 ATTENTION = frozenset({"transformer", "fox"})
@@ -81,7 +81,7 @@ def _recurrent() -> Iterator[Case]:
     yield Case(name="slstm", options={"hidden_size": 6, "num_heads": 3, "forget": "exp"})
     yield Case(name="mingru", options={"hidden_size": 5, "content": "positive"})
     yield Case(name="minlstm", options={"hidden_size": 5, "content": "positive"})
-    for name in sorted(STEPWISE - STACKED - {"act", "seq2seq", "seq2seq-fixed"}):
+    for name in sorted(STEPWISE - STACKED - {"act", "ntm", "seq2seq", "seq2seq-fixed"}):
         yield Case(name=name, options={"hidden_size": 5}, is_variant=False)
     for name in sorted(STACKED):
         yield Case(name=name, options={"hidden_size": 4, "num_layers": 2}, is_variant=False)
@@ -159,6 +159,11 @@ def _nested() -> Iterator[Case]:
     yield Case(name="rnn-attention", options={"hidden_size": 4, "base": "rnn", "num_heads": 2, "context": "whole"})
     yield Case(name="act", options={"hidden_size": 5, "max_ponder": 3}, is_variant=False)
     yield Case(name="act", options={"hidden_size": 4, "max_ponder": 3, "base": "gru", "num_layers": 2})
+    yield Case(name="ntm", options={"hidden_size": 5, "slots": 6, "slot_size": 4}, is_variant=False)
+    more = {"num_heads": 2, "num_layers": 2, "base": "gru", "learn_initial_state": False}
+    yield Case(name="ntm", options={"hidden_size": 4, "slots": 3, "slot_size": 5, **more})
+    # Shifted by one, either way, is the same slot.
+    yield Case(name="ntm", options={"hidden_size": 5, "slots": 2, "slot_size": 3, "base": "rnn"})
     yield Case(name="bidirectional", options={"hidden_size": 5}, is_variant=False)
     yield Case(
         name="bidirectional", options={"hidden_size": 4, "base": "rda", "base_options": {"attention": "sigmoid"}}

@@ -21,6 +21,7 @@ SIZES = {
     "source": MAX_STEPS,
     "max_ponder": MAX_STEPS,
     "slots": MAX_WIDTH,
+    "slot_size": MAX_WIDTH,
     "block_size": 2**16,
     "window": MAX_STEPS,
     "num_heads": MAX_WIDTH,

@@ -110,6 +110,7 @@ def test_a_search_space_is_plain_data(name: str) -> None:
         ("rda-sigmoid-id", RECURRENT | {"chrono"}),
         ("rnn-attention", {"num_layers"}),
         ("act", {"ponder_cost"}),
+        ("ntm", {"slots", "num_heads"}),
         ("bidirectional", {"num_layers"}),
         ("seq2seq", {"num_layers", "bidirectional"}),
         ("seq2seq-fixed", {"num_layers", "bidirectional"}),

@@ -88,6 +88,9 @@ def test_a_trace_holds_the_architectures_quantities_and_nothing_else(case: Case)
     )
     if case.name == "act":
         gated, own = set(), {"gates"}
+    if case.name == "ntm":
+        # What a slot holds is a vector.
+        gated, own = {"retention", "write"}, {"gates"}
     if case.name == "han-memory":
         gated, own = set(), {"levels"} if case.options.get("memory") == "blocks" else {"levels", "gates"}
     if case.source:

@@ -23,6 +23,7 @@ from tests.architectures.definitions.lstm import lstm
 from tests.architectures.definitions.lstm_relatives import depth_gated_lstm, grid_lstm, layernorm_lstm, mi_lstm
 from tests.architectures.definitions.mut import mut
 from tests.architectures.definitions.nested import bidirectional, rnn_attention
+from tests.architectures.definitions.ntm import ntm
 from tests.architectures.definitions.recurrent_relatives import clockwork_rnn, mrnn, rhn
 from tests.architectures.definitions.rnn import rnn
 from tests.architectures.definitions.scanned import mingru, minlstm, slstm
@@ -59,6 +60,7 @@ DEFINITIONS: Mapping[str, Definition] = {
     "s4d": s4d,
     "rnn-attention": rnn_attention,
     "act": act,
+    "ntm": ntm,
     "bidirectional": bidirectional,
     "seq2seq": seq2seq,
     "seq2seq-fixed": partial(seq2seq, attention="none"),
