@@ -18,6 +18,9 @@ class Agreement:
     """True where the step with the largest weight is the one that is asked for."""
     near: Tensor
     """The same, or where it is the step before that or after it: what an encoder puts out there has seen it too."""
+    first: Tensor
+    """True where another step is asked for than at the answer before. An answer that asks for the same step again, such
+    as the second word of a word's translation, may follow from the one before, so that nothing has to be looked at."""
     weight: Tensor
     """Weight of the step that is asked for, as a share of all weights."""
     entropy: Tensor
@@ -60,10 +63,13 @@ def agreement(weights: Tensor, source: Tensor, asked: Tensor) -> Agreement:
     """
     sequence, step = asked.nonzero(as_tuple=True)
     true, best = source[sequence, step], weights.argmax(1)
+    first = torch.ones_like(true, dtype=torch.bool)
+    first[1:] = (true[1:] != true[:-1]) | (sequence[1:] != sequence[:-1])
     shares = weights / weights.sum(1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)
     return Agreement(
         strongest=best == true,
         near=(best - true).abs() <= 1,
+        first=first,
         weight=shares.gather(1, true.unsqueeze(1)).squeeze(1),
         entropy=entropy(shares),
         sequence=sequence,

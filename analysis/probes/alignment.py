@@ -58,6 +58,10 @@ def measure_maps(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
     shares = by_sequence(found, found.strongest)
     metrics = {
         "aligned": share_metric(shares, "answers at which the step with the largest weight is the one asked for"),
+        "aligned_first": share_metric(
+            by_sequence(found, found.strongest, found.first),
+            "the same, of the answers alone that ask for another step than the answer before",
+        ),
         "aligned_near": share_metric(
             by_sequence(found, found.near), "answers at which it is the step asked for or one beside it"
         ),
@@ -66,10 +70,13 @@ def measure_maps(loaded: LoadedModel, settings: ProbeSettings) -> ProbeResult:
     }
     curves = {}
     if len(np.unique(lengths)) > 1:
-        curve = proportions_against(lengths[found.sequence.numpy()], found.strongest, found.sequence)
-        curves["aligned"] = length_curve(
-            *curve, y_unit="share aligned", what="share aligned against the source's length"
-        )
+        kinds = {"aligned": torch.ones_like(found.first), "aligned_first": found.first}
+        for name, counted in kinds.items():
+            sequence = found.sequence[counted]
+            curve = proportions_against(lengths[sequence.numpy()], found.strongest[counted], sequence)
+            curves[name] = length_curve(
+                *curve, y_unit="share aligned", what=f"{metrics[name].what}, against the source's length"
+            )
     return ProbeResult(metrics=metrics, curves=curves, heatmaps=example_maps(example, source[longest], asked[longest]))
 
 
@@ -168,13 +175,20 @@ def free_answers(model: Model, task: Task, batch: Batch) -> Tensor:
     return torch.cat(answers)
 
 
-def by_sequence(found: Agreement, right: Tensor) -> Proportions:
-    """Returns the share of all answers, whose interval knows that those of one sequence are not independent."""
-    sequence = found.sequence.numpy()
+def by_sequence(found: Agreement, right: Tensor, of: Tensor | None = None) -> Proportions:
+    """Returns the share of all answers, whose interval knows that those of one sequence are not independent.
+
+    Args:
+        found: of all answers.
+        right: true for those that count as right.
+        of: true for those that count at all; by default all.
+    """
+    chosen = torch.ones_like(right) if of is None else of
+    sequence = found.sequence[chosen].numpy()
     counts = np.bincount(sequence)
     counted = counts > 0
     return clustered_proportions(
-        np.bincount(sequence, right.numpy())[counted], counts[counted], np.zeros(counted.sum(), dtype=int), 1
+        np.bincount(sequence, right[chosen].numpy())[counted], counts[counted], np.zeros(counted.sum(), dtype=int), 1
     )
 
 

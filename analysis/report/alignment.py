@@ -30,6 +30,7 @@ from analysis.report.output_files import save_and_inline
 ANCHOR = "alignment"
 COLUMNS: Sequence[MetricColumn] = (
     ("aligned", "strongest at\nthe source", "weights of the input's steps"),
+    ("aligned_first", "where it\nchanges", "weights of the input's steps"),
     ("aligned_near", "or\nbeside it", "weights of the input's steps"),
     ("source_weight", "weight of\nthe source", "weights of the input's steps"),
     ("map_entropy", "entropy,\nnats", "weights of the input's steps"),
@@ -43,11 +44,11 @@ LENGTH = "length of the source, steps"
 BANDS = "Bands: 95 % intervals."
 QUESTIONS = (
     (
-        "aligned",
+        "aligned_first",
         Question(
             text="",
-            best_phrase="has its strongest weight most often at the step that is asked for",
-            quantity="share of answers with the strongest weight at the step that is asked for",
+            best_phrase="has its strongest weight most often at the step that is asked for, where that changes",
+            quantity="share of answers with the strongest weight at the step that is asked for, where that changes",
         ),
     ),
     (
@@ -126,8 +127,12 @@ def evidence(section: SectionResults, folder: Path) -> list[Block]:
             ],
         ),
         "aligned": (
-            f"Share of answers at which the step with the largest weight is the one that is asked for. {BANDS}",
-            [curve_panel(rows, "aligned", LENGTH, "share aligned", share=True)],
+            "Share of answers at which the step with the largest weight is the one that is asked for: of all answers, "
+            f"and of those that ask for another step than the answer before. {BANDS}",
+            [
+                curve_panel(rows, "aligned", LENGTH, "share aligned", share=True),
+                curve_panel(rows, "aligned_first", LENGTH, "share aligned, where it changes", share=True),
+            ],
         ),
         "stored": (
             "Steps that are stored so far, of those that have been read; mean over test sequences.",

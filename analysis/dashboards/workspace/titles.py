@@ -72,6 +72,7 @@ PROBE_TITLES: Mapping[str, ProbeTitles] = {
         title="Alignment",
         metrics={
             "aligned": "Strongest weight at the step asked for (share of answers)",
+            "aligned_first": "Strongest weight at the step asked for, where that changes (share of answers)",
             "source_weight": "Weight of the step asked for (share)",
             "map_entropy": "Entropy of the weights of the input's steps (nats)",
             "accuracy_longest": "Accuracy at the longest sources (share)",
@@ -82,6 +83,7 @@ PROBE_TITLES: Mapping[str, ProbeTitles] = {
             "length": "Accuracy (share) against the length of the source (steps)",
             "free_length": "Accuracy with answers fed back (share) against the length of the source (steps)",
             "aligned": "Share aligned against the length of the source (steps)",
+            "aligned_first": "Share aligned, where the step changes, against the length of the source (steps)",
             "stored": "Steps stored against step",
         },
     ),

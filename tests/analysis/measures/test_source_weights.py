@@ -15,6 +15,8 @@ def test_agreement_by_hand() -> None:
     found = agreement(weights.double()[asked], source, asked)
     assert found.strongest.tolist() == [True, False, True]
     assert found.near.tolist() == [True, False, True]
+    # The second asks for the same step again; the third is of another sequence.
+    assert found.first.tolist() == [True, False, True]
     # The third adds up to one half.
     assert found.weight.tolist() == pytest.approx([0.5, 0.1, 1.0])
     assert found.entropy.tolist() == pytest.approx(

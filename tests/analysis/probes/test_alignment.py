@@ -66,6 +66,32 @@ def test_who_looks_where_it_should_is_aligned(shift: int) -> None:
     assert result.heatmaps["truth"].to_array().tolist() == torch.eye(6).flip(1).tolist()
 
 
+def test_answers_that_follow_from_the_one_before_are_told_apart() -> None:
+    """Of a model that looks at the source for the first word of a translation alone, and ahead for the others."""
+    loaded = loaded_on("seq2seq", options={**OPTIONS, "fertility": 2})
+    batch = loaded.task.fixed("test", 40, CPU)
+    assert batch.source is not None
+    again = batch.source[:, 1:] == batch.source[:, :-1]
+    again = torch.cat([torch.zeros_like(again[:, :1]), again], dim=1)
+    looked = torch.where(again, (batch.source - 1) % 6, batch.source).clamp(min=0)
+    model: Any = loaded.model
+    trace = model.encoder.trace
+
+    def ahead(x: Tensor) -> Trace:
+        rows = [int((batch.x == row.argmax(1)).all(1).nonzero()[0]) for row in x]
+        plain: Trace = trace(x)
+        return replace(plain, alignment=torch.nn.functional.one_hot(looked[rows], 6).float())
+
+    model.encoder.trace = ahead
+    result = measure(loaded, SETTINGS)
+    repeated = float(again[batch.recall].float().mean())
+    assert 0.2 < repeated < 0.5
+    assert result.metrics["aligned"].value == pytest.approx(1 - repeated)
+    assert result.metrics["aligned_first"].value == 1
+    assert set(result.curves["aligned_first"].y) == {1}
+    assert max(result.curves["aligned"].y) < 1
+
+
 def test_accuracy_is_told_by_the_length_of_the_source() -> None:
     """Of a model that is right on short sources and wrong on long ones, also where its answers are fed back."""
     loaded = loaded_on("lstm")

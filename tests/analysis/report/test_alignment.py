@@ -26,7 +26,7 @@ def result(aligned: float | None, longest: float) -> ProbeResult:
         metrics={
             "accuracy_longest": share(longest),
             "free_accuracy_longest": share(longest - 0.2),
-            **({"aligned": share(aligned)} if aligned is not None else {}),
+            **({"aligned_first": share(aligned)} if aligned is not None else {}),
         },
         curves={"length": curve, "free_length": curve},
         heatmaps={"map": maps, "truth": maps} if looks else {},
@@ -51,7 +51,7 @@ def test_the_chapter_says_who_looks_at_the_source_and_who_can_do_long_ones(tmp_p
     assert "seq2seq is right most often at the longest sources, 0.980 [0.970, 0.990]; the next, lstm, has 0.500" in text
     missing = [block for block in built.blocks if isinstance(block, Text) and block.lead == "Not available."]
     assert [block.sentences for block in missing] == [("Weights of the input's steps of lstm: it has no attention.",)]
-    assert "Share of answers with the strongest weight at the step that is asked for: seq2seq is the only row" in text
+    assert "weight at the step that is asked for, where that changes: seq2seq is the only row" in text
     (table,) = (block for block in built.blocks if isinstance(block, Table))
     assert [[cell.text for cell in row] for row in table.rows] == [
         ["seq2seq", "0.970 [0.960, 0.980]", "0.980 [0.970, 0.990]", "0.780 [0.770, 0.790]"],
