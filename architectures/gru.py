@@ -91,6 +91,10 @@ class GRULayer(TorchLayer):
         bias = torch.cat([b_n, b_r + c_r, b_z + c_z, c_n])
         return run_compiled_cell("gru", x, columns, bias, weight_h.t(), torch.stack(state))
 
+    def run_cell(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Runs PyTorch's cell."""
+        return (torch.gru_cell(x, state[0], *self.weights()),)
+
     def trace(self, x: Tensor, state: tuple[Tensor, ...]) -> Trace:
         """Returns a trace with the gates r and z; n is the content."""
         y, _ = self(x, state)

@@ -115,6 +115,11 @@ class LSTMLayer(TorchLayer):
             "lstm", x, weight_x.t(), bias_x + bias_h, weight_h.t(), torch.stack(state), (LSTM_GATES, True, True)
         )
 
+    def run_cell(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Runs PyTorch's cell."""
+        h, c = torch.lstm_cell(x, state, *self.weights())
+        return h, c
+
     def trace(self, x: Tensor, state: tuple[Tensor, ...]) -> Trace:
         """Returns a trace with the gates i, f and o; g is the content."""
         y, _ = self(x, state)

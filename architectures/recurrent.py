@@ -11,6 +11,7 @@ from torch.nn.functional import dropout
 
 from architectures.base import Encoder, check_dropout, state_dtype, typed_children
 from architectures.initialisation import xavier_
+from architectures.kernels import runs_compiled_cells
 from architectures.limits import check_flag, check_layers, check_width, quote
 from architectures.state import State, StateSpec, TensorSpec
 from architectures.trace import Trace
@@ -196,8 +197,9 @@ def stack_layers(
 class TorchLayer(RecurrentLayer):
     """An RNN, LSTM or GRU layer that PyTorch (on GPUs, cuDNN) runs.
 
-    On the CPU, where PyTorch's implementation is slow, a C++ kernel runs the layer instead, unless `core` has hooks, as
-    pruning adds one: they run only if PyTorch's layer is called.
+    On the CPU, where PyTorch's implementation is slow, a C++ kernel runs the layer instead, or for a single step, as in
+    a stream or a decoder, PyTorch's cell, which packs no weights; unless `core` has hooks, as pruning adds one: they
+    run only if PyTorch's layer is called.
     """
 
     num_gates: ClassVar[int]
@@ -233,16 +235,25 @@ class TorchLayer(RecurrentLayer):
         core: Any = self.core
         return core.weight_ih_l0, core.weight_hh_l0, core.bias_ih_l0, core.bias_hh_l0
 
+    @abstractmethod
     def run_native(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, Tensor] | None:
         """Returns the outputs and the last state, (states, batch, hidden_size), as a C++ kernel computes them.
 
         `None` where PyTorch is to compute them.
         """
-        return None
+
+    @abstractmethod
+    def run_cell(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Returns the state after one step of x (batch, input_size), as PyTorch's cell computes it."""
 
     def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Runs all steps, by a C++ kernel if there is one, else by PyTorch."""
-        if not has_hooks(self.core) and (result := self.run_native(x, state)) is not None:
+        hooked = has_hooks(self.core)
+        if not hooked and x.shape[1] == 1 and runs_compiled_cells(x):
+            after = self.state_class(*self.run_cell(x.squeeze(1), state))
+            # A copy, so that who changes the output does not change the state.
+            return after[0].unsqueeze(1).clone(), after
+        if not hooked and (result := self.run_native(x, state)) is not None:
             # Copies, so that a state that keeps one part does not hold on to all.
             return result[0], self.state_class(*(value.clone() for value in result[1]))
         if lacks_bfloat16(self.core, x):

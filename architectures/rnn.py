@@ -50,6 +50,10 @@ class RNNLayer(TorchLayer):
         weight_x, weight_h, bias_x, bias_h = self.weights()
         return run_compiled_cell("rnn", x, weight_x.t(), bias_x + bias_h, weight_h.t(), torch.stack(state))
 
+    def run_cell(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Runs PyTorch's cell."""
+        return (torch.rnn_tanh_cell(x, state[0], *self.weights()),)
+
     def trace(self, x: Tensor, state: tuple[Tensor, ...]) -> Trace:
         """Returns a trace without retention and write; `gates` holds the argument of the tanh, as `a`."""
         y, _ = self(x, state)

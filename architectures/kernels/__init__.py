@@ -9,6 +9,7 @@ from architectures.kernels.dispatch import (
     pick_backend,
     run_compiled_cell,
     run_compiled_cell_states,
+    runs_compiled_cells,
 )
 from architectures.kernels.pointwise import ATTENTIONS, Attention
 from architectures.kernels.scan import linear_scan
@@ -25,4 +26,5 @@ __all__ = [
     "pick_backend",
     "run_compiled_cell",
     "run_compiled_cell_states",
+    "runs_compiled_cells",
 ]

@@ -212,7 +212,7 @@ def run_compiled_cell(
     Takes the arguments of `architectures.kernels.native.run_cell` and returns its results, or `None` where PyTorch's
     own implementation is to run: with another backend, on other devices, under autocast, and while PyTorch records.
     """
-    if not _runs_compiled_cells(x):
+    if not runs_compiled_cells(x):
         return None
     return native.run_cell(cell, x, weight_x, bias, weight_h, start, options)
 
@@ -230,12 +230,13 @@ def run_compiled_cell_states(
 
     `None` where `run_compiled_cell` returns it, and where a gradient is required.
     """
-    if not _runs_compiled_cells(x) or autograd.needs_gradient(x, weight_x, bias, weight_h, start):
+    if not runs_compiled_cells(x) or autograd.needs_gradient(x, weight_x, bias, weight_h, start):
         return None
     return native.run_cell_states(cell, x, weight_x, bias, weight_h, start, options)
 
 
-def _runs_compiled_cells(x: Tensor) -> bool:
+def runs_compiled_cells(x: Tensor) -> bool:
+    """Returns whether compiled recurrences, where there is one, compute what PyTorch could for operands like x."""
     if torch.is_autocast_enabled(x.device.type) or not native.supports(x) or is_recording():
         return False
     return pick_backend(x) == "compiled"

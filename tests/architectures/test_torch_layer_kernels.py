@@ -70,6 +70,27 @@ def test_values_and_gradients_are_those_of_pytorch(
 
 
 @each_cell
+def test_a_single_step_packs_no_weights(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is PyTorch's cell that runs; and who changes the output does not change the state."""
+    layer, (x, h) = make_layer(name, 5), (noise(2, 6, 3), noise(2, 5))
+    expected, last = run_layer(layer, x, h)
+    kernel = type(layer).run_native
+
+    def refuse_single_steps(self: TorchLayer, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, Tensor] | None:
+        assert x.shape[1] > 1
+        return kernel(self, x, state)
+
+    monkeypatch.setattr(type(layer), "run_native", refuse_single_steps)
+    state = (h, h.flip(1))[: layer.num_states]
+    for t in range(6):
+        y, state = layer(x[:, t : t + 1], state)
+        assert_close(y, expected[:, t : t + 1], 1e-12)
+        y.detach().zero_()
+    assert_close(torch.cat(state, dim=1), last, 1e-12)
+    assert_close(run_layer(layer, x, h)[0], expected, 1e-12)
+
+
+@each_cell
 def test_gradients_are_those_of_finite_differences(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With respect to the input, the initial state and every parameter."""
     monkeypatch.setenv("WORKBENCH_BACKEND", "compiled")
