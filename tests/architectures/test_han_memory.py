@@ -1,6 +1,7 @@
 """Tests of memories that choose what they keep: duplicates merged, the past covered once, streams without end."""
 
 import math
+import resource
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import architectures
 from architectures.block_memory import count_steps, visible_entries
 from architectures.han_memory import NoveltyLayer
 from architectures.novelty import unit_directions, write
-from tests.architectures.cases import INPUT_SIZE, Case, assert_close, make_encoder, noise
+from tests.architectures.cases import INPUT_SIZE, Case, assert_close, make_encoder, noise, state_leaf
 from tests.architectures.definitions.han import rms_norm
 
 
@@ -146,15 +147,22 @@ def test_a_long_stream_has_a_small_state(kind: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["novelty", "blocks"])
 def test_a_million_steps_in_constant_memory(kind: str) -> None:
+    """The state is as small as `state_size` says, on the way too, and the process stays as large as it was early on."""
     encoder = memory(memory=kind).float()
-    state, sizes = None, []
+    state, sizes, peaks = None, [], []
     with torch.no_grad():
         for piece in range(1000):
             y, state = encoder(noise(1, 1000, INPUT_SIZE, seed=piece, dtype=torch.float32), state)
             sizes.append(sum(part.numel() for part in architectures.state.iter_tensors(state)))
+            peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     assert y.isfinite().all()
-    assert sizes[-1] == encoder.state_size(10**6)
+    assert sizes == [encoder.state_size(1000 * (piece + 1)) for piece in range(1000)]
     assert max(sizes) <= (64 * 26 if kind == "novelty" else 2 * 8 * 2 * 10 * 6)
+    # KiB. Every step kept would be 60 MiB of keys and values.
+    assert peaks[-1] - peaks[99] < 20 * 1024
+    if kind == "novelty":
+        # No step is lost: each is stored, or counted on what is.
+        assert float(state_leaf(state, 0, 3).sum()) == 10**6
 
 
 @pytest.mark.parametrize(
