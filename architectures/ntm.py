@@ -153,7 +153,7 @@ class NTM(Encoder):
             (memory, write_weights, read_weights, read), base_state = self._start(x), None
         steps, lengths = [], lengths_of(memory)
         for x_t in x.unbind(1):
-            h, base_state = self.base(torch.cat([x_t, read.to(x_t.dtype)], dim=1).unsqueeze(1), base_state)
+            h, base_state = self.base.encode(torch.cat([x_t, read.to(x_t.dtype)], dim=1).unsqueeze(1), base_state, None)
             h = h.squeeze(1)
             addresses, e, a = self._commands(h)
             writing, reading = addresses.split(self.num_heads)
@@ -275,5 +275,6 @@ def write(memory: Tensor, weights: Tensor, e: Tensor, a: Tensor) -> Tensor:
         a: what they add.
     """
     for head_weights, erased in zip(weights.unbind(1), e.unbind(1), strict=True):
-        memory = memory * (1 - head_weights.unsqueeze(2) * erased.unsqueeze(1))
-    return memory + weights.transpose(1, 2) @ a
+        # M (1 - w e^T), with the fewest passes over what is as large as the memory.
+        memory = memory.addcmul(head_weights.unsqueeze(2), memory * erased.unsqueeze(1), value=-1)
+    return torch.baddbmm(memory, weights.transpose(1, 2), a)
