@@ -153,7 +153,7 @@ class NTM(Encoder):
             (memory, write_weights, read_weights, read), base_state = self._start(x), None
         steps, lengths = [], lengths_of(memory)
         for x_t in x.unbind(1):
-            h, base_state = self.base.encode(torch.cat([x_t, read.to(x_t.dtype)], dim=1).unsqueeze(1), base_state, None)
+            h, base_state = self.base(torch.cat([x_t, read.to(x_t.dtype)], dim=1).unsqueeze(1), base_state)
             h = h.squeeze(1)
             addresses, e, a = self._commands(h)
             writing, reading = addresses.split(self.num_heads)

@@ -205,7 +205,7 @@ class Seq2Seq(Encoder):
         for x_i in x.unbind(1):
             weight = self.alignment(state[-1][0], keys)  # type: ignore[index]
             context = (weight.unsqueeze(1) @ outputs.to(weight.dtype)).squeeze(1)
-            s, state = self.decoder.encode(torch.cat([x_i, context.to(x_i.dtype)], dim=1).unsqueeze(1), state, None)
+            s, state = self.decoder(torch.cat([x_i, context.to(x_i.dtype)], dim=1).unsqueeze(1), state)
             ys.append(torch.cat([s.squeeze(1), context.to(s.dtype)], dim=1))
             weights.append(weight)
         assert isinstance(state, tuple)
