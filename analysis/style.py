@@ -128,7 +128,7 @@ LINE_STYLES: Mapping[str, LineStyle] = {
     "s4d": LineStyle(color="#6d6d6d", dash=DASH_DOT, marker="x", hollow=True),
     "rnn-attention": LineStyle(color="#e05ec4", dash=DOTTED, marker="1", hollow=True),
     "act": LineStyle(color="#6d7aff", dash=LONG, marker="4", hollow=True),
-    "ntm": LineStyle(color="#003e7f", dash=DASHED, marker="+", hollow=True),
+    "ntm": LineStyle(color="#003e7f", dash=DASHED, marker="4", hollow=True),
     "bidirectional": LineStyle(color="#003e7f", dash=DOTTED, marker="+", hollow=True),
     "seq2seq": LineStyle(color="#e05ec4", dash=DOTTED, marker="2", hollow=True),
     "seq2seq-fixed": LineStyle(color="#e05ec4", dash=DOTTED, marker="3", hollow=True),

@@ -165,6 +165,7 @@ def test_a_record_sent_again_replaces_the_first_unless_the_server_has_wandb_appe
     paths = write_mirrored_runs(tmp_path, 1)
     upload(tmp_path, paths, DESTINATION, ACCOUNT)
     (item, _) = mirror.iter_items(tmp_path, checkpoints=True)
+    write_state(paths[0], replace(load_state(paths[0]), content="less was known"))
     mirror.write_record(tmp_path, item, DESTINATION)
     assert upload(tmp_path, paths, DESTINATION, ACCOUNT) == 1
     received = backend.runs[f"memory/{item.record.id}"]

@@ -162,7 +162,7 @@ def test_options_in_a_yaml_file_and_on_the_command_line(tmp_path, monkeypatch, c
         "wandb": "off",
     }
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(settings))
-    monkeypatch.setattr("analysis.report.build.write_report", lambda out: out)
+    monkeypatch.setattr("analysis.report.build.write_report", lambda out, **_: out)
     arguments = ["compare", "--config", "own.yaml", "--out", "out", "--task.mydata.csv.scale", "minmax"]
     assert main(arguments) == 0
     (run,) = finished_runs(tmp_path / "out")
