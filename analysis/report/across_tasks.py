@@ -15,6 +15,7 @@ from analysis.grouping import Section
 from analysis.report.blocks import Block, Cell, Chapter, Column, Table, Text
 from analysis.report.output_files import save_and_inline
 from analysis.statistics import Interval
+from analysis.style import family
 
 ANCHOR = "all-tasks"
 BASE = "lstm"
@@ -41,7 +42,10 @@ def chapter(sections: Sequence[Section], folder: Path) -> Chapter | None:
     means = [interquartile_mean(scores, row) for row in range(len(scores.labels))]
     order = sorted(range(len(scores.labels)), key=lambda row: (-(means[row].value or 0.0), scores.labels[row]))
     wins = {row: probability_of_improvement(scores, row, base) for row in order if row != base}
-    drawing = draw_performance_profiles(scores, [styles[label] for label in scores.labels])
+    families = {row.label: family(row.experiment.architecture.name) for section in sections for row in section.rows}
+    drawing = draw_performance_profiles(
+        scores, [styles[label] for label in scores.labels], [families[label] for label in scores.labels]
+    )
     caption = (
         "Performance profiles: the share of runs whose score is above each value, mean over the tasks. A curve that "
         "lies above another everywhere is better on all of them."
