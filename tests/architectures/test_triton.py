@@ -101,7 +101,11 @@ SHAPES = [(1, 1, 1, True), (19, 4, 7, True), (16, 3, 16, False), (2, 6, 33, True
 @pytest.mark.parametrize(
     ("attention", "hidden_tanh", "discounted", "batch", "time", "units", "carried"),
     # Every choice with two of the shapes, every shape with half of the choices.
-    [(*choice, *SHAPES[(i + j) % 4]) for i, choice in enumerate(CHOICES) for j in (0, 1 + i // 8)],
+    [
+        pytest.param(*choice, *SHAPES[(i + j) % 4], marks=pytest.mark.slow if j else ())
+        for i, choice in enumerate(CHOICES)
+        for j in (0, 1 + i // 8)
+    ],
 )
 def test_kernels_and_eager_passes_agree(
     attention: Attention, hidden_tanh: bool, discounted: bool, batch: int, time: int, units: int, carried: bool

@@ -50,7 +50,15 @@ def finished_by_slot(study):
 
 
 @pytest.mark.parametrize(
-    ("sampler", "trials_before"), [("random", 0), ("random", 14), ("tpe", 0), ("tpe", 3), ("tpe", 11), ("tpe", 22)]
+    ("sampler", "trials_before"),
+    [
+        ("random", 14),
+        ("tpe", 3),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (("random", 0), ("tpe", 0), ("tpe", 11), ("tpe", 22))
+        ),
+    ],
 )
 def test_a_sweep_that_was_interrupted_proposes_what_one_that_was_not_does(
     tmp_path, monkeypatch, sampler, trials_before

@@ -314,7 +314,14 @@ def test_ctrl_c_while_workers_start_is_as_clean(tmp_path, seconds):
     assert "failed" not in errors
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        *(pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGINT, signal.SIGUSR1)),
+    ],
+    ids=lambda number: number.name,
+)
 def test_a_signal_to_the_group_stops_cleanly_and_the_same_command_goes_on(tmp_path, number):
     out = tmp_path / "results"
     command = [*COMPARE, "--seeds", "2", "--workers", "2", "--batch-size", "3", "--hidden-size", "4"]

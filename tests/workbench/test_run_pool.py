@@ -39,6 +39,7 @@ def test_results_are_the_same_for_any_number_of_workers(tmp_path):
         assert_same(run_folder(tmp_path / "here", experiment), run_folder(tmp_path / "there", experiment))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("spawned_pools")
 def test_threads_are_as_many_as_asked_for(tmp_path, on_path):
     name = on_path(

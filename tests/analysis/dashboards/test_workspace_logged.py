@@ -26,6 +26,7 @@ def nested_keys(values, prefix=""):
             yield from nested_keys(value, f"{prefix}{key}.")
 
 
+@pytest.mark.slow
 def test_panels_name_only_what_was_logged(mirrored, logged, tmp_path):
     path = tmp_path / "dashboard.json"
     serialization.write_workspace(build.build_workspace(mirrored), path)

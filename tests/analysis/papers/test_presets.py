@@ -17,7 +17,8 @@ from workbench.stopping import Goal
 every_table = pytest.mark.parametrize("name", TABLES)
 every_table_at_each_scale = pytest.mark.parametrize(
     ("name", "scale"),
-    [(name, "full") for name in WITH_DATA] + [(name, scale) for name in TABLES for scale in ("long", "small")],
+    [pytest.param(name, "full", marks=pytest.mark.slow) for name in WITH_DATA]
+    + [(name, scale) for name in TABLES for scale in ("long", "small")],
 )
 
 

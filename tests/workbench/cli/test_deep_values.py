@@ -13,9 +13,9 @@ DEEP = "[" * 5000
     "command",
     [
         ["report", "results", "--palette", DEEP],
-        ["import", "results.tar.gz", f"--out={DEEP}"],
+        pytest.param(["import", "results.tar.gz", f"--out={DEEP}"], marks=pytest.mark.slow),
         ["compare", "--tasks", "addition", "--architectures", "gru", "--out", DEEP],
-        ["rm", "results", "--task", DEEP],
+        pytest.param(["rm", "results", "--task", DEEP], marks=pytest.mark.slow),
     ],
     ids=lambda command: command[0],
 )
