@@ -61,8 +61,11 @@ def synchronizations_per_step(experiment, folder):
 
 @pytest.mark.parametrize(
     ("task", "name"),
-    # A wait is a task's fault or an architecture's: every one of both is here, in two pairs or more.
-    task_architecture_pairs(),
+    # A wait is a task's fault or an architecture's: every one of both is here, in a quick pair and a slow one.
+    [
+        pytest.param(*pair, marks=() if index < len(task_architecture_pairs()) / 2 else pytest.mark.slow)
+        for index, pair in enumerate(task_architecture_pairs())
+    ],
 )
 def test_a_step_waits_for_no_number(task, name, tmp_path, monkeypatch):
     # As on any device but the CPU.
