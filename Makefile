@@ -10,15 +10,12 @@ demo: $(VENV)/use.stamp  ## what six architectures can hold, forget, track and f
 	$(BIN)/workbench demo
 	@echo "open demo/report.html in a browser"
 
-# One more than there are processors, as many tests wait for processes, locks and browsers.
-WORKERS = $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
-
 test: $(VENV)/dev.stamp  ## what every change has to pass
 	@# Two at a time: the tests wait for much else, and types are checked meanwhile.
 	$(MAKE) --no-print-directory --jobs=2 lint types pytest
 
 pytest: $(VENV)/dev.stamp
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow and not gpu"
+	$(BIN)/pytest -n auto --dist worksteal -m "not slow and not gpu"
 
 test-slow: $(VENV)/dev.stamp  ## the checks that take minutes
 	$(BIN)/pytest -n auto --dist worksteal -m "slow and not gpu"
