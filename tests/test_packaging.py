@@ -67,7 +67,7 @@ def test_the_wheel_works_in_another_folder(installed: Path, tmp_path: Path) -> N
     quick = ["--steps", "2", "--batch-size", "2", "--log-every", "1", "--evaluation-size", "3", "--seeds", "1"]
     quick += ["--hidden-size", "4", "--wandb", "off", "--tasks", "addition"]
     assert run("demo", *quick).split() == ["demo/report.html"]
-    assert len(list(tmp_path.glob("demo/runs/*/*/*/seed-0/result.json"))) == 10
+    assert len(list(tmp_path.glob("demo/runs/*/*/*/seed-0/result.json"))) == 6
     # Templates, published figures and scripts of the page are in the wheel.
     assert "</html>" in (tmp_path / "demo/report.html").read_text(encoding="utf-8")
 
