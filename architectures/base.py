@@ -108,6 +108,7 @@ class Encoder(nn.Module, ABC):
         Raises:
             ValueError: as in `path_length`.
         """
+        self.check_lag(lag)
         return None
 
     @abstractmethod

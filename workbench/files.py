@@ -89,7 +89,7 @@ class PlainLoader(PlainRules, yaml.SafeLoader):
 
 # Not every build of PyYAML has it.
 class FastLoader(PlainRules, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """The same on libyaml, which takes a seventh of the time, and says what is wrong in fewer words."""
+    """The same on libyaml, which took a fifth of the time for 630 configurations; its errors say less."""
 
 
 class PlainDumper(yaml.SafeDumper):
