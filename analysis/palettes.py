@@ -53,6 +53,11 @@ def use_palette(name: str) -> Iterator[None]:
         _current.reset(token)
 
 
+def current_palette() -> str:
+    """Returns the name of the palette in use."""
+    return _current.get()
+
+
 def current_colors() -> tuple[str, ...] | None:
     """Returns the colors of the palette in use as `#rrggbb`; `None` for the project's own."""
     name = _current.get()

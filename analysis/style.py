@@ -277,6 +277,11 @@ def use_formats(formats: Sequence[str]) -> Iterator[None]:
         _formats.reset(token)
 
 
+def current_formats() -> tuple[str, ...]:
+    """Returns the formats that figures are saved in."""
+    return _formats.get()
+
+
 def save_figure(figure: Figure, folder: Path, name: str) -> str:
     """Writes `folder/name.svg` and `folder/name.png`, or what `use_formats` says; creates the folder if needed.
 
@@ -286,7 +291,7 @@ def save_figure(figure: Figure, folder: Path, name: str) -> str:
         The SVG, written or not: the same figure gives the same bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    formats = _formats.get()
+    formats = current_formats()
     for suffix in formats:
         if suffix != "svg":
             with theme(), atomic_path(folder / f"{name}.{suffix}") as temporary:

@@ -29,19 +29,20 @@ from analysis.report.tuning import chapter as tuning
 from analysis.report.tuning.fairness import check_tuning_fairness
 from analysis.report.tuning.tables import trials_table
 from analysis.report.tuning.tuned_tasks import tuned_tasks
-from analysis.report.turns import has_all_runs, report_turn
+from analysis.report.up_to_date import LIBRARIES, is_up_to_date, made_from
 from analysis.run_tables import comparison_table, curves_table
 from analysis.variant_names import task_title
 from workbench import study_files
 from workbench.errors import UserError
 from workbench.files import write_text
+from workbench.locks import file_lock
 from workbench.results import count_trials, finished_runs
 from workbench.study_files import Study
 
 MACHINE_KEYS = ("processor", "device", "threads", "torch")
 """Entries of `timing.json` that describe a machine."""
-LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib", "seaborn")
-"""Libraries whose versions the report states."""
+LOCK_FILE = ".report.lock"
+"""Held by the process that writes the report, while others wait."""
 
 
 def write_report(out: Path, *, shared: bool = False) -> Path:
@@ -52,7 +53,8 @@ def write_report(out: Path, *, shared: bool = False) -> Path:
 
     Args:
         out: folder with finished runs or studies.
-        shared: whether the report of another process will do that was written meanwhile, of the same runs.
+        shared: whether the report that is there will do, if it was made from the same results: by another process
+            that shares the folder, or by the same command before.
 
     Returns:
         The path of `report.html`.
@@ -62,9 +64,11 @@ def write_report(out: Path, *, shared: bool = False) -> Path:
     """
     # Before anything is locked, as the folder may be any.
     check_reportable(out)
-    with report_turn(out) as waited:
-        if not (shared and waited and has_all_runs(out)):
-            _write_report(out)
+    with file_lock(out / LOCK_FILE):
+        # Before the runs are read: what is finished meanwhile is for the next report.
+        mark = made_from(out)
+        if not (shared and is_up_to_date(out, mark)):
+            _write_report(out, mark)
     return out / "report.html"
 
 
@@ -80,7 +84,7 @@ def check_reportable(out: Path) -> None:
     raise UserError(f"there are no finished runs in {out}; a comparison keeps them in {out / 'runs'}")
 
 
-def _write_report(out: Path) -> None:
+def _write_report(out: Path, mark: str) -> None:
     runs, studies = list(finished_runs(out)), study_files.read_studies(out)
     sections, records = build_sections(runs, studies), aggregate.load_probe_records(runs)
     results = aggregate.by_probe(sections, records)
@@ -113,6 +117,7 @@ def _write_report(out: Path) -> None:
         title=report_title(sections, studies),
         overview=overview(sections, records, studies),
         chapters=chapters,
+        made_from=mark,
         screens=[
             build_screen(section, out, memory.get(section.anchor), histories[section.anchor]) for section in sections
         ],

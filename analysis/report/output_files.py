@@ -44,12 +44,17 @@ def replace_files(folder: Path) -> Iterator[Path]:
         write_manifest(folder, new)
 
 
-def read_manifest(folder: Path) -> set[str]:
-    """Returns the names of the files in a folder that an earlier report has written."""
+def listed_files(folder: Path) -> set[str]:
+    """Returns the names of the files that an earlier report has written to a folder, be they still there or not."""
     path = folder / MANIFEST
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
     # Whatever the manifest lists, only files directly in this folder count.
-    return {line for line in lines if line == Path(line).name and (folder / line).is_file()}
+    return {line for line in lines if line == Path(line).name}
+
+
+def read_manifest(folder: Path) -> set[str]:
+    """Returns the names of the files in a folder that an earlier report has written."""
+    return {name for name in listed_files(folder) if (folder / name).is_file()}
 
 
 def write_manifest(folder: Path, names: Iterable[str]) -> None:

@@ -47,6 +47,8 @@ class Page:
     title: str
     overview: str
     chapters: Sequence[Chapter]
+    made_from: str = ""
+    """What the report was made from (`up_to_date.made_from`)."""
     screens: Sequence[Screen] = ()
     """The tasks on the first screen."""
     square: Square | None = None

@@ -1,0 +1,83 @@
+"""Whether a folder's report is the one that would be written now: a mark in the page says what it was made from."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from analysis import palettes, style
+from analysis.report.output_files import listed_files
+from workbench.archive_contents import find_kind, iter_files
+from workbench.archive_writer import bench_version
+
+LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib", "seaborn")
+"""Libraries that numbers and figures come from."""
+MARK = re.compile(r'<meta name="made-from" content="([0-9a-f]{64})">')
+HEAD_BYTES = 4096
+"""Bytes at the beginning of a page that its mark is among."""
+FOLDERS = ("figures", "tables")
+"""Folders of the files that a report writes beside its page."""
+
+
+def made_from(out: Path) -> str:
+    """Returns the mark of what a report of a folder would be made from now.
+
+    It is a hash of the results, of the code and the libraries, and of the choices that change the report's looks.
+
+    Args:
+        out: the folder of results, whose name the report's commands repeat.
+    """
+    total = hashlib.sha256()
+    words = [bench_version(), *(f"{name} {version(name)}" for name in LIBRARIES)]
+    words += [str(out), palettes.current_palette(), ",".join(style.current_formats())]
+    for text in words:
+        add(total, [text.encode()])
+    for name, source in iter_source(files("analysis")):
+        add(total, [name.encode(), source])
+    for path in iter_files(out):
+        relative = path.relative_to(out).as_posix()
+        # A sweep's store is its workers'; the report knows its trials from the files of the studies.
+        if find_kind(relative) in ("run", "untrained", "study") and relative != "sweep.db":
+            add(total, [relative.encode(), path.read_bytes()])
+    return total.hexdigest()
+
+
+def add(total: "hashlib._Hash", parts: Sequence[bytes]) -> None:
+    """Adds some bytes to a hash, so that no other parts come to the same."""
+    for part in parts:
+        total.update(len(part).to_bytes(8, "little"))
+        total.update(part)
+
+
+def iter_source(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, bytes]]:
+    """Yields the name and the content of each file of a package, in a stable order."""
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.name == "__pycache__":
+            continue
+        if entry.is_dir():
+            yield from iter_source(entry, f"{prefix}{entry.name}/")
+        else:
+            yield f"{prefix}{entry.name}", entry.read_bytes()
+
+
+def read_mark(page: Path) -> str | None:
+    """Returns the mark in a page; `None` if there is no page, or none in it."""
+    try:
+        with page.open("rb") as file:
+            head = file.read(HEAD_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return None
+    match = MARK.search(head)
+    return match[1] if match else None
+
+
+def is_up_to_date(out: Path, mark: str) -> bool:
+    """Returns whether a folder has its report, with all its files, made from what a mark stands for."""
+    if read_mark(out / "report.html") != mark:
+        return False
+    files = [out / "comparison.csv", out / "curves.csv"]
+    files += [out / folder / name for folder in FOLDERS for name in listed_files(out / folder)]
+    return all(file.is_file() for file in files)
