@@ -223,3 +223,13 @@ def clip_to_unit_range(unit: str, ends: np.ndarray) -> np.ndarray:
         [0.0, 0.9]
     """
     return np.asarray(np.clip(ends, *UNIT_RANGES.get(unit, (-math.inf, math.inf))))
+
+
+def format_time_left(seconds: float) -> str:
+    """Formats a time left, no more precisely than it is known."""
+    if seconds < 60:
+        return "less than a minute"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"about {minutes} min"
+    return f"about {round(seconds / 3600)} h" if seconds < 48 * 3600 else f"about {round(seconds / 86400)} days"

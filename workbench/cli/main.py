@@ -9,7 +9,7 @@ from contextlib import contextmanager
 COMMANDS = {
     "list": ("workbench.cli.list", "architectures and tasks, and their options"),
     "train": ("workbench.cli.train", "one architecture on one task"),
-    "demo": ("workbench.cli.demo", "ten architectures on two tasks in some minutes, and the report"),
+    "demo": ("workbench.cli.demo", "six architectures on five tasks in some minutes, and the report"),
     "compare": ("workbench.cli.compare", "architectures on tasks, with several seeds, and a report"),
     "suite": ("workbench.cli.suite", "what architectures can hold, forget, track and find, and a square that says it"),
     "sweep": ("workbench.cli.sweep", "architectures tuned with as many trials each, on one machine or many"),
@@ -18,6 +18,7 @@ COMMANDS = {
     "profile": ("workbench.cli.profile", "the cost of a step of each architecture on this machine"),
     "sync": ("workbench.cli.sync", "send results to a W&B account"),
     "dashboard": ("workbench.cli.dashboard", "the W&B workspace of the results, as a file or in W&B"),
+    "status": ("workbench.cli.status", "how many runs have finished, are under way, have failed, and what is left"),
     "view": ("workbench.cli.view", "report, progress and trials in a browser, served here"),
     "report": ("workbench.cli.report", "write the report of the results again"),
     "export": ("workbench.cli.export", "pack results into one file, to carry them to another machine"),
@@ -45,7 +46,7 @@ examples:
 """
 
 
-PRINTING = frozenset({"list", "profile", "completion", "sweep status", "sweep best"})
+PRINTING = frozenset({"list", "profile", "completion", "status", "sweep status", "sweep best"})
 """Commands whose output is their result."""
 SHOWING = frozenset({"-h", "--help", "--dry-run"})
 """Options with which any command only shows something."""

@@ -9,9 +9,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis.dashboards.server import files
-from analysis.dashboards.server.progress import FolderWatcher, count_ended, format_time_left
+from analysis.dashboards.server.progress import FolderWatcher, count_ended
 from analysis.dashboards.server.run_status import RunStatus
-from analysis.formatting import format_count, format_number, format_percent, make_printable
+from analysis.formatting import format_count, format_number, format_percent, format_time_left, make_printable
 from workbench.study_files import Study, Trial
 
 if TYPE_CHECKING:

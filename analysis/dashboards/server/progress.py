@@ -261,13 +261,3 @@ class TimeLeft:
             limit = status.experiment.budget.seconds
             times.append(min(steps * step_seconds[status.identity], limit or float("inf")))
         return max(sum(times) / running, max(times, default=0.0))
-
-
-def format_time_left(seconds: float) -> str:
-    """Formats a time left, no more precisely than it is known."""
-    if seconds < 60:
-        return "less than a minute"
-    minutes = round(seconds / 60)
-    if minutes < 90:
-        return f"about {minutes} min"
-    return f"about {round(seconds / 3600)} h" if seconds < 48 * 3600 else f"about {round(seconds / 86400)} days"

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from analysis.dashboards.server.progress import FolderWatcher, TimeLeft, format_time_left
+from analysis.dashboards.server.progress import FolderWatcher, TimeLeft
 from analysis.dashboards.server.run_status import RunStatus, last_row
+from analysis.formatting import format_time_left
 from tests.analysis.dashboards.server_runs import write_comparison, write_unfinished_run
 from tests.analysis.report_runs import experiment, write_run
 from workbench import study_files
