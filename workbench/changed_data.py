@@ -6,7 +6,7 @@ from pathlib import Path
 from workbench.config import Experiment, Part
 from workbench.custom_parts import is_custom, split_revision
 from workbench.errors import UserError
-from workbench.files import read_yaml
+from workbench.experiment_file import read_experiment
 from workbench.run_folder import run_path
 
 
@@ -61,7 +61,7 @@ def same_but_for_source(task: Part, out: Path) -> Iterator[tuple[str | None, int
         if not finished:
             continue
         try:
-            there = Experiment.from_dict(read_yaml(finished[0].with_name("config.yaml"))).task
+            there = read_experiment(finished[0].with_name("config.yaml")).task
         except UserError:
             # It is refused where it is read.
             continue

@@ -72,8 +72,7 @@ class Comparison:
         runs = len(self.tasks) * len(self.architectures) * self.seeds
         if runs > MAX_RUNS:
             raise UserError(f"these are {runs:,} runs; a comparison has at most {MAX_RUNS:,}, as each has a folder")
-        combinations = list(self._resolve_parts())
-        return [
+        configurations = [
             Experiment(
                 task=task,
                 architecture=architecture,
@@ -81,11 +80,10 @@ class Comparison:
                 budget=self.budget,
                 numerics=self.numerics,
                 embedding_size=embedding_size,
-                seed=seed,
             )
-            for seed in range(self.seeds)
-            for task, architecture, embedding_size in combinations
+            for task, architecture, embedding_size in self._resolve_parts()
         ]
+        return [configuration.with_seed(seed) for seed in range(self.seeds) for configuration in configurations]
 
     def _resolve_parts(self) -> Iterator[tuple[Part, Part, int | None]]:
         tasks = [resolve_task(name, self.task.get(name, {})) for name in self.tasks]

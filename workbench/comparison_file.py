@@ -1,16 +1,18 @@
 """The file of a comparison in its folder, `comparison.yaml`, and the ones that were there before it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from workbench.comparison import Comparison
+from workbench.config import Experiment
 from workbench.errors import UserError
 from workbench.files import create_whole, read_yaml, write_yaml
 from workbench.locks import file_lock
+from workbench.planned_runs import write_planned_runs
 from workbench.tasks.file_names import with_absolute_paths
 
 COMPARISON_FILE = "comparison.yaml"
@@ -18,8 +20,8 @@ LOCK_FILE = ".comparison.lock"
 EARLIER_FILE = re.compile(r"comparison-(\d+)\.yaml")
 
 
-def write_comparison(out: Path, comparison: Comparison) -> None:
-    """Writes a comparison to `out/comparison.yaml`.
+def write_comparison(out: Path, comparison: Comparison, experiments: Sequence[Experiment] = ()) -> None:
+    """Writes a comparison to `out/comparison.yaml`, and its runs, if they are given, beside it.
 
     If another comparison is there, it becomes `comparison-1.yaml`, or has the next number that is free. One that
     differs only in the number of its seeds is replaced. Several processes may do so at the same time.
@@ -29,6 +31,8 @@ def write_comparison(out: Path, comparison: Comparison) -> None:
         if path.exists() and read_comparison_key(path) != comparison_key(values):
             keep_earlier(out, path)
         write_yaml(path, values)
+        if experiments:
+            write_planned_runs(out, path, experiments)
 
 
 def keep_earlier(out: Path, path: Path) -> None:

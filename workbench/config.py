@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any, Literal, Self
 
 from architectures.limits import quote
@@ -186,7 +187,8 @@ SECTIONS: Mapping[str, type[Any]] = {
 """Fields of an experiment that are groups of settings."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Without slots, so that the identity is computed once.
+@dataclass(frozen=True, kw_only=True)
 class Experiment:
     """One training run, resolved: nothing in it depends on a default elsewhere."""
 
@@ -254,7 +256,14 @@ class Experiment:
         part = experiment.architecture
         return replace(experiment, architecture=replace(part, options=read_options(part.name, part.options)))
 
-    @property
+    def with_seed(self, seed: int) -> Self:
+        """Returns the same configuration with another seed."""
+        other = replace(self, seed=seed)
+        # It is that of the configuration, whatever the seed.
+        other.__dict__["identity"] = self.identity
+        return other
+
+    @cached_property
     def identity(self) -> str:
         """Hash of the resolved configuration without the seed, 12 hexadecimal digits."""
         resolved = self.to_dict()

@@ -11,7 +11,8 @@ import pandas as pd
 from architectures.parameter_rules import ParameterRule, read_rules
 from workbench.config import TUNING_SEED, Experiment
 from workbench.errors import UserError
-from workbench.files import read_json, read_yaml
+from workbench.experiment_file import read_experiment
+from workbench.files import read_json
 from workbench.tasks.floors import Floor, read_floors
 
 
@@ -76,7 +77,7 @@ def read_run(folder: Path) -> Run:
         UserError: if the folder does not hold a run of this bench, or not the run that its configuration describes.
     """
     try:
-        experiment = Experiment.from_dict(read_yaml(folder / "config.yaml"))
+        experiment = read_experiment(folder / "config.yaml")
         result = read_json(folder / "result.json")
         timing = read_json(folder / "timing.json") if (folder / "timing.json").exists() else {}
     except UserError as error:
@@ -119,7 +120,7 @@ def read_pruned_run(folder: Path) -> Run:
     Raises:
         UserError: if the folder does not hold a run of this bench.
     """
-    experiment = Experiment.from_dict(read_yaml(folder / "config.yaml"))
+    experiment = read_experiment(folder / "config.yaml")
     steps = int(pd.read_csv(folder / "metrics.csv")["step"].iloc[-1])
     return Run(folder=folder, experiment=experiment, result={"status": "pruned", "steps": steps}, timing={})
 

@@ -9,7 +9,8 @@ from filelock import Timeout
 
 from workbench.config import Experiment
 from workbench.errors import UserError
-from workbench.files import ensure_writable, read_yaml, write_yaml
+from workbench.experiment_file import read_experiment
+from workbench.files import ensure_writable, write_yaml
 from workbench.leases import (
     LEASE_FILE,
     HeldError,
@@ -214,7 +215,7 @@ def claim(folder: Path, experiment: Experiment) -> None:
     if not path.exists():
         write_yaml(path, experiment.to_config())
         return
-    existing = Experiment.from_dict(read_yaml(path))
+    existing = read_experiment(path)
     if (existing.identity, existing.seed) != (experiment.identity, experiment.seed):
         raise UserError(
             f"{path} was changed: it describes {existing.identity}, seed {existing.seed}, but the folder is that of "

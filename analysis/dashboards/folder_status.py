@@ -1,6 +1,6 @@
 """Status of a folder of results at one moment, quickly read however many runs it has.
 
-Of a finished run only the result is read, and of a configuration the file of one seed; nothing is resolved. What a
+Of a finished run only the result is read, and nothing is resolved. What a
 server shows of the same folder (`analysis.dashboards.server.progress`) takes longer, and says more.
 """
 
@@ -20,7 +20,8 @@ from workbench.config import TUNING_SEED
 from workbench.errors import UserError
 from workbench.files import read_json, read_yaml
 from workbench.leases import LeaseWatch
-from workbench.run_folder import see_holder
+from workbench.planned_runs import read_planned_runs
+from workbench.run_folder import run_folder, see_holder
 
 Names = tuple[str, str, int]
 """Task, architecture and seed of a run."""
@@ -65,9 +66,7 @@ def read_folder_status(out: Path) -> FolderStatus:
     comparison = read_plan(out, problems)
     planned, waiting, of_plan = None, list[Names](), set[Names]()
     if comparison is not None:
-        asked = {
-            folder: names for folder, run in by_configuration(runs).items() if (names := asked_for(comparison, run))
-        }
+        asked = find_asked(out, comparison, runs)
         runs = [with_names(run, asked) for run in runs]
         of_plan = {names_of(run) for run in runs if run.planned and run.seed < comparison.seeds}
         every = [
@@ -142,6 +141,19 @@ def read_plan(out: Path, problems: list[str]) -> Comparison | None:
     except UserError as error:
         problems.append(f"{COMPARISON_FILE} cannot be read: {describe_problem(error, out)}")
         return None
+
+
+def find_asked(out: Path, comparison: Comparison, runs: Sequence[RunStatus]) -> dict[Path, tuple[str, str]]:
+    """Returns the configurations that a comparison asks for: task and architecture by the folder of the seeds.
+
+    Args:
+        out: the folder of results.
+        comparison: the comparison.
+        runs: the runs that have begun, by whose settings it is judged where the comparison was not started here.
+    """
+    if (planned := read_planned_runs(out, out / COMPARISON_FILE)) is not None:
+        return {run_folder(out, run).parent: (run.task.name, run.architecture.name) for run in planned}
+    return {folder: names for folder, run in by_configuration(runs).items() if (names := asked_for(comparison, run))}
 
 
 def by_configuration(runs: Sequence[RunStatus]) -> dict[Path, RunStatus]:

@@ -71,7 +71,7 @@ def plan_trials(planned: Sequence[PlannedRun]) -> list[PlannedRun]:
     firsts = {(run.variant, run.row): run for run in reversed(planned)}
     ordered = [firsts[key] for key in dict.fromkeys((run.variant, run.row) for run in planned)]
     trials = [
-        replace(run, experiment=with_rate(replace(run.experiment, seed=TUNING_SEED + number), rate))
+        replace(run, experiment=with_rate(run.experiment.with_seed(TUNING_SEED + number), rate))
         for run in ordered
         for number in range(run.rate_seeds)
         for rate in run.rates

@@ -10,7 +10,7 @@ from workbench import checkpoints
 from workbench.config import Experiment
 from workbench.custom_parts import check_unchanged, user_errors
 from workbench.errors import UserError
-from workbench.files import read_yaml
+from workbench.experiment_file import read_experiment
 from workbench.model import Model, seeded_model
 from workbench.results import Run
 from workbench.tasks import Task
@@ -84,7 +84,7 @@ def model_of_folder(folder: Path) -> LoadedModel:
     Raises:
         UserError: if no checkpoint can be read, or it belongs to another experiment.
     """
-    experiment = Experiment.from_dict(read_yaml(folder / "config.yaml"))
+    experiment = read_experiment(folder / "config.yaml")
     path, _ = checkpoints.find_newest(folder, experiment.identity)
     if path is None:
         raise UserError(describe_unreadable(folder))
@@ -123,7 +123,7 @@ def experiment_of_checkpoint(checkpoint: Path) -> Experiment:
     Raises:
         UserError: if the file cannot be read, or belongs to another experiment.
     """
-    experiment = Experiment.from_dict(read_yaml(checkpoint.parent / "config.yaml"))
+    experiment = read_experiment(checkpoint.parent / "config.yaml")
     identity = checkpoints.read_identity(checkpoint)
     if identity != experiment.identity:
         problem = "is damaged, or not a checkpoint of this bench" if identity is None else f"belongs to {identity}"

@@ -20,7 +20,8 @@ from workbench.checkpoints import LAST, find_newest
 from workbench.config import Experiment
 from workbench.devices import matmul_precision, release_memory
 from workbench.errors import UserError
-from workbench.files import describe_error, read_yaml
+from workbench.experiment_file import read_experiment
+from workbench.files import describe_error
 from workbench.results import finished_runs, read_run
 from workbench.run_folder import claim, run_folder, run_lock
 
@@ -337,7 +338,7 @@ def _job_of_folder(folder: Path) -> ProbeJob:
         if find_newest(folder, run.experiment.identity)[0] is None:
             raise UserError(models.describe_unreadable(folder))
         return ProbeJob(experiment=run.experiment, folder=folder)
-    experiment = Experiment.from_dict(read_yaml(folder / "config.yaml"))
+    experiment = read_experiment(folder / "config.yaml")
     path, _ = find_newest(folder, experiment.identity)
     if path is None:
         raise UserError(f"the run in {folder} is not finished, and has no checkpoint that can be read yet")

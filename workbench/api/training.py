@@ -1,7 +1,6 @@
 """`workbench.compare` and `workbench.train`: experiments from objects or names to results."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -98,7 +97,7 @@ def compare(
     return train_all(
         experiments,
         place,
-        on_start=lambda: write_comparison(place.folder, comparison),
+        on_start=lambda: write_comparison(place.folder, comparison, experiments),
         plan=describe_plan(comparison),
         with_report=True,
         progress=progress,
@@ -152,7 +151,7 @@ def train(
     task_part = name_parts("task", [task], [] if task_options is None else [(task, task_options)])
     own = [] if architecture_options is None else [(architecture, architecture_options)]
     comparison = build_comparison(task_part, name_parts("architecture", [architecture], own), values)
-    experiment = replace(comparison.experiments()[0], seed=seed)
+    experiment = comparison.experiments()[0].with_seed(seed)
     place = choose_place(
         out, device=device, workers=1, threads=threads, wandb=wandb, loggers=loggers, progress=progress
     )

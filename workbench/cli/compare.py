@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
     finished, status = execute(
         experiments,
         options,
-        on_start=lambda: write_comparison(out, comparison),
+        on_start=lambda: write_comparison(out, comparison, experiments),
         plan=describe_plan(comparison),
         remote=remote_pool(launch, array, out),
     )

@@ -75,8 +75,8 @@ def headline(status: "FolderStatus") -> str:
     if not begun and status.planned is None:
         text = "no run has begun here"
     else:
-        runs = pluralize(begun if status.planned is None else status.planned + status.beside, "run")
-        text = f"{status.ended:,} of {runs} finished"
+        runs = begun if status.planned is None else status.planned + status.beside
+        text = f"{status.ended:,} of {runs:,} {'run' if runs == 1 else 'runs'} finished"
     if status.beside:
         text += f"; {status.beside:,} are not in comparison.yaml"
     if status.trials:

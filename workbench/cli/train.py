@@ -1,7 +1,7 @@
 """`workbench train`: one architecture on one task."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from workbench.cli.data_lines import tell_about_data
@@ -84,7 +84,7 @@ def build_experiment(values: Mapping[str, Any], named_options: Mapping[str, Name
     for kind in PART_KINDS:
         rest |= {f"{kind}s": [rest[kind]], kind: named_options.get(kind, {})}
     comparison = Comparison.from_dict({key: value for key, value in rest.items() if value is not None})
-    return replace(comparison.experiments()[0], seed=seed)
+    return comparison.experiments()[0].with_seed(seed)
 
 
 def build_parser() -> Parser:

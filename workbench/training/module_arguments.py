@@ -12,7 +12,7 @@ import torch
 from workbench.config import Experiment
 from workbench.custom_parts import PART_KINDS, is_custom
 from workbench.errors import UserError
-from workbench.files import read_yaml
+from workbench.experiment_file import read_experiment
 
 
 def experiment_arguments(experiment: Experiment) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def read_arguments(checkpoint_path: Any, named: Mapping[str, Any]) -> dict[str, 
     if arguments is None:
         config = None if hasattr(checkpoint_path, "seek") else Path(checkpoint_path).parent / "config.yaml"
         if config is not None and config.exists():
-            arguments = experiment_arguments(Experiment.from_dict(read_yaml(config)))
+            arguments = experiment_arguments(read_experiment(config))
         elif set(PART_KINDS) <= named.keys():
             arguments = {}
         else:

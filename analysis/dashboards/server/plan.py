@@ -7,10 +7,12 @@ from typing import Any
 
 from analysis.dashboards.server.run_status import RunStatus
 from workbench.comparison import Comparison
+from workbench.comparison_file import COMPARISON_FILE
 from workbench.config import Experiment
 from workbench.custom_parts import is_custom
 from workbench.errors import UserError
 from workbench.files import read_yaml
+from workbench.planned_runs import read_planned_runs
 from workbench.run_folder import run_folder
 
 MAX_RUNS = 10_000
@@ -23,8 +25,8 @@ class Plan:
 
     comparison: Comparison
     waiting: Mapping[Path, RunStatus] | None
-    """Every run by its folder, with the status of a run that has not started; `None` if custom code is named, which is
-    not imported merely to look at its results."""
+    """Every run by its folder, with the status of a run that has not started; `None` if the runs are not known without
+    resolving them, and custom code is named, which is not imported merely to look at its results."""
 
     def merge(self, started: Mapping[Path, RunStatus]) -> list[RunStatus]:
         """Returns the planned runs: the started ones, marked as planned, and the others as waiting.
@@ -67,14 +69,16 @@ def load_plan(out: Path) -> Plan:
     Raises:
         UserError: if it is invalid, or has more runs than a page can show.
     """
-    comparison = Comparison.from_dict(read_yaml(out / "comparison.yaml"))
+    comparison = Comparison.from_dict(read_yaml(out / COMPARISON_FILE))
     names = (*comparison.tasks, *comparison.architectures)
     amount = comparison.seeds * len(comparison.tasks) * len(comparison.architectures)
     if amount > MAX_RUNS:
         raise UserError(f"it asks for {amount:,} runs; only those that have started are shown")
-    if any(is_custom(name) for name in names):
-        return Plan(comparison=comparison, waiting=None)
-    experiments = comparison.experiments()
+    experiments = read_planned_runs(out, out / COMPARISON_FILE)
+    if experiments is None:
+        if any(is_custom(name) for name in names):
+            return Plan(comparison=comparison, waiting=None)
+        experiments = comparison.experiments()
     waiting = {run_folder(out, experiment): waiting_run(experiment) for experiment in experiments}
     return Plan(comparison=comparison, waiting=waiting)
 
@@ -106,6 +110,7 @@ def matches(comparison: Comparison, status: RunStatus, names: tuple[str, str, in
     return (
         experiment.budget == comparison.budget
         and experiment.optimization == comparison.optimization
+        and experiment.numerics == comparison.numerics
         and has_options(experiment.task.options, comparison.task.get(status.task) or {})
         and has_options(experiment.architecture.options, comparison.architecture.get(status.architecture) or {})
     )

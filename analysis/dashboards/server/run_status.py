@@ -11,7 +11,8 @@ from typing import Any, Literal, TypeVar
 
 from workbench.config import Experiment
 from workbench.errors import UserError
-from workbench.files import describe_error, read_yaml
+from workbench.experiment_file import read_experiment
+from workbench.files import describe_error
 from workbench.results import Run, read_run
 
 State = Literal["running", "waiting", "interrupted", "failed", "unreadable", "diverged", "finished"]
@@ -126,7 +127,7 @@ def read_status(folder: Path, cache: FileCache, find_holder: Callable[[], object
     try:
         if seed.removeprefix("seed-").isdecimal():
             fields["seed"] = int(seed.removeprefix("seed-"))
-        experiment = cache.value("config", folder, config, lambda: read_experiment(folder, identity, seed))
+        experiment = cache.value("config", folder, config, lambda: check_experiment(folder, identity, seed))
         fields |= {"task": experiment.task.name, "architecture": experiment.architecture.name, "identity": identity}
         fields |= {"experiment": experiment, "total_steps": experiment.budget.steps, "metrics_stamp": metrics}
         if metrics is not None:
@@ -148,13 +149,13 @@ def read_status(folder: Path, cache: FileCache, find_holder: Callable[[], object
     return RunStatus(state="interrupted", **fields)
 
 
-def read_experiment(folder: Path, identity: str, seed: str) -> Experiment:
+def check_experiment(folder: Path, identity: str, seed: str) -> Experiment:
     """Reads the experiment of a folder.
 
     Raises:
         UserError: if the folder is named after another experiment.
     """
-    experiment = Experiment.from_dict(read_yaml(folder / "config.yaml"))
+    experiment = read_experiment(folder / "config.yaml")
     if (experiment.identity, f"seed-{experiment.seed}") != (identity, seed):
         raise UserError(
             f"config.yaml was changed: it describes {experiment.identity}, seed {experiment.seed}, but the folder is "
