@@ -1,6 +1,6 @@
 """Resolution of names and a few options into an experiment in which nothing is left to a default."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +98,13 @@ def resolve_architecture(
 
             find_rules(meta_model(task, part, embedding_size).encoder)
         return part
+
+
+def find_all_warnings(experiments: Iterable[Experiment]) -> list[str]:
+    """Returns the lines of `find_warnings` for several experiments, each line and each configuration once."""
+    # A warning does not depend on the seed.
+    configurations = {experiment.identity: experiment for experiment in experiments}
+    return list(dict.fromkeys(line for experiment in configurations.values() for line in find_warnings(experiment)))
 
 
 def find_warnings(experiment: Experiment) -> list[str]:

@@ -14,7 +14,7 @@ from workbench.changed_data import describe_changes
 from workbench.config import Mode
 from workbench.data_lines import describe_data
 from workbench.errors import UserError
-from workbench.resolve import find_warnings
+from workbench.resolve import find_all_warnings
 from workbench.results import finished_runs
 from workbench.run_folder import sweep_lock
 
@@ -128,7 +128,7 @@ def sweep(
     specs = chosen.specs()
     for spec in specs:
         spec.check()
-    for line in dict.fromkeys(line for spec in specs for line in find_warnings(spec.experiment({}, 0))):
+    for line in find_all_warnings(spec.experiment({}, 0) for spec in specs):
         warn(f"warning: {line}")
     place = choose_place(out, device=device, workers=workers, threads=threads, wandb=wandb, loggers=loggers)
     experiments = [spec.experiment({}, 0) for spec in specs]

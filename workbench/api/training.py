@@ -16,7 +16,7 @@ from workbench.config import TUNING_SEED, Experiment, Mode
 from workbench.data_lines import describe_data
 from workbench.errors import UserError
 from workbench.execution import execute_runs
-from workbench.resolve import find_warnings
+from workbench.resolve import find_all_warnings
 from workbench.validation import check_int
 
 
@@ -203,7 +203,7 @@ def train_all(
         UserError: if one is refused, or none could be finished.
         KeyboardInterrupt: once what was under way is saved.
     """
-    for line in dict.fromkeys(line for experiment in experiments for line in find_warnings(experiment)):
+    for line in find_all_warnings(experiments):
         warn(f"warning: {line}")
     if progress:
         for line in describe_data(experiments):

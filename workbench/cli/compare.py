@@ -15,7 +15,7 @@ from workbench.comparison import Comparison
 from workbench.comparison_file import write_comparison
 from workbench.config import Budget, Numerics, Optimization
 from workbench.custom_parts import PART_KINDS
-from workbench.resolve import find_warnings
+from workbench.resolve import find_all_warnings
 
 DESCRIPTION = """Train every architecture on every task under the same rules, and write a report.
 
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
     from analysis.plans import describe_plan
 
     experiments = comparison.experiments()
-    for line in dict.fromkeys(line for experiment in experiments for line in find_warnings(experiment)):
+    for line in find_all_warnings(experiments):
         warn(f"warning: {line}")
     tell_about_data(experiments, options.folder)
     out, array = options.folder, launch.array("compare", arguments, options)

@@ -13,7 +13,7 @@ from workbench.cli.planned_runs import train_planned
 from workbench.config import TUNING_SEED, Draw, Numerics, Precision
 from workbench.errors import UserError
 from workbench.files import ensure_writable
-from workbench.resolve import find_warnings
+from workbench.resolve import find_all_warnings
 from workbench.validation import check_int
 
 Scale = Literal["full", "long", "small"]
@@ -114,7 +114,7 @@ def main(arguments: list[str]) -> int:
     parts = [load_preset(part, numerics) for part in preset.of] or [preset]
     plans = [part.plan(options.scale, options.seeds) for part in parts]
     planned = [run.experiment for plan in plans for run in plan]
-    for line in dict.fromkeys(line for experiment in planned for line in find_warnings(experiment)):
+    for line in find_all_warnings(planned):
         warn(f"warning: {line}")
     array = launch.array("reproduce", arguments, run_options)
     if launch.launcher == "print":

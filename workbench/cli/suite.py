@@ -12,7 +12,7 @@ from workbench.cli.parser import Parser, parse_arguments
 from workbench.cli.planned_runs import train_planned
 from workbench.config import TUNING_SEED
 from workbench.errors import UserError
-from workbench.resolve import find_warnings
+from workbench.resolve import find_all_warnings
 from workbench.validation import check_int
 
 Budget = Literal["small", "long"]
@@ -98,7 +98,7 @@ def main(arguments: list[str]) -> int:
     presets = [preset for suite in suites for preset in suite.presets]
     plans = [plan for suite in suites for plan in suite.plans(options.budget, options.seeds)]
     planned = [run.experiment for plan in plans for run in plan]
-    for line in dict.fromkeys(line for experiment in planned for line in find_warnings(experiment)):
+    for line in find_all_warnings(planned):
         warn(f"warning: {line}")
     progress, status = train_planned(
         presets, plans, run_options, deadline, remote_pool(launch, array, run_options.folder)

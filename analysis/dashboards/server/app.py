@@ -17,6 +17,8 @@ ASSETS = {"/assets/view.css": "text/css; charset=utf-8", "/assets/view.js": "tex
 TEMPLATES = Path(__file__).parent / "templates"
 PROGRESS_PARTS = ("summary", "curves", "runs")
 """Parts of the Progress page, each of which is refreshed separately."""
+MANY_RUNS = 500
+"""Runs whose curves are drawn at once; a figure of 250 takes half a second."""
 
 
 class ResultsApp:
@@ -84,8 +86,10 @@ class ResultsApp:
             return html_response(self.pages.report(has_report=self.has_report))
         if name == "files":
             return html_response(self.pages.files())
-        # A script loads the curves after the page; a browser without scripts asks for the whole page, and waits.
-        with_curves = not self.watch or environ.get("QUERY_STRING") == "whole"
+        # Where pages refresh themselves, a script loads the curves after the page, and a browser without scripts asks
+        # for the whole page, and waits. Where they do not, those of many runs are drawn once somebody asks.
+        at_once = not self.watch and len(self.pages.watcher.current().runs) <= MANY_RUNS
+        with_curves = at_once or environ.get("QUERY_STRING") == "whole"
         parts = {part: "" if part == "curves" and not with_curves else self.pages.part(part) for part in PROGRESS_PARTS}
         return html_response(self.pages.progress(parts, {part: etag(text) for part, text in parts.items()}))
 

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from analysis.dashboards.server import app as app_module
 from analysis.dashboards.server.app import ResultsApp
 from analysis.dashboards.server.wsgi import same_origin_only, with_default_headers
 from tests.analysis.dashboards.server_runs import request, write_comparison, write_unfinished_run
@@ -223,6 +224,16 @@ def test_watching_renews_by_a_script_of_our_own_or_without_one(out):
     # The curves come with the script, or with the page without one.
     assert "<svg" not in text
     assert "<svg" in request(watching, "/progress", QUERY_STRING="whole").text
+
+
+def test_the_curves_of_many_runs_are_drawn_once_somebody_asks(out, monkeypatch):
+    still = ResultsApp(out, watch=False)
+    assert "<svg" in request(still, "/progress").text
+    monkeypatch.setattr(app_module, "MANY_RUNS", 1)
+    page = request(still, "/progress").text
+    assert "<svg" not in page
+    assert '<a href="/progress?whole">Draw the learning curves</a>' in page
+    assert "<svg" in request(still, "/progress", QUERY_STRING="whole").text
 
 
 def test_a_part_is_sent_again_only_when_it_is_new(out):

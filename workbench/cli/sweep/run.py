@@ -22,7 +22,7 @@ from workbench.cli.sweep.storage_options import StorageOptions
 from workbench.config import Budget, Numerics, Optimization
 from workbench.custom_parts import PART_KINDS
 from workbench.errors import UserError
-from workbench.resolve import find_warnings
+from workbench.resolve import find_all_warnings
 from workbench.run_folder import sweep_lock
 from workbench.validation import check_choice
 
@@ -91,7 +91,7 @@ def main(arguments: list[str]) -> int:
     specs = sweep.specs()
     for spec in specs:
         spec.check()
-    for line in dict.fromkeys(line for spec in specs for line in find_warnings(spec.experiment({}, 0))):
+    for line in find_all_warnings(spec.experiment({}, 0) for spec in specs):
         warn(f"warning: {line}")
     tell_about_data([spec.experiment({}, 0) for spec in specs], Path(run_options.out))
 
