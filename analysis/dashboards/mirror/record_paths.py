@@ -9,6 +9,7 @@ seven bytes, with zlib's CRC-32 in place of Castagnoli's; each entry of the log 
 
 import os
 import struct
+import time
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -22,15 +23,23 @@ HEADER = struct.Struct("<IHB")
 FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
 
 
+WAIT_SECONDS, POLL_SECONDS = 10.0, 0.02
+"""Seconds to wait until a file is complete, and between two looks."""
+
+
 class UnknownFormatError(ValueError):
     """A file is not in the format that is known here."""
+
+
+class IncompleteError(UnknownFormatError):
+    """A file ends before an entry does."""
 
 
 def make_paths_relative(file: Path, folder: Path) -> None:
     """Replaces the absolute paths of attached files.
 
     Args:
-        file: W&B's file of a record, complete.
+        file: W&B's file of a record, which another process may still be at work on.
         folder: that the paths are to be relative to: the current folder of whoever sends the record.
 
     Raises:
@@ -40,7 +49,7 @@ def make_paths_relative(file: Path, folder: Path) -> None:
 
     entries = []
     changed = False
-    for data in read_entries(file.read_bytes()):
+    for data in complete_entries(file):
         record = Record.FromString(data)
         for entry in record.artifact.manifest.contents:
             if os.path.isabs(entry.local_path):
@@ -53,12 +62,38 @@ def make_paths_relative(file: Path, folder: Path) -> None:
         temporary.replace(file)
 
 
+def complete_entries(file: Path) -> list[bytes]:
+    """Returns the entries of a file once the last one is there, in which the run ends.
+
+    W&B writes the file in a process of its own, and on a busy machine not all of it is there when a run is finished.
+
+    Raises:
+        UnknownFormatError: if the file is in another format.
+    """
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        late = time.monotonic() > deadline
+        try:
+            entries = list(read_entries(file.read_bytes()))
+            if late or (entries and Record.FromString(entries[-1]).HasField("exit")):
+                return entries
+        except IncompleteError:
+            if late:
+                raise
+        time.sleep(POLL_SECONDS)
+
+
 def read_entries(data: bytes) -> Iterator[bytes]:
     """Yields the entries of a log.
 
     Raises:
-        UnknownFormatError: if it is not a whole log in the known format.
+        IncompleteError: if it ends in the middle of an entry.
+        UnknownFormatError: if it is not a log in the known format.
     """
+    if FILE_HEADER.startswith(data) and len(data) < len(FILE_HEADER):
+        raise IncompleteError("the file ends in its header")
     if not data.startswith(FILE_HEADER):
         raise UnknownFormatError("the file does not begin as W&B's files do")
     position, fragments = len(FILE_HEADER), b""
@@ -68,10 +103,12 @@ def read_entries(data: bytes) -> Iterator[bytes]:
             position += left
             continue
         if position + HEADER.size > len(data):
-            raise UnknownFormatError("the file ends in the middle of a header")
+            raise IncompleteError("the file ends in the middle of a header")
         checksum, length, kind = HEADER.unpack_from(data, position)
         position += HEADER.size
         fragment = data[position : position + length]
+        if len(fragment) < length:
+            raise IncompleteError("the file ends in the middle of a fragment")
         if kind not in (FULL, FIRST, MIDDLE, LAST) or checksum != zlib.crc32(bytes([kind]) + fragment):
             raise UnknownFormatError("a fragment does not have its checksum")
         position += length
@@ -80,7 +117,7 @@ def read_entries(data: bytes) -> Iterator[bytes]:
             yield fragments
             fragments = b""
     if fragments:
-        raise UnknownFormatError("the last entry is not complete")
+        raise IncompleteError("the last entry is not complete")
 
 
 def write_entries(entries: Iterable[bytes]) -> bytes:

@@ -1,10 +1,12 @@
 """W&B's file of a record: its format, read and written, and the paths in it."""
 
 import struct
+import threading
 import zlib
 
 import pytest
 
+from analysis.dashboards.mirror import record_paths
 from analysis.dashboards.mirror.record_paths import (
     BLOCK,
     FILE_HEADER,
@@ -35,8 +37,9 @@ def test_entries_are_read_as_they_were_written_wherever_blocks_end(size):
 
 
 @pytest.mark.parametrize("damage", ["header", "checksum", "end", "entry"])
-def test_a_file_in_another_format_is_refused_and_left_alone(tmp_path, damage):
+def test_a_file_in_another_format_is_refused_and_left_alone(tmp_path, monkeypatch, damage):
     pytest.importorskip("wandb")
+    monkeypatch.setattr(record_paths, "WAIT_SECONDS", 0.1)
     data = bytearray(write_entries([b"x" * 2 * BLOCK]))
     if damage == "header":
         data[5] += 1
@@ -50,17 +53,30 @@ def test_a_file_in_another_format_is_refused_and_left_alone(tmp_path, damage):
     assert file.read_bytes() == before
 
 
-def test_paths_of_attached_files_become_relative_and_nothing_else_changes(tmp_path):
+@pytest.mark.parametrize("missing", [0, 1, 9, 11, 30])
+def test_paths_of_attached_files_become_relative_and_nothing_else_changes(tmp_path, missing):
     pytest.importorskip("wandb")
-    from wandb.proto.wandb_internal_pb2 import ArtifactRecord, Record
+    from wandb.proto.wandb_internal_pb2 import ArtifactRecord, Record, RunExitRecord
 
     file, folder = tmp_path / "run-a.wandb", tmp_path / "wandb" / ".sync"
     artifact = ArtifactRecord(name="a", digest="d")
     artifact.manifest.contents.add(path="x.json", digest="e", local_path=str(tmp_path / "wandb" / "staged" / "x"))
     artifact.manifest.contents.add(path="y.json", ref="https://host/y")
-    file.write_bytes(write_entries([Record(num=1).SerializeToString(), Record(artifact=artifact).SerializeToString()]))
+    end = Record(exit=RunExitRecord(exit_code=0))
+    records = [Record(num=1), Record(artifact=artifact), end]
+    whole = write_entries([record.SerializeToString() for record in records])
+    writer = None
+    if missing:
+        # Another process is about to write the rest.
+        file.write_bytes(whole[:-missing])
+        writer = threading.Timer(0.2, lambda: file.write_bytes(whole))
+        writer.start()
+    else:
+        file.write_bytes(whole)
     make_paths_relative(file, folder)
+    if writer is not None:
+        writer.join()
     artifact.manifest.contents[0].local_path = "../staged/x"
-    first, second = (Record.FromString(data) for data in read_entries(file.read_bytes()))
-    assert (first, second) == (Record(num=1), Record(artifact=artifact))
+    first, second, third = (Record.FromString(data) for data in read_entries(file.read_bytes()))
+    assert (first, second, third) == (Record(num=1), Record(artifact=artifact), end)
     assert [path.name for path in tmp_path.iterdir()] == ["run-a.wandb"]
