@@ -11,7 +11,7 @@ from architectures.base import Encoder, eval_mode, padding_mask, typed_children
 from architectures.initialisation import xavier_
 from architectures.limits import check_steps, quote
 from architectures.nesting import build_base
-from architectures.recording import is_recording
+from architectures.recording import is_exporting, is_recording
 from architectures.recurrent import RecurrentEncoder, RecurrentLayer
 from architectures.state import NAMED_STATES, State, StateSpec, map_state
 from architectures.trace import Trace
@@ -85,7 +85,7 @@ class ACT(Encoder):
     def encode(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
         """Runs all steps, and leaves the penalty in `penalty`."""
         y, ponder, after = self._run(x, state)
-        if not is_recording():
+        if not is_exporting():
             self.penalty = self.ponder_cost * mean_of_valid(ponder, lengths)
         return y, after
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from architectures.forking import check_threads
 from architectures.limits import check_width, quote
-from architectures.recording import is_recording
+from architectures.recording import is_exporting, is_recording
 from architectures.state import State, StateSpec, check_tree, find_mismatch, strip_names
 from architectures.trace import Trace
 
@@ -70,7 +70,7 @@ class Encoder(nn.Module, ABC):
         expected = (*x.shape[:2], self.output_size)
         if y.shape != expected:
             raise ValueError(f"{type(self).__name__} returned an output of shape {tuple(y.shape)}, not {expected}")
-        return y, strip_names(new_state) if is_recording() else new_state
+        return y, strip_names(new_state) if is_exporting() else new_state
 
     @abstractmethod
     def encode(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:

@@ -95,6 +95,12 @@ class GRULayer(TorchLayer):
         """Runs PyTorch's cell."""
         return (torch.gru_cell(x, state[0], *self.weights()),)
 
+    def step(self, from_x: Tensor, from_h: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Returns h."""
+        (x_r, x_z, x_n), (h_r, h_z, h_n) = from_x.chunk(self.num_gates, dim=1), from_h.chunk(self.num_gates, dim=1)
+        n = (x_n + (x_r + h_r).sigmoid() * h_n).tanh()
+        return (torch.lerp(n, state[0], (x_z + h_z).sigmoid()),)
+
     def trace(self, x: Tensor, state: tuple[Tensor, ...]) -> Trace:
         """Returns a trace with the gates r and z; n is the content."""
         y, _ = self(x, state)

@@ -120,6 +120,12 @@ class LSTMLayer(TorchLayer):
         h, c = torch.lstm_cell(x, state, *self.weights())
         return h, c
 
+    def step(self, from_x: Tensor, from_h: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Returns h and c."""
+        i, f, g, o = (from_x + from_h).chunk(self.num_gates, dim=1)
+        c = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
+        return o.sigmoid() * c.tanh(), c
+
     def trace(self, x: Tensor, state: tuple[Tensor, ...]) -> Trace:
         """Returns a trace with the gates i, f and o; g is the content."""
         y, _ = self(x, state)

@@ -13,6 +13,7 @@ from architectures.base import Encoder, check_dropout, state_dtype, typed_childr
 from architectures.initialisation import xavier_
 from architectures.kernels import runs_compiled_cells
 from architectures.limits import check_flag, check_layers, check_width, quote
+from architectures.recording import is_transformed
 from architectures.state import State, StateSpec, TensorSpec
 from architectures.trace import Trace
 from architectures.zoneout import run_with_zoneout, trace_with_zoneout
@@ -246,9 +247,30 @@ class TorchLayer(RecurrentLayer):
     def run_cell(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Returns the state after one step of x (batch, input_size), as PyTorch's cell computes it."""
 
+    @abstractmethod
+    def step(self, from_x: Tensor, from_h: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Returns the state after a step, by its formulas.
+
+        Args:
+            from_x: (batch, gates hidden_size), the gates' input products, biases included.
+            from_h: the same of their recurrent products.
+            state: before the step.
+        """
+
+    def run_steps(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Runs all steps by their formulas, for a transformation that knows no layer of PyTorch."""
+        weight_x, weight_h, bias_x, bias_h = self.weights()
+        outputs = []
+        for from_x in nn.functional.linear(x, weight_x, bias_x).unbind(1):
+            state = self.state_class(*self.step(from_x, nn.functional.linear(state[0], weight_h, bias_h), state))
+            outputs.append(state[0])
+        return torch.stack(outputs, dim=1), state
+
     def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Runs all steps, by a C++ kernel if there is one, else by PyTorch."""
         hooked = has_hooks(self.core)
+        if not hooked and is_transformed():
+            return self.run_steps(x, state)
         if not hooked and x.shape[1] == 1 and runs_compiled_cells(x):
             after = self.state_class(*self.run_cell(x.squeeze(1), state))
             # A copy, so that who changes the output does not change the state.

@@ -54,6 +54,10 @@ class RNNLayer(TorchLayer):
         """Runs PyTorch's cell."""
         return (torch.rnn_tanh_cell(x, state[0], *self.weights()),)
 
+    def step(self, from_x: Tensor, from_h: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Returns h."""
+        return ((from_x + from_h).tanh(),)
+
     def trace(self, x: Tensor, state: tuple[Tensor, ...]) -> Trace:
         """Returns a trace without retention and write; `gates` holds the argument of the tanh, as `a`."""
         y, _ = self(x, state)

@@ -7,6 +7,7 @@ from torch.nn.functional import one_hot
 import architectures
 from architectures.base import check_lengths, padding_mask
 from architectures.initialisation import xavier_
+from architectures.recording import is_transformed
 from architectures.state import State
 from workbench.config import Experiment, Part
 from workbench.errors import UserError
@@ -60,7 +61,8 @@ class Model(nn.Module):
                 in which x is 0.
             ValueError, TypeError: if x or lengths do not fit the task in another way.
         """
-        if lengths is not None:
+        # Transformed lengths have no values: whoever transforms the call asks before.
+        if lengths is not None and not is_transformed():
             self.refuse_empty_sequences(x, lengths)
         y, state = self.encoder(self.features(x, lengths), state, lengths)
         if not self.readout_every:

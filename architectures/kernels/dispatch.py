@@ -14,7 +14,7 @@ from architectures.kernels.autograd import Passes
 from architectures.kernels.pointwise import Attention
 from architectures.kernels.triton_passes import TritonPasses, run_with_padded_units
 from architectures.kernels.triton_support import product_precision
-from architectures.recording import is_recording
+from architectures.recording import is_recording, is_transformed
 
 Backend = Literal["auto", "eager", "compiled", "graphs", "triton"]
 AvailableBackend = Literal["eager", "compiled", "graphs", "triton"]
@@ -161,6 +161,8 @@ def discounted_average(
     options: dict[str, Any] = {"attention": attention, "hidden_tanh": hidden_tanh, "output_tanh": output_tanh}
     with torch.autocast(x.device.type, enabled=False):
         if name is None:
+            if attention == "relu" and is_transformed():
+                raise NotImplementedError("the gradient of the relu attention is written by hand")
             y, r, l = unrolled.discounted_average(*operands, **options)
         elif name == "compiled":
             y, r, l = native.discounted_average(*operands, **options)

@@ -21,7 +21,7 @@ from torch.autograd.function import once_differentiable
 
 from architectures.kernels import native
 from architectures.kernels.dispatch import Backend, pick_backend
-from architectures.recording import is_recording
+from architectures.recording import is_exporting, is_transformed
 
 
 def linear_scan(
@@ -49,8 +49,10 @@ def linear_scan(
         b = b.float()
     a, start = a.to(b.dtype), start.to(b.dtype)
     with torch.autocast(b.device.type, enabled=False):
-        if is_recording():
+        if is_exporting():
             h = _unrolled(a, b, start, is_complex)
+        elif is_transformed():
+            h = scan_parts_by_doubling(a, b, start) if is_complex else scan_by_doubling(a, b, start)
         else:
             compiled = native.supports(b) and pick_backend(b, backend) == "compiled"
             h = _Scan.apply(a, b, start, is_complex, compiled)  # type: ignore[no-untyped-call]
@@ -127,6 +129,24 @@ def scan_by_doubling(a: Tensor, b: Tensor, start: Tensor) -> Tensor:
     return b
 
 
+def scan_parts_by_doubling(a: Tensor, b: Tensor, start: Tensor) -> Tensor:
+    """Does so for complex numbers as `linear_scan` takes them, in real arithmetic alone."""
+    a = a.expand_as(b)
+    b = torch.cat([(b[:, 0] + _multiply(a[:, 0], start)).unsqueeze(1), b[:, 1:]], dim=1)
+    distance = 1
+    while distance < b.shape[1]:
+        b = torch.cat([b[:, :distance], b[:, distance:] + _multiply(a[:, distance:], b[:, :-distance])], dim=1)
+        a = torch.cat([a[:, :distance], _multiply(a[:, distance:], a[:, :-distance])], dim=1)
+        distance *= 2
+    return b
+
+
+def _multiply(x: Tensor, y: Tensor) -> Tensor:
+    """Returns the product of complex numbers whose real and imaginary parts lie behind each other."""
+    (x_re, x_im), (y_re, y_im) = x.chunk(2, dim=-1), y.chunk(2, dim=-1)
+    return torch.cat([x_re * y_re - x_im * y_im, x_re * y_im + x_im * y_re], dim=-1)
+
+
 def _backward_in_pytorch(
     a: Tensor, h: Tensor, start: Tensor, of_h: Tensor, is_complex: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -157,10 +177,6 @@ def _unrolled(a: Tensor, b: Tensor, start: Tensor, is_complex: bool) -> Tensor:
     factors = a.unbind(1) if a.ndim == 3 else [a] * b.shape[1]
     h, steps = start, []
     for factor, added in zip(factors, b.unbind(1), strict=True):
-        if is_complex:
-            (re, im), (length, turn) = h.chunk(2, dim=-1), factor.chunk(2, dim=-1)
-            h = torch.cat([length * re - turn * im, length * im + turn * re], dim=-1) + added
-        else:
-            h = factor * h + added
+        h = (_multiply(factor, h) if is_complex else factor * h) + added
         steps.append(h)
     return torch.stack(steps, dim=1)
