@@ -29,15 +29,16 @@ def discounted_average(
     PyTorch derives the gradient, which is NaN where a relu is closed.
     """
     units = len(weight_h)
-    from_x = x @ weight_x + bias
+    # Taken apart at once: the gradient of a part that is cut out of all steps is as large as all steps.
+    from_x = (x @ weight_x + bias).split([units, weight_h.shape[1]], dim=2)
     outputs = []
     h = r.tanh() if hidden_tanh else r
-    for t in range(x.shape[1]):
-        g, p, *q = (from_x[:, t, units:] + h @ weight_h).split(units, dim=1)
+    for u, gates in zip(*(part.unbind(1) for part in from_x), strict=True):
+        g, p, *q = (gates + h @ weight_h).split(units, dim=1)
         alpha, m = log_attention(p, attention), l + logsigmoid(q[0]) if q else l
         delta = alpha - m
         l = torch.maximum(m, alpha) - logsigmoid(delta.abs())
-        r = torch.lerp(r, from_x[:, t, :units] * g.tanh(), delta.sigmoid())
+        r = torch.lerp(r, u * g.tanh(), delta.sigmoid())
         h = r.tanh() if hidden_tanh else r
         outputs.append(h.tanh() if output_tanh else h)
     return torch.stack(outputs, dim=1), r, l
