@@ -233,7 +233,7 @@ def start_process(target: Callable[..., None], *arguments: Any, threads: int) ->
         This process's end of the connection, and the process.
     """
     ours, theirs = SPAWN.Pipe()
-    with _environment(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads)):
+    with environment(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads)):
         process = SPAWN.Process(target=run_packed, args=(theirs, pack(target, arguments)), daemon=True)
         # Ctrl-C, and the signals of timeout and batch systems, reach the whole group of processes, and what they mean
         # is for the parent to decide. A worker must not see them, not even while it starts.
@@ -268,7 +268,7 @@ def _wait_for_parent() -> None:
 
 
 @contextmanager
-def _environment(**values: str) -> Iterator[None]:
+def environment(**values: str) -> Iterator[None]:
     """Sets environment variables for the processes that are started inside it."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)

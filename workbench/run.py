@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -23,6 +23,9 @@ from workbench.memory_needs import check_memory
 from workbench.results import Run, read_run
 from workbench.run_folder import BusyError, claim, run_folder, run_lock
 from workbench.tasks.floors import write_floors
+
+if TYPE_CHECKING:
+    from workbench.training.lanes import Lane
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,7 @@ def run(
     log: Callable[[str], None] = lambda line: None,
     loggers: Sequence[LoggerSpec] = (),
     trial: tuple[str, int] | None = None,
+    lane: "Lane | None" = None,
 ) -> Run | None:
     """Runs an experiment, resumes it if it was interrupted, or reads its result if it is finished.
 
@@ -59,6 +63,7 @@ def run(
         log: called with lines that a user should know, but need not act on.
         loggers: what logs the run beside its own files; they are no part of it, and none of their failures is either.
         trial: the study and the number of the trial that the run belongs to, for loggers.
+        lane: what computes its gradients together with those of other seeds; by default it computes them itself.
 
     Returns:
         The finished run; `None` if it was stopped before.
@@ -81,7 +86,7 @@ def run(
             on_progress(step)
 
         try:
-            return _train(experiment, out, machine, lease, stop, show_step, on_row, log, loggers, trial)
+            return _train(experiment, out, machine, lease, stop, show_step, on_row, log, loggers, trial, lane)
         except Exception as error:
             if isinstance(error, BusyError) or lease.confirm():
                 raise
@@ -102,10 +107,12 @@ def _train(
     log: Callable[[str], None],
     loggers: Sequence[LoggerSpec],
     trial: tuple[str, int] | None,
+    lane: "Lane | None",
 ) -> Run | None:
     from workbench.training.callbacks.record import RunRecord
     from workbench.training.callbacks.run_loggers import build_run_loggers
     from workbench.training.data_module import TaskDataModule
+    from workbench.training.loop import add_gradients
     from workbench.training.sanity_checks import check_module, check_repeatable
     from workbench.training.sequence_module import SequenceModule
     from workbench.training.trainer import make_trainer, run_callbacks
@@ -122,25 +129,32 @@ def _train(
     data = TaskDataModule.from_experiment(experiment)
     check_repeatable(experiment)
     check_module(module, data, experiment.budget.until)
-    record = RunRecord(experiment, data)
+    record, gradients = RunRecord(experiment, data), add_gradients
+    if lane is not None:
+        record.clock, gradients = lane.clock, lane.gradients
     criterion = None if module.task.solved is None else str(module.task.solved)
     logged = LoggedRun(experiment=experiment, out=out, folder=folder, criterion=criterion, trial=trial)
     run_loggers = build_run_loggers(loggers, logged, log)
     check = partial(check_held, lease, folder)
     callbacks = run_callbacks(record, folder, stop, on_progress, on_row, log, run_loggers, check)
-    trainer = make_trainer(callbacks, steps=experiment.budget.steps, device=machine.device, folder=folder)
+    steps = experiment.budget.steps
+    trainer = make_trainer(callbacks, steps=steps, device=machine.device, folder=folder, gradients=gradients)
     checkpoint, notes = checkpoints.find_newest(folder, experiment.identity)
     for line in notes:
         log(line)
     try:
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
-        ended = trainer.global_step >= experiment.budget.steps or record.reached or record.diverged_at is not None
+        ended = trainer.global_step >= steps or record.reached or record.diverged_at is not None
         if record.interrupted and not ended:
             return None
         module.to(machine.device)
         result = build_result(experiment, module, record, trainer.global_step)
         check()
-        write_json(folder / "timing.json", build_timing(module, record.clock.seconds, trainer.global_step, machine))
+        timing = build_timing(module, record.clock.seconds, trainer.global_step, machine)
+        if lane is not None and lane.stacked > 1:
+            # Its seconds are then its share of what all seeds took.
+            timing |= {"recurrences": "eager", "seeds_at_once": lane.stacked}
+        write_json(folder / "timing.json", timing)
         write_json(folder / "result.json", result)
         finished = read_run(folder)
         run_loggers.finish(finished)

@@ -1,11 +1,13 @@
 """Training runs side by side, in processes whose threads do not compete for cores."""
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from time import sleep
+from typing import TYPE_CHECKING
 
 from workbench.config import Experiment
 from workbench.errors import UserError
@@ -15,6 +17,18 @@ from workbench.malloc import keep_memory
 from workbench.process_pool import IDLE_SECONDS, PoolWorker, ProcessPool, WorkerConnection, end_with_parent
 from workbench.run_folder import BusyError, run_folder
 from workbench.run_queue import Listener, RunEvent, RunQueue
+
+if TYPE_CHECKING:
+    from workbench.training.lanes import Lane
+
+
+@dataclass(slots=True)
+class Assignment:
+    """The runs that a process has at a time, and what is still to come from it."""
+
+    under_way: dict[int, int]
+    """Indices of the runs that have not ended, by their places."""
+    failed: bool = False
 
 
 class RunPool(ProcessPool):
@@ -30,15 +44,23 @@ class RunPool(ProcessPool):
         device: `cpu` or `cuda`.
         threads: threads of each process.
         loggers: of each run.
+        at_once: how many seeds of a configuration a process trains at a time, by its identity; one where it is missing.
     """
 
     ends_silent_workers = True
 
     def __init__(
-        self, *, out: Path, workers: int, device: str = "cpu", threads: int = 1, loggers: Sequence[LoggerSpec] = ()
+        self,
+        *,
+        out: Path,
+        workers: int,
+        device: str = "cpu",
+        threads: int = 1,
+        loggers: Sequence[LoggerSpec] = (),
+        at_once: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__(run_worker, out, device, threads, tuple(loggers), workers=workers, threads=threads)
-        self.out, self.device = out, device
+        self.out, self.device, self.at_once = out, device, at_once or {}
         self._experiments: Sequence[Experiment] = ()
         self._listen: Listener = lambda index, event: None
         self._queue = RunQueue(out, (), self._listen)
@@ -68,9 +90,13 @@ class RunPool(ProcessPool):
     def on_start(self, worker: PoolWorker) -> None:
         """Gives a process the next experiment, or lets it end if none is left, or rest if others may leave one."""
         index = None if self.stopping else self._queue.take()
-        worker.task = index
+        worker.task = None
         if index is not None:
-            worker.send(self._experiments[index])
+            indices = [index]
+            if self.at_once and (most := self.at_once.get(self._experiments[index].identity, 1)) > 1:
+                indices += self._queue.take_like(index, most - 1)
+            worker.task = Assignment(dict(enumerate(indices)))
+            worker.send(tuple(self._experiments[index] for index in indices))
         elif self.stopping or not self._queue.held:
             self.dismiss(worker)
         else:
@@ -88,29 +114,36 @@ class RunPool(ProcessPool):
 
     def on_message(self, worker: PoolWorker, message: RunEvent) -> None:
         """Passes an event on, and gives a process whose run has ended the next experiment."""
-        index = worker.task
-        if message.kind == "busy" and not self.stopping:
+        assignment: Assignment = worker.task
+        index = assignment.under_way[message.place]
+        if message.kind == "busy" and self.stopping:
+            message = replace(message, kind="stopped")
+        if message.kind == "busy":
             # Another process was a moment earlier.
             self._queue.put_back(index)
-            self.on_start(worker)
+        else:
+            # First, as a refusal stops the pool: the process must not lock another run before it learns of that.
+            self._listen(index, message)
+        if message.kind in ("step", "note"):
             return
-        if message.kind == "busy":
-            message = RunEvent(kind="stopped", text=message.text)
-        # First, as a refusal stops the pool: the process must not lock another run before it learns of that.
-        self._listen(index, message)
-        if message.kind == "failed" and self.device == "cuda":
+        del assignment.under_way[message.place]
+        assignment.failed |= message.kind == "failed"
+        if assignment.under_way:
+            return
+        if assignment.failed and self.device == "cuda":
             # After some errors a GPU refuses everything else that the process asks of it.
             self.retire(worker)
-        elif message.kind not in ("step", "note"):
+        else:
             self.on_start(worker)
 
     def on_exit(self, worker: PoolWorker, reason: str) -> None:
-        """Tells how the run of a process ended that died."""
+        """Tells how the runs of a process ended that died."""
         if worker in self._resting:
             self._resting.remove(worker)
         if worker.task is not None:
             event = RunEvent(kind="stopped") if self.stopping else RunEvent(kind="failed", text=reason)
-            self._listen(worker.task, event)
+            for index in worker.task.under_way.values():
+                self._listen(index, event)
 
 
 class SameProcessPool:
@@ -167,13 +200,63 @@ class SameProcessPool:
 def run_worker(
     connection: Connection, out: Path, device: str, threads: int, loggers: Sequence[LoggerSpec] = ()
 ) -> None:
-    """Runs the experiments that come over the connection until something else comes. A process's target."""
+    """Runs the experiments that come over the connection until something else comes. A process's target.
+
+    Several that come together, which differ in their seeds alone, are trained as one stacked model.
+    """
     end_with_parent()
     # Before PyTorch takes its first memory.
     keep_memory()
     pool = WorkerConnection(connection)
-    while isinstance(experiment := connection.recv(), Experiment):
-        pool.send(run_one(experiment, out, device, threads, pool.send, stop=pool.stopped, loggers=loggers))
+    while isinstance(experiments := connection.recv(), tuple):
+        options = (out, device, threads, pool.send)
+        if len(experiments) == 1:
+            pool.send(run_one(experiments[0], *options, stop=pool.stopped, loggers=loggers))
+        else:
+            run_stacked(experiments, *options, stop=pool.stopped, loggers=loggers)
+
+
+def run_stacked(
+    experiments: Sequence[Experiment],
+    out: Path,
+    device: str,
+    threads: int,
+    send: Callable[[RunEvent], None],
+    *,
+    stop: Callable[[], bool],
+    loggers: Sequence[LoggerSpec] = (),
+) -> None:
+    """Runs experiments that differ in their seeds alone as one stacked model in this process.
+
+    Args:
+        experiments: what to run.
+        out: the folder of results.
+        device: `cpu` or `cuda`.
+        threads: threads to compute with.
+        send: receives what happens to each of them, with its place, up to how it has ended.
+        stop: asked after every step of each of them whether to stop there.
+        loggers: of the runs.
+    """
+    import torch
+
+    from workbench.training.lanes import run_lanes
+
+    # PyTorch has this number for each thread that calls it.
+    torch.set_num_threads(threads)
+
+    under_way = set(range(len(experiments)))
+
+    def run_in(place: int, lane: "Lane") -> None:
+        def send_placed(event: RunEvent) -> None:
+            send(replace(event, place=place))
+
+        options = (out, device, threads, send_placed)
+        event = run_one(experiments[place], *options, stop=stop, loggers=loggers, lane=lane)
+        under_way.discard(place)
+        send_placed(event)
+
+    works = [partial(run_in, place) for place in range(len(experiments))]
+    run_lanes(works, tell=lambda line: send(RunEvent(kind="note", text=line, place=min(under_way))))
 
 
 def run_one(
@@ -185,6 +268,7 @@ def run_one(
     *,
     stop: Callable[[], bool],
     loggers: Sequence[LoggerSpec] = (),
+    lane: "Lane | None" = None,
 ) -> RunEvent:
     """Runs an experiment in this process, and returns how it ended.
 
@@ -196,6 +280,7 @@ def run_one(
         send: receives what happens until then.
         stop: asked after every step whether to stop there.
         loggers: of the run.
+        lane: what computes its gradients together with those of other seeds, if it is one of several.
     """
     from workbench.run import RunDevice, run
 
@@ -208,6 +293,7 @@ def run_one(
             on_progress=lambda step: send(RunEvent(kind="step", step=step)),
             log=lambda text: send(RunEvent(kind="note", text=text)),
             loggers=loggers,
+            lane=lane,
         )
         return RunEvent(kind="stopped" if run_or_none is None else "finished")
     except BusyError as error:
@@ -215,15 +301,22 @@ def run_one(
     except UserError as error:
         return RunEvent(kind="refused", text=str(error))
     except Exception as error:
-        return RunEvent(kind="failed", text=f"{describe_failure(error)}{write_traceback(experiment, out)}")
+        several = lane is not None
+        return RunEvent(kind="failed", text=f"{describe_failure(error, several)}{write_traceback(experiment, out)}")
 
 
-def describe_failure(error: Exception) -> str:
-    """Returns why a run failed, in a line."""
+def describe_failure(error: Exception, several: bool = False) -> str:
+    """Returns why a run failed, in a line.
+
+    Args:
+        error: what was raised.
+        several: whether it was one of several in a process.
+    """
     import torch
 
     if isinstance(error, torch.OutOfMemoryError):
-        return "the GPU has too little memory left; fewer --workers, or a smaller --batch-size, take less"
+        fewer = "fewer --seeds-at-once or --workers" if several else "fewer --workers"
+        return f"the GPU has too little memory left; {fewer}, or a smaller --batch-size, take less"
     return f"{type(error).__name__}: {describe_error(error)}"
 
 

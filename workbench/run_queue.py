@@ -27,6 +27,8 @@ class RunEvent:
     """`elsewhere`: another process is at work on it, and as far as `step` says."""
     step: int = 0
     text: str = ""
+    place: int = 0
+    """Its place among the runs that a process has at a time."""
 
 
 Listener = Callable[[int, RunEvent], None]
@@ -64,17 +66,40 @@ class RunQueue:
     def take(self) -> int | None:
         """Returns the index of the next free run; `None` if there is none now."""
         while self._free:
-            index = self._free.popleft()
-            if self._is_over(index):
-                continue
-            folder = self._folders[index]
-            # Two looks that write nothing, of which the second sees what is on other machines.
-            if not is_locked(folder / LOCK_FILE) and (
-                read_holder(folder / LEASE_FILE) is None or find_holder(folder) is None
-            ):
+            if self._is_had(index := self._free.popleft()):
                 return index
-            self.put_back(index)
         return None
+
+    def take_like(self, index: int, most: int) -> list[int]:
+        """Returns the indices of the next free runs that differ from a run that was taken in their seeds alone.
+
+        Args:
+            index: of that run.
+            most: how many to take.
+        """
+        identity = self._experiments[index].identity
+        taken: list[int] = []
+        for other in list(self._free):
+            if len(taken) >= most:
+                break
+            if self._experiments[other].identity == identity:
+                self._free.remove(other)
+                if self._is_had(other):
+                    taken.append(other)
+        return taken
+
+    def _is_had(self, index: int) -> bool:
+        """Returns whether a run is free, for certain; if not, notes what it is."""
+        if self._is_over(index):
+            return False
+        folder = self._folders[index]
+        # Two looks that write nothing, of which the second sees what is on other machines.
+        if not is_locked(folder / LOCK_FILE) and (
+            read_holder(folder / LEASE_FILE) is None or find_holder(folder) is None
+        ):
+            return True
+        self.put_back(index)
+        return False
 
     def put_back(self, index: int) -> None:
         """Notes that another process is at work on a run after all."""

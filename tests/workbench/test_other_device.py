@@ -13,6 +13,7 @@ from tests.workbench.experiments import TASK_OPTIONS, module_and_data, small, ta
 from workbench import tasks
 from workbench.config import Numerics
 from workbench.training import SequenceModule
+from workbench.training.stacked_gradients import Step, compute_alone, compute_stacked
 
 
 @pytest.fixture(autouse=True)
@@ -119,3 +120,35 @@ def test_training_on_a_device_without_float64_gives_the_same_numbers(name, reque
         torch.zeros(1, device=OTHER_DEVICE).double()
     there.to(OTHER_DEVICE)
     assert losses_and_scores(there, other_data) == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "task"), [("lstm", "copy"), ("rda", "text"), ("tcn", "addition"), ("transformer", "text"), ("lru", "copy")]
+)
+def test_a_stack_of_seeds_on_another_device_gives_the_numbers_of_each(name, task, request):
+    def pair():
+        experiment = make_experiment(name, task)
+        made = [module_and_data(replace(experiment, seed=seed)) for seed in range(2)]
+        for module, _ in made:
+            module.logs_steps = False
+        return made
+
+    def losses(made, compute):
+        found = []
+        for number in range(2):
+            steps = [Step(module=module, batch=data.training_batch(number).to(module.device)) for module, data in made]
+            compute(steps)
+            assert [step.error for step in steps] == [None, None]
+            found += [step.scores["loss"].item() for step in steps if step.scores is not None]
+        return found
+
+    here, there = pair(), pair()
+    expected = losses(here, lambda steps: [*map(compute_alone, steps)])
+    request.getfixturevalue("other_device")
+    for module, _ in there:
+        module.to(OTHER_DEVICE)
+    assert losses(there, compute_stacked) == pytest.approx(expected, rel=1e-4)
+    for (module, _), (other_module, _) in zip(here, there, strict=True):
+        for (label, parameter), other in zip(module.named_parameters(), other_module.parameters(), strict=True):
+            assert isinstance(other.grad, OtherDeviceTensor), label
+            torch.testing.assert_close(other.grad.cpu_tensor, parameter.grad, rtol=1e-3, atol=1e-4, msg=label)

@@ -10,9 +10,10 @@ from dataclasses import replace
 import pytest
 
 from tests.forked_command import forked_command
-from tests.workbench.experiments import small
+from tests.workbench.experiments import finish, small
 from tests.workbench.test_run import assert_same
 from workbench.config import Part
+from workbench.results import read_run
 from workbench.run import run
 from workbench.run_folder import BusyError, check_free, run_folder, run_lock
 from workbench.run_pool import RunPool
@@ -261,3 +262,58 @@ def test_workers_that_have_not_begun_are_ended_at_once(tmp_path):
     events = collect(pool, [small(steps=100_000)] * 2)
     assert {event.kind for _, event in events} <= {"stopped"}
     assert not list(tmp_path.rglob("metrics.csv"))
+
+
+def seeds_and_another(steps=12):
+    """Returns three seeds of one configuration, and one of another between them."""
+    seeds = [small(seed=seed, steps=steps) for seed in range(3)]
+    return [seeds[0], small("rnn", steps=steps), *seeds[1:]]
+
+
+def test_a_process_trains_as_many_seeds_of_a_configuration_as_it_may(tmp_path):
+    experiments = seeds_and_another()
+    pool = RunPool(out=tmp_path, workers=1, at_once={experiments[0].identity: 2})
+    events = collect(pool, experiments)
+    assert [event.kind for _, event in events if event.kind != "step"] == ["finished"] * 4
+    assert {index for index, _ in events} == {0, 1, 2, 3}
+    # Of the two that are stacked, both make their steps before one is finished.
+    first_end = next(place for place, (_, event) in enumerate(events) if event.kind == "finished")
+    assert {index for index, _ in events[:first_end]} == {0, 2}
+    timings = [read_run(run_folder(tmp_path, experiment)).timing for experiment in experiments]
+    assert [timing.get("seeds_at_once") for timing in timings] == [2, None, 2, None]
+
+
+def test_seeds_whose_process_is_killed_are_resumed_alone(tmp_path):
+    experiments = seeds_and_another(steps=600)
+    pool = RunPool(out=tmp_path / "killed", workers=1, at_once={experiments[0].identity: 3})
+    folders = [run_folder(tmp_path / "killed", experiment) for experiment in experiments]
+
+    def kill(index, event):
+        if event.step and index == 3:
+            pool.processes[0].process.kill()
+
+    events = collect(pool, experiments, kill)
+    ends = {index: event for index, event in events if event.kind != "step"}
+    assert [ends[index].kind for index in range(4)] == ["failed", "finished", "failed", "failed"]
+    assert all("signal 9" in ends[index].text for index in (0, 2, 3))
+    assert [(folder / "result.json").exists() for folder in folders] == [False, True, False, False]
+    events = collect(RunPool(out=tmp_path / "killed", workers=1), experiments)
+    assert sorted(index for index, event in events if event.kind == "finished") == [0, 1, 2, 3]
+
+
+def test_seeds_that_are_stopped_together_are_saved_and_resumed_alone(tmp_path):
+    experiments = seeds_and_another(steps=400)
+    pool = RunPool(out=tmp_path / "cut", workers=1, at_once={experiments[0].identity: 3})
+    events = collect(pool, experiments, lambda index, event: pool.stop() if event.step and not pool.stopping else None)
+    stopped = [index for index, event in events if event.kind == "stopped"]
+    assert sorted(stopped) == [0, 2, 3]
+    folders = [run_folder(tmp_path / "cut", experiments[index]) for index in (0, 2, 3)]
+    assert all((folder / "last.ckpt").exists() for folder in folders)
+    collect(RunPool(out=tmp_path / "cut", workers=1), experiments)
+    for index, folder in zip((0, 2, 3), folders, strict=True):
+        alone = finish(experiments[index], tmp_path / "alone")
+        resumed = read_run(folder)
+        assert resumed.metrics()["step"].tolist() == alone.metrics()["step"].tolist()
+        # In single precision, over which the order of sums tells after hundreds of steps.
+        first = [run.metrics()["train/loss"][0] for run in (resumed, alone)]
+        assert first[0] == pytest.approx(first[1], rel=1e-4)

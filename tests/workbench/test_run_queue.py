@@ -123,3 +123,18 @@ def test_looks_take_a_small_share_of_the_time(tmp_path: Path, monkeypatch: pytes
         queue.look()
         assert len(events) == count + 1
         seconds[0] += 0.02
+
+
+def test_free_runs_of_the_same_configuration_are_taken_with_one(tmp_path: Path) -> None:
+    """In the order of the seeds, as far as nobody has them."""
+    experiments = [small(name, seed=seed, steps=2) for seed in range(5) for name in ("gru", "rnn")]
+    queue, events = start(tmp_path, experiments)
+    first = queue.take()
+    assert first == 0
+    finish(experiments[4], tmp_path)
+    with run_lock(run_folder(tmp_path, experiments[2])):
+        assert queue.take_like(first, 2) == [6, 8]
+    assert [(index, kind) for index, kind, _ in events] == [(4, "finished")]
+    assert queue.held == [2]
+    assert queue.take_like(first, 2) == []
+    assert [queue.take() for _ in range(6)] == [1, 3, 5, 7, 9, None]

@@ -6,8 +6,19 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.loops.fetchers import _DataFetcher
 from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
+from torch import Tensor
 
 from workbench.training.batches import TrainingBatch
+
+Gradients = Callable[[Any, TrainingBatch, int], dict[str, Tensor]]
+"""Adds the gradients of a batch, with its number, to a module's parameters, and returns its scores by name."""
+
+
+def add_gradients(module: Any, batch: TrainingBatch, batch_idx: int) -> dict[str, Tensor]:
+    """Adds the gradients of a batch to a module's parameters, as Lightning does; returns its scores."""
+    scores: dict[str, Tensor] = module.training_step(batch, batch_idx)
+    scores["loss"].backward()
+    return scores
 
 
 class StepLoop(_TrainingEpochLoop):
@@ -21,10 +32,12 @@ class StepLoop(_TrainingEpochLoop):
     Args:
         trainer: the trainer.
         max_steps: optimiser steps.
+        gradients: computes those of each batch.
     """
 
-    def __init__(self, trainer: pl.Trainer, max_steps: int) -> None:
+    def __init__(self, trainer: pl.Trainer, max_steps: int, gradients: Gradients = add_gradients) -> None:
         super().__init__(trainer, max_steps=max_steps)
+        self._gradients = gradients
         self._on_start = overriding(trainer, "on_train_batch_start")
         self._on_end = overriding(trainer, "on_train_batch_end")
         self._batches: Iterator[TrainingBatch] = iter(())
@@ -47,12 +60,11 @@ class StepLoop(_TrainingEpochLoop):
             callback(trainer, module, batch, batch_idx)
         self.batch_progress.increment_started()
         optimizer_step.step.increment_ready()
-        scores = module.training_step(batch, batch_idx)
         optimizer_step.zero_grad.increment_ready()
         optimizer_step.zero_grad.increment_started()
         optimizer.zero_grad()
         optimizer_step.zero_grad.increment_completed()
-        scores["loss"].backward()
+        scores = self._gradients(module, batch, batch_idx)
         module.configure_gradient_clipping(optimizer)
         optimizer.step()
         optimizer_step.step.increment_completed()

@@ -187,7 +187,7 @@ class SequenceModule(pl.LightningModule):
         if isinstance(batch, TrainingBatch):
             examples: Batch = batch
             self.seed_step(batch)
-            before = None if batch.begins else self.carried_states.get(batch.part, self.device)
+            before = self.state_before(batch)
         else:
             examples, before = as_batch(batch, self.task), None
             seed_everything("step", self.seed, self.batches_before())
@@ -197,6 +197,10 @@ class SequenceModule(pl.LightningModule):
         if self.logs_steps:
             self.log_scores("train", scores, examples)
         return scores
+
+    def state_before(self, batch: TrainingBatch) -> State:
+        """Returns the encoder's state that a batch continues from; `None` if its sequences begin with it."""
+        return None if batch.begins else self.carried_states.get(batch.part, self.device)
 
     def seed_step(self, batch: TrainingBatch) -> None:
         """Seeds the global generators, from which dropout is drawn, for a batch."""
@@ -227,14 +231,26 @@ class SequenceModule(pl.LightningModule):
             UserError: if the targets do not fit the predictions.
         """
         prediction, state = self.predict(batch.x, batch.lengths, state)
+        return self.score(prediction, batch, self.model.encoder.penalty), state
+
+    def score(self, prediction: Tensor, batch: Batch, penalty: Tensor | None) -> dict[str, Tensor]:
+        """Returns the loss and the task's metrics of predictions.
+
+        Args:
+            prediction: as `predict` returns it.
+            batch: the examples.
+            penalty: what the encoder adds to the loss in training, if anything.
+
+        Raises:
+            UserError: if the targets do not fit the predictions.
+        """
         check_target(prediction, batch.target, self.task)
         loss = self.task.loss(prediction, batch)
-        penalty = self.model.encoder.penalty
         if penalty is not None and self.training:
             # Its gradient alone: the loss of every architecture is that of the task.
             loss = loss + (penalty - penalty.detach())
         with torch.no_grad():
-            return {"loss": loss, **self.task.metrics(prediction.detach(), batch)}, state
+            return {"loss": loss, **self.task.metrics(prediction.detach(), batch)}
 
     def evaluation_scores(self, batch: Batch, state: State = None) -> tuple[dict[str, Tensor], State]:
         """Returns what `compute_scores` does, and the metrics of answers that were fed back, of a task with a prompt.

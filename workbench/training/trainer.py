@@ -18,7 +18,7 @@ from workbench.training.callbacks.run_end import RunEnd
 from workbench.training.callbacks.run_loggers import RunLoggers
 from workbench.training.callbacks.time_budget import TimeBudget
 from workbench.training.callbacks.validation import Validation
-from workbench.training.loop import StepLoop
+from workbench.training.loop import Gradients, StepLoop, add_gradients
 from workbench.training.single_process import SingleProcess
 
 
@@ -70,7 +70,9 @@ ACCELERATORS = {"cuda": "gpu", "mps": "mps"}
 """Lightning's names of the devices that are not the CPU."""
 
 
-def make_trainer(callbacks: Sequence[pl.Callback], *, steps: int, device: str, folder: Path) -> pl.Trainer:
+def make_trainer(
+    callbacks: Sequence[pl.Callback], *, steps: int, device: str, folder: Path, gradients: Gradients = add_gradients
+) -> pl.Trainer:
     """Returns the trainer of a run, in one process.
 
     Args:
@@ -78,6 +80,7 @@ def make_trainer(callbacks: Sequence[pl.Callback], *, steps: int, device: str, f
         steps: optimiser steps.
         device: cpu, cuda or mps.
         folder: the run's.
+        gradients: computes those of each batch.
     """
     silence_lightning()
     trainer = pl.Trainer(
@@ -96,7 +99,7 @@ def make_trainer(callbacks: Sequence[pl.Callback], *, steps: int, device: str, f
         num_sanity_val_steps=0,
         default_root_dir=folder,
     )
-    trainer.fit_loop.epoch_loop = StepLoop(trainer, steps)
+    trainer.fit_loop.epoch_loop = StepLoop(trainer, steps, gradients)
     return trainer
 
 
