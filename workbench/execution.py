@@ -24,6 +24,7 @@ from workbench.results import Run, read_run
 from workbench.run_folder import claim, find_holder, run_folder
 from workbench.run_pool import RunPool, SameProcessPool
 from workbench.run_queue import RunEvent
+from workbench.seeds_at_once import choose_seeds_at_once
 
 
 class RunMirror(Protocol):
@@ -80,6 +81,7 @@ def execute_runs(
     quiet: bool = False,
     loggers: Callable[[], Sequence[LoggerSpec]] = tuple,
     remote: RemotePool | None = None,
+    seeds_at_once: int = 1,
 ) -> Execution:
     """Runs the experiments that have not been run yet.
 
@@ -102,6 +104,7 @@ def execute_runs(
         quiet: whether no progress is shown.
         loggers: returns what each run is logged to; called if there is one to train, as it may ask a server.
         remote: has others train the runs, with devices, processes and loggers of their own.
+        seeds_at_once: how many seeds of a configuration each process trains as one stacked model, where it can be.
 
     Raises:
         UserError: if one of them is refused. Nothing more is started then; what was under way can be resumed.
@@ -116,9 +119,13 @@ def execute_runs(
                 # Perhaps left over by a process that was killed just after it had written the result.
                 find_holder(folder)
     pending = [index for index in range(len(experiments)) if index not in runs]
-    for experiment in {experiments[index].identity: experiments[index] for index in pending if not remote}.values():
+    configurations = {experiments[index].identity: experiments[index] for index in pending if not remote}
+    for experiment in configurations.values():
         with user_errors(f"{experiment.architecture.name} on {experiment.task.name}"):
             check_memory(experiment, device)
+    at_once = choose_seeds_at_once([experiments[index] for index in pending if not remote], seeds_at_once, warn)
+    for identity, seeds in at_once.items():
+        check_memory(configurations[identity], device, seeds)
     specs = loggers() if pending and remote is None else ()
     on_start()
     if (unpicklable := find_unpicklable()) is not None and pending and remote is None:
@@ -127,6 +134,9 @@ def execute_runs(
     reading = f"{len(runs)} of {len(experiments)} runs are finished already and are read" if runs else ""
     if plan is not None:
         training = f"{min(workers, len(pending))} at a time on {device}" if pending and remote is None else ""
+        if training and at_once:
+            processes = "1 process" if workers == 1 else f"{workers} processes"
+            training = f"{processes} on {device}, up to {max(at_once.values())} seeds at once"
         say("; ".join(filter(None, (plan, reading or "none is finished yet", training))))
     elif reading:
         say(reading)
@@ -134,7 +144,7 @@ def execute_runs(
     if remote is not None:
         pool = remote
     elif unpicklable is None:
-        pool = RunPool(out=out, workers=workers, device=device, threads=threads, loggers=specs)
+        pool = RunPool(out=out, workers=workers, device=device, threads=threads, loggers=specs, at_once=at_once)
     else:
         pool = SameProcessPool(out=out, device=device, threads=threads, loggers=specs)
     names = {experiments[index].architecture.name for index in pending}

@@ -27,18 +27,20 @@ AVERAGES = {"adam": 2, "adamw": 2, "rmsprop": 1, "sgd": 0}
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
-def check_memory(experiment: Experiment, device: str = "cpu") -> None:
+def check_memory(experiment: Experiment, device: str = "cpu", seeds: int = 1) -> None:
     """Refuses an experiment that needs more memory than the machine has.
 
     Args:
         experiment: what is to be trained.
         device: `cpu` or `cuda`.
+        seeds: how many seeds of it are trained at a time in one process.
 
     Raises:
         UserError: that says how much it needs, what for, and which options decide it.
         Exception: whatever the architecture or the task raises, if one of them cannot be built.
     """
     owner = f"{experiment.architecture.name} on {experiment.task.name}"
+    owner += f", {seeds} seeds at once," if seeds > 1 else ""
     optimization, budget = experiment.optimization, experiment.budget
     task = build_task(experiment.task.name, **experiment.task.arguments)
     model = meta_model(task, experiment.architecture, experiment.embedding_size)
@@ -53,7 +55,7 @@ def check_memory(experiment: Experiment, device: str = "cpu") -> None:
             fixed_set_bytes(task, budget)
         ),
     }
-    refuse_beyond(needs, owner, device)
+    refuse_beyond({name: seeds * size for name, size in needs.items()}, owner, device)
 
 
 def check_weights(experiment: Experiment) -> None:

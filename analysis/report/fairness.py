@@ -136,9 +136,14 @@ def setting_formatter(key: str) -> Callable[[Row], str]:
     return format_setting
 
 
-def timing_formatter(name: str) -> Callable[[Row], str]:
-    """Returns a function that formats an entry of `timing.json` over a row's runs."""
-    return lambda row: " or ".join(sorted({str(run.timing.get(name, "unknown")) for run in row.runs}))
+def timing_formatter(name: str, missing: str = "unknown") -> Callable[[Row], str]:
+    """Returns a function that formats an entry of `timing.json` over a row's runs.
+
+    Args:
+        name: of the entry.
+        missing: stands for it in a run without it.
+    """
+    return lambda row: " or ".join(sorted({str(run.timing.get(name, missing)) for run in row.runs}))
 
 
 STEPS_RULE = Rule(name="steps", value_of=format_steps, verb="differ")
@@ -148,8 +153,9 @@ RUN_RULES = (
     Rule(name="trivial loss", value_of=format_trivial_loss),
 )
 """Rules on values that only the runs have; the other rules are read from their configurations."""
-MACHINE_RULES = tuple(
-    Rule(name=name, value_of=timing_formatter(name)) for name in ("device", "processor", "threads", "torch")
+MACHINE_RULES = (
+    *(Rule(name=name, value_of=timing_formatter(name)) for name in ("device", "processor", "threads", "torch")),
+    Rule(name="seeds at once", value_of=timing_formatter("seeds_at_once", missing="1"), verb="differ"),
 )
 """Rules that make training times comparable."""
 

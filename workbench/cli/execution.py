@@ -73,6 +73,7 @@ def execute(
         plan=plan,
         loggers=lambda: options.loggers(warn) if loggers is None else loggers,
         remote=remote,
+        seeds_at_once=options.seeds_at_once,
     )
     if done.stopped:
         warn(f"{done.describe_stop()}; run the same command again to resume")

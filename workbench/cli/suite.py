@@ -48,6 +48,7 @@ class SuiteOptions:
         device: auto takes a GPU if there is one.
         workers: experiments at the same time; by default one per core, or one on a GPU.
         threads: threads of each.
+        seeds_at_once: seeds of a configuration that a process trains as one stacked model; compare --help says more.
     """
 
     architectures: str | None = None
@@ -58,6 +59,7 @@ class SuiteOptions:
     device: Device = "auto"
     workers: int | None = None
     threads: int = 1
+    seeds_at_once: int = 1
 
 
 def main(arguments: list[str]) -> int:
@@ -90,7 +92,12 @@ def main(arguments: list[str]) -> int:
     for line in (line for _, lines in available for line in lines):
         warn(line)
     run_options = RunOptions(
-        out=options.out, device=options.device, workers=options.workers, threads=options.threads, wandb="off"
+        out=options.out,
+        device=options.device,
+        workers=options.workers,
+        threads=options.threads,
+        seeds_at_once=options.seeds_at_once,
+        wandb="off",
     )
     array = launch.array("suite", arguments, run_options)
     if launch.launcher == "print":

@@ -94,6 +94,6 @@ def build_parser() -> Parser:
     parser.add_fields(Budget, "what it may use")
     parser.add_fields(Optimization, "how it is trained")
     parser.add_fields(Numerics, "how it is computed")
-    parser.add_fields(RunOptions, "where", skip=("workers",))
+    parser.add_fields(RunOptions, "where", skip=("workers", "seeds_at_once"))
     parser.add_data_dir()
     return parser

@@ -115,7 +115,7 @@ def build_parser() -> Parser:
     parser.add_fields(Budget, "what a run may use")
     parser.add_fields(Optimization, "how it is trained where that is not searched")
     parser.add_fields(Numerics, "how it is computed")
-    parser.add_fields(RunOptions, "where")
+    parser.add_fields(RunOptions, "where", skip=("seeds_at_once",))
     parser.add_fields(StorageOptions, "where trials are kept")
     parser.add_fields(LaunchOptions, "how workers are started")
     for kind in (*PART_KINDS, SPACE):

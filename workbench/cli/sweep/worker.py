@@ -94,6 +94,6 @@ def build_parser() -> Parser:
     parser = Parser(prog="workbench sweep worker", description=DESCRIPTION, examples=EXAMPLES)
     parser.add_fields(WorkerOptions, "what to work on")
     parser.add_fields(StorageOptions, "where trials are kept")
-    parser.add_fields(RunOptions, "where", skip=("wandb",))
+    parser.add_fields(RunOptions, "where", skip=("wandb", "seeds_at_once"))
     parser.add_data_dir()
     return parser
