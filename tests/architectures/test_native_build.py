@@ -69,6 +69,7 @@ def test_the_library_is_built_once(sandbox: BuildSandbox) -> None:
     assert sandbox.build_count == 2
 
 
+@pytest.mark.slow
 def test_processes_that_ask_together_build_once(sandbox: BuildSandbox) -> None:
     """The others wait for the first one."""
     sandbox.install_compiler(seconds=1.0)

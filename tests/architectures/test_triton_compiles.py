@@ -30,9 +30,8 @@ REQUESTS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    "requests", [REQUESTS[:1] + REQUESTS[-1:], pytest.param(REQUESTS[1:-1], marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("requests", [REQUESTS[:1] + REQUESTS[-1:], REQUESTS[1:-1]])
 def test_kernels_compile_and_fit(requests: list[dict[str, Any]]) -> None:
     """They use the matrix units, except where float32 must not be rounded. The only barriers are those of the source;
     if a step's weights are loaded in one piece, nothing is copied ahead during another step. The widest kernels use all

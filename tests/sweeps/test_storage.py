@@ -94,6 +94,7 @@ def test_optimize_takes_waiting_trials_and_creates_none(store, open_store):
     assert [trial.value for trial in study.trials] == [0, 1, 5]
 
 
+@pytest.mark.slow
 def test_each_waiting_trial_is_taken_by_one_process(store, open_store):
     study = create_queue(open_store(store), 40)
     numbers_by_process = run_together(4, take_all, store)
@@ -119,6 +120,7 @@ def test_transactions_wait_for_each_other_also_after_pickling(sqlite, open_store
         storage.close()
 
 
+@pytest.mark.slow
 def test_a_file_locked_for_three_seconds_is_waited_for(sqlite, open_store):
     storage = open_store(sqlite)
     other = sqlite3.connect(file_of(sqlite), check_same_thread=False)

@@ -214,6 +214,7 @@ def test_a_depth_that_does_not_reach_is_warned_of(tmp_path, capsys):
     assert "warning: tcn sees 3 steps back, but sequences of addition have 100" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_lies_in_the_users_folder_is_not_taken_for_the_bench(tmp_path):
     """Neither in this process nor in one that trains; a custom architecture there is still found."""
     for name in ("architectures", "analysis", "workbench"):

@@ -131,6 +131,7 @@ def test_what_was_run_is_sent_once_and_again_when_more_is_known(sync_here, out, 
     assert backend.runs[f"sequence-workbench/{again}"].summary["probe/memory_length/reach"] == 7.0
 
 
+@pytest.mark.slow
 @needs_wandb
 def test_another_project_and_entity_get_everything_with_its_artifacts(sync_here, out, backend):
     next(out.glob("runs/*/*/*/seed-0")).joinpath("last.ckpt").write_bytes(b"weights")
@@ -202,6 +203,7 @@ def test_ctrl_c_ends_it_and_says_what_is_left(tmp_path, out, backend):
     assert sync_processes(out) == []
 
 
+@pytest.mark.slow
 @needs_wandb
 def test_a_server_that_fails_is_one_line_and_what_is_left_is_sent_from_where_it_was_moved(
     tmp_path, sync_here, out, backend

@@ -89,6 +89,7 @@ pwd.getpwuid = getpwuid
 HOMELESS = dict.fromkeys(["HOME", "USER", "LOGNAME", "LNAME", "USERNAME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"])
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_a_user_who_is_only_a_number_trains_with_eager_kernels(tmp_path: Path) -> None:
     """As in a container that is started with --user 12345. One line says what is slower, and what would help."""

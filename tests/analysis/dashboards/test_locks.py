@@ -136,6 +136,7 @@ def test_a_lock_that_is_not_a_regular_file_is_not_waited_for(tmp_path, kind):
     assert not is_locked(path)
 
 
+@pytest.mark.slow
 def test_looking_never_keeps_a_run_from_starting(tmp_path):
     folder = write_unfinished_run(tmp_path, write_comparison(tmp_path)[0], [0.3])
     over = threading.Event()

@@ -230,6 +230,7 @@ def test_a_pruned_trial_that_went_on_is_mirrored_again(tmp_path):
     assert (logged.summary["trial/loss"], logged.summary["trial/state"]) == (0.5, "complete")
 
 
+@pytest.mark.slow
 def test_records_written_during_training_are_current_afterwards(mirrored):
     states = dict(iter_states(mirrored))
     everything = list(iter_items(mirrored))

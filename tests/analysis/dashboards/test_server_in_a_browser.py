@@ -80,8 +80,18 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1200, "dark")])
-@pytest.mark.parametrize("path", ["/", "/progress", "/files"])
+@pytest.mark.parametrize(
+    ("path", "width", "scheme"),
+    [
+        ("/", 390, "dark"),
+        ("/progress", 390, "light"),
+        ("/progress", 1200, "dark"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (("/", 1200, "light"), ("/files", 390, "light"), ("/files", 1200, "dark"))
+        ),
+    ],
+)
 def test_pages_fit_and_are_quiet(results: Path, open_page: Any, path: str, width: int, scheme: str) -> None:
     with serve(results, watch=path == "/progress") as (address, _):
         page = open_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
@@ -108,6 +118,7 @@ def test_pages_fit_and_are_quiet(results: Path, open_page: Any, path: str, width
         assert all(url.startswith(f"{address}/") for url in urls), urls
 
 
+@pytest.mark.slow
 def test_bars_and_curves_move_without_loading_the_page_again(
     tmp_path: Path, open_page: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

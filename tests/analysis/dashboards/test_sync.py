@@ -123,6 +123,7 @@ def test_everything_arrives_once_and_again_nothing_is_sent(tmp_path, backend):
     assert backend.operations == before
 
 
+@pytest.mark.slow
 def test_what_a_server_refuses_is_told_in_one_line_and_the_rest_is_marked(tmp_path, backend):
     paths = write_mirrored_runs(tmp_path, 3)
     first, second, third, comparison = record_ids(paths)
@@ -142,6 +143,7 @@ def test_what_a_server_refuses_is_told_in_one_line_and_the_rest_is_marked(tmp_pa
     assert {run: backend.operations["UpsertBucket", run] for run in (first, second)} == before
 
 
+@pytest.mark.slow
 def test_a_record_that_wandb_calls_synced_but_has_lost_part_of_is_not_called_sent(tmp_path, backend):
     paths = write_mirrored_runs(tmp_path, 3)
     first, second, third, _ = record_ids(paths)
@@ -156,6 +158,7 @@ def test_a_record_that_wandb_calls_synced_but_has_lost_part_of_is_not_called_sen
     assert sent_flags(paths) == [True] * 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("reports_line_count", "positions"), [(False, [0, 1, 2, 0, 1, 2]), (True, [0, 1, 2, 3, 4, 5])])
 def test_a_record_sent_again_replaces_the_first_unless_the_server_has_wandb_append_it(
     tmp_path, backend, reports_line_count, positions
@@ -173,6 +176,7 @@ def test_a_record_sent_again_replaces_the_first_unless_the_server_has_wandb_appe
     assert len(received.history) == len(set(positions))
 
 
+@pytest.mark.slow
 def test_a_server_that_falls_silent_is_given_up_and_no_process_is_left(tmp_path, backend):
     paths = write_mirrored_runs(tmp_path, 1)
     (first, _) = record_ids(paths)
@@ -189,6 +193,7 @@ def test_a_server_that_falls_silent_is_given_up_and_no_process_is_left(tmp_path,
     assert sync_processes(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_record_that_is_replaced_while_it_is_sent_has_still_to_be_sent(tmp_path, backend):
     paths = write_mirrored_runs(tmp_path, 1)
     changed = replace(load_state(paths[0]), content="more is known")

@@ -9,6 +9,7 @@ from analysis.profile.cases import BenchmarkCase
 from analysis.profile.memory import STATUS, peak_on_cpu, peak_on_cuda
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not STATUS.exists(), reason="the system does not report memory")
 def test_peak_memory_holds_what_backward_needs() -> None:
     # An RNN saves at least its output: 4 bytes per unit and step, for each of 8 sequences.

@@ -138,6 +138,7 @@ AWKWARD_STUDIES: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AWKWARD_STUDIES)
 def test_awkward_studies_without_runs(tmp_path: Path, name: str) -> None:
     study_files.write_study(tmp_path, AWKWARD_STUDIES[name])
