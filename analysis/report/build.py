@@ -23,7 +23,7 @@ from analysis.report.first_screen.curves import curve_panels, thin_panels
 from analysis.report.first_screen.screen import build_screen, memory_by_anchor
 from analysis.report.output_files import replace_files, save_and_inline
 from analysis.report.page import Page, render_page
-from analysis.report.square import build_square
+from analysis.report.square import build_square, short_titles
 from analysis.report.summary import headline, summary
 from analysis.report.tuning import chapter as tuning
 from analysis.report.tuning.fairness import check_tuning_fairness
@@ -113,15 +113,17 @@ def _write_report(out: Path, mark: str) -> None:
         write_text(out / "comparison.csv", comparison_table(runs).to_csv(index=False, lineterminator="\n"))
         write_text(out / "curves.csv", curves_table(runs).to_csv(index=False, lineterminator="\n"))
     memory = memory_by_anchor(results)
+    screens = [
+        build_screen(section, out, memory.get(section.anchor), histories[section.anchor]) for section in sections
+    ]
     page = Page(
         title=report_title(sections, studies),
         overview=overview(sections, records, studies),
         chapters=chapters,
         made_from=mark,
-        screens=[
-            build_screen(section, out, memory.get(section.anchor), histories[section.anchor]) for section in sections
-        ],
-        square=build_square(sections, memory),
+        screens=screens,
+        square=build_square(sections, memory, screens),
+        short_titles=short_titles(sections),
         curves=thin_panels(
             {
                 section.anchor: panels

@@ -25,6 +25,7 @@ from analysis.report.figure_budget import (
 )
 from analysis.report.first_screen.axis import format_short
 from analysis.report.first_screen.curves import CurvePanel
+from analysis.report.first_screen.doubts import doubts_of_all
 from analysis.report.first_screen.scatter import draw_scatter
 from analysis.report.first_screen.screen import SCRIPT_FIELDS, Screen
 from analysis.report.fold import fold_chapter
@@ -53,6 +54,8 @@ class Page:
     """The tasks on the first screen."""
     square: Square | None = None
     """What each architecture can do, if the tasks ask several questions."""
+    short_titles: Mapping[str, str] = field(default_factory=dict)
+    """Titles of tasks without their options, by the anchor, where they are unambiguous; for the list of contents."""
     curves: Mapping[str, Sequence[CurvePanel]] = field(default_factory=dict)
     """Learning curves by the anchor of the task's chapter."""
     figure_files: Collection[str] = ()
@@ -112,6 +115,7 @@ def render_page(page: Page) -> str:
             css=Markup(read_styles(STYLES if page.screens else STYLES[:1])),
             table_files=table_files,
             scatters={screen.anchor: draw_scatter(screen) for screen in drawn},
+            all_doubts=doubts_of_all({name_briefly(page, screen): screen.doubts for screen in drawn}),
             families=sorted({row.family for screen in drawn for row in screen.rows}),
             labels=list(dict.fromkeys(row.label for screen in drawn for row in screen.rows)),
             swatches=number_swatches(tables),
@@ -123,6 +127,11 @@ def render_page(page: Page) -> str:
         )
         + "\n"
     )
+
+
+def name_briefly(page: Page, screen: Screen) -> str:
+    """Returns the title of a task, without its options where that is unambiguous."""
+    return page.short_titles.get(screen.anchor, screen.title)
 
 
 def short_captions(chapters: Sequence[Chapter]) -> dict[int, str]:

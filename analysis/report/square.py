@@ -11,6 +11,7 @@ from analysis.formatting import AT_LEAST, format_count, format_number, join_name
 from analysis.grouping import Row, Section
 from analysis.probes.aggregate import RowResults, SectionResults
 from analysis.report.first_screen.colors import lighten
+from analysis.report.first_screen.screen import Screen
 from analysis.style import FAMILIES, family
 from workbench.results import Run
 from workbench.tasks.catalogue import QUESTIONS, question_of
@@ -26,16 +27,20 @@ SYMBOLS: dict[Status, str] = {
 }
 """A sign of each status, so that the square reads without color."""
 MEANINGS: dict[Status, str] = {
-    "solved": "solved by every seed, and by which step half of them had",
+    "solved": "solved by every seed, by half of them at this step",
     "part": "solved by some of the seeds",
-    "learned": "better than without memory and cheap strategies, but not solved; the mean accuracy, or loss, of all",
-    "floor": "no seed better than the cheap strategy that is named, or than without memory",
-    "nothing": "no seed better than without memory",
+    "learned": "not solved, but better than without memory and than cheap strategies",
+    "floor": "no better than the cheap strategy that is named",
+    "nothing": "no better than without memory",
     "diverged": "every seed diverged",
 }
 SOLVED_LENGTH = "solved_up_to"
 """Metric of the probe of memory: the length up to which a task stays solved, in lengths of training."""
-LENGTH_MEANING = "T: the length, in lengths of training, up to which every seed still solves it on the test set"
+LENGTH_MEANING = "T: up to this many lengths of training every seed still solves it on the test set"
+MAX_NAMED_TASKS = 6
+"""Tasks that a sentence names."""
+MAX_LEADERS = 2
+"""Tasks without a criterion of which the answer says who is ahead."""
 FEWEST_QUESTIONS = 2
 """Fewest questions that make a square."""
 
@@ -50,7 +55,7 @@ class Outcome:
     """Anchor of the task's chapter."""
     status: Status
     text: str
-    """What there is to say beside the sign: a step, an accuracy, a floor."""
+    """What there is to say beside the sign: a step, an accuracy or a loss, a floor."""
     count: int
     """The number of seeds that support it."""
     runs: int
@@ -93,6 +98,10 @@ class SquareRow:
     """The outcomes on the tasks of each question; empty where it was not trained."""
     sentence: str
     """What they say together."""
+    parameters: float | None = None
+    """The most that it has on any of the tasks; `None` if that is not known."""
+    time: float | None = None
+    """Time of a training step as a multiple of the base's, the geometric mean over the tasks; `None` if not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +112,17 @@ class Square:
     """Names of the questions, with what they ask."""
     rows: tuple[SquareRow, ...]
     """By family, and in each as the tasks list them."""
+    answer: str = ""
+    """Which rows solve the most, and what none solves."""
+    base: str = ""
+    """What times are multiples of; empty if that is not the same for all tasks."""
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Of each question the one task that asks it; empty if there are several, which the cells then name."""
+        columns = zip(*(row.cells for row in self.rows), strict=True)
+        names = [{outcome.task for cell in column for outcome in cell} for column in columns]
+        return tuple(next(iter(found)) if len(found) == 1 else "" for found in names)
 
     @property
     def legend(self) -> tuple[tuple[str, str], ...]:
@@ -115,7 +135,11 @@ class Square:
         return tuple(entries)
 
 
-def build_square(sections: Sequence[Section], memory: Mapping[str, SectionResults] | None = None) -> Square | None:
+def build_square(
+    sections: Sequence[Section],
+    memory: Mapping[str, SectionResults] | None = None,
+    screens: Sequence[Screen] = (),
+) -> Square | None:
     """Returns the square of the sections; `None` if their tasks ask fewer than two questions.
 
     Tasks of one's own ask none of them and are left out.
@@ -123,6 +147,7 @@ def build_square(sections: Sequence[Section], memory: Mapping[str, SectionResult
     Args:
         sections: sections of the report.
         memory: results of the probe of memory, by the section's anchor.
+        screens: what the first screen shows of the sections, with the rows' costs.
     """
     asked = [(section, question_of(section.rows[0].experiment.task.name)) for section in sections]
     questions = [name for name in QUESTIONS if any(question == name for _, question in asked)]
@@ -154,9 +179,91 @@ def build_square(sections: Sequence[Section], memory: Mapping[str, SectionResult
                 dark_color=lighten(row.line_style.color),
                 cells=cells,
                 sentence=describe(label, [outcome for cell in cells for outcome in cell]),
+                parameters=most_parameters(label, screens),
+                time=mean_time(label, screens),
             )
         )
-    return Square(questions=tuple((name, QUESTIONS[name]) for name in questions), rows=tuple(rows))
+    bases = {screen.base for screen in screens}
+    known = [screen for screen in screens if screen.anchor in titles]
+    with_criterion = [titles[screen.anchor] for screen in known if screen.has_criterion]
+    without_criterion = [screen for screen in known if not screen.has_criterion]
+    return Square(
+        questions=tuple((name, QUESTIONS[name]) for name in questions),
+        rows=tuple(rows),
+        answer=" ".join(
+            filter(None, [describe_most(rows, with_criterion), *describe_leaders(rows, without_criterion)])
+        ),
+        base=bases.pop() if len(bases) == 1 else "",
+    )
+
+
+def most_parameters(label: str, screens: Sequence[Screen]) -> float | None:
+    """Returns the most parameters that a row has on any task."""
+    return max((row.parameters for screen in screens for row in screen.rows if row.label == label), default=None)
+
+
+def mean_time(label: str, screens: Sequence[Screen]) -> float | None:
+    """Returns the geometric mean of a row's relative times over the tasks; `None` if none is known."""
+    times = [row.time for screen in screens for row in screen.rows if row.label == label and row.time is not None]
+    return math.exp(sum(map(math.log, times)) / len(times)) if times else None
+
+
+def describe_leaders(rows: Sequence[SquareRow], screens: Sequence[Screen]) -> list[str]:
+    """Returns who is ahead on each task that has no criterion, in a sentence each, if they are few enough to be read.
+
+    Args:
+        rows: the rows.
+        screens: the tasks.
+    """
+    sentences = []
+    for screen in screens if len(screens) <= MAX_LEADERS else ():
+        ahead = next(iter(screen.rows), None)
+        found = {
+            row.label: outcome
+            for row in rows
+            for cell in row.cells
+            for outcome in cell
+            if outcome.anchor == screen.anchor and outcome.status == "learned"
+        }
+        if ahead is not None and ahead.label in found:
+            outcome = found[ahead.label]
+            sentences.append(f"On {outcome.task} {ahead.label} is ahead, with a mean {outcome.text}.")
+    return sentences
+
+
+def describe_most(rows: Sequence[SquareRow], tasks: Sequence[str]) -> str:
+    """Returns which rows solve the most tasks with every seed, and which tasks none solves, in one or two sentences.
+
+    Args:
+        rows: the rows.
+        tasks: titles of the tasks that can be solved, as they have a criterion.
+    """
+    solved = {
+        row.label: [outcome.task for cell in row.cells for outcome in cell if outcome.status == "solved"]
+        for row in rows
+    }
+    if not tasks or not rows:
+        return ""
+    most = max(map(len, solved.values()))
+    of = f"of the {len(tasks)} tasks that can be solved" if len(tasks) > 1 else "the one task that can be solved"
+    if not most:
+        return (
+            f"No architecture solves any {of} with every seed." if len(tasks) > 1 else f"No architecture solves {of}."
+        )
+    best = [label for label, found in solved.items() if len(found) == most]
+    together = {tuple(sorted(solved[label])) for label in best}
+    named = f": {join_names(solved[best[0]])}" if len(together) == 1 and most <= MAX_NAMED_TASKS else ""
+    verb = "solves" if len(best) == 1 else "solve"
+    count = f"{most} {of}" if len(tasks) > 1 else of
+    if len(best) < len(rows):
+        text = f"{join_names(best)} {verb} {'the most, ' if len(tasks) > 1 else ''}{count}{named}."
+    else:
+        text = f"{'Both' if len(rows) == 2 else f'All {len(rows)}'} architectures solve {count}{named}."
+    nobody = [task for task in tasks if not any(task in found for found in solved.values())]
+    if nobody:
+        shown = join_names(nobody) if len(nobody) <= MAX_NAMED_TASKS else f"{len(nobody)} tasks"
+        text += f" None solves {shown}."
+    return text
 
 
 def short_titles(sections: Sequence[Section]) -> dict[str, str]:
@@ -232,8 +339,8 @@ def has_learned(run: Run, section: Section) -> bool:
 def describe_level(row: Row, section: Section) -> str:
     """Returns a row's accuracy on the test set, or its loss if the task has no accuracy."""
     if "accuracy" in section.metrics:
-        return f"{row.test_mean('accuracy').mean:.2f}"
-    return format_number(row.test_mean("loss").mean)
+        return f"accuracy {row.test_mean('accuracy').mean:.2f}"
+    return f"loss {format_number(row.test_mean('loss').mean)}"
 
 
 def describe(label: str, outcomes: Sequence[Outcome]) -> str:

@@ -1,8 +1,8 @@
 """What to distrust in a comparison, each with the command that mends it."""
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,6 +29,8 @@ MAX_NAMED = 3
 class Doubt:
     """A reason to distrust a comparison."""
 
+    kind: str
+    """What it is about, in a word."""
     text: str
     option: str = ""
     """The option or command that mends it, in short; empty if none does."""
@@ -54,6 +56,42 @@ def find_doubts(section: Section, comparison: LossComparison | None, histories: 
     return tuple(doubt for doubt in doubts if doubt is not None)
 
 
+def doubts_of_all(screens: Mapping[str, Sequence[Doubt]]) -> tuple[Doubt, ...]:
+    """Returns the doubts of several tasks, each kind once, with the tasks that share it.
+
+    Args:
+        screens: the doubts of each task by its title.
+    """
+    by_kind: dict[str, list[tuple[str, Doubt]]] = {}
+    for title, doubts in screens.items():
+        for doubt in doubts:
+            by_kind.setdefault(doubt.kind, []).append((title, doubt))
+    shared = []
+    for found in by_kind.values():
+        title, first = found[0]
+        alike = len({doubt.text for _, doubt in found}) == 1
+        if alike and len(found) == len(screens):
+            text = first.text
+        elif len(found) == 1 or alike:
+            text = f"{first.text}, on {name_some([title for title, _ in found])}"
+        else:
+            text = f"{first.text}, on {title}; the like on {len(found) - 1} more"
+        option = largest_option([doubt.option for _, doubt in found])
+        shared.append(replace(first, text=text, option=option, cost="", command=""))
+    return tuple(shared)
+
+
+def largest_option(options: Sequence[str]) -> str:
+    """Returns the option that all share, with the largest of their numbers, if they differ in that; empty otherwise."""
+    given = [option for option in options if option]
+    if not given or len({option.partition(" ")[0] for option in given}) > 1:
+        return ""
+    values = [option.partition(" ")[2] for option in given]
+    if all(value.isdecimal() for value in values):
+        return max(given, key=lambda option: int(option.partition(" ")[2]))
+    return given[0] if len(set(given)) == 1 else ""
+
+
 def doubt_seeds(section: Section, comparison: LossComparison | None) -> Doubt | None:
     """Returns a doubt if seeds are too few to tell rows apart."""
     if comparison is None or (comparison.best is not None and not comparison.indicative):
@@ -62,9 +100,10 @@ def doubt_seeds(section: Section, comparison: LossComparison | None) -> Doubt | 
     seeds = f"{DASH.join(map(str, [counts[0], counts[-1]]))} seeds" if len(counts) > 1 else pluralize(counts[0], "seed")
     settlement = settle(section)
     if settlement is None or settlement.seeds is None:
-        return Doubt(text=f"{seeds}: indicative only") if comparison.indicative else None
+        return Doubt(kind="seeds", text=f"{seeds}: indicative only") if comparison.indicative else None
     verdict = "indicative only" if comparison.indicative else "the first is not told from the next"
     return Doubt(
+        kind="seeds",
         text=f"{seeds}: {verdict}",
         option=f"--seeds {settlement.seeds}",
         cost="" if settlement.minutes is None else f"about {format_minutes(settlement.minutes)}",
@@ -79,7 +118,7 @@ def doubt_sizes(rows: Sequence[Row]) -> list[Doubt]:
         ends = f"{gap.smallest.label} {format_count(gap.low)}, {gap.largest.label} {format_count(gap.high)}"
         text = f"{gap.name}: the most is {format_factor(gap.factor)} times the least ({ends})"
         command = elsewhere(gap.mended_by, "matched")
-        doubts.append(Doubt(text=text, option=gap.mended_by, command=command))
+        doubts.append(Doubt(kind=gap.name, text=text, option=gap.mended_by, command=command))
     return doubts
 
 
@@ -101,7 +140,10 @@ def doubt_learning_rate(section: Section) -> Doubt | None:
     command += ["--data-dir", "FOLDER"] if is_file(task.name) else []
     command += ["--steps", str(experiment.budget.steps), "--out", "../tuned"]
     return Doubt(
-        text=f"one learning rate, {rates.pop():g}, for all", option="workbench sweep run", command=shlex.join(command)
+        kind="rate",
+        text=f"one learning rate, {rates.pop():g}, for all",
+        option="workbench sweep run",
+        command=shlex.join(command),
     )
 
 
@@ -113,7 +155,12 @@ def doubt_divergence(rows: Sequence[Row]) -> Doubt | None:
     names = [f"{row.label} {row.num_diverged} of {len(row.runs)}" for row in diverged]
     settings = diverged[0].experiment.optimization
     option = "--clip norm" if settings.clip == "none" else f"--learning-rate {settings.learning_rate / 2:g}"
-    return Doubt(text=f"diverged seeds: {name_some(names)}", option=option, command=elsewhere(option, "steadier"))
+    return Doubt(
+        kind="divergence",
+        text=f"diverged seeds: {name_some(names)}",
+        option=option,
+        command=elsewhere(option, "steadier"),
+    )
 
 
 def doubt_budget(rows: Sequence[Row], histories: Histories) -> Doubt | None:
@@ -128,7 +175,12 @@ def doubt_budget(rows: Sequence[Row], histories: Histories) -> Doubt | None:
         return None
     option = f"--steps {2 * max(row.experiment.budget.steps for row in falling)}"
     names = "all rows" if len(falling) == len(rows) > 1 else name_some([row.label for row in falling])
-    return Doubt(text=f"loss still falling at the end: {names}", option=option, command=elsewhere(option, "longer"))
+    return Doubt(
+        kind="budget",
+        text=f"loss still falling at the end: {names}",
+        option=option,
+        command=elsewhere(option, "longer"),
+    )
 
 
 def is_still_falling(history: History) -> bool:
@@ -146,7 +198,7 @@ def doubt_reach(rows: Sequence[Row]) -> Doubt | None:
     if not sentences:
         return None
     text = sentences[0].removesuffix(".")
-    return Doubt(text=text[:1].lower() + text[1:])
+    return Doubt(kind="reach", text=text[:1].lower() + text[1:])
 
 
 def doubt_rules(section: Section) -> Doubt | None:
@@ -157,7 +209,7 @@ def doubt_rules(section: Section) -> Doubt | None:
     if not faults:
         return None
     names = [fault.partition(":")[0] for fault in faults]
-    return Doubt(text=f"not all rows were trained alike: {name_some(names)}")
+    return Doubt(kind="rules", text=f"not all rows were trained alike: {name_some(names)}")
 
 
 def elsewhere(option: str, folder: str) -> str:

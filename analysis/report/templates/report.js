@@ -301,7 +301,12 @@
 
   // One task at a time.
   const articles = all("#answer article.task"), task = one("#task");
-  const showTask = (anchor) => articles.forEach((article) => (article.hidden = article.dataset.task !== anchor));
+  const showTask = (anchor) => {
+    articles.forEach((article) => (article.hidden = article.dataset.task !== anchor));
+    // Where nothing is drawn there are no axes.
+    const axes = one("#log-choice");
+    if (axes) axes.hidden = anchor === "" && !one("#answer-all .dots");
+  };
   if (task) {
     task.addEventListener("change", () => showTask(task.value));
     showTask(task.value);

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from analysis.grouping import build_sections
 from analysis.probes.aggregate import RowResults, SectionResults
 from analysis.probes.result import Metric, ProbeResult
-from analysis.report.square import Outcome, Square, build_square, describe
+from analysis.report.square import Outcome, Square, SquareRow, build_square, describe, describe_most
 from tests.analysis.page import Page
 from tests.analysis.report_runs import experiment, write_run
 from workbench.files import read_json, write_json
@@ -67,17 +69,17 @@ def test_each_cell_says_what_the_seeds_support(tmp_path: Path) -> None:
         [("addition", "solved", "500", "3 of 3")],
         [("parity", "part", "900", "2 of 3")],
         [("mqar", "floor", "bag of values", "3 of 3")],
-        [("digits", "learned", "0.94", "3 of 3")],
+        [("digits", "learned", "accuracy 0.94", "3 of 3")],
     ]
     assert found["rnn"] == [
         [("addition", "solved", "500", "3 of 3")],
         [("parity", "nothing", "", "3 of 3")],
         # As high a loss as at the floor, but far better an accuracy.
-        [("mqar", "learned", "0.90", "3 of 3")],
+        [("mqar", "learned", "accuracy 0.90", "3 of 3")],
         [("digits", "diverged", "", "3 of 3")],
     ]
     assert rows["lstm"].sentence == (
-        "lstm solves addition, 3 of 3 seeds; solves in part parity, 2 of 3 seeds; learns digits (0.94), 3 of 3 seeds; "
+        "lstm solves addition, 3 of 3 seeds; solves in part parity, 2 of 3 seeds; learns digits (accuracy 0.94), 3 of 3 seeds; "
         "is no better than a cheap strategy on mqar (bag of values), 3 of 3 seeds."
     )
 
@@ -94,7 +96,7 @@ def test_seeds_are_judged_one_by_one(tmp_path: Path) -> None:
     assert found == [
         ("solved", "2", "3 of 3"),
         ("floor", "bag of values", "2 of 3"),
-        ("learned", "0.90", "2 of 3"),
+        ("learned", "accuracy 0.90", "2 of 3"),
     ]
 
 
@@ -147,14 +149,61 @@ def test_it_comes_first_where_there_are_several_questions_and_leads_to_the_chapt
     assert text.index('id="answer-all"') < text.index('id="answer-addition"')
     page = Page(text)
     heading, rnn, lstm = page.tables["What each architecture can do, by question"]
-    assert heading == ["architecture", "hold", "track", "find", "real"]
+    # The one task that asks a question stands under it, and in its cells only for those who hear them.
+    questions = ["holdaddition", "trackparity", "findmqar", "realdigits"]
+    assert heading == ["architecture", *questions, "param\xadeters", "time / lstm"]
     assert [" ".join(cell.split()) for cell in lstm] == [
         "lstm",
-        "\u25cf addition 500",
+        "\u25cf addition step 500",
         "\u25d0 parity 2 of 3",
         "= mqar bag of values",
-        "\u25cb digits 0.94",
+        "\u25cb digits accuracy 0.94",
+        "17,000",
+        "1.0 \u00d7",
     ]
-    assert rnn[-1].split() == ["\u00d7", "digits"]
+    assert rnn[4].split() == ["\u00d7", "digits"]
+    assert "lstm and rnn" not in text
+    answer = (
+        "Both architectures solve 1 of the 3 tasks that can be solved: addition. None solves parity and "
+        "mqar. On digits lstm is ahead, with a mean accuracy 0.94."
+    )
+    assert f'<p class="headline">{answer}</p>' in text
     links = {value for tag, name, value in page.attributes if (tag, name) == ("a", "href")}
     assert {"#addition", "#parity", "#mqar", "#digits"} <= links
+
+
+def row(label: str, *solved: str, family: str = "gated") -> SquareRow:
+    """Returns a row that has solved some tasks, and nothing of the others."""
+    cells = tuple(
+        (
+            Outcome(
+                task=task,
+                anchor=task,
+                status="solved" if task in solved else "nothing",
+                text="",
+                count=3,
+                runs=3,
+            ),
+        )
+        for task in ("a", "b", "c")
+    )
+    return SquareRow(label=label, family=family, color="#000000", dark_color="#ffffff", cells=cells, sentence="")
+
+
+MOST = [
+    ([row("x", "a", "b"), row("y", "a")], "abc",
+     "x solves the most, 2 of the 3 tasks that can be solved: a and b. None solves c."),
+    ([row("x", "a"), row("y", "b")], "ab", "Both architectures solve 1 of the 2 tasks that can be solved."),
+    ([row("x", "a"), row("z"), row("y", "b")], "ab", "x and y solve the most, 1 of the 2 tasks that can be solved."),
+    ([row("x"), row("y")], "abc", "No architecture solves any of the 3 tasks that can be solved with every seed."),
+    ([row("x"), row("y")], "a", "No architecture solves the one task that can be solved."),
+    ([row("x", "a"), row("y")], "a", "x solves the one task that can be solved: a."),
+    ([row("x", "a")], "", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rows", "tasks", "answer"), MOST)
+def test_the_answer_names_who_solves_the_most_and_what_none_solves(
+    rows: list[SquareRow], tasks: str, answer: str
+) -> None:
+    assert describe_most(rows, list(tasks)) == answer

@@ -6,7 +6,7 @@ from typing import Any
 from analysis.comparison.losses import compare_losses
 from analysis.figures.histories import load_histories
 from analysis.grouping import build_sections
-from analysis.report.first_screen.doubts import Doubt, find_doubts
+from analysis.report.first_screen.doubts import Doubt, doubts_of_all, find_doubts
 from tests.analysis.report_runs import experiment, write_run
 from workbench.results import finished_runs
 
@@ -52,6 +52,7 @@ def test_unequal_sizes(tmp_path: Path) -> None:
     write(tmp_path, "lstm", 5, parameters=1_000)
     write(tmp_path, "gru", 5, loss=0.001, parameters=45_000)
     assert doubts(tmp_path)[0] == Doubt(
+        kind="parameters",
         text="parameters: the most is 45 times the least (lstm 1,000, gru 45,000)",
         option="--match parameters",
         command="workbench compare --config comparison.yaml --match parameters --out ../matched",
@@ -101,3 +102,23 @@ def test_names_are_quoted_in_commands(tmp_path: Path) -> None:
     write(tmp_path, "$(touch x):X", 4, loss=0.001)
     (command,) = [doubt.command for doubt in doubts(tmp_path) if doubt.option == "workbench sweep run"]
     assert "--architectures 'lstm,$(touch x):X' " in command
+
+
+def test_of_several_tasks_each_kind_of_doubt_is_said_once() -> None:
+    def doubt(kind: str, text: str, option: str = "") -> Doubt:
+        return Doubt(kind=kind, text=text, option=option, command="a command of one task")
+
+    found = doubts_of_all(
+        {
+            "a": [doubt("seeds", "3 seeds", "--seeds 5"), doubt("state", "twice", "--match state")],
+            "b": [doubt("seeds", "3 seeds", "--seeds 12"), doubt("state", "thrice", "--match state")],
+            "c": [doubt("seeds", "3 seeds"), doubt("reach", "too short"), doubt("budget", "short", "--steps 10")],
+            "d": [doubt("seeds", "3 seeds"), doubt("budget", "short", "--clip norm")],
+        }
+    )
+    assert [(each.text, each.option, each.command) for each in found] == [
+        ("3 seeds", "--seeds 12", ""),
+        ("twice, on a; the like on 1 more", "--match state", ""),
+        ("too short, on c", "", ""),
+        ("short, on c and d", "", ""),
+    ]
