@@ -49,16 +49,17 @@ def main(arguments: list[str]) -> int:
     for line in find_all_warnings(experiments):
         warn(f"warning: {line}")
     tell_about_data(experiments, options.folder)
-    out, array = options.folder, launch.array("compare", arguments, options)
+    out, array = options.folder, launch.own_array("compare", arguments, options)
     if launch.launcher == "print":
         return print_batch_file(array)
-    finished, status = execute(
-        experiments,
-        options,
-        on_start=lambda: write_comparison(out, comparison, experiments),
-        plan=describe_plan(comparison),
-        remote=remote_pool(launch, array, out),
-    )
+    with remote_pool(launch, array, out) as remote:
+        finished, status = execute(
+            experiments,
+            options,
+            on_start=lambda: write_comparison(out, comparison, experiments),
+            plan=describe_plan(comparison),
+            remote=remote,
+        )
     if finished:
         from analysis.report.build import write_report
 

@@ -116,10 +116,11 @@ def main(arguments: list[str]) -> int:
     planned = [run.experiment for plan in plans for run in plan]
     for line in find_all_warnings(planned):
         warn(f"warning: {line}")
-    array = launch.array("reproduce", arguments, run_options)
+    array = launch.own_array("reproduce", arguments, run_options)
     if launch.launcher == "print":
         return print_batch_file(array)
-    progress, status = train_planned(parts, plans, run_options, deadline, remote_pool(launch, array, out))
+    with remote_pool(launch, array, out) as remote:
+        progress, status = train_planned(parts, plans, run_options, deadline, remote)
     whole = merge_status(part.status for part in progress)
     finished = len(whole.runs)
     on_page = index.find_more_complete(pages, page_name, finished) if not whole.complete else None

@@ -99,7 +99,7 @@ def main(arguments: list[str]) -> int:
         seeds_at_once=options.seeds_at_once,
         wandb="off",
     )
-    array = launch.array("suite", arguments, run_options)
+    array = launch.own_array("suite", arguments, run_options)
     if launch.launcher == "print":
         return print_batch_file(array)
     presets = [preset for suite in suites for preset in suite.presets]
@@ -107,9 +107,8 @@ def main(arguments: list[str]) -> int:
     planned = [run.experiment for plan in plans for run in plan]
     for line in find_all_warnings(planned):
         warn(f"warning: {line}")
-    progress, status = train_planned(
-        presets, plans, run_options, deadline, remote_pool(launch, array, run_options.folder)
-    )
+    with remote_pool(launch, array, run_options.folder) as remote:
+        progress, status = train_planned(presets, plans, run_options, deadline, remote)
     if status != INTERRUPTED and any(part.runs for part in progress):
         from analysis.report.build import write_report
 

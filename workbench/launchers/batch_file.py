@@ -1,6 +1,6 @@
 """The file for sbatch that starts the jobs of an array, and queues those again that run out of time."""
 
-from workbench.launchers.job_array import JobArray, join_words
+from workbench.launchers.job_array import DEFAULT_JOBS, JobArray, join_words
 
 WARNING_SECONDS = 120
 """Seconds before its end at which a job is told to save: a checkpoint of a large model on a slow disk takes a while."""
@@ -34,10 +34,11 @@ def write_batch_file(array: JobArray, saved: int) -> str:
         array: the jobs.
         saved: exit status of the command after it was stopped, and has saved what was under way.
     """
+    jobs = array.jobs or DEFAULT_JOBS
     hours, minutes = divmod(array.minutes, 60)
     options = {
         "job-name": array.name,
-        "array": f"0-{array.jobs - 1}",
+        "array": f"0-{jobs - 1}",
         "cpus-per-task": str(array.cpus),
         "time": f"{hours}:{minutes:02}:00",
         "signal": f"B:USR1@{WARNING_SECONDS}",
@@ -46,7 +47,7 @@ def write_batch_file(array: JobArray, saved: int) -> str:
     }
     named = {name for name, _ in array.options}
     if array.gpus and not named & {"gres", "gpus", "gpus-per-node", "gpus-per-task"}:
-        options["gres"] = f"gpu:{array.gpus}"
+        options["gres"] = f"gpu:{array.gpus:g}"
     lines = [f"#SBATCH --{name}={value}" for name, value in (*options.items(), *array.options)]
     directives = "\n".join([*lines, "#SBATCH --requeue"])
-    return TEMPLATE.format(jobs=array.jobs, directives=directives, command=join_words(array.command), saved=saved)
+    return TEMPLATE.format(jobs=jobs, directives=directives, command=join_words(array.command), saved=saved)

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import sys
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,16 @@ from workbench.errors import UserError
 
 OPTION = re.compile(r"(?P<name>[a-z][a-z0-9-]*)=(?P<value>[\w.,:/@%+*\[\]|&!()-]+)")
 """An option of sbatch and its value, in which nothing ends a line or begins a comment."""
+JOBS_FOLDER = "jobs"
+"""Folder, in that of results, of what jobs write: the output of each, and what started it."""
+DEFAULT_JOBS = 4
+"""Number of jobs for a batch system, which cannot say how many it has room for."""
 EXAMPLE = "'partition=gpu;gres=gpu:1'"
 OWN_OPTIONS = frozenset(
     {"array", "chdir", "cpus-per-task", "job-name", "open-mode", "requeue", "signal", "time", "wrap"}
 )
 """Options that the launcher gives itself."""
-LAUNCH_OPTIONS = frozenset({"--launcher", "--job-count", "--job-time", "--slurm"})
+LAUNCH_OPTIONS = frozenset({"--launcher", "--job-count", "--job-time", "--gpus-per-job", "--slurm", "--ray-address"})
 """Options of a command that are not for its jobs."""
 
 
@@ -28,9 +31,9 @@ class JobArray:
         name: of the jobs.
         command: words of the command line.
         folder: where it is run.
-        jobs: how many.
+        jobs: how many; `None` for as many as there is room for.
         cpus: processors of each.
-        gpus: of each.
+        gpus: GPUs of each, or a share of one.
         minutes: after which the batch system ends a job.
         options: further ones of sbatch, with their values.
     """
@@ -38,25 +41,24 @@ class JobArray:
     name: str
     command: tuple[str, ...]
     folder: Path
-    jobs: int
+    jobs: int | None
     cpus: int
-    gpus: int
+    gpus: float
     minutes: int
     options: tuple[tuple[str, str], ...] = ()
 
 
-def own_command(name: str, arguments: Sequence[str]) -> tuple[str, ...]:
-    """Returns the words of the command that a job runs: this one, trained where the job is.
+def own_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Returns the arguments with which a job runs the same command as this process: it does the work itself.
 
     Args:
-        name: of the command.
         arguments: as they were typed.
     """
     words = list(drop_options(arguments, LAUNCH_OPTIONS))
     if any(word.partition("=")[0] == "--config" for word in words):
         # What the file says of the launcher is not for the jobs; what comes last counts.
-        words += ["--launcher", "local"]
-    return (sys.executable, "-m", "workbench", name, *words)
+        words += ["--ray-address", "null", "--launcher", "local"]
+    return tuple(words)
 
 
 def drop_options(arguments: Sequence[str], names: Collection[str]) -> Iterator[str]:

@@ -14,11 +14,24 @@ from workbench.run_queue import Listener, RunEvent, RunQueue
 class Jobs(Protocol):
     """Processes elsewhere that run the same command."""
 
+    def check(self) -> None:
+        """Raises a `UserError` if they cannot be started here; nothing is written."""
+
     def start(self) -> str:
         """Starts them, and returns a line about them."""
 
     def ended(self) -> bool:
-        """Returns whether none is left that may train."""
+        """Returns whether none is left that may train. It is asked about twice a second."""
+
+    def leave(self) -> str:
+        """Lets them know that nobody waits for them any more; returns a line about what they do then."""
+
+    def close(self, *, finished: bool) -> None:
+        """Ends what this process has to do with them.
+
+        Args:
+            finished: whether nothing is left to train, and no error has come up here.
+        """
 
     @property
     def names(self) -> str:
@@ -40,7 +53,7 @@ class RemotePool:
         self._started = False
 
     def run(self, experiments: Sequence[Experiment], listen: Listener) -> None:
-        """Waits until all are finished or have failed, or, once stopped, leaves the jobs to themselves.
+        """Waits until all are finished or have failed, or, once stopped, leaves the jobs.
 
         Args:
             experiments: what is to be run.
@@ -70,12 +83,15 @@ class RemotePool:
                     "the same command again"
                 )
             sleep(IDLE_SECONDS)
+        line = self.jobs.leave()
+        # Some may have been finished meanwhile.
+        queue.look(taking=False, at_once=True)
         for index in queue.drain():
             listen(index, RunEvent(kind="stopped"))
-        self.log(f"no longer waiting; the jobs ({self.jobs.names}) go on until no run is left")
+        self.log(line)
 
     def stop(self) -> None:
-        """Ends the waiting; the jobs go on. Safe to call from a signal handler."""
+        """Ends the waiting. Safe to call from a signal handler."""
         self.stopping = True
 
     def kill(self) -> None:

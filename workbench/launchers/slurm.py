@@ -13,10 +13,8 @@ from typing import Any
 from workbench.errors import UserError
 from workbench.files import describe_error
 from workbench.launchers.batch_file import WARNING_SECONDS
-from workbench.launchers.job_array import JobArray
+from workbench.launchers.job_array import DEFAULT_JOBS, JOBS_FOLDER, JobArray
 
-JOBS_FOLDER = "jobs"
-"""Folder, in that of results, of what submitit writes: the output of each job, and its pickled call."""
 POLL_SECONDS = 0.2
 MAX_TIMEOUTS = 1000
 """How often a job that is out of time is queued again: the runs, not the queue, say when it is over."""
@@ -90,13 +88,13 @@ class SlurmJobs:
         """
         import submitit
 
-        array = self.array
+        array, jobs = self.array, self.array.jobs or DEFAULT_JOBS
         executor = submitit.AutoExecutor(self.folder, cluster=self.cluster, slurm_max_num_timeout=MAX_TIMEOUTS)
         parameters: dict[str, Any] = {
             "name": array.name,
             "timeout_min": array.minutes,
             "cpus_per_task": array.cpus,
-            "gpus_per_node": array.gpus,
+            "gpus_per_node": int(array.gpus),
             "slurm_signal_delay_s": WARNING_SECONDS,
         }
         if array.options:
@@ -104,10 +102,10 @@ class SlurmJobs:
         try:
             executor.update_parameters(**parameters)
             with executor.batch():
-                self._jobs = [executor.submit(CommandJob(array.command)) for _ in range(array.jobs)]
+                self._jobs = [executor.submit(CommandJob(array.command)) for _ in range(jobs)]
         except (OSError, ValueError, RuntimeError, subprocess.CalledProcessError) as error:
             raise UserError(f"the jobs could not be submitted: {describe_error(error)}") from None
-        return f"{array.jobs} jobs are submitted, {self.names}; their output is in {self.folder}"
+        return f"{jobs} jobs are submitted, {self.names}; their output is in {self.folder}"
 
     @property
     def names(self) -> str:
@@ -117,3 +115,10 @@ class SlurmJobs:
     def ended(self) -> bool:
         """Returns whether no job is left that may train."""
         return all(job.done() for job in self._jobs)
+
+    def leave(self) -> str:
+        """Leaves the jobs to themselves, and returns a line about them."""
+        return f"no longer waiting; the jobs ({self.names}) go on until no run is left"
+
+    def close(self, *, finished: bool) -> None:
+        """Does nothing: the jobs are not this process's."""

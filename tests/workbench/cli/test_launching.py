@@ -15,12 +15,14 @@ from pathlib import Path
 import pytest
 
 from tests.workbench.experiments import finish, small
+from workbench.cli.compare import build_parser
 from workbench.cli.launching import LaunchOptions
 from workbench.cli.main import main
-from workbench.cli.options import RunOptions
+from workbench.cli.options import RunOptions, take_options
+from workbench.cli.parser import parse_arguments
 from workbench.errors import UserError
 from workbench.execution import execute_runs
-from workbench.launchers import slurm
+from workbench.launchers import ray_cluster, slurm
 from workbench.launchers.batch_file import write_batch_file
 from workbench.launchers.job_array import JobArray, drop_options, parse_options
 from workbench.launchers.remote_pool import RemotePool
@@ -82,6 +84,7 @@ def test_a_gpu_is_asked_for_unless_its_kind_is_named(capsys: pytest.CaptureFixtu
     arguments = [*COMPARE, "--out", "x", "--launcher", "print", "--device"]
     assert "gres" not in directives(printed([*arguments, "auto"], capsys))
     assert directives(printed([*arguments, "cuda"], capsys))["gres"] == "gpu:1"
+    assert directives(printed([*arguments, "auto", "--gpus-per-job", "1"], capsys))["gres"] == "gpu:1"
     named = directives(printed([*arguments, "cuda", "--slurm", "gpus=h100:1"], capsys))
     assert (named.get("gres"), named["gpus"]) == (None, "h100:1")
 
@@ -89,7 +92,13 @@ def test_a_gpu_is_asked_for_unless_its_kind_is_named(capsys: pytest.CaptureFixtu
 def test_the_launcher_of_a_file_is_not_that_of_the_jobs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "c.yaml"
     file.write_text("tasks: addition\narchitectures: gru\nlauncher: print\nslurm: partition=x\nout: o\n")
-    assert command_of(printed(["compare", "--config", str(file)], capsys))[-2:] == ["--launcher", "local"]
+    arguments = command_of(printed(["compare", "--config", str(file)], capsys))[3:]
+    assert arguments[-2:] == ["--launcher", "local"]
+    # Nor is the address of a cluster, without which it would be refused.
+    file.write_text(file.read_text().replace("launcher: print\n", "launcher: ray\nray_address: auto\n"))
+    values, _ = parse_arguments(build_parser(), arguments[1:])
+    launch = take_options(LaunchOptions, values)
+    assert (launch.launcher, launch.ray_address) == ("local", None)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +109,14 @@ def test_the_launcher_of_a_file_is_not_that_of_the_jobs(tmp_path: Path, capsys: 
         (["--slurm", "array=0-9"], "slurm: array is given by the launcher"),
         (["--job-time", "2m"], "name five minutes at least"),
         (["--job-count", "0"], "job_count must be"),
-        (["--launcher", "pbs"], "--launcher 'pbs' is unknown; known: local, slurm, print"),
+        (["--launcher", "pbs"], "--launcher 'pbs' is unknown; known: local, ray, slurm, print"),
+        (["--ray-address", "auto"], "ray_address is given, but the launcher is not ray; add --launcher ray"),
+        (["--launcher", "ray", "--ray-address", "ray://h:1"], "ray_address must be auto or HOST:PORT"),
+        (["--gpus-per-job", "0.5"], "gpus_per_job must be 0 or 1 on SLURM"),
+        (["--gpus-per-job", "2"], "gpus_per_job must be at most 1, not 2"),
+        (["--gpus-per-job", ".nan"], "gpus_per_job must be a number, not nan"),
+        (["--gpus-per-job", "1", "--device", "cpu"], "gpus_per_job is 1, but the device is cpu"),
+        (["--gpus-per-job", "0", "--device", "cuda"], "gpus_per_job is 0, but the device is cuda"),
     ],
 )
 def test_a_mistake_is_a_line(options: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,6 +138,26 @@ def test_without_submitit_a_line_says_how_to_get_it(tmp_path: Path, monkeypatch,
     monkeypatch.setattr(slurm, "find_spec", lambda name: None)
     assert main([*COMPARE, "--out", str(tmp_path / "x"), "--launcher", "slurm"]) == 2
     assert "pip install 'sequence-workbench[slurm]'" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("address", [[], ["--ray-address", "auto"]], ids=["here", "named"])
+def test_without_ray_a_line_says_how_to_get_it(address: list[str], tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(ray_cluster, "find_spec", lambda name: None)
+    assert main([*COMPARE, "--out", str(tmp_path / "x"), "--launcher", "ray", *address]) == 2
+    captured = capsys.readouterr().err
+    assert "pip install 'sequence-workbench[ray]'" in captured
+    assert captured.count("\n") == 1
+    assert not (tmp_path / "x").exists()
+
+
+def test_where_no_cluster_answers_a_line_says_so(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(ray_cluster, "find_spec", lambda name: name)
+    monkeypatch.setattr(ray_cluster, "CONNECT_SCRIPT", "raise ConnectionError('Could not find any running instance')")
+    assert main([*COMPARE, "--out", str(tmp_path / "x"), "--launcher", "ray", "--ray-address", "node1:6379"]) == 2
+    captured = capsys.readouterr().err
+    assert "no Ray cluster can be used at 'node1:6379': Could not find any running instance; name one" in captured
+    assert captured.count("\n") == 1
     assert not (tmp_path / "x").exists()
 
 
@@ -192,12 +228,21 @@ class FakeJobs:
         self.steps.pop(0)()
         return False
 
+    def leave(self) -> str:
+        return "no longer waiting"
+
+    def close(self, *, finished: bool) -> None:
+        pass
+
+    def check(self) -> None:
+        pass
+
 
 def execute(out: Path, jobs: FakeJobs, count: int, log: list[str]):
     experiments = [small(seed=seed, steps=2) for seed in range(count)]
+    options = {"device": "cpu", "workers": 1, "threads": 1, "say": log.append, "warn": log.append, "quiet": True}
     remote = RemotePool(out, jobs, log.append)
-    options = {"device": "cpu", "workers": 1, "threads": 1}
-    return execute_runs(experiments, out=out, remote=remote, say=log.append, warn=log.append, quiet=True, **options)  # type: ignore[arg-type]
+    return execute_runs(experiments, out=out, remote=remote, **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture(autouse=True)
@@ -230,16 +275,19 @@ def test_a_run_that_failed_in_a_job_has_failed_and_the_others_are_waited_for(tmp
 
 
 def test_jobs_that_have_ended_too_early_are_a_line(tmp_path: Path) -> None:
+    jobs = FakeJobs(lambda: finish(small(seed=1, steps=2), tmp_path))
     with pytest.raises(UserError, match=r"all jobs \(42\) have ended, and 1 of 2 runs are not finished"):
-        execute(tmp_path, FakeJobs(lambda: finish(small(seed=1, steps=2), tmp_path)), 2, [])
+        execute(tmp_path, jobs, 2, [])
 
 
-def test_whoever_stops_waiting_leaves_the_jobs_alone(tmp_path: Path) -> None:
+def test_whoever_stops_waiting_lets_the_jobs_know(tmp_path: Path) -> None:
     log: list[str] = []
     jobs = FakeJobs(lambda: os.kill(os.getpid(), signal.SIGINT), *[lambda: time.sleep(0.01)] * 50)
     done = execute(tmp_path, jobs, 2, log)
     assert done.stopped
-    assert log[-1] == "no longer waiting; the jobs (42) go on until no run is left"
+    assert log[-1] == "no longer waiting"
+    array = JobArray(name="n", command=(), folder=tmp_path, jobs=1, cpus=1, gpus=0, minutes=9)
+    assert "go on until no run is left" in slurm.SlurmJobs(array, tmp_path).leave()
 
 
 @pytest.mark.slow
@@ -252,7 +300,7 @@ def test_jobs_of_submitit_share_a_comparison_and_one_that_is_preempted_goes_on(t
         *("--device", "cpu", "--wandb", "off", "--out", str(out)),
     ]
     launch = LaunchOptions(launcher="slurm", job_count=2, job_time="30m")
-    jobs = slurm.SlurmJobs(launch.array("compare", arguments, RunOptions(out=str(out))), out, cluster="local")
+    jobs = slurm.SlurmJobs(launch.own_array("compare", arguments, RunOptions(out=str(out))), out, cluster="local")
     jobs.check()
     assert "2 jobs are submitted" in jobs.start()
     while not list(out.glob("runs/*/*/*/*/metrics.csv")):
@@ -274,6 +322,26 @@ def test_jobs_of_submitit_share_a_comparison_and_one_that_is_preempted_goes_on(t
 
 
 GUIDE = Path(__file__).parents[3] / "docs" / "how-to" / "many-machines.md"
+
+
+def test_the_guides_files_for_sbatch_are_accepted(tmp_path: Path, monkeypatch, capsys) -> None:
+    """By an sbatch that reads a file as SLURM does, as far as the shell goes."""
+    (tmp_path / "sbatch").write_text("#!/bin/sh\ncat > submitted && bash -n submitted && echo Submitted batch job 17\n")
+    (tmp_path / "sbatch").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    lines = [line for line in GUIDE.read_text().splitlines() if line.startswith("workbench compare")]
+    commands = [shlex.split(line)[1:] for line in lines if "--launcher print" in line]
+    assert len(commands) == 2
+    for command in commands:
+        text = printed(command, capsys)
+        said = subprocess.run(["./sbatch"], input=text, capture_output=True, text=True, check=True).stdout
+        assert said == "Submitted batch job 17\n"
+        launcher = command.index("--launcher")
+        assert command_of(text)[3 : 3 + launcher] == command[:launcher]
+    (tmp_path / "mine").write_text(
+        (GUIDE.parent / "cluster.md").read_text().split("```sh\n#!/bin/bash")[1].split("```")[0]
+    )
+    subprocess.run(["bash", "-n", "mine"], check=True)
 
 
 def test_the_guides_loop_starts_the_command_on_every_machine(tmp_path: Path) -> None:
