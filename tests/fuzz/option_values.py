@@ -31,8 +31,8 @@ from tests.fuzz import texts
 from tests.fuzz.command_lines import add_seed_options
 from workbench import tasks
 from workbench.cli.analyze import AnalyzeOptions
+from workbench.cli.launching import LaunchOptions
 from workbench.cli.options import RunOptions, parse_duration
-from workbench.cli.sweep.run import LaunchOptions
 from workbench.cli.sweep.storage_options import StorageOptions
 from workbench.comparison import Comparison
 from workbench.config import Budget, Experiment, Numerics, Optimization, Part

@@ -19,7 +19,8 @@ from sweeps.storage_url import absolute_url, default_url
 from sweeps.studies import LoadedStudy
 from sweeps.worker import WorkerConfig
 from workbench.cli.sweep.storage_options import StorageOptions
-from workbench.cli.sweep.tune import worker_command
+from workbench.cli.sweep.tune import worker_words
+from workbench.launchers.job_array import join_words
 from workbench.results import finished_runs
 from workbench.run_loggers import LightningLogger
 
@@ -101,9 +102,10 @@ def make_config(tmp_path):
 
 
 def test_the_command_has_the_whole_configuration_of_a_worker(make_config, tmp_path):
-    words = shlex.split(worker_command(make_config(default_url(tmp_path / ODD))))
-    assert words[:3] == ["workbench", "sweep", "worker"]
-    assert dict(zip(words[3::2], words[4::2], strict=True)) == {
+    words = worker_words(make_config(default_url(tmp_path / ODD)), workers=1)
+    assert words[:2] == ("sweep", "worker")
+    assert tuple(shlex.split(join_words(words))) == words
+    assert dict(zip(words[2::2], words[3::2], strict=True)) == {
         "--storage": default_url(tmp_path / ODD),
         "--study": "a/b,c/d",
         "--out": str(tmp_path / ODD),
@@ -115,17 +117,16 @@ def test_the_command_has_the_whole_configuration_of_a_worker(make_config, tmp_pa
     }
     live = LiveRuns(mode="offline", destination=Destination(project="mine"))
     with_loggers = make_config(default_url(tmp_path / ODD), (LightningLogger(name="csv"), live))
-    assert shlex.split(worker_command(with_loggers)) == [*words, "--logger", "csv,wandb", "--wandb-project", "mine"]
+    assert worker_words(with_loggers, workers=1) == (*words, "--logger", "csv,wandb", "--wandb-project", "mine")
 
 
 def test_the_command_has_no_password_and_no_path_that_depends_on_the_folder(make_config, tmp_path, monkeypatch):
-    assert "secret" not in worker_command(make_config("postgresql+psycopg://me:secret@host/sweeps"))
-    assert "postgresql+psycopg://me@host/sweeps" in worker_command(
-        make_config("postgresql+psycopg://me:secret@host/sweeps")
-    )
+    words = worker_words(make_config("postgresql+psycopg://me:secret@host/sweeps"), workers=1)
+    assert "secret" not in " ".join(words)
+    assert "postgresql+psycopg://me@host/sweeps" in words
     monkeypatch.chdir(tmp_path)
     url = StorageOptions(storage="sqlite:///here/sweep.db").url(None)
-    assert f"sqlite:///{tmp_path}/here/sweep.db" in worker_command(make_config(url))
+    assert f"sqlite:///{tmp_path}/here/sweep.db" in worker_words(make_config(url), workers=1)
 
 
 def test_a_url_is_made_absolute_once_and_only_if_it_is_a_file(tmp_path, monkeypatch):

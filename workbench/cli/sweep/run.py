@@ -1,13 +1,12 @@
 """`workbench sweep run`: tunes, trains the winners again, and writes the report."""
 
 from argparse import SUPPRESS
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from workbench.cli.config_files import dropped_names, merge_options
 from workbench.cli.data_lines import tell_about_data
 from workbench.cli.habits import check_task_names
+from workbench.cli.launching import LauncherName, LaunchOptions, launched_jobs
 from workbench.cli.options import RunOptions, check_required, take_options
 from workbench.cli.output import warn
 from workbench.cli.parser import Parser, parse_arguments
@@ -21,10 +20,8 @@ from workbench.cli.sweep.method_options import (
 from workbench.cli.sweep.storage_options import StorageOptions
 from workbench.config import Budget, Numerics, Optimization
 from workbench.custom_parts import PART_KINDS
-from workbench.errors import UserError
 from workbench.resolve import find_all_warnings
 from workbench.run_folder import sweep_lock
-from workbench.validation import check_choice
 
 DESCRIPTION = """Tune every architecture on every task with the same number of trials, on the validation set alone; then
 train each winner, and each default configuration, on fresh seeds, test them, and write the report.
@@ -43,31 +40,16 @@ EXAMPLES = """examples:
       --sampler optuna.samplers.CmaEsSampler --sampler_options.n_startup_trials 5 --out tuned
   workbench sweep run --config tuned/sweep.yaml --trials 60 --out tuned
   workbench sweep run --tasks addition --architectures lstm,gru --storage postgresql+psycopg://me@host/sweeps \\
-      --launcher print --out shared-folder
+      --launcher slurm --job-count 16 --workers 2 --out shared-folder
 """
 
-Launcher = Literal["local", "ray", "print"]
+LAUNCHER_HELP = (
+    "where the workers are. local: processes on this machine; ray, slurm: in jobs on a Ray cluster or of SLURM, each "
+    "with --workers of them, by default one; print: the command line that starts a worker, for whatever else there is "
+    "(ssh, another batch system), whose work is waited for"
+)
 SPACE = "space"
 """The further kind of named options that a sweep has: --space.ARCHITECTURE.PARAMETER."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaunchOptions:
-    """Options of the launcher, which starts the workers.
-
-    Args:
-        launcher: local: processes on this machine; ray: workers on a Ray cluster; print: the command line that starts a
-            worker, for whatever else there is (a SLURM array, ssh), whose work is waited for.
-        ray_address: of a running Ray cluster; by default one is started on this machine.
-    """
-
-    launcher: Launcher = "local"
-    ray_address: str | None = None
-
-    def __post_init__(self) -> None:
-        check_choice("launcher", self.launcher, Launcher)
-        if self.ray_address is not None and self.launcher != "ray":
-            raise UserError("ray_address is given, but the launcher is not ray; add --launcher ray")
 
 
 def main(arguments: list[str]) -> int:
@@ -79,7 +61,7 @@ def main(arguments: list[str]) -> int:
     check_required(values, "tasks", "architectures", "out")
     check_task_names(values["tasks"], "--tasks")
     run_options = take_options(RunOptions, values)
-    storage_options, launch_options = take_options(StorageOptions, values), take_options(LaunchOptions, values)
+    storage_options, launch = take_options(StorageOptions, values), take_options(LaunchOptions, values)
     dropped: dict[str, set[str]] = {kind: dropped_names(kind, values) for kind in PART_KINDS}
     dropped[SPACE] = dropped["architecture"]
     del values["config"]
@@ -96,12 +78,14 @@ def main(arguments: list[str]) -> int:
     tell_about_data([spec.experiment({}, 0) for spec in specs], Path(run_options.out))
 
     # Imported only now, as it takes seconds: a mistake is answered at once.
-    from workbench.cli.sweep.tune import check_surroundings, tune
+    from workbench.cli.sweep.tune import check_surroundings, tune, worker_array
 
     # Before the folder is made.
     check_surroundings(run_options, storage_options)
-    with sweep_lock(Path(run_options.out)):
-        return tune(sweep, specs, run_options, storage_options, launch_options.launcher, launch_options.ray_address)
+    out, names = Path(run_options.out), [spec.name for spec in specs]
+    array = worker_array(launch, run_options, storage_options, names)
+    with launched_jobs(launch, array, out) as jobs, sweep_lock(out):
+        return tune(sweep, specs, run_options, storage_options, launch.launcher, jobs)
 
 
 def build_parser() -> Parser:
@@ -117,7 +101,8 @@ def build_parser() -> Parser:
     parser.add_fields(Numerics, "how it is computed")
     parser.add_fields(RunOptions, "where", skip=("seeds_at_once",))
     parser.add_fields(StorageOptions, "where trials are kept")
-    parser.add_fields(LaunchOptions, "how workers are started")
+    parser.add_argument("--launcher", type=LauncherName, default="local", help=LAUNCHER_HELP)
+    parser.add_fields(LaunchOptions, "how jobs are started", skip=("launcher",))
     for kind in (*PART_KINDS, SPACE):
         parser.add_argument(f"--{kind}", type=dict, default={}, help=SUPPRESS)
     parser.add_data_dir()

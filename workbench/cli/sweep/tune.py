@@ -1,44 +1,44 @@
 """A sweep from its first trial to its report."""
 
-import shlex
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from sweeps.enqueued_trials import Adoption, adopt_enqueued
 from sweeps.final_runs import final_experiments, final_run_names
 from sweeps.in_process_launcher import InProcessLauncher, unpicklable
+from sweeps.job_launcher import JobLauncher
 from sweeps.local_launcher import LocalLauncher
 from sweeps.manual_launcher import ManualLauncher
 from sweeps.monitor import Monitor
 from sweeps.storage import connect
 from sweeps.storage_retry import with_retries
-from sweeps.storage_url import default_url, without_password
+from sweeps.storage_url import default_url, read_url, without_password
 from sweeps.studies import LoadedStudy, create_studies
 from sweeps.study_spec import StudySpec
 from sweeps.sweep import Sweep
 from sweeps.trial_budget import fail_trial
 from sweeps.worker import WorkerConfig, abandoned_reason, enqueue_all, is_done, silence_optuna
 from workbench.cli.execution import INTERRUPTED, execute, stop_on_interrupt
+from workbench.cli.launching import LauncherName, LaunchOptions
 from workbench.cli.options import RunOptions
 from workbench.cli.output import warn
 from workbench.cli.sweep.output import SweepProgress, best_table
-from workbench.cli.sweep.storage_options import SWEEP_FILE, StorageOptions
+from workbench.cli.sweep.storage_options import STORAGE_VARIABLE, SWEEP_FILE, StorageOptions
 from workbench.cli.sweep.wandb_mirror import TrialMirror
 from workbench.cli.wandb_mirror import publish
 from workbench.devices import resolve_device
 from workbench.errors import UserError
 from workbench.files import write_yaml
+from workbench.launchers.job_array import JobArray, join_words
+from workbench.launchers.remote_pool import Jobs
 from workbench.logger_interface import LoggerSpec
 from workbench.run_folder import check_writable
 from workbench.study_files import Trial
 from workbench.tasks.file_names import with_absolute_paths
 
-if TYPE_CHECKING:
-    from sweeps.ray_launcher import RayLauncher
-
-    Launcher = ManualLauncher | RayLauncher | InProcessLauncher | LocalLauncher
+Launcher = ManualLauncher | JobLauncher | InProcessLauncher | LocalLauncher
 
 
 def tune(
@@ -46,8 +46,8 @@ def tune(
     specs: Sequence[StudySpec],
     run_options: RunOptions,
     storage_options: StorageOptions,
-    launcher: str = "local",
-    ray_address: str | None = None,
+    launcher: LauncherName = "local",
+    jobs: Jobs | None = None,
 ) -> int:
     """Tunes, trains the winners again, and writes the report; returns the exit status.
 
@@ -56,17 +56,17 @@ def tune(
         specs: its studies.
         run_options: where to train.
         storage_options: where trials are kept.
-        launcher: `local`, `ray` or `print`.
-        ray_address: of a running Ray cluster.
+        launcher: where the workers are.
+        jobs: that they are in, if it is ray or slurm.
 
     Raises:
         UserError: if the store or the folder cannot be used, or there are studies with other settings.
     """
     device = resolve_device(run_options.device)
-    if sweep.objects and launcher == "print":
+    if sweep.objects and launcher != "local":
         raise UserError(
-            "the launcher is print, whose workers are started elsewhere, without the objects of this call; name the "
-            "sampler and the pruner by dotted paths instead"
+            f"the launcher is {launcher}, whose workers are started elsewhere, without the objects of this call; name "
+            "the sampler and the pruner by dotted paths instead"
         )
     out, url = check_writable(run_options.folder), storage_options.url(run_options.folder)
     silence_optuna()
@@ -80,7 +80,7 @@ def tune(
     loggers = run_options.loggers(warn)
     config = storage_options.worker_config(url, [spec.name for spec in specs], run_options, device, loggers)
     config = replace(config, objects=sweep.objects)
-    if run_trials(config, studies, sweep, run_options, launcher, ray_address):
+    if run_trials(config, studies, sweep, run_options, launcher, jobs):
         warn("interrupted: nothing is lost; run the same command again to resume")
         return INTERRUPTED
     return finish(studies, sweep, run_options, loggers)
@@ -104,8 +104,8 @@ def run_trials(
     studies: Sequence[LoadedStudy],
     sweep: Sweep,
     options: RunOptions,
-    launcher_name: str,
-    ray_address: str | None,
+    launcher_name: LauncherName,
+    jobs: Jobs | None,
 ) -> bool:
     """Has all trials run; returns whether that was stopped before the end.
 
@@ -136,13 +136,16 @@ def run_trials(
                 trial_mirror.add(by_name[snapshot.name], trial)
         if with_retries(lambda: all(is_done(study) for study in studies), warn):
             return False
-        launcher: Launcher | None = remote_launcher(
-            launcher_name, config, studies, options, ray_address, idle=poll, log=progress.print_line
-        )
-        if launcher is None and (reason := unpicklable(config.objects)):
+        launcher: Launcher
+        if jobs is not None:
+            launcher = JobLauncher(jobs=jobs, studies=studies, idle=poll, log=progress.print_line)
+        elif launcher_name == "print":
+            command = join_words(("workbench", *worker_words(config, workers=1)))
+            launcher = ManualLauncher(command=command, studies=studies, idle=poll, log=progress.print_line)
+        elif reason := unpicklable(config.objects):
             progress.print_line(f"{reason}, so it cannot reach other processes: trials run in this one, one at a time")
             launcher = InProcessLauncher(config=config, on_event=progress.on_event, idle=poll)
-        elif launcher is None:
+        else:
             launcher = LocalLauncher(
                 config=config,
                 workers=options.worker_count(config.device),
@@ -156,26 +159,6 @@ def run_trials(
             finally:
                 with_retries(monitor.finish, warn)
     return launcher.stopping
-
-
-def remote_launcher(
-    name: str,
-    config: WorkerConfig,
-    studies: Sequence[LoadedStudy],
-    options: RunOptions,
-    ray_address: str | None,
-    *,
-    idle: Callable[[], None],
-    log: Callable[[str], None],
-) -> "ManualLauncher | RayLauncher | None":
-    """Returns the launcher of workers elsewhere; `None` for those on this machine."""
-    if name == "print":
-        return ManualLauncher(command=worker_command(config), studies=studies, idle=idle, log=log)
-    if name == "ray":
-        from sweeps.ray_launcher import RayLauncher
-
-        return RayLauncher(config=config, workers=options.workers, address=ray_address, idle=idle, log=log)
-    return None
 
 
 def finish(studies: Sequence[LoadedStudy], sweep: Sweep, options: RunOptions, loggers: Sequence[LoggerSpec]) -> int:
@@ -198,16 +181,50 @@ def finish(studies: Sequence[LoadedStudy], sweep: Sweep, options: RunOptions, lo
     return status or (1 if reasons else 0)
 
 
-def worker_command(config: WorkerConfig) -> str:
-    """Returns the command that starts one worker on another machine, in any folder.
+def worker_words(config: WorkerConfig, workers: int) -> tuple[str, ...]:
+    """Returns the words of the command that starts workers on another machine, in any folder.
 
-    One, so that a task of a SLURM array is a worker. The password is not in it: PGPASSWORD or ~/.pgpass has it.
+    The password of the store is not among them: PGPASSWORD, ~/.pgpass or WORKBENCH_STORAGE has it.
+
+    Args:
+        config: of the workers.
+        workers: how many; one, if a task of an array is to be a worker.
     """
-    words = ["workbench", "sweep", "worker", "--storage", without_password(config.url)]
-    words += ["--study", ",".join(config.study_names), "--out", str(config.out), "--workers", "1"]
+    words = ["sweep", "worker", "--storage", without_password(config.url)]
+    words += ["--study", ",".join(config.study_names), "--out", str(config.out), "--workers", str(workers)]
     for name in ("threads", "heartbeat", "grace", "retries"):
         words += [f"--{name}", str(getattr(config, name))]
     if config.loggers:
         words += ["--logger", ",".join(spec.name for spec in config.loggers)]
         words += [word for spec in config.loggers for word in spec.arguments]
-    return shlex.join(words)
+    return tuple(words)
+
+
+def worker_array(
+    launch: LaunchOptions, options: RunOptions, storage_options: StorageOptions, names: Sequence[str]
+) -> JobArray:
+    """Returns the jobs that the workers of a sweep are in, for a launcher that has any.
+
+    Args:
+        launch: which jobs.
+        options: where to train; the jobs find out for themselves what there is where they run.
+        storage_options: where trials are kept.
+        names: of the studies.
+    """
+    url = storage_options.url(options.folder)
+    if launch.launcher in ("ray", "slurm"):
+        if without_password(url) != url:
+            # What jobs have of it: nobody sees it in a list of processes.
+            os.environ[STORAGE_VARIABLE] = url
+        if read_url(url).get_backend_name() == "sqlite" and (launch.launcher == "slurm" or launch.ray_address):
+            warn(
+                "warning: the store is a file; if the jobs are on several machines, it must be on a file system that "
+                "they share and that locks, or give --storage postgresql+psycopg://..."
+            )
+    config = storage_options.worker_config(url, names, options, options.device)
+    words = [*worker_words(config, options.workers or 1), "--device", options.device]
+    if options.logger:
+        words += ["--logger", ",".join(options.logger)]
+    if options.wandb_project:
+        words += ["--wandb-project", options.wandb_project]
+    return launch.array(words, options)
