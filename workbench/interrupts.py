@@ -41,6 +41,29 @@ class StopReason:
 
 
 @contextmanager
+def end_on_signal() -> Iterator[None]:
+    """Lets the signals of batch systems and closed terminals do what Ctrl-C does: raise `KeyboardInterrupt`.
+
+    In a thread other than the main one, where there are no signals, nothing is changed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    numbers = available_signals("SIGTERM", "SIGUSR1", "SIGBREAK")
+    numbers |= {number for number in available_signals("SIGHUP") if signal.getsignal(number) != signal.SIG_IGN}
+    previous = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def stop_on_interrupt(pool: StoppablePool, deadline: float | None = None) -> Iterator[StopReason]:
     """Stops a pool on Ctrl-C, SIGTERM, SIGHUP or SIGUSR1, or when the time is up: it saves what is under way and ends.
 

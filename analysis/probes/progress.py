@@ -28,6 +28,11 @@ class ProbeProgress(ProgressBar):
         """Probes whose results were there already."""
         self.failed: dict[tuple[str, str], list[int]] = {}
         """The jobs that a probe failed on, by the probe and the reason."""
+        self._left = [len(names)] * len(jobs)
+        """Probes of each model that have not ended yet."""
+        self._elsewhere: dict[int, str] = {}
+        """Models that other processes are at work on, and which those are."""
+        self._awaited: frozenset[int] = frozenset()
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
         super().__exit__(kind, value, tb)
@@ -37,21 +42,37 @@ class ProbeProgress(ProgressBar):
     def on_event(self, event: ProbeEvent) -> None:
         """Shows what has happened to a probe of a model."""
         label = f"{self.labels[event.job]}, {event.probe}"
+        if event.kind == "elsewhere":
+            self._elsewhere[event.job] = event.text
+            self._tell_awaited()
+            return
+        self._elsewhere.pop(event.job, None)
         if event.kind == "begun":
             self.update(self.done, status=label)
             return
         done = self.done + 1
+        self._left[event.job] -= 1
         if event.kind == "read":
             self.read += 1
             self.update(done, instant=True)
             return
-        outcome = f"{format_number(event.seconds)} s"
+        outcome = "done by another process" if event.seconds is None else f"{format_number(event.seconds)} s"
         if event.kind == "failed":
             self.failed.setdefault((event.probe, event.text), []).append(event.job)
             outcome = "failed"
         if event.record is not None and event.record.result is None:
             outcome = "not available"
         self.update(done, line=f"[{done}/{self.count}] {label}: {outcome}")
+
+    def _tell_awaited(self) -> None:
+        """Says which models other processes are at work on, once they are all that is left."""
+        waiting = frozenset(self._elsewhere)
+        if waiting <= self._awaited or any(left and job not in waiting for job, left in enumerate(self._left)):
+            return
+        self._awaited = waiting
+        names = [f"{self.labels[job]} ({self._elsewhere[job]})" for job in sorted(waiting)]
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        self.print_line(f"waiting for {pluralize(len(names), 'model')} that others probe: {', '.join(names[:3])}{more}")
 
 
 def model_labels(jobs: Sequence[ProbeJob]) -> list[str]:

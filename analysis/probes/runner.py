@@ -23,7 +23,7 @@ from workbench.errors import UserError
 from workbench.experiment_file import read_experiment
 from workbench.files import describe_error
 from workbench.results import finished_runs, read_run
-from workbench.run_folder import claim, run_folder, run_lock
+from workbench.run_folder import BusyError, claim, run_folder, run_lock
 
 
 def run_probe(loaded: "LoadedModel", name: str, settings: ProbeSettings) -> ProbeRecord:
@@ -66,14 +66,16 @@ def run_probe(loaded: "LoadedModel", name: str, settings: ProbeSettings) -> Prob
 class ProbeEvent:
     """Something that happened to one probe of one model."""
 
-    kind: Literal["begun", "read", "done", "failed"]
-    """`read`: a current record was there already."""
+    kind: Literal["begun", "read", "done", "failed", "elsewhere"]
+    """`read`: a current record was there already; `elsewhere`: another process, which `text` names, is at work on the
+    model."""
     job: int
     """Index of the model among the jobs."""
     probe: str
     record: ProbeRecord | None = None
     """The record that was read or written; if the probe failed, the previous record, which stays."""
-    seconds: float = 0.0
+    seconds: float | None = 0.0
+    """How long it took; `None` if another process measured it."""
     text: str = ""
     """Reason why the probe failed, in one line."""
 
@@ -111,6 +113,11 @@ class ProbeJob:
     """Checkpoint to load, unless it is the last one of a finished run."""
     trained: bool = True
 
+    @property
+    def shared(self) -> bool:
+        """Whether those who are at work on it are waited for: they probe it, too, and do not train it for hours."""
+        return self.checkpoint is None
+
     def load(self) -> tuple[LoadedModel, Path]:
         """Loads the model.
 
@@ -141,6 +148,9 @@ def run_probes(index: int, job: ProbeJob, options: ProbeOptions, on_event: Event
     Returns:
         False if a GPU failed for good. The probes that are left then have no event, and can be applied by another
         process.
+
+    Raises:
+        BusyError: if another process is at work on a model that is shared; there was no event then.
     """
     try:
         return _run_probes(index, job, options, on_event)
@@ -186,6 +196,8 @@ def _run_probes(index: int, job: ProbeJob, options: ProbeOptions, on_event: Even
                 write_records(folder, {name: record})
                 report("done", record=record, seconds=time.perf_counter() - start)
     except UserError as error:
+        if isinstance(error, BusyError) and job.shared:
+            raise
         while remaining:
             report("failed", text=str(error))
     return True

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.cli.habits import check_task_names
+from workbench.cli.launching import LaunchOptions, launched_jobs, print_batch_file
 from workbench.cli.options import ProbeDevice, check_required, default_workers, refuse_inside, take_options
 from workbench.cli.output import warn
 from workbench.cli.parser import NamedOptions, Parser, parse_arguments
@@ -14,6 +15,7 @@ from workbench.config import MAX_THREADS, MAX_WORKERS, Experiment
 from workbench.custom_code import ALLOW_CODE_HELP, check_code_allowed
 from workbench.errors import UserError
 from workbench.files import ensure_writable
+from workbench.interrupts import end_on_signal
 from workbench.run_folder import results_folder
 from workbench.validation import check_choice, check_int
 
@@ -21,7 +23,8 @@ DESCRIPTION = """Probe what models have learned: how far back they remember, why
 
 DIR is the folder of a comparison, of which every finished run is probed and the report written again; or the folder of
 one run; or a checkpoint in it. The results of each probe are kept beside the run in analysis.json as soon as they are
-known; what is there already is read, not repeated. Untrained architectures are probed with --untrained.
+known; what is there already is read, not repeated. Several commands may do so in one folder at the same time, and share
+the models. Untrained architectures are probed with --untrained.
 
 DIR may come from anybody: code that it names is imported if it is installed, or with --allow-code."""
 
@@ -29,6 +32,7 @@ EXAMPLES = """examples:
   workbench analyze results
   workbench analyze results --probes memory_length,gradient_decay --length 500
   workbench analyze results/runs/copy/lstm/0123456789abcdef/seed-0/last.ckpt --again
+  workbench analyze results --launcher slurm --job-count 8 --workers 2 --slurm partition=cpu
   workbench analyze --untrained lstm,rda-exp-tanh --task copy --task.copy.length 50 --out untrained
 """
 
@@ -82,22 +86,30 @@ def main(arguments: list[str]) -> int:
     values, named_options = parse_arguments(build_parser(), arguments)
     path, again, allow_code = values.pop("dir"), values.pop("again"), values.pop("allow_code")
     untrained, options = take_options(UntrainedOptions, values), take_options(AnalyzeOptions, values)
+    launch = take_options(LaunchOptions, values)
     experiments = None if path is not None else untrained_experiments(untrained, named_options)
     if path is not None and (named_options or untrained != UntrainedOptions()):
         raise UserError("name DIR to probe what is there, or --untrained with --task and --out, but not both")
     if path is not None and not any(os.path.exists(place / "config.yaml") for place in (Path(path), Path(path).parent)):
         refuse_inside(Path(path))
+    out = Path(path or untrained.out or "")
+    if launch.launcher != "local":
+        check_shareable(path, launch.launcher, again=again)
+    array = launch.own_array("analyze", arguments, options)
 
     # Imported only now, as it takes seconds: a mistake is answered at once.
     from analysis.probes import registry, runner
     from analysis.probes.parallel import run_all
     from analysis.probes.progress import ProbeProgress, describe_problems
+    from analysis.probes.remote import watch_jobs
     from analysis.probes.runner import ProbeOptions
     from analysis.probes.settings import ProbeSettings
     from workbench.cli.analyze_output import result_table
     from workbench.devices import resolve_device
 
-    names, device = registry.select_probes(options.probes), resolve_device(options.device)
+    names = registry.select_probes(options.probes)
+    # The jobs find out for themselves what there is where they run.
+    device = resolve_device(options.device) if launch.launcher == "local" else "cpu"
     probe_options = ProbeOptions(
         names=names, settings=ProbeSettings(**values), again=again, threads=options.threads, device=device
     )
@@ -108,21 +120,28 @@ def main(arguments: list[str]) -> int:
         for job in jobs:
             names_of_code = (job.experiment.task.name, job.experiment.architecture.name)
             check_code_allowed(names_of_code, results_folder(job.folder) or job.folder, allowed=allow_code)
-        ensure_writable(Path(path) if Path(path).is_dir() else Path(path).parent)
+        if launch.launcher != "print":
+            ensure_writable(out if out.is_dir() else out.parent)
     else:
-        jobs, notes = runner.untrained_jobs(Path(untrained.out or ""), experiments), []
-        ensure_writable(Path(untrained.out or ""))
+        jobs, notes = runner.untrained_jobs(out, experiments), []
+        if launch.launcher != "print":
+            ensure_writable(out)
     for line in notes:
         warn(line)
     if not jobs:
         return 2
-    with ProbeProgress(jobs, names) as progress:
-        records = run_all(
-            jobs,
-            probe_options,
-            workers=options.workers or default_workers(device, options.threads),
-            on_event=progress.on_event,
-        )
+    if launch.launcher == "print":
+        return print_batch_file(array)
+    with end_on_signal(), launched_jobs(launch, array, out) as remote, ProbeProgress(jobs, names) as progress:
+        if remote is not None:
+            records = watch_jobs(jobs, probe_options, remote, on_event=progress.on_event, log=progress.print_line)
+        else:
+            records = run_all(
+                jobs,
+                probe_options,
+                workers=options.workers or default_workers(device, options.threads),
+                on_event=progress.on_event,
+            )
     for line in describe_problems(jobs, records, progress.failed):
         warn(line)
     if not any(record.result is not None for by_probe in records for record in by_probe.values()):
@@ -132,10 +151,31 @@ def main(arguments: list[str]) -> int:
         from analysis.report.build import write_report
 
         print(write_report(Path(path)))
-    for out in {results_folder(job.folder) for job in jobs if job.trained}:
-        if out is not None:
-            update_mirror(out)
+    for folder in {results_folder(job.folder) for job in jobs if job.trained}:
+        if folder is not None:
+            update_mirror(folder)
     return 1 if progress.failed else 0
+
+
+def check_shareable(path: str | None, launcher: str, *, again: bool) -> None:
+    """Refuses what jobs cannot share.
+
+    Args:
+        path: what is probed; `None` for untrained models.
+        launcher: of the jobs.
+        again: whether probes are repeated.
+
+    Raises:
+        UserError: if it is a single run, or each job would repeat what the others have done.
+    """
+    if path is not None and Path(path).exists() and not (Path(path) / "runs").is_dir():
+        raise UserError(
+            f"{path} is one run, which jobs cannot share; name a folder of results, or leave out --launcher"
+        )
+    if again:
+        raise UserError(
+            f"--again lets each job repeat what the others have done; leave it out, or --launcher {launcher}"
+        )
 
 
 def untrained_experiments(options: UntrainedOptions, named_options: Mapping[str, NamedOptions]) -> list[Experiment]:
@@ -187,5 +227,6 @@ def build_parser() -> Parser:
     parser.add_argument("--again", action="store_true", help="repeat probes whose results are there already")
     parser.add_argument("--allow-code", action="store_true", help=ALLOW_CODE_HELP)
     parser.add_fields(UntrainedOptions, "untrained models")
+    parser.add_fields(LaunchOptions, "by which processes")
     parser.add_data_dir()
     return parser

@@ -181,11 +181,13 @@ def test_where_a_model_was_probed_is_kept(out: Path, monkeypatch: pytest.MonkeyP
         assert path.read_text() == text
 
 
-def test_a_folder_in_use_is_left_alone(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_is_being_trained_is_left_alone(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install_probes(monkeypatch, toy=count_parameters)
     jobs, _ = runner.find_jobs(out)
+    (jobs[0].folder / "result.json").unlink()
+    (training,), _ = runner.find_jobs(jobs[0].folder)
     with run_lock(jobs[0].folder):
-        failures = failed_jobs(jobs)
+        failures = failed_jobs([training, jobs[1]])
     assert list(failures) == [0]
     assert "another process is at work on" in failures[0]
     assert records.read_records(jobs[1].folder)
