@@ -77,6 +77,7 @@ def test_a_node_that_is_lost_costs_nothing_but_time(tmp_path, cluster):
     output = (tmp_path / "log").read_text()
     assert "a job on " in output
     assert "Traceback" not in output
+    assert "(raylet)" not in output, "Ray says at length what one line says"
 
     storage = connect(default_url(out), heartbeat=1, grace=6, log=print)
     for study in load_studies(storage):

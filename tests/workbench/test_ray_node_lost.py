@@ -83,6 +83,7 @@ def test_a_node_that_is_lost_costs_a_comparison_nothing_but_time(tmp_path: Path)
         assert {0, 1, 2} - {*working} <= later, "the free node has not been taken"
         assert "another is started in its place" in output
         assert "Traceback" not in output
+        assert "(raylet)" not in output, "Ray says at length what one line says"
         # What ran there has not gone on beside the others, and all jobs have ended with the command.
         for pid in processes | {pid for raylet in cluster.raylets for pid in descendants(raylet)}:
             assert b"attached_command" not in cmdline(pid)

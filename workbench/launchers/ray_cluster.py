@@ -173,6 +173,8 @@ def join_cluster(address: str | None, kind: ActorKind, count: int | None) -> Ite
     # Read when Ray is imported.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # Without a pattern by which every line is left out, it prints the log of a lost node on the standard output.
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     folder = None
     options: dict[str, Any]
     if address is None:
