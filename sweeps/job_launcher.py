@@ -15,7 +15,7 @@ POLL_SECONDS = 1.0
 
 @dataclass(slots=True, kw_only=True)
 class JobLauncher:
-    """Starts jobs with workers, and waits for them.
+    """Starts jobs with workers, and waits until they have finished all trials; then they go on with the final runs.
 
     Args:
         jobs: what runs `workbench sweep worker`.
@@ -37,25 +37,20 @@ class JobLauncher:
             UserError: if the jobs cannot be started or are refused, all have ended and trials are left, or the store
                 stays out of reach.
         """
-        finished = False
         self.log(self.jobs.start())
-        try:
-            while not (self.stopping or finished):
-                # Asked first: the last job to end may have finished the last trial a moment before.
-                ended = self.jobs.ended()
-                finished = with_retries(lambda: all(is_done(study) for study in self.studies), self.log)
-                if ended and not finished:
-                    raise UserError(
-                        f"all jobs ({self.jobs.names}) have ended, and trials are left; see their output, and run the "
-                        "same command again"
-                    )
-                self.idle()
-                if not finished:
-                    time.sleep(POLL_SECONDS)
-            if not finished:
-                self.log(self.jobs.leave())
-        finally:
-            self.jobs.close(finished=finished)
+        while not self.stopping:
+            # Asked first: the last job to end may have finished the last trial a moment before.
+            ended = self.jobs.ended()
+            if with_retries(lambda: all(is_done(study) for study in self.studies), self.log):
+                return
+            if ended:
+                raise UserError(
+                    f"all jobs ({self.jobs.names}) have ended, and trials are left; see their output, and run the same "
+                    "command again"
+                )
+            self.idle()
+            time.sleep(POLL_SECONDS)
+        self.log(self.jobs.leave())
 
     def stop(self) -> None:
         """Ends the waiting. Safe to call from a signal handler."""

@@ -52,7 +52,7 @@ class FakeJobs:
         return "no longer waiting"
 
     def close(self, *, finished):
-        self.calls.append(finished)
+        pass
 
 
 @pytest.fixture
@@ -82,15 +82,15 @@ def launch(monkeypatch):
 def test_jobs_are_waited_for_until_no_trial_is_left(launch):
     jobs = FakeJobs()
     test = launch(jobs, polls=3)
-    assert (test.log, test.idles, test.stopping) == (["2 jobs are submitted, 42"], 4, False)
-    assert jobs.calls == ["start", True]
+    assert (test.log, test.idles, test.stopping) == (["2 jobs are submitted, 42"], 3, False)
+    # They go on with the final runs.
+    assert jobs.calls == ["start"]
 
 
 def test_jobs_that_have_ended_too_early_are_a_line(launch):
     jobs = FakeJobs(polls=2)
     with pytest.raises(UserError, match=r"all jobs \(42\) have ended, and trials are left"):
         launch(jobs, polls=10)
-    assert jobs.calls == ["start", False]
     # The last one may have ended the last trial just then.
     launch(FakeJobs(polls=0), polls=0)
 
@@ -100,7 +100,7 @@ def test_whoever_stops_waiting_lets_the_jobs_know(launch):
     test = launch(jobs, polls=10, idle=JobLauncher.stop)
     assert test.stopping
     assert test.log[-1] == "no longer waiting"
-    assert jobs.calls == ["start", "leave", False]
+    assert jobs.calls == ["start", "leave"]
 
 
 @pytest.mark.parametrize("launcher", ["ray", "slurm"])
@@ -110,7 +110,7 @@ def test_a_job_is_a_worker_of_the_sweep_with_its_resources(launcher, tmp_path, m
     launch = LaunchOptions(launcher=launcher, job_count=5, job_time="90m")
     options = RunOptions(out="out", device="cuda", workers=2, threads=3, logger=("csv",))
     storage = StorageOptions(storage="postgresql+psycopg://me:hush@host/sweeps", grace=40)
-    array = worker_array(launch, options, storage, ["a/b", "c/d"])
+    array = worker_array(launch, options, storage, ["a/b", "c/d"], seeds=7)
     assert (array.jobs, array.cpus, array.gpus, array.minutes, array.folder) == (5, 6, 1, 90, tmp_path)
     words = array.command[3:]
     assert words[:2] == ("sweep", "worker")
@@ -123,6 +123,7 @@ def test_a_job_is_a_worker_of_the_sweep_with_its_resources(launcher, tmp_path, m
         "--heartbeat": "10",
         "--grace": "40",
         "--retries": "5",
+        "--seeds": "7",
         "--device": "cuda",
         "--logger": "csv",
     }
@@ -134,7 +135,7 @@ def test_a_job_is_a_worker_of_the_sweep_with_its_resources(launcher, tmp_path, m
 def test_a_file_that_several_machines_would_have_to_share_is_warned_of(tmp_path, capsys):
     for address, warned in ((None, False), ("auto", True)):
         launch = LaunchOptions(launcher="ray", ray_address=address)
-        worker_array(launch, RunOptions(out=str(tmp_path)), StorageOptions(), ["a/b"])
+        worker_array(launch, RunOptions(out=str(tmp_path)), StorageOptions(), ["a/b"], seeds=1)
         assert ("warning: the store is a file" in capsys.readouterr().err) == warned
 
 
@@ -153,12 +154,19 @@ def test_what_a_launcher_needs_is_a_line_before_anything_is_begun(tmp_path, monk
 def test_jobs_of_submitit_work_on_a_sweep(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("WORKBENCH_STORAGE", raising=False)
     out = tmp_path / "out"
+
+    def train_here(pool, *arguments):
+        pytest.fail("trials, winners and defaults are for the jobs")
+
+    for pool in ("sweeps.local_launcher.LocalLauncher", "workbench.run_pool.RunPool"):
+        monkeypatch.setattr(f"{pool}.run", train_here)
     with local_jobs(monkeypatch):
         assert main([*GIVEN, "--launcher", "slurm", "--job-count", "2", "--out", str(out)]) == 0
     captured = capsys.readouterr().err
     assert "2 jobs are submitted" in captured
     assert re.search(r"\[6/6\] addition/(rnn|gru) trial", captured)
-    # Nothing but the winners and the defaults was trained here.
     assert {run.experiment.seed for run in finished_runs(out)} == {0}
+    jobs = "".join(path.read_text() for path in (out / "jobs").glob("*_log.err"))
+    assert re.search(r"\[4/4\] addition/(rnn|gru) (tuned|default|tuned = default|default = tuned) seed 0: test", jobs)
     assert len(list((out / "jobs").glob("*_result.pkl"))) == 2
     assert (out / "report.html").exists()

@@ -260,6 +260,21 @@ def test_a_worker_command_is_as_many_workers_as_its_help_says(sweep_copy, monkey
     assert started == [workers]
 
 
+def test_a_worker_trains_final_runs_once_no_trial_is_left_if_it_is_told_to(sweep_copy, capsys):
+    assert run_sweep(capsys, "worker", "--seeds", "0", "--device", "cpu", "--out", sweep_copy)[0] == 2
+    worker = ("worker", "--device", "cpu", "--workers", "1", "--out", sweep_copy)
+    before = runs(sweep_copy)
+    assert run_sweep(capsys, *worker)[0] == 0
+    assert runs(sweep_copy) == before
+    status, _, err = run_sweep(capsys, *worker, "--seeds", "2")
+    assert status == 0, err
+    new = {*runs(sweep_copy)} - {*before}
+    assert {path.name for path in new} == {"seed-1"}
+    assert {path.parent for path in new} == {path.parent for path in before if path.name == "seed-0"}
+    # The mirror is the sweep's.
+    assert not (sweep_copy / "wandb").exists()
+
+
 def test_a_password_is_written_nowhere(monkeypatch):
     from pathlib import Path
 

@@ -33,6 +33,7 @@ def execute(
     plan: str | None = None,
     loggers: Sequence[LoggerSpec] | None = None,
     remote: "RemotePool | None" = None,
+    mirrored: bool = True,
 ) -> "tuple[list[Run], int]":
     """Runs the experiments that have not been run yet, as `execute_runs` does.
 
@@ -45,6 +46,7 @@ def execute(
         plan: what the experiments are, in words, to be printed before anything is trained.
         loggers: of the runs; by default those that the options name.
         remote: has others train the runs.
+        mirrored: whether finished runs go to W&B's mirror, as the options say.
 
     Returns:
         All runs that are finished, in the order of the experiments; and the exit status: 0 if all are finished, 1 if
@@ -68,7 +70,7 @@ def execute(
         warn=warn,
         on_start=on_start,
         label=label,
-        mirror=options.mirror(warn),
+        mirror=options.mirror(warn) if mirrored else None,
         deadline=deadline,
         plan=plan,
         loggers=lambda: options.loggers(warn) if loggers is None else loggers,

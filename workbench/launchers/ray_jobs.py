@@ -147,6 +147,11 @@ class RayJobs:
         self._actors.start(count)
         return f"{count} jobs are started on Ray, {self.names}; their output is in {self.folder}"
 
+    @property
+    def started(self) -> bool:
+        """Whether they have been placed, or wait for room."""
+        return self._actors is not None
+
     def ended(self) -> bool:
         """Returns whether no job is left that may train; starts those again whose nodes were lost.
 

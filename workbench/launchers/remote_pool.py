@@ -34,6 +34,10 @@ class Jobs(Protocol):
         """
 
     @property
+    def started(self) -> bool:
+        """Whether `start` was called."""
+
+    @property
     def names(self) -> str:
         """What they are called where they run."""
 
@@ -50,7 +54,6 @@ class RemotePool:
     def __init__(self, out: Path, jobs: Jobs, log: Callable[[str], None]) -> None:
         self.out, self.jobs, self.log = out, jobs, log
         self.stopping = False
-        self._started = False
 
     def run(self, experiments: Sequence[Experiment], listen: Listener) -> None:
         """Waits until all are finished or have failed, or, once stopped, leaves the jobs.
@@ -67,8 +70,7 @@ class RemotePool:
         queue = RunQueue(self.out, experiments, listen)
         # What is there before the jobs is not their doing.
         queue.look(taking=False)
-        if not self._started:
-            self._started = True
+        if not self.jobs.started:
             self.log(self.jobs.start())
         while not self.stopping:
             # Asked first: the last job to end may have finished the last run a moment before.

@@ -108,6 +108,11 @@ class SlurmJobs:
         return f"{jobs} jobs are submitted, {self.names}; their output is in {self.folder}"
 
     @property
+    def started(self) -> bool:
+        """Whether they have been submitted."""
+        return bool(self._jobs)
+
+    @property
     def names(self) -> str:
         """The number by which the batch system knows the jobs."""
         return str(self._jobs[0].job_id).partition("_")[0] if self._jobs else ""

@@ -135,13 +135,17 @@ class FakeJobs:
     names = "42"
 
     def __init__(self, *steps) -> None:
-        self.steps, self.started = list(steps), 0
+        self.steps, self.starts = list(steps), 0
 
     def check(self) -> None:
         pass
 
+    @property
+    def started(self) -> bool:
+        return self.starts > 0
+
     def start(self) -> str:
-        self.started += 1
+        self.starts += 1
         return "2 jobs are submitted, 42"
 
     def ended(self) -> bool:
@@ -178,7 +182,7 @@ def test_what_jobs_measure_is_waited_for_and_nothing_is_measured_here(
     assert records == [read_records(job.folder) for job in jobs]
     # With nothing left to do, no job is started.
     again, kinds = watch(jobs, fake, log)
-    assert (again, kinds, fake.started) == (records, {"read": 12}, 1)
+    assert (again, kinds, fake.starts) == (records, {"read": 12}, 1)
 
 
 def test_what_jobs_have_left_out_has_failed(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:

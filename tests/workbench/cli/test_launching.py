@@ -216,10 +216,14 @@ class FakeJobs:
 
     def __init__(self, *steps) -> None:
         self.steps = list(steps)
-        self.started = 0
+        self.starts = 0
+
+    @property
+    def started(self) -> bool:
+        return self.starts > 0
 
     def start(self) -> str:
-        self.started += 1
+        self.starts += 1
         return "2 jobs are submitted, 42"
 
     def ended(self) -> bool:
@@ -256,11 +260,11 @@ def test_what_jobs_train_is_waited_for_and_nothing_is_trained_here(tmp_path: Pat
     log: list[str] = []
     jobs = FakeJobs(*(lambda seed=seed: finish(small(seed=seed, steps=2), tmp_path) for seed in range(3)))
     done = execute(tmp_path, jobs, 3, log)
-    assert (len(done.runs), done.stopped, jobs.started) == (3, False, 1)
+    assert (len(done.runs), done.stopped, jobs.starts) == (3, False, 1)
     assert log == ["2 jobs are submitted, 42"]
     # With nothing left to do, no job is started.
     assert len(execute(tmp_path, jobs, 3, log).runs) == 3
-    assert jobs.started == 1
+    assert jobs.starts == 1
 
 
 def test_a_run_that_failed_in_a_job_has_failed_and_the_others_are_waited_for(tmp_path: Path) -> None:

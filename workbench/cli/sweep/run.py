@@ -81,9 +81,9 @@ def main(arguments: list[str]) -> int:
     from workbench.cli.sweep.tune import check_surroundings, tune, worker_array
 
     # Before the folder is made.
-    check_surroundings(run_options, storage_options)
+    check_surroundings(run_options, storage_options, launch.launcher)
     out, names = Path(run_options.out), [spec.name for spec in specs]
-    array = worker_array(launch, run_options, storage_options, names)
+    array = worker_array(launch, run_options, storage_options, names, sweep.seeds)
     with launched_jobs(launch, array, out) as jobs, sweep_lock(out):
         return tune(sweep, specs, run_options, storage_options, launch.launcher, jobs)
 

@@ -32,7 +32,7 @@ from workbench.devices import resolve_device
 from workbench.errors import UserError
 from workbench.files import write_yaml
 from workbench.launchers.job_array import JobArray, join_words
-from workbench.launchers.remote_pool import Jobs
+from workbench.launchers.remote_pool import Jobs, RemotePool
 from workbench.logger_interface import LoggerSpec
 from workbench.run_folder import check_writable
 from workbench.study_files import Trial
@@ -62,7 +62,8 @@ def tune(
     Raises:
         UserError: if the store or the folder cannot be used, or there are studies with other settings.
     """
-    device = resolve_device(run_options.device)
+    # Jobs find out for themselves what there is where they run.
+    device = resolve_device(run_options.device) if jobs is None else "cpu"
     if sweep.objects and launcher != "local":
         raise UserError(
             f"the launcher is {launcher}, whose workers are started elsewhere, without the objects of this call; name "
@@ -83,16 +84,19 @@ def tune(
     if run_trials(config, studies, sweep, run_options, launcher, jobs):
         warn("interrupted: nothing is lost; run the same command again to resume")
         return INTERRUPTED
-    return finish(studies, sweep, run_options, loggers)
+    return finish(studies, sweep, run_options, loggers, jobs)
 
 
-def check_surroundings(run_options: RunOptions, storage_options: StorageOptions) -> None:
+def check_surroundings(
+    run_options: RunOptions, storage_options: StorageOptions, launcher: LauncherName = "local"
+) -> None:
     """Checks the device and the store, unless that is the file in the folder of results; writes nothing in the folder.
 
     Raises:
         UserError: if one of them cannot be used.
     """
-    resolve_device(run_options.device)
+    if launcher not in ("ray", "slurm"):
+        resolve_device(run_options.device)
     url = storage_options.url(run_options.folder)
     if url != default_url(run_options.folder):
         silence_optuna()
@@ -161,13 +165,28 @@ def run_trials(
     return launcher.stopping
 
 
-def finish(studies: Sequence[LoadedStudy], sweep: Sweep, options: RunOptions, loggers: Sequence[LoggerSpec]) -> int:
-    """Trains the winners and the defaults on fresh seeds, and writes the report; returns the exit status."""
+def finish(
+    studies: Sequence[LoadedStudy],
+    sweep: Sweep,
+    options: RunOptions,
+    loggers: Sequence[LoggerSpec],
+    jobs: Jobs | None = None,
+) -> int:
+    """Has the winners and the defaults trained on fresh seeds, and writes the report; returns the exit status.
+
+    Args:
+        studies: whose trials are finished.
+        sweep: what was tuned.
+        options: where to train.
+        loggers: of the runs.
+        jobs: that train them; by default this process does.
+    """
     reasons = [reason for study in studies if (reason := abandoned_reason(study))]
     experiments = final_experiments(studies, sweep.seeds)
     seeds = f"{sweep.seeds} fresh seed{'s' if sweep.seeds > 1 else ''}"
     print(f"tuned; now the winners and the default configurations are trained with {seeds}", file=sys.stderr)
-    runs, status = execute(experiments, options, label=final_run_names(studies), loggers=loggers)
+    remote = None if jobs is None else RemotePool(options.folder, jobs, warn)
+    runs, status = execute(experiments, options, label=final_run_names(studies), loggers=loggers, remote=remote)
     snapshots = Monitor(studies=studies, out=options.folder, seeds=sweep.seeds).finish()
     for reason in reasons:
         warn(reason)
@@ -201,7 +220,7 @@ def worker_words(config: WorkerConfig, workers: int) -> tuple[str, ...]:
 
 
 def worker_array(
-    launch: LaunchOptions, options: RunOptions, storage_options: StorageOptions, names: Sequence[str]
+    launch: LaunchOptions, options: RunOptions, storage_options: StorageOptions, names: Sequence[str], seeds: int
 ) -> JobArray:
     """Returns the jobs that the workers of a sweep are in, for a launcher that has any.
 
@@ -210,6 +229,7 @@ def worker_array(
         options: where to train; the jobs find out for themselves what there is where they run.
         storage_options: where trials are kept.
         names: of the studies.
+        seeds: of the final runs.
     """
     url = storage_options.url(options.folder)
     if launch.launcher in ("ray", "slurm"):
@@ -222,7 +242,7 @@ def worker_array(
                 "they share and that locks, or give --storage postgresql+psycopg://..."
             )
     config = storage_options.worker_config(url, names, options, options.device)
-    words = [*worker_words(config, options.workers or 1), "--device", options.device]
+    words = [*worker_words(config, options.workers or 1), "--seeds", str(seeds), "--device", options.device]
     if options.logger:
         words += ["--logger", ",".join(options.logger)]
     if options.wandb_project:

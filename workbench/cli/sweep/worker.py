@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
-from workbench.cli.execution import INTERRUPTED, stop_on_interrupt
+from workbench.cli.execution import INTERRUPTED, execute, stop_on_interrupt
 from workbench.cli.options import RunOptions, take_options
 from workbench.cli.output import warn
 from workbench.cli.parser import Parser, parse_arguments
 from workbench.cli.sweep.storage_options import StorageOptions, check_storage_exists
+from workbench.config import TUNING_SEED
 from workbench.devices import resolve_device
 from workbench.run_folder import check_writable
+from workbench.validation import check_int
 
 DESCRIPTION = """Work on the trials of a sweep, from any machine that reaches its store, until none is left.
 
@@ -29,9 +31,16 @@ class WorkerOptions:
 
     Args:
         study: names, separated by commas; by default all studies of the store.
+        seeds: when no trial is left, train the winners and the defaults with so many fresh seeds, too, beside whoever
+            else does; by default sweep run does that alone.
     """
 
     study: str | None = None
+    seeds: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.seeds is not None:
+            check_int("seeds", self.seeds, least=1, most=TUNING_SEED)
 
 
 def main(arguments: list[str]) -> int:
@@ -83,10 +92,17 @@ def main(arguments: list[str]) -> int:
     if launcher.stopping:
         warn("interrupted: nothing is lost; any worker can resume from there")
         return INTERRUPTED
+    status = 0
+    if worker_options.seeds is not None:
+        from sweeps.final_runs import final_experiments, final_run_names
+
+        experiments = final_experiments(studies, worker_options.seeds)
+        # Whoever began the sweep has the mirror.
+        _, status = execute(experiments, run_options, label=final_run_names(studies), loggers=loggers, mirrored=False)
     reasons = [reason for study in studies if (reason := abandoned_reason(study))]
     for reason in reasons:
         warn(reason)
-    return 1 if reasons else 0
+    return status or (1 if reasons else 0)
 
 
 def build_parser() -> Parser:
