@@ -84,7 +84,7 @@ def _describe_best(comparison: LossComparison) -> str:
     certainty = "" if p is None else f"; {format_p(p)}{scope}"
     return (
         f"{first.row.label} learns it best: test loss {format_standing(first)}{_below(comparison)}. The next, "
-        f"{second.row.label}'s, is {format_effect(comparison.effect(0, 1))}{certainty}."
+        f"{possessive(second.row.label)}, is {format_effect(comparison.effect(0, 1))}{certainty}."
     )
 
 
@@ -112,7 +112,7 @@ def _describe_indication(comparison: LossComparison) -> str:
     fewest = min(standing.n for standing in comparison.standings)
     text = (
         f"Indicative only ({pluralize(fewest, 'seed')}): {first.row.label} has the lowest test loss, "
-        f"{format_number(first.center)}{_below(comparison)}; the next, {second.row.label}'s, is "
+        f"{format_number(first.center)}{_below(comparison)}; the next, {possessive(second.row.label)}, is "
         f"{format_size(comparison.effect(0, 1))}"
     )
     if fewest == 1:
@@ -332,6 +332,11 @@ def format_minutes(minutes: float) -> str:
     if minutes < 1:
         return f"{max(1, round(60 * minutes))} s"
     return pluralize(round(minutes), "minute") if minutes < 90 else f"{minutes / 60:.1f} hours"
+
+
+def possessive(label: str) -> str:
+    """Returns what belongs to a row: lstm's, or, of a row with a longer name, that of tcn, tuned."""
+    return f"{label}'s" if label.isidentifier() or label.replace("-", "").isalnum() else f"that of {label}"
 
 
 def best_rows(section: Section) -> list[Row]:

@@ -249,7 +249,10 @@ def describe_best_tuned(task: TunedTask) -> str:
     if task.section is None or not rows:
         return ""
     by = "" if task.measure.is_loss else ", by test loss"
-    return f"Among the tuned{by}: {headline(replace(task.section, rows=tuple(rows.values())))}"
+    text = headline(replace(task.section, rows=tuple(rows.values())))
+    # Names of architectures begin as they are typed.
+    text = f"i{text[1:]}" if text.startswith("Indicative") else text
+    return f"Among the tuned{by}: {text}"
 
 
 def describe_counted_losses(task: TunedTask, rankings: Rankings | None) -> tuple[str, ...]:

@@ -163,6 +163,8 @@ def describe_windows(task: TunedTask) -> str:
         return f"{widest.name} comes {within} at the learning rates {describe_window(window)}."
     if window == other or math.isclose(window.factor, other.factor):
         names = [f"{architecture.name} ({describe_window(each)})" for architecture, each in found]
+        if math.isclose(window.factor, 1):
+            return f"No architecture has two learning rates among its trials {within}: {join_names(names)}."
         return f"The windows of learning rates {within} are equally wide: {join_names(names)}."
     return (
         f"The window of learning rates {within} is widest for {widest.name} ({describe_window(window)}) and narrowest "

@@ -163,8 +163,8 @@ def test_it_comes_first_where_there_are_several_questions_and_leads_to_the_chapt
     ]
     assert rnn[4].split() == ["\u00d7", "digits"]
     answer = (
-        "Both architectures solve 1 of the 3 tasks that can be solved: addition. None solves parity and "
-        "mqar. On digits lstm is ahead, with a mean accuracy 0.94."
+        "Both architectures solve 1 of the 3 tasks that can be solved: addition. None solves mqar and "
+        "parity. On digits lstm is ahead, with a mean accuracy 0.94."
     )
     assert f'<p class="headline">{answer}</p>' in text
     links = {value for tag, name, value in page.attributes if (tag, name) == ("a", "href")}

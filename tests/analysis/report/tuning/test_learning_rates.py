@@ -100,7 +100,14 @@ def test_sentences_of_one_and_of_equal_windows():
         "no higher one was tried."
     )
     equal = task_of(*(swept(name, (0.9, 0.5, 0.1, 0.5, 0.9, 0.9)) for name in ("lstm", "gru")))
-    assert describe_windows(equal).endswith("are equally wide: gru (0.001 alone) and lstm (0.001 alone).")
+    assert describe_windows(equal) == (
+        "No architecture has two learning rates among its trials within 5 % of their best validation loss: "
+        "gru (0.001 alone) and lstm (0.001 alone)."
+    )
+    wide = task_of(*(swept(name, (0.9, 0.5, 0.101, 0.1, 0.9, 0.9)) for name in ("lstm", "gru")))
+    assert describe_windows(wide).startswith(
+        "The windows of learning rates within 5 % of their best validation loss are"
+    )
     without = task_of(
         study("lstm", [trial(0, 0.1, params={"hidden_size": 3}), trial(1, 0.2, params={"hidden_size": 4})])
     )
