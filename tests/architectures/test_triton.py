@@ -241,6 +241,7 @@ def test_operands_of_half_precision(name: Any) -> None:
     assert 1e-5 < error < 2e-2
 
 
+@pytest.mark.slow
 def test_far_inputs_stay_finite() -> None:
     """The papers' loop overflows here."""
     x, weight_x, bias, weight_h, r, l = random_inputs(2, 30, 4, True, False)

@@ -103,6 +103,7 @@ def test_results_before_the_time_limit_are_kept(tmp_path):
     assert [name.partition("::")[2] for name in report["not_reached"]] == ["test_two", "test_three"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_without_a_gpu_the_error_is_one_line(run_python):
     completed = run_python("-m", "tests.gpu.run")

@@ -154,6 +154,7 @@ class Own(Encoder):
 """
 
 
+@pytest.mark.slow
 def test_an_architecture_of_ones_own_is_counted_by_pytorch(tmp_path, monkeypatch, capsys):
     (tmp_path / "own_for_profile.py").write_text(OWN)
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -144,6 +144,7 @@ def test_what_is_not_there_or_broken_is_a_line(sweep_copy, capsys, tmp_path, com
     assert not (sweep_copy / "sweep.db").exists(), "to look at a sweep makes none"
 
 
+@pytest.mark.slow
 def test_a_store_that_was_lost_is_made_again_from_the_runs(sweep_copy, capsys, monkeypatch):
     (sweep_copy / "sweep.db").unlink()
     before = runs(sweep_copy)

@@ -36,6 +36,7 @@ def run(*arguments: str, code: str = "", **environment: str | None) -> subproces
     return subprocess.run([sys.executable, "-c", code, *arguments], env=given, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_report_is_drawn_whatever_backend_the_environment_names(backend: str, results: Path) -> None:
     (results / "report.html").unlink(missing_ok=True)

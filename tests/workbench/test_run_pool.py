@@ -283,6 +283,7 @@ def test_a_process_trains_as_many_seeds_of_a_configuration_as_it_may(tmp_path):
     assert [timing.get("seeds_at_once") for timing in timings] == [2, None, 2, None]
 
 
+@pytest.mark.slow
 def test_seeds_whose_process_is_killed_are_resumed_alone(tmp_path):
     experiments = seeds_and_another(steps=600)
     pool = RunPool(out=tmp_path / "killed", workers=1, at_once={experiments[0].identity: 3})

@@ -67,6 +67,7 @@ def train_online(out: Path) -> None:
     run_with_a_kill(EXPERIMENT, out, [spec], log=print)
 
 
+@pytest.mark.slow
 def test_online_every_row_arrives_once_and_the_run_counts_as_sent(tmp_path):
     out = tmp_path / "results"
     with run_server() as backend:
