@@ -251,7 +251,12 @@ def run_stacked(
             send(replace(event, place=place))
 
         options = (out, device, threads, send_placed)
-        event = run_one(experiments[place], *options, stop=stop, loggers=loggers, lane=lane)
+        try:
+            event = run_one(experiments[place], *options, stop=stop, loggers=loggers, lane=lane)
+        except SystemExit as error:
+            # Alone it would end the process, which whoever waits for it sees.
+            text = f"{describe_failure(error, True)}{write_traceback(experiments[place], out)}"
+            event = RunEvent(kind="failed", text=text)
         under_way.discard(place)
         send_placed(event)
 
@@ -305,7 +310,7 @@ def run_one(
         return RunEvent(kind="failed", text=f"{describe_failure(error, several)}{write_traceback(experiment, out)}")
 
 
-def describe_failure(error: Exception, several: bool = False) -> str:
+def describe_failure(error: BaseException, several: bool = False) -> str:
     """Returns why a run failed, in a line.
 
     Args:

@@ -4,10 +4,12 @@ Of a finished run only the result is read, and nothing is resolved. What a
 server shows of the same folder (`analysis.dashboards.server.progress`) takes longer, and says more.
 """
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 from analysis.dashboards.server.plan import matches
@@ -22,9 +24,10 @@ from workbench.files import read_json, read_yaml
 from workbench.leases import LeaseWatch
 from workbench.planned_runs import read_planned_runs
 from workbench.run_folder import run_folder, see_holder
+from workbench.tasks.file_names import short_name
 
-Names = tuple[str, str, int]
-"""Task, architecture and seed of a run."""
+Pair = tuple[str, str]
+"""Task and architecture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,29 +67,27 @@ def read_folder_status(out: Path) -> FolderStatus:
     problems: list[str] = []
     runs = list(read_runs(out))
     comparison = read_plan(out, problems)
-    planned, waiting, of_plan = None, list[Names](), set[Names]()
+    planned, of_plan, waiting = None, 0, Counter[Pair]()
     if comparison is not None:
         asked = find_asked(out, comparison, runs)
         runs = [with_names(run, asked) for run in runs]
-        of_plan = {names_of(run) for run in runs if run.planned and run.seed < comparison.seeds}
-        every = [
-            (task, architecture, seed)
-            for task in comparison.tasks
-            for architecture in comparison.architectures
-            for seed in range(comparison.seeds)
-        ]
-        planned, waiting = len(every), [names for names in every if names not in of_plan]
+        begun = Counter((run.task, run.architecture) for run in runs if run.planned and run.seed < comparison.seeds)
+        of_plan = begun.total()
+        planned = len(comparison.tasks) * len(comparison.architectures) * comparison.seeds
+        # Counted, not listed: whoever wrote the file may have asked for any number.
+        for pair in product(map(short_name, comparison.tasks), comparison.architectures):
+            waiting[pair] = max(0, comparison.seeds - begun[pair])
     counts: dict[str, Counter[State]] = defaultdict(Counter)
     for run in runs:
         counts[run.task][run.state] += 1
-    for task, _, _ in waiting:
-        counts[task]["waiting"] += 1
+    for (task, _), number in waiting.items():
+        counts[task]["waiting"] += number
     unfinished = [run for run in runs if run.state not in ENDED]
     return FolderStatus(
         counts=dict(sorted(counts.items(), key=lambda item: natural_sort_key(item[0]))),
         unfinished=unfinished,
         planned=planned,
-        beside=0 if planned is None else len(runs) - len(of_plan),
+        beside=0 if planned is None else len(runs) - of_plan,
         seconds_left=estimate_seconds(runs, waiting),
         trials=count_finished_trials(out, problems),
         problems=problems,
@@ -115,7 +116,7 @@ def read_finished(folder: Path, cache: FileCache, seed: int) -> RunStatus | None
         result = read_json(folder / "result.json")
         seconds = read_json(folder / "timing.json")["seconds"] if cache.stamp(folder / "timing.json") else None
         steps, status = int(result["steps"]), result["status"]
-    except (UserError, KeyError, TypeError, ValueError):
+    except (UserError, KeyError, TypeError, ValueError, OverflowError, RecursionError):
         # What is wrong with it is said by whoever reads it whole.
         return None
     task, architecture, identity, _ = folder.parts[-4:]
@@ -128,7 +129,7 @@ def read_finished(folder: Path, cache: FileCache, seed: int) -> RunStatus | None
         folder=folder,
         steps=steps,
         total_steps=steps,
-        seconds=seconds if isinstance(seconds, int | float) else None,
+        seconds=seconds if isinstance(seconds, int | float) and 0 <= seconds < math.inf else None,
     )
 
 
@@ -151,7 +152,7 @@ def find_asked(out: Path, comparison: Comparison, runs: Sequence[RunStatus]) -> 
         comparison: the comparison.
         runs: the runs that have begun, by whose settings it is judged where the comparison was not started here.
     """
-    if (planned := read_planned_runs(out, out / COMPARISON_FILE)) is not None:
+    if (planned := read_planned_runs(out, out / COMPARISON_FILE, comparison)) is not None:
         return {run_folder(out, run).parent: (run.task.name, run.architecture.name) for run in planned}
     return {folder: names for folder, run in by_configuration(runs).items() if (names := asked_for(comparison, run))}
 
@@ -169,11 +170,6 @@ def with_names(run: RunStatus, asked: Mapping[Path, tuple[str, str]]) -> RunStat
     return replace(run, task=names[0], architecture=names[1], planned=True)
 
 
-def names_of(run: RunStatus) -> Names:
-    """Returns the task, the architecture and the seed of a run."""
-    return run.task, run.architecture, run.seed
-
-
 def asked_for(comparison: Comparison, run: RunStatus) -> tuple[str, str] | None:
     """Returns the task and the architecture of a run's configuration; `None` if a comparison does not ask for it."""
     assert run.folder is not None
@@ -182,27 +178,28 @@ def asked_for(comparison: Comparison, run: RunStatus) -> tuple[str, str] | None:
     if whole is None or whole.experiment is None:
         return None
     names = (whole.experiment.task.name, whole.experiment.architecture.name)
-    if names[0] not in comparison.tasks or names[1] not in comparison.architectures:
+    # A file is known by its name wherever it lies.
+    if names[0] not in map(short_name, comparison.tasks) or names[1] not in comparison.architectures:
         return None
     return names if matches(comparison, whole, (*names, whole.seed)) else None
 
 
-def estimate_seconds(runs: Sequence[RunStatus], waiting: Sequence[Names]) -> float | None:
+def estimate_seconds(runs: Sequence[RunStatus], waiting: Mapping[Pair, int]) -> float | None:
     """Returns the time that what is left would take one process, from the runs of the same task and architecture.
 
     Args:
         runs: the runs that have begun.
-        waiting: task, architecture and seed of the others.
+        waiting: how many of each task and architecture have not.
     """
-    times: dict[tuple[str, str], list[float]] = defaultdict(list)
+    times: dict[Pair, list[float]] = defaultdict(list)
     for run in runs:
         if run.state in ENDED and run.seconds is not None:
             times[run.task, run.architecture].append(run.seconds)
-    left = [(run.task, run.architecture, 1 - run.share) for run in runs if run.state not in ENDED]
-    left += [(task, architecture, 1.0) for task, architecture, _ in waiting]
-    if any((task, architecture) not in times for task, architecture, _ in left):
+    left = [((run.task, run.architecture), 1 - run.share) for run in runs if run.state not in ENDED]
+    left += [(pair, float(number)) for pair, number in waiting.items() if number]
+    if any(pair not in times for pair, _ in left):
         return None
-    return sum(share * sum(known := times[task, architecture]) / len(known) for task, architecture, share in left)
+    return sum(share * sum(known := times[pair]) / len(known) for pair, share in left)
 
 
 def count_finished_trials(out: Path, problems: list[str]) -> int:

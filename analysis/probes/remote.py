@@ -1,13 +1,14 @@
 """Probes that jobs elsewhere apply: whoever started them watches the folder of results until all records are there."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from time import sleep
 from typing import Literal
 
 from analysis.probes.records import FILE_NAME, ProbeRecord, read_records
 from analysis.probes.registry import probe_revision
-from analysis.probes.runner import EventHandler, ProbeEvent, ProbeJob, ProbeOptions, is_current
+from analysis.probes.runner import EventHandler, ProbeEvent, ProbeJob, ProbeOptions, is_current, same_inputs
 from workbench.launchers.remote_pool import Jobs
 
 POLL_SECONDS = 1.0
@@ -58,7 +59,10 @@ class RecordWatch:
             if record is None or record.revision != probe_revision(name):
                 continue
             # Which weights a finished run has, and which device a job, is the job's to know.
-            if last or is_current(record, record.weights, self._options.settings, record.device):
+            settings = self._options.settings
+            if is_current(record, record.weights, settings, record.device) or (
+                last and same_inputs(record, record.weights, asdict(settings))
+            ):
                 self.missing[index].remove(name)
                 self.records[index][name] = record
                 kind: Literal["read", "done"] = "done" if self._looked else "read"

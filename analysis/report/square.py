@@ -227,7 +227,8 @@ def describe_leaders(rows: Sequence[SquareRow], screens: Sequence[Screen]) -> li
         }
         if ahead is not None and ahead.label in found:
             outcome = found[ahead.label]
-            sentences.append(f"On {outcome.task} {ahead.label} is ahead, with a mean {outcome.text}.")
+            level = f" ({outcome.text})" if outcome.text.startswith("accuracy") else ""
+            sentences.append(f"On {outcome.task} {ahead.label} has the lowest mean loss{level}.")
     return sentences
 
 
@@ -247,22 +248,20 @@ def describe_most(rows: Sequence[SquareRow], tasks: Sequence[str]) -> str:
     most = max(map(len, solved.values()))
     of = f"of the {len(tasks)} tasks that can be solved" if len(tasks) > 1 else "the one task that can be solved"
     if not most:
-        return (
-            f"No architecture solves any {of} with every seed." if len(tasks) > 1 else f"No architecture solves {of}."
-        )
+        return f"No architecture solves {'any ' if len(tasks) > 1 else ''}{of} with every seed."
     best = [label for label, found in solved.items() if len(found) == most]
     together = {tuple(sorted(solved[label])) for label in best}
     named = f": {join_names(solved[best[0]])}" if len(together) == 1 and most <= MAX_NAMED_TASKS else ""
     verb = "solves" if len(best) == 1 else "solve"
     count = f"{most} {of}" if len(tasks) > 1 else of
-    if len(best) < len(rows):
-        text = f"{join_names(best)} {verb} {'the most, ' if len(tasks) > 1 else ''}{count}{named}."
+    if len(best) < len(rows) or len(rows) == 1:
+        text = f"{join_names(best)} {verb} {'the most, ' if len(tasks) > 1 and len(rows) > 1 else ''}{count}{named}."
     else:
         text = f"{'Both' if len(rows) == 2 else f'All {len(rows)}'} architectures solve {count}{named}."
     nobody = [task for task in tasks if not any(task in found for found in solved.values())]
     if nobody:
         shown = join_names(nobody) if len(nobody) <= MAX_NAMED_TASKS else f"{len(nobody)} tasks"
-        text += f" None solves {shown}."
+        text += f" None solves {shown} with every seed." if len(rows) > 1 else f" Not every seed solves {shown}."
     return text
 
 

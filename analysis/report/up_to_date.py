@@ -9,13 +9,18 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from analysis import palettes, style
-from analysis.report.output_files import listed_files
-from workbench.archive_contents import find_kind, iter_files
+from analysis.report.output_files import MANIFEST, listed_files
 from workbench.archive_writer import bench_version
+from workbench.study_files import STUDIES_FOLDER
 
 LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib", "seaborn")
 """Libraries that numbers and figures come from."""
 MARK = re.compile(r'<meta name="made-from" content="([0-9a-f]{64})">')
+PACKAGES = ("analysis", "architectures", "workbench")
+"""Packages whose code makes a report: what is solved, and what a run is, is said by the bench."""
+RUNS = "runs/*/*/*/seed-*"
+RUN_FILES = ("config.yaml", "result.json", "metrics.csv", "timing.json", "analysis.json")
+"""Files of a run that are read."""
 HEAD_BYTES = 4096
 """Bytes at the beginning of a page that its mark is among."""
 FOLDERS = ("figures", "tables")
@@ -35,14 +40,19 @@ def made_from(out: Path) -> str:
     words += [str(out), palettes.current_palette(), ",".join(style.current_formats())]
     for text in words:
         add(total, [text.encode()])
-    for name, source in iter_source(files("analysis")):
-        add(total, [name.encode(), source])
-    for path in iter_files(out):
-        relative = path.relative_to(out).as_posix()
-        # A sweep's store is its workers'; the report knows its trials from the files of the studies.
-        if find_kind(relative) in ("run", "untrained", "study") and relative != "sweep.db":
-            add(total, [relative.encode(), path.read_bytes()])
+    for package in PACKAGES:
+        for name, source in iter_source(files(package)):
+            add(total, [f"{package}/{name}".encode(), source])
+    for path in iter_inputs(out):
+        add(total, [path.relative_to(out).as_posix().encode("utf-8", "surrogateescape"), path.read_bytes()])
     return total.hexdigest()
+
+
+def iter_inputs(out: Path) -> Iterator[Path]:
+    """Yields the files that a report is made from, in a stable order, and through links, as they are read."""
+    for result in sorted(out.glob(f"{RUNS}/result.json")):
+        yield from (file for name in RUN_FILES if (file := result.with_name(name)).is_file())
+    yield from (file for file in sorted((out / STUDIES_FOLDER).rglob("*.json")) if file.is_file())
 
 
 def add(total: "hashlib._Hash", parts: Sequence[bytes]) -> None:
@@ -78,6 +88,11 @@ def is_up_to_date(out: Path, mark: str) -> bool:
     """Returns whether a folder has its report, with all its files, made from what a mark stands for."""
     if read_mark(out / "report.html") != mark:
         return False
-    files = [out / "comparison.csv", out / "curves.csv"]
+    # A folder that is gone has taken the list of its files along.
+    files = [out / name for name in ("comparison.csv", "curves.csv", *(f"{folder}/{MANIFEST}" for folder in FOLDERS))]
     files += [out / folder / name for folder in FOLDERS for name in listed_files(out / folder)]
+    if next(out.glob(f"{RUNS}/analysis.json"), None) is not None:
+        files.append(out / "analysis.csv")
+    if next((out / STUDIES_FOLDER).rglob("*.json"), None) is not None:
+        files.append(out / "tuning.csv")
     return all(file.is_file() for file in files)

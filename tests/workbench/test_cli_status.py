@@ -12,9 +12,11 @@ import pytest
 from tests.analysis.dashboards.server_runs import write_comparison, write_unfinished_run
 from tests.analysis.report_runs import experiment, write_run
 from workbench.cli.main import main
+from workbench.comparison import Comparison
+from workbench.comparison_file import write_comparison as write_planned
 from workbench.config import TUNING_SEED
 from workbench.files import read_yaml, write_yaml
-from workbench.run_folder import run_lock
+from workbench.run_folder import run_folder, run_lock
 
 
 @pytest.fixture
@@ -148,3 +150,51 @@ def test_it_writes_nothing_and_needs_no_torch(out: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "2 of 5 runs finished" in done.stdout
     assert sorted((path, path.stat().st_mtime_ns) for path in out.rglob("*")) == before
+
+
+@pytest.mark.parametrize("started_here", [True, False])
+def test_a_file_of_ones_own_is_one_task_wherever_it_lies(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], started_here: bool
+) -> None:
+    data = tmp_path / "my waves.csv"
+    data.write_text("a,b,y\n" + "".join(f"{i},{i % 3},{i % 2}\n" for i in range(60)))
+    comparison = Comparison.from_dict(
+        {"tasks": [f"file:{data}"], "architectures": ["gru"], "seeds": 3, "steps": 4, "hidden_size": 3}
+        | {"task": {f"file:{data}": {"target": "y", "rows": "sequences"}}}
+    )
+    experiments = comparison.experiments()
+    out = tmp_path / "out"
+    out.mkdir()
+    write_planned(out, comparison, experiments if started_here else ())
+    folder = run_folder(out, experiments[0])
+    folder.parent.mkdir(parents=True)
+    write_run(tmp_path / "elsewhere", experiments[0], timing={"seconds": 60.0}).rename(folder)
+    values = status_json(capsys, out)
+    assert (values["planned"], values["not_in_comparison"], values["seconds_left"]) == (3, 0, 120.0)
+    assert list(values["tasks"].values()) == [{"finished": 1, "waiting": 2}]
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [("result.json", '"steps": 1000', '"steps": Infinity'), ("timing.json", '"seconds": 600.0', '"seconds": NaN')],
+)
+def test_numbers_that_are_none_end_nothing(
+    out: Path, capsys: pytest.CaptureFixture[str], name: str, old: str, new: str
+) -> None:
+    path = next(out.glob(f"runs/addition/lstm/*/seed-1/{name}"))
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    assert status(capsys, str(out)).startswith(("1 of 5", "2 of 5"))
+    assert "NaN" not in status(capsys, str(out), "--json")
+
+
+def test_a_number_of_seeds_that_nobody_can_run_is_counted_at_once(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_yaml(out / "comparison.yaml", {**read_yaml(out / "comparison.yaml"), "seeds": 1_000_000})
+    assert status(capsys, str(out)).startswith("2 of 2,000,001 runs finished")
+
+
+def test_names_of_folders_are_text(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (out / "runs" / "copy").rename(out / "runs" / "co\x1b[31mpy")
+    assert "\x1b" not in status(capsys, str(out))

@@ -1,6 +1,7 @@
 """The runs of a comparison in a file, and the files of configurations."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -28,9 +29,14 @@ def out(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def read(out: Path, asked: Comparison) -> list[Experiment] | None:
+    return read_planned_runs(out, out / COMPARISON_FILE, asked)
+
+
 def test_they_are_those_of_the_comparison_with_the_same_identities(out: Path) -> None:
-    planned = read_planned_runs(out, out / COMPARISON_FILE)
-    assert planned == comparison().experiments()
+    planned = read(out, comparison())
+    assert planned is not None
+    assert [run.with_seed(seed) for seed in range(2) for run in planned] == comparison().experiments()
     again = [Experiment.from_dict(run.to_dict()) for run in planned]
     assert [run.identity for run in planned] == [run.identity for run in again]
 
@@ -38,24 +44,41 @@ def test_they_are_those_of_the_comparison_with_the_same_identities(out: Path) ->
 def test_they_are_replaced_with_the_comparison(out: Path) -> None:
     more = comparison(seeds=3, hidden_size=5)
     write_comparison(out, more, more.experiments())
-    assert read_planned_runs(out, out / COMPARISON_FILE) == more.experiments()
+    assert read(out, more) == comparison(seeds=1, hidden_size=5).experiments()
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{}", '{"comparison": "DIGEST"}', '{"comparison": "DIGEST", "seeds": [0], "configurations": [{}]}'],
+    [
+        "",
+        "[]",
+        "{}",
+        '{"comparison": "DIGEST"}',
+        '{"comparison": "DIGEST", "configurations": [{}, {}, {}, {}]}',
+        '{"comparison": "DIGEST", "configurations": []}',
+        '{"comparison": "DIGEST", "configurations": [{"task": ' + '{"a": ' * 900 + "1" + "}" * 900 + "}, 1, 1, 1]}",
+    ],
 )
 def test_what_is_damaged_is_as_if_there_were_none(out: Path, text: str) -> None:
     digest = json.loads((out / PLAN_FILE).read_text())["comparison"]
     (out / PLAN_FILE).write_text(text.replace("DIGEST", digest))
-    assert read_planned_runs(out, out / COMPARISON_FILE) is None
+    assert read(out, comparison()) is None
+
+
+def test_only_a_regular_file_is_read(out: Path) -> None:
+    (out / PLAN_FILE).rename(out / "elsewhere.json")
+    os.mkfifo(out / PLAN_FILE)
+    assert read(out, comparison()) is None
+    (out / PLAN_FILE).unlink()
+    (out / PLAN_FILE).symlink_to(out / "elsewhere.json")
+    assert read(out, comparison()) is None
 
 
 def test_those_of_another_comparison_are_as_if_there_were_none(out: Path) -> None:
     write_yaml(out / COMPARISON_FILE, {**read_yaml(out / COMPARISON_FILE), "hidden_size": 5})
-    assert read_planned_runs(out, out / COMPARISON_FILE) is None
+    assert read(out, comparison(hidden_size=5)) is None
     (out / PLAN_FILE).unlink()
-    assert read_planned_runs(out, out / COMPARISON_FILE) is None
+    assert read(out, comparison(hidden_size=5)) is None
 
 
 def test_configurations_of_many_seeds_are_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,7 +150,7 @@ def main(arguments: list[str]) -> int:
     if path is not None and (Path(path) / "runs").is_dir():
         from analysis.report.build import write_report
 
-        print(write_report(Path(path)))
+        print(write_report(Path(path), shared=True))
     for folder in {results_folder(job.folder) for job in jobs if job.trained}:
         if folder is not None:
             update_mirror(folder)

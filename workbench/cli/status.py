@@ -51,11 +51,16 @@ def build_parser() -> Parser:
 
 def describe(status: "FolderStatus") -> list[str]:
     """Returns the paragraphs that say what has become of the runs."""
+    from analysis.formatting import make_printable
+
     paragraphs = [headline(status)]
     states = [state for state in ("finished", "diverged", *LISTED, "waiting") if status.total[state]]  # type: ignore[index]
     if states:
         rows = [["task", *states]]
-        rows += [[task, *(f"{counts[state]:,}" for state in states)] for task, counts in status.counts.items()]  # type: ignore[index]
+        rows += [
+            [make_printable(task), *(f"{counts[state]:,}" for state in states)]
+            for task, counts in status.counts.items()
+        ]  # type: ignore[index]
         paragraphs.append(align_columns(rows))
     for state in LISTED:
         runs = [run for run in status.unfinished if run.state == state]

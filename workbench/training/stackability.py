@@ -45,7 +45,8 @@ def find_obstacle(experiment: Experiment) -> str | None:
     with seeded_apart("stackable"), environment(**{BACKEND_VARIABLE: "eager"}):
         try:
             return _try_steps(pair)
-        except Exception as error:
+        # Custom code may call sys.exit.
+        except (Exception, SystemExit) as error:
             return describe_obstacle(error)
 
 

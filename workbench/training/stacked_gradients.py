@@ -84,6 +84,7 @@ def compute_alone(step: Step) -> None:
 
 def compute_stacked(steps: Sequence[Step]) -> None:
     """Does so for several steps with equal keys, by one forward and one backward pass."""
+    states: list[tuple[Step, State]] = []
     try:
         losses = []
         for step, (prediction, state, penalty) in zip(steps, predict_stacked(steps), strict=True):
@@ -96,10 +97,13 @@ def compute_stacked(steps: Sequence[Step]) -> None:
                 continue
             losses.append(step.scores["loss"])
             if step.module.task.stateful:
-                # A copy, as a checkpoint would hold the states of all modules otherwise.
-                step.module.carried_states.keep(step.batch.part, map_state(torch.clone, state))
+                states.append((step, state))
         if losses:
             torch.stack(losses).sum().backward()
+        # Only now: whoever fails is tried again, from the state before.
+        for step, state in states:
+            # A copy, as a checkpoint would hold the states of all modules otherwise.
+            step.module.carried_states.keep(step.batch.part, map_state(torch.clone, state))
     except Exception as error:
         for step in steps:
             step.scores, step.error = None, step.error or error

@@ -31,7 +31,8 @@ class LiveRuns:
     @property
     def arguments(self) -> tuple[str, ...]:
         """Options of a command that logs to the same project."""
-        return ("--wandb-project", self.destination.project)
+        checkpoints = ("--wandb-checkpoints", "true") if self.checkpoints else ()
+        return ("--wandb-project", self.destination.project, *checkpoints)
 
     def build(self, run: LoggedRun) -> "LiveRun | None":
         """Returns the logger of a run; `None` offline for a sweep's trial, whose record is made from its files."""

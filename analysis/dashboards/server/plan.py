@@ -74,10 +74,12 @@ def load_plan(out: Path) -> Plan:
     amount = comparison.seeds * len(comparison.tasks) * len(comparison.architectures)
     if amount > MAX_RUNS:
         raise UserError(f"it asks for {amount:,} runs; only those that have started are shown")
-    experiments = read_planned_runs(out, out / COMPARISON_FILE)
-    if experiments is None:
-        if any(is_custom(name) for name in names):
-            return Plan(comparison=comparison, waiting=None)
+    configurations = read_planned_runs(out, out / COMPARISON_FILE, comparison)
+    if configurations is not None:
+        experiments = [each.with_seed(seed) for seed in range(comparison.seeds) for each in configurations]
+    elif any(is_custom(name) for name in names):
+        return Plan(comparison=comparison, waiting=None)
+    else:
         experiments = comparison.experiments()
     waiting = {run_folder(out, experiment): waiting_run(experiment) for experiment in experiments}
     return Plan(comparison=comparison, waiting=waiting)

@@ -18,6 +18,7 @@ from analysis.variant_names import natural_sort_key, variant_key, variant_titles
 from workbench import study_files
 from workbench.config import TUNING_SEED
 from workbench.leases import LeaseWatch
+from workbench.planned_runs import PLAN_FILE
 from workbench.results import Run
 from workbench.run_folder import see_holder
 from workbench.study_files import STUDIES_FOLDER, Study
@@ -140,7 +141,9 @@ class FolderWatcher:
         if stamp is None:
             return None
         try:
-            return self.cache.value("plan", path, stamp, lambda: load_plan(self.out))
+            # Written after the comparison, and gone if somebody deletes it.
+            stamps = (stamp, self.cache.stamp(self.out / PLAN_FILE))
+            return self.cache.value("plan", path, stamps, lambda: load_plan(self.out))
         except Exception as error:
             problems.append(f"comparison.yaml cannot be read: {describe_problem(error, self.out)}")
             return None

@@ -192,6 +192,17 @@ def test_what_jobs_have_left_out_has_failed(out: Path, monkeypatch: pytest.Monke
     assert kinds == {"done": 2, "failed": 10}
 
 
+def test_a_record_of_other_settings_is_not_what_jobs_were_to_measure(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_probes(monkeypatch, toy=count_parameters, other=count_parameters)
+    jobs, _ = runner.find_jobs(out)
+    run_all(jobs, probe_options("toy", "other", seed=5))
+    records, kinds = watch(jobs, FakeJobs(), [])
+    assert kinds == {"failed": 12}
+    assert records == [{}] * 6
+
+
 def test_whoever_stops_waiting_lets_the_jobs_know(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install_probes(monkeypatch, toy=count_parameters, other=count_parameters)
     jobs, _ = runner.find_jobs(out)

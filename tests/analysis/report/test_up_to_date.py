@@ -2,6 +2,7 @@
 
 import contextvars
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -32,10 +33,12 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def write(folder: Path, mark: str) -> None:
         marks.append(mark)
-        (folder / "figures").mkdir(exist_ok=True)
-        for name in ("comparison.csv", "curves.csv", "figures/a.svg"):
+        for name, file in (("figures", "a.svg"), ("tables", "a.tex")):
+            (folder / name).mkdir(exist_ok=True)
+            (folder / name / file).touch()
+            (folder / name / ".made-by-report").write_text(f"{file}\n")
+        for name in ("comparison.csv", "curves.csv", "analysis.csv"):
             (folder / name).touch()
-        (folder / "figures" / ".made-by-report").write_text("a.svg\n")
         (folder / "report.html").write_text(f'<html><meta name="made-from" content="{mark}">')
 
     monkeypatch.setattr(build, "_write_report", write)
@@ -54,6 +57,11 @@ def test_a_page_says_what_it_was_made_from(out: Path) -> None:
     assert page.stat().st_mtime_ns > before.st_mtime_ns
 
 
+def link_a_run(out: Path) -> None:
+    folder = write_run(out / "scratch", experiment("gru", task="copy"))
+    (out / "runs" / "copy").symlink_to(folder.parents[2])
+
+
 def change_a_result(out: Path) -> None:
     path = next(out.glob("runs/*/*/*/*/result.json"))
     path.write_text(json.dumps(json.loads(path.read_text()) | {"time": 1}))
@@ -69,9 +77,16 @@ def add_a_study(out: Path) -> None:
     (out / "sweep" / "copy" / "lstm.json").write_text("{}")
 
 
+def probe_and_remove_the_table(out: Path) -> None:
+    next(out.glob("runs/*/*/*/*/result.json")).with_name("analysis.json").write_text("{}")
+    write_report(out, shared=True)
+    (out / "analysis.csv").unlink()
+
+
 CHANGES: dict[str, tuple[Callable[[Path], object], int]] = {
     "nothing": (lambda out: None, 1),
     "another run": (lambda out: write_run(out, experiment("gru", seed=3)), 2),
+    "a run behind a link": (lambda out: link_a_run(out), 2),
     "a trial, which a report leaves out": (lambda out: write_run(out, experiment("lstm", seed=TUNING_SEED)), 2),
     "an unfinished run": (lambda out: (write_run(out, experiment("gru")) / "result.json").unlink(), 1),
     "a result": (change_a_result, 2),
@@ -81,6 +96,8 @@ CHANGES: dict[str, tuple[Callable[[Path], object], int]] = {
     "its page is gone": (lambda out: (out / "report.html").unlink(), 2),
     "its page is another": (lambda out: (out / "report.html").write_text("mine"), 2),
     "a figure is gone": (lambda out: (out / "figures" / "a.svg").unlink(), 2),
+    "all figures are gone": (lambda out: shutil.rmtree(out / "figures"), 2),
+    "its table of probes is gone": (probe_and_remove_the_table, 3),
     "a store, which it does not read": (lambda out: (out / "sweep.db").touch(), 1),
     "a file of somebody": (lambda out: (out / "notes.txt").touch(), 1),
 }
@@ -106,7 +123,7 @@ def test_a_report_is_written_again_by_other_code_with_other_looks_or_elsewhere(
         write_report(out, shared=True)
     with style.use_formats(("pdf",)):
         write_report(out, shared=True)
-    monkeypatch.setattr(up_to_date, "iter_source", lambda folder: [("analysis/style.py", b"COLOR = 'red'")])
+    monkeypatch.setattr(up_to_date, "iter_source", lambda folder: [("style.py", b"COLOR = 'red'")])
     write_report(out, shared=True)
     monkeypatch.chdir(tmp_path)
     write_report(Path(), shared=True)

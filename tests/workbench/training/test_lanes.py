@@ -148,6 +148,43 @@ def test_states_are_carried_by_each_seed_from_batch_to_batch(name, tmp_path):
 
 
 @pytest.mark.usefixtures("double")
+def test_a_step_that_fails_in_its_backward_pass_is_made_alone_from_the_same_state(tmp_path, monkeypatch):
+    experiments = seeds_of(small("lstm", "text", task_options={"length": 6}, steps=4, log_every=2), 2)
+    backward, failures = torch.Tensor.backward, []
+
+    def fail_once(loss, *args, **named):
+        # The loss of a stack is the sum of those of its seeds, which is made of a stack of them.
+        if len(failures) < 1 and "Sum" in type(loss.grad_fn).__name__:
+            failures.append(loss)
+            raise RuntimeError("cublas could not allocate")
+        return backward(loss, *args, **named)
+
+    monkeypatch.setattr(torch.Tensor, "backward", fail_once)
+    ends, notes = train(experiments, tmp_path / "stacked")
+    assert kinds(ends) == ["finished"] * 2
+    assert failures
+    assert "one by one" in notes[0][1]
+    for experiment in experiments:
+        assert_alike(run_folder(tmp_path / "stacked", experiment), finish(experiment, tmp_path / "alone").folder)
+
+
+def test_a_seed_whose_code_ends_the_process_fails_and_leaves_the_others(tmp_path, monkeypatch):
+    experiments = seeds_of(small("gru", steps=4), 3)
+    draw = TaskDataModule.training_batch
+
+    def leave(data, step, **options):
+        if data.seed == 1 and step == 2:
+            raise SystemExit("enough")
+        return draw(data, step, **options)
+
+    monkeypatch.setattr(TaskDataModule, "training_batch", leave)
+    ends, _ = train(experiments, tmp_path)
+    assert kinds(ends) == ["finished", "failed", "finished"]
+    assert "enough" in ends[1].text
+    assert "enough" in (run_folder(tmp_path, experiments[1]) / "error.log").read_text()
+
+
+@pytest.mark.usefixtures("double")
 def test_a_stack_that_was_interrupted_is_resumed_alone_and_the_other_way_round(tmp_path, monkeypatch):
     experiments = seeds_of(small("gru", steps=12, log_every=4, **RECIPES["norm"]))
     for experiment in experiments:
