@@ -9,7 +9,7 @@ from workbench.cli.parser import Parser
 
 if TYPE_CHECKING:
     from analysis.dashboards.folder_status import FolderStatus
-    from analysis.dashboards.server.run_status import RunStatus
+    from analysis.dashboards.server.run_status import RunStatus, State
 
 DESCRIPTION = """Show how many runs of DIR have finished, which are under way and where, which have failed and why, and
 how much is left. It only looks: nothing is written, imported or connected to. `workbench view DIR` shows more, in a
@@ -21,8 +21,10 @@ EXAMPLES = """examples:
 """
 MAX_LISTED = 20
 """Runs of a kind that are listed."""
-LISTED = ("running", "failed", "unreadable", "interrupted")
+LISTED: "tuple[State, ...]" = ("running", "failed", "unreadable", "interrupted")
 """The states whose runs are listed, in this order."""
+SHOWN: "tuple[State, ...]" = ("finished", "diverged", *LISTED, "waiting")
+"""The columns of the table."""
 
 
 def main(arguments: list[str]) -> int:
@@ -54,13 +56,13 @@ def describe(status: "FolderStatus") -> list[str]:
     from analysis.formatting import make_printable
 
     paragraphs = [headline(status)]
-    states = [state for state in ("finished", "diverged", *LISTED, "waiting") if status.total[state]]  # type: ignore[index]
+    states = [state for state in SHOWN if status.total[state]]
     if states:
         rows = [["task", *states]]
         rows += [
             [make_printable(task), *(f"{counts[state]:,}" for state in states)]
             for task, counts in status.counts.items()
-        ]  # type: ignore[index]
+        ]
         paragraphs.append(align_columns(rows))
     for state in LISTED:
         runs = [run for run in status.unfinished if run.state == state]

@@ -178,7 +178,7 @@ def is_fault(error: Exception | None) -> bool:
     return error is not None and not isinstance(error, torch.OutOfMemoryError)
 
 
-def describe_obstacle(error: Exception) -> str:
+def describe_obstacle(error: BaseException) -> str:
     """Returns why steps cannot be stacked, in a line, from what they have raised."""
     text = describe_error(error)
     for part, reason in REASONS.items():

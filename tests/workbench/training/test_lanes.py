@@ -150,7 +150,8 @@ def test_states_are_carried_by_each_seed_from_batch_to_batch(name, tmp_path):
 @pytest.mark.usefixtures("double")
 def test_a_step_that_fails_in_its_backward_pass_is_made_alone_from_the_same_state(tmp_path, monkeypatch):
     experiments = seeds_of(small("lstm", "text", task_options={"length": 6}, steps=4, log_every=2), 2)
-    backward, failures = torch.Tensor.backward, []
+    backward = torch.Tensor.backward
+    failures: list[torch.Tensor] = []
 
     def fail_once(loss, *args, **named):
         # The loss of a stack is the sum of those of its seeds, which is made of a stack of them.
