@@ -56,6 +56,31 @@ def reached_floor(run: Run, floors: dict[str, Floor] | None = None) -> str | Non
     return min(near)[2] if near else None
 
 
+def unbeaten_floor(run: Run, floors: dict[str, Floor] | None = None) -> str | None:
+    """Returns the name of a cheap strategy that a run is no better than; `None` if it is better than all.
+
+    That is the floor that it is at or, of the strategies with a lower loss, the one with the nearest, unless the run's
+    accuracy is clearly above that strategy's. The best answer without memory is none of them.
+
+    Args:
+        run: a finished run.
+        floors: those of its task; by default those that its result has.
+    """
+    reached = reached_floor(run, floors)
+    if reached not in (None, WITHOUT_MEMORY):
+        return reached
+    loss, accuracy = run.test_metric("loss"), run.test_metric("accuracy")
+    if not math.isfinite(loss):
+        return None
+    answers = run.experiment.budget.evaluation_size
+    below = [
+        (floor.loss, accuracy_distance(accuracy, floor), name)
+        for name, floor in (run.floors if floors is None else floors).items()
+        if 0 < floor.loss <= loss and not is_clearly_above(accuracy, floor.accuracy, answers)
+    ]
+    return max(below, key=lambda found: (found[0], -found[1]))[2] if below else None
+
+
 def accuracy_distance(accuracy: float, floor: Floor) -> float:
     """Returns how far an accuracy is from a floor's; infinite if one of them is not known."""
     if floor.accuracy is None or math.isnan(accuracy):
@@ -74,6 +99,11 @@ def is_clearly_above(accuracy: float, floor: float | None, answers: int) -> bool
 def count_reached(row: Row, floors: dict[str, Floor]) -> dict[str, int]:
     """Returns how many runs of a row are at each floor, by the floor's name, the most first."""
     return count_names(reached_floor(run, floors) for run in row.runs)
+
+
+def count_unbeaten(row: Row, floors: dict[str, Floor]) -> dict[str, int]:
+    """Returns how many runs of a row are no better than each cheap strategy, by its name, the most first."""
+    return count_names(unbeaten_floor(run, floors) for run in row.runs)
 
 
 def count_names(names: Iterable[str | None]) -> dict[str, int]:

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from analysis.comparison.floors import WITHOUT_MEMORY, count_reached, reached_floor
+from analysis.comparison.floors import WITHOUT_MEMORY, count_unbeaten, reached_floor, unbeaten_floor
 from analysis.comparison.solve_times import solve_time
 from analysis.formatting import AT_LEAST, format_count, format_number, join_names
 from analysis.grouping import Row, Section
@@ -27,7 +27,7 @@ SYMBOLS: dict[Status, str] = {
 }
 """A sign of each status, so that the square reads without color."""
 MEANINGS: dict[Status, str] = {
-    "solved": "solved by every seed, by half of them at this step",
+    "solved": "solved by every seed, at this step (the median)",
     "part": "solved by some of the seeds",
     "learned": "not solved, but better than without memory and than cheap strategies",
     "floor": "no better than the cheap strategy that is named",
@@ -278,8 +278,9 @@ def judge(section: Section, title: str, memory: SectionResults | None = None) ->
     """Yields what each row of a section made of the task.
 
     A row has solved it if every seed has, by the mean over 50 batches. Of the others, a seed has learned if its loss is
-    below that of the best answer without memory and it is at no floor. Where none has, the row is at the floor that
-    most of its seeds are at, if any is, and otherwise has learned nothing.
+    below that of the best answer without memory, and it is better than every cheap strategy. Where none has, the row is
+    no better than the strategy that most of its seeds do not beat, and where all are as bad as without memory, it has
+    learned nothing.
 
     Args:
         section: the section.
@@ -290,8 +291,7 @@ def judge(section: Section, title: str, memory: SectionResults | None = None) ->
     for row in section.rows:
         n, time = len(row.runs), solve_time(row)
         solved = 0 if time is None else time.solved
-        floors = count_reached(row, section.floors)
-        cheap = {name: reached for name, reached in floors.items() if name != WITHOUT_MEMORY}
+        cheap = count_cheap(row, section)
         learned = sum(has_learned(run, section) for run in row.runs)
         status: Status
         text, count = "", n
@@ -329,10 +329,21 @@ def describe_length(results: RowResults | None) -> str:
 
 
 def has_learned(run: Run, section: Section) -> bool:
-    """Returns whether a run is better than the best answer without memory, and at no floor."""
+    """Returns whether a run is better than the best answer without memory, and than all cheap strategies."""
+    return beats_trivial(run, section) and unbeaten_floor(run, section.floors) is None
+
+
+def beats_trivial(run: Run, section: Section) -> bool:
+    """Returns whether a run is better than the best answer without memory."""
     trivial = section.trivial_loss
-    loss = run.test_metric("loss")
-    return loss < (math.inf if trivial is None else trivial) and reached_floor(run, section.floors) is None
+    below = run.test_metric("loss") < (math.inf if trivial is None else trivial)
+    return below and reached_floor(run, section.floors) != WITHOUT_MEMORY
+
+
+def count_cheap(row: Row, section: Section) -> dict[str, int]:
+    """Returns how many runs of a row, of those that are better than without memory, do not beat a cheap strategy."""
+    runs = [run for run in row.runs if beats_trivial(run, section)]
+    return count_unbeaten(replace(row, runs=tuple(runs)), section.floors)
 
 
 def describe_level(row: Row, section: Section) -> str:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analysis.comparison.floors import count_reached
+from analysis.comparison.floors import count_reached, unbeaten_floor
 from analysis.comparison.losses import MIN_SEEDS, Effect, LossComparison, Standing, compare_losses
 from analysis.comparison.power import MAX_SEEDS, POWER, seeds_to_settle
 from analysis.comparison.solve_times import SolveTime, solve_time
@@ -50,6 +50,8 @@ def headline(section: Section) -> str:
             f"Nothing learned yet: no row's test loss is clearly below {format_number(comparison.trivial_loss)}, that "
             f"of the best answer without memory; the lowest is {first.row.label}'s, {format_number(first.center)}."
         )
+    if (text := describe_unbeaten(section, comparison)) is not None:
+        return text
     until_goal = all(run.experiment.budget.until for run in section.runs)
     if until_goal and len(comparison.standings) > 1 and (text := describe_first_solved(section)):
         # Runs that end at their goal have no losses to compare: those of the fastest were measured first.
@@ -62,6 +64,21 @@ def headline(section: Section) -> str:
     if comparison.best is not None:
         return _describe_best(comparison)
     return _describe_indication(comparison) if comparison.indicative else _describe_undecided(comparison)
+
+
+def describe_unbeaten(section: Section, comparison: LossComparison) -> str | None:
+    """Returns that no run is better than a cheap strategy, and which one; `None` if one is, or there is no strategy."""
+    names = {unbeaten_floor(run, section.floors) for row in section.rows for run in row.runs if not run.diverged}
+    if not names or None in names:
+        return None
+    # Of those that somebody does not beat, the best.
+    name = min(names, key=lambda name: section.floors[str(name)].loss)
+    floor, first = section.floors[str(name)], comparison.standings[0]
+    share = "" if floor.accuracy is None else f", accuracy {format_number(floor.accuracy)}"
+    return (
+        f"No row is better than a cheap strategy: {name} has a loss of {format_number(floor.loss)}{share}; "
+        f"the lowest is {possessive(first.row.label)}, {format_number(first.center)}."
+    )
 
 
 def _describe_single(comparison: LossComparison) -> str:

@@ -75,7 +75,7 @@ def doubts_of_all(screens: Mapping[str, Sequence[Doubt]]) -> tuple[Doubt, ...]:
         elif len(found) == 1 or alike:
             text = f"{first.text}, on {name_some([title for title, _ in found])}"
         else:
-            text = f"{first.text}, on {title}; the like on {len(found) - 1} more"
+            text = f"{first.text}, on {title}, and likewise on {pluralize(len(found) - 1, 'other task')}"
         option = largest_option([doubt.option for _, doubt in found])
         shared.append(replace(first, text=text, option=option, cost="", command=""))
     return tuple(shared)

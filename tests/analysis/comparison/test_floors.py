@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from analysis.comparison.floors import WITHOUT_MEMORY, format_reached_floor, reached_floor
+from analysis.comparison.floors import WITHOUT_MEMORY, format_reached_floor, reached_floor, unbeaten_floor
 from analysis.figures.learning_curves import reference_levels
 from analysis.grouping import Section, build_sections
 from analysis.ranks import rank_table
 from analysis.report.first_screen.scatter import draw_scatter
 from analysis.report.first_screen.screen import build_screen
-from analysis.report.summary import describe_floors
+from analysis.report.summary import describe_floors, headline
 from analysis.report.tables import results_table
 from analysis.run_tables import comparison_table
 from tests.analysis.report_runs import experiment, write_run
@@ -70,6 +70,40 @@ def test_a_run_is_at_a_floor_if_it_is_near_and_not_better(
     tmp_path: Path, loss: float | None, accuracy: float | None, floor: str | None
 ) -> None:
     assert reached_floor(run_with(tmp_path, loss, accuracy)) == floor
+
+
+@pytest.mark.parametrize(
+    ("loss", "accuracy", "floor"),
+    [
+        # At a floor, as above.
+        (math.log(8), 0.12, "bag of values"),
+        # Between it and the answer without memory, or worse than that.
+        (1.2 * math.log(8), 0.12, "bag of values"),
+        (1.2 * math.log(8), 0.45, "last seen"),
+        (2 * math.log(32), 0.1, "bag of values"),
+        # Better, be it in the loss or in the accuracy.
+        (0.9 * math.log(8), 0.12, None),
+        (1.2 * math.log(8), 0.9, None),
+        (None, None, None),
+    ],
+)
+def test_a_run_that_is_worse_than_a_cheap_strategy_is_no_better_than_it(
+    tmp_path: Path, loss: float | None, accuracy: float | None, floor: str | None
+) -> None:
+    assert unbeaten_floor(run_with(tmp_path, loss, accuracy)) == floor
+
+
+def test_where_nobody_beats_a_cheap_strategy_nobody_is_ranked(tmp_path: Path) -> None:
+    write(tmp_path, 0, math.log(8), 0.12)
+    write(tmp_path, 1, 1.2 * math.log(8), 0.12)
+    (found,) = build_sections(list(finished_runs(tmp_path)))
+    assert headline(found) == (
+        "No row is better than a cheap strategy: bag of values has a loss of 2.08, accuracy 0.125; "
+        "the lowest is lstm's, 2.28."
+    )
+    write(tmp_path, 2, 0.5 * math.log(8), 0.3)
+    (found,) = build_sections(list(finished_runs(tmp_path)))
+    assert "cheap strategy" not in headline(found)
 
 
 def test_the_nearest_floor_counts(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_of_several_tasks_each_kind_of_doubt_is_said_once() -> None:
     )
     assert [(each.text, each.option, each.command) for each in found] == [
         ("3 seeds", "--seeds 12", ""),
-        ("twice, on a; the like on 1 more", "--match state", ""),
+        ("twice, on a, and likewise on 1 other task", "--match state", ""),
         ("too short, on c", "", ""),
         ("short, on c and d", "", ""),
     ]
