@@ -140,6 +140,7 @@ def random_study(num_trials=4):
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(STEP_AND_WORKER, max_size=80))
 def test_whatever_happens_each_slot_is_finished_once(steps):

@@ -174,6 +174,7 @@ def test_nobody_else_is_asked_where_a_server_sends_elsewhere(machine, backend):
         assert f"status 307 at {address}" in error_line()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drip", [b"", b"H"])
 def test_a_server_that_never_comes_to_an_end_is_given_up(machine, drip):
     with silent_port(drip) as port:

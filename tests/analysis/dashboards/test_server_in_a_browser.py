@@ -171,6 +171,7 @@ def test_without_script_the_page_loads_again(tmp_path: Path, open_page: Any) -> 
         assert page.complaints == []
 
 
+@pytest.mark.slow
 def test_trials_are_shown_by_optuna_dashboard(tmp_path: Path, open_page: Any) -> None:
     pytest.importorskip("optuna_dashboard", reason="pip install 'sequence-workbench[dashboard]'")
     from sweeps.storage import connect

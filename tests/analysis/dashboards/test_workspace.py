@@ -316,6 +316,7 @@ def test_reading_and_writing_again_gives_the_same_bytes(workspace, tmp_path):
     assert [section.name for section in read.sections] == [section.name for section in workspace.sections]
 
 
+@pytest.mark.slow
 def test_the_same_files_give_the_same_bytes_in_another_process(out, workspace, tmp_path):
     path, other = tmp_path / "one.json", tmp_path / "other.json"
     serialization.write_workspace(workspace, path)
