@@ -1,12 +1,14 @@
 """`--wandb online`: results are sent at the end of a command, and no failure of that can fail the command."""
 
 from importlib.util import find_spec
+from multiprocessing import get_context
 
 import pytest
 
 from analysis.dashboards.mirror.state import iter_states
 from tests.analysis.dashboards.wandb_server import clean_environment, run_server
 from tests.forked_command import forked_command, run_command
+from workbench import process_pool
 from workbench.run_folder import results_folder, run_path
 
 pytestmark = pytest.mark.skipif(find_spec("wandb") is None, reason="W&B is not installed")
@@ -16,12 +18,21 @@ SMALL = [
 ]
 
 
+def run_spawning(arguments):
+    """Does what `workbench` does, with processes that are spawned, as users have it.
+
+    A thread writes records while a run is started: what is forked then may wait for ever for a lock of that thread's.
+    """
+    process_pool.SPAWN = get_context("spawn")
+    return run_command(arguments)
+
+
 def compare(out, environment, *arguments):
     """Runs the command in a process of its own, as W&B keeps the server that it first knew; returns its errors."""
     command = ["compare", *SMALL, "--wandb", "online", "--out", str(out), *arguments]
     # The home is another one, in which the kernels would have to be compiled first.
     eager = environment | {"WORKBENCH_BACKEND": "eager"}
-    with forked_command(run_command, command, folder=out.parent, environment=eager) as process:
+    with forked_command(run_spawning, command, folder=out.parent, environment=eager) as process:
         assert process.wait() == 0, process.errors
     return process.errors
 
