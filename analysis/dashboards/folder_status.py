@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
+from statistics import fmean
 
 from analysis.dashboards.server.plan import matches
 from analysis.dashboards.server.run_status import ENDED, FileCache, RunStatus, State, describe_problem, read_status
@@ -164,7 +165,7 @@ def by_configuration(runs: Sequence[RunStatus]) -> dict[Path, RunStatus]:
 
 
 def with_names(run: RunStatus, asked: Mapping[Path, tuple[str, str]]) -> RunStatus:
-    """Returns a run, marked as planned and with its names as they were typed, if the comparison asks for it."""
+    """Returns a run, marked as planned and with the names of its experiment, if the comparison asks for it."""
     if run.folder is None or (names := asked.get(run.folder.parent)) is None:
         return run
     return replace(run, task=names[0], architecture=names[1], planned=True)
@@ -199,7 +200,7 @@ def estimate_seconds(runs: Sequence[RunStatus], waiting: Mapping[Pair, int]) -> 
     left += [(pair, float(number)) for pair, number in waiting.items() if number]
     if any(pair not in times for pair, _ in left):
         return None
-    return sum(share * sum(known := times[pair]) / len(known) for pair, share in left)
+    return sum(share * fmean(times[pair]) for pair, share in left)
 
 
 def count_finished_trials(out: Path, problems: list[str]) -> int:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import geometric_mean
 from typing import Literal
 
 from analysis.comparison.floors import WITHOUT_MEMORY, count_unbeaten, reached_floor, unbeaten_floor
@@ -40,7 +41,7 @@ LENGTH_MEANING = "T: up to this many lengths of training every seed still solves
 MAX_NAMED_TASKS = 6
 """Tasks that a sentence names."""
 MAX_LEADERS = 2
-"""Tasks without a criterion of which the answer says who is ahead."""
+"""Tasks without a criterion of which the answer says which row has the lowest loss."""
 FEWEST_QUESTIONS = 2
 """Fewest questions that make a square."""
 
@@ -205,11 +206,11 @@ def most_parameters(label: str, screens: Sequence[Screen]) -> float | None:
 def mean_time(label: str, screens: Sequence[Screen]) -> float | None:
     """Returns the geometric mean of a row's relative times over the tasks; `None` if none is known."""
     times = [row.time for screen in screens for row in screen.rows if row.label == label and row.time is not None]
-    return math.exp(sum(map(math.log, times)) / len(times)) if times else None
+    return geometric_mean(times) if times else None
 
 
 def describe_leaders(rows: Sequence[SquareRow], screens: Sequence[Screen]) -> list[str]:
-    """Returns who is ahead on each task that has no criterion, in a sentence each, if they are few enough to be read.
+    """Returns which row has the lowest loss on each task without a criterion, in a sentence each, if they are few.
 
     Args:
         rows: the rows.

@@ -41,7 +41,7 @@ def assert_same_result(actual: ProbeResult, expected: ProbeResult, rel: float) -
     for name, metric in expected.metrics.items():
         for end in ("value", "low", "high"):
             number = getattr(metric, end)
-            # What fits explain of chance alone: a difference of sums that are a thousand times larger.
+            # An R², as the points of its curve are, which are compared so below.
             least = rel / 100 if name == "capacity_level" else rel / 1000
             approximate = None if number is None else pytest.approx(number, rel=rel, abs=least)
             assert getattr(actual.metrics[name], end) == approximate, f"{name}: {end}"

@@ -85,7 +85,7 @@ def headline(status: "FolderStatus") -> str:
         runs = begun if status.planned is None else status.planned + status.beside
         text = f"{status.ended:,} of {runs:,} {'run' if runs == 1 else 'runs'} finished"
     if status.beside:
-        text += f"; {status.beside:,} are not in comparison.yaml"
+        text += f"; {status.beside:,} of them not in comparison.yaml"
     if status.trials:
         text += f"; {pluralize(status.trials, 'trial')} of sweeps finished (workbench sweep status)"
     if status.seconds_left:

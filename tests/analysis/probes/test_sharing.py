@@ -17,6 +17,7 @@ from analysis.probes.remote import watch_jobs
 from analysis.probes.runner import ProbeEvent, ProbeJob
 from tests.analysis.probe_doubles import CountingProbe, probe_options
 from tests.analysis.toy_probe import count_parameters, install_probes
+from tests.fake_jobs import FakeJobs
 from tests.forked_command import forked_command
 from tests.local_jobs import local_jobs
 from tests.workbench.experiments import finish, small
@@ -127,38 +128,6 @@ def test_two_processes_share_a_folder(out: Path, tmp_path: Path) -> None:
         assert [command.wait() for command in commands] == [0, 0], [command.errors for command in commands]
     assert len(log.read_text().splitlines()) == 6, "a model was probed twice"
     assert list(out.rglob(".lease*")) == []
-
-
-class FakeJobs:
-    """Jobs that do one step of their work each time they are asked whether they have ended."""
-
-    names = "42"
-
-    def __init__(self, *steps) -> None:
-        self.steps, self.starts = list(steps), 0
-
-    def check(self) -> None:
-        pass
-
-    @property
-    def started(self) -> bool:
-        return self.starts > 0
-
-    def start(self) -> str:
-        self.starts += 1
-        return "2 jobs are submitted, 42"
-
-    def ended(self) -> bool:
-        if not self.steps:
-            return True
-        self.steps.pop(0)()
-        return False
-
-    def leave(self) -> str:
-        return "no longer waiting"
-
-    def close(self, *, finished: bool) -> None:
-        pass
 
 
 def watch(jobs: list[ProbeJob], fake: FakeJobs, log: list[str]):

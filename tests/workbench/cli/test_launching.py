@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fake_jobs import FakeJobs
 from tests.workbench.experiments import finish, small
 from workbench.cli.compare import build_parser
 from workbench.cli.launching import LaunchOptions
@@ -207,36 +208,6 @@ def test_a_job_has_the_status_of_its_command(tmp_path: Path) -> None:
     with running_job(tmp_path) as process:
         assert process.wait(20) == 5
     assert not (tmp_path / "told").exists()
-
-
-class FakeJobs:
-    """Jobs that do one step of their work each time they are asked whether they have ended."""
-
-    names = "42"
-
-    def __init__(self, *steps) -> None:
-        self.steps = list(steps)
-        self.starts = 0
-
-    @property
-    def started(self) -> bool:
-        return self.starts > 0
-
-    def start(self) -> str:
-        self.starts += 1
-        return "2 jobs are submitted, 42"
-
-    def ended(self) -> bool:
-        if not self.steps:
-            return True
-        self.steps.pop(0)()
-        return False
-
-    def leave(self) -> str:
-        return "no longer waiting"
-
-    def close(self, *, finished: bool) -> None:
-        pass
 
     def check(self) -> None:
         pass
