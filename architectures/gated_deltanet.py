@@ -10,13 +10,14 @@ from torch.nn.functional import silu, softplus
 from architectures.base import state_dtype
 from architectures.heads import HeadNorm, choose_heads
 from architectures.initialisation import make_linear
+from architectures.kernels.convolution import TAPS
 from architectures.kernels.delta_rule import gated_delta_rule
 from architectures.limits import check_flag
 from architectures.mamba2 import LARGEST_RATE, draw_step_bias
 from architectures.parameter_rules import ParameterRule
 from architectures.precision import at_least_single, full_precision, sum_dtype
 from architectures.residual import Mixer, ResidualEncoder, Seen
-from architectures.short_convolution import TAPS, ShortConvolution
+from architectures.short_convolution import ShortConvolution
 from architectures.state import GatedDeltaNetState, State, StateSpec, TensorSpec
 
 SHORTEST_SQUARE = 1e-6

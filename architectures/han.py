@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from architectures.base import Encoder, check_dropout, eval_mode, state_dtype, typed_children
-from architectures.heads import choose_heads
+from architectures.heads import RMSNorm, choose_heads
 from architectures.kernels.sliding_attention import apply_rotary, sliding_attention, sliding_weights
 from architectures.limits import check_layers, check_reach, check_steps, check_width
 from architectures.residual_attention import ResidualAttention, init_attention_, project_input
@@ -66,7 +66,7 @@ class HAN(Encoder):
             AttentionLevel(hidden_size, num_heads, self.window, self.window**level, dropout)
             for level in range(num_layers)
         )
-        self.norm = nn.RMSNorm(hidden_size)
+        self.norm = RMSNorm(hidden_size)
         init_attention_(self)
 
     def encode(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:

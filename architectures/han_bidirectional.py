@@ -67,8 +67,7 @@ class BidirectionalHAN(Encoder):
         self.reject_state(state)
         order = reversal_indices(x, lengths)
         onward, backward = self.onward.trace(x), self.backward.trace(reorder_steps(x, order))
-        query_order = order.view(order.shape[0], 1, -1, 1)
-        maps = tuple(torch.take_along_dim(weights, query_order, dim=2) for weights in backward.maps or ())
+        maps = tuple(reorder_steps(weights, order, dim=2) for weights in backward.maps or ())
         levels = tuple(reorder_steps(level, order) for level in backward.levels or ())
         return Trace(
             y=self.project(torch.cat([onward.y, reorder_steps(backward.y, order)], dim=2)),
@@ -100,15 +99,28 @@ class BidirectionalHAN(Encoder):
             raise ValueError("a bidirectional encoder cannot resume from a state: pass the whole sequence at once")
 
 
-def reversal_indices(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """Returns (batch, time) indices that reverse each sequence within its length and leave its padding in place."""
-    step = torch.arange(x.shape[1], device=x.device).expand(x.shape[0], -1)
+def reversal_indices(x: Tensor, lengths: Tensor | None) -> Tensor | None:
+    """Returns (batch, time) indices that reverse each sequence within its length and leave its padding in place.
+
+    `None` without lengths: all steps are reversed, for which no indices are needed.
+    """
     if lengths is None:
-        return step.flip(1)
+        return None
+    step = torch.arange(x.shape[1], device=x.device).expand(x.shape[0], -1)
     last = lengths.to(x.device, torch.long).unsqueeze(1) - 1
     return torch.where(step <= last, last - step, step)
 
 
-def reorder_steps(x: Tensor, order: Tensor) -> Tensor:
-    """Returns x (batch, time, features) with its steps in another order; a reversal applied twice is the identity."""
-    return torch.take_along_dim(x, order.unsqueeze(2), dim=1)
+def reorder_steps(x: Tensor, order: Tensor | None, dim: int = 1) -> Tensor:
+    """Returns x with its steps in another order, as `reversal_indices` returned it; twice is the identity.
+
+    Args:
+        x: (batch, ...), with time in dimension `dim`.
+        order: (batch, time), or `None` for a reversal of all steps.
+        dim: which dimension is time.
+    """
+    if order is None:
+        return x.flip(dim)
+    shape = [1] * x.ndim
+    shape[0], shape[dim] = order.shape
+    return torch.take_along_dim(x, order.view(shape), dim=dim)

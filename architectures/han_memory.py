@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from architectures.base import Encoder, check_dropout, eval_mode, state_dtype, typed_children
 from architectures.block_memory import Level, count_steps, read_blocks, visible_entries
-from architectures.heads import choose_heads
+from architectures.heads import RMSNorm, choose_heads
 from architectures.limits import check_flag, check_layers, check_whole, check_width, quote
 from architectures.novelty import Memory, Written, fill, read, write
 from architectures.residual_attention import ResidualAttention, init_attention_, project_input
@@ -83,7 +83,7 @@ class HANMemory(Encoder):
             else BlockLayer(hidden_size, num_heads, block_size, dropout)
             for _ in range(num_layers)
         ]
-        self.layers, self.norm = nn.ModuleList(layers), nn.RMSNorm(hidden_size)
+        self.layers, self.norm = nn.ModuleList(layers), RMSNorm(hidden_size)
         init_attention_(self)
 
     def encode(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:

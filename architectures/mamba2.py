@@ -4,17 +4,19 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import rms_norm, silu, softplus
+from torch.nn.functional import silu, softplus
 
 from architectures.base import state_dtype
 from architectures.heads import NORM_EPSILON, choose_heads
 from architectures.initialisation import make_linear, xavier_
+from architectures.kernels.convolution import TAPS
 from architectures.kernels.gated_linear import gated_linear_attention
+from architectures.kernels.rms_norm import rms_norm
 from architectures.limits import check_width
 from architectures.parameter_rules import ParameterRule
 from architectures.precision import at_least_single, full_precision, sum_dtype
 from architectures.residual import Mixer, ResidualEncoder, Seen
-from architectures.short_convolution import TAPS, ShortConvolution
+from architectures.short_convolution import ShortConvolution
 from architectures.state import Mamba2State, State, StateSpec, TensorSpec
 
 EXPAND = 2
@@ -106,9 +108,9 @@ class Mamba2Mixer(Mixer):
             step = softplus(d + self.step_bias)
             log_kept = -self.log_rate.exp() * step
             start = S.to(u) if isinstance(S, Tensor) else None
-            read = gated_linear_attention(C, B, u * step.unsqueeze(3), log_kept, start)
-            y = (read.y + self.skip.unsqueeze(1) * u).flatten(2)
-            y = rms_norm(y * silu(z), y.shape[2:], eps=NORM_EPSILON) * self.norm_weight
+            read = gated_linear_attention(C, B, u, log_kept, start, write=step)
+            y = torch.addcmul(read.y, self.skip.unsqueeze(1), u).flatten(2)
+            y = rms_norm(y * silu(z), self.norm_weight, NORM_EPSILON)
         if seen is not None:
             gates = {"u": u.flatten(2), "B": B.flatten(2), "C": C.flatten(2), "dt": step, "z": z}
             seen |= {"retention": log_kept.exp(), "write": step, "gates": gates}

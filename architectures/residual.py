@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout
 
 from architectures.base import Encoder, check_dropout, eval_mode, typed_children
-from architectures.heads import NORM_EPSILON
+from architectures.heads import NORM_EPSILON, RMSNorm
 from architectures.initialisation import make_linear
 from architectures.limits import check_flag, check_layers, check_width
 from architectures.state import State, StateSpec
@@ -51,8 +51,8 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, size: int, mixer: Mixer, feed: bool, dropout: float) -> None:
         super().__init__()
-        self.mixer_norm, self.mixer, self.dropout = nn.RMSNorm(size, eps=NORM_EPSILON), mixer, dropout
-        self.feed_norm = nn.RMSNorm(size, eps=NORM_EPSILON) if feed else None
+        self.mixer_norm, self.mixer, self.dropout = RMSNorm(size, eps=NORM_EPSILON), mixer, dropout
+        self.feed_norm = RMSNorm(size, eps=NORM_EPSILON) if feed else None
         self.feed = (
             nn.Sequential(make_linear(size, 4 * size, bias=True), nn.GELU(), make_linear(4 * size, size, bias=True))
             if feed
@@ -99,7 +99,7 @@ class ResidualEncoder(Encoder):
         self.output_size = hidden_size
         self.project = make_linear(input_size, hidden_size, bias=True)
         self.blocks = nn.ModuleList(ResidualBlock(hidden_size, make_mixer(), feed, dropout) for _ in range(num_layers))
-        self.norm = nn.RMSNorm(hidden_size, eps=NORM_EPSILON)
+        self.norm = RMSNorm(hidden_size, eps=NORM_EPSILON)
 
     @property
     def mixers(self) -> list[Mixer]:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
+from architectures.heads import RMSNorm
 from architectures.initialisation import xavier_
 
 
@@ -20,7 +21,7 @@ class ResidualAttention(nn.Module):
     def __init__(self, size: int, heads: int, dropout: float, bias: bool = True) -> None:
         super().__init__()
         self.heads, self.dropout = heads, dropout
-        self.attention_norm, self.feed_norm = nn.RMSNorm(size), nn.RMSNorm(size)
+        self.attention_norm, self.feed_norm = RMSNorm(size), RMSNorm(size)
         self.qkv = nn.Linear(size, 3 * size, bias=bias)
         self.out = nn.Linear(size, size)
         self.feed = nn.Sequential(nn.Linear(size, 4 * size), nn.GELU(), nn.Linear(4 * size, size))
@@ -56,7 +57,7 @@ def init_attention_(encoder: nn.Module) -> None:
             xavier_(module.qkv.weight, module.out.in_features, module.out.out_features)
 
 
-def project_input(project: nn.Linear, norm: nn.RMSNorm, x: Tensor) -> Tensor:
+def project_input(project: nn.Linear, norm: RMSNorm, x: Tensor) -> Tensor:
     """Returns the input of the first level, (batch, time, hidden_size).
 
     Under autocast, too, it has the precision of the weights, and so has everything that levels add to it.

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from architectures.initialisation import xavier_
+from architectures.kernels.highway import highway_recurrence
 from architectures.limits import check_layers
+from architectures.recording import is_recording
 from architectures.recurrent import RecurrentEncoder, stack_layers
 from architectures.state import RHNState
 from architectures.stepwise import Seen, StepwiseLayer
@@ -76,6 +78,15 @@ class RHNLayer(StepwiseLayer):
         weights = [weight.t() for weight in self.weight_h.split(rows)]
         return weights, self.bias.split(rows)
 
+    def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Runs all steps; in training with a gradient of its own, except where PyTorch records or chooses types."""
+        if not has_own_backward(x):
+            return super().forward(x, state)
+        matrices, biases = self.weights()
+        (given,), (start,) = self.before_steps(x), state
+        y = highway_recurrence(given, start, [matrix.t() for matrix in matrices], biases[1:])
+        return y, RHNState(y[:, -1].clone())
+
     def step(
         self, given: tuple[Tensor, ...], state: tuple[Tensor, ...], weights: Any
     ) -> tuple[tuple[Tensor, ...], Seen]:
@@ -102,3 +113,14 @@ class RHNLayer(StepwiseLayer):
             written = (1 - t) * written + t * seen[f"a{index}"]
         content = torch.where(write > 0, written / write, torch.zeros_like(y))
         return Trace(y=y, retention=retention, write=write, content=content, gates=dict(seen))
+
+
+def has_own_backward(x: Tensor) -> bool:
+    """Returns whether the recurrence is to be computed by `highway_recurrence`, which keeps what its gradient needs."""
+    return (
+        torch.is_grad_enabled()
+        and x.device.type in ("cpu", "cuda")
+        and not torch.is_autocast_enabled(x.device.type)
+        and x.dtype in (torch.float32, torch.float64)
+        and not is_recording()
+    )

@@ -31,6 +31,7 @@ from architectures.gru import GRU
 from architectures.han import HAN
 from architectures.han_bidirectional import BidirectionalHAN
 from architectures.han_memory import HANMemory
+from architectures.kernels.convolution import TAPS
 from architectures.linear_attention import LinearAttentionMixer
 from architectures.lru import LRUMixer
 from architectures.lstm import LSTM
@@ -53,7 +54,7 @@ from architectures.rnn_attention import RNNAttention
 from architectures.rwa import RWA
 from architectures.s4d import S4DMixer
 from architectures.seq2seq import Seq2Seq
-from architectures.short_convolution import TAPS, ShortConvolution
+from architectures.short_convolution import ShortConvolution
 from architectures.slstm import SLSTM
 from architectures.tcn import TCN
 from architectures.transformer import AttentionMixer, ForgettingMixer

@@ -22,8 +22,8 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from architectures.kernels.derivatives import once_differentiable
 from architectures.kernels.pointwise import Attention, product, tanh_over_time
 
 INITIAL_LOG_DENOMINATOR = -1e30

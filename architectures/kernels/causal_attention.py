@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad, scaled_dot_product_attention
 
+from architectures.kernels.derivatives import once_differentiable
 from architectures.kernels.double_precision import float64_device
 from architectures.recording import is_recording
 

@@ -57,8 +57,15 @@ class StabilisedRead(NamedTuple):
     """(batch, time, heads): the maximum after every step."""
 
 
-def gated_linear_attention(q: Tensor, k: Tensor, v: Tensor, log_f: Tensor | None, start: Tensor | None = None) -> Read:
-    """Computes S_t = f_t S_{t-1} + k_t v_t^T and y_t = S_t^T q_t.
+def gated_linear_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    log_f: Tensor | None,
+    start: Tensor | None = None,
+    write: Tensor | None = None,
+) -> Read:
+    """Computes S_t = f_t S_{t-1} + i_t k_t v_t^T and y_t = S_t^T q_t.
 
     Args:
         q: queries, (batch, time, heads or 1, size of a key).
@@ -66,7 +73,13 @@ def gated_linear_attention(q: Tensor, k: Tensor, v: Tensor, log_f: Tensor | None
         v: values, (batch, time, heads, size of a value).
         log_f: logarithm of f, (batch, time, heads), or (heads,) where it is constant; `None` is 0.
         start: S before the first step; `None` is 0.
+        write: i, (batch, time, heads), where there is an f; `None` is 1.
+
+    Raises:
+        ValueError: if there is an i without an f.
     """
+    if write is not None and log_f is None:
+        raise ValueError("what is written can only have a weight where there is an f")
     time, steps = v.shape[1], chunk_length(v.shape[1], k.shape[3])
     queries, keys, values = (by_chunks(x, steps) for x in (q, k, v))
     S = _zeros(k, v) if start is None else start
@@ -75,9 +88,13 @@ def gated_linear_attention(q: Tensor, k: Tensor, v: Tensor, log_f: Tensor | None
         before, S = _carry(keys.transpose(-1, -2) @ values, None, S)
         return Read(by_steps(scores.tril() @ values + queries @ before, time), S)
     F = by_chunks(log_f.expand(1, time, -1) if log_f.ndim == 1 else log_f, steps).cumsum(-1)
-    written = (F[..., -1:] - F).exp().unsqueeze(-1) * values
-    before, S = _carry(keys.transpose(-1, -2) @ written, F[..., -1].exp(), S)
-    y = (scores * decay(F).exp()) @ values + (queries * F.exp().unsqueeze(-1)) @ before
+    weights, left = decay(F).exp(), (F[..., -1:] - F).exp()
+    if write is not None:
+        # Every score and every key has a factor, rather than every value: those are fewer numbers.
+        written = by_chunks(write, steps)
+        weights, left = weights * written.unsqueeze(-2), left * written
+    before, S = _carry((keys * left.unsqueeze(-1)).transpose(-1, -2) @ values, F[..., -1].exp(), S)
+    y = (scores * weights) @ values + (queries * F.exp().unsqueeze(-1)) @ before
     return Read(by_steps(y, time), S)
 
 

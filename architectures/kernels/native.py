@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from architectures.kernels.derivatives import once_differentiable
 from architectures.kernels.native_build import BuildError, find_or_build_library
 from architectures.kernels.pointwise import ATTENTIONS, Attention
 

@@ -9,8 +9,9 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn.functional import logsigmoid, softplus
+
+from architectures.kernels.derivatives import once_differentiable
 
 Attention = Literal["exp", "sigmoid", "softplus", "relu"]
 ATTENTIONS: tuple[Attention, ...] = get_args(Attention)

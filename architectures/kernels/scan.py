@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from architectures.kernels import native
+from architectures.kernels.derivatives import once_differentiable
 from architectures.kernels.dispatch import Backend, pick_backend
 from architectures.recording import is_exporting, is_transformed
 

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from architectures.kernels import linear_scan, native, native_build
+from architectures.kernels.convolution import TAPS, short_convolution
 from architectures.kernels.native import Cell
 
 SHAPES = 400
@@ -121,6 +122,12 @@ def run_shape(shape: Shape, seed: int) -> None:
         assert [grad.shape for grad in grads] == [leaf.shape for leaf in leaves], shape
     torch.autograd.grad(y.sum(), leaves[1:])
     run_scan(operand(shape.batch, shape.time, 2 * shape.units), operand(shape.batch, 2 * shape.units), shape)
+    run_convolution(
+        operand(shape.batch, shape.time, shape.units),
+        operand(shape.batch, TAPS - 1, shape.units),
+        operand(TAPS, shape.units),
+        shape,
+    )
 
 
 def run_scan(b: Tensor, start: Tensor, shape: Shape) -> None:
@@ -131,6 +138,15 @@ def run_scan(b: Tensor, start: Tensor, shape: Shape) -> None:
             h = linear_scan(leaves[0], leaves[1], leaves[2], is_complex=is_complex, backend="compiled")
             grads = torch.autograd.grad(h.square().sum(), leaves)
             assert [grad.shape for grad in grads] == [leaf.shape for leaf in leaves], shape
+
+
+def run_convolution(x: Tensor, past: Tensor, weight: Tensor, shape: Shape) -> None:
+    """Runs the convolution, with and without a bias."""
+    for bias in (None, weight[0]):
+        leaves = [value.detach().requires_grad_() for value in (x, past, weight)]
+        y = short_convolution(leaves[0], leaves[1], leaves[2], bias, backend="compiled")
+        grads = torch.autograd.grad(y.square().sum(), leaves)
+        assert [grad.shape for grad in grads] == [leaf.shape for leaf in leaves], shape
 
 
 def run_child() -> None:

@@ -221,7 +221,7 @@ def make_encoder(case: Case, *, dtype: torch.dtype = torch.float64, fresh: bool 
     another by accident.
     """
     with torch.random.fork_rng():
-        torch.manual_seed(1)
+        torch.default_generator.manual_seed(1)
         encoder = architectures.build(case.name, INPUT_SIZE, **{**case.options, **options}).double()
         if not fresh:
             with torch.no_grad():

@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import torch
@@ -14,7 +13,6 @@ from architectures.kernels.gated_linear import (
     linear_attention,
     stabilised_linear_attention,
 )
-from architectures.short_convolution import ShortConvolution, sum_taps
 from tests.architectures.cases import Case, assert_close, make_encoder, noise, parametrize_cases
 
 KINDS = ["none", "constant", "gated", "average", "signed"]
@@ -137,20 +135,3 @@ def test_a_stream_keeps_single_precision(case: Case) -> None:
     for start in range(2900, 3000):
         y, state = single(x[:, start : start + 1].float(), state)
         assert_close(y.double(), expected[:, start : start + 1], 1e-4)
-
-
-def test_the_convolution_has_the_gradient_of_its_sum() -> None:
-    """Its own, by which it is trained, and PyTorch's, of a recorded program; and a sum over taps."""
-    convolution: Any = ShortConvolution(3).double()
-    x, past = noise(2, 7, 3).requires_grad_(), noise(2, 3, 3, seed=1).requires_grad_()
-    assert torch.autograd.gradcheck(lambda *parts: convolution(*parts)[0], (x, past))
-    y, carried = convolution(x, past)
-    whole = torch.cat([past, x], dim=1)
-    assert_close(carried, x[:, 4:])
-    for t in range(7):
-        total = sum((convolution.weight[j] * whole[:, 3 + t - j] for j in range(4)), start=convolution.bias)
-        assert_close(y[:, t], torch.nn.functional.silu(total))
-    probe = noise(*y.shape, seed=2)
-    own = torch.autograd.grad((y * probe).sum(), convolution.weight)[0]
-    plain = torch.nn.functional.silu(sum_taps(whole, convolution.weight) + convolution.bias)
-    assert_close(own, torch.autograd.grad((plain * probe).sum(), convolution.weight)[0])

@@ -80,3 +80,52 @@ def test_a_closed_relu_has_no_gradient_that_pytorch_finds():
     encoder = architectures.build("rda", 3, hidden_size=4, attention="relu")
     with transformed(), pytest.raises(NotImplementedError, match="relu"):
         encoder(torch.randn(2, 5, 3))
+
+
+@pytest.mark.parametrize("name", ["rhn", "tcn", "han", "transformer", "mamba2", "gated-deltanet"])
+def test_transformations_give_the_gradients_of_those_that_are_written_by_hand(name):
+    """Within `transformed`; elsewhere PyTorch says that it cannot."""
+    encoder, x = encoders(name)[0], torch.randn(8, 70, 3, dtype=torch.float64)
+    parameters = dict(encoder.named_parameters())
+
+    def loss(given):
+        return functional_call(encoder, given, (x,))[0].square().mean()
+
+    with transformed():
+        found = torch.func.grad(loss)(parameters)
+    expected = torch.autograd.grad(loss(parameters), list(parameters.values()))
+    for gradient, other in zip(found.values(), expected, strict=True):
+        torch.testing.assert_close(gradient, other, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", architectures.names())
+def test_no_second_derivative_is_wrong_without_a_word(name, monkeypatch):
+    """It is refused, or that of finite differences of the first one."""
+    for limit in ("rms_norm.MIN_NUMEL", "dilated_convolution.MIN_STEPS", "dilated_convolution.MIN_ROWS"):
+        monkeypatch.setattr(f"architectures.kernels.{limit}", 1)
+    encoder, x = encoders(name)[0], torch.randn(8, 70, 3, dtype=torch.float64)
+    direction = torch.randn_like(x)
+
+    def slope(x, again):
+        x = x.detach().requires_grad_()
+        (first,) = torch.autograd.grad(encoder(x)[0].square().mean(), x, create_graph=again)
+        return x, (first * direction).sum()
+
+    try:
+        at, value = slope(x, again=True)
+        (second,) = torch.autograd.grad(value, at)
+    except RuntimeError:
+        return
+    step = 1e-6 * direction
+    differences = (slope(x + step, again=False)[1] - slope(x - step, again=False)[1]) / 2e-6
+    torch.testing.assert_close((second * direction).sum(), differences, rtol=1e-4, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["rhn", "tcn"])
+def test_second_derivatives_are_there_within_transformed(name):
+    encoder, x = encoders(name)[0], torch.randn(10, 100, 3, dtype=torch.float64, requires_grad=True)
+    with transformed():
+        (first,) = torch.autograd.grad(encoder(x)[0].square().mean(), x, create_graph=True)
+        assert torch.autograd.grad(first.square().sum(), x)[0].any()
+    with pytest.raises(RuntimeError, match=r"not with create_graph=True; within architectures\.recording"):
+        torch.autograd.grad(encoder(x)[0].square().mean(), x, create_graph=True)

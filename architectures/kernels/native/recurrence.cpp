@@ -1,12 +1,13 @@
-// The recurrences of the RWA, the RDA, the LSTMs, the GRU and the RNN, and the linear one, and their gradients, as PyTorch
-// operators. The rows of a batch are divided among threads, each of which runs its sequences from the first step to the
-// last.
+// The recurrences of the RWA, the RDA, the LSTMs, the GRU and the RNN, and the linear one, and a convolution of a few
+// taps, all with their gradients, as PyTorch operators. The rows of a batch are divided among threads, each of which
+// runs its sequences from the first step to the last.
 
 #include <torch/library.h>
 
 #include <string_view>
 
 #include "backward.h"
+#include "convolution.h"
 #include "forward.h"
 #include "lstm.h"
 #include "scan.h"
@@ -68,6 +69,20 @@ std::tuple<Tensor, Tensor, Tensor> run_scan_backward(const Tensor& a, const Tens
                                         : scan_backward<float>(a, h, start, of_h, complex, wants_a);
 }
 
+Tensor run_convolution(const Tensor& x, const Tensor& past, const Tensor& weights) {
+  check_convolution(x, past, weights);
+  return x.scalar_type() == at::kDouble ? convolve<double>(x, past, weights) : convolve<float>(x, past, weights);
+}
+
+std::tuple<Tensor, Tensor, Tensor> run_convolution_backward(const Tensor& x, const Tensor& past, const Tensor& weights,
+                                                            const Tensor& of_y) {
+  check_convolution(x, past, weights);
+  TORCH_CHECK_VALUE(of_y.sizes() == x.sizes() && of_y.scalar_type() == x.scalar_type(),
+                    "the gradient must be like x, ", x.sizes(), ", not ", of_y.sizes());
+  return x.scalar_type() == at::kDouble ? convolve_backward<double>(x, past, weights, of_y)
+                                        : convolve_backward<float>(x, past, weights, of_y);
+}
+
 }  // namespace workbench
 
 TORCH_LIBRARY(sequence_workbench, library) {
@@ -82,6 +97,8 @@ TORCH_LIBRARY(sequence_workbench, library) {
   library.def(
       "scan_backward(Tensor a, Tensor h, Tensor start, Tensor of_h, bool complex, bool wants_a) -> (Tensor, Tensor, "
       "Tensor)");
+  library.def("convolution(Tensor x, Tensor past, Tensor weights) -> Tensor");
+  library.def("convolution_backward(Tensor x, Tensor past, Tensor weights, Tensor of_y) -> (Tensor, Tensor, Tensor)");
 }
 
 TORCH_LIBRARY_IMPL(sequence_workbench, CPU, library) {
@@ -89,4 +106,6 @@ TORCH_LIBRARY_IMPL(sequence_workbench, CPU, library) {
   library.impl("run_backward", workbench::run_backward);
   library.impl("scan", workbench::run_scan);
   library.impl("scan_backward", workbench::run_scan_backward);
+  library.impl("convolution", workbench::run_convolution);
+  library.impl("convolution_backward", workbench::run_convolution_backward);
 }

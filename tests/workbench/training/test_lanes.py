@@ -97,8 +97,15 @@ def numbers(tree):
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize(("place", "name"), list(enumerate(NAMES)))
+@pytest.mark.parametrize(
+    ("place", "name", "task"),
+    # Every name, recipe and task is in a quick one; the other pairs of name and task are slow tests.
+    [
+        pytest.param(place, name, task, marks=() if (place + place // 4) % 2 == number else pytest.mark.slow)
+        for place, name in enumerate(NAMES)
+        for number, task in enumerate(TASKS)
+    ],
+)
 def test_each_seed_ends_as_it_does_alone(place, name, task, tmp_path, monkeypatch):
     recipe = [*RECIPES.values()][(place + 2 * (task == "copy")) % len(RECIPES)]
     experiments = seeds_of(small(name, task, task_options=TASKS[task], steps=10, log_every=4, **recipe))
