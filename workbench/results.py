@@ -141,7 +141,14 @@ def finished_runs(out: Path) -> Iterator[Run]:
 
 def count_trials(out: Path) -> int:
     """Returns the number of finished runs that a sweep, or a choice among learning rates, tuned with."""
-    return sum(_sort_key(path)[3] >= TUNING_SEED for path in (out / "runs").glob("*/*/*/seed-*/result.json"))
+    return sum((folder / "result.json").exists() for folder in tuning_folders(out))
+
+
+def tuning_folders(out: Path) -> Iterator[Path]:
+    """Yields the folders of runs, finished or not, that a sweep or a choice among learning rates tunes with."""
+    for path in (out / "runs").glob("*/*/*/seed-*/config.yaml"):
+        if _sort_key(path)[3] >= TUNING_SEED:
+            yield path.parent
 
 
 def _sort_key(path: Path) -> tuple[str, str, str, int]:

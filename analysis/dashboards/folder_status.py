@@ -24,6 +24,7 @@ from workbench.errors import UserError
 from workbench.files import read_json, read_yaml
 from workbench.leases import LeaseWatch
 from workbench.planned_runs import read_planned_runs
+from workbench.results import tuning_folders
 from workbench.run_folder import run_folder, see_holder
 from workbench.tasks.file_names import short_name
 
@@ -48,6 +49,9 @@ class FolderStatus:
     and 0 if nothing is left."""
     trials: int
     """How many trials of sweeps have finished."""
+    rate_runs: tuple[int, int]
+    """How many runs that only choose a learning rate have finished, as a suite's first ones do, and how many have begun
+    and not finished."""
     problems: Sequence[str]
     """What could not be read, and why, in a line each."""
 
@@ -84,13 +88,15 @@ def read_folder_status(out: Path) -> FolderStatus:
     for (task, _), number in waiting.items():
         counts[task]["waiting"] += number
     unfinished = [run for run in runs if run.state not in ENDED]
+    trials, rate_runs = count_tuning(out, problems)
     return FolderStatus(
         counts=dict(sorted(counts.items(), key=lambda item: natural_sort_key(item[0]))),
         unfinished=unfinished,
         planned=planned,
         beside=0 if planned is None else len(runs) - of_plan,
         seconds_left=estimate_seconds(runs, waiting),
-        trials=count_finished_trials(out, problems),
+        trials=trials,
+        rate_runs=rate_runs,
         problems=problems,
     )
 
@@ -203,10 +209,16 @@ def estimate_seconds(runs: Sequence[RunStatus], waiting: Mapping[Pair, int]) -> 
     return sum(share * fmean(times[pair]) for pair, share in left)
 
 
-def count_finished_trials(out: Path, problems: list[str]) -> int:
-    """Returns how many trials of a folder's sweeps have finished."""
+def count_tuning(out: Path, problems: list[str]) -> tuple[int, tuple[int, int]]:
+    """Returns the finished trials of a folder's sweeps, and the runs that choose rates: how many ended, how many not.
+
+    Where the studies cannot be read, every trial looks like such a run.
+    """
+    studies: tuple[study_files.Study, ...] = ()
     try:
-        return sum(len(study.finished_trials) for study in study_files.read_studies(out))
+        studies = study_files.read_studies(out)
     except UserError as error:
-        problems.append(f"the studies cannot be read: {describe_problem(error, out)}")
-        return 0
+        problems.append(f"the studies cannot be read, and their trials not told apart: {describe_problem(error, out)}")
+    of_sweeps = {trial.identity for study in studies for trial in study.trials}
+    ended = [(folder / "result.json").exists() for folder in tuning_folders(out) if folder.parent.name not in of_sweeps]
+    return sum(len(study.finished_trials) for study in studies), (sum(ended), len(ended) - sum(ended))

@@ -2,22 +2,18 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib.metadata import version
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from analysis import palettes, style
+from analysis.code_hash import add_parts, code_hash
 from analysis.report.output_files import MANIFEST, listed_files
-from workbench.archive_writer import bench_version
 from workbench.study_files import STUDIES_FOLDER
 
 LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib", "seaborn")
 """Libraries that numbers and figures come from."""
 MARK = re.compile(r'<meta name="made-from" content="([0-9a-f]{64})">')
-PACKAGES = ("analysis", "architectures", "workbench")
-"""Packages whose code makes a report: what is solved, and what a run is, is said by the bench."""
 RUNS = "runs/*/*/*/seed-*"
 RUN_FILES = ("config.yaml", "result.json", "metrics.csv", "timing.json", "analysis.json")
 """Files of a run that are read."""
@@ -36,15 +32,12 @@ def made_from(out: Path) -> str:
         out: the folder of results, whose name the report's commands repeat.
     """
     total = hashlib.sha256()
-    words = [bench_version(), *(f"{name} {version(name)}" for name in LIBRARIES)]
+    words = [code_hash(), *(f"{name} {version(name)}" for name in LIBRARIES)]
     words += [str(out), palettes.current_palette(), ",".join(style.current_formats())]
     for text in words:
-        add(total, [text.encode()])
-    for package in PACKAGES:
-        for name, source in iter_source(files(package)):
-            add(total, [f"{package}/{name}".encode(), source])
+        add_parts(total, [text.encode()])
     for path in iter_inputs(out):
-        add(total, [path.relative_to(out).as_posix().encode("utf-8", "surrogateescape"), path.read_bytes()])
+        add_parts(total, [path.relative_to(out).as_posix().encode("utf-8", "surrogateescape"), path.read_bytes()])
     return total.hexdigest()
 
 
@@ -53,24 +46,6 @@ def iter_inputs(out: Path) -> Iterator[Path]:
     for result in sorted(out.glob(f"{RUNS}/result.json")):
         yield from (file for name in RUN_FILES if (file := result.with_name(name)).is_file())
     yield from (file for file in sorted((out / STUDIES_FOLDER).rglob("*.json")) if file.is_file())
-
-
-def add(total: "hashlib._Hash", parts: Sequence[bytes]) -> None:
-    """Adds some bytes to a hash, so that no other parts come to the same."""
-    for part in parts:
-        total.update(len(part).to_bytes(8, "little"))
-        total.update(part)
-
-
-def iter_source(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, bytes]]:
-    """Yields the name and the content of each file of a package, in a stable order."""
-    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if entry.name == "__pycache__":
-            continue
-        if entry.is_dir():
-            yield from iter_source(entry, f"{prefix}{entry.name}/")
-        else:
-            yield f"{prefix}{entry.name}", entry.read_bytes()
 
 
 def read_mark(page: Path) -> str | None:

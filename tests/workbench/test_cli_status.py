@@ -11,12 +11,14 @@ import pytest
 
 from tests.analysis.dashboards.server_runs import write_comparison, write_unfinished_run
 from tests.analysis.report_runs import experiment, write_run
+from tests.analysis.tuning_studies import study, trial
 from workbench.cli.main import main
 from workbench.comparison import Comparison
 from workbench.comparison_file import write_comparison as write_planned
 from workbench.config import TUNING_SEED
 from workbench.files import read_yaml, write_yaml
-from workbench.run_folder import run_folder, run_lock
+from workbench.run_folder import run_folder, run_lock, run_path
+from workbench.study_files import write_study
 
 
 @pytest.fixture
@@ -88,9 +90,41 @@ def test_runs_of_other_settings_do_not_stand_for_those_of_the_comparison(
 
 
 def test_trials_of_sweeps_are_not_runs(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor are those that only choose a learning rate, of which a suite has hours before its first run."""
     before = status_json(capsys, out)
+    assert before["learning_rate_runs"] == {"finished": 0, "unfinished": 0}
     write_run(out, experiment("gru", seed=TUNING_SEED))
-    assert status_json(capsys, out) == before
+    assert status_json(capsys, out) == {**before, "learning_rate_runs": {"finished": 1, "unfinished": 0}}
+    assert "; of the runs that only choose a learning rate 1 finished, 0 begun" in status(capsys, str(out))
+
+
+def test_before_the_first_run_the_choice_of_rates_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From the first step on, and where a study is damaged, too."""
+    start = "no run that a table counts has begun; of the runs that only choose a learning rate"
+    write_unfinished_run(tmp_path, experiment("gru", seed=TUNING_SEED), [0.3])
+    assert status(capsys, str(tmp_path)) == f"{start} 0 finished, 1 begun\n"
+    for number in range(1, 3):
+        write_run(tmp_path, experiment("gru", seed=TUNING_SEED + number))
+    assert status(capsys, str(tmp_path)) == f"{start} 2 finished, 1 begun\n"
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep" / "lstm.json").write_text("{")
+    assert main(["status", str(tmp_path)]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == f"{start} 2 finished, 1 begun\n"
+    assert "the studies cannot be read, and their trials not told apart: " in captured.err
+
+
+def test_trials_of_a_sweep_choose_no_rates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sweep = study(trials=[trial(0, 0.1), trial(1, 0.2)])
+    write_study(tmp_path, sweep)
+    for one in sweep.trials:
+        assert one.identity is not None
+        folder = run_path(tmp_path, sweep.task, sweep.architecture, one.identity, TUNING_SEED)
+        folder.mkdir(parents=True)
+        for name in ("config.yaml", "result.json"):
+            (folder / name).write_text("{}")
+    values = status_json(capsys, tmp_path)
+    assert (values["trials"], values["learning_rate_runs"]) == (2, {"finished": 0, "unfinished": 0})
 
 
 def test_a_folder_without_a_comparison_has_what_has_begun(out: Path, capsys: pytest.CaptureFixture[str]) -> None:

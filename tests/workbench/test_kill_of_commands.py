@@ -112,12 +112,6 @@ def try_kills_of_report(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     assert temporary_files(out) == []
 
 
-def test_a_kill_of_report_leaves_whole_files(
-    tmp_path: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
-) -> None:
-    try_kills_of_report(tmp_path, request)
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_no_kill_of_report_leaves_half_a_file(

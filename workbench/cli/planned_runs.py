@@ -11,8 +11,8 @@ from workbench.config import Experiment
 from workbench.run_folder import BusyError, run_folder, run_lock
 
 if TYPE_CHECKING:
-    from analysis.papers.preset import PlannedRun, Preset
-    from analysis.papers.rates import PresetProgress
+    from analysis.presets.preset import PlannedRun, Preset
+    from analysis.presets.rates import PresetProgress
     from workbench.launchers.remote_pool import RemotePool
 
 
@@ -35,7 +35,7 @@ def train_planned(
     Returns:
         How far each preset is then, and the exit status.
     """
-    from analysis.papers.rates import load_progress, plan_trials
+    from analysis.presets.rates import load_progress, plan_trials
 
     def load() -> list["PresetProgress"]:
         return [load_progress(options.folder, preset, plan) for preset, plan in zip(presets, plans, strict=True)]

@@ -80,8 +80,8 @@ def main(arguments: list[str]) -> int:
 
     # Imported only now, as it takes seconds: a mistake is answered at once.
     from analysis.papers import claims_page, index, page
-    from analysis.papers.preset import load_preset, preset_names
-    from analysis.papers.status import merge_status
+    from analysis.papers.preset_files import load_preset, preset_names
+    from analysis.presets.status import merge_status
 
     if list_presets:
         for preset_name in preset_names():

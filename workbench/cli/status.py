@@ -80,12 +80,19 @@ def headline(status: "FolderStatus") -> str:
 
     begun = status.total.total() - status.total["waiting"]
     if not begun and status.planned is None:
-        text = "no run has begun here"
+        text = (
+            "no run that a table counts has begun"
+            if any(status.rate_runs) or status.trials
+            else "no run has begun here"
+        )
     else:
         runs = begun if status.planned is None else status.planned + status.beside
         text = f"{status.ended:,} of {runs:,} {'run' if runs == 1 else 'runs'} finished"
     if status.beside:
         text += f"; {status.beside:,} of them not in comparison.yaml"
+    if any(status.rate_runs):
+        finished, unfinished = status.rate_runs
+        text += f"; of the runs that only choose a learning rate {finished:,} finished, {unfinished:,} begun"
     if status.trials:
         text += f"; {pluralize(status.trials, 'trial')} of sweeps finished (workbench sweep status)"
     if status.seconds_left:
@@ -116,6 +123,7 @@ def to_json(status: "FolderStatus") -> dict[str, Any]:
         "finished": status.ended,
         "not_in_comparison": status.beside,
         "trials": status.trials,
+        "learning_rate_runs": dict(zip(("finished", "unfinished"), status.rate_runs, strict=True)),
         "seconds_left": status.seconds_left,
         "tasks": {task: dict(counts) for task, counts in status.counts.items()},
         "runs": [

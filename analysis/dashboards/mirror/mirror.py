@@ -11,15 +11,17 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from analysis.code_hash import code_hash
 from analysis.dashboards.mirror import sources
 from analysis.dashboards.mirror.offline_run import STAGING_FOLDER
 from analysis.dashboards.mirror.record import Record, TrialInfo, comparison_record, run_record
+from analysis.dashboards.mirror.stamp import run_stamp
 from analysis.dashboards.mirror.state import (
     COMPARISON_STATE_FILE,
     RECORDS_FOLDER,
@@ -33,8 +35,9 @@ from analysis.dashboards.mirror.state import (
     write_state,
 )
 from workbench.config import Mode
+from workbench.errors import UserError
 from workbench.files import describe_error
-from workbench.results import Run
+from workbench.results import Run, read_pruned_run, read_run
 
 RECORD_FOLDER = re.compile(r"offline-run-\d{8}_\d{6}-(?P<id>[0-9a-f]{16}|[0-9a-f]{12}-\d+)(-\d+)?")
 """Name that W&B gives a record's folder; a number is appended if that second already has one."""
@@ -46,6 +49,8 @@ class MirrorItem:
 
     record: Record
     state_path: Path
+    stamp: str = ""
+    """What its files looked like before they were read, so that a later change is seen; empty if that is not known."""
 
 
 def run_item(run: Run, trial_info: TrialInfo | None = None, *, checkpoint: bool = False) -> MirrorItem:
@@ -53,7 +58,18 @@ def run_item(run: Run, trial_info: TrialInfo | None = None, *, checkpoint: bool 
     state_path = run.folder / STATE_FILE
     before = read_state(state_path)
     included = checkpoint or (before is not None and before.checkpoint)
-    return MirrorItem(record=run_record(run, trial_info, checkpoint=included), state_path=state_path)
+    stamp = run_stamp(run.folder, trial_info, checkpoint=included)
+    if not is_as_read(run):
+        stamp = ""
+    return MirrorItem(record=run_record(run, trial_info, checkpoint=included), state_path=state_path, stamp=stamp)
+
+
+def is_as_read(run: Run) -> bool:
+    """Returns whether a run's files say what was read, which may be long ago."""
+    try:
+        return run == (read_pruned_run if run.result["status"] == "pruned" else read_run)(run.folder)
+    except (UserError, OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 def comparison_item(out: Path) -> MirrorItem | None:
@@ -79,9 +95,32 @@ def iter_items(out: Path, *, checkpoints: bool = False) -> Iterator[MirrorItem]:
 def is_current(out: Path, item: MirrorItem, destination: Destination) -> bool:
     """Returns whether a record shows what the files say now, and has been sent or can be sent."""
     state = read_state(item.state_path)
-    if state is None or (state.place, state.content) != (destination, item.record.content):
+    if state is None or state.content != item.record.content:
+        return False
+    return is_available(out, state, destination)
+
+
+def is_available(out: Path, state: SyncState, destination: Destination) -> bool:
+    """Returns whether a record is one for the destination, and has been sent or can be sent."""
+    if state.place != destination:
         return False
     return state.sent or (state.at == str(out.resolve()) and record_file(out, state) is not None)
+
+
+def is_unchanged(out: Path, run: Run, trial_info: TrialInfo | None, destination: Destination, checkpoint: bool) -> bool:
+    """Returns whether a run's record is current by the looks of its files alone, which are not read."""
+    state = read_state(run.folder / STATE_FILE)
+    if state is None or not state.stamp or not is_available(out, state, destination):
+        return False
+    return state.stamp == run_stamp(run.folder, trial_info, checkpoint=checkpoint or state.checkpoint)
+
+
+def note_stamp(out: Path, item: MirrorItem) -> None:
+    """Notes what the files of a current record look like now, so that they need not be read the next time."""
+    with records_lock(out):
+        state = read_state(item.state_path)
+        if state is not None and state.content == item.record.content and state.stamp != item.stamp:
+            write_state(item.state_path, replace(state, stamp=item.stamp))
 
 
 def write_record(out: Path, item: MirrorItem, destination: Destination) -> SyncState:
@@ -103,6 +142,7 @@ def write_record(out: Path, item: MirrorItem, destination: Destination) -> SyncS
             content=content,
             at=str(out.resolve()),
             checkpoint=bool(item.record.files),
+            stamp=item.stamp,
         )
         write_state(item.state_path, state)
         if before is not None and before.folder != state.folder:
@@ -157,6 +197,9 @@ class Mirror:
         if mode != "off" and find_spec("wandb") is None:
             log("W&B is not installed, so nothing is mirrored; pip install 'sequence-workbench[wandb]' changes that")
             self.mode = "off"
+        if self.mode != "off":
+            # Before the first run, which may take hours: what makes the records is the code as it is now.
+            code_hash()
         self._failed = 0
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mirror")
 
@@ -176,7 +219,13 @@ class Mirror:
             run: finished, or pruned.
             trial_info: the trial of a sweep that the run belongs to.
         """
-        self._submit(lambda: run_item(run, trial_info, checkpoint=self.checkpoints), run.folder)
+
+        def make_item() -> MirrorItem | None:
+            if is_unchanged(self.out, run, trial_info, self.destination, self.checkpoints):
+                return None
+            return run_item(run, trial_info, checkpoint=self.checkpoints)
+
+        self._submit(make_item, run.folder)
 
     def add_comparison(self) -> None:
         """Schedules the comparison to be mirrored as its report shows it."""
@@ -188,9 +237,12 @@ class Mirror:
 
     def _write(self, make_item: Callable[[], MirrorItem | None], path: Path) -> None:
         try:
-            item = make_item()
-            if item is not None and not is_current(self.out, item, self.destination):
+            if (item := make_item()) is None:
+                return
+            if not is_current(self.out, item, self.destination):
                 write_record(self.out, item, self.destination)
+            elif item.stamp:
+                note_stamp(self.out, item)
         except Exception as error:
             self._failed += 1
             # An error such as a full disk hits every record: only the first is reported, the others are counted.

@@ -52,6 +52,8 @@ class SyncState:
     sent: bool = False
     checkpoint: bool = False
     """True if the trained weights are included."""
+    stamp: str = ""
+    """What the files that it was written from looked like (`stamp.run_stamp`); empty if that was not noted."""
 
 
 def read_state(path: Path) -> SyncState | None:
@@ -63,7 +65,7 @@ def read_state(path: Path) -> SyncState | None:
     except UserError:
         return None
     entity = "" if destination.entity is None else destination.entity
-    texts = (state.id, state.folder, state.content, state.at, destination.project, entity)
+    texts = (state.id, state.folder, state.content, state.at, state.stamp, destination.project, entity)
     if not all(isinstance(text, str) and "\0" not in text for text in texts):
         return None
     return state if isinstance(state.sent, bool) and isinstance(state.checkpoint, bool) else None

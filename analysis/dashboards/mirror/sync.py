@@ -161,8 +161,10 @@ def mark_sent(out: Path, pending: Sequence[PendingRecord]) -> list[PendingRecord
     for record in complete:
         # If the record was replaced meanwhile, the new one remains to be sent.
         with records_lock(out):
-            if read_state(record.state_path) == record.state:
-                write_state(record.state_path, replace(record.state, sent=True))
+            state = read_state(record.state_path)
+            # A stamp may have been noted meanwhile, which says nothing of the record.
+            if state is not None and replace(state, stamp="") == replace(record.state, stamp=""):
+                write_state(record.state_path, replace(state, sent=True))
     return complete
 
 

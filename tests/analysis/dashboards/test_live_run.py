@@ -9,9 +9,10 @@ import pytest
 
 from analysis.dashboards.mirror import live, live_run
 from analysis.dashboards.mirror.live import LiveRuns, choose_live_runs
-from analysis.dashboards.mirror.mirror import Mirror, is_current, iter_items
+from analysis.dashboards.mirror.mirror import is_current, iter_items
 from analysis.dashboards.mirror.record import run_record
 from analysis.dashboards.mirror.state import STATE_FILE, Destination, read_state
+from tests.analysis.dashboards.quiet_mirror import quiet_mirror
 from tests.analysis.dashboards.wandb_reader import LoggedRecord
 from tests.analysis.dashboards.wandb_server import clean_environment, run_server
 from tests.forked_command import forked_command
@@ -54,7 +55,7 @@ def test_offline_it_is_the_record_of_the_run_from_its_first_start_on(tmp_path, m
     assert state is not None
     assert (state.folder, state.sent) == (folder.relative_to(tmp_path).as_posix(), False)
     assert all(is_current(tmp_path, item, DESTINATION) for item in iter_items(tmp_path))
-    with Mirror(tmp_path, "offline", DESTINATION, log=pytest.fail) as mirror:
+    with quiet_mirror(tmp_path, DESTINATION) as mirror:
         mirror.add(killed)
     assert [*tmp_path.glob("wandb/*run-2*")] == [folder]
     assert not (folder / "logs").exists()

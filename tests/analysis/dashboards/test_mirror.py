@@ -14,6 +14,7 @@ from analysis.dashboards.mirror.state import Destination, iter_states, mirrored_
 from analysis.probes import records
 from analysis.probes.records import ProbeRecord
 from analysis.probes.result import Metric, ProbeResult
+from tests.analysis.dashboards.quiet_mirror import quiet_mirror
 from tests.analysis.dashboards.wandb_reader import LoggedRecord
 from tests.workbench.experiments import finish, small
 from workbench.files import read_json
@@ -26,10 +27,6 @@ needs_wandb = pytest.mark.skipif(find_spec("wandb") is None, reason="W&B is not 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:wandb", "ignore::ResourceWarning")
 
 DESTINATION = Destination(project="p")
-
-
-def fail_on_log(line):
-    pytest.fail(line)
 
 
 def record_folders(out):
@@ -53,7 +50,7 @@ def test_a_run_is_mirrored_once_and_each_into_a_record_of_its_own(tmp_path):
     runs = [finish(small(seed=seed, steps=4), tmp_path) for seed in (0, 1)]
     folders = []
     for _ in range(2):
-        with Mirror(tmp_path, "offline", DESTINATION, fail_on_log) as offline_mirror:
+        with quiet_mirror(tmp_path, DESTINATION) as offline_mirror:
             for finished in runs:
                 offline_mirror.add(finished)
         folders.append(record_folders(tmp_path))
@@ -85,12 +82,12 @@ def test_a_run_that_two_processes_see_finish_has_one_record(tmp_path, monkeypatc
 @needs_wandb
 def test_a_record_is_replaced_under_the_same_id_once_probes_have_found_something(tmp_path):
     finished = finish(small(steps=4), tmp_path)
-    with Mirror(tmp_path, "offline", DESTINATION, fail_on_log) as offline_mirror:
+    with quiet_mirror(tmp_path, DESTINATION) as offline_mirror:
         offline_mirror.add(finished)
     (before,) = record_folders(tmp_path)
     id_before = load_state(finished.folder / "wandb.json").id
     records.write_records(finished.folder, probe_records(7.0))
-    with Mirror(tmp_path, "offline", DESTINATION, fail_on_log) as offline_mirror:
+    with quiet_mirror(tmp_path, DESTINATION) as offline_mirror:
         offline_mirror.add(finished)
     (after,) = record_folders(tmp_path)
     assert after != before
@@ -210,13 +207,13 @@ def test_a_pruned_trial_that_went_on_is_mirrored_again(tmp_path):
     trial_info = TrialInfo(
         study="addition/gru", objectives=("loss",), trial=Trial(number=4, place=2, state="pruned", params={})
     )
-    with Mirror(tmp_path, "offline", DESTINATION, fail_on_log) as offline_mirror:
+    with quiet_mirror(tmp_path, DESTINATION) as offline_mirror:
         offline_mirror.add(pruned_run, trial_info)
     state = load_state(pruned_run.folder / "wandb.json")
     logged = LoggedRecord(tmp_path / state.folder)
     assert (logged.run["run_group"], logged.run["tags"]) == ("addition/gru", ["addition", "gru", "pruned", "trial"])
     assert (logged.summary["trial/number"], logged.summary["trial/place"]) == (4, 2)
-    with Mirror(tmp_path, "offline", DESTINATION, fail_on_log) as offline_mirror:
+    with quiet_mirror(tmp_path, DESTINATION) as offline_mirror:
         offline_mirror.add(pruned_run, trial_info)
     assert load_state(pruned_run.folder / "wandb.json") == state, "it was mirrored twice"
     complete = TrialInfo(
@@ -224,7 +221,7 @@ def test_a_pruned_trial_that_went_on_is_mirrored_again(tmp_path):
         objectives=("loss",),
         trial=Trial(number=5, place=2, state="complete", params={}, values=(0.5,)),
     )
-    with Mirror(tmp_path, "offline", DESTINATION, fail_on_log) as offline_mirror:
+    with quiet_mirror(tmp_path, DESTINATION) as offline_mirror:
         offline_mirror.add(finish(experiment, tmp_path), complete)
     logged = LoggedRecord(tmp_path / load_state(pruned_run.folder / "wandb.json").folder)
     assert (logged.summary["trial/loss"], logged.summary["trial/state"]) == (0.5, "complete")

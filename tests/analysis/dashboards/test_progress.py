@@ -45,6 +45,25 @@ def test_every_state_is_told(tmp_path):
     assert FolderWatcher(tmp_path).current().share == pytest.approx((300 + 100 + 1000 + 500) / 4500)
 
 
+def test_a_slow_reading_serves_a_whole_page(tmp_path, monkeypatch):
+    """A page asks for the progress several times."""
+    seconds, reads = [0.0], []
+
+    def read(watcher):
+        seconds[0] += 5
+        reads.append(seconds[0])
+        return "progress"
+
+    monkeypatch.setattr("analysis.dashboards.server.progress.time.monotonic", lambda: seconds[0])
+    monkeypatch.setattr(FolderWatcher, "_read", read)
+    watcher = FolderWatcher(tmp_path)
+    assert [str(watcher.current()) for _ in range(3)] == 3 * ["progress"]
+    assert reads == [5.0]
+    seconds[0] += 1.5
+    watcher.current()
+    assert reads == [5.0, 11.5]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
