@@ -78,7 +78,7 @@ class PublishedSource:
     measure: str
     """The metric of the figures, in words."""
     of: str
-    """The same metric in the syntax of `analysis.papers.metric`."""
+    """The same metric in the syntax of `analysis.presets.metric`."""
     setting: str
     """The model and the budget behind them."""
     figures: Mapping[str, PublishedFigure]

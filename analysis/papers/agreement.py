@@ -7,8 +7,8 @@ from analysis.figures.learning_curves import finite_column
 from analysis.formatting import format_count, format_number, join_names, pluralize
 from analysis.papers.equivalence import judge_figure
 from analysis.papers.order import RankCorrelation, pairs_told_apart, rank_correlation
-from analysis.papers.preset import Preset, Scale
 from analysis.papers.tables import ComparisonTable, TableRow
+from analysis.presets.preset import Preset, Scale
 from workbench.results import Run
 
 RULE = (

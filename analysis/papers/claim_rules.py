@@ -16,9 +16,9 @@ from analysis.papers.claims import Claim, load_claims
 from analysis.papers.equivalence import MIN_SEEDS, judge_figure
 from analysis.papers.order import pairs_told_apart, rank_correlation
 from analysis.papers.page_data import PageData
-from analysis.papers.preset import Scale
 from analysis.papers.ratio import Ratio, log_ratio, result_ratio
 from analysis.papers.tables import ComparisonTable, TableRow
+from analysis.presets.preset import Scale
 
 Verdict = Literal["reproduced", "not reproduced", "too few seeds to say", "not testable at this size", "not testable"]
 

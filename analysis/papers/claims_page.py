@@ -11,7 +11,7 @@ from analysis.papers.claims import Claim, load_claims
 from analysis.papers.index import GENERATED_MARK, read_page
 from analysis.papers.markdown import escape, markdown_table
 from analysis.papers.page_data import PageData, load_tables
-from analysis.papers.preset import Scale
+from analysis.presets.preset import Scale
 from workbench.errors import UserError
 from workbench.files import write_text
 

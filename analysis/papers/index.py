@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from analysis.papers.markdown import escape, markdown_table
-from analysis.papers.preset import Scale, load_preset, preset_names
+from analysis.papers.preset_files import load_preset, preset_names
+from analysis.presets.preset import Scale
 from workbench.config import Draw, Numerics, Precision
 from workbench.errors import UserError
 from workbench.files import read_json, write_text

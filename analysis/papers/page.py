@@ -26,12 +26,13 @@ from analysis.papers.equivalence import judge_figure
 from analysis.papers.markdown import escape, inline_code, markdown_table
 from analysis.papers.order import describe_order
 from analysis.papers.page_data import dump_tables
-from analysis.papers.preset import Preset, Scale, load_preset
-from analysis.papers.rates import load_progress
+from analysis.papers.preset_files import load_preset
 from analysis.papers.rates_table import rates_table
 from analysis.papers.settings_table import describe_reductions, settings_table
-from analysis.papers.status import merge_status
 from analysis.papers.tables import ComparisonTable, TableRow, build_tables, published_variants
+from analysis.presets.preset import Preset, Scale
+from analysis.presets.rates import load_progress
+from analysis.presets.status import merge_status
 from analysis.published_figures import find_published
 from analysis.statistics import mean_interval
 from analysis.style import save_svg

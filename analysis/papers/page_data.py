@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.papers.metric import Metric
 from analysis.papers.tables import ComparisonTable, OurResult, TableRow
+from analysis.presets.metric import Metric
 from analysis.published_figures import PublishedFigure
 from workbench.errors import UserError
 

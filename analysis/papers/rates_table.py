@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from analysis.formatting import ABSENT, format_count, format_number, pluralize
 from analysis.papers.markdown import escape, markdown_table
-from analysis.papers.preset import Preset, Scale
-from analysis.papers.rates import RateChoice, RateScore
 from analysis.papers.tables import describe_options
+from analysis.presets.preset import Preset, Scale
+from analysis.presets.rates import RateChoice, RateScore
 
 
 def rates_table(preset: Preset, scale: Scale, choices: Sequence[RateChoice]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from analysis.formatting import ABSENT
 from analysis.papers.markdown import escape, markdown_table
-from analysis.papers.preset import Preset, Scale, Settings
+from analysis.presets.preset import Preset, Scale, Settings
 from analysis.variant_names import format_option
 from workbench.comparison import Comparison
 from workbench.config import Budget, Optimization

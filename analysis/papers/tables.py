@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.papers.metric import Metric
-from analysis.papers.preset import PlannedRun, Preset, Scale
+from analysis.presets.metric import Metric
+from analysis.presets.preset import PlannedRun, Preset, Scale
 from analysis.published_figures import PublishedFigure, PublishedSource, catalogue_name, find_published
 from analysis.statistics import Mean, mean_interval
 from workbench import tasks

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from analysis.papers.preset import PlannedRun, Preset, overlay
+from analysis.presets.preset import PlannedRun, Preset, overlay
 from architectures.limits import quote
 from architectures.suggest import did_you_mean
 from workbench.errors import UserError

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from analysis.formatting import ABSENT
-from analysis.papers import preset
+from analysis.papers import preset_files
 from workbench.cli.execution import OUT_OF_TIME, stop_on_interrupt
 from workbench.cli.main import main
 
@@ -39,7 +39,7 @@ def presets(tmp_path, monkeypatch):
     folder.mkdir()
     (folder / "tiny.yaml").write_text(yaml.safe_dump(TINY))
     (folder / "curves.yaml").write_text(yaml.safe_dump({"title": "Curves", "of": ["tiny"]}))
-    monkeypatch.setattr(preset, "FOLDER", folder)
+    monkeypatch.setattr(preset_files, "FOLDER", folder)
     return folder
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from analysis.papers.metric import Metric
-from analysis.papers.preset import Preset
 from analysis.papers.tables import ComparisonTable, OurResult, TableRow
+from analysis.presets.metric import Metric
+from analysis.presets.preset import Preset
 from analysis.published_figures import PublishedFigure
 
 STEPS = "train/loss < 0.001"

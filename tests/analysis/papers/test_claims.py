@@ -9,7 +9,7 @@ from analysis.papers import claims_page
 from analysis.papers.claim_rules import RULES, describe_surprises, judge
 from analysis.papers.claims import Claim, load_claims, parse_claim
 from analysis.papers.page_data import PageData, dump_tables, load_tables
-from analysis.papers.preset import load_preset
+from analysis.papers.preset_files import load_preset
 from analysis.papers.tables import build_tables
 from tests.analysis.papers.known_tables import comparison_table, example_preset, table_row
 from tests.analysis.papers.test_index import page_content

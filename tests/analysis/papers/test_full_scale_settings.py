@@ -4,7 +4,7 @@ from functools import cache
 
 import pytest
 
-from analysis.papers import preset
+from analysis.papers import preset_files
 from workbench.model import count_parameters
 from workbench.resolve import resolve_task
 
@@ -35,7 +35,7 @@ TCN = {
 
 @cache
 def full(name):
-    return {run.architecture.name: run for run in preset.load_preset(name).experiments("full", 1)}
+    return {run.architecture.name: run for run in preset_files.load_preset(name).experiments("full", 1)}
 
 
 def parameters(run):
@@ -116,7 +116,7 @@ def test_the_tcn_papers_settings(name):
 
 
 def test_the_tcn_papers_memory_at_equal_size():
-    runs = preset.load_preset("tcn-memory-length").experiments("full", 1)
+    runs = preset_files.load_preset("tcn-memory-length").experiments("full", 1)
     assert {run.task.options["length"] for run in runs} >= {50, 200}
     assert {run.task.options["items"] for run in runs} == {10}
     for run in runs:
@@ -125,7 +125,7 @@ def test_the_tcn_papers_memory_at_equal_size():
 
 def test_bits_a_position_are_nats():
     for name in ("rwa-copy-100", "rwa-copy-1000"):
-        goals = [measure.goal for measure in preset.load_preset(name).measures if measure.goal is not None]
+        goals = [measure.goal for measure in preset_files.load_preset(name).measures if measure.goal is not None]
         # ln 2 times 0.001 and 0.01.
         assert [goal.criterion.bound for goal in goals] == pytest.approx([0.69314718e-3, 0.69314718e-2], rel=1e-6)
         assert {goal.times for goal in goals} == {3}

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from analysis.papers import index, preset
+from analysis.papers import index, preset_files
 from workbench.errors import UserError
 
 
@@ -28,7 +28,7 @@ def index_lines(path):
 
 def test_every_preset_has_a_line_and_what_is_not_run_says_so(tmp_path):
     lines, _ = index_lines(index.write_index(tmp_path))
-    assert tuple(lines) == preset.preset_names()
+    assert tuple(lines) == preset_files.preset_names()
     assert all(row[1:] == ["not run", "not run", "not run"] for row in lines.values())
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from analysis.formatting import ABSENT
 from analysis.papers import cells, page
-from analysis.papers.preset import Preset, load_preset
+from analysis.papers.preset_files import load_preset
+from analysis.presets.preset import Preset
 from tests.analysis.papers.known_tables import comparison_table, example_preset, our_result
 from tests.analysis.report_runs import write_run
 from workbench.errors import UserError

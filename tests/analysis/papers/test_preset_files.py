@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
-from analysis.papers import preset
-from analysis.papers.preset import overlay
+from analysis.papers import preset_files
+from analysis.presets.preset import overlay
 from tests.analysis.papers import known_tables
 from workbench.errors import UserError
 
@@ -13,7 +13,7 @@ FILE = {"title": "A table", "measures": ["test/loss"], "full": {"tasks": ["addit
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(preset, "FOLDER", tmp_path)
+    monkeypatch.setattr(preset_files, "FOLDER", tmp_path)
     (tmp_path / "table-1.yaml").write_text(yaml.safe_dump(FILE))
     (tmp_path / "table-10.yaml").write_text(yaml.safe_dump({**FILE, "unlike": ["It differs."], "sources": ["A", "B"]}))
     (tmp_path / "table-2.yaml").write_text(yaml.safe_dump(FILE))
@@ -21,8 +21,8 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_a_file_is_read_as_it_says(folder):
-    assert preset.preset_names() == ("table-1", "table-2", "table-10")
-    loaded = preset.load_preset("table-10")
+    assert preset_files.preset_names() == ("table-1", "table-2", "table-10")
+    loaded = preset_files.load_preset("table-10")
     assert (loaded.name, loaded.title, loaded.unlike, loaded.sources) == (
         "table-10", "A table", ("It differs.",), ("A", "B"),
     )  # fmt: skip
@@ -33,13 +33,13 @@ def test_a_file_is_read_as_it_says(folder):
 @pytest.mark.parametrize("name", ["tabel-1", "Table-1"])
 def test_an_unknown_name_is_refused_with_a_near_one(name, folder):
     with pytest.raises(UserError, match=rf"unknown preset '{name}'; did you mean 'table-1'"):
-        preset.load_preset(name)
+        preset_files.load_preset(name)
 
 
 @pytest.mark.parametrize("name", ["zzz", "../table-1", ""])
 def test_a_name_that_none_is_near_is_refused(name, folder):
     with pytest.raises(UserError, match=f"unknown preset '{name}'"):
-        preset.load_preset(name)
+        preset_files.load_preset(name)
 
 
 @pytest.mark.parametrize(
@@ -61,15 +61,15 @@ def test_a_name_that_none_is_near_is_refused(name, folder):
 def test_what_no_preset_says_is_refused(changes, message, folder):
     (folder / "table-2.yaml").write_text(yaml.safe_dump({**FILE, **changes}))
     with pytest.raises(UserError, match=message):
-        preset.load_preset("table-2")
-    assert preset.load_preset("table-1").title == "A table"
+        preset_files.load_preset("table-2")
+    assert preset_files.load_preset("table-1").title == "A table"
 
 
 @pytest.mark.parametrize("content", ["- a\n- b\n", "title: [", ""])
 def test_what_is_no_mapping_is_refused(content, folder):
     (folder / "table-2.yaml").write_text(content)
     with pytest.raises(UserError, match=r"table-2.yaml (does not hold a YAML mapping|is not readable YAML)"):
-        preset.load_preset("table-2")
+        preset_files.load_preset("table-2")
 
 
 def test_settings_over_others_key_by_key_and_each_as_a_whole():

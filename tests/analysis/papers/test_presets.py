@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import architectures
-from analysis.papers import preset
+from analysis.papers import preset_files
 from analysis.style import family
 from tests.analysis.papers.resolved_presets import OF_NO_PAPER, TABLES, WITH_DATA, experiments, plan, variants
 from workbench.errors import UserError
@@ -37,19 +37,20 @@ def metrics(task):
     """Returns the names of a task's metrics, by an answer of zeros."""
     batch = task.train(0, 4, 0, torch.device("cpu"))
     shape = (*batch.x.shape[:2], task.output_size) if task.readout == "every" else (len(batch.x), task.output_size)
-    return {"loss", *task.metrics(torch.zeros(shape), batch)}
+    names = {"loss", *task.metrics(torch.zeros(shape), batch)}
+    return names if task.prompt is None else names | {f"free_{name}" for name in names - {"loss"}}
 
 
 def test_they_are_in_the_order_of_their_tables():
-    names = preset.preset_names()
-    assert len(names) == len(set(names)) == 32
+    names = preset_files.preset_names()
+    assert len(names) == len(set(names)) == 34
     assert names.index("rwa-copy-100") < names.index("rwa-copy-1000")
     assert [name for name in names if name.startswith("rda-table")] == [f"rda-table-{n}" for n in range(1, 8)]
 
 
 @every_table_at_each_scale
 def test_each_architecture_has_each_seed_on_each_variant_seed_by_seed(name, scale):
-    planned, settings = experiments(name, scale), preset.load_preset(name).settings(scale)
+    planned, settings = experiments(name, scale), preset_files.load_preset(name).settings(scale)
     runs = [(run.experiment.seed, run.experiment.task.options.get("length"), run.row) for run in plan(name, scale)]
     lengths = settings.get("over", {}).get("length") or [planned[0].task.options.get("length")]
     assert runs == [
@@ -69,7 +70,7 @@ def test_the_small_scale_is_another_and_smaller(name):
     assert {run.identity for run in full}.isdisjoint(run.identity for run in small)
     assert len(variants(name, "full")) == len(variants(name, "small"))
     for index in range(len(variants(name, "full"))):
-        architectures_there = len(preset.load_preset(name).settings("full")["architectures"])
+        architectures_there = len(preset_files.load_preset(name).settings("full")["architectures"])
         full_task, small_task = (task_of(name, scale, index * architectures_there) for scale in ("full", "small"))
         assert small_task.steps < full_task.steps
     assert small[0].budget.steps <= full[0].budget.steps
@@ -78,7 +79,7 @@ def test_the_small_scale_is_another_and_smaller(name):
 
 @pytest.mark.parametrize("name", WITH_DATA)
 def test_the_long_scale_has_the_papers_tasks_and_criteria_and_narrower_models(name):
-    loaded = preset.load_preset(name)
+    loaded = preset_files.load_preset(name)
     full, long = experiments(name, "full"), experiments(name, "long")
     assert variants(name, "long") == variants(name, "full")
     assert {run.budget.until for run in long} == {run.budget.until for run in full}
@@ -92,15 +93,18 @@ def test_the_long_scale_has_the_papers_tasks_and_criteria_and_narrower_models(na
     assert all(loaded.settings(scale)["seeds"] >= 3 for scale in ("full", "long", "small"))
     assert {run.budget.batch_size for run in long} == {20}
     widths = {run.architecture.options["hidden_size"] for run in long}
-    if loaded.settings("long").get("match") == "parameters":
+    match = loaded.settings("long").get("match")
+    if match == "parameters":
         assert loaded.settings("long")["parameters"] <= 16_000
+    elif match == "state":
+        assert name in OF_NO_PAPER or loaded.settings("long")["state_size"] <= 512
     else:
         assert widths == {64}
 
 
 @pytest.mark.parametrize(("name", "of_one"), [("rda-table-1", 5), ("tcn-memory-length", 16), ("tcn-mnist", 4)])
 def test_a_number_of_seeds_may_be_asked_for(name, of_one):
-    loaded = preset.load_preset(name)
+    loaded = preset_files.load_preset(name)
     for seeds in (1, 2):
         planned = loaded.experiments("small", seeds)
         assert [run.seed for run in planned] == [seed for seed in range(seeds) for _ in range(of_one)]
@@ -112,7 +116,7 @@ def test_a_number_of_seeds_may_be_asked_for(name, of_one):
 
 def test_enwik8_that_is_not_there_is_one_line_with_its_name_and_the_small_scale_runs_without(tmp_path):
     with pytest.raises(UserError, match="enwik8 is not there and cannot be downloaded") as refused:
-        preset.load_preset("rda-table-7").experiments("full")
+        preset_files.load_preset("rda-table-7").experiments("full")
     assert "\n" not in str(refused.value)
     small = experiments("rda-table-7", "small")
     assert {run.task.options["file"] for run in small} == {"tinyshakespeare.txt"}
@@ -121,7 +125,7 @@ def test_enwik8_that_is_not_there_is_one_line_with_its_name_and_the_small_scale_
 
 def test_with_its_text_the_papers_scale_is_the_papers(monkeypatch, data_folder):
     monkeypatch.setenv("WORKBENCH_DATA", str(data_folder))
-    planned = preset.load_preset("rda-table-7").experiments("full")
+    planned = preset_files.load_preset("rda-table-7").experiments("full")
     assert len(planned) == 15
     assert {(run.embedding_size, run.architecture.options["hidden_size"]) for run in planned} == {(64, 1800)}
     assert {(run.task.options["file"], run.task.options["length"]) for run in planned} == {("enwik8", 250)}
@@ -141,7 +145,7 @@ def test_characters_are_read_by_every_family_as_far_as_it_does_not_look_ahead():
 
 @every_table
 def test_every_measure_is_of_a_metric_that_the_task_has_and_of_what_is_watched(name):
-    loaded = preset.load_preset(name)
+    loaded = preset_files.load_preset(name)
     task, names = task_of(name, "small"), metrics(task_of(name, "small"))
     assert len(set(loaded.measures)) == len(loaded.measures) > 0
     for metric in loaded.measures:
@@ -155,7 +159,7 @@ def test_every_measure_is_of_a_metric_that_the_task_has_and_of_what_is_watched(n
 
 @every_table_at_each_scale
 def test_no_run_ends_before_what_is_counted_can_be_reached(name, scale):
-    loaded, budget = preset.load_preset(name), experiments(name, scale)[0].budget
+    loaded, budget = preset_files.load_preset(name), experiments(name, scale)[0].budget
     end = Goal.for_task(budget.until, task_of(name, scale))
     for goal in (metric.goal for metric in loaded.measures if metric.goal is not None and end is not None):
         assert end is not None
@@ -169,10 +173,22 @@ def test_no_run_ends_before_what_is_counted_can_be_reached(name, scale):
         assert gap >= 0 if goal.criterion.above else gap <= 0
 
 
-@pytest.mark.parametrize("name", [name for name in preset.preset_names() if preset.load_preset(name).of])
+@pytest.mark.parametrize("name", [name for name in preset_files.preset_names() if preset_files.load_preset(name).of])
 def test_a_figure_is_made_of_other_tables_runs(name):
-    loaded = preset.load_preset(name)
+    loaded = preset_files.load_preset(name)
     assert set(loaded.of) <= set(TABLES)
     assert (loaded.full, loaded.long, loaded.small, loaded.measures) == ({}, {}, {}, ())
     runs = [run.identity + str(run.seed) for part in loaded.of for run in experiments(part, "small")]
     assert len(set(runs)) == len(runs)
+
+
+@pytest.mark.parametrize("scale", ["full", "long", "small"])
+def test_films_are_remembered_in_as_many_numbers_by_models_that_can_put_a_frame_out(scale):
+    for run in experiments("stills-memory", scale):
+        task = resolve_task(run.task.name, run.task.options)[1]
+        encoder = meta_model(task, run.architecture, None).encoder
+        # A read-out of fewer units cannot put out as many independent numbers.
+        assert encoder.output_size >= task.output_size
+        state = encoder.state_size(task.steps)
+        assert state is not None
+        assert state == pytest.approx(preset_files.load_preset("stills-memory").settings(scale)["state_size"], rel=0.05)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from analysis.papers import page
-from analysis.papers.rates import load_progress, plan_trials
+from analysis.presets.rates import load_progress, plan_trials
 from tests.analysis.papers.known_tables import example_preset
 from tests.analysis.report_runs import write_run
 from workbench.config import TUNING_SEED

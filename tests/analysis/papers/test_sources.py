@@ -2,10 +2,10 @@
 
 import pytest
 
-from analysis.papers import preset
-from analysis.papers.metric import Metric
-from analysis.papers.preset import Scale
+from analysis.papers import preset_files
 from analysis.papers.tables import build_tables
+from analysis.presets.metric import Metric
+from analysis.presets.preset import Scale
 from analysis.published_figures import PUBLISHED
 from tests.analysis.papers.resolved_presets import OF_NO_PAPER, TABLES, WITH_DATA, plan, variants
 
@@ -20,7 +20,7 @@ def data(without_enwik8):
 
 @pytest.mark.parametrize("name", [name for name in TABLES if name not in OF_NO_PAPER])
 def test_what_is_compared_with_is_published_of_the_same_task_by_the_same_measure(name):
-    loaded = preset.load_preset(name)
+    loaded = preset_files.load_preset(name)
     assert loaded.sources
     assert set(loaded.sources) <= {entry.source for entry in PUBLISHED}
     scale: Scale = "full" if name in WITH_DATA else "small"
@@ -51,14 +51,14 @@ def test_what_is_compared_with_is_published_of_the_same_task_by_the_same_measure
 
 def test_the_first_measure_of_a_table_has_figures():
     for name in set(WITH_DATA) - {*SILENT, *OF_NO_PAPER}:
-        loaded = preset.load_preset(name)
+        loaded = preset_files.load_preset(name)
         compared = build_tables(loaded, "full", plan(name, "full"), [])
         assert any(table.source for table in compared if table.metric == loaded.measures[0]), name
 
 
 @pytest.mark.parametrize("name", OF_NO_PAPER)
 def test_what_no_paper_has_is_compared_with_nothing(name):
-    loaded = preset.load_preset(name)
+    loaded = preset_files.load_preset(name)
     assert loaded.sources == ()
     assert all(
         row.published is None for table in build_tables(loaded, "full", plan(name, "full"), []) for row in table.rows

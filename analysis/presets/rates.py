@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from analysis.comparison.intervals import LEAST_LOSS
-from analysis.papers.metric import first_step_reached
-from analysis.papers.preset import PlannedRun, Preset
-from analysis.papers.status import RunsStatus, load_runs_status, merge_status
+from analysis.presets.metric import first_step_reached
+from analysis.presets.preset import PlannedRun, Preset
+from analysis.presets.status import RunsStatus, load_runs_status, merge_status
 from workbench.config import TUNING_SEED, Experiment
 from workbench.results import Run
 from workbench.stopping import Goal

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.papers.metric import Metric, first_step_reached
+from analysis.presets.metric import Metric, first_step_reached
 from tests.analysis.report_runs import experiment, write_run
 from tests.workbench.experiments import finish, small
 from workbench.errors import UserError

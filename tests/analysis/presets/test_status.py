@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.papers.status import load_runs_status
+from analysis.presets.status import load_runs_status
 from tests.analysis.papers.known_tables import example_preset
 from tests.analysis.report_runs import write_run
 from tests.workbench.experiments import finish
