@@ -3,7 +3,7 @@
 import hashlib
 import io
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -225,6 +225,11 @@ def custom_line_styles(names: Sequence[str], colors: Sequence[str]) -> dict[str,
 def family(name: str) -> str:
     """Returns the family of an architecture: one of `FAMILIES`, or `CUSTOM_FAMILY`."""
     return next((family for family, members in FAMILIES.items() if name in members), CUSTOM_FAMILY)
+
+
+def in_family_order(families: Collection[str]) -> list[str]:
+    """Returns each of some families once, in the order of `FAMILIES`."""
+    return [name for name in (*FAMILIES, CUSTOM_FAMILY) if name in families]
 
 
 def restyled(style: LineStyle, index: int) -> LineStyle:

@@ -24,7 +24,7 @@ from analysis.figures.histories import (
 from analysis.figures.labels import Label, add_labels, labels_height, labels_margin
 from analysis.formatting import format_count, format_number
 from analysis.grouping import Section
-from analysis.style import CUSTOM_FAMILY, FAMILIES, REFERENCE_COLOR, TEXT_COLOR, family, theme
+from analysis.style import REFERENCE_COLOR, TEXT_COLOR, family, in_family_order, theme
 
 __all__ = [
     "COLUMNS",
@@ -158,8 +158,7 @@ def split_families(histories: Histories) -> dict[str, Histories]:
             column: [history for history in rows if names[history.row.label] == name]
             for column, rows in histories.items()
         }
-        for name in (*FAMILIES, CUSTOM_FAMILY)
-        if name in names.values()
+        for name in in_family_order(set(names.values()))
     }
 
 

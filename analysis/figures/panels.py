@@ -13,12 +13,17 @@ from analysis.figures.labels import Label, add_labels, labels_height, labels_mar
 from analysis.formatting import format_count
 from analysis.probes.aggregate import RowResults
 from analysis.probes.result import Curve
-from analysis.style import TEXT_COLOR, theme
+from analysis.style import TEXT_COLOR, family, in_family_order, theme
 
 WIDTH, LEFT, BOTTOM, TOP, PANEL_GAP = 440.0, 56.0, 38.0, 8.0, 44.0
 """Points: width of the figure, its margins, and the gap between panels."""
 MIN_PANEL_HEIGHT = 180.0
 """The least height of a panel, in points; many labels make it higher."""
+MIN_FAMILY_HEIGHT, FAMILY_GAP, TITLE_HEIGHT, CHARACTER = 96.0, 32.0, 12.0, 4.9
+"""Points: the least height of a family's panel, the gap below it, the height of its title, and the width of a character
+of the name of its axis."""
+MAX_LINES = 12
+"""Most lines of architectures that one panel can show; above, each family has a panel of its own."""
 MARKER_COUNT = 6
 """Markers along a line."""
 MAX_DECADES = 12
@@ -40,6 +45,8 @@ class Line:
     high: np.ndarray | None = None
     mark_every_point: bool = False
     """Whether each point has a marker, where there are few and what lies between them was not measured."""
+    family: str | None = None
+    """The family of its architecture; `None` if it is of none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,15 +61,30 @@ class Panel:
     """Scale of the vertical axis; by default it shows all values, logarithmic if they span more than a decade."""
     margin: float = 0.0
     """Space beyond the ends of a logarithmic horizontal axis, as a share of its length."""
+    title: str = ""
+    """The family whose lines are shown, if not all are."""
+    x_limits: tuple[float, float] | None = None
+    """Ends of the horizontal axis, without the space beyond; by default those of the lines."""
+
+    @property
+    def min_height(self) -> float:
+        """The least height, in points."""
+        return max(MIN_FAMILY_HEIGHT, CHARACTER * len(self.y_label)) if self.title else MIN_PANEL_HEIGHT
+
+    @property
+    def gap(self) -> float:
+        """The points between it and the panel below."""
+        return PANEL_GAP if self.x_label else FAMILY_GAP
 
 
 def draw_panels(panels: Sequence[Panel]) -> Figure:
-    """Draws panels one below the other, as high as their labels need, with common left and right margins."""
+    """Draws panels one below the other, as high as their labels need, with common left and right margins.
+
+    One with too many lines is drawn family by family, on the same axes.
+    """
     with theme():
-        scales = [
-            panel.scale or fit_scale(value for line in panel.lines for value in finite_values(line.y))
-            for panel in panels
-        ]
+        panels = [part for panel in panels for part in split_families(panel)]
+        scales = [panel_scale(panel) for panel in panels]
         labels = [
             [
                 Label(text=line.label, y=scale.fraction(line_end(line, scale)), plot_keywords=line.plot_keywords)
@@ -71,15 +93,56 @@ def draw_panels(panels: Sequence[Panel]) -> Figure:
             for panel, scale in zip(panels, scales, strict=True)
         ]
         right = max(map(labels_margin, labels))
-        heights = [max(MIN_PANEL_HEIGHT, labels_height(panel_labels)) for panel_labels in labels]
-        total = TOP + sum(heights) + PANEL_GAP * (len(panels) - 1) + BOTTOM
+        heights = [
+            max(panel.min_height, labels_height(panel_labels))
+            for panel, panel_labels in zip(panels, labels, strict=True)
+        ]
+        head = TOP + (TITLE_HEIGHT if panels[0].title else 0)
+        total = head + sum(heights) + sum(panel.gap for panel in panels[:-1]) + BOTTOM
         figure = Figure(figsize=(WIDTH / 72, total / 72))
-        top = total - TOP
+        top = total - head
         for panel, scale, panel_labels, height in zip(panels, scales, labels, heights, strict=True):
             frame = (LEFT / WIDTH, (top - height) / total, 1 - (LEFT + right) / WIDTH, height / total)
             _draw_panel(figure.add_axes(frame), panel, scale, panel_labels, WIDTH - LEFT - right)
-            top -= height + PANEL_GAP
+            top -= height + panel.gap
     return figure
+
+
+def split_families(panel: Panel) -> list[Panel]:
+    """Returns a panel for each family, on the axes of the whole; the panel itself if it can show all its lines.
+
+    Lines of no architecture are in each of them.
+    """
+    families = [line.family for line in panel.lines if line.family is not None]
+    if len(families) <= MAX_LINES or len(set(families)) < 2:
+        return [panel]
+    names = in_family_order(families)
+    common: dict[str, Any] = {"scale": panel_scale(panel), "x_limits": horizontal_limits(panel)}
+    return [
+        replace(
+            panel,
+            lines=[line for line in panel.lines if line.family in (name, None)],
+            title=name,
+            # Named once, below the last.
+            x_label=panel.x_label if name == names[-1] else "",
+            **common,
+        )
+        for name in names
+    ]
+
+
+def panel_scale(panel: Panel) -> AxisScale:
+    """Returns the scale of a panel's vertical axis."""
+    return panel.scale or fit_scale(value for line in panel.lines for value in finite_values(line.y))
+
+
+def horizontal_limits(panel: Panel) -> tuple[float, float]:
+    """Returns the ends of a panel's horizontal axis, without the space beyond."""
+    if panel.x_limits is not None:
+        return panel.x_limits
+    x = np.concatenate([line.x[np.isfinite(line.y)] for line in panel.lines] or [np.array([])])
+    x = x[x > 0] if panel.log_x else x
+    return (float(x.min()), float(x.max())) if len(x) else (1.0, 10.0)
 
 
 def curve_line(row: RowResults, curve: Curve) -> Line:
@@ -98,6 +161,7 @@ def curve_line(row: RowResults, curve: Curve) -> Line:
         plot_keywords=row.row.line_style.plot_keywords(),
         low=low,
         high=high,
+        family=family(row.row.experiment.architecture.name),
     )
 
 
@@ -151,9 +215,7 @@ def line_end(line: Line, scale: AxisScale) -> float:
 
 
 def _draw_panel(axes: Any, panel: Panel, scale: AxisScale, labels: Sequence[Label], width: float) -> None:
-    x = np.concatenate([line.x[np.isfinite(line.y)] for line in panel.lines] or [np.array([])])
-    x = x[x > 0] if panel.log_x else x
-    low, high = (float(x.min()), float(x.max())) if len(x) else (1.0, 10.0)
+    low, high = horizontal_limits(panel)
     if panel.log_x:
         axes.set_xscale("log")
         high = high if high > low else 10 * low
@@ -169,6 +231,8 @@ def _draw_panel(axes: Any, panel: Panel, scale: AxisScale, labels: Sequence[Labe
     )
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(panel.y_label)
+    if panel.title:
+        axes.set_title(panel.title, loc="left", fontsize=9.5, fontweight="bold", pad=4)
     axes.yaxis.set_label_coords(-46 / width, 0.5)
     scale.apply(axes)
     for order, line in enumerate(panel.lines):

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from analysis.comparison.across_tasks import THRESHOLDS, Scores, performance_profile
 from analysis.figures.axes import SHARE_SCALE
 from analysis.figures.learning_curves import MAX_ROWS, REFERENCE_LINE
-from analysis.style import CUSTOM_FAMILY, FAMILIES, LineStyle, theme
+from analysis.style import LineStyle, in_family_order, theme
 
 WIDTH, HEIGHT = 7.2, 3.4
 """Width, and height of a figure of one panel, in inches."""
@@ -49,8 +49,7 @@ def group_rows(families: Sequence[str]) -> Mapping[str, list[int]]:
     """Returns the rows of each panel, by its title: of each family, or of one panel without a title if they are few."""
     if len(families) <= MAX_ROWS or len(set(families)) < 2:
         return {"": list(range(len(families)))}
-    names = (name for name in (*FAMILIES, CUSTOM_FAMILY) if name in families)
-    return {name: [row for row, own in enumerate(families) if own == name] for name in names}
+    return {name: [row for row, own in enumerate(families) if own == name] for name in in_family_order(families)}
 
 
 def draw_panel(

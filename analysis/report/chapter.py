@@ -14,6 +14,11 @@ PanelGroup = tuple[str, Sequence[Panel | None]]
 MetricColumn = tuple[str, str, str]
 """Name of a metric, heading of its column, and heading of the column's group."""
 
+MANY_ROWS = 12
+"""Rows of a task up to which a sentence has the numbers of each; those of more are in the table alone."""
+FIRST_ROWS = 5
+"""Rows that a ranking of more than that names."""
+
 
 def build_chapter(
     sections: Sequence[SectionResults],
@@ -107,6 +112,13 @@ def format_metric(row: RowResults, name: str) -> str:
     """Returns a metric of a row with its interval and without its unit, as a table cell."""
     estimate = row.metric(name)
     return ABSENT if estimate is None else format_estimate(estimate, show_unit=False)
+
+
+def first_of_many(parts: Sequence[str]) -> list[str]:
+    """Returns what a sentence says of each row; of many rows, of the first few, and how many follow."""
+    if len(parts) <= MANY_ROWS:
+        return [*parts]
+    return [*parts[:FIRST_ROWS], f"{len(parts) - FIRST_ROWS} rows more, in the table"]
 
 
 def describe_intervals(rows: Sequence[RowResults]) -> str:

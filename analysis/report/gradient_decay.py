@@ -11,6 +11,7 @@ from analysis.probes.aggregate import RowResults, SectionResults
 from analysis.report.answers import Question, describe_answer, rank
 from analysis.report.blocks import Cell, Chapter, Column, Figure, Table
 from analysis.report.chapter import (
+    MANY_ROWS,
     PanelGroup,
     build_chapter,
     describe_intervals,
@@ -28,6 +29,8 @@ NEITHER = "neither"
 LAW_NAMES = {EXPONENTIAL: "an exponential", POWER_LAW: "a power law"}
 OTHER_LAW = {EXPONENTIAL: POWER_LAW, POWER_LAW: EXPONENTIAL}
 HALF_LIFE = Question(text="", best_phrase="has the longest half-life", quantity="half-life")
+TEXTS = ("decay", "doubts", "of the mean", "untrained")
+"""Columns of the table that hold words."""
 SMALLEST_P = 1e-3
 """Smaller p values are not printed."""
 CLEAR_AIC_MARGIN = 2.0
@@ -62,18 +65,21 @@ def draw_figures(section: SectionResults, folder: Path) -> list[Figure]:
     path = curve_lines(rows, "path_length")
     groups: dict[str, PanelGroup] = {
         "lag": (
-            "The last output's gradient with respect to the input, by the lag of the input, on a linear and on a "
-            "logarithmic axis: an exponential is a straight line in the upper panel, a power law in the lower. "
+            "The last output's gradient with respect to the input, by the lag of the input: first on a linear axis, on "
+            "which an exponential is a straight line, then on a logarithmic one, on which a power law is. "
             + (METHOD if any(row.label("gradient_mean_law") is not None for row in rows) else ""),
-            [decay_panel(trained, LAG, "norm"), decay_panel(trained, LAG, "norm", log_x=True)],
+            [
+                decay_panel(trained, LAG, "norm"),
+                decay_panel(trained, f"{LAG} (logarithmic)", "norm, by log lag", log_x=True),
+            ],
         ),
         "start": (
-            "The same before the first step of training (above), and the gradient of the task's own loss after it.",
+            "The same before the first step of training, and the gradient of the task's own loss after it.",
             [decay_panel(untrained, LAG, "norm, untrained"), decay_panel(loss, LAG, "norm, of the loss")],
         ),
         "state": (
-            "From the top: the last output's gradient with respect to the first step as more is read; how a change of "
-            "the full state grows or fades (spectral norm); hops from the input to the output.",
+            "First the last output's gradient with respect to the first step as more is read; then how a change of the "
+            "full state grows or fades (spectral norm); last the hops from the input to the output.",
             [
                 decay_panel(first, "steps read", "norm, first step", log_x=True),
                 decay_panel(state, LAG, "norm, of the state"),
@@ -98,15 +104,13 @@ def _full_caption(caption: str, panels: Sequence[Panel | None]) -> str:
 def decay_table(section: SectionResults) -> Table:
     """Returns the laws of decay with their parameters, Lyapunov exponents and path lengths of each row."""
     groups = {
-        "last output": ("decay", "of the mean", "R²", "misfit", "untrained"),
+        "last output": ("decay", "doubts", "of the mean", "R²", "misfit", "untrained"),
         "first step": ("decay",),
         "Lyapunov": ("largest exponent",),
         "path": ("hops", "through the average"),
     }
     columns = [
-        Column(
-            heading=heading, group=group, kind="text" if heading in ("decay", "of the mean", "untrained") else "number"
-        )
+        Column(heading=heading, group=group, kind="text" if heading in TEXTS else "number")
         for group, headings in groups.items()
         for heading in headings
     ]
@@ -123,8 +127,10 @@ def _table_row(row: RowResults) -> tuple[Cell, ...]:
     r2 = row.metric("gradient_law_r2") or row.metric("gradient_r2")
     paths = (row.metric("hops"), row.metric("hops_through_average"))
     misfit = row.metric("gradient_misfit")
+    law = row.label("gradient_law")
     texts = [
         _format_decay(row, "gradient"),
+        ABSENT if law is None else "; ".join(describe_doubts(row, "gradient", law)) or ABSENT,
         row.label("gradient_mean_law") or ABSENT,
         ABSENT if r2 is None else format_number(r2.value),
         ABSENT if misfit is None else format_number(misfit.value),
@@ -170,7 +176,7 @@ def describe_laws(rows: Sequence[RowResults], name: str, subject: str) -> str:
     by_law: dict[str, list[str]] = {}
     for row in rows:
         if (law := row.label(f"{name}_law")) is not None:
-            notes = "; ".join(describe_law(row, name, law))
+            notes = "" if len(rows) > MANY_ROWS else "; ".join(describe_law(row, name, law))
             by_law.setdefault(law, []).append(row.row.label + (f" ({notes})" if notes else ""))
     predicates = {
         EXPONENTIAL: "falls exponentially in {}",
@@ -187,13 +193,21 @@ def describe_laws(rows: Sequence[RowResults], name: str, subject: str) -> str:
 
 
 def describe_law(row: RowResults, name: str, law: str) -> list[str]:
-    """Returns the parameter of a row's law, and reasons for doubt: a law that fits as well, or seeds that differ."""
+    """Returns the parameter of a row's law, how far off it is, and reasons for doubt."""
     parameter = law_parameter(row, name, law)
     notes = [] if parameter is None else [f"{parameter[0]} {format_estimate(parameter[1])}"]
     if law == NEITHER and (r2 := row.metric(f"{name}_r2")) is not None:
         notes.append(f"R² of the better one {format_number(r2.value)}")
     if law == NONE:
-        notes += describe_misfit(row, name)
+        r2, misfit = row.metric(f"{name}_law_r2"), row.metric(f"{name}_misfit")
+        notes += [] if r2 is None else [f"R² of the best one {format_number(r2.value)}"]
+        notes += [] if misfit is None else [f"off by {format_number(misfit.value)} nats"]
+    return notes + describe_doubts(row, name, law)
+
+
+def describe_doubts(row: RowResults, name: str, law: str) -> list[str]:
+    """Returns reasons for doubt: a law that fits as well, seeds that differ, and how surely none of the laws fits."""
+    notes = describe_lack_of_fit(row, name) if law == NONE else []
     rival, margin = row.label(f"{name}_rival"), row.metric(f"{name}_aic_margin")
     if rival is not None and law != rival:
         notes.append(f"{LAW_NAMES.get(rival, rival)} is not ruled out")
@@ -205,9 +219,8 @@ def describe_law(row: RowResults, name: str, law: str) -> list[str]:
     return notes
 
 
-def describe_misfit(row: RowResults, name: str) -> list[str]:
-    """Returns how far the best law is off, and how surely: by the largest p value of the seeds that rule it out."""
-    r2, misfit = row.metric(f"{name}_law_r2"), row.metric(f"{name}_misfit")
+def describe_lack_of_fit(row: RowResults, name: str) -> list[str]:
+    """Returns the largest p value of the seeds that rule the best law out."""
     values = [
         value
         for result in row.results
@@ -215,12 +228,7 @@ def describe_misfit(row: RowResults, name: str) -> list[str]:
         and (metric := result.metrics.get(f"{name}_lack_of_fit")) is not None
         and (value := metric.value) is not None
     ]
-    notes = [] if r2 is None else [f"R² of the best one {format_number(r2.value)}"]
-    if misfit is not None:
-        notes.append(f"off by {format_number(misfit.value)} nats")
-    return notes + (
-        [f"p = {format_number(max(values))}" if max(values) >= SMALLEST_P else "p < 0.001"] if values else []
-    )
+    return [f"p = {format_number(max(values))}" if max(values) >= SMALLEST_P else "p < 0.001"] if values else []
 
 
 def law_parameter(row: RowResults, name: str, law: str) -> tuple[str, Estimate] | None:
@@ -292,7 +300,8 @@ def describe_lyapunov(rows: Sequence[RowResults]) -> str:
             sign = "grows"
         elif exponent.has_interval and exponent.high < 0:
             sign = "fades"
-        by_sign.setdefault(sign, []).append(f"{row.row.label} ({format_estimate(exponent)})")
+        number = "" if len(rows) > MANY_ROWS else f" ({format_estimate(exponent)})"
+        by_sign.setdefault(sign, []).append(row.row.label + number)
     predicates = {
         "grows": "lies above 0, so that a small change grows, in {}",
         "fades": "lies below 0, so that a small change fades, in {}",

@@ -22,9 +22,11 @@ from analysis.measures.survival import ESSAY_RETENTION, photocopier_share
 from analysis.probes.aggregate import RowResults, SectionResults, rows_with_metric
 from analysis.report.blocks import Cell, Chapter, Column, Figure, Table
 from analysis.report.chapter import (
+    MANY_ROWS,
     MetricColumn,
     PanelGroup,
     build_chapter,
+    first_of_many,
     format_metric,
     labels_by_unavailable,
     panel_figures,
@@ -65,8 +67,8 @@ def draw_figures(section: SectionResults, folder: Path) -> list[Figure]:
     median, best, calculated = (exponentiate(curve_lines(rows, name)) for name in ("left", "left_best", "calculated"))
     groups: dict[str, PanelGroup] = {
         "left": (
-            "Leak of the gates on shuffled steps: the share of a signal that the gates of the median unit (above) and "
-            "of the best pass on, on one long sequence of steps drawn at random from the task's; the dashed line is "
+            "Leak of the gates on shuffled steps: the share of a signal that the gates of the median unit, and then "
+            "of the best, pass on, on one long sequence of steps drawn at random from the task's; the dashed line is "
             f"the essay's photocopier, which keeps {ESSAY_RETENTION} at "
             f"every copy. {NOTE}",
             [
@@ -163,7 +165,8 @@ def describe_held(rows: Sequence[RowResults]) -> str:
     over = f"On the task's own sequences, over {format_count(lag.value)} steps, the gates"
     if not parts:
         return f"{over} of no unit hold 1 % of a signal in {join_names(without)}."
-    text = f"{over} of the units that hold 1 % or more of a signal hold on to this much of it: {'; '.join(parts)}"
+    amounts = "; ".join(first_of_many(parts))
+    text = f"{over} of the units that hold 1 % or more of a signal hold on to this much of it: {amounts}"
     return f"{text}; no unit holds 1 % in {join_names(without)}." if without else f"{text}."
 
 
@@ -174,9 +177,10 @@ def describe_leak(rows: Sequence[RowResults]) -> str:
     ]
     if not parts:
         return ""
+    times = join_names(first_of_many(parts))
     return (
-        f"On shuffled steps the gates of the median unit leak a signal down to 1 % after {join_names(parts)}. This "
-        "is a property of the gates on random input, and no measure of what is remembered on the task."
+        f"On shuffled steps the gates of the median unit leak a signal down to 1 % after {times}. "
+        "This is a property of the gates on random input, and no measure of what is remembered on the task."
     )
 
 
@@ -197,12 +201,14 @@ def describe_left(rows: Sequence[RowResults]) -> str:
         return ""
     log10_photocopier = steps * math.log10(ESSAY_RETENTION)
     sides: dict[str, list[str]] = {"more": [], "less": [], "uncertain": []}
-    for row, estimate in rows_with_metric(rows, f"log10_left_{steps}"):
+    measured = rows_with_metric(rows, f"log10_left_{steps}")
+    for row, estimate in measured:
         # Without an interval neither comparison holds.
         side = (
             "more" if estimate.low > log10_photocopier else "less" if estimate.high < log10_photocopier else "uncertain"
         )
-        sides[side].append(f"{row.row.label} ({format_share(estimate)})")
+        share = "" if len(measured) > MANY_ROWS else f" ({format_share(estimate)})"
+        sides[side].append(row.row.label + share)
     texts = {
         "more": "more than that in {}",
         "uncertain": "an amount that cannot be told from that in {}",

@@ -22,6 +22,7 @@ from analysis.formatting import format_count, format_number, join_names
 from analysis.grouping import Row, Section
 from analysis.report.blocks import Block, Text
 from analysis.report.output_files import save_and_inline
+from analysis.style import family
 
 WIDTH = "hidden_size"
 MARGIN = 0.04
@@ -109,6 +110,7 @@ def draw_state_sizes(section: Section, swept: Sequence[SweptWidths]) -> Drawing:
                 low=low if banded else None,
                 high=high if banded else None,
                 mark_every_point=True,
+                family=family(widths.rows[0].experiment.architecture.name),
             )
         )
     ends = np.array([min(line.x.min() for line in lines), max(line.x.max() for line in lines)])

@@ -3,11 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 
-from analysis.grouping import Section, build_sections
+from analysis.grouping import Row, Section, build_sections
+from analysis.style import LINE_STYLES
 from workbench.config import Budget, Experiment, Numerics, Optimization, Part
 from workbench.files import write_json, write_text, write_yaml
 from workbench.results import finished_runs
@@ -96,6 +98,12 @@ def write_run(
     default = {"seconds": 10.0, "seconds_per_step": 0.005, "device": "cpu", "threads": 2, "torch": "2.13.0"}
     write_json(folder / "timing.json", {**default, "processor": "some processor", **(timing or {})})
     return folder
+
+
+def named_row(architecture: str) -> Row:
+    """Returns the row of an architecture with one run, of which nothing but its settings is known."""
+    runs: Any = (SimpleNamespace(experiment=experiment(architecture)),)
+    return Row(label=architecture, line_style=LINE_STYLES[architecture], runs=runs)
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

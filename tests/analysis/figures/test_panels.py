@@ -1,7 +1,9 @@
 """Panels: lines, bands, axes and markers as specified, and labels that overlap nothing."""
 
 import math
-from itertools import combinations
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations, pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,10 +14,19 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from analysis.figures.axes import SHARE_SCALE, AxisScale
-from analysis.figures.panels import MIN_PANEL_HEIGHT, REFERENCE_LINE, Line, Panel, curve_line, draw_panels, line_end
-from analysis.grouping import Row
+from analysis.figures.panels import (
+    MAX_LINES,
+    MIN_PANEL_HEIGHT,
+    REFERENCE_LINE,
+    Line,
+    Panel,
+    curve_line,
+    draw_panels,
+    line_end,
+)
 from analysis.probes.result import Curve
-from analysis.style import LINE_STYLES
+from analysis.style import LINE_STYLES, family
+from tests.analysis.report_runs import experiment
 
 
 def line(y: Any, x: Any = None, name: str = "lstm", **rest: Any) -> Line:
@@ -130,10 +141,73 @@ def test_more_labels_make_a_panel_higher() -> None:
     assert high > 1.5 * low
 
 
+def test_too_many_lines_for_one_panel_are_drawn_family_by_family() -> None:
+    names = ["custom", *list(LINE_STYLES)[: MAX_LINES + 6]]
+    families = {name: family(name) for name in names}
+    lines = [
+        Line(
+            label=name,
+            x=np.array([1.0, 3.0 + place]),
+            y=np.array([0.1 * place, 2.0]),
+            plot_keywords=REFERENCE_LINE,
+            family=families[name],
+        )
+        for place, name in enumerate(names)
+    ]
+    bound = Line(label="bound", x=np.array([1.0, 2.0]), y=np.ones(2), plot_keywords=REFERENCE_LINE)
+    axes = drawn_axes(draw_panels([panel(*lines, bound, log_x=True), panel(line([1, 2]))]))
+    *parts, other = axes
+    assert [part.get_title(loc="left") for part in parts] == ["recurrent", "gated", "averaging", "custom"]
+    for part in parts:
+        own = [name for name in names if families[name] == part.get_title(loc="left")]
+        assert sorted(text.get_text() for text in part.texts) == sorted([*own, "bound"])
+    # All have the axes of the whole, which is named below the last.
+    assert {part.get_xlim() for part in parts} == {(1.0, 3.0 + len(names) - 1)}
+    assert len({part.get_ylim() for part in parts}) == 1
+    assert [part.get_xlabel() for part in parts] == ["", "", "", "lag, steps"]
+    assert other.get_title(loc="left") == ""
+    boxes = [part.get_tightbbox() for part in parts]
+    assert all(upper.y0 > lower.y1 for upper, lower in pairwise(box for box in boxes if box is not None))
+
+
+def test_two_panels_that_are_split_share_nothing_but_the_figure() -> None:
+    names = list(LINE_STYLES)[: MAX_LINES + 6]
+    lines = [line([1, 2], name=name, family=family(name)) for name in names]
+    long_name = "the share of what was aligned, where that changes"
+    split = [replace(panel(*lines), y_label=long_name), replace(panel(*lines), y_label="loss")]
+    axes = drawn_axes(draw_panels(split))
+    titles = ["recurrent", "gated", "averaging"]
+    assert [part.get_title(loc="left") for part in axes] == [*titles, *titles]
+    assert [part.get_ylabel() for part in axes] == 3 * [long_name] + 3 * ["loss"]
+    assert [part.get_xlabel() for part in axes] == 2 * ["", "", "lag, steps"]
+    for upper, lower in pairwise(axes):
+        above, below = upper.get_tightbbox(), lower.get_tightbbox()
+        assert above is not None
+        assert below is not None
+        assert above.y0 > below.y1
+    top = axes[0].get_tightbbox()
+    assert top is not None
+    assert top.y1 <= axes[0].figure.bbox.y1
+
+
+def test_as_many_lines_as_a_panel_can_show_and_those_of_one_family_stay_together() -> None:
+    def count_axes(families: Sequence[str | None]) -> int:
+        lines = [line([1, 2], name=name, family=place) for name, place in zip(LINE_STYLES, families, strict=False)]
+        return len(drawn_axes(draw_panels([panel(*lines)])))
+
+    half = MAX_LINES // 2
+    assert count_axes(["gated"] * half + ["averaging"] * (MAX_LINES - half)) == 1
+    assert count_axes(["gated"] * half + ["averaging"] * (MAX_LINES - half) + [None] * 5) == 1
+    assert count_axes(["gated"] * half + ["averaging"] * (MAX_LINES - half + 1)) == 2
+    assert count_axes(["gated"] * (MAX_LINES + 3)) == 1
+
+
 @pytest.mark.parametrize(("num_seeds", "has_band"), [(1, True), (2, False), (3, False), (4, True)])
 def test_a_band_over_a_few_seeds_is_left_out(num_seeds: int, has_band: bool) -> None:
     curve = Curve(x=(1, 2), y=(0.2, 0.4), low=(0.1, 0.3), high=(0.3, 0.5), x_unit="steps", y_unit="1", what="")
-    row = SimpleNamespace(row=Row(label="lstm", line_style=LINE_STYLES["lstm"], runs=()), results=(None,) * num_seeds)
+    shown = SimpleNamespace(label="lstm", line_style=LINE_STYLES["lstm"], experiment=experiment("lstm"))
+    row = SimpleNamespace(row=shown, results=(None,) * num_seeds)
     drawn = curve_line(row, curve)  # type: ignore[arg-type]
     assert drawn.y.tolist() == [0.2, 0.4]
+    assert drawn.family == "gated"
     assert (drawn.low is not None, drawn.high is not None) == (has_band, has_band)

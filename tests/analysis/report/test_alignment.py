@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from analysis.formatting import ABSENT
-from analysis.grouping import Row, Section
+from analysis.grouping import Section
 from analysis.probes.aggregate import RowResults, SectionResults
 from analysis.probes.result import Curve, Heatmap, Metric, ProbeResult
 from analysis.report.alignment import chapter
 from analysis.report.blocks import Figure, Table, Text
-from analysis.style import LINE_STYLES
 from tests.analysis.chapter_sentences import chapter_text
+from tests.analysis.report_runs import named_row
 
 
 def share(value: float) -> Metric:
@@ -35,10 +35,7 @@ def result(aligned: float | None, longest: float) -> ProbeResult:
 
 
 def section_of(**rows: ProbeResult) -> SectionResults:
-    results = tuple(
-        RowResults(row=Row(label=name, line_style=LINE_STYLES[name], runs=()), results=(each,))
-        for name, each in rows.items()
-    )
+    results = tuple(RowResults(row=named_row(name), results=(each,)) for name, each in rows.items())
     section = Section(anchor="translate", title="translate, length=20", rows=tuple(each.row for each in results))
     return SectionResults(section=section, rows=results)
 

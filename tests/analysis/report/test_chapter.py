@@ -10,7 +10,15 @@ from analysis.grouping import Row
 from analysis.probes.aggregate import RowResults, SectionResults
 from analysis.probes.result import ProbeResult
 from analysis.report.blocks import Chapter, Heading, Points, Text
-from analysis.report.chapter import alt_text, build_chapter, capitalize_first, describe_intervals, labels_by_unavailable
+from analysis.report.chapter import (
+    MANY_ROWS,
+    alt_text,
+    build_chapter,
+    capitalize_first,
+    describe_intervals,
+    first_of_many,
+    labels_by_unavailable,
+)
 from analysis.style import LINE_STYLES
 
 FIGURE = Text(sentences=("a figure",))
@@ -119,3 +127,9 @@ def test_sentences_begin_with_a_capital_letter_or_a_label():
     rows = [row_results("lstm")]
     assert capitalize_first("the recall is 0.", rows) == "The recall is 0."
     assert capitalize_first("lstm recalls most.", rows) == "lstm recalls most."
+
+
+def test_of_many_rows_the_first_are_told():
+    rows = [f"row {number}" for number in range(MANY_ROWS + 1)]
+    assert first_of_many(rows[:MANY_ROWS]) == rows[:MANY_ROWS]
+    assert first_of_many(rows) == ["row 0", "row 1", "row 2", "row 3", "row 4", "8 rows more, in the table"]

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from analysis.formatting import ABSENT
 from analysis.grouping import Row, Section
 from analysis.probes import runner
 from analysis.probes.aggregate import RowResults, SectionResults
@@ -11,7 +12,8 @@ from analysis.probes.result import Curve, Metric, ProbeResult
 from analysis.probes.settings import ProbeSettings
 from analysis.report import gradient_decay
 from analysis.report.blocks import Text
-from analysis.report.gradient_decay import decay_table, describe_laws
+from analysis.report.chapter import MANY_ROWS
+from analysis.report.gradient_decay import decay_table, describe_laws, describe_lyapunov
 from analysis.style import LINE_STYLES
 from tests.analysis.chapter_sentences import chapter_text
 from tests.analysis.report_runs import experiment, write_run
@@ -98,6 +100,27 @@ def test_doubts_about_a_law_are_stated(tmp_path):
     assert "lstm (half-life 41 steps [38.5, 43.5]; by AIC a power law is about as good; so in 2 of 3 seeds)" in text
 
 
+def test_of_many_rows_the_laws_are_told_without_numbers(tmp_path):
+    result = ProbeResult(
+        metrics={
+            "gradient_typical_half_life": Metric(value=12.0, unit="steps", what=""),
+            "lyapunov": Metric(value=-0.5, low=-0.6, high=-0.4, unit="nats a step", what=""),
+        },
+        labels={"gradient_law": "exponential", "gradient_mean_law": "power law"},
+    )
+    names = [*LINE_STYLES][: MANY_ROWS + 1]
+    many, few = (
+        section_results(tmp_path / f"{len(some)}", {name: [result] for name in some}).rows
+        for some in (names, names[1:])
+    )
+    listed = f"{', '.join(names[:-1])} and {names[-1]}"
+    assert describe_laws(many, "gradient", "It") == f"It falls exponentially in {listed}."
+    assert describe_laws(few, "gradient", "It").count("(half-life 12 steps)") == MANY_ROWS
+    fades = "The largest Lyapunov exponent of the state lies below 0, so that a small change fades, in"
+    assert describe_lyapunov(many) == f"{fades} {listed}."
+    assert describe_lyapunov(few).count("(-0.500 nats a step [-0.600, -0.400])") == MANY_ROWS
+
+
 def test_laws_of_a_typical_sequence_are_told_with_their_parts_rivals_and_misfit(tmp_path):
     def result(law: str, rival: str | None = None, **values: float) -> ProbeResult:
         metrics = {f"gradient_{name}": Metric(value=value, unit="1", what="") for name, value in values.items()}
@@ -122,6 +145,16 @@ def test_laws_of_a_typical_sequence_are_told_with_their_parts_rivals_and_misfit(
         "by 0.500 nats; p = 0.00400)."
     )
     table = decay_table(results)
+    doubts = [column.heading for column in table.columns].index("doubts")
+    # Where there are many rows, they stand here alone.
+    assert {line[0].text: line[doubts].text for line in table.rows} == {
+        "lstm": "a power law is not ruled out",
+        "gru": ABSENT,
+        "rda": ABSENT,
+        "rnn": ABSENT,
+        "tcn": "p < 0.001",
+        "rwa": "p = 0.00400",
+    }
     of_mean = [column.heading for column in table.columns].index("of the mean")
     assert {row[of_mean].text for row in table.rows} == {"power law"}
 

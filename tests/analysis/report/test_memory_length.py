@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from analysis.formatting import ABSENT, MULTIPLICATION_SIGN
-from analysis.grouping import Row, Section
+from analysis.grouping import Section
 from analysis.probes.aggregate import RowResults, SectionResults
 from analysis.probes.result import Curve, Metric, ProbeResult
 from analysis.report.blocks import Chapter, Figure, Heading, Table, Text
 from analysis.report.memory_length import chapter, extrapolation_panel
-from analysis.style import LINE_STYLES
 from tests.analysis.chapter_sentences import chapter_text
+from tests.analysis.report_runs import named_row
 
 CURVES = (
     "recall",
@@ -63,7 +63,7 @@ def section_results(
 ) -> SectionResults:
     row_results = tuple(
         RowResults(
-            row=Row(label=name, line_style=LINE_STYLES[name], runs=()),
+            row=named_row(name),
             results=results if isinstance(results, tuple) else (results,),
         )
         for name, results in rows.items()
