@@ -1,6 +1,7 @@
 """The pages of docs/: what they link is there, what they have one type parses, and the site has its reference."""
 
 import importlib.util
+import json
 import re
 import shlex
 from importlib import import_module
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from analysis.profile.output import format_median
+from analysis.statistics import MedianInterval
 from workbench.cli.main import COMMANDS
 from workbench.cli.parser import parse_arguments
 from workbench.tasks.catalogue import QUESTION_OF
@@ -83,3 +86,35 @@ def test_the_site_has_the_help_of_every_command():
     assert site_pages.LINK.sub(site_pages.point_into_docs, "[a](docs/runs.md#x) [b](SECURITY.md)") == (
         "[a](runs.md#x) [b](SECURITY.md)"
     )
+
+
+@pytest.mark.parametrize(
+    ("heading", "files"),
+    [
+        ("batch, steps, units", ("cpu-20-200-64", "cpu-1-1000-128")),
+        ("A source of 20 words", ("cpu-100-40-128",)),
+        ("With two threads", ("cpu-100-200-250",)),
+    ],
+)
+def test_the_costs_on_the_page_are_those_that_were_measured(heading, files):
+    page = (DOCS / "profile.md").read_text(encoding="utf-8")
+    table = re.search(r"^(\|.*\n)+", page[page.index(heading) - 2 :], re.MULTILINE)
+    assert table is not None
+    written = re.findall(r"^\| `([\w-]+)` \| (.+) \|$", table[0], re.MULTILINE)
+    measured: dict[str, list[str]] = {}
+    for name in files:
+        for row in json.loads((DOCS / "measurements" / f"{name}.json").read_text())["rows"]:
+            ratio = row["forward_backward"]["ratio_to_baseline"]
+            if row["architecture"] != "torch.nn.LSTM":
+                measured.setdefault(row["architecture"], []).append(format_median(MedianInterval(**ratio)))
+    assert written == [(name, " | ".join(ratios)) for name, ratios in measured.items()]
+    assert written
+
+
+@pytest.mark.parametrize(("sizes", "name"), [("100, 64", "training-20-100-64"), ("20, 32", "training-20-20-32")])
+def test_the_costs_of_a_training_step_are_those_that_were_measured(sizes, name):
+    measured = json.loads((DOCS / "measurements" / f"{name}.json").read_text())
+    assert measured["settings"]["repeats"] == 30
+    cells = [format_median(MedianInterval(**row["ratio"])) for row in measured["training"]]
+    assert [row["architecture"] for row in measured["training"]] == ["rnn", "lstm", "rda"]
+    assert f"| {sizes} | {' | '.join(cells)} |\n" in (DOCS / "profile.md").read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import architectures
-from analysis.papers.preset import preset_names
+from analysis.papers.preset_files import preset_names
 from analysis.probes.registry import PROBES
 from workbench import tasks
 from workbench.cli.main import COMMANDS
