@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# Tests start many processes: each would compile every module anew where bytecode is not written.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: demo test pytest test-slow test-asan test-gpu lint types docs format clean
 

@@ -89,7 +89,7 @@ def test_a_command_does_what_it_says(command, desk, tmp_path, monkeypatch, capsy
             shutil.copytree(request.getfixturevalue("trained"), folder, symlinks=True)
     if arguments[0] == "import":
         assert main(["export", "results", "--to", "results.tar.gz"]) == 0
-    if arguments[0] in ("view", "sync", "dashboard"):
+    if arguments[0] in ("status", "view", "sync", "dashboard"):
         monkeypatch.chdir(tmp_path)
         shutil.copytree(request.getfixturevalue("trained"), "results", symlinks=True)
         pretend(monkeypatch)
