@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 
 import hypothesis
 import pytest
@@ -14,6 +15,10 @@ from workbench import process_pool
 
 # Collecting makes much and drops little: looking for cycles meanwhile takes a quarter of its time.
 gc.disable()
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # A script's command in the background ignores Ctrl-C, and so would every process that a test interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says nothing on a busy machine.
 hypothesis.settings.register_profile("bench", deadline=None)
