@@ -20,10 +20,16 @@ class GridLSTM(RecurrentEncoder):
         H = [h_time, h_depth]
         (h_time', m_time') = LSTM_time(H, m_time)        (h_depth', m_depth') = LSTM_depth(H, m_depth)
 
-    h_time and m_time go to the next step of the layer, h_depth and m_depth to the layer above at the same step; below
-    the first, both are products of the input. The output is the last layer's h_depth. Source: Kalchbrenner, Danihelka
-    and Graves 2016, arXiv 1507.01526, section 3, in two dimensions, with weights of their own for every layer. Forget
-    biases start at 1, the other biases at 0.
+    where each LSTM has weights and biases of its own for
+
+        i, f, o = sigmoid(W_i H + b_i), sigmoid(W_f H + b_f), sigmoid(W_o H + b_o)        g = tanh(W_g H + b_g)
+        m' = f m + i g        h' = tanh(o m')
+
+    Unlike in the other LSTMs here, the output gate is inside the tanh. h_time and m_time go to the next step of the
+    layer, h_depth and m_depth to the layer above at the same step; below the first, both are products of the input. The
+    output is the last layer's h_depth. Source: Kalchbrenner, Danihelka and Graves 2016, arXiv 1507.01526, sections 2
+    (the LSTM) and 3 (the grid), in two dimensions, with weights of their own for every layer. Forget biases start at 1,
+    the other biases at 0.
 
     Args:
         input_size: features a step.
@@ -109,7 +115,7 @@ class GridLayer(StepwiseLayer):
         for axis, memory, (i, f, g, o) in (("", m, parts[:4]), ("_depth", below, parts[4:])):
             i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
             memory = f * memory + i * g
-            after += [o * memory.tanh(), memory]
+            after += [(o * memory).tanh(), memory]
             seen |= {f"i{axis}": i, f"f{axis}": f, f"g{axis}": g, f"o{axis}": o, f"m{axis}": memory}
         return tuple(after), seen
 

@@ -80,6 +80,8 @@ ARCHITECTURES: Mapping[str, RegistryEntry] = {
     "grid-lstm": RegistryEntry(
         path="architectures.grid_lstm:GridLSTM",
         summary="LSTM with a memory along depth, too (Kalchbrenner et al. 2016)",
+        # Its output gates were outside the tanh.
+        revision=2,
     ),
     "gru": RegistryEntry(
         path="architectures.gru:GRU",

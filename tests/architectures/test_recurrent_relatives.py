@@ -1,5 +1,6 @@
 """Tests of what is special to single ones of the recurrent architectures."""
 
+import math
 from typing import Any
 
 import pytest
@@ -61,6 +62,19 @@ def test_a_highway_whose_gates_are_closed_keeps_its_state() -> None:
         encoder.layers[0].bias.view(3, 2, 5)[:, 1] = -200
         y, _ = encoder(noise(2, 30, INPUT_SIZE))
     assert_close(y, encoder.layers[0].initial[0].detach().expand_as(y))
+
+
+def test_output_gates_of_a_grid_lstm_act_within_the_tanh() -> None:
+    """With gates i and f open, g = 1 and o = 1/2, the memory along time counts the steps, and that along depth is 1."""
+    encoder: Any = make_encoder(Case(name="grid-lstm", options={"hidden_size": 2, "num_layers": 1}))
+    with torch.no_grad():
+        for parameter in encoder.parameters():
+            parameter.zero_()
+        encoder.layers[0].bias.view(2, 4, 2)[:, :3] = 800
+        y, ((h, m),) = encoder(noise(1, 3, INPUT_SIZE))
+    assert m.tolist() == [[3.0, 3.0]]
+    assert_close(h, torch.full_like(h, math.tanh(3 / 2)))
+    assert_close(y, torch.full_like(y, math.tanh(1 / 2)))
 
 
 def test_a_closed_depth_gate_leaves_a_stack_of_lstms() -> None:

@@ -125,7 +125,7 @@ def test_relatives_of_the_lstm_follow_from_their_gates(case: Case) -> None:
             if case.name == "grid-lstm":
                 assert_close(gate["m"][:, t], c)
                 c = gate["m_depth"][:, t]
-                assert_close(gate["o_depth"][:, t] * c.tanh(), trace.y[:, t])
+                assert_close((gate["o_depth"][:, t] * c).tanh(), trace.y[:, t])
             else:
                 c = gate["n"][:, t] if case.name == "lstm-layernorm" else c
                 assert_close(gate["o"][:, t] * c.tanh(), trace.y[:, t])

@@ -27,7 +27,8 @@ def test_only_dotted_paths_are_custom():
 
 
 def test_what_has_other_numbers_than_in_earlier_versions_is_another_experiment():
-    assert {name: architecture_source(name) for name in ("gru", "tcn")} == dict.fromkeys(("gru", "tcn"), "revision 2")
+    revised = ("gru", "tcn", "grid-lstm")
+    assert {name: architecture_source(name) for name in revised} == dict.fromkeys(revised, "revision 2")
     now = small("gru")
     before = replace(now, architecture=replace(now.architecture, source=None))
     assert now.identity != before.identity

@@ -98,7 +98,7 @@ def grid_lstm(parameters: Mapping[str, Tensor], x: Tensor, options: Mapping[str,
 
 
 def lstm_transform(sums: Tensor, m: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns h and m of an LSTM from the sums of its gates i, f, g, o and the memory before."""
+    """Kalchbrenner et al. 2016, section 2, from the sums of the gates i, f, g, o: m' = f m + i g, h' = tanh(o m')."""
     i, f, g, o = sums.chunk(4, dim=1)
     m = torch.sigmoid(f) * m + torch.sigmoid(i) * torch.tanh(g)
-    return torch.sigmoid(o) * torch.tanh(m), m
+    return torch.tanh(torch.sigmoid(o) * m), m
