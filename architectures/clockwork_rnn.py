@@ -55,10 +55,14 @@ class ClockworkRNN(RecurrentEncoder):
         self.periods: list[int] = [2**g for g in range(min(num_modules, hidden_size))]
 
     def path_length(self, lag: int) -> int:
-        """Returns the fewest hops: into the first layer, one whenever a module acts, and one for every layer above."""
+        """Returns the fewest hops, those of an input at a step where the slowest module acts.
+
+        They are one into the first layer, one whenever the slowest module acts again, and one for every layer above;
+        between its steps a module holds what it has. An input that a faster module alone gets takes more hops: in a
+        single layer one for every step, if only the fastest acts at its step.
+        """
         self.check_lag(lag)
-        hops: int = min(-(-lag // period) for period in self.periods)
-        return hops + len(self.layers)
+        return lag // self.periods[-1] + len(self.layers)
 
     def state_size(self, time: int) -> int:
         """Returns the units of all layers, and a clock for each."""

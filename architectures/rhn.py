@@ -21,7 +21,7 @@ class RHN(RecurrentEncoder):
         a^l = tanh(W_a x_t [l = 1] + R_a^l s^{l-1} + b_a^l)      t^l = sigmoid(W_t x_t [l = 1] + R_t^l s^{l-1} + b_t^l)
         s^l = s^{l-1} + t^l (a^l - s^{l-1}) , l = 1 .. L         s^0 = y_{t-1}, y_t = s^L
 
-    Source: Zilly et al. 2017, arXiv 1607.03474, section 3, equations 6 to 9, with c = 1 - t (section 5). Biases of the
+    Source: Zilly et al. 2017, arXiv 1607.03474, section 4, equations 6 to 9, with c = 1 - t (section 5). Biases of the
     transform gates start at -2, so that a step carries most of what there is; the others at 0.
 
     Args:
@@ -47,6 +47,15 @@ class RHN(RecurrentEncoder):
         check_layers(recurrence_depth=recurrence_depth)
         layers = stack_layers(RHNLayer, input_size, hidden_size, num_layers, recurrence_depth, learn_initial_state)
         super().__init__(input_size, layers, hidden_size, dropout, zoneout)
+        self.recurrence_depth = recurrence_depth
+
+    def path_length(self, lag: int) -> int:
+        """Returns one hop for every highway layer of the steps of the lag, and of the input's step in every layer.
+
+        Each highway layer is a hop although some of s is carried past it, as each convolution of a TCN is one although
+        a block's input is added behind it.
+        """
+        return self.recurrence_depth * super().path_length(lag)
 
     @classmethod
     def search_space(cls, time: int) -> dict[str, Any]:

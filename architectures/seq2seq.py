@@ -105,9 +105,19 @@ class Seq2Seq(Encoder):
         return Trace(y=y, alignment=before if weights is None else torch.cat([before, weights], dim=1))
 
     def path_length(self, lag: int) -> int:
-        """Returns the fewest hops: through attention one more than the layers, without it one for every step, too."""
+        """Returns the fewest hops from the source, of which reading c is one; for a lag of 0 those of the decoder.
+
+        With attention c is as near to every step of the source. Without it, c is made of the encoder's ends: of the
+        steps of the source that lie `lag` steps back from some output, it is the one farthest from these ends that
+        counts, in the middle if the encoder reads from both, else the first. How far the decoder has come adds nothing,
+        as c is part of every output. An input of the decoder itself takes the hops of `base`, more and more with the
+        lag.
+        """
         self.check_lag(lag)
-        return (min(lag, 1) if self.attends else lag) + len(self.decoder.layers)
+        if lag == 0:
+            return self.decoder.path_length(0)
+        farthest = 0 if self.attends else (self.source - 1) // (2 if self.bidirectional else 1)
+        return 1 + self.encoder.path_length(min(lag - 1, farthest))
 
     def state_size(self, time: int) -> int:
         """Returns the size of the source so far; once it has ended, of the encoder's outputs and the decoder's state.

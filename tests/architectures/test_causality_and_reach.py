@@ -61,15 +61,18 @@ def test_an_unbounded_field_reaches_the_first_step(case: Case) -> None:
 @parametrize_cases(CASES)
 def test_path_length_counts_hops_within_the_field_alone(case: Case) -> None:
     """A recurrence takes a hop for each step and each layer, a hierarchy one a level, convolutions two a block, and
-    bidirectional encoders one more for their projection. Negative lags and lags beyond the field are errors."""
+    bidirectional encoders one more for their projection. Negative lags and lags beyond the field are errors. Those of
+    `test_path_length` are counted there, too."""
     encoder = make_encoder(case)
     lags = range(case.field or 1000)
     if case.field is None:
         layers = case.options.get("num_layers", 1)
         if case.name == "clockwork-rnn":
             # The slowest of eight modules, or as many as there are units, acts at every 2^(g - 1)-th step.
-            periods = [2**g for g in range(min(case.options.get("num_modules", 8), case.options["hidden_size"]))]
-            expected = [min(math.ceil(lag / period) for period in periods) + layers for lag in lags]
+            period = 2 ** (min(case.options.get("num_modules", 8), case.options["hidden_size"]) - 1)
+            expected = [math.floor(lag / period) + layers for lag in lags]
+        elif case.name == "rhn":
+            expected = [3 * (lag + layers) for lag in lags]
         elif case.name == "rnn-attention":
             # Beyond the step itself the average is one hop more, whatever the lag.
             expected = [layers + min(lag, 1) for lag in lags]
@@ -82,6 +85,11 @@ def test_path_length_counts_hops_within_the_field_alone(case: Case) -> None:
             expected = [layers] * len(lags)
         elif case.name == "seq2seq":
             expected = [layers + min(lag, 1) for lag in lags]
+        elif case.name == "seq2seq-fixed":
+            # c, and what lies between the encoder's ends and the source's farthest step.
+            two_ways = case.options.get("bidirectional", True)
+            farthest = 1 + (case.source - 1) // 2 if two_ways else case.source
+            expected = [layers + min(lag, farthest) for lag in lags]
         else:
             expected = [lag + layers for lag in lags]
     elif case.name == "tcn":

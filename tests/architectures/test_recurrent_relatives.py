@@ -53,7 +53,7 @@ def test_units_are_divided_as_evenly_as_possible() -> None:
     ]
     few: Any = architectures.build("clockwork-rnn", INPUT_SIZE, hidden_size=3)
     assert few.layers[0].sizes == [1, 1, 1]
-    assert few.path_length(9) == 3 + 1
+    assert few.path_length(9) == 2 + 1
 
 
 def test_a_highway_whose_gates_are_closed_keeps_its_state() -> None:
