@@ -35,13 +35,14 @@ class ACT(Encoder):
     Whether all sequences of a batch have halted is asked at every micro-step but the last, so a GPU is waited for: what
     is saved by it, most of `max_ponder` micro-steps, is what adaptive computation time is for.
 
-    Source: Graves 2016, arXiv 1603.08983, section 2.
+    Source: Graves 2016, arXiv 1603.08983, section 2, whose penalty is the sum of N + R over the steps. Here it is their
+    mean, so that it does not grow with the sequence: `ponder_cost` is T times his tau for sequences of T steps.
 
     Args:
         input_size: features a step.
         hidden_size: units of what ponders.
         base: name of the recurrent architecture that ponders.
-        ponder_cost: tau, the weight of the penalty.
+        ponder_cost: the weight of the penalty, T times the paper's tau.
         max_ponder: most micro-steps for a step.
         num_layers: layers; by default as many as `base` has itself.
         dropout: rate between layers.

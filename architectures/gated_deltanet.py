@@ -37,7 +37,8 @@ class GatedDeltaNet(ResidualEncoder):
 
     Source: Yang et al. 2024, arXiv 2412.06464, section 3, equation 10 and figure 1; `negative` is Grazzi et al. 2024,
     arXiv 2411.12537, section 4. At the start A and the steps are drawn as those of Mamba-2, without weight decay as
-    there, and values have the width of keys.
+    there: A from U(1, 16), where the authors' code (NVlabs/GatedDeltaNet) has U(0, 16). Keys and values have the width
+    of the stream; in that code, by default, 0.75 and 1.5 times its width.
 
     Args:
         input_size: features a step.

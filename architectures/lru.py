@@ -27,7 +27,8 @@ class LRU(ResidualEncoder):
     are of the size of what they read, and is learned. B and C are normal, with variances 1 / (2 H) and 1 / N for each
     part; D is normal.
 
-    As the paper trains it, nu, theta and gamma have a share of the learning rate, and no weight decay.
+    As the paper trains it, nu, theta and gamma have a share of the learning rate, and no weight decay. Code that
+    follows the paper (NicolasZucchet/minimal-LRU) trains B in the same way; here B is trained like all other weights.
 
     Args:
         input_size: features a step.

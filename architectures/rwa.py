@@ -10,7 +10,8 @@ class RWA(RecurrentEncoder):
         z_t = u_t tanh(g_t)        a_t = exp(W_a [x_t, h_{t-1}])        h_t = tanh(sum_i z_i a_i / sum_i a_i)
 
     u and g are those of the RDA, of which this is the case without a discount. The initial state h_0 = tanh(s) is
-    learned, as its authors have it. Source: Ostmeyer and Cowell 2017, arXiv 1703.01253; RDA paper, section 3.
+    learned, as its authors have it; their code (jostmey/rwa) draws the first s from N(0, 1), here it is 0. Source:
+    Ostmeyer and Cowell 2017, arXiv 1703.01253; RDA paper, section 3.
 
     Args:
         input_size: features a step.

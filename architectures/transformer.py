@@ -91,8 +91,9 @@ class FoX(ResidualEncoder):
     with a gate f for each head, in place of positions. With queries of 0 it is the RDA's average, whose attention is
     constant and whose discount is f.
 
-    Source: Lin et al. 2025, arXiv 2503.02130, section 3, equations 5 to 9, without the short convolutions and the
-    output gate of its "Pro" block. Biases b start at 1, as those of all forget gates here; in the authors' code at 0.
+    Source: Lin et al. 2025, arXiv 2503.02130, section 3, equations 5 to 9, without what its "Pro" block adds: a gate
+    and a norm of the output, norms of queries and keys, and shifts of keys and values that depend on the data. Biases
+    b start at 1, as those of all forget gates here; in the authors' code at 0.
 
     Args:
         input_size: features a step.

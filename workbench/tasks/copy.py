@@ -23,7 +23,8 @@ class Copy(RecallTask):
         solved  : accuracy > 0.999
 
     Source: Maginnis and Richemond (2017), section 6.3 and table 5. They leave S and K open; the layout is that of the
-    code of Ostmeyer and Cowell (2017), who have S = 10, T = 100 or 1000, and K = 7.
+    code of Ostmeyer and Cowell (2017), who have S = 10, T = 100 or 1000, and K = 7, and the mark at one place fewer,
+    S..S+T-2.
 
     Args:
         length: T, the number of steps at which the recall mark may be.

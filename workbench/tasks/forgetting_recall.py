@@ -29,9 +29,10 @@ class ForgettingRecall(QueryTask):
     An average over all that was written with a key, as an outer-product memory without decay has it, is at the second
     floor at best; to replace a value is what the delta rule is for. To give the oldest value is always wrong.
 
-    Source: Arora et al. (2024, arXiv 2312.04927; MQAR), with the keys rewritten as in the variant forgetting_mqar of
-    their repository (HazyResearch/zoology); Schlag, Irie and Schmidhuber (2021, arXiv 2102.11174), on updates of
-    associations.
+    Source: Arora et al. (2024, arXiv 2312.04927; MQAR), after the idea, not the layout, of the variant forgetting_mqar
+    of their repository (HazyResearch/zoology): there, every key is written once, then some of them get one new value
+    each in a block behind, and values may occur twice; here, the writes of all keys are mixed. Schlag, Irie and
+    Schmidhuber (2021, arXiv 2102.11174), on updates of associations.
 
     Args:
         length: T, the number of steps, at least 2 K (R + 1).

@@ -36,8 +36,9 @@ class ListOps(Task):
         floors  : first operator, who remembers that alone: a minimum is small, a maximum large
         solved  : the field has no bound
 
-    Source: Nangia and Bowman (2018, arXiv 1804.06028); Tay et al. (2021, arXiv 2011.04006), with
-    T = 2,000, A = 10 and D = 10, whose grammar this is.
+    Source: Nangia and Bowman (2018, arXiv 1804.06028); Tay et al. (2021, arXiv 2011.04006), whose grammar this is, with
+    T = 2,000, A = 10 and D = 9 as counted here. Their code (google-research/long-range-arena) has 10: it counts the
+    root as depth 1 and has only digits at depth 10, so that operators stand at nine levels.
 
     Args:
         length: T, the most symbols, from 8 to 4,000.

@@ -31,7 +31,8 @@ class Mqar(QueryTask):
         solved  : accuracy > 0.99
 
     Source: Arora et al. (2024, arXiv 2312.04927), figure 2 (V = 8,192; lengths and pairs 64 and 4, 128
-    and 8, 256 and 16, 512 and 64), whose code this follows; noise as in the noisy recall of Poli et al. (2024, arXiv
+    and 8, 256 and 16, 512 and 64), whose code (HazyResearch/zoology) this follows, but for the default of
+    `random_non_queries`, which is true there; noise as in the noisy recall of Poli et al. (2024, arXiv
     2403.17844), with 16 symbols of its own.
 
     Args:
