@@ -116,6 +116,12 @@ class RowResults:
             shared, mean, x_unit=first.x_unit, y_unit=first.y_unit, what=first.what, low=low, high=high
         )
 
+    def least(self, name: str) -> float | None:
+        """Returns the least value of a metric over the seeds; `None` if some seed lacks it."""
+        metrics = [result.metrics.get(name) for result in self.results]
+        values = [metric.value for metric in metrics if metric is not None and metric.value is not None]
+        return min(values) if values and len(values) == len(metrics) else None
+
     def label(self, name: str) -> str | None:
         """Returns the label that most seeds have, the first one of a tie; `None` if no seed has it."""
         labels = [result.labels[name] for result in self.results if name in result.labels]

@@ -32,14 +32,21 @@ class SequenceScores:
     """The metric that decides whether the task is solved; `None` if the task has no criterion."""
 
 
-def score_sequences(model: Model, task: Task, batch: Batch) -> SequenceScores:
-    """Returns what is known of the answers to each sequence separately."""
+def score_sequences(model: Model, task: Task, batch: Batch, pass_steps: int | None = None) -> SequenceScores:
+    """Returns what is known of the answers to each sequence separately.
+
+    Args:
+        model: that answers.
+        task: that the batch is of.
+        batch: the sequences.
+        pass_steps: steps of a pass, at most, unless a single sequence has more; by default, `MAX_STEPS`.
+    """
     wanted = None if task.solved is None else task.solved.metric
     decisive: list[float] = []
     losses: list[float] = []
     accuracies: list[float] = []
     totals: list[float] = []
-    for part, prediction in iterate_predictions(model, batch):
+    for part, prediction in iterate_predictions(model, batch, pass_steps):
         for index in range(len(part.x)):
             sequence, answer = part[index : index + 1], prediction[index : index + 1]
             losses.append(float(task.loss(answer, sequence)))
@@ -85,14 +92,22 @@ def recalled_answers(model: Model, batch: Batch) -> tuple[np.ndarray, np.ndarray
     return lag.numpy(), right[sequence, step].numpy(), sequence.numpy()
 
 
-def passes_through(encoder: Encoder, count: int, steps: int) -> Iterator[slice]:
-    """Yields the places of the sequences that go through an encoder at once, of so many with so many steps."""
-    return passes(count, steps, MAX_STEPS, None if encoder.receptive_field is None else MAX_STEPS_OF_REACH)
+def passes_through(encoder: Encoder, count: int, steps: int, most: int | None = None) -> Iterator[slice]:
+    """Yields the places of the sequences that go through an encoder at once, of so many with so many steps.
+
+    Args:
+        encoder: that they go through.
+        count: sequences.
+        steps: of each.
+        most: steps of a pass, at most, unless a single sequence has more; by default, `MAX_STEPS`.
+    """
+    most = MAX_STEPS if most is None else min(most, MAX_STEPS)
+    return passes(count, steps, most, None if encoder.receptive_field is None else MAX_STEPS_OF_REACH)
 
 
-def iterate_predictions(model: Model, batch: Batch) -> Iterator[tuple[Batch, Tensor]]:
-    """Yields a batch part by part, on the model's device, with the model's predictions."""
+def iterate_predictions(model: Model, batch: Batch, pass_steps: int | None = None) -> Iterator[tuple[Batch, Tensor]]:
+    """Yields a batch part by part, of so many steps at most, on the model's device, with the model's predictions."""
     with torch.no_grad(), eval_mode(model):
-        for places in passes_through(model.encoder, *batch.x.shape[:2]):
+        for places in passes_through(model.encoder, len(batch.x), batch.x.shape[1], pass_steps):
             part = batch[places].to(model.device)
             yield part, model(part.x, part.lengths)[0]

@@ -16,6 +16,10 @@ SIGNIFICANT_DIGITS = 6
 
 FLOOR_CURVE = "extrapolation_floor_"
 """What the names of curves begin with that are losses of cheap strategies on longer sequences."""
+SHOWN_WITHIN = 1 / 8
+"""How far below the accuracy of a task's criterion the lower end of an interval may lie where a length is shown to be
+solved. To show the criterion itself, often above 0.99, takes hundreds of sequences, and to show that no answer is ever
+wrong more than there are. This much is shown by 27 sequences without a mistake."""
 
 
 class NotAvailableError(Exception):

@@ -9,10 +9,10 @@ import numpy as np
 from analysis.figures.axes import SHARE_SCALE
 from analysis.figures.learning_curves import FLOOR_LINE
 from analysis.figures.panels import REFERENCE_LINE, Line, Panel, curve_line
-from analysis.formatting import ABSENT, format_count, format_plain, join_names
+from analysis.formatting import ABSENT, format_count, format_plain, join_names, pluralize
 from analysis.grouping import Row
 from analysis.probes.aggregate import RowResults, SectionResults, rows_with_metric
-from analysis.probes.result import FLOOR_CURVE
+from analysis.probes.result import FLOOR_CURVE, SHOWN_WITHIN
 from analysis.report.answers import Decider, Question, describe_answer, is_empty_answer, rows_at_limit
 from analysis.report.blocks import Cell, Chapter, Column, Figure, Table
 from analysis.report.chapter import (
@@ -26,7 +26,7 @@ from analysis.report.chapter import (
     panel_figures,
     row_heading,
 )
-from analysis.statistics import Estimate
+from analysis.statistics import Estimate, wilson_interval
 
 ANCHOR = "memory-length"
 MEASURES = {
@@ -49,6 +49,8 @@ COLUMNS: Sequence[MetricColumn] = (
     ("extrapolation", "below trivial\nup to, in T", "longer sequences"),
     ("loss_at_limit", "loss there,\nof trivial", "longer sequences"),
     ("solved_up_to", "solved\nup to, in T", "longer sequences"),
+    ("solved_sequences", "sequences\nthere", "longer sequences"),
+    ("solved_accuracy", "accuracy\nthere", "longer sequences"),
 )
 LAG = "lag, steps"
 LENGTH_FACTOR = "sequence length, times that of training"
@@ -198,6 +200,8 @@ def format_cell(row: RowResults, name: str) -> str:
     if name == "horizon" and estimate.value == 0 and (smallest := row.metric("smallest_lag")) is not None:
         # Not recalled even at the smallest lag that was tested; smaller ones are unknown.
         return f"< {format_plain(smallest.value)}"
+    if name == "solved_sequences":
+        return format_count(row.least(name))
     # Properties of the model are the same for every seed, and have no interval.
     return format_count(estimate.value) if name in ("reach", "states") else format_metric(row, name)
 
@@ -210,6 +214,7 @@ def describe_memory(section: SectionResults) -> list[str]:
         describe_capacity(rows),
         describe_gradient_reach(rows),
         describe_extrapolation(rows),
+        describe_solved_length(rows),
         describe_intervals(rows),
     ]
     return [sentence for sentence in sentences if sentence]
@@ -264,6 +269,25 @@ def describe_extrapolation(rows: Sequence[RowResults]) -> str:
             f"The loss of none of {labels} can be told to lie below the trivial loss, not even at the training length."
         )
     return describe_question(rows, EXTRAPOLATION, "extrapolation")
+
+
+def describe_solved_length(rows: Sequence[RowResults]) -> str:
+    """Says on how many sequences it rests that a task is solved up to a length; empty if that is not known."""
+    counts = [count for row in rows if (count := row.least("solved_sequences")) is not None]
+    if not counts:
+        return ""
+    fewest = int(min(counts))
+    sentence = (
+        "Solved up to a length means that the criterion holds at every length tested up to it, on at least "
+        f"{pluralize(fewest, 'test sequence')} of each."
+    )
+    if not any(row.metric("solved_accuracy") for row in rows):
+        return sentence
+    shown, _ = wilson_interval(np.array(1.0), np.array(fewest))
+    return (
+        f"{sentence} So many without a mistake show an accuracy of at least {shown:.2f}; the lower end of the interval "
+        f"asks for the criterion's accuracy less {SHOWN_WITHIN:.3g}."
+    )
 
 
 def describe_question(rows: Sequence[RowResults], question: Question, name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from analysis.comparison.floors import WITHOUT_MEMORY, count_unbeaten, reached_floor, unbeaten_floor
 from analysis.comparison.solve_times import solve_time
-from analysis.formatting import AT_LEAST, format_count, format_number, join_names
+from analysis.formatting import AT_LEAST, format_count, format_number, join_names, pluralize
 from analysis.grouping import Row, Section
 from analysis.probes.aggregate import RowResults, SectionResults
 from analysis.report.first_screen.colors import lighten
@@ -37,7 +37,9 @@ MEANINGS: dict[Status, str] = {
 }
 SOLVED_LENGTH = "solved_up_to"
 """Metric of the probe of memory: the length up to which a task stays solved, in lengths of training."""
-LENGTH_MEANING = "T: up to this many lengths of training every seed still solves it on the test set"
+SOLVED_SEQUENCES = "solved_sequences"
+"""Metric of the probe of memory: the test sequences of that length; earlier results lack it."""
+LENGTH_MEANING = "up to this many lengths of training every seed still solves it on the test set"
 MAX_NAMED_TASKS = 6
 """Tasks that a sentence names."""
 MAX_LEADERS = 2
@@ -63,6 +65,8 @@ class Outcome:
     """The number of all seeds."""
     length: str = ""
     """Of a solved task, up to which length it stays so: `≥ 16 T`; empty if that was not measured."""
+    sequences: int | None = None
+    """Test sequences of that length, the fewest of any seed; `None` if that is not known."""
 
     @property
     def seeds(self) -> str:
@@ -80,6 +84,14 @@ class Outcome:
         if not self.length.endswith(" T"):
             return self.length
         return f"up to {self.length.replace(AT_LEAST, 'at least ')}"
+
+    @property
+    def support(self) -> str:
+        """What it rests on: `3 of 3 seeds; ≥ 16 T on 32 test sequences`."""
+        if not self.length or self.sequences is None:
+            return f"{self.seeds} seeds"
+        length = f"{self.length} " if self.length.endswith(" T") else ""
+        return f"{self.seeds} seeds; {length}on {pluralize(self.sequences, 'test sequence')}"
 
     @property
     def symbol(self) -> str:
@@ -128,11 +140,14 @@ class Square:
     @property
     def legend(self) -> tuple[tuple[str, str], ...]:
         """The signs that are there, with what they mean."""
-        found = {outcome.status for row in self.rows for cell in row.cells for outcome in cell}
+        outcomes = [outcome for row in self.rows for cell in row.cells for outcome in cell]
+        found = {outcome.status for outcome in outcomes}
         entries = [(SYMBOLS[status], MEANINGS[status]) for status in SYMBOLS if status in found]
-        if any(outcome.length for row in self.rows for cell in row.cells for outcome in cell):
-            symbol, _, meaning = LENGTH_MEANING.partition(": ")
-            entries.append((symbol, meaning))
+        if measured := [outcome.sequences for outcome in outcomes if outcome.length]:
+            known = [sequences for sequences in measured if sequences is not None]
+            # Results of earlier revisions do not say on how many.
+            tested = f", on at least {pluralize(min(known, default=0), 'sequence')} of each length"
+            entries.append(("T", LENGTH_MEANING + (tested if len(known) == len(measured) else "")))
         return tuple(entries)
 
 
@@ -308,11 +323,19 @@ def judge(section: Section, title: str, memory: SectionResults | None = None) ->
             status, (text, count) = "floor", next(iter(cheap.items()))
         else:
             status = "nothing"
-        length = describe_length(probed.get(row.label)) if status == "solved" else ""
-        yield (
-            row,
-            Outcome(task=title, anchor=section.anchor, status=status, text=text, count=count, runs=n, length=length),
+        results = probed.get(row.label) if status == "solved" else None
+        fewest = None if results is None else results.least(SOLVED_SEQUENCES)
+        outcome = Outcome(
+            task=title,
+            anchor=section.anchor,
+            status=status,
+            text=text,
+            count=count,
+            runs=n,
+            length=describe_length(results),
+            sequences=None if fewest is None else int(fewest),
         )
+        yield row, outcome
 
 
 def describe_length(results: RowResults | None) -> str:

@@ -73,6 +73,12 @@ def test_seeds_that_agree_are_no_surer_than_each_by_itself(row: Row) -> None:
     assert (exact.low, exact.high) == (4, 4)
 
 
+def test_the_least_over_the_seeds_is_known_if_it_is_of_each(row: Row) -> None:
+    assert RowResults(row=row, results=(one_metric(32), one_metric(8))).least("n") == 8
+    for lacking in (one_metric(None), ProbeResult()):
+        assert RowResults(row=row, results=(one_metric(32), lacking)).least("n") is None
+
+
 def test_the_test_set_that_all_seeds_share_bounds_the_certainty(row: Row) -> None:
     """Of 200 sequences 95 % are right: Wilson's interval does not shrink because five seeds answer alike."""
     values = (0.955, 0.955, 0.955, 0.955, 0.9550001)

@@ -229,6 +229,42 @@ def test_what_is_missing_is_named_with_its_reason_and_its_rows(tmp_path: Path) -
     assert table_cells(built)["rda"]["recall/horizon,\nsteps"] == ABSENT
 
 
+def solved_up_to(length: Metric, sequences: float | None = None, accuracy: Metric | None = None) -> ProbeResult:
+    """Returns the result of a model of which it is known up to which length the task stays solved."""
+    complete = probe_result(metric(80, 75, 85))
+    counted = {} if sequences is None else {"solved_sequences": metric(sequences, unit="sequences")}
+    rated = {} if accuracy is None else {"solved_accuracy": accuracy}
+    return replace(complete, metrics={**complete.metrics, "solved_up_to": length, **counted, **rated})
+
+
+def test_a_solved_length_says_on_how_many_sequences_it_rests(tmp_path: Path) -> None:
+    longest = metric(16, 2, 16, unit="1", at_least=True)
+    perfect = {32: metric(1, 0.893, 1, unit="share"), 4: metric(1, 0.51, 1, unit="share")}
+    gru = (solved_up_to(longest, 32, perfect[32]), solved_up_to(longest, 4, perfect[4]))
+    built = build(tmp_path, section_results(lstm=solved_up_to(longest, 32, perfect[32]), gru=gru))
+    cells = table_cells(built)
+    group = "longer sequences"
+    assert cells["lstm"][f"{group}/solved\nup to, in T"] == "\u2265 16 [\u2265 2]"
+    assert cells["lstm"][f"{group}/accuracy\nthere"] == "1 [0.893, 1]"
+    assert [cells[name][f"{group}/sequences\nthere"] for name in ("lstm", "gru")] == ["32", "4"]
+    assert (
+        "Solved up to a length means that the criterion holds at every length tested up to it, on at least 4 test "
+        "sequences of each. So many without a mistake show an accuracy of at least 0.51; the lower end of the interval "
+        "asks for the criterion's accuracy less 0.125."
+    ) in chapter_text(built)
+
+
+def test_a_solved_length_of_earlier_results_and_one_by_the_loss(tmp_path: Path) -> None:
+    longest = metric(16, 16, 16, unit="1", at_least=True)
+    earlier = build(tmp_path, section_results(lstm=solved_up_to(longest)))
+    assert "longer sequences/solved\nup to, in T" in table_cells(earlier)["lstm"]
+    assert "longer sequences/sequences\nthere" not in table_cells(earlier)["lstm"]
+    assert "Solved up to" not in chapter_text(earlier)
+    by_loss = chapter_text(build(tmp_path, section_results(lstm=solved_up_to(longest, 32))))
+    assert "on at least 32 test sequences of each." in by_loss
+    assert "mistake" not in by_loss
+
+
 def test_a_heading_for_each_of_several_tasks_and_no_chapter_of_nothing(tmp_path: Path) -> None:
     one, other = (section_results(title, lstm=probe_result(metric(80, 75, 85))) for title in ("copy", "multicopy"))
     built = build(tmp_path, one, other)

@@ -135,6 +135,36 @@ def test_a_solved_cell_says_up_to_which_length_every_seed_still_solves_it(tmp_pa
         assert square.rows[0].sentence == f"lstm solves addition and parity{words}, 3 of 3 seeds each."
 
 
+def test_a_length_says_on_how_many_sequences_it_was_tested(tmp_path: Path) -> None:
+    def measured(length: float, sequences: int | None) -> ProbeResult:
+        metrics = {"solved_up_to": Metric(value=length, censored=length == 16, unit="1", what="length")}
+        if sequences is not None:
+            metrics["solved_sequences"] = Metric(value=sequences, unit="sequences", what="sequences")
+        return ProbeResult(metrics=metrics)
+
+    write(tmp_path, "parity", "lstm", [0.01] * 3, solved=[10, 20, 30])
+    write(tmp_path, "addition", "lstm", [2e-4] * 3, solved=[10, 20, 30])
+    sections = build_sections(list(finished_runs(tmp_path)))
+    parity = next(section for section in sections if section.rows[0].experiment.task.name == "parity")
+    meaning = "up to this many lengths of training every seed still solves it on the test set"
+    for sequences, support, legend in (
+        (
+            (32, 8, 32),
+            "3 of 3 seeds; \u2265 16 T on 8 test sequences",
+            f"{meaning}, on at least 8 sequences of each length",
+        ),
+        # Of an earlier revision, that of one seed does not say on how many.
+        ((32, None, 32), "3 of 3 seeds", meaning),
+    ):
+        results = RowResults(row=parity.rows[0], results=tuple(measured(16, number) for number in sequences))
+        square = build_square(sections, {parity.anchor: SectionResults(section=parity, rows=(results,))})
+        assert square is not None
+        outcomes = [outcome for cell in square.rows[0].cells for outcome in cell]
+        assert [outcome.support for outcome in outcomes] == ["3 of 3 seeds", support]
+        assert [outcome.length for outcome in outcomes] == ["", "\u2265 16 T"]
+        assert dict(square.legend)["T"] == legend
+
+
 def test_one_question_makes_no_square(tmp_path: Path) -> None:
     write(tmp_path, "addition", "lstm", [0.1])
     write(tmp_path, "copy", "lstm", [0.1])
