@@ -13,13 +13,15 @@ from workbench.results import Run
 
 RULE = (
     "Published figures are single runs. One agrees if the 95 % interval of our mean divided by theirs lies within the "
-    "stated factor on either side of 1; it is apart if not even one more run of ours would be within it; with fewer "
-    "than three seeds, or in between, there are too few seeds to say. Ratios are of losses, steps and errors (1 less "
-    "the accuracy), on a log scale; steps to a goal that some seeds miss are compared by their median. The order of "
-    "the architectures is compared by the pairs that the source tells apart: the rank correlation is the share of "
-    "pairs in its order less the share in the other (Somers' d); its 95 % interval leaves open every pair whose order "
-    "the seeds do not settle. Two architectures are told apart here by the log-rank test of their steps or Welch's of "
-    "their logarithms, with Holm's correction. Losses of 95 % of the trivial one and more are not told apart."
+    "stated factor on either side of 1, give or take what rounding and the spacing of tests hide; it is apart if not "
+    "even one more run of ours would be within it, and left open if our mean is outside but one more run may be "
+    "within; with fewer than four seeds, or in between, there are too few seeds to say. Ratios are of losses, steps "
+    "and errors (1 less the accuracy), on a log scale; steps to a goal that some seeds miss are compared by their "
+    "median. The order of the architectures is compared by the pairs that the source tells apart: the rank "
+    "correlation is the share of pairs in its order less the share in the other (Somers' d); its 95 % interval leaves "
+    "open every pair whose order the seeds do not settle. Two architectures are told apart here by the log-rank test "
+    "of their steps or Welch's of their logarithms, with Holm's correction for these pairs. Losses of 95 % of the "
+    "trivial one and more are not told apart."
 )
 """The rule, as every page prints it."""
 LATE_SHARE = 0.2
@@ -29,19 +31,22 @@ LATE_SHARE = 0.2
 def verdict(tables: Sequence[ComparisonTable], full: bool) -> str:
     """Returns the verdict on a preset, in a few words.
 
-    It is about the first metric, over all variants. Only at the paper's own scale are single figures compared.
+    The order is that of the first metric, over all variants; figures are those of every metric, and are compared at the
+    paper's own scale alone.
 
     Args:
         tables: the tables of the preset.
         full: whether they are at the paper's own scale.
     """
-    tables = first_measure(tables)
-    if not any(row.ours.seeds for table in tables for row in table.rows):
+    first = first_measure(tables)
+    if not any(row.ours.seeds for table in first for row in table.rows):
         return "not run"
-    if not any(row.published for table in tables for row in table.rows):
+    if not any(row.published for table in first for row in table.rows):
         return "nothing published to compare with"
-    correlation = rank_correlation(tables)
-    order = "" if correlation is None else describe_correlation(correlation, tables)
+    if not any(table.same_task for table in first):
+        return "other sequences than the source's: no order is compared"
+    correlation = rank_correlation(first)
+    order = "" if correlation is None else describe_correlation(correlation, first)
     if not full:
         return order or "too little to compare"
     return "; ".join(text for text in (describe_figures(tables), order) if text) or "too little to compare"
@@ -62,13 +67,13 @@ def describe_figures(tables: Sequence[ComparisonTable]) -> str:
         return ""
     factor = f"{tables[0].factor:g}"
     if outcomes["agrees"] == total:
-        return f"reproduced: {'all ' if total > 1 else ''}{pluralize(total, 'figure')} within a factor of {factor}"
+        return f"{'all ' if total > 1 else ''}{pluralize(total, 'figure')} within a factor of {factor}"
     if outcomes["too few seeds to say"] == total:
         return "too few seeds to say of any figure"
     parts = [f"{outcomes['agrees']} of {pluralize(total, 'figure')} within a factor of {factor}"]
     parts += [
         f"{outcomes[outcome]} {outcome}"
-        for outcome in ("apart", "too few seeds to say", "too few steps to tell")
+        for outcome in ("apart", "left open", "too few seeds to say", "too few steps to tell")
         if outcomes[outcome]
     ]
     return ", ".join(parts)

@@ -24,7 +24,7 @@ def format_ours(ours: OurResult, table: ComparisonTable) -> str:
         return f"{format_count(time.median)} [{low}, {high}]" if time.low is not None else format_count(time.median)
     if ours.seeds < MIN_SEEDS or len(ours.values) < 2:
         return ", ".join(format_number(value) for value in ours.values)
-    interval = loss_interval(ours.values) if table.metric.less_is_better else share_interval(ours.values)
+    interval = loss_interval(ours.values) if table.metric.less_is_better else share_interval(ours.values, ours.answers)
     return f"{format_number(interval.mean)} [{format_number(interval.low)}, {format_number(interval.high)}]"
 
 

@@ -7,20 +7,27 @@ from typing import Any, Literal
 
 import numpy as np
 
-from analysis.comparison.losses import UNLEARNED
+from analysis.comparison.losses import MIN_SEEDS, UNLEARNED
 from analysis.comparison.pairs import SIGNIFICANCE
 from analysis.formatting import ABSENT, format_number, join_names, pluralize
 from analysis.papers.agreement import describe_figures, first_measure
 from analysis.papers.cells import format_ours, trivial_value
 from analysis.papers.claims import Claim, load_claims
-from analysis.papers.equivalence import MIN_SEEDS, judge_figure
+from analysis.papers.equivalence import judge_figure
 from analysis.papers.order import pairs_told_apart, rank_correlation
 from analysis.papers.page_data import PageData
 from analysis.papers.ratio import Ratio, log_ratio, result_ratio
 from analysis.papers.tables import ComparisonTable, TableRow
 from analysis.presets.preset import Scale
 
-Verdict = Literal["reproduced", "not reproduced", "too few seeds to say", "not testable at this size", "not testable"]
+Verdict = Literal[
+    "reproduced",
+    "not reproduced",
+    "left open by a single run",
+    "too few seeds to say",
+    "not testable at this size",
+    "not testable",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +45,8 @@ class Judgement:
 
 
 Arguments = Mapping[str, Any]
+UNEQUAL = 1.1
+"""Ratio of two rows' parameters above which it is said."""
 
 
 def judge(claim: Claim, pages: Sequence[PageData], scale: Scale) -> Judgement:
@@ -52,6 +61,9 @@ def judge(claim: Claim, pages: Sequence[PageData], scale: Scale) -> Judgement:
     judgement = RULES[claim.rule](claim.arguments, *pages)
     if judgement.verdict == "not testable":
         return judgement
+    if judgement.measured:
+        parts = [judgement.measured, *caveats(claim.arguments, pages)]
+        judgement = replace(judgement, measured="; ".join(dict.fromkeys(parts)))
     if claim.rule in ("figure", "figures") and scale != "full":
         why = "numbers are the paper's at the full scale alone"
     elif scale == "small" and not claim.any_length:
@@ -59,6 +71,20 @@ def judge(claim: Claim, pages: Sequence[PageData], scale: Scale) -> Judgement:
     else:
         return judgement
     return replace(judgement, verdict="not testable at this size", why=why)
+
+
+def caveats(arguments: Arguments, pages: Sequence[PageData]) -> Iterator[str]:
+    """Yields how far the rows of a claim differ in size, and whose learning rate may not be the best."""
+    named = [arguments[key] for key in ("better", "worse", "first", "second", "architecture") if key in arguments]
+    names = {name for entry in named for name in ([entry] if isinstance(entry, str) else entry)}
+    for page, variant in zip(pages, ("short_variant", "long_variant"), strict=False):
+        table = find_table({**arguments, "variant": arguments.get("variant", arguments.get(variant, 1))}, page)
+        rows = [row for row in table.rows if row.architecture in names]
+        sizes = [row.ours.parameters for row in rows if row.ours.parameters is not None]
+        if sizes and max(sizes) > UNEQUAL * min(sizes):
+            yield f"parameters {min(sizes):,} to {max(sizes):,}"
+        if edge := [row.architecture for row in rows if row.architecture in table.edge_rates]:
+            yield f"a rate beyond the grid may be better for {join_names(edge)}"
 
 
 def judge_ratio(arguments: Arguments, page: PageData) -> Judgement:
@@ -199,6 +225,8 @@ def judge_order(arguments: Arguments, page: PageData) -> Judgement:
     reproduced if a pair is told apart the other way round, or the interval lies below 0.
     """
     tables = first_measure(page.tables)
+    if not any(table.same_task for table in tables):
+        return Judgement(verdict="not testable at this size", why="the page has other sequences than the source")
     correlation = rank_correlation(tables)
     if correlation is None:
         return Judgement(verdict="not testable", why="no two of the published figures that were run are told apart")
@@ -275,7 +303,11 @@ def judge_single_figure(arguments: Arguments, page: PageData) -> Judgement:
     table = find_table(arguments, page)
     row = find_row(table, arguments["architecture"])
     agreement = judge_figure(row, table)
-    verdicts: dict[str, Verdict] = {"agrees": "reproduced", "apart": "not reproduced"}
+    verdicts: dict[str, Verdict] = {
+        "agrees": "reproduced",
+        "apart": "not reproduced",
+        "left open": "left open by a single run",
+    }
     return Judgement(
         verdict=verdicts.get(agreement.outcome, "too few seeds to say"),
         measured=f"{row.architecture}: {format_ours(row.ours, table)}, published {row.published}; {agreement}",
@@ -284,14 +316,16 @@ def judge_single_figure(arguments: Arguments, page: PageData) -> Judgement:
 
 
 def judge_figures(arguments: Arguments, page: PageData) -> Judgement:
-    """Judges whether all figures of a table's first metric agree: not if one is apart."""
-    tables = first_measure(page.tables)
+    """Judges whether all published figures agree, whatever their metric: not if one is apart."""
+    tables = page.tables
     outcomes = [judge_figure(row, table).outcome for table in tables for row in table.rows if row.published]
     verdict: Verdict = "too few seeds to say"
     if "apart" in outcomes:
         verdict = "not reproduced"
     elif outcomes and all(outcome == "agrees" for outcome in outcomes):
         verdict = "reproduced"
+    elif outcomes and all(outcome in ("agrees", "left open") for outcome in outcomes):
+        verdict = "left open by a single run"
     return Judgement(
         verdict=verdict,
         measured=describe_figures(tables),
@@ -335,7 +369,8 @@ def describe_surprises(preset: str, scale: Scale, tables: Sequence[ComparisonTab
         if claim.rule != "fails" or claim.presets != (preset,):
             continue
         judgement = judge(claim, [page], scale)
-        if judgement.failed_to_fail:
+        # Over shorter sequences it says nothing of the claim.
+        if judgement.failed_to_fail and judgement.verdict != "not testable at this size":
             caveat = "" if judgement.verdict == "not reproduced" else f" ({judgement.verdict})"
             yield f"A failure that did not recur{caveat}. {claim.source}: {claim.text} Here: {judgement.measured}."
 

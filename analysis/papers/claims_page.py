@@ -24,12 +24,14 @@ HEADING = f"""{GENERATED_MARK}`; not to be edited. -->
 # The sources' claims, measured
 
 Each claim is judged by the data of its preset's page at the best scale that is there: *full* is the paper's own
-setting, *long* has its lengths with narrower models, and *small* is shorter too, so that it only judges claims that do
-not depend on the length. A ratio is that of the medians of steps, with the interval of all ratios that the log-rank
-test does not reject, or that of the geometric means of losses and errors, with Welch's interval. A claim is
-*reproduced* if the interval lies where the claim has it, *not reproduced* if it lies elsewhere, and otherwise, or with
-fewer than three seeds, there are *too few seeds to say*. An architecture *fails* if no seed learns, and does not if
-more than half of them do."""
+setting, *long* has its lengths with what makes training cheaper (narrower models, smaller batches, often fewer steps;
+the page says which), and *small* is shorter too, so that it only judges claims that do not depend on the length. A
+ratio is that of the medians of steps, with the interval of all ratios that the log-rank test does not reject, or that
+of the geometric means of losses and errors, with Welch's interval. A claim is *reproduced* if the interval lies where
+the claim has it, *not reproduced* if it lies elsewhere, and otherwise, or with fewer than four seeds, there are *too
+few seeds to say*. An architecture *fails* if no seed learns, and does not if more than half of them do; a goal that is
+met on one training batch only counts for a seed that has learned something. Where rows differ in their number of
+parameters by more than a tenth, it is said, and where a row's learning rate is at the end of its grid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,11 @@ def write_claims(pages: Path) -> Path:
     """
     check_claims_writable(pages)
     judged = [judge_claim(claim, pages) for claim in load_claims()]
-    surprises = [entry for entry in judged if entry.judgement.failed_to_fail]
+    surprises = [
+        entry
+        for entry in judged
+        if entry.judgement.failed_to_fail and entry.judgement.verdict != "not testable at this size"
+    ]
     counts = Counter(entry.judgement.verdict for entry in judged)
     summary = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
     parts = [HEADING, f"**{pluralize(len(judged), 'claim')}**: {summary}."]
@@ -132,7 +138,7 @@ def judge_together(claim: Claim, pages: Path) -> JudgedClaim:
     # The first that is there: a failure of one decides, whatever the others are.
     deciding: Sequence[Verdict] = (
         *("not reproduced", "not testable at this size", "not testable", "too few seeds to say"),
-        "reproduced",
+        *("left open by a single run", "reproduced"),
     )
     verdict = next(each for each in deciding if counts[each])
     measured = f"of {pluralize(len(judged), 'claim')}: " + ", ".join(f"{n} {name}" for name, n in counts.most_common())

@@ -8,11 +8,11 @@ from itertools import combinations
 import numpy as np
 
 from analysis.comparison.intervals import LEAST_LOSS
-from analysis.comparison.losses import UNLEARNED
-from analysis.comparison.pairs import SIGNIFICANCE, Groups, correct_by_holm, fewest_discoveries
+from analysis.comparison.losses import MIN_SEEDS, UNLEARNED
+from analysis.comparison.pairs import SIGNIFICANCE, Groups, fewest_discoveries, holm
 from analysis.comparison.solve_times import log_rank_p
 from analysis.formatting import format_count, join_names, pluralize
-from analysis.papers.equivalence import MIN_SEEDS, as_loss
+from analysis.papers.equivalence import as_loss
 from analysis.papers.tables import ComparisonTable, OurResult, TableRow
 from analysis.published_figures import PublishedFigure
 
@@ -27,11 +27,17 @@ class Pair:
     ours: int
     """1 if our results have the same order, -1 if they have the opposite one, 0 if they have none."""
     told_apart: bool
-    """True if our results are told apart, by a test that is corrected for all of the table's pairs."""
+    """True if our results are told apart, by a test that is corrected for all pairs that the source tells apart."""
 
 
 def pairs_of_source(table: ComparisonTable) -> list[tuple[TableRow, TableRow]]:
-    """Returns the pairs of rows with results that the source tells apart, the better one by the source first."""
+    """Returns the pairs of rows with results that the source tells apart, the better one by the source first.
+
+    There are none if the task was run over other lengths: the RWA's author has the LSTM first over 100 steps, and last
+    over 1,000.
+    """
+    if not table.same_task:
+        return []
     pairs = []
     for first, second in combinations([row for row in table.rows if row.published and row.ours.seeds], 2):
         assert first.published is not None
@@ -47,14 +53,8 @@ def pairs_of_source(table: ComparisonTable) -> list[tuple[TableRow, TableRow]]:
 def pairs_told_apart(table: ComparisonTable) -> Iterator[Pair]:
     """Yields every pair of architectures with results that the source tells apart, with our order."""
     pairs = pairs_of_source(table)
-    rows = [row for row in table.rows if row.ours.seeds]
-    p_values = np.ones((len(rows), len(rows)))
-    for i, j in combinations(range(len(rows)), 2):
-        p_values[i, j] = p_values[j, i] = pair_p(rows[i].ours, rows[j].ours, table)
-    corrected = correct_by_holm(p_values) if len(rows) > 1 else p_values
-    place = {row.architecture: index for index, row in enumerate(rows)}
-    for better, worse in pairs:
-        p = corrected[place[better.architecture], place[worse.architecture]]
+    corrected = holm([pair_p(better.ours, worse.ours, table) for better, worse in pairs])
+    for (better, worse), p in zip(pairs, corrected, strict=True):
         yield Pair(
             better=better.architecture,
             worse=worse.architecture,
@@ -81,14 +81,16 @@ def compare_centers(better: float, worse: float) -> int:
 
 def logs_of(ours: OurResult, table: ComparisonTable) -> np.ndarray:
     """Returns the logarithms of a result's values, less being better, (seeds,)."""
-    floor = max(ours.resolution, 1e-6)
+    # Of so many answers, none wrong is less than one wrong, and no more can be told.
+    unseen = 1e-6 if ours.answers is None else 0.5 / ours.answers
+    floor = max(ours.resolution, unseen)
     return np.log(np.maximum([as_loss(value, table, floor) for value in ours.values], LEAST_LOSS))
 
 
 def pair_p(first: OurResult, second: OurResult, table: ComparisonTable) -> float:
     """Returns the p-value of two results: the log-rank test of steps, Welch's of the logarithms of other metrics.
 
-    1 where there is no test: with fewer than three seeds, or if the difference is within the resolution.
+    1 where there is no test: with fewer than four seeds, or if the difference is within the resolution.
     """
     if min(first.seeds, second.seeds) < MIN_SEEDS:
         return 1.0
@@ -137,7 +139,7 @@ class RankCorrelation:
 
     value: float
     low: float | None
-    """The lower end of the 95 % interval; `None` if some row has fewer than three seeds."""
+    """The lower end of the 95 % interval; `None` if some row has fewer than four seeds."""
     high: float | None
     pairs: int
     """The number of pairs that the source tells apart."""
@@ -177,6 +179,8 @@ def rank_correlation(tables: Sequence[ComparisonTable]) -> RankCorrelation | Non
 
 def describe_order(table: ComparisonTable) -> str:
     """Returns the order of a table's architectures beside the source's, in a sentence or two; nothing without pairs."""
+    if not table.same_task and table.source is not None:
+        return "The source's figures are of other sequences than those here, so that no order is compared."
     pairs, correlation = list(pairs_told_apart(table)), rank_correlation([table])
     if correlation is None:
         return ""
@@ -197,4 +201,18 @@ def describe_order(table: ComparisonTable) -> str:
     )
     if names := [f"{pair.worse} before {pair.better}" for pair in opposite if pair.told_apart]:
         text += f" The other way round, told apart: {join_names(names)}."
+    if not can_tell_apart(table, len(pairs)):
+        text += " So few seeds can tell no pair apart, however far apart they are."
     return text
+
+
+def can_tell_apart(table: ComparisonTable, count: int) -> bool:
+    """Returns whether the test could tell one of so many pairs apart: of n and m seeds, one order in (n + m over n).
+
+    The log-rank test is one of ranks: its p-value is no less than twice that, whatever the steps are.
+    """
+    seeds = [(better.ours.seeds, worse.ours.seeds) for better, worse in pairs_of_source(table)]
+    if not table.metric.counts_steps:
+        return any(min(pair) >= MIN_SEEDS for pair in seeds)
+    least = min(2 / math.comb(first + second, first) for first, second in seeds)
+    return any(min(pair) >= MIN_SEEDS for pair in seeds) and least * count <= SIGNIFICANCE

@@ -29,7 +29,7 @@ from analysis.papers.page_data import dump_tables
 from analysis.papers.preset_files import load_preset
 from analysis.papers.rates_table import rates_table
 from analysis.papers.settings_table import describe_reductions, settings_table
-from analysis.papers.tables import ComparisonTable, TableRow, build_tables, published_variants
+from analysis.papers.tables import ComparisonTable, TableRow, build_tables, describe_options, published_variants
 from analysis.presets.preset import Preset, Scale
 from analysis.presets.rates import load_progress
 from analysis.presets.status import merge_status
@@ -77,7 +77,7 @@ def write_page(preset: Preset, scale: Scale, out: Path, pages: Path, seeds: int 
     name = preset.page_name(scale)
     (pages / FIGURES).mkdir(parents=True, exist_ok=True)
     figures = list(draw_figures(build_sections(runs), pages, name))
-    tables = [] if preset.of else build_tables(preset, scale, planned, runs)
+    tables = [] if preset.of else build_tables(preset, scale, planned, runs, choices)
     summary = "learning curves" if preset.of else verdict(tables, scale == "full")
     summary += "" if status.complete or not status.runs else ", so far"
     page = template_environment().get_template("page.md.j2").render(
@@ -94,6 +94,8 @@ def write_page(preset: Preset, scale: Scale, out: Path, pages: Path, seeds: int 
         command=reproduce_command(preset, scale, seeds),
         surprises=[escape(sentence) for sentence in describe_surprises(preset.name, scale, tables)],
         tables=[format_table(table, scale) for table in tables],
+        comparable=any(table.same_task for table in tables),
+        lucky=any(row.ours.num_lucky for table in tables for row in table.rows),
         rule=RULE,
         figures=figures,
         reasons=[escape(sentence) for sentence in disagreement_reasons(preset, scale, tables)],
@@ -173,6 +175,8 @@ def row_cells(row: TableRow, table: ComparisonTable, full: bool) -> list[str]:
     seeds = f"{len(ours.values)} of {ours.seeds}" if ours.seeds else "0"
     if ours.num_diverged:
         seeds += f" ({ours.num_diverged} diverged)"
+    if ours.num_lucky:
+        seeds += f" ({ours.num_lucky} by luck, not counted)"
     value = format_ours(ours, table)
     published = ABSENT if row.published is None else str(row.published)
     agreement = [escape(str(judge_figure(row, table)))] if full else []
@@ -196,7 +200,8 @@ def other_sources(preset: Preset) -> Iterator[str]:
         for entry in find_published(part):
             if entry.source not in preset.sources:
                 figures = ", ".join(f"{name} {figure}" for name, figure in entry.figures.items())
-                yield f"{entry.source}, {entry.measure}: {figures} ({entry.setting})."
+                options = describe_options(entry.options)
+                yield f"{entry.source}, {options}{', ' if options else ''}{entry.measure}: {figures} ({entry.setting})."
 
 
 def quoted_table(tables: Sequence[ComparisonTable]) -> str | None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.papers.tables import ComparisonTable, OurResult, TableRow
+from analysis.papers.tables import ComparisonTable, OurResult, TableRow, seed_value
 from analysis.presets.metric import Metric
 from analysis.published_figures import PublishedFigure
 from workbench.errors import UserError
@@ -30,6 +30,8 @@ def dump_tables(tables: Sequence[ComparisonTable]) -> list[dict[str, Any]]:
             "factor": table.factor,
             "trivial_loss": table.trivial_loss,
             "published_trivial_loss": table.published_trivial_loss,
+            "same_task": table.same_task,
+            "edge_rates": list(table.edge_rates),
             "rows": [dump_row(row, table) for row in table.rows],
         }
         for table in tables
@@ -38,7 +40,7 @@ def dump_tables(tables: Sequence[ComparisonTable]) -> list[dict[str, Any]]:
 
 def dump_row(row: TableRow, table: ComparisonTable) -> dict[str, Any]:
     """Returns a row as plain values, its seeds in order."""
-    values = [table.metric.evaluate(run) for run in row.runs]
+    values = [seed_value(table.metric, run) for run in row.runs]
     return {
         "architecture": row.architecture,
         "published": None if row.published is None else row.published.text,
@@ -46,6 +48,9 @@ def dump_row(row: TableRow, table: ComparisonTable) -> dict[str, Any]:
         "diverged": row.ours.num_diverged,
         "budget": row.ours.budget,
         "resolution": row.ours.resolution,
+        "answers": row.ours.answers,
+        "lucky": row.ours.num_lucky,
+        "parameters": row.ours.parameters,
         "seconds_per_step": [
             float(run.timing["seconds_per_step"]) for run in row.runs if run.timing.get("seconds_per_step") is not None
         ],
@@ -85,6 +90,8 @@ def _load_table(values: Mapping[str, Any]) -> ComparisonTable:
         trivial_loss=_optional(values["trivial_loss"]),
         published_trivial_loss=_optional(values["published_trivial_loss"]),
         factor=float(values["factor"]),
+        same_task=bool(values.get("same_task", True)),
+        edge_rates=tuple(str(name) for name in values.get("edge_rates", ())),
     )
 
 
@@ -99,6 +106,9 @@ def _load_row(values: Mapping[str, Any]) -> TableRow:
             budget=int(values["budget"]),
             num_diverged=int(values["diverged"]),
             resolution=float(values["resolution"]),
+            answers=None if values.get("answers") is None else int(values["answers"]),
+            num_lucky=int(values.get("lucky", 0)),
+            parameters=None if values.get("parameters") is None else int(values["parameters"]),
         ),
         published=None if values["published"] is None else PublishedFigure.parse(values["published"]),
     )

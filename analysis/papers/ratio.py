@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.comparison.losses import MIN_SEEDS
 from analysis.comparison.pairs import SIGNIFICANCE, Groups
 from analysis.comparison.solve_times import log_rank_p, median_time
 from analysis.formatting import ABSENT, format_number
-from analysis.papers.equivalence import MIN_SEEDS
 from analysis.papers.order import logs_of, pair_p
 from analysis.papers.tables import ComparisonTable, OurResult
 
@@ -30,11 +30,11 @@ class Ratio:
     bound: str = ""
     """`> ` if the second, `< ` if the first has no median, so that only a bound is known."""
     low: float | None = None
-    """The lower end of the 95 % interval; `None` if it is open, or with fewer than three seeds."""
+    """The lower end of the 95 % interval; `None` if it is open, or with fewer than four seeds."""
     high: float | None = None
     """The upper end, likewise."""
     p: float | None = None
-    """p-value of the two-sided test that both are equal; `None` with fewer than three seeds."""
+    """p-value of the two-sided test that both are equal; `None` with fewer than four seeds."""
     seeds: tuple[int, int] = (0, 0)
 
     @property

@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.comparison.losses import UNLEARNED
 from analysis.presets.metric import Metric
 from analysis.presets.preset import PlannedRun, Preset, Scale
+from analysis.presets.rates import RateChoice
 from analysis.published_figures import PublishedFigure, PublishedSource, catalogue_name, find_published
 from analysis.statistics import Mean, mean_interval
 from workbench import tasks
@@ -28,6 +30,12 @@ class OurResult:
     """Number of seeds that diverged."""
     resolution: float = 0.0
     """Resolution of the values: goals on the validation set are checked only once per row of metrics."""
+    answers: int | None = None
+    """Sequences of the test set, each of which counts as one answer behind a share; `None` of old pages."""
+    num_lucky: int = 0
+    """Number of seeds that met a goal on one training batch and had learned nothing; they have no value."""
+    parameters: int | None = None
+    """Number of learned numbers; `None` of old pages, or if no seed is finished."""
 
     @property
     def mean(self) -> Mean:
@@ -73,10 +81,18 @@ class ComparisonTable:
     """Trivial loss of the task in the paper's setting, if the published figures are losses."""
     factor: float = 1.5
     """Factor within which a figure agrees with a published one."""
+    same_task: bool = True
+    """False if the task was not run as the source has it: over shorter sequences, an order may be another."""
+    edge_rates: tuple[str, ...] = ()
+    """Rows whose learning rate is the first or the last of its grid, so that a better one may lie beyond it."""
 
 
 def build_tables(
-    preset: Preset, scale: Scale, planned: Sequence[PlannedRun], runs: Sequence[Run]
+    preset: Preset,
+    scale: Scale,
+    planned: Sequence[PlannedRun],
+    runs: Sequence[Run],
+    choices: Sequence[RateChoice] = (),
 ) -> list[ComparisonTable]:
     """Returns a table for each variant and metric, in the order of the preset's metrics.
 
@@ -85,6 +101,7 @@ def build_tables(
         scale: the paper's setting, or the small one.
         planned: all runs of the preset at this scale.
         runs: the finished runs.
+        choices: the learning rates that were chosen.
     """
     runs_by_key = {(run.experiment.identity, run.experiment.seed): run for run in runs}
     tables = []
@@ -113,6 +130,8 @@ def build_tables(
                     published_variant=describe_options(paper_options),
                     factor=preset.factor,
                     published_trivial_loss=tasks.build(part.name, **part.options).trivial_loss if is_loss else None,
+                    same_task=source is None or all(source.matches(run.experiment.task) for run in own),
+                    edge_rates=tuple(c.row for c in choices if c.variant == variant and c.is_at_edge),
                 )
             )
     return sorted(tables, key=lambda table: preset.measures.index(table.metric))
@@ -141,7 +160,7 @@ def build_rows(
         own = [run.experiment for run in planned if run.row == name]
         keys = [(experiment.identity, experiment.seed) for experiment in own]
         runs = tuple(runs_by_key[key] for key in keys if key in runs_by_key)
-        values = [metric.evaluate(run) for run in runs]
+        values = [seed_value(metric, run) for run in runs]
         # A row by another name than its architecture's is not what the source means by it.
         is_published = source is not None and own[0].architecture.name == name
         yield TableRow(
@@ -153,9 +172,28 @@ def build_rows(
                 budget=own[0].budget.steps,
                 num_diverged=sum(run.diverged for run in runs),
                 resolution=own[0].budget.log_every if metric.is_per_row else 0.0,
+                answers=own[0].budget.evaluation_size,
+                num_lucky=sum(was_lucky(metric, run) for run in runs),
+                parameters=max((run.result["parameters"] for run in runs), default=None),
             ),
             published=source.figures.get(catalogue_name(own[0].architecture)) if source and is_published else None,
         )
+
+
+def seed_value(metric: Metric, run: Run) -> float | None:
+    """Returns the value of a run; `None` if it has none, or met its goal by luck alone."""
+    return None if was_lucky(metric, run) else metric.evaluate(run)
+
+
+def was_lucky(metric: Metric, run: Run) -> bool:
+    """Returns whether a run met a goal on one training batch, but tells no more than an answer without memory does.
+
+    A small batch is all right by chance once in many thousand steps. Whoever has learned is below 95 % of the trivial
+    loss on the test set.
+    """
+    if metric.goal is None or metric.goal.split != "train" or metric.evaluate(run) is None:
+        return False
+    return bool(run.test_metric("loss") >= UNLEARNED * run.result["trivial_loss"])
 
 
 def sources_by_variant(preset: Preset) -> list[list[PublishedSource]]:

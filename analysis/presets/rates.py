@@ -46,6 +46,12 @@ class RateChoice:
     chosen: float | None
     """`None` until every trial of the row is finished."""
 
+    @property
+    def is_at_edge(self) -> bool:
+        """True if the first or the last of several rates was chosen, so that a better one may lie beyond it."""
+        rates = [score.rate for score in self.scores]
+        return len(rates) > 1 and self.chosen in (min(rates), max(rates))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresetProgress:

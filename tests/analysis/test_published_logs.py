@@ -2,7 +2,8 @@
 
 `rwa_logs.json` holds, for each log of jostmey/rwa at 41d73d0, the numbers up to the one that decides: for the addition
 and the copy problem the costs of the test batches, one every 100 steps, rounded to four digits (mean squared errors, or
-bits per position), and for the length problem the accuracies in percent of the training batches, one a step.
+bits per position), and for the length problem the accuracies in percent of the training batches, one a step, of which
+the logs count the first as 0, and the bench as 1.
 """
 
 import json
@@ -25,7 +26,7 @@ def reached(entry: PublishedSource, architecture: str) -> int | None:
     tracker = GoalTracker(goal=Goal.parse(entry.of))
     for index, number in enumerate(numbers):
         if entry.task == "classify-length":
-            tracker.update(index, number / 100)
+            tracker.update(1 + index, number / 100)
         else:
             # His costs of the copy problem are in bits.
             tracker.update(100 * index, number * (math.log(2) if entry.task == "copy" else 1))

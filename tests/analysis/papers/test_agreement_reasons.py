@@ -68,7 +68,7 @@ def runs(tmp_path):
 
 def test_at_the_papers_scale_a_figure_that_is_denied_is_reasoned_about(runs):
     table = comparison_table(
-        with_runs(table_row("gru", [99, 100, 101], "200"), runs),
+        with_runs(table_row("gru", [99, 100, 101, 100], "200"), runs),
         with_runs(table_row("rwa", [99, 100, 101], "100"), runs),
         with_runs(table_row("tcn", [99, 100, 101], None), runs),
         table_row("lstm", [], "> 10000"),
@@ -77,7 +77,7 @@ def test_at_the_papers_scale_a_figure_that_is_denied_is_reasoned_about(runs):
     sentences = list(disagreement_reasons(example_preset(), "full", [table]))
     assert first_words(sentences) == ["gru"]
     assert sentences[0].startswith(
-        "gru, steps until loss < 0.001 on a training batch (length 5): 99, 100 and 101 here; "
+        "gru, steps until loss < 0.001 on a training batch (length 5): 99, 100, 101 and 100 here; "
     )
     # Numbers of the small scale are not the paper's.
     assert list(disagreement_reasons(example_preset(), "small", [table])) == []
@@ -98,7 +98,7 @@ def test_of_two_that_are_turned_and_told_apart_both_are_told_of(runs):
 
 
 def test_what_the_preset_has_found_comes_last_and_at_its_scale(runs):
-    table = comparison_table(with_runs(table_row("gru", [99, 100, 101], "200"), runs))
+    table = comparison_table(with_runs(table_row("gru", [99, 100, 101, 100], "200"), runs))
     preset = example_preset(found={"full": ("It was the clipping.",)})
     sentences = list(disagreement_reasons(preset, "full", [table]))
     assert (first_words(sentences)[0], sentences[-1], len(sentences)) == ("gru", "It was the clipping.", 2)

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from scipy import stats
 
 from analysis.papers.agreement import verdict
 from analysis.papers.order import compare_published, describe_order, pair_p, pairs_told_apart, rank_correlation
-from analysis.published_figures import PublishedFigure
+from analysis.published_figures import PUBLISHED, PublishedFigure
 from tests.analysis.papers.known_tables import comparison_table, our_result, table_row
 
 
@@ -46,18 +47,19 @@ def test_which_of_two_figures_is_certainly_the_less(one, other, first):
 
 def test_steps_are_tested_by_their_ranks_and_metrics_by_their_logarithms():
     steps = comparison_table()
-    assert pair_p(our_result([9, 10, 11]), our_result([]), steps) == 1
-    assert pair_p(our_result([9, 10]), our_result([900, 1000]), steps) == 1
-    # Three and three are in no rarer an order than 2 of 20, five and five than 2 of 252.
-    assert pair_p(our_result([9, 10, 11]), our_result([], 3), steps) == pytest.approx(0.1)
+    assert pair_p(our_result([9, 10, 11, 12]), our_result([]), steps) == 1
+    assert pair_p(our_result([9, 10, 11]), our_result([900, 1000, 1100]), steps) == 1
+    # Four and four are in no rarer an order than 2 of 70, five and five than 2 of 252.
+    assert pair_p(our_result([9, 10, 11, 12]), our_result([], 4), steps) == pytest.approx(2 / 70)
     assert pair_p(our_result([9, 10, 11, 8, 12]), our_result([], 5), steps) < 0.01
-    touching = (replace(our_result([100, 100, 100]), resolution=100.0) for _ in range(1))
-    assert pair_p(next(touching), replace(our_result([200, 200, 200]), resolution=100.0), steps) == 1
+    one, next_one = (replace(our_result([step] * 5), resolution=100.0) for step in (100, 200))
+    assert pair_p(one, next_one, steps) == 1
     losses = comparison_table(of="test/loss")
-    expected = stats.ttest_ind([-1, 0, 1], [1, 2, 4], equal_var=False).pvalue
-    first, second = our_result([2.718281828**x for x in (-1, 0, 1)]), our_result([2.718281828**x for x in (1, 2, 4)])
+    logs = [-1, 0, 1, 0], [1, 2, 4, 3]
+    expected = stats.ttest_ind(*logs, equal_var=False).pvalue
+    first, second = (our_result(list(np.exp(each))) for each in logs)
     assert pair_p(first, second, losses) == pytest.approx(expected)
-    assert pair_p(first, our_result([1.0], 3), losses) == 1
+    assert pair_p(first, our_result([1.0, 1.0], 4), losses) == 1
 
 
 def test_pairs_are_those_that_the_source_tells_apart_and_that_are_run():
@@ -123,8 +125,8 @@ def test_an_order_that_seeds_do_not_settle():
     assert text == "the same order (rank correlation 1.00 [0.33, 1.00] over 3 pairs)"
 
 
-@pytest.mark.parametrize("seeds", [1, 2])
-def test_one_or_two_seeds_tell_no_order(seeds):
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_fewer_than_four_seeds_tell_no_order(seeds):
     values = [[1] * seeds, [2] * seeds, [3] * seeds]
     expected = "too few seeds to say of the order (rank correlation 1.00 over 3 pairs)"
     assert verdict([ordered_table(*values, seeds=seeds)], full=False) == expected
@@ -151,11 +153,11 @@ def test_at_the_papers_scale_figures_are_counted_too():
         table_row("rnn", [5, 6], None),
     )
     assert verdict([agreeing], full=True).startswith(
-        "reproduced: all 2 figures within a factor of 1.5; the same order (rank correlation 1.00"
+        "all 2 figures within a factor of 1.5; the same order (rank correlation 1.00"
     )
     # At the other scales numbers say nothing.
     assert verdict([agreeing], full=False).startswith("the same order")
-    one_is_off = comparison_table(*agreeing.rows, table_row("gru", [900, 901, 902], "200"))
+    one_is_off = comparison_table(*agreeing.rows, table_row("gru", [900, 901, 902, 901], "200"))
     assert verdict([one_is_off], full=True).startswith("2 of 3 figures within a factor of 1.5, 1 apart; ")
     two_seeds = comparison_table(table_row("rwa", [100, 101], "100"), table_row("lstm", [], "> 10000", 2))
     assert verdict([two_seeds], full=True).startswith("too few seeds to say of any figure; too few seeds to say of the")
@@ -163,7 +165,9 @@ def test_at_the_papers_scale_figures_are_counted_too():
 
 def test_the_first_measure_decides():
     loss = comparison_table(
-        table_row("rwa", [0.9, 0.91, 0.92], "0.1"), table_row("gru", [0.1, 0.11, 0.12], "0.5"), of="test/loss"
+        table_row("rwa", [0.9, 0.91, 0.92, 0.91], "0.1"),
+        table_row("gru", [0.1, 0.11, 0.12, 0.11], "0.5"),
+        of="test/loss",
     )
     assert verdict([ordered_table(*APART), loss], full=False).startswith("the same order")
     assert verdict([loss, ordered_table(*APART)], full=False).startswith("the opposite order")
@@ -198,4 +202,39 @@ def test_the_order_in_a_sentence():
         "Of 3 pairs of architectures that the source tells apart, 0 come in its order (0 told apart here), 2 in the "
         "other (2 told apart here), 1 is equal here: rank correlation -0.67 [-1.00, -0.33]. The other way round, told "
         "apart: gru before rwa and lstm before rwa."
+    )
+
+
+def test_only_the_pairs_of_the_source_count_for_the_correction():
+    """Five seeds each: p is 2 of 252, below 5 % for the source's one pair, and not for the ten of all rows."""
+    table = comparison_table(
+        table_row("rwa", [9, 10, 11, 9, 10], "100"),
+        table_row("lstm", [99, 100, 101, 98, 99], "200"),
+        *(table_row(name, [40, 41, 42, 43, 44], None) for name in ("gru", "rda", "rnn")),
+    )
+    assert [pair.told_apart for pair in pairs_told_apart(table)] == [True]
+    assert describe_order(table).startswith(
+        "Of 1 pair of architectures that the source tells apart, 1 comes in its order"
+    )
+
+
+def test_too_few_seeds_to_tell_any_pair_apart_is_said():
+    rows = [
+        table_row(name, [place + number for number in range(4)], str(place))
+        for name, place in (("rwa", 100), ("gru", 1000), ("lstm", 9000))
+    ]
+    # 2 of 70, three times.
+    assert describe_order(comparison_table(*rows)).endswith(
+        "So few seeds can tell no pair apart, however far apart they are."
+    )
+    assert not describe_order(comparison_table(*rows[:2])).endswith("however far apart they are.")
+
+
+def test_over_other_lengths_no_order_is_compared():
+    table = replace(ordered_table(*APART), same_task=False, source=PUBLISHED[0])
+    assert verdict([table], full=False) == "other sequences than the source's: no order is compared"
+    assert list(pairs_told_apart(table)) == []
+    assert rank_correlation([table]) is None
+    assert describe_order(table) == (
+        "The source's figures are of other sequences than those here, so that no order is compared."
     )

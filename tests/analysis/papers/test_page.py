@@ -58,7 +58,7 @@ def test_a_table_says_theirs_ours_how_many_seeds_and_whether_they_agree(publishe
     cells = table_rows(text, "steps until")
     assert cells["gru"][:3] == ["2,036", ", ".join(f"{step:,}" for step in GRU), "3 of 3"]
     assert cells["rwa"][:3] == ["1,735", "900, 910, 905", "3 of 3"]
-    assert cells["rwa"][3].startswith("apart: 0.522 times their figure")
+    assert cells["rwa"][3].startswith("too few seeds to say: 0.522 times their figure")
     assert cells["lstm"][:3] == [r"\> 10,000", r"\> 20", "0 of 3"]
     losses = table_rows(text, "test loss")
     assert losses["gru"] == [
@@ -78,7 +78,7 @@ def test_a_table_says_theirs_ours_how_many_seeds_and_whether_they_agree(publishe
     assert content["seconds"] == 90
     assert content["verdict"] == written.verdict
     # What other sources have of the same task stands apart.
-    assert "RWA author's logs, steps until test loss \\< 0.01: rwa 1,600, lstm 16,900" in text
+    assert "RWA author's logs, length 1000, steps until test loss \\< 0.01: rwa 1,600, lstm 16,900" in text
 
 
 @pytest.mark.parametrize(
@@ -174,3 +174,23 @@ def test_from_four_seeds_on_the_middle_stands_for_all():
     assert cells.format_ours(our_result([0.9, 0.9, 0.9, 0.9]), shares) == "0.900 [0.900, 0.900]"
     assert cells.format_ours(our_result([], seeds=5), steps) == "> 10,000"
     assert cells.format_ours(our_result([]), steps) == ABSENT
+
+
+def test_a_batch_that_is_all_right_by_luck_is_no_solution(published_preset, tmp_path):
+    """Seeds 1 and 2 of the GRU meet the goal on one training batch; the second's test loss is the trivial one, 1/6."""
+    losses = {**LOSSES, "gru": (0.01, 0.01, 0.16)}
+    write_runs(tmp_path / "out", published_preset, {**STEPS, "gru": (None, 10, 12)}, losses, trivial_loss=1 / 6)
+    text = page.write_page(published_preset, "full", tmp_path / "out", tmp_path / "pages").path.read_text()
+    assert table_rows(text, "steps until")["gru"][1:3] == [r"\> 20", "1 of 3 (1 by luck, not counted)"]
+    assert "met it by luck and has none" in text
+    content = json.loads((tmp_path / "pages/made-full.json").read_text())
+    row = content["tables"][0]["rows"][0]
+    assert (row["values"], row["lucky"]) == ([None, 10.0, None], 1)
+    assert (row["answers"], row["parameters"]) == (10, 17000)
+
+
+def test_shares_have_the_interval_of_so_many_answers():
+    """Wilson's of 500 answers, half of which are right: wider than that of four seeds that agree."""
+    table = comparison_table(of="test/accuracy")
+    ours = replace(our_result([0.5, 0.501, 0.499, 0.5]), answers=500)
+    assert cells.format_ours(ours, table) == "0.500 [0.456, 0.544]"

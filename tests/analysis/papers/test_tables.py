@@ -60,8 +60,8 @@ def test_a_run_that_is_missing_is_no_failure(tmp_path):
         preset, "full", preset.plan("full"), write_and_read_runs(tmp_path, finished, solved_at=lambda each: 7)
     )
     gru, rwa = table.rows
-    assert (gru.runs, gru.ours) == ((), OurResult(values=(), seeds=0, budget=20))
-    assert rwa.ours == OurResult(values=(7.0,), seeds=1, budget=20)
+    assert (gru.runs, gru.ours) == ((), OurResult(values=(), seeds=0, budget=20, answers=10))
+    assert rwa.ours == OurResult(values=(7.0,), seeds=1, budget=20, answers=10, parameters=17000)
     assert not gru.ours.complete
     assert rwa.ours.complete
     empty, _ = build_tables(preset, "full", preset.plan("full"), [])
@@ -86,8 +86,9 @@ def test_a_diverged_run_is_a_seed_without_a_value(tmp_path):
         tmp_path, experiments, loss=lambda each: None if each.seed else 0.5, solved_at=lambda each: None
     )
     steps, loss = build_tables(preset, "full", preset.plan("full"), runs)
-    assert steps.rows[0].ours == OurResult(values=(), seeds=2, budget=20, num_diverged=1)
-    assert loss.rows[0].ours == OurResult(values=(0.5,), seeds=2, budget=20, num_diverged=1)
+    known = {"answers": 10, "parameters": 17000}
+    assert steps.rows[0].ours == OurResult(values=(), seeds=2, budget=20, num_diverged=1, **known)
+    assert loss.rows[0].ours == OurResult(values=(0.5,), seeds=2, budget=20, num_diverged=1, **known)
     assert math.isnan(steps.rows[0].ours.mean.mean)
     assert not loss.rows[0].ours.complete
 
@@ -135,7 +136,7 @@ def test_published_figures_are_those_of_the_papers_variant_by_measure_and_source
     assert sources_by_variant(example_preset(sources=("RWA author's logs",))) == [[]]
     # Two papers have this one by the same measure.
     lengths = {"tasks": ["classify-length"], "architectures": ["rwa"], "task": {"classify-length": {"length": 1000}}}
-    for source, figure in (("RDA paper, table 2", "133"), ("RWA author's logs", "101")):
+    for source, figure in (("RDA paper, table 2", "133"), ("RWA author's logs", "102")):
         one = example_preset(full=lengths, sources=(source,), measures=("train/accuracy >= 1",))
         ((entry,),) = sources_by_variant(one)
         assert (entry.source, entry.figures["rwa"].text) == (source, figure)
