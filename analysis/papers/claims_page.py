@@ -25,7 +25,8 @@ HEADING = f"""{GENERATED_MARK}`; not to be edited. -->
 
 Each claim is judged by the data of its preset's page at the best scale that is there: *full* is the paper's own
 setting, *long* has its lengths with what makes training cheaper (narrower models, smaller batches, often fewer steps;
-the page says which), and *small* is shorter too, so that it only judges claims that do not depend on the length. A
+the page says which), and *small* is shorter too, so that it only judges claims that do not depend on the length; where
+one has too few seeds to say, the next has the word. A
 ratio is that of the medians of steps, with the interval of all ratios that the log-rank test does not reject, or that
 of the geometric means of losses and errors, with Welch's interval. A claim is *reproduced* if the interval lies where
 the claim has it, *not reproduced* if it lies elsewhere, and otherwise, or with fewer than four seeds, there are *too
@@ -88,6 +89,8 @@ def check_claims_writable(pages: Path) -> None:
 def judge_claim(claim: Claim, pages: Path) -> JudgedClaim:
     """Returns a claim with its judgement at the best scale at which all of its presets have pages with data.
 
+    Where that has too few seeds to say, the next scale that settles the claim has the word.
+
     Raises:
         UserError: if the JSON file of a page was written by something else.
     """
@@ -97,7 +100,7 @@ def judge_claim(claim: Claim, pages: Path) -> JudgedClaim:
         return judge_together(claim, pages)
     if not claim.presets:
         return JudgedClaim(claim=claim, judgement=RULES[claim.rule](claim.arguments))
-    older = ""
+    older, undecided = "", None
     for scale in SCALES:
         paths = [pages / f"{preset}-{scale}.json" for preset in claim.presets]
         if not all(path.exists() for path in paths):
@@ -117,7 +120,14 @@ def judge_claim(claim: Claim, pages: Path) -> JudgedClaim:
             # The preset has had another row or metric since.
             older = older or link
             continue
-        return JudgedClaim(claim=claim, judgement=judgement, scale=scale, page=link)
+        judged = JudgedClaim(claim=claim, judgement=judgement, scale=scale, page=link)
+        if judgement.verdict in ("reproduced", "not reproduced"):
+            return judged
+        undecided = undecided or judged
+        if judgement.verdict != "too few seeds to say":
+            break
+    if undecided is not None:
+        return undecided
     why = "the page is older than the data that this takes; make it again" if older else "its preset is not run"
     return JudgedClaim(claim=claim, judgement=Judgement(verdict="not testable", why=why), page=older)
 

@@ -214,6 +214,17 @@ def test_the_best_scale_judges_and_failures_that_did_not_recur_come_first(two_cl
     assert "| long | 5 |" in claims_page.write_claims(tmp_path).read_text()
 
 
+def test_a_scale_with_too_few_seeds_leaves_the_word_to_the_next(two_claims, tmp_path):
+    few = [{**table, "rows": [{**row, "values": row["values"][:3]} for row in table["rows"]]} for table in dump_page()]
+    (tmp_path / "rda-table-1-full.json").write_text(json.dumps(page_content(tables=few)))
+    slower = two_claims[1]
+    judged = claims_page.judge_claim(slower, tmp_path)
+    assert (judged.scale, judged.judgement.verdict) == ("full", "too few seeds to say")
+    (tmp_path / "rda-table-1-long.json").write_text(json.dumps(page_content(scale="long", tables=dump_page())))
+    judged = claims_page.judge_claim(slower, tmp_path)
+    assert (judged.scale, judged.judgement.verdict) == ("long", "reproduced")
+
+
 def test_a_claim_of_several_holds_if_each_does(tmp_path, monkeypatch):
     fails = replace(claim("fails", preset="rda-table-1", architecture="lstm"), text="The LSTM fails.")
     faster = replace(claim("faster", preset="rda-table-1", better="rwa", worse="lstm"), text="It is slower.")
