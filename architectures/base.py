@@ -93,7 +93,7 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def path_length(self, lag: int) -> int:
-        """Returns the number of hops from the input of `lag` steps back to the output.
+        """Returns the fewest hops from the input of `lag` steps back to the output.
 
         Raises:
             ValueError: if the lag is negative or lies beyond the receptive field.

@@ -14,7 +14,7 @@ from workbench.results import Run
 RULE = (
     "Published figures are single runs. One agrees if the 95 % interval of our mean divided by theirs lies within the "
     "stated factor on either side of 1, give or take what rounding and the spacing of tests hide; it is apart if not "
-    "even one more run of ours would be within it, and left open if our mean is outside but one more run may be "
+    "even one more run of ours would be within it, and left open if the interval lies outside, but one more run may be "
     "within; with fewer than four seeds, or in between, there are too few seeds to say. Ratios are of losses, steps "
     "and errors (1 less the accuracy), on a log scale; steps to a goal that some seeds miss are compared by their "
     "median. The order of the architectures is compared by the pairs that the source tells apart: the rank "

@@ -25,14 +25,17 @@ HEADING = f"""{GENERATED_MARK}`; not to be edited. -->
 
 Each claim is judged by the data of its preset's page at the best scale that is there: *full* is the paper's own
 setting, *long* has its lengths with what makes training cheaper (narrower models, smaller batches, often fewer steps;
-the page says which), and *small* is shorter too, so that it only judges claims that do not depend on the length; where
-one has too few seeds to say, the next has the word. A
-ratio is that of the medians of steps, with the interval of all ratios that the log-rank test does not reject, or that
-of the geometric means of losses and errors, with Welch's interval. A claim is *reproduced* if the interval lies where
+the page says which), and *small* is shorter too, so that it only judges claims that do not depend on the length. Where
+one has too few seeds to say, the next has the word.
+
+A ratio is that of the medians of steps, with the interval of all ratios that the log-rank test does not reject (where
+a median lies beyond the steps that were trained, the ratio is a bound, which the interval may exclude), or that of
+the geometric means of losses and errors, with Welch's interval. A claim is *reproduced* if the interval lies where
 the claim has it, *not reproduced* if it lies elsewhere, and otherwise, or with fewer than four seeds, there are *too
-few seeds to say*. An architecture *fails* if no seed learns, and does not if more than half of them do; a goal that is
-met on one training batch only counts for a seed that has learned something. Where rows differ in their number of
-parameters by more than a tenth, it is said, and where a row's learning rate is at the end of its grid."""
+few seeds to say*. A figure that one more run of ours might meet, though our mean does not, is *left open by a single
+run*. An architecture *fails* if no seed learns, and does not if more than half of them do; a goal that is met on one
+training batch only counts for a seed that has learned something. Where rows differ in their number of parameters by
+more than a tenth, it is said, and where a row's learning rate is at the end of its grid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

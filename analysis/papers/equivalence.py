@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from analysis.comparison.intervals import share_interval
 from analysis.comparison.losses import MIN_SEEDS
 from analysis.comparison.solve_times import median_time
 from analysis.formatting import ABSENT, format_count, format_number, pluralize
@@ -38,9 +39,9 @@ def judge_figure(row: TableRow, table: ComparisonTable) -> Agreement:
 
     It agrees if the 95 % interval of the ratio of our mean to theirs lies within the table's factor, on either side of
     1 (equivalence by two one-sided tests; Schuirmann 1987). It is apart if not even the interval of one more run of
-    ours has a ratio within the factor, and left open if that of our mean alone has none: theirs may be such a run. Else
-    there are too few seeds. Ratios are of losses, steps and errors, on a log scale, and may be off by what rounding and
-    the rows of metrics hide.
+    ours has a ratio within the factor, and left open if only the whole interval of our mean lies outside: theirs may be
+    such a run. Else there are too few seeds. The interval of a share is no narrower than that of its test set. Ratios
+    are of losses, steps and errors, on a log scale, and may be off by what rounding and the rows of metrics hide.
 
     Args:
         row: the architecture's results.
@@ -55,9 +56,7 @@ def judge_figure(row: TableRow, table: ComparisonTable) -> Agreement:
         return judge_bound(ours, published, table)
     if not ours.complete:
         return judge_incomplete(ours, published, table)
-    # Of so many answers, none wrong is less than one wrong, and no more can be told.
-    unseen = 0.0 if ours.answers is None else 0.5 / ours.answers
-    floor = max(published.rounding + ours.resolution / 2, unseen)
+    floor = published.rounding + ours.resolution / 2
     values = [as_loss(value, table, floor) for value in ours.values]
     theirs = as_loss(published.value, table, floor)
     if theirs <= 0 or min(values) <= 0:
@@ -69,16 +68,24 @@ def judge_figure(row: TableRow, table: ComparisonTable) -> Agreement:
     ratio = f"{format_number(math.exp(center))} times their {'error' if is_share(table) else 'figure'}"
     if ours.seeds < MIN_SEEDS:
         return Agreement(outcome="too few seeds to say", detail=ratio)
-    half, limit = float(half_width(logs[:, None])[0]), math.log(table.factor)
-    detail = f"{ratio} [{format_number(math.exp(center - half))}, {format_number(math.exp(center + half))}]"
-    if abs(center) + half <= limit + slack:
+    half, limit = float(half_width(logs[:, None])[0]), math.log(table.factor) + slack
+    low, high = center - half, center + half
+    if is_share(table) and ours.answers is not None:
+        # All seeds answer the same test set, whose sampling error no number of seeds removes.
+        shares = share_interval(ours.values, ours.answers)
+        assert shares.low is not None
+        assert shares.high is not None
+        low = min(low, math.log(as_loss(shares.high, table, floor) / theirs))
+        high = max(high, math.log(as_loss(shares.low, table, floor) / theirs))
+    detail = f"{ratio} [{format_number(math.exp(low))}, {format_number(math.exp(high))}]"
+    if -limit <= low and high <= limit:
         return Agreement(outcome="agrees", detail=detail)
-    if abs(center) - half * math.sqrt(ours.seeds + 1) > limit + slack:
+    if -limit <= high and low <= limit:
+        return Agreement(outcome="too few seeds to say", detail=detail)
+    if abs(center) - half * math.sqrt(ours.seeds + 1) > limit:
         return Agreement(outcome="apart", detail=detail)
-    if abs(center) - half > limit + slack:
-        # More seeds settle nothing here: what is uncertain is the one run that the source has.
-        return Agreement(outcome="left open", detail=f"{detail}, but a single run may be within the factor")
-    return Agreement(outcome="too few seeds to say", detail=detail)
+    # What is uncertain is the one run that the source has.
+    return Agreement(outcome="left open", detail=f"{detail}, but a single run may be within the factor")
 
 
 def is_share(table: ComparisonTable) -> bool:

@@ -24,8 +24,8 @@ HEADING = """<!-- Made by `workbench reproduce`; not to be edited. -->
 # The papers' tables, measured
 
 Each table of the papers is a preset of `workbench reproduce`: *full* is the paper's own setting; *long* has its task at
-its length and counts by its criterion, with narrower models and smaller batches; *small* has shorter sequences too, for
-a first look on two cores. Only at the full scale are numbers the paper's. Letters name the machines. Where a cell says
+its length and counts by its criterion, with what makes training cheaper; *small* has shorter sequences too, for a first
+look on two cores. Only at the full scale are numbers the paper's. Letters name the machines. Where a cell says
 nothing else, all is in float32, with data drawn on the CPU. What all of it says of the sources' claims, one by one, is
 in [claims.md](claims.md).
 """

@@ -82,8 +82,7 @@ def compare_centers(better: float, worse: float) -> int:
 def logs_of(ours: OurResult, table: ComparisonTable) -> np.ndarray:
     """Returns the logarithms of a result's values, less being better, (seeds,)."""
     # Of so many answers, none wrong is less than one wrong, and no more can be told.
-    unseen = 1e-6 if ours.answers is None else 0.5 / ours.answers
-    floor = max(ours.resolution, unseen)
+    floor = max(ours.resolution / 2, 1e-6)
     return np.log(np.maximum([as_loss(value, table, floor) for value in ours.values], LEAST_LOSS))
 
 
@@ -212,7 +211,7 @@ def can_tell_apart(table: ComparisonTable, count: int) -> bool:
     The log-rank test is one of ranks: its p-value is no less than twice that, whatever the steps are.
     """
     seeds = [(better.ours.seeds, worse.ours.seeds) for better, worse in pairs_of_source(table)]
-    if not table.metric.counts_steps:
-        return any(min(pair) >= MIN_SEEDS for pair in seeds)
-    least = min(2 / math.comb(first + second, first) for first, second in seeds)
-    return any(min(pair) >= MIN_SEEDS for pair in seeds) and least * count <= SIGNIFICANCE
+    tested = [pair for pair in seeds if min(pair) >= MIN_SEEDS]
+    if not tested or not table.metric.counts_steps:
+        return bool(tested)
+    return min(2 / math.comb(first + second, first) for first, second in tested) * count <= SIGNIFICANCE

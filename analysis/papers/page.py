@@ -94,7 +94,7 @@ def write_page(preset: Preset, scale: Scale, out: Path, pages: Path, seeds: int 
         command=reproduce_command(preset, scale, seeds),
         surprises=[escape(sentence) for sentence in describe_surprises(preset.name, scale, tables)],
         tables=[format_table(table, scale) for table in tables],
-        comparable=any(table.same_task for table in tables),
+        comparable=has_order(tables),
         lucky=any(row.ours.num_lucky for table in tables for row in table.rows),
         rule=RULE,
         figures=figures,
@@ -150,6 +150,12 @@ def draw_figures(sections: Sequence[Section], pages: Path, name: str) -> Iterato
         yield f"{image}\n\n{escape(section.title)}. {learning_curves.caption(histories, tuple(section.floors))}"
 
 
+def has_order(tables: Sequence[ComparisonTable]) -> bool:
+    """Returns whether there is an order that may be compared with a source's, printed or only plotted."""
+    sourced = [table for table in tables if table.source is not None]
+    return not sourced or any(table.same_task for table in sourced)
+
+
 def format_table(table: ComparisonTable, scale: Scale) -> str:
     """Returns a comparison table as Markdown; only at the paper's scale it says whether figures agree."""
     heading = f"### {escape(', '.join(part for part in (str(table.metric), table.variant) if part))}"
@@ -176,7 +182,7 @@ def row_cells(row: TableRow, table: ComparisonTable, full: bool) -> list[str]:
     if ours.num_diverged:
         seeds += f" ({ours.num_diverged} diverged)"
     if ours.num_lucky:
-        seeds += f" ({ours.num_lucky} by luck, not counted)"
+        seeds += f" ({ours.num_lucky} by chance, not counted)"
     value = format_ours(ours, table)
     published = ABSENT if row.published is None else str(row.published)
     agreement = [escape(str(judge_figure(row, table)))] if full else []

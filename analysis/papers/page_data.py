@@ -70,13 +70,15 @@ def load_tables(content: Mapping[str, Any], name: str) -> PageData | None:
     if "tables" not in content:
         return None
     try:
+        if any("edge_rates" not in values for values in content["tables"]):
+            return None
         tables = tuple(_load_table(values) for values in content["tables"])
         seconds = {
             (values["variant"], row["architecture"]): tuple(float(number) for number in row["seconds_per_step"])
             for values in content["tables"]
             for row in values["rows"]
         }
-    except (KeyError, TypeError, ValueError, AttributeError, UserError):
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, UserError):
         raise UserError(f"{name} was not written by workbench reproduce; move it away") from None
     return PageData(tables=tables, seconds=seconds)
 
@@ -90,8 +92,8 @@ def _load_table(values: Mapping[str, Any]) -> ComparisonTable:
         trivial_loss=_optional(values["trivial_loss"]),
         published_trivial_loss=_optional(values["published_trivial_loss"]),
         factor=float(values["factor"]),
-        same_task=bool(values.get("same_task", True)),
-        edge_rates=tuple(str(name) for name in values.get("edge_rates", ())),
+        same_task=bool(values["same_task"]),
+        edge_rates=tuple(_names(values["edge_rates"])),
     )
 
 
@@ -106,12 +108,24 @@ def _load_row(values: Mapping[str, Any]) -> TableRow:
             budget=int(values["budget"]),
             num_diverged=int(values["diverged"]),
             resolution=float(values["resolution"]),
-            answers=None if values.get("answers") is None else int(values["answers"]),
-            num_lucky=int(values.get("lucky", 0)),
-            parameters=None if values.get("parameters") is None else int(values["parameters"]),
+            answers=_count(values["answers"]),
+            num_lucky=int(values["lucky"]),
+            parameters=_count(values["parameters"]),
         ),
         published=None if values["published"] is None else PublishedFigure.parse(values["published"]),
     )
+
+
+def _names(values: Any) -> list[str]:
+    if not isinstance(values, list):
+        raise TypeError("no list")
+    return [str(name) for name in values]
+
+
+def _count(value: Any) -> int | None:
+    if value is not None and int(value) < 1:
+        raise ValueError("less than one")
+    return None if value is None else int(value)
 
 
 def _optional(value: Any) -> float | None:

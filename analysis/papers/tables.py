@@ -29,11 +29,12 @@ class OurResult:
     num_diverged: int = 0
     """Number of seeds that diverged."""
     resolution: float = 0.0
-    """Resolution of the values: goals on the validation set are checked only once per row of metrics."""
+    """Resolution of the values: goals on the validation set are checked only once per row of metrics, and a share of
+    right answers is a multiple of one answer."""
     answers: int | None = None
     """Sequences of the test set, each of which counts as one answer behind a share; `None` of old pages."""
     num_lucky: int = 0
-    """Number of seeds that met a goal on one training batch and had learned nothing; they have no value."""
+    """Number of seeds that met a goal on one training batch and had learned nothing by the end; they have no value."""
     parameters: int | None = None
     """Number of learned numbers; `None` of old pages, or if no seed is finished."""
 
@@ -171,7 +172,7 @@ def build_rows(
                 seeds=len(runs),
                 budget=own[0].budget.steps,
                 num_diverged=sum(run.diverged for run in runs),
-                resolution=own[0].budget.log_every if metric.is_per_row else 0.0,
+                resolution=own[0].budget.log_every if metric.is_per_row else share_of_an_answer(metric, runs),
                 answers=own[0].budget.evaluation_size,
                 num_lucky=sum(was_lucky(metric, run) for run in runs),
                 parameters=max((run.result["parameters"] for run in runs), default=None),
@@ -188,12 +189,24 @@ def seed_value(metric: Metric, run: Run) -> float | None:
 def was_lucky(metric: Metric, run: Run) -> bool:
     """Returns whether a run met a goal on one training batch, but tells no more than an answer without memory does.
 
-    A small batch is all right by chance once in many thousand steps. Whoever has learned is below 95 % of the trivial
-    loss on the test set.
+    Of two classes, a batch of 20 is all right by chance once in a million steps, which ten runs of 2,500 steps meet in
+    one case of forty. Whoever has learned is below 95 % of the trivial loss on the test set at the end.
     """
     if metric.goal is None or metric.goal.split != "train" or metric.evaluate(run) is None:
         return False
     return bool(run.test_metric("loss") >= UNLEARNED * run.result["trivial_loss"])
+
+
+def share_of_an_answer(metric: Metric, runs: Sequence[Run]) -> float:
+    """Returns the share of the test set that one answer is, or less, if a metric is a share of right answers; else 0.
+
+    Where every step has an answer, some may count for nothing, so that a share may be coarser.
+    """
+    if metric.less_is_better or not runs:
+        return 0.0
+    experiment = runs[0].experiment
+    several = tasks.load(experiment.task.name).readout == "every"
+    return 1 / (experiment.budget.evaluation_size * (runs[0].result["time"] if several else 1))
 
 
 def sources_by_variant(preset: Preset) -> list[list[PublishedSource]]:

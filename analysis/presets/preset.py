@@ -11,8 +11,8 @@ from workbench.errors import UserError
 from workbench.validation import check_int, check_number
 
 Scale = Literal["full", "long", "small"]
-"""The paper's setting; the same with narrower models and smaller batches; or one with short sequences too, which trains
-in minutes."""
+"""The paper's setting; the same with what makes training cheaper, such as narrower models and smaller batches; or one
+with short sequences too, which trains in minutes."""
 Settings = Mapping[str, Any]
 """Settings with the keys of `workbench compare --config`; under `each`, more of them by row; under `over`, the values
 of one option of the task, if the table has several variants; `rates` and `rate_seeds`, the grid of learning rates."""

@@ -23,7 +23,7 @@ DESCRIPTION = """Train a table of a paper in its setting, and write it with our 
 Finished runs in OUT are read, not repeated, and interrupted ones are resumed, so that a table can be made in many
 short sittings: --time-limit saves what is under way and ends with status 3 as long as there is more to do. No file that
 is left behind is larger than 16 MiB, so OUT can be carried to another machine and resumed there. --scale long
-keeps a paper's lengths and criteria and has narrower models; --scale small is shorter too, for two cores and some
+keeps a paper's lengths and criteria and makes the rest cheaper; --scale small is shorter too, for two cores and some
 minutes. Pages say so. Where a preset has a grid of learning rates, those are tried first, and the best of each row on
 the validation set trains its seeds. Beside the pages there is claims.md: every claim of the papers, and whether it was
 reproduced; --claims writes that alone, from the pages that are there."""
@@ -42,8 +42,8 @@ class ReproduceOptions:
     """Options of a reproduction.
 
     Args:
-        scale: full, the paper's own setting; long, its tasks at its lengths with 64 units and ten seeds; or small, with
-            short sequences, for a first look on two cores.
+        scale: full, the paper's own setting; long, its tasks at its lengths, mostly with 64 units and ten seeds; or
+            small, with short sequences, for a first look on two cores.
         seeds: runs of each architecture; by default as the preset has it.
         time_limit: a time such as 90s, 9m or 1h30m, after which what is under way is saved; by default no limit.
         out: folder of the runs; finished runs in it are read, interrupted ones are resumed.

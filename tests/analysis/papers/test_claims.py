@@ -171,8 +171,18 @@ def test_tables_are_read_back_from_a_page_as_they_were(tmp_path):
     ]
     assert loaded.seconds["", "gru"] == (0.005,) * 3
     assert load_tables({}, "page.json") is None
+    # A page that does not say whether a better rate may lie beyond its grid is older than that.
+    old = [{key: value for key, value in table.items() if key != "edge_rates"} for table in content["tables"]]
+    assert load_tables({"tables": old}, "page.json") is None
     with pytest.raises(UserError, match=r"page\.json was not written by workbench reproduce"):
-        load_tables({"tables": [{"rows": []}]}, "page.json")
+        load_tables({"tables": [{"rows": [], "edge_rates": []}]}, "page.json")
+    for key, value in (("answers", 0), ("parameters", float("inf")), ("lucky", None)):
+        (table,) = json.loads(json.dumps(dump_tables(tables)))
+        table["rows"][0][key] = value
+        with pytest.raises(UserError, match=r"page\.json was not written by workbench reproduce"):
+            load_tables({"tables": [table]}, "page.json")
+    with pytest.raises(UserError, match=r"page\.json was not written by workbench reproduce"):
+        load_tables({"tables": [{**content["tables"][0], "edge_rates": "lstm"}]}, "page.json")
 
 
 @pytest.fixture

@@ -147,9 +147,20 @@ def test_seeds_that_diverged_are_not_slow():
 
 
 def test_an_error_is_no_less_than_half_an_answer():
-    """All of 100 answers right, and 1 in 10,000 wrong there: no more can be told from so few."""
+    """All of 100 answers right, and 0.49 % wrong there: no more can be told from so few."""
     row = table_row("gru", [1.0] * 4, "0.9951")
-    few = replace(row, ours=replace(row.ours, answers=100))
+    few = replace(row, ours=replace(row.ours, resolution=1 / 100))
     assert judge_figure(few, comparison_table(few, of=ACCURACY)).outcome == "agrees"
-    many = replace(row, ours=replace(row.ours, answers=10_000))
+    many = replace(row, ours=replace(row.ours, resolution=1 / 10_000))
     assert judge_figure(many, comparison_table(many, of=ACCURACY)).outcome == "apart"
+
+
+@pytest.mark.parametrize(("answers", "expected"), [(500, OPEN), (20_000, "agrees")])
+def test_the_interval_of_an_accuracy_is_no_narrower_than_its_test_set(answers, expected):
+    """Four seeds that all have 10 of 500 wrong: Wilson's interval of the error is 0.0109 to 0.0364."""
+    row = table_row("gru", [0.98] * 4, "0.980")
+    row = replace(row, ours=replace(row.ours, answers=answers, resolution=1 / answers))
+    agreement = judge_figure(row, comparison_table(row, of=ACCURACY))
+    assert agreement.outcome == expected
+    low, high = stats.binomtest(round(0.02 * answers), answers).proportion_ci(0.95, method="wilson")
+    assert f"[{low / 0.02:.3f}, {high / 0.02:.2f}]" in agreement.detail

@@ -9,10 +9,12 @@ import pytest
 from analysis.formatting import ABSENT
 from analysis.papers import cells, page
 from analysis.papers.preset_files import load_preset
+from analysis.papers.tables import build_tables
 from analysis.presets.preset import Preset
 from tests.analysis.papers.known_tables import comparison_table, example_preset, our_result
 from tests.analysis.report_runs import write_run
 from workbench.errors import UserError
+from workbench.results import read_run
 
 
 def table_rows(text, heading):
@@ -176,13 +178,13 @@ def test_from_four_seeds_on_the_middle_stands_for_all():
     assert cells.format_ours(our_result([]), steps) == ABSENT
 
 
-def test_a_batch_that_is_all_right_by_luck_is_no_solution(published_preset, tmp_path):
+def test_a_batch_that_is_all_right_by_chance_is_no_solution(published_preset, tmp_path):
     """Seeds 1 and 2 of the GRU meet the goal on one training batch; the second's test loss is the trivial one, 1/6."""
     losses = {**LOSSES, "gru": (0.01, 0.01, 0.16)}
     write_runs(tmp_path / "out", published_preset, {**STEPS, "gru": (None, 10, 12)}, losses, trivial_loss=1 / 6)
     text = page.write_page(published_preset, "full", tmp_path / "out", tmp_path / "pages").path.read_text()
-    assert table_rows(text, "steps until")["gru"][1:3] == [r"\> 20", "1 of 3 (1 by luck, not counted)"]
-    assert "met it by luck and has none" in text
+    assert table_rows(text, "steps until")["gru"][1:3] == [r"\> 20", "1 of 3 (1 by chance, not counted)"]
+    assert "had learned nothing by the end and has none" in text
     content = json.loads((tmp_path / "pages/made-full.json").read_text())
     row = content["tables"][0]["rows"][0]
     assert (row["values"], row["lucky"]) == ([None, 10.0, None], 1)
@@ -194,3 +196,38 @@ def test_shares_have_the_interval_of_so_many_answers():
     table = comparison_table(of="test/accuracy")
     ours = replace(our_result([0.5, 0.501, 0.499, 0.5]), answers=500)
     assert cells.format_ours(ours, table) == "0.500 [0.456, 0.544]"
+
+
+def test_over_shorter_sequences_a_page_compares_no_order(published_preset, tmp_path):
+    """At the full scale the lengths are the source's, at the small one they are 10 instead of 1,000."""
+    for scale in ("full", "small"):
+        write_runs(tmp_path / scale, published_preset, STEPS, LOSSES, scale, trivial_loss=1 / 6)
+    texts = {
+        scale: page.write_page(published_preset, scale, tmp_path / scale, tmp_path / "pages").path.read_text()
+        for scale in ("full", "small")
+    }
+    assert "rank correlation" in texts["full"]
+    assert "no order is compared" in texts["small"]
+    assert "Numbers are not comparable with the published ones.\n" in texts["small"]
+    assert "the order of the architectures may be" not in texts["small"]
+    small = json.loads((tmp_path / "pages/made-small.json").read_text())
+    assert small["tables"][0]["same_task"] is False
+    assert small["verdict"] == "other sequences than the source's: no order is compared"
+    plotted = replace(published_preset, sources=("TCN paper, figure 9",))
+    text = page.write_page(plotted, "small", tmp_path / "small", tmp_path / "plots").path.read_text()
+    assert "the order of the architectures may be" in text
+
+
+def test_an_answer_is_one_step_or_one_sequence(tmp_path):
+    """Of 10 test sequences: copies have an answer at each of their steps, and sums one at the last."""
+    for task, options, share in (
+        ("addition", {"length": 8}, 0.1),
+        ("copy", {"length": 4, "items": 2, "categories": 3}, 1 / (10 * 8)),
+    ):
+        preset = example_preset(
+            full={"tasks": [task], "task": {task: options}, "seeds": 1}, measures=("test/accuracy",)
+        )
+        plan = preset.plan("full")
+        runs = [read_run(write_run(tmp_path / task, run.experiment, time=8)) for run in plan]
+        (table,) = build_tables(preset, "full", plan, runs)
+        assert [row.ours.resolution for row in table.rows] == [share, share]

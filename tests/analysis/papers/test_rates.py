@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from analysis.papers import page
+from analysis.papers.page_data import dump_tables
+from analysis.papers.tables import build_tables
 from analysis.presets.rates import load_progress, plan_trials
 from tests.analysis.papers.known_tables import example_preset
 from tests.analysis.report_runs import write_run
@@ -130,3 +132,15 @@ def test_other_settings_are_as_they_were():
     chosen = replace(plain[0].experiment.optimization, learning_rate=0.1)
     trial = next(each for each in plan_trials(grid) if each.experiment.optimization.learning_rate == 0.1)
     assert trial.experiment == replace(plain[0].experiment, optimization=chosen, seed=TUNING_SEED)
+
+
+def test_a_rate_at_the_end_of_its_grid_is_noted_for_the_claims(tmp_path):
+    """Of two rates either is at an end; of three, the one in the middle is not; a single one is no grid."""
+    for rates, edge in ((RATES, ["gru"]), ([0.001, 0.01, 0.1], []), ([0.01], [])):
+        preset = example_preset(full={"each": {"gru": {"rates": rates, "rate_seeds": 1}}}, measures=("test/loss",))
+        out = tmp_path / str(len(rates))
+        write_trials(out, preset, {(rate, 0): 0.01 if rate == 0.01 else 0.5 for rate in rates})
+        progress = load_progress(out, preset, preset.plan("full"))
+        (table,) = build_tables(preset, "full", progress.planned, progress.runs, progress.choices)
+        assert list(table.edge_rates) == edge
+        assert dump_tables([table])[0]["edge_rates"] == edge

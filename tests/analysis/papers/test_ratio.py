@@ -67,6 +67,6 @@ def test_two_seeds_have_a_ratio_and_no_interval(table):
 
 def test_no_error_is_less_than_half_an_answer():
     """None wrong of 500, and ten: 0.001 and 0.02."""
-    right, wrong = (replace(our_result([share] * 4), answers=500) for share in (1.0, 0.98))
+    right, wrong = (replace(our_result([share] * 4), resolution=1 / 500) for share in (1.0, 0.98))
     table = comparison_table(of="test/accuracy")
     assert result_ratio(right, wrong, table).value == pytest.approx(20)
