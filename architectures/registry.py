@@ -27,6 +27,8 @@ class RegistryEntry:
     """As in its class, which takes seconds to import. One that is not carries no state from step to step."""
     revision: int = 1
     """Raised whenever the same options come to mean other numbers, so that old results are not taken for new ones."""
+    revision_when_nested: int = 1
+    """Its revision when architectures that run another one came: theirs have never had an earlier one inside."""
     looks_ahead: Mapping[str, Any] = field(default_factory=dict)
     """Options with the values by which a causal architecture comes to read whole sequences."""
     later: Mapping[str, Any] = field(default_factory=dict)
@@ -88,6 +90,7 @@ ARCHITECTURES: Mapping[str, RegistryEntry] = {
         summary="gated recurrent unit (Cho et al. 2014)",
         # The bias of its update gate started at 0.
         revision=2,
+        revision_when_nested=2,
         later={"reset": "behind", **ZONEOUT},
         family=FAMILY["gru"],
     ),
@@ -189,6 +192,7 @@ ARCHITECTURES: Mapping[str, RegistryEntry] = {
         summary="temporal convolutional network (Bai et al. 2018)",
         # Its weights started as N(0, 0.01).
         revision=2,
+        revision_when_nested=2,
         later={"block": "residual", "rounds": 1},
     ),
     "han": RegistryEntry(

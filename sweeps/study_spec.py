@@ -144,7 +144,7 @@ class StudySpec:
         """
         object.__setattr__(self, "options", normalize_options(self.architecture, self.options))
         if self.source is None:
-            object.__setattr__(self, "source", architecture_source(self.architecture))
+            object.__setattr__(self, "source", architecture_source(self.architecture, self.options))
         try:
             space = self.search_space()
         except UserError:

@@ -4,9 +4,9 @@ Their code belongs to an experiment as much as their options do, so its hash is 
 """
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from architectures.registry import ARCHITECTURES, get_entry, load_encoder_class
 from workbench import tasks
@@ -84,7 +84,7 @@ def check_unchanged(kind: PartKind, part: Part, owner: str, remedy: str) -> None
             task = tasks.build(part.name, **part.arguments)
             source, data = task_source(part.name, task), task.data
     else:
-        source = architecture_source(part.name)
+        source = architecture_source(part.name, part.options)
     now = split_revision(source)[1]
     if kind == "task" and is_custom(part.name) and data is None and hashes is not None and "-" not in hashes:
         # Results from before the files that custom code reads were hashed have no hash of them to compare with.
@@ -116,16 +116,24 @@ def task_source(name: str, task: "Task") -> str | None:
     return "-".join(part for part in parts if part is not None) or None
 
 
-def architecture_source(name: str) -> str | None:
+def architecture_source(name: str, options: Mapping[str, Any]) -> str | None:
     """Returns a hash of the code of a custom architecture as it is now; for a name of the catalogue its revision.
 
-    `None` stands for the first revision, which results of earlier versions have.
+    `None` stands for the first revision, which results of earlier versions have. Where one runs another (`base`), the
+    other's revision counts, too.
+
+    Args:
+        name: of the architecture.
+        options: its options.
 
     Raises:
         UserError: if there is no architecture of that name.
     """
     with user_errors(f"architecture {name}"):
         entry = get_entry(name)
+        base = ARCHITECTURES.get(str(options.get("base"))) if name in ARCHITECTURES else None
+        if base is not None and base.revision > base.revision_when_nested:
+            return f"{REVISION}{entry.revision} with {options['base']} {base.revision}"
         if entry.revision > 1:
             return f"{REVISION}{entry.revision}"
         return class_source(load_encoder_class(name), name)

@@ -92,7 +92,7 @@ def resolve_architecture(
         values = {**defaults, **derived, **read_values(user_options, constructor, defaults)}
         given = {key: value for key, value in values.items() if value is not UNKNOWN}
         options = write_values(given, constructor, defaults)
-        part = Part(name=name, options=options, source=architecture_source(name))
+        part = Part(name=name, options=options, source=architecture_source(name, options))
         if buildable:
             from workbench.model import meta_model
 

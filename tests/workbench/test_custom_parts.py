@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from architectures.nesting import NESTING
 from tests.workbench.experiments import small
 from workbench.custom_parts import PART_KINDS, architecture_source, check_unchanged, is_custom
 from workbench.errors import UserError
@@ -23,16 +24,29 @@ class Custom(Addition):
 def test_only_dotted_paths_are_custom():
     assert is_custom("package.module:Class")
     assert not is_custom("gru")
-    assert architecture_source("lstm") is None
+    assert architecture_source("lstm", {}) is None
 
 
 def test_what_has_other_numbers_than_in_earlier_versions_is_another_experiment():
     revised = ("gru", "tcn", "grid-lstm")
-    assert {name: architecture_source(name) for name in revised} == dict.fromkeys(revised, "revision 2")
+    assert {name: architecture_source(name, {}) for name in revised} == dict.fromkeys(revised, "revision 2")
     now = small("gru")
     before = replace(now, architecture=replace(now.architecture, source=None))
     assert now.identity != before.identity
     # Weights that were trained from the old start can be read on.
+    check_unchanged("architecture", before.architecture, "the run", "put it back")
+
+
+@pytest.mark.parametrize("name", sorted(NESTING))
+def test_the_revision_of_what_an_architecture_runs_is_its_own(name):
+    """The GRU had its second revision before any other ran it, the grid LSTM was changed afterwards."""
+    inside = {
+        base: small(name, architecture_options={"base": base}).architecture for base in ("gru", "lstm", "grid-lstm")
+    }
+    assert [inside[base].source for base in inside] == [None, None, "revision 1 with grid-lstm 2"]
+    now = small(name, architecture_options={"base": "grid-lstm"})
+    before = replace(now, architecture=replace(now.architecture, source=None))
+    assert now.identity != before.identity
     check_unchanged("architecture", before.architecture, "the run", "put it back")
 
 
