@@ -138,9 +138,8 @@ def clustered_proportions(correct: np.ndarray, total: np.ndarray, group: np.ndar
     p, members = share[group][several], clusters[group][several]
     observed = (((correct[several] - total[several] * p) ** 2) * members / np.maximum(members - 1, 1)).sum()
     expected = (total[several] * p * (1 - p)).sum()
-    # Where answers do not vary, or no group has two sequences, nothing is known of how alike a sequence's answers are:
-    # it counts as one answer.
-    effect = float(observed / expected) if expected > 0 else float(total.max(initial=1))
+    # The variance of a single sequence is unknown: if every group has just one, a sequence counts as one answer.
+    effect = float(observed / expected) if expected > 0 else (1.0 if several.any() else float(total.max(initial=1)))
     low, high = wilson_interval(share, counts / max(1.0, effect))
     return Proportions(share=share, low=low, high=high)
 

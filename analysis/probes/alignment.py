@@ -18,8 +18,6 @@ from workbench.model import Model
 from workbench.seeding import CPU
 from workbench.tasks import Batch, Task
 
-REVISION = 2
-"""Raised whenever the same settings come to give other numbers. 2: intervals where every answer is right."""
 SEQUENCES_FACTOR = 5
 """Alignment and length are measured on so many times `settings.sequences` sequences."""
 MAX_BINS = 20

@@ -49,8 +49,7 @@ from workbench.tasks import Batch, Task
 
 REVISION = 4
 """Raised whenever the same settings come to give other numbers. 2: the accuracy, or the loss, at the limit tested. 3:
-the length up to which the task stays solved. 4: its interval, more sequences of the long lengths, and
-intervals where every answer is right."""
+the length up to which the task stays solved. 4: its interval, and more sequences of the long lengths."""
 RECALL_SEQUENCES_FACTOR = 5
 """Recall is measured on so many times `settings.sequences` sequences, so that a bin of lags has several answers."""
 MIN_SAMPLES = 12_800

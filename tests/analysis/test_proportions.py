@@ -38,14 +38,6 @@ def test_answers_that_are_all_alike_count_as_one() -> None:
     assert (proportions.low[0], proportions.high[0]) == pytest.approx((float(low), float(high)), abs=1e-12)
 
 
-@pytest.mark.parametrize("share", [0.0, 1.0])
-def test_answers_without_any_variance_count_by_sequences(share: float) -> None:
-    """Four sequences of ten right answers each show no more than four right answers do."""
-    proportions = clustered_proportions(np.full(4, 10 * share), np.full(4, 10.0), np.zeros(4, dtype=int), 1)
-    low, high = wilson_interval(np.array(share), np.array(4))
-    assert (proportions.low[0], proportions.high[0]) == pytest.approx((float(low), float(high)), abs=1e-12)
-
-
 def test_the_interval_of_clustered_answers_covers() -> None:
     """About 95 of 100 intervals hold the true share, where sequences differ; those of independent answers would not."""
     generator = np.random.default_rng(0)
