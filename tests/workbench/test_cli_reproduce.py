@@ -104,7 +104,7 @@ def test_what_is_computed_otherwise_has_runs_and_a_page_of_its_own(presets, tmp_
     assert "> Computed in mixed precision, products in bfloat16; the usual page is in float32." in page
     assert "> Training data that has to be drawn is drawn on the device that trains." in page
     assert "> **This is not the paper's setting.** It is its task at its length, by its criterion" in page
-    assert "narrower models: steps 20 instead of 40 (1/2); length 10 instead of 100 (1/10).\n" in page
+    assert "made cheaper: steps 20 instead of 40 (1/2); length 10 instead of 100 (1/10).\n" in page
     assert "`workbench reproduce tiny --scale long --seeds 1 --precision bf16 --draw device`" in page
     # No paper says it.
     assert f"| precision | {ABSENT} | bf16 |" in page
