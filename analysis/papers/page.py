@@ -182,7 +182,7 @@ def row_cells(row: TableRow, table: ComparisonTable, full: bool) -> list[str]:
     if ours.num_diverged:
         seeds += f" ({ours.num_diverged} diverged)"
     if ours.num_lucky:
-        seeds += f" ({ours.num_lucky} by chance, not counted)"
+        seeds += f" ({ours.num_lucky} with nothing learned, not counted)"
     value = format_ours(ours, table)
     published = ABSENT if row.published is None else str(row.published)
     agreement = [escape(str(judge_figure(row, table)))] if full else []

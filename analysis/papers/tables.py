@@ -34,7 +34,7 @@ class OurResult:
     answers: int | None = None
     """Sequences of the test set, each of which counts as one answer behind a share; `None` of old pages."""
     num_lucky: int = 0
-    """Number of seeds that met a goal on one training batch and had learned nothing by the end; they have no value."""
+    """Number of seeds that met a goal on one training batch without having learned anything; they have no value."""
     parameters: int | None = None
     """Number of learned numbers; `None` of old pages, or if no seed is finished."""
 
@@ -187,14 +187,17 @@ def seed_value(metric: Metric, run: Run) -> float | None:
 
 
 def was_lucky(metric: Metric, run: Run) -> bool:
-    """Returns whether a run met a goal on one training batch, but tells no more than an answer without memory does.
+    """Returns whether a run met a goal on one training batch, and nothing that was measured says that it had learned.
 
     Of two classes, a batch of 20 is all right by chance once in a million steps, which ten runs of 2,500 steps meet in
-    one case of forty. Whoever has learned is below 95 % of the trivial loss on the test set at the end.
+    one case of forty. A run has learned if its loss on the test set at the end, or in any row of metrics that on the
+    validation set or the mean over training batches, is below 95 % of the trivial one.
     """
     if metric.goal is None or metric.goal.split != "train" or metric.evaluate(run) is None:
         return False
-    return bool(run.test_metric("loss") >= UNLEARNED * run.result["trivial_loss"])
+    rows = run.metrics()
+    losses = [run.test_metric("loss"), *(rows[name].min() for name in ("train/loss", "val/loss") if name in rows)]
+    return bool(min(losses) >= UNLEARNED * run.result["trivial_loss"])
 
 
 def share_of_an_answer(metric: Metric, runs: Sequence[Run]) -> float:
