@@ -62,7 +62,7 @@ def judge(claim: Claim, pages: Sequence[PageData], scale: Scale) -> Judgement:
     if judgement.verdict == "not testable":
         return judgement
     if judgement.measured:
-        parts = [judgement.measured, *caveats(claim.arguments, pages)]
+        parts = [judgement.measured, *caveats(claim, pages)]
         judgement = replace(judgement, measured="; ".join(dict.fromkeys(parts)))
     if claim.rule in ("figure", "figures") and scale != "full":
         why = "numbers are the paper's at the full scale alone"
@@ -70,16 +70,19 @@ def judge(claim: Claim, pages: Sequence[PageData], scale: Scale) -> Judgement:
         why = "sequences are shorter than the paper's"
     else:
         return judgement
-    return replace(judgement, verdict="not testable at this size", why=why)
+    # Over shorter sequences no failure of the paper's has failed to recur.
+    return replace(judgement, verdict="not testable at this size", why=why, failed_to_fail=False)
 
 
-def caveats(arguments: Arguments, pages: Sequence[PageData]) -> Iterator[str]:
+def caveats(claim: Claim, pages: Sequence[PageData]) -> Iterator[str]:
     """Yields how far the rows of a claim differ in size, and whose learning rate may not be the best."""
+    arguments = claim.arguments
     named = [arguments[key] for key in ("better", "worse", "first", "second", "architecture") if key in arguments]
     names = {name for entry in named for name in ([entry] if isinstance(entry, str) else entry)}
     for page, variant in zip(pages, ("short_variant", "long_variant"), strict=False):
         table = find_table({**arguments, "variant": arguments.get("variant", arguments.get(variant, 1))}, page)
-        rows = [row for row in table.rows if row.architecture in names]
+        # An order, or who is unbeaten, is about every row.
+        rows = [row for row in table.rows if claim.rule in ("order", "unbeaten") or row.architecture in names]
         sizes = [row.ours.parameters for row in rows if row.ours.parameters is not None]
         if sizes and max(sizes) > UNEQUAL * min(sizes):
             yield f"parameters {min(sizes):,} to {max(sizes):,}"
@@ -369,8 +372,7 @@ def describe_surprises(preset: str, scale: Scale, tables: Sequence[ComparisonTab
         if claim.rule != "fails" or claim.presets != (preset,):
             continue
         judgement = judge(claim, [page], scale)
-        # Over shorter sequences it says nothing of the claim.
-        if judgement.failed_to_fail and judgement.verdict != "not testable at this size":
+        if judgement.failed_to_fail:
             caveat = "" if judgement.verdict == "not reproduced" else f" ({judgement.verdict})"
             yield f"A failure that did not recur{caveat}. {claim.source}: {claim.text} Here: {judgement.measured}."
 

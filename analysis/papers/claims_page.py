@@ -57,11 +57,7 @@ def write_claims(pages: Path) -> Path:
     """
     check_claims_writable(pages)
     judged = [judge_claim(claim, pages) for claim in load_claims()]
-    surprises = [
-        entry
-        for entry in judged
-        if entry.judgement.failed_to_fail and entry.judgement.verdict != "not testable at this size"
-    ]
+    surprises = [entry for entry in judged if entry.judgement.failed_to_fail]
     counts = Counter(entry.judgement.verdict for entry in judged)
     summary = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
     parts = [HEADING, f"**{pluralize(len(judged), 'claim')}**: {summary}."]

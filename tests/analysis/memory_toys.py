@@ -85,3 +85,8 @@ def toy_model(
         nn.init.eye_(loaded.model.readout.weight)
         nn.init.zeros_(loaded.model.readout.bias)
     return replace(loaded, trained=trained)
+
+
+def model_with_memory(memory: int, longest: int = 10**9) -> LoadedModel:
+    """Returns a model that copies what lies so many steps back at most, and takes no more than `longest` steps."""
+    return toy_model("copy", {"length": 60, "items": 5, "categories": 4}, LimitedMemory(6, memory, longest))

@@ -2,27 +2,29 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sweeps.export import export_study
-from sweeps.storage import connect
-from sweeps.storage_retry import with_retries
-from sweeps.studies import LoadedStudy, load_studies, refresh
-from sweeps.worker import silence_optuna
 from workbench.cli.output import warn
 from workbench.cli.sweep.storage_options import StorageOptions, find_storage_url, load_sweep_file
 from workbench.study_files import Study
+
+if TYPE_CHECKING:
+    from sweeps.studies import LoadedStudy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedSweep:
     """The studies of a sweep in its store."""
 
-    studies: list[LoadedStudy]
+    studies: "list[LoadedStudy]"
     seeds: int
     """Fresh runs of each winner; 0 if the folder of the sweep is not known."""
 
     def snapshots(self) -> list[Study]:
         """Returns the studies as they are now."""
+        from sweeps.export import export_study
+        from sweeps.studies import refresh
+
         return [export_study(refresh(study), self.seeds) for study in self.studies]
 
 
@@ -32,6 +34,11 @@ def load_sweep(folder: str | None, storage: str | None) -> LoadedSweep:
     Raises:
         UserError: if there is no such folder, sweep or store, or the store is on a server that only the folder names.
     """
+    from sweeps.storage import connect
+    from sweeps.storage_retry import with_retries
+    from sweeps.studies import load_studies
+    from sweeps.worker import silence_optuna
+
     silence_optuna()
     url = find_storage_url(folder, storage)
     names: tuple[str, ...] = ()

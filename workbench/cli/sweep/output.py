@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import mean
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from sweeps.export import best_trial
-from sweeps.local_launcher import TrialEvent
-from sweeps.studies import LoadedStudy
-from sweeps.trial_budget import count_finished
 from workbench.cli.output import ProgressBar, align_columns
 from workbench.logger_failures import FailureCount
 from workbench.study_files import FINISHED_STATES, Study, Trial, TrialStatus
+
+if TYPE_CHECKING:
+    from sweeps.local_launcher import TrialEvent
+    from sweeps.studies import LoadedStudy
 
 RECENT_TRIALS = 10
 """Finished trials from whose times the time left is estimated."""
@@ -42,7 +42,10 @@ class SweepProgress(ProgressBar):
         studies: the studies that are tuned.
     """
 
-    def __init__(self, studies: Sequence[LoadedStudy]) -> None:
+    def __init__(self, studies: Sequence["LoadedStudy"]) -> None:
+        from sweeps.export import best_trial
+        from sweeps.trial_budget import count_finished
+
         self.num_trials = sum(study.num_trials for study in studies)
         finished = sum(count_finished(study.trials, study.num_trials) for study in studies)
         super().__init__("trials", self.num_trials, done=finished, smoothing=0.1)
@@ -60,7 +63,7 @@ class SweepProgress(ProgressBar):
             self.print_line(f"{self.done} of {self.num_trials} trials are finished already")
         return super().__enter__()
 
-    def on_event(self, slot: int, event: TrialEvent) -> None:
+    def on_event(self, slot: int, event: "TrialEvent") -> None:
         """Shows what has happened in a worker.
 
         Args:
@@ -80,7 +83,7 @@ class SweepProgress(ProgressBar):
                 return
         self.update(self.done, status=", ".join(map(str, self.running.values())))
 
-    def on_trial_end(self, study: LoadedStudy, trial: Trial) -> None:
+    def on_trial_end(self, study: "LoadedStudy", trial: Trial) -> None:
         """Shows how a trial ended."""
         name = study.spec.name
         if trial.values is not None:
@@ -95,7 +98,7 @@ class SweepProgress(ProgressBar):
         self.update(done, line=line)
 
 
-def describe_outcome(study: LoadedStudy, trial: Trial, best: dict[str, float]) -> str:
+def describe_outcome(study: "LoadedStudy", trial: Trial, best: dict[str, float]) -> str:
     """Returns how a trial ended, in a few words.
 
     Args:
