@@ -29,6 +29,8 @@ class RegistryEntry:
     """Raised whenever the same options come to mean other numbers, so that old results are not taken for new ones."""
     revision_when_nested: int = 1
     """Its revision when architectures that run another one came: theirs have never had an earlier one inside."""
+    equations_since: int = 1
+    """The first revision that computed what today's does; weights that an earlier one trained mean something else."""
     looks_ahead: Mapping[str, Any] = field(default_factory=dict)
     """Options with the values by which a causal architecture comes to read whole sequences."""
     later: Mapping[str, Any] = field(default_factory=dict)
@@ -84,6 +86,7 @@ ARCHITECTURES: Mapping[str, RegistryEntry] = {
         summary="LSTM with a memory along depth, too (Kalchbrenner et al. 2016)",
         # Its output gates were outside the tanh.
         revision=2,
+        equations_since=2,
     ),
     "gru": RegistryEntry(
         path="architectures.gru:GRU",

@@ -4,6 +4,7 @@ Their code belongs to an experiment as much as their options do, so its hash is 
 """
 
 import inspect
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -27,6 +28,8 @@ PART_KINDS: tuple[PartKind, ...] = get_args(PartKind)
 
 REVISION = "revision "
 """Beginning of the part of a source that is the revision of a name of the catalogue."""
+REVISED = re.compile(rf"(?P<revision>{REVISION}\d+(?: with \S+ \d+)?)(?:-(?P<hashes>.+))?")
+"""A source that says a revision, such as "revision 2-1f0c", or "revision 1 with grid-lstm 2"."""
 
 
 def is_custom(name: str) -> bool:
@@ -54,7 +57,7 @@ def check_unchanged(kind: PartKind, part: Part, owner: str, remedy: str) -> None
         remedy: what the user can do, as in "put it back".
 
     Raises:
-        UserError: if it has changed, or is gone.
+        UserError: if it has changed, or is gone; or if weights of an architecture mean something else by now.
     """
     changed = "data" if is_file(part.name) else "code or the data" if kind == "task" else "code"
     refusal = UserError(f"the {changed} of {kind} {part.name} is not what {owner} was made with; {remedy}")
@@ -85,21 +88,26 @@ def check_unchanged(kind: PartKind, part: Part, owner: str, remedy: str) -> None
             source, data = task_source(part.name, task), task.data
     else:
         source = architecture_source(part.name, part.options)
+        if (other := find_other_equations(part)) is not None:
+            raise UserError(
+                f"{other} is computed otherwise since {owner} was made with it, and its weights mean something else "
+                "now; train it again"
+            )
     now = split_revision(source)[1]
     if kind == "task" and is_custom(part.name) and data is None and hashes is not None and "-" not in hashes:
         # Results from before the files that custom code reads were hashed have no hash of them to compare with.
         now = None if now is None else now.partition("-")[0]
-    # What an earlier revision trained can still be read.
+    # What an earlier revision trained can still be read, as long as the equations are the same.
     if now != hashes and (part.source is not None or data is not None):
         raise refusal
 
 
 def split_revision(source: str | None) -> tuple[str | None, str | None]:
     """Returns the revision in a source, such as "revision 2", and the hashes; `None` for what it does not have."""
-    if source is None or not source.startswith(REVISION):
+    revised = REVISED.fullmatch(source or "")
+    if revised is None:
         return None, source
-    revision, _, hashes = source.partition("-")
-    return revision, hashes or None
+    return revised["revision"], revised["hashes"]
 
 
 def task_source(name: str, task: "Task") -> str | None:
@@ -137,6 +145,24 @@ def architecture_source(name: str, options: Mapping[str, Any]) -> str | None:
         if entry.revision > 1:
             return f"{REVISION}{entry.revision}"
         return class_source(load_encoder_class(name), name)
+
+
+def find_other_equations(part: Part) -> str | None:
+    """Returns the architecture whose equations are others than when a part was resolved: itself, or its `base`."""
+    # Such as "revision 2", or "revision 1 with gru 3" where it runs another one.
+    revision = (split_revision(part.source)[0] or f"{REVISION}1").removeprefix(REVISION)
+    own, _, nested = revision.partition(" with ")
+    entry = ARCHITECTURES.get(part.name)
+    if entry is None:
+        return None
+    if int(own) < entry.equations_since:
+        return part.name
+    base = ARCHITECTURES.get(str(part.options.get("base")))
+    if base is not None:
+        before = int(nested.rpartition(" ")[2]) if nested else base.revision_when_nested
+        if before < base.equations_since:
+            return str(part.options["base"])
+    return None
 
 
 def class_source(cls: type, name: str) -> str | None:

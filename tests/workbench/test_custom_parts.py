@@ -6,7 +6,7 @@ import pytest
 
 from architectures.nesting import NESTING
 from tests.workbench.experiments import small
-from workbench.custom_parts import PART_KINDS, architecture_source, check_unchanged, is_custom
+from workbench.custom_parts import PART_KINDS, architecture_source, check_unchanged, is_custom, split_revision
 from workbench.errors import UserError
 
 ENCODER = "from architectures.gru import GRU\n\n\nclass Custom(GRU):\n    pass\n"
@@ -47,7 +47,27 @@ def test_the_revision_of_what_an_architecture_runs_is_its_own(name):
     now = small(name, architecture_options={"base": "grid-lstm"})
     before = replace(now, architecture=replace(now.architecture, source=None))
     assert now.identity != before.identity
-    check_unchanged("architecture", before.architecture, "the run", "put it back")
+
+
+def test_a_revision_is_told_from_hashes():
+    for revision in ("revision 2", "revision 12", "revision 1 with grid-lstm 2"):
+        assert split_revision(revision) == (revision, None)
+        assert split_revision(f"{revision}-1f0c-22ab") == (revision, "1f0c-22ab")
+    assert split_revision("1f0c-22ab") == (None, "1f0c-22ab")
+    assert split_revision(None) == (None, None)
+
+
+def test_weights_of_equations_that_were_changed_are_refused():
+    """The grid LSTM's output gates were outside the tanh in its first revision, the GRU's bias alone was changed."""
+    grid = small("grid-lstm").architecture
+    nested = small("rnn-attention", architecture_options={"base": "grid-lstm"}).architecture
+    for part in (grid, nested):
+        check_unchanged("architecture", part, "the run", "put it back")
+        with pytest.raises(UserError, match=r"^grid-lstm is computed otherwise since the run"):
+            check_unchanged("architecture", replace(part, source=None), "the run", "put it back")
+    other = small("rnn-attention", architecture_options={"base": "gru"}).architecture
+    for source in (None, "revision 1 with gru 1"):
+        check_unchanged("architecture", replace(other, source=source), "the run", "put it back")
 
 
 def test_an_unchanged_part_is_accepted_and_a_changed_one_refused(on_path):
