@@ -15,6 +15,7 @@ from architectures.parameter_rules import find_rules, summarize_rules
 from workbench import checkpoints
 from workbench.config import TUNING_SEED, Experiment
 from workbench.custom_parts import PART_KINDS, check_unchanged
+from workbench.denormals import flushed_denormals
 from workbench.devices import release_memory
 from workbench.files import write_json
 from workbench.leases import Lease
@@ -96,6 +97,7 @@ def run(
             release_memory(machine.device)
 
 
+@flushed_denormals()
 def _train(
     experiment: Experiment,
     out: Path,
