@@ -24,6 +24,7 @@ from analysis.profile.timing import Meter, Workload, cuda_events, measure_rounds
 from analysis.statistics import MedianInterval, median_interval, paired_ratio
 from architectures.base import Encoder
 from workbench.custom_parts import user_errors
+from workbench.denormals import flushed_denormals
 from workbench.devices import resolve_device
 from workbench.model import count_trainable_parameters
 
@@ -121,6 +122,7 @@ class Profile:
         }
 
 
+@flushed_denormals()
 def profile(settings: ProfileSettings, *, meter: Meter | None = None, progress: Progress = lambda *_: None) -> Profile:
     """Measures all architectures at all lengths.
 

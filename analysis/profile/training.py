@@ -18,6 +18,7 @@ from analysis.profile.settings import ProfileSettings
 from analysis.statistics import MedianInterval, median_interval, paired_ratio
 from workbench.comparison import Comparison
 from workbench.config import Budget, Experiment
+from workbench.denormals import flushed_denormals
 from workbench.errors import UserError
 from workbench.seeding import CPU
 from workbench.training import SequenceModule, TaskDataModule
@@ -72,6 +73,7 @@ class TrainingProfile:
         }
 
 
+@flushed_denormals()
 def profile_training(
     settings: ProfileSettings, *, clock: Clock = time.process_time, progress: Progress = lambda *_: None
 ) -> TrainingProfile:

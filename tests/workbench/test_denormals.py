@@ -1,10 +1,12 @@
 """Denormal numbers: where they are taken for 0, and that no gradient of a weight depends on it."""
 
 import platform
+from contextlib import nullcontext
 
 import pytest
 import torch
 
+from architectures.kernels import linear_scan, native
 from architectures.registry import build
 from tests.workbench.experiments import small
 from workbench.denormals import are_flushed, flushed_denormals
@@ -42,6 +44,23 @@ def test_a_run_trains_without_denormal_numbers(tmp_path):
     assert seen
     assert all(seen)
     assert not are_flushed()
+
+
+@pytest.mark.skipif(native.unavailable_reason() is not None, reason="the compiled kernels are not available")
+@pytest.mark.parametrize("flushes", [False, True])
+def test_threads_that_share_a_kernel_s_work_flush_as_the_calling_one_does(flushes):
+    """PyTorch sets it for the calling thread alone, and those of its pool may be from before."""
+    tiny, threads = torch.finfo(torch.float32).tiny, torch.get_num_threads()
+    half, nothing, start = torch.full((6, 8, 16), 0.5), torch.zeros(6, 8, 16), torch.full((6, 16), tiny)
+    expected = nothing if flushes else tiny * half.cumprod(1)
+    try:
+        torch.set_num_threads(3)
+        torch.ones(2**20).exp_()
+        with flushed_denormals() if flushes else nullcontext():
+            h = linear_scan(half, nothing, start, backend="compiled")
+    finally:
+        torch.set_num_threads(threads)
+    assert h.equal(expected)
 
 
 @pytest.mark.parametrize("name", ["gru", "rda", "mut1"])

@@ -6,6 +6,7 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
+#include <cfenv>
 #include <optional>
 #include <tuple>
 
@@ -62,10 +63,25 @@ Vec<S>* aligned(const Tensor& memory) {
   return reinterpret_cast<Vec<S>*>((address + kBytes - 1) / kBytes * kBytes);
 }
 
+// Calls work(begin, end) for parts of 0 ... count - 1, on all threads. Each of them flushes denormal numbers if the
+// calling one does, which PyTorch sets for that alone.
+template <class Work>
+void in_parallel(int64_t count, int64_t grain, Work&& work) {
+  std::fenv_t calling;
+  std::fegetenv(&calling);
+  at::parallel_for(0, count, grain, [&](int64_t begin, int64_t end) {
+    std::fenv_t own;
+    std::fegetenv(&own);
+    std::fesetenv(&calling);
+    work(begin, end);
+    std::fesetenv(&own);
+  });
+}
+
 // Calls work(part, first row, row behind the last) for each thread's part of the batch.
 template <class Work>
 void divided(int64_t batch, int64_t parts, Work&& work) {
-  at::parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
+  in_parallel(parts, 1, [&](int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; ++part) work(part, part * batch / parts, (part + 1) * batch / parts);
   });
 }

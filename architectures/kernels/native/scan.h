@@ -31,14 +31,14 @@ template <class S, class Work>
 void spans(int64_t batch, int64_t units, bool complex, Work&& work) {
   const int64_t count = complex ? units / 2 : units, panels = (count + kLanes<S> - 1) / kLanes<S>;
   const int64_t parts = std::clamp<int64_t>((at::get_num_threads() + batch - 1) / batch, 1, panels);
-  at::parallel_for(0, batch * parts, std::max<int64_t>(1, batch * parts / at::get_num_threads()),
-                   [&](int64_t begin, int64_t end) {
-                     for (int64_t i = begin; i < end; ++i) {
-                       const int64_t part = i % parts, from = part * panels / parts * kLanes<S>;
-                       const int64_t to = std::min(count, (part + 1) * panels / parts * kLanes<S>);
-                       work(Span{i / parts, from, to - from, complex ? count : 0});
-                     }
-                   });
+  in_parallel(batch * parts, std::max<int64_t>(1, batch * parts / at::get_num_threads()),
+              [&](int64_t begin, int64_t end) {
+                for (int64_t i = begin; i < end; ++i) {
+                  const int64_t part = i % parts, from = part * panels / parts * kLanes<S>;
+                  const int64_t to = std::min(count, (part + 1) * panels / parts * kLanes<S>);
+                  work(Span{i / parts, from, to - from, complex ? count : 0});
+                }
+              });
 }
 
 template <class S, bool Complex>
