@@ -80,14 +80,20 @@ def caveats(claim: Claim, pages: Sequence[PageData]) -> Iterator[str]:
     named = [arguments[key] for key in ("better", "worse", "first", "second", "architecture") if key in arguments]
     names = {name for entry in named for name in ([entry] if isinstance(entry, str) else entry)}
     for page, variant in zip(pages, ("short_variant", "long_variant"), strict=False):
-        table = find_table({**arguments, "variant": arguments.get("variant", arguments.get(variant, 1))}, page)
-        # An order, or who is unbeaten, is about every row.
-        rows = [row for row in table.rows if claim.rule in ("order", "unbeaten") or row.architecture in names]
-        sizes = [row.ours.parameters for row in rows if row.ours.parameters is not None]
-        if sizes and max(sizes) > UNEQUAL * min(sizes):
-            yield f"parameters {min(sizes):,} to {max(sizes):,}"
-        if edge := [row.architecture for row in rows if row.architecture in table.edge_rates]:
-            yield f"a rate beyond the grid may be better for {join_names(edge)}"
+        tables = [find_table({**arguments, "variant": arguments.get("variant", arguments.get(variant, 1))}, page)]
+        if claim.rule == "order":
+            tables = first_measure(page.tables)
+        for table in tables:
+            rows = [row for row in table.rows if row.architecture in names]
+            if claim.rule == "order":
+                rows = [row for row in table.rows if row.published]
+            elif claim.rule == "unbeaten":
+                rows = list(table.rows)
+            sizes = [row.ours.parameters for row in rows if row.ours.parameters is not None]
+            if sizes and max(sizes) > UNEQUAL * min(sizes):
+                yield f"parameters {min(sizes):,} to {max(sizes):,}"
+            if edge := [row.architecture for row in rows if row.architecture in table.edge_rates]:
+                yield f"a rate beyond the grid may be better for {join_names(edge)}"
 
 
 def judge_ratio(arguments: Arguments, page: PageData) -> Judgement:

@@ -270,6 +270,12 @@ def test_unequal_parameters_and_rates_at_the_end_of_their_grid_are_said():
     judgement = judge(claim("faster", preset="p", better="rwa", worse="lstm"), [page], "long")
     assert judgement.measured.endswith("; parameters 1,000 to 2,000; a rate beyond the grid may be better for lstm")
     assert judge(claim("fails", preset="p", architecture="rwa"), [page], "long").measured.endswith("[100, 120]")
+    # An order is one of the rows with a published figure, in every table of the first measure.
+    order = judge(claim("order", preset="p"), [page], "long").measured
+    assert order.endswith("; parameters 1,000 to 2,000; a rate beyond the grid may be better for lstm")
+    equal = replace(STEPS, rows=tuple(replace(row, ours=replace(row.ours, parameters=1000)) for row in rows))
+    two = replace(page, tables=(equal, *page.tables))
+    assert judge(claim("order", preset="p"), [two], "long").measured.endswith(order.partition("; ")[2])
     # That nobody beats it is said of it beside every other row.
     unbeaten = judge(claim("unbeaten", preset="p", architecture="rwa"), [page], "long").measured
     assert unbeaten.endswith("; parameters 1,000 to 3,000; a rate beyond the grid may be better for lstm and rnn")
