@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from architectures.registry import ARCHITECTURES
 from sweeps.method_names import check_method_name, is_object
 from sweeps.metrics import OBJECTIVES
 from sweeps.search_methods import SearchMethod, build_method, method_source
 from sweeps.search_space import SearchSpace, check_corners
 from sweeps.setting_names import Match, normalize_options, settings_by_name
 from workbench.config import Budget, Experiment, Numerics, Optimization, Part
-from workbench.custom_parts import architecture_source, check_unchanged, is_custom
+from workbench.custom_parts import REVISION, architecture_source, check_unchanged, is_custom
 from workbench.errors import UserError
 from workbench.resolve import resolve_again, resolve_architecture
 from workbench.size_matching import SIZE_OPTIONS, check_free_width, choose_target, match_size
@@ -263,7 +264,7 @@ class StudySpec:
                 )
 
     def _check_architecture(self) -> None:
-        part = Part(name=self.architecture, source=self.source)
+        part = Part(name=self.architecture, options=self.options, source=self.source)
         check_unchanged("architecture", part, f"study {self.name}", CHANGE_REMEDY)
 
     def differences(self, other: "StudySpec") -> list[str]:
@@ -295,6 +296,11 @@ class StudySpec:
         architecture = rest.get("architecture")
         if isinstance(architecture, str) and ":" in architecture and not isinstance(rest.get("source"), str):
             raise UserError(f"the hash of the code of {architecture} is missing")
+        options = rest.get("options", {})
+        if architecture in ARCHITECTURES and isinstance(options, Mapping) and rest.get("source") is None:
+            # It was made with the first revision, whatever today's is.
+            source = architecture_source(str(architecture), options)
+            rest["source"] = source and f"{REVISION}1"
         return from_mapping(cls, {**rest, **parts}, "the study")
 
 

@@ -90,8 +90,8 @@ def check_unchanged(kind: PartKind, part: Part, owner: str, remedy: str) -> None
         source = architecture_source(part.name, part.options)
         if (other := find_other_equations(part)) is not None:
             raise UserError(
-                f"{other} is computed otherwise since {owner} was made with it, and its weights mean something else "
-                "now; train it again"
+                f"the equations of {other} have changed since {owner} was made, and its weights would mean something "
+                "else; train a new one"
             )
     now = split_revision(source)[1]
     if kind == "task" and is_custom(part.name) and data is None and hashes is not None and "-" not in hashes:

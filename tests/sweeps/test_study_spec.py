@@ -306,6 +306,21 @@ def test_changed_code_is_noticed(on_path):
     spec("lstm").check_source()
 
 
+@pytest.mark.parametrize(("name", "options"), [("grid-lstm", {}), ("act", {"base": "grid-lstm"})])
+def test_a_study_of_equations_that_were_changed_is_not_continued(name, options):
+    now = spec(name, options=options)
+    StudySpec.from_dict(now.to_dict()).check_source()
+    before = StudySpec.from_dict({**now.to_dict(), "source": None})
+    assert [line.partition(" is ")[0] for line in before.differences(now)] == ["source"]
+    with pytest.raises(UserError, match=r"^the equations of grid-lstm have changed since study addition/"):
+        before.check_source()
+
+
+def test_a_study_of_a_first_revision_is_that_of_today():
+    assert StudySpec.from_dict(spec("lstm").to_dict()).source is None
+    assert StudySpec.from_dict({**spec("gru").to_dict(), "source": None}).source == "revision 1"
+
+
 LOSES = """
 from architectures.gru import GRU
 
