@@ -87,7 +87,9 @@ def run(
             on_progress(step)
 
         try:
-            return _train(experiment, out, machine, lease, stop, show_step, on_row, log, loggers, trial, lane)
+            torch.set_num_threads(machine.threads)
+            with flushed_denormals():
+                return _train(experiment, out, machine, lease, stop, show_step, on_row, log, loggers, trial, lane)
         except Exception as error:
             if isinstance(error, BusyError) or lease.confirm():
                 raise
@@ -97,7 +99,6 @@ def run(
             release_memory(machine.device)
 
 
-@flushed_denormals()
 def _train(
     experiment: Experiment,
     out: Path,
@@ -120,7 +121,6 @@ def _train(
     from workbench.training.trainer import make_trainer, run_callbacks
 
     folder = run_folder(out, experiment)
-    torch.set_num_threads(machine.threads)
     # In this process, and before anything is built: another one may have imported what is edited by now.
     for kind in PART_KINDS:
         part = getattr(experiment, kind)

@@ -122,7 +122,6 @@ class Profile:
         }
 
 
-@flushed_denormals()
 def profile(settings: ProfileSettings, *, meter: Meter | None = None, progress: Progress = lambda *_: None) -> Profile:
     """Measures all architectures at all lengths.
 
@@ -138,7 +137,11 @@ def profile(settings: ProfileSettings, *, meter: Meter | None = None, progress: 
     threads_before = torch.get_num_threads()
     torch.set_num_threads(settings.threads)
     try:
-        return profile_cases(settings, device, meter or (cuda_events if device == "cuda" else wall_clock()), progress)
+        # As in a run.
+        with flushed_denormals():
+            return profile_cases(
+                settings, device, meter or (cuda_events if device == "cuda" else wall_clock()), progress
+            )
     finally:
         torch.set_num_threads(threads_before)
 

@@ -73,7 +73,6 @@ class TrainingProfile:
         }
 
 
-@flushed_denormals()
 def profile_training(
     settings: ProfileSettings, *, clock: Clock = time.process_time, progress: Progress = lambda *_: None
 ) -> TrainingProfile:
@@ -99,7 +98,9 @@ def profile_training(
         for done, experiment in enumerate(experiments):
             name, length = experiment.architecture.name, experiment.task.options["length"]
             progress(f"{name}, {pluralize(length, 'step')}", done, len(experiments))
-            bare, bench = measure(experiment, settings.repeats, clock)
+            # Both sides, as in a run.
+            with flushed_denormals():
+                bare, bench = measure(experiment, settings.repeats, clock)
             rows.append(
                 TrainingRow(
                     architecture=name,

@@ -1,6 +1,7 @@
-"""Denormal numbers: where they are taken for 0, and that no gradient of a weight depends on it."""
+"""Denormal numbers: where they are taken for 0, and that no weight depends on it."""
 
-import platform
+import subprocess
+import sys
 from contextlib import nullcontext
 
 import pytest
@@ -12,9 +13,20 @@ from tests.workbench.experiments import small
 from workbench.denormals import are_flushed, flushed_denormals
 from workbench.run import run
 
-pytestmark = pytest.mark.skipif(
-    platform.machine() not in ("x86_64", "AMD64"), reason="PyTorch flushes denormal numbers on x86 processors alone"
-)
+CAN_FLUSH = torch.set_flush_denormal(True)
+torch.set_flush_denormal(False)
+pytestmark = pytest.mark.skipif(not CAN_FLUSH, reason="PyTorch cannot flush denormal numbers on this processor")
+
+POOL = """
+import torch
+
+from workbench.denormals import flushed_denormals
+
+torch.set_num_threads(2)
+with flushed_denormals():
+    torch.ones(2**18).exp_()
+assert torch.full((2**18,), torch.finfo(torch.float32).tiny).div(2).ne(0).all()
+"""
 
 
 def test_denormal_numbers_are_zero_inside_and_are_not_outside():
@@ -63,24 +75,53 @@ def test_threads_that_share_a_kernel_s_work_flush_as_the_calling_one_does(flushe
     assert h.equal(expected)
 
 
+def test_no_thread_of_the_pool_goes_on_flushing():
+    """A thread takes the mode of the one that starts it, and keeps it; a new process has no pool yet."""
+    subprocess.run([sys.executable, "-c", POOL], check=True)
+
+
+def gradients(encoder, x):
+    """Returns those of x and of all weights, from the last output."""
+    inputs = x.clone().requires_grad_()
+    encoder.zero_grad()
+    encoder(inputs)[0][:, -1].sum().backward()
+    return inputs.grad, [weight.grad.clone() for weight in encoder.parameters() if weight.grad is not None]
+
+
+def has_denormals(x):
+    return bool((x.abs().lt(torch.finfo(x.dtype).tiny) & x.ne(0)).any())
+
+
 @pytest.mark.parametrize("name", ["gru", "rda", "mut1"])
-def test_gradients_of_weights_are_the_same_where_they_vanish_over_time(name):
-    """The gradient of the first features comes to denormal numbers, which add nothing to those of the weights."""
-
-    def gradients() -> tuple[torch.Tensor, list[torch.Tensor]]:
-        torch.manual_seed(0)
-        encoder = build(name, 2, hidden_size=8)
-        x = torch.randn(2, 700, 2, requires_grad=True)
-        encoder(x)[0][:, -1].sum().backward()
-        assert x.grad is not None
-        return x.grad, [weight.grad for weight in encoder.parameters() if weight.grad is not None]
-
-    of_inputs, of_weights = gradients()
+def test_gradients_that_vanish_over_time_leave_those_of_weights_as_they_are(name):
+    """Those of the first features come to denormal numbers, which add nothing to sums over all steps."""
+    torch.manual_seed(0)
+    encoder, x = build(name, 2, hidden_size=8), torch.randn(2, 700, 2)
+    of_inputs, of_weights = gradients(encoder, x)
     with flushed_denormals():
-        flushed_inputs, flushed_weights = gradients()
-    tiny = torch.finfo(torch.float32).tiny
-    assert (of_inputs.abs().lt(tiny) & of_inputs.ne(0)).any()
-    assert not (flushed_inputs.abs().lt(tiny) & flushed_inputs.ne(0)).any()
+        flushed_inputs, flushed_weights = gradients(encoder, x)
+    assert has_denormals(of_inputs)
+    assert not has_denormals(flushed_inputs)
     assert of_weights
-    for weight, flushed in zip(of_weights, flushed_weights, strict=True):
-        assert weight.equal(flushed)
+    assert all(map(torch.equal, of_weights, flushed_weights))
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "rda"])
+def test_weights_are_trained_as_with_denormal_numbers_where_their_gradients_are_such(name):
+    """What is shown at the first steps alone leaves weights whose whole gradient is denormal, or 0 then."""
+    shown = torch.nn.functional.one_hot(torch.randint(4, (4, 600), generator=torch.Generator().manual_seed(0)), 5)
+    shown[:, 10:] = torch.tensor([0, 0, 0, 0, 1])
+    trained, small_ones = [], []
+    for scope in (nullcontext(), flushed_denormals()):
+        torch.manual_seed(0)
+        encoder = build(name, 5, hidden_size=16)
+        optimizer = torch.optim.Adam(encoder.parameters(), lr=0.01)
+        with scope:
+            for _ in range(3):
+                _, of_weights = gradients(encoder, shown.float())
+                small_ones.append(any(map(has_denormals, of_weights)))
+                optimizer.step()
+        trained.append([weight.detach().clone() for weight in encoder.parameters()])
+    assert any(small_ones[:3])
+    assert not any(small_ones[3:])
+    assert all(map(torch.equal, *trained))

@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from torch import Tensor
 
+from workbench.denormals import flushed_denormals
 from workbench.training.batches import TrainingBatch
 from workbench.training.callbacks.record import TrainingClock
 from workbench.training.sequence_module import SequenceModule
@@ -162,7 +163,9 @@ def run_lanes(works: Sequence[Callable[[Lane], None]], tell: Callable[[str], Non
             if lanes:
                 shared.share(len(lanes))
                 shared.run()
-                together = _compute(lanes, tell) if together else _compute_apart(lanes)
+                # The lanes flush them each in its own thread; this is another.
+                with flushed_denormals():
+                    together = _compute(lanes, tell) if together else _compute_apart(lanes)
     finally:
         for lane in lanes:
             if not lane.over:

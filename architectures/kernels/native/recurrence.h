@@ -63,18 +63,28 @@ Vec<S>* aligned(const Tensor& memory) {
   return reinterpret_cast<Vec<S>*>((address + kBytes - 1) / kBytes * kBytes);
 }
 
-// Calls work(begin, end) for parts of 0 ... count - 1, on all threads. Each of them flushes denormal numbers if the
-// calling one does, which PyTorch sets for that alone.
+// Rounds, and flushes denormal numbers, as another thread does, until it goes out of scope.
+class RoundingOf {
+ public:
+  explicit RoundingOf(const std::fenv_t& other) {
+    std::fegetenv(&own_);
+    std::fesetenv(&other);
+  }
+  ~RoundingOf() { std::fesetenv(&own_); }
+
+ private:
+  std::fenv_t own_;
+};
+
+// Calls work(begin, end) for parts of 0 ... count - 1, on all threads, each of which flushes denormal numbers if the
+// calling one does: PyTorch sets it for that alone.
 template <class Work>
 void in_parallel(int64_t count, int64_t grain, Work&& work) {
   std::fenv_t calling;
   std::fegetenv(&calling);
   at::parallel_for(0, count, grain, [&](int64_t begin, int64_t end) {
-    std::fenv_t own;
-    std::fegetenv(&own);
-    std::fesetenv(&calling);
+    const RoundingOf rounding(calling);
     work(begin, end);
-    std::fesetenv(&own);
   });
 }
 

@@ -10,12 +10,13 @@ import torch
 
 from tests.workbench.experiments import finish, small
 from tests.workbench.test_run import assert_same, stop_after
+from workbench.denormals import are_flushed
 from workbench.files import read_json
 from workbench.run import run
 from workbench.run_folder import run_folder, run_lock
 from workbench.run_loggers import LightningLogger
 from workbench.run_pool import run_stacked
-from workbench.training import SequenceModule, TaskDataModule, stacked_gradients
+from workbench.training import SequenceModule, TaskDataModule, lanes, stacked_gradients
 from workbench.training.callbacks.record import TrainingClock
 from workbench.training.lanes import LaneClock, SharedTime, run_lanes
 from workbench.training.stackability import in_double
@@ -52,6 +53,16 @@ def train(experiments, out, stop=lambda: False):
     run_stacked(experiments, out, "cpu", 1, send, stop=stop)
     assert all(thread.name != "lane" for thread in threading.enumerate())
     return ends, notes
+
+
+def test_gradients_of_a_stack_are_computed_without_denormal_numbers(tmp_path, monkeypatch):
+    """By a thread that is none of the lanes'."""
+    seen = []
+    compute = lanes.compute_together
+    monkeypatch.setattr(lanes, "compute_together", lambda steps: (seen.append(are_flushed()), compute(steps))[1])
+    train(seeds_of(small(steps=2)), tmp_path)
+    assert seen == [True, True]
+    assert not are_flushed()
 
 
 def kinds(ends):
