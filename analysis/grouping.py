@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from analysis.formatting import make_printable
 from analysis.statistics import Mean, mean_interval
-from analysis.style import LINE_STYLES, LineStyle, line_styles, restyled
+from analysis.style import LINE_STYLES, LineStyle, line_styles, restyled, variant_colors
 from analysis.variant_names import (
     describe_differences,
     natural_sort_key,
@@ -191,6 +191,8 @@ def build_rows(
     for runs in groups:
         by_name[runs[0].experiment.architecture.name].append(runs)
     for name in sorted(by_name, key=catalogue_sort_key):
+        # Where nothing else is in the report, colors are free to tell variants apart.
+        colors = variant_colors(styles[name]) if len(styles) == 1 else ()
         used_variants: set[int] = set()
         for role, suffix in ROLE_SUFFIXES.items():
             # More than one if several sweeps have tuned the same architecture.
@@ -199,12 +201,12 @@ def build_rows(
                 label = make_printable(name) + suffix + difference
                 variant = next(variant for variant in count(ROLE_VARIANTS[role], 2) if variant not in used_variants)
                 used_variants.add(variant)
-                yield Row(label=label, line_style=restyled(styles[name], variant), runs=runs, role=role)
+                yield Row(label=label, line_style=restyled(styles[name], variant, colors), runs=runs, role=role)
         others = [runs for runs in by_name[name] if runs[0].experiment.identity not in roles]
         labels = [make_printable(name) + difference for difference in describe_differences(others)]
         labelled = sorted(zip(labels, others, strict=True), key=lambda pair: natural_sort_key(pair[0]))
         for variant, (label, runs) in enumerate(labelled, start=2 * len(used_variants)):
-            yield Row(label=label, line_style=restyled(styles[name], variant), runs=runs)
+            yield Row(label=label, line_style=restyled(styles[name], variant, colors), runs=runs)
 
 
 def roles_by_identity(studies: Iterable[Study]) -> dict[str, Role]:

@@ -232,16 +232,24 @@ def in_family_order(families: Collection[str]) -> list[str]:
     return [name for name in (*FAMILIES, CUSTOM_FAMILY) if name in families]
 
 
-def restyled(style: LineStyle, index: int) -> LineStyle:
+def restyled(style: LineStyle, index: int, colors: Sequence[str] = ()) -> LineStyle:
     """Returns a variant of a style, for other options of the same architecture.
 
     Args:
-        style: the architecture's style, whose color and marker the variant keeps.
+        style: the architecture's style, whose marker the variant keeps, and its color, unless there are others.
         index: number of the variant; 0 is the style itself, odd ones have hollow markers.
+        colors: those of the variants, see `variant_colors`.
     """
     dash = DASHES[(DASHES.index(style.dash) + index) % len(DASHES)]
+    color = colors[index % len(colors)] if colors else style.color
     # A marker without a face, such as +, is seen by its edge alone.
-    return replace(style, dash=dash, hollow=style.hollow or index % 2 == 1)
+    return replace(style, color=color, dash=dash, hollow=style.hollow or index % 2 == 1)
+
+
+def variant_colors(style: LineStyle) -> tuple[str, ...]:
+    """Returns colors for the variants of an architecture that no other one is beside: its own, then all others."""
+    colors = palettes.current_colors() or tuple(style.color for style in LINE_STYLES.values())
+    return tuple(dict.fromkeys((style.color, *colors)))
 
 
 @contextmanager

@@ -45,6 +45,10 @@ def test_labels_say_what_differs(tmp_path: Path) -> None:
     ]
     assert len({(row.line_style.dash, row.line_style.hollow) for row in section.rows[:3]}) == 3
     assert len({row.line_style.color for row in section.rows[:3]}) == 1
+    # Beside another architecture; without one they have colors of their own.
+    (alone,) = build_sections(run for run in finished_runs(tmp_path) if run.experiment.architecture.name == "lstm")
+    assert len({row.line_style.color for row in alone.rows}) == 3
+    assert alone.rows[0].line_style == section.rows[0].line_style
 
 
 def test_anchors_are_distinct_and_safe(tmp_path: Path) -> None:

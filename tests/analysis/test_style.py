@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from analysis import palettes
 from analysis.style import (
     CUSTOM_COLORS,
     CUSTOM_FAMILY,
@@ -21,6 +22,7 @@ from analysis.style import (
     save_figure,
     theme,
     use_formats,
+    variant_colors,
 )
 from architectures.registry import ARCHITECTURES
 from workbench.errors import UserError
@@ -104,6 +106,18 @@ def test_variants_of_one_architecture_differ_and_keep_its_colour() -> None:
     # A marker without a face keeps its coloured edge: with a white one it would not be seen.
     assert {restyled(LINE_STYLES["transformer"], index).hollow for index in range(4)} == {True}
     assert restyled(LINE_STYLES["transformer"], 0) == LINE_STYLES["transformer"]
+
+
+def test_variants_have_colours_of_their_own_where_the_architecture_is_alone() -> None:
+    for palette in ("workbench", "colorblind"):
+        with palettes.use_palette(palette):
+            (own,) = line_styles(["rda"]).values()
+            styles = [restyled(own, index, variant_colors(own)) for index in range(8)]
+            assert styles[0] == own
+            assert len({style.color for style in styles}) == 8
+            assert [(style.dash, style.hollow) for style in styles] == [
+                (style.dash, style.hollow) for style in (restyled(own, index) for index in range(8))
+            ]
 
 
 def example_figure() -> Figure:
