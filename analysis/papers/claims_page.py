@@ -106,7 +106,7 @@ def judge_claim(claim: Claim, pages: Path) -> JudgedClaim:
             continue
         contents = [read_page(path) for path in paths]
         data = [load_tables(content, str(path)) for content, path in zip(contents, paths, strict=True)]
-        link = ", ".join(f"[{path.stem}]({path.stem}.md)" for path in paths)
+        link = ", ".join(dict.fromkeys(f"[{path.stem}]({path.stem}.md)" for path in paths))
         found = [entry for entry in data if entry is not None and entry.tables]
         if len(found) < len(data):
             older = older or link

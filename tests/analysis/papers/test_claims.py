@@ -257,6 +257,12 @@ def test_a_claim_of_several_holds_if_each_does(tmp_path, monkeypatch):
     assert verdict("It is slower.", "There is an order.") == "not testable at this size"
 
 
+def test_a_page_that_has_both_lengths_is_named_once(tmp_path):
+    (tmp_path / "rda-table-1-long.json").write_text(json.dumps(page_content(scale="long", tables=dump_page())))
+    both = claim("scales", short="rda-table-1", long="rda-table-1", better="rwa", worse="lstm")
+    assert claims_page.judge_claim(both, tmp_path).page == "[rda-table-1-long](rda-table-1-long.md)"
+
+
 def test_a_failure_that_did_not_recur_over_shorter_sequences_is_none(two_claims, tmp_path):
     (tmp_path / "rda-table-1-small.json").write_text(json.dumps(page_content(scale="small", tables=dump_page())))
     text = claims_page.write_claims(tmp_path).read_text()
