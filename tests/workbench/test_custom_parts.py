@@ -66,8 +66,8 @@ def test_weights_of_equations_that_were_changed_are_refused():
         with pytest.raises(UserError, match=r"^the equations of grid-lstm have changed since the run was made"):
             check_unchanged("architecture", replace(part, source=source), "the run", "put it back")
     # The GRU's bias alone starts elsewhere.
-    for part in (small("gru"), small("rnn-attention", architecture_options={"base": "gru"})):
-        check_unchanged("architecture", replace(part.architecture, source=None), "the run", "put it back")
+    for now in (small("gru"), small("rnn-attention", architecture_options={"base": "gru"})):
+        check_unchanged("architecture", replace(now.architecture, source=None), "the run", "put it back")
 
 
 def test_an_unchanged_part_is_accepted_and_a_changed_one_refused(on_path):
