@@ -77,23 +77,30 @@ def judge(claim: Claim, pages: Sequence[PageData], scale: Scale) -> Judgement:
 def caveats(claim: Claim, pages: Sequence[PageData]) -> Iterator[str]:
     """Yields how far the rows of a claim differ in size, and whose learning rate may not be the best."""
     arguments = claim.arguments
-    named = [arguments[key] for key in ("better", "worse", "first", "second", "architecture") if key in arguments]
-    names = {name for entry in named for name in ([entry] if isinstance(entry, str) else entry)}
     for page, variant in zip(pages, ("short_variant", "long_variant"), strict=False):
         tables = [find_table({**arguments, "variant": arguments.get("variant", arguments.get(variant, 1))}, page)]
         if claim.rule == "order":
             tables = first_measure(page.tables)
         for table in tables:
-            rows = [row for row in table.rows if row.architecture in names]
-            if claim.rule == "order":
-                rows = [row for row in table.rows if row.published]
-            elif claim.rule == "unbeaten":
-                rows = list(table.rows)
+            rows = judged_rows(claim, table)
             sizes = [row.ours.parameters for row in rows if row.ours.parameters is not None]
             if sizes and max(sizes) > UNEQUAL * min(sizes):
                 yield f"parameters {min(sizes):,} to {max(sizes):,}"
             if edge := [row.architecture for row in rows if row.architecture in table.edge_rates]:
                 yield f"a rate beyond the grid may be better for {join_names(edge)}"
+
+
+def judged_rows(claim: Claim, table: ComparisonTable) -> list[TableRow]:
+    """Returns the rows that a claim is about: those it names; of an order, all with a published figure."""
+    if claim.rule == "order":
+        return [row for row in table.rows if row.published]
+    if claim.rule == "unbeaten":
+        # By none of the others.
+        return list(table.rows)
+    keys = ("better", "worse", "first", "second", "architecture")
+    named = [claim.arguments[key] for key in keys if key in claim.arguments]
+    names = {name for entry in named for name in ([entry] if isinstance(entry, str) else entry)}
+    return [row for row in table.rows if row.architecture in names]
 
 
 def judge_ratio(arguments: Arguments, page: PageData) -> Judgement:
